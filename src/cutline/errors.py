@@ -1,0 +1,128 @@
+"""The one error tree. Each error has a stable code that programs may rely on.
+
+A message says what happened; ``kept`` says what was kept; ``hint`` says what to do next.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CutlineError(Exception):
+    """Whatever Cutline refuses to do, with the reason.
+
+    Subclasses set ``code`` (stable, snake_case) and ``http_status``.
+    """
+
+    code: ClassVar[str] = "cutline_error"
+    http_status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, hint: str = "", kept: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.kept = kept
+
+    def __str__(self) -> str:
+        """Everything a user should read, in one line."""
+        return " ".join(part for part in (self.message, self.kept, self.hint) if part)
+
+
+class ImageError(CutlineError):
+    """A photo that cannot be used."""
+
+    code = "image_error"
+    http_status = 422
+
+
+class ImageMissing(ImageError):
+    """There is no such file, or it may not be read."""
+
+    code = "image_missing"
+
+
+class UnreadableImage(ImageError):
+    """The bytes are damaged, cut short, or not an image."""
+
+    code = "image_unreadable"
+
+
+class UnsupportedImage(ImageError):
+    """An image, but of a format that Cutline does not open."""
+
+    code = "image_unsupported"
+
+
+class ImageTooLarge(ImageError):
+    """The file, its sides or its frames exceed the limits that are set."""
+
+    code = "image_too_large"
+    http_status = 413
+
+
+class BundleError(CutlineError):
+    """A model bundle that cannot be used."""
+
+    code = "bundle_error"
+
+
+class BundleMissing(BundleError):
+    """There is no bundle at that place."""
+
+    code = "bundle_missing"
+
+
+class BundleDamaged(BundleError):
+    """A file is missing, malformed, or its hash differs from the one in bundle.json."""
+
+    code = "bundle_damaged"
+
+
+class BundleTooNew(BundleError):
+    """The bundle's format is newer than this version of Cutline understands."""
+
+    code = "bundle_too_new"
+
+
+class OptionError(CutlineError):
+    """An option, or a combination of options, that makes no sense."""
+
+    code = "option_invalid"
+    http_status = 422
+
+
+class CaptionerUnavailable(CutlineError):
+    """A captioner behind a URI cannot be reached or lacks its library."""
+
+    code = "captioner_unavailable"
+    http_status = 503
+
+
+class OutputError(CutlineError):
+    """A result could not be written."""
+
+    code = "output_unwritable"
+
+
+class DataError(CutlineError):
+    """A data set that is missing, malformed or empty."""
+
+    code = "data_invalid"
+
+
+class ConfigError(CutlineError):
+    """A recipe or setting that is unknown or out of range."""
+
+    code = "config_invalid"
+
+
+class MissingExtra(CutlineError):
+    """A feature whose optional dependency is not installed."""
+
+    code = "extra_missing"
+
+
+class TrainingError(CutlineError):
+    """Training cannot start or go on."""
+
+    code = "training_failed"

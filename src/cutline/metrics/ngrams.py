@@ -33,7 +33,9 @@ def count_ngrams(tokens: Tokens, max_order: int = MAX_ORDER) -> Counter[Ngram]:
 
 def items(references: References) -> list[tuple[Hashable, ReferenceSet]]:
     """Give each reference set with its key: the mapping's key, or the position in the sequence."""
-    pairs = list(references.items()) if isinstance(references, Mapping) else list(enumerate(references))
+    pairs: list[tuple[Hashable, ReferenceSet]] = (
+        list(references.items()) if isinstance(references, Mapping) else list(enumerate(references))
+    )
     for key, captions in pairs:
         if not captions:
             raise DataError(f"Item {key!r} has no reference caption, so it cannot be scored.")

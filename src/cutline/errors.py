@@ -41,6 +41,12 @@ class ImageMissing(ImageError):
     code = "image_missing"
 
 
+class ImageNotAFile(ImageError):
+    """A folder, pipe, socket or device where a photo was expected."""
+
+    code = "image_not_a_file"
+
+
 class UnreadableImage(ImageError):
     """The bytes are damaged, cut short, or not an image."""
 

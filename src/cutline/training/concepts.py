@@ -1,0 +1,73 @@
+"""Concepts: the content words that a photo probably calls for, recognised before a sentence is written.
+
+The decoder reads the likeliest concepts beside the regions (semantic attention, You et al., 2016). Since a
+caption tells its own concepts, captions without photos can teach the decoder too, and the names of ImageNet's
+classes give concepts a start even where few photos show them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+# Words that carry no picture. Short on purpose: verbs, colours and numbers do carry one.
+_EMPTY = frozenset(
+    "a an the of to in on at by for from with without into onto over under up down out off near next beside behind "
+    "between through across around against along and or but as is are was were be been being am has have having had "
+    "do does did it its his her their them they he she him himself herself itself themselves who whom whose which "
+    "that this these those there here while when where what how some any other another each all both more most very "
+    "not no so than then too also just only 's n't s t i you we our your my one's getting get gets doing".split()
+)
+
+
+def choose_concepts(captions: Iterable[Sequence[str]], *, limit: int) -> list[str]:
+    """The most frequent content words of tokenised captions, most frequent first."""
+    counts = Counter(word for caption in captions for word in caption if word not in _EMPTY and len(word) > 1)
+    return [word for word, _ in counts.most_common(limit)]
+
+
+def imagenet_words() -> list[list[str]]:
+    """For each ImageNet class, in order, the everyday words that name what it shows."""
+    text = resources.files(__package__).joinpath("imagenet_words.json").read_text(encoding="utf-8")
+    return cast(list[list[str]], json.loads(text))
+
+
+class ConceptHead(nn.Module):
+    """Multi-label logits from the mean and the maximum of the regions.
+
+    Legend: B images, R regions, F feature width, C concepts.
+    """
+
+    def __init__(self, feature_width: int, concepts: int) -> None:
+        super().__init__()
+        self.mean = nn.Linear(feature_width, concepts)
+        self.maximum = nn.Linear(feature_width, concepts, bias=False)
+        nn.init.zeros_(self.maximum.weight)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, R, F] -> [B, C]."""
+        return cast(Tensor, self.mean(features.mean(dim=1)) + self.maximum(features.amax(dim=1)))
+
+    @torch.no_grad()
+    def start_from_imagenet(self, classifier: nn.Linear, concepts: Sequence[str], *, bias: float = -5.0) -> int:
+        """Start each concept that ImageNet's class names cover at the mean of those classes' weights.
+
+        Returns how many concepts were covered.
+        """
+        rows: dict[str, list[int]] = {}
+        for index, words in enumerate(imagenet_words()):
+            for word in words:
+                rows.setdefault(word, []).append(index)
+        centre = classifier.weight.mean(dim=0)
+        nn.init.zeros_(self.mean.weight)
+        nn.init.constant_(self.mean.bias, bias)
+        covered = [(place, rows[word]) for place, word in enumerate(concepts) if word in rows]
+        for place, classes in covered:
+            self.mean.weight[place] = classifier.weight[classes].mean(dim=0) - centre
+        return len(covered)

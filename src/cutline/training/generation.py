@@ -1,0 +1,60 @@
+"""Writing captions with a torch model while it trains: greedy, or sampled for a reward.
+
+Bundles are decoded by `cutline.captioning`; this exists because a model in training has no bundle yet.
+Legend of shapes: B images, K captions an image, L tokens.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from cutline.training.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID
+
+
+class StepDecoder(Protocol):
+    """What can be decoded one token at a time. Memory and states are the model's own affair."""
+
+    def initial(self, memory: Any, count: int) -> Any:
+        """The state before the first token, for ``count`` captions of each image."""
+        ...
+
+    def step(self, tokens: Tensor, state: Any, memory: Any) -> tuple[Tensor, Any, Tensor]:
+        """Tokens [B, K] -> logits [B, K, V], the next state, attention [B, K, R]."""
+        ...
+
+
+@torch.no_grad()
+def generate(
+    model: StepDecoder, memory: Any, *, images: int, count: int = 1, max_tokens: int = 20, sample: bool = False
+) -> Tensor:
+    """Write ``count`` captions for each image -> ids [B, K, L], ended by <end> and padded.
+
+    Greedy, or drawn from the model's distribution by torch's global generator.
+    """
+    state = model.initial(memory, count)
+    tokens = torch.full((images, count), START_ID)
+    ended = torch.zeros((images, count), dtype=torch.bool)
+    written: list[Tensor] = []
+    for _ in range(max_tokens):
+        logits, state, _ = model.step(tokens, state, memory)
+        logits = logits.float()
+        logits[..., [PAD_ID, START_ID, UNKNOWN_ID]] = -torch.inf
+        if sample:
+            # The largest of logits plus Gumbel noise is a draw from the softmax, without normalising.
+            noise = -torch.log(-torch.log(torch.rand_like(logits).clamp_(1e-10, 1 - 1e-7)))
+            logits = logits + noise
+        tokens = logits.argmax(-1).masked_fill(ended, PAD_ID)
+        written.append(tokens)
+        ended = ended | (tokens == END_ID)
+        if bool(ended.all()):
+            break
+    return torch.stack(written, dim=-1)
+
+
+def caption_ids(row: Tensor) -> list[int]:
+    """The tokens of one written caption [L], without <end> and what follows."""
+    ids = row.tolist()
+    return ids[: ids.index(END_ID)] if END_ID in ids else [token for token in ids if token != PAD_ID]

@@ -1,0 +1,502 @@
+"""What each stage of a recipe optimises: concepts, text, captions, rewards.
+
+Legend of shapes: B images, S captions an image, L tokens, V vocabulary, R regions, F feature width, C concepts,
+T concept tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the name that torch's own documentation uses
+
+from cutline.metrics import CiderD, DocumentFrequency, bleu, cider_d, sentence_bleu
+from cutline.training.corpus import Captions, Corpus, concept_targets, pack
+from cutline.training.generation import StepDecoder, caption_ids, generate
+from cutline.training.simulation import ConceptSimulator
+from cutline.training.transformer import TransformerCaptioner
+from cutline.training.vocabulary import PAD_ID
+
+Floats = npt.NDArray[np.float32]
+
+
+class Store(Protocol):
+    """Cached output of an encoder's trunk, several variants of each photo; variant 0 is the photo itself."""
+
+    variants: int
+
+    def read(self, rows: Sequence[int], variants: Sequence[int]) -> Tensor:
+        """Read one variant of each photo: [B, H, W, C]."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterGroup:
+    """Parameters that share a learning rate."""
+
+    name: str
+    parameters: list[nn.Parameter]
+    learning_rate: float
+    weight_decay: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """A scalar to minimise, what it was averaged over (for DDP and accumulation), and numbers for the log."""
+
+    value: Tensor
+    weight: float
+    logs: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """One step's photos (None: captions alone), and captions without photos to mix in."""
+
+    items: list[Captions]
+    cached: Tensor | None
+    tokens: Tensor
+    texts: list[Captions]
+    text_tokens: Tensor | None
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectiveOptions:
+    """What an objective needs to know of its stage."""
+
+    batch_size: int = 32
+    learning_rate: float = 3e-4
+    encoder_learning_rate: float = 0.0
+    weight_decay: float = 0.01
+    label_smoothing: float = 0.1
+    captions_per_image: int = 5
+    repeat: tuple[tuple[str, int], ...] = ()
+    text_share: float = 0.0
+    text_weight: float = 0.5
+    concept_weight: float = 0.02
+    distill_weight: float = 2.0
+    feature_dropout: float = 0.1
+    samples: int = 5
+    bleu_reward: float = 0.0
+    max_tokens: int = 22
+    seed: int = 0
+
+
+class CaptionSystem(nn.Module):
+    """The encoder's trainable part and the captioner, trained and saved as one."""
+
+    def __init__(self, tail: nn.Module, captioner: TransformerCaptioner) -> None:
+        super().__init__()
+        self.tail = tail
+        self.captioner = captioner
+        self.train_tail = True
+
+    def regions(self, cached: Tensor) -> Tensor:
+        """What the trunk made, [B, H, W, C], to region features [B, R, F]; no gradient where the tail is frozen."""
+        with torch.set_grad_enabled(self.train_tail and torch.is_grad_enabled()):
+            return cast(Tensor, self.tail(cached)).float()
+
+    def concept_logits(self, regions: Tensor) -> Tensor:
+        """[B, R, F] -> [B, C]."""
+        head = self.captioner.concepts
+        if head is None:
+            raise ValueError("this captioner has no concepts")
+        return cast(Tensor, head(regions))
+
+    def remember(self, regions: Tensor, logits: Tensor) -> Tensor:
+        """The memory of photos: regions and their likeliest concepts."""
+        ids, scores = self.captioner.top_concepts(logits.detach().float())
+        return self.captioner.remember(regions, ids, scores)
+
+
+class _PhotoObjective:
+    """What all objectives share: batches of photos, drawn anew each epoch, the same for everyone who asks."""
+
+    def __init__(self, system: CaptionSystem, corpus: Corpus, store: Store, options: ObjectiveOptions) -> None:
+        self.module: nn.Module = system
+        self.system = system
+        self.corpus = corpus
+        self.store = store
+        self.options = options
+        repeats = dict(options.repeat)
+        self.items = [item for item in corpus.train for _ in range(repeats.get(item.source, 1))]
+
+    def steps_per_epoch(self) -> int:
+        """Whole batches; the rest waits for the next epoch's order."""
+        return max(1, len(self.items) // self.options.batch_size)
+
+    def batches(self, epoch: int, *, rank: int = 0, world: int = 1, start: int = 0) -> Iterator[Batch]:
+        """The epoch's batches from step ``start``; rank r of w takes every w-th item of each batch."""
+        rng = np.random.default_rng([self.options.seed, epoch])
+        order = rng.permutation(len(self.items))
+        texts = rng.permutation(len(self.corpus.texts))
+        text_count = round(self.options.batch_size * self.options.text_share)
+        for step in range(start, self.steps_per_epoch()):
+            begin = step * self.options.batch_size
+            chosen = order[begin : begin + self.options.batch_size][rank::world]
+            extra = texts[np.arange(step * text_count, (step + 1) * text_count) % max(1, len(texts))]
+            yield self._batch(
+                [self.items[place] for place in chosen],
+                [self.corpus.texts[place] for place in extra[rank::world]] if len(texts) else [],
+                np.random.default_rng([self.options.seed, epoch, step, rank]),
+            )
+
+    def _batch(self, items: list[Captions], texts: list[Captions], rng: np.random.Generator) -> Batch:
+        with_photo = items[0].row >= 0
+        variants = rng.integers(0, self.store.variants, len(items)) if with_photo else ()
+        return Batch(
+            items=items,
+            cached=self.store.read([item.row for item in items], [int(v) for v in variants])
+            if with_photo
+            else None,
+            tokens=self._packed(items, rng),
+            texts=texts,
+            text_tokens=self._packed(texts, rng) if texts else None,
+            seed=int(rng.integers(2**31)),
+        )
+
+    def _packed(self, items: Sequence[Captions], rng: np.random.Generator) -> Tensor:
+        options = self.options
+        packed = np.stack(
+            [
+                pack(item, count=options.captions_per_image, length=options.max_tokens, rng=rng)
+                for item in items
+            ]
+        )
+        longest = int((packed != PAD_ID).sum(-1).max())
+        return torch.from_numpy(packed[..., :longest])
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """The captioner, and the encoder's tail where it learns."""
+        options = self.options
+        groups = [
+            ParameterGroup(
+                name="captioner",
+                parameters=list(self.system.captioner.parameters()),
+                learning_rate=options.learning_rate,
+                weight_decay=options.weight_decay,
+            )
+        ]
+        self.system.train_tail = options.encoder_learning_rate > 0
+        if self.system.train_tail:
+            groups.append(
+                ParameterGroup(
+                    name="encoder",
+                    parameters=list(self.system.tail.parameters()),
+                    learning_rate=options.encoder_learning_rate,
+                    weight_decay=options.weight_decay,
+                )
+            )
+        return groups
+
+    @torch.no_grad()
+    def dev_scores(self) -> Floats:
+        """The concept head's probabilities for the dev photos: [N, C]."""
+        scores = [
+            torch.sigmoid(self.system.concept_logits(self.system.regions(cached))).numpy()
+            for _, cached in self._dev_batches()
+        ]
+        return np.concatenate(scores)
+
+    def _dev_batches(self, size: int = 50) -> Iterator[tuple[list[Captions], Tensor]]:
+        dev = list(self.corpus.dev)
+        for start in range(0, len(dev), size):
+            chosen = dev[start : start + size]
+            yield chosen, self.store.read([item.row for item in chosen], [0] * len(chosen))
+
+
+class ConceptObjective(_PhotoObjective):
+    """Recognise the concepts that captions name, without forgetting what ImageNet taught.
+
+    Binary cross-entropy against each concept's share of the captions, plus the divergence of ImageNet's class
+    distribution from what the untrained tail says (learning without forgetting, Li and Hoiem, 2016).
+    """
+
+    def __init__(
+        self,
+        system: CaptionSystem,
+        corpus: Corpus,
+        store: Store,
+        options: ObjectiveOptions,
+        *,
+        teacher: nn.Module,
+        classifier: nn.Linear,
+        minimum_photos: int = 3,
+    ) -> None:
+        super().__init__(system, corpus, store, options)
+        self.teacher = teacher.requires_grad_(False)
+        self.classifier = classifier.requires_grad_(False)
+        counts = (concept_targets(corpus.train, len(corpus.concepts)) > 0).sum(0)
+        # Concepts that hardly any photo shows keep what the names of ImageNet's classes gave them.
+        self.learnt = torch.from_numpy((counts >= minimum_photos).astype(np.float32))
+        self.dropout = nn.Dropout(0.2)
+
+    def loss(self, batch: Batch) -> Loss:
+        """One step's loss."""
+        cached = cast(Tensor, batch.cached)
+        regions = self.system.regions(cached)
+        with torch.no_grad():
+            taught = self.classifier(self.teacher(cached).float().mean(1))
+        targets = torch.from_numpy(concept_targets(batch.items, len(self.corpus.concepts)))
+        logits = self.system.concept_logits(self.dropout(regions))
+        named = F.binary_cross_entropy_with_logits(logits, targets, reduction="none") * self.learnt
+        kept = F.kl_div(
+            F.log_softmax(self.classifier(regions.mean(1)), -1),
+            F.log_softmax(taught, -1),
+            log_target=True,
+            reduction="batchmean",
+        )
+        value = named.sum(1).mean() + self.options.distill_weight * kept
+        return Loss(
+            value=value,
+            weight=len(batch.items),
+            logs={"concepts": float(named.sum(1).mean()), "forgetting": float(kept)},
+        )
+
+    def evaluate(self) -> dict[str, float]:
+        """Loss on dev, and mean average precision over concepts that at least three dev photos show, by source."""
+        scores = self.dev_scores()
+        targets = concept_targets(self.corpus.dev, len(self.corpus.concepts))
+        clipped = np.clip(scores, 1e-6, 1 - 1e-6)
+        entropy = -(targets * np.log(clipped) + (1 - targets) * np.log(1 - clipped))
+        result = {"loss": float(entropy.sum(1).mean())}
+        for source, places in _by_source(self.corpus.dev).items():
+            result[f"map/{source}"] = mean_average_precision(scores[places], targets[places] > 0)
+        return result
+
+
+class TextObjective(_PhotoObjective):
+    """Write captions from concepts alone: what captions without photos can teach the decoder."""
+
+    def __init__(self, system: CaptionSystem, corpus: Corpus, store: Store, options: ObjectiveOptions) -> None:
+        super().__init__(system, corpus, store, options)
+        self.items = list(corpus.texts)
+        self.simulator = make_simulator(self, corpus)
+
+    def loss(self, batch: Batch) -> Loss:
+        """One step's loss."""
+        return text_loss(self.system, self.simulator, batch.items, batch.tokens, self.options, seed=batch.seed)
+
+    def evaluate(self) -> dict[str, float]:
+        """Loss of the dev captions, written from the concepts that the head sees in the dev photos."""
+        scores = torch.from_numpy(self.dev_scores())
+        top, ids = torch.topk(scores, self.system.captioner.config.concept_tokens)
+        total, tokens = 0.0, 0.0
+        rng = np.random.default_rng(0)
+        dev = list(self.corpus.dev)
+        for start in range(0, len(dev), 50):
+            part = slice(start, start + 50)
+            with torch.no_grad():
+                memory = self.system.captioner.remember(None, ids[part], top[part])
+                value, weight = _cross_entropy(self.system.captioner, memory, self._packed(dev[part], rng), 0.0)
+            total, tokens = total + float(value) * weight, tokens + weight
+        return {"loss": total / tokens}
+
+
+class CaptionObjective(_PhotoObjective):
+    """Write the captions of photos (teacher forcing), with concepts as a side task and text mixed in."""
+
+    def __init__(self, system: CaptionSystem, corpus: Corpus, store: Store, options: ObjectiveOptions) -> None:
+        super().__init__(system, corpus, store, options)
+        self.simulator = make_simulator(self, corpus) if options.text_share else None
+        self.dropout = nn.Dropout(options.feature_dropout)
+
+    def loss(self, batch: Batch) -> Loss:
+        """One step's loss."""
+        options = self.options
+        regions = self.system.regions(cast(Tensor, batch.cached))
+        logits = self.system.concept_logits(regions)
+        memory = self.system.remember(self.dropout(regions), logits)
+        value, weight = _cross_entropy(self.system.captioner, memory, batch.tokens, options.label_smoothing)
+        logs = {"captions": float(value)}
+        if options.concept_weight:
+            targets = torch.from_numpy(concept_targets(batch.items, len(self.corpus.concepts)))
+            named = F.binary_cross_entropy_with_logits(logits.float(), targets, reduction="none").sum(1).mean()
+            value = value + options.concept_weight * named
+            logs["concepts"] = float(named)
+        if batch.texts and self.simulator is not None:
+            text = text_loss(
+                self.system,
+                self.simulator,
+                batch.texts,
+                cast(Tensor, batch.text_tokens),
+                options,
+                seed=batch.seed,
+            )
+            value = value + options.text_weight * text.value
+            logs["text"] = float(text.value)
+        return Loss(value=value, weight=weight, logs=logs)
+
+    def evaluate(self) -> dict[str, float]:
+        """Loss, and BLEU-4 and CIDEr-D (times 100) of greedy captions, on dev and by source."""
+        total, tokens = 0.0, 0.0
+        rng = np.random.default_rng(0)
+        written: list[list[str]] = []
+        for items, cached in self._dev_batches():
+            with torch.no_grad():
+                regions = self.system.regions(cached)
+                memory = self.system.remember(regions, self.system.concept_logits(regions))
+                value, weight = _cross_entropy(self.system.captioner, memory, self._packed(items, rng), 0.0)
+                ids = self._generate(memory, count=1, sample=False)
+            total, tokens = total + float(value) * weight, tokens + weight
+            written += [self._words(row[0]) for row in ids]
+        result = {"loss": total / tokens}
+        groups = _by_source(self.corpus.dev)
+        for source, places in groups.items():
+            references = [self.corpus.dev[place].references for place in places]
+            hypotheses = [written[place] for place in places]
+            result[f"cider/{source}"] = 100 * cider_d(references, hypotheses)[0]
+            result[f"bleu4/{source}"] = 100 * bleu(references, hypotheses)[3]
+        result["cider"] = float(np.mean([result[f"cider/{source}"] for source in groups]))
+        result["bleu4"] = float(np.mean([result[f"bleu4/{source}"] for source in groups]))
+        return result
+
+    def _generate(self, memory: Tensor, *, count: int, sample: bool) -> Tensor:
+        captioner = self.system.captioner
+        return generate(
+            cast(StepDecoder, captioner),
+            captioner.memory_heads(memory),
+            images=memory.shape[0],
+            count=count,
+            sample=sample,
+            max_tokens=self.options.max_tokens - 2,
+        )
+
+    def _words(self, row: Tensor) -> list[str]:
+        tokenizer = self.corpus.tokenizer
+        return [tokenizer.id_to_token(token) for token in caption_ids(row)]
+
+
+class RewardObjective(CaptionObjective):
+    """Self-critical training (Rennie et al., 2017): sampled captions that beat their siblings are made likelier.
+
+    The baseline of a sample is the mean reward of the image's other samples (Luo, 2020). The reward is CIDEr-D,
+    with each source's own document frequencies, plus ``bleu_reward`` times smoothed BLEU-4. A share of
+    cross-entropy on text keeps the language broad.
+    """
+
+    def __init__(self, system: CaptionSystem, corpus: Corpus, store: Store, options: ObjectiveOptions) -> None:
+        super().__init__(system, corpus, store, options)
+        self.scorers = _scorers(corpus)
+
+    def loss(self, batch: Batch) -> Loss:
+        """One step's loss."""
+        captioner = self.system.captioner
+        regions = self.system.regions(cast(Tensor, batch.cached))
+        logits = self.system.concept_logits(regions)
+        was_training = captioner.training
+        captioner.eval()
+        with torch.no_grad():
+            ids = self._generate(
+                self.system.remember(regions, logits), count=self.options.samples, sample=True
+            )
+        captioner.train(was_training)
+        rewards = self._rewards(batch.items, ids)
+        others = (rewards.sum(1, keepdim=True) - rewards) / (rewards.shape[1] - 1)
+        memory = self.system.remember(self.dropout(regions), logits)
+        start = batch.tokens[:, :1, :1].expand(-1, ids.shape[1], -1)
+        tokens = torch.cat((start, ids), dim=2)
+        log_probs = F.log_softmax(captioner(memory, tokens[..., :-1]).float(), dim=-1)
+        chosen = log_probs.gather(-1, ids.unsqueeze(-1)).squeeze(-1)
+        written = (ids != PAD_ID).float()
+        value = -((rewards - others).unsqueeze(-1) * chosen * written).sum() / written.sum()
+        logs = {"reward": float(rewards.mean())}
+        if self.options.concept_weight:
+            targets = torch.from_numpy(concept_targets(batch.items, len(self.corpus.concepts)))
+            named = F.binary_cross_entropy_with_logits(logits.float(), targets, reduction="none").sum(1).mean()
+            value = value + self.options.concept_weight * named
+        if batch.texts and self.simulator is not None:
+            text = text_loss(
+                self.system,
+                self.simulator,
+                batch.texts,
+                cast(Tensor, batch.text_tokens),
+                self.options,
+                seed=batch.seed,
+            )
+            value = value + self.options.text_weight * text.value
+        return Loss(value=value, weight=float(written.sum()), logs=logs)
+
+    def _rewards(self, items: Sequence[Captions], ids: Tensor) -> Tensor:
+        rewards = torch.zeros(ids.shape[:2])
+        for row, item in enumerate(items):
+            for column in range(ids.shape[1]):
+                words = self._words(ids[row, column])
+                reward = self.scorers[item.source].score(item.key, words)
+                if self.options.bleu_reward:
+                    reward += self.options.bleu_reward * sentence_bleu(item.references, words)
+                rewards[row, column] = reward
+        return rewards
+
+
+def text_loss(
+    system: CaptionSystem,
+    simulator: ConceptSimulator,
+    items: Sequence[Captions],
+    tokens: Tensor,
+    options: ObjectiveOptions,
+    *,
+    seed: int,
+) -> Loss:
+    """Cross-entropy of captions without photos, written from simulated concepts."""
+    captioner = system.captioner
+    rng = np.random.default_rng(seed)
+    ids, scores = simulator.draw([item.concepts for item in items], captioner.config.concept_tokens, rng)
+    memory = captioner.remember(None, torch.from_numpy(ids), torch.from_numpy(scores))
+    value, weight = _cross_entropy(captioner, memory, tokens, options.label_smoothing)
+    return Loss(value=value, weight=weight, logs={"text": float(value)})
+
+
+def make_simulator(objective: _PhotoObjective, corpus: Corpus) -> ConceptSimulator:
+    """Learn how the concept head errs, on dev photos of the texts' own source where there are some."""
+    sources = {text.source for text in corpus.texts}
+    alike = [place for place, item in enumerate(corpus.dev) if item.source in sources]
+    places = alike or list(range(len(corpus.dev)))
+    targets = concept_targets(corpus.dev, len(corpus.concepts))
+    return ConceptSimulator(objective.dev_scores()[places], targets[places])
+
+
+def _cross_entropy(
+    captioner: nn.Module, memory: Any, tokens: Tensor, label_smoothing: float
+) -> tuple[Tensor, float]:
+    """Tokens [B, S, L] -> mean over tokens, and how many there were."""
+    logits = captioner(memory, tokens[..., :-1])
+    targets = tokens[..., 1:]
+    value = F.cross_entropy(
+        logits.float().flatten(0, 2), targets.flatten(), ignore_index=PAD_ID, label_smoothing=label_smoothing
+    )
+    return value, float((targets != PAD_ID).sum())
+
+
+def _scorers(corpus: Corpus) -> dict[str, CiderD]:
+    """A CIDEr-D scorer for each source, whose word rarities come from that source's captions alone."""
+    scorers = {}
+    for source, places in _by_source(corpus.train).items():
+        references = {corpus.train[place].key: corpus.train[place].references for place in places}
+        texts = [text.references for text in corpus.texts if text.source == source]
+        frequencies = DocumentFrequency.of([*references.values(), *texts])
+        scorers[source] = CiderD(references, document_frequency=frequencies)
+    return scorers
+
+
+def _by_source(items: Sequence[Captions]) -> dict[str, list[int]]:
+    places: dict[str, list[int]] = {}
+    for place, item in enumerate(items):
+        places.setdefault(item.source, []).append(place)
+    return places
+
+
+def mean_average_precision(scores: Floats, targets: npt.NDArray[np.bool_], *, minimum: int = 3) -> float:
+    """Mean over concepts that at least ``minimum`` photos show: scores and targets [N, C]."""
+    values = []
+    for column in np.flatnonzero(targets.sum(0) >= minimum):
+        hits = targets[np.argsort(-scores[:, column], kind="stable"), column]
+        values.append(float((np.cumsum(hits) / np.arange(1, len(hits) + 1))[hits].mean()))
+    return float(np.mean(values)) if values else 0.0

@@ -1,0 +1,1 @@
+"""Inference: bundles, decoding and captioners. Never imports torch."""

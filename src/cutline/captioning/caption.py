@@ -1,0 +1,71 @@
+"""What a captioner gives, and what a captioner is."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cutline.captioning.options import DecodingOptions
+    from cutline.images import Source
+
+    Sources: TypeAlias = Source | Sequence[Source]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Caption:
+    """One sentence for one photo, with what the model thought while it wrote.
+
+    ``log_prob`` is the natural logarithm of the sentence's probability: the sum of
+    ``token_log_probs``, the end token's included. Both are of the model's own distribution, whatever
+    temperature or length penalty chose the sentence. A captioner that cannot know them gives nan and
+    an empty tuple.
+    """
+
+    text: str
+    log_prob: float
+    token_log_probs: tuple[float, ...] = ()
+    words: tuple[str, ...] = ()
+    attention: NDArray[np.float32] | None = None
+    """[W, rows, cols]: for each of ``words``, how much it looked at each cell of the image grid."""
+
+
+@runtime_checkable
+class Captioner(Protocol):
+    """Whatever writes sentences for photos."""
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """The model's version."""
+        ...
+
+    def caption(
+        self, images: Sources, *, n: int = 1, options: DecodingOptions | None = None
+    ) -> list[list[Caption]]:
+        """Write ``n`` captions for each image, best first.
+
+        Takes one image or many; always gives one list for each image, in order. An option left None
+        is the captioner's own default. Raises ImageError for an image that cannot be read, and
+        OptionError for what the captioner cannot do.
+        """
+        ...
+
+
+def as_list(images: Sources) -> list[Source]:
+    """Give a list of images, be it one image or many."""
+    from PIL import Image
+
+    if isinstance(images, (str, bytes, os.PathLike, Image.Image)):
+        return [images]
+    return list(images)

@@ -1,0 +1,445 @@
+"""From next-token probabilities to sentences: greedy, beam search and sampling, for many images at once.
+
+Each image is decoded as if alone: rows of the batch share forward passes and nothing else, and an image
+whose captions are settled leaves the batch.
+
+Shapes: B images still in the batch, K hypotheses (beams or samples) of each, T tokens so far, C candidates
+for the next token, M candidates that the graph gives in order, V vocabulary, R grid cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from heapq import heappush, heapreplace
+from typing import TypeAlias, TypeVar, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cutline.captioning.bundle import Architecture
+from cutline.captioning.options import Decoding, Strategy
+from cutline.captioning.runtime import Encoded, Floats, Ints, Runtime, Step, Tensors
+
+Scores: TypeAlias = NDArray[np.float64]
+Flags: TypeAlias = NDArray[np.bool_]
+Number = TypeVar("Number", bound=np.generic)
+
+_COMPACT_BELOW = 0.8
+"""The share of images still open below which the others' memory is copied to a smaller batch."""
+
+
+_NUCLEUS_GUESS = 256
+"""How many candidates top_p looks at before it looks at more: to sort a whole vocabulary is slow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Hypothesis:
+    """A finished sentence. ``log_probs`` has one more entry than ``tokens``: the end token's.
+
+    ``score`` is what it was ranked by. ``attention`` [T, R].
+    """
+
+    tokens: tuple[int, ...]
+    log_probs: tuple[float, ...]
+    score: float
+    attention: Floats
+
+
+def decode(
+    runtime: Runtime,
+    encoded: Encoded,
+    architecture: Architecture,
+    decoding: Decoding,
+    draws: Sequence[Scores] = (),
+) -> list[list[Hypothesis]]:
+    """Write up to ``decoding.n`` sentences for each image, best first.
+
+    ``draws``: for sampling, uniform numbers in [0, 1) for each image, [n, max_length + 1]: what makes an
+    image's samples its own, wherever it stands in the batch.
+    """
+    search = _Search(runtime, encoded, architecture, decoding, draws)
+    while search.is_open:
+        search.advance()
+    return search.results()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Candidates:
+    """What may come next: ``log_probs`` [B, K, C], -inf where it may not, and the tokens [B, K, C] or [C]."""
+
+    log_probs: Floats
+    tokens: Ints
+
+    def token_at(self, slots: Ints, which: Ints) -> Ints:
+        """Give the tokens of candidates. slots, which [B, N] -> [B, N]."""
+        if self.tokens.ndim == 1:
+            return self.tokens[which]
+        return self.tokens[np.arange(len(slots))[:, None], slots, which]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Choice:
+    """The next hypotheses, [B, N] each: which one they go on from, by which token, and to what total."""
+
+    parents: Ints
+    tokens: Ints
+    totals: Scores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Ending:
+    """A finished sentence as the search keeps it: ``slots`` [T] says which hypothesis it was at each step."""
+
+    tokens: Ints
+    totals: Scores
+    slots: Ints
+
+
+_Entry: TypeAlias = tuple[float, int, _Ending]
+"""Score, minus when it was found, and what."""
+
+
+class _Search:
+    def __init__(
+        self,
+        runtime: Runtime,
+        encoded: Encoded,
+        architecture: Architecture,
+        decoding: Decoding,
+        draws: Sequence[Scores],
+    ) -> None:
+        images = len(next(iter(encoded.memory.values())))
+        self._runtime = runtime
+        self._architecture = architecture
+        self._decoding = decoding
+        self._draws = np.stack(draws) if len(draws) else np.zeros((images, decoding.n, 0))
+        self._memory: Tensors = encoded.memory
+        self._state: Tensors = encoded.state
+        self._images = np.arange(images)  # [B]: which image each row is
+        self._last = np.full((images, 1), architecture.start_id, np.int64)
+        self._tokens = np.zeros((images, 1, 0), np.int64)  # [B, K, T]
+        self._slots = np.zeros((images, 1, 0), np.int64)  # [B, K, T]: the hypothesis that each was
+        self._totals = np.zeros((images, 1, 1))  # [B, K, T + 1]: log-probability of the first t tokens
+        self._seen: list[tuple[Ints, Floats]] = []  # for each step, the row of each image and the attention
+        self._endings: list[list[_Entry]] = [[] for _ in range(images)]  # heaps: worst first
+        self._endings_seen = 0
+        self._top = architecture.vocabulary  # M, until a step has told
+        self._banned_always = np.array([architecture.pad_id, architecture.start_id, architecture.unknown_id])
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an image is still without its captions."""
+        return len(self._images) > 0
+
+    def advance(self) -> None:
+        """Write one more token of every open hypothesis."""
+        repeats = _repeats(self._tokens, self._decoding.no_repeat_ngram)
+        step, full = self._step(repeats)
+        rows = np.full(len(self._endings), -1)
+        rows[self._images] = np.arange(len(self._images))
+        self._seen.append((rows, step.attention))
+        candidates = self._candidates(step, repeats, full)
+        choice = self._choose(candidates)
+        self._state = step.state
+        self._go_on(self._settle(choice))
+
+    def results(self) -> list[list[Hypothesis]]:
+        """Give each image's sentences, best first."""
+        return [
+            [self._hypothesis(image, score, ending) for score, _, ending in sorted(endings, key=_best_first)]
+            for image, endings in enumerate(self._endings)
+        ]
+
+    @property
+    def _length(self) -> int:
+        return self._tokens.shape[2]
+
+    @property
+    def _forced(self) -> int | None:
+        """The one token that may come next, where only one may."""
+        if self._length < len(self._decoding.prefix):
+            return self._decoding.prefix[self._length]
+        return self._architecture.end_id if self._length >= self._decoding.max_length else None
+
+    # One step of the graph
+
+    def _step(self, repeats: Ints) -> tuple[Step, bool]:
+        """Run the decoder; in full only where its short list of likeliest tokens may not be enough."""
+        banned = len(self._banned_always) + 1 + int((repeats >= 0).sum(axis=2).max(initial=0))
+        wanted = _candidates_wanted(self._decoding, self._architecture.vocabulary) + banned
+        full = self._forced is not None or wanted > self._top
+        step = self._run(full)
+        self._top = step.top_tokens.shape[2]
+        if not full and wanted > self._top:
+            return self._run(True), True
+        return step, full
+
+    def _run(self, full: bool) -> Step:
+        return self._runtime.step(self._last, self._memory, self._state, full=full)
+
+    # Constraints
+
+    def _candidates(self, step: Step, repeats: Ints, full: bool) -> _Candidates:
+        if step.log_probs is not None and full:
+            return self._from_all(step.log_probs, repeats)
+        tokens = step.top_tokens
+        banned = np.isin(tokens, self._banned_now())
+        if (repeats >= 0).any():
+            banned |= (tokens[..., None] == repeats[:, :, None, :]).any(axis=3)
+        return _Candidates(log_probs=np.where(banned, -np.inf, step.top_log_probs), tokens=tokens)
+
+    def _from_all(self, log_probs: Floats, repeats: Ints) -> _Candidates:
+        forced = self._forced
+        if forced is not None:
+            return _Candidates(log_probs=log_probs[:, :, [forced]], tokens=np.array([forced]))
+        allowed = log_probs.copy()
+        allowed[:, :, self._banned_now()] = -np.inf
+        row, slot, which = np.nonzero(repeats >= 0)
+        allowed[row, slot, repeats[row, slot, which]] = -np.inf
+        stuck = np.isneginf(allowed).all(
+            axis=2
+        )  # a tiny vocabulary used up: the sentence ends, however short
+        allowed[stuck, self._architecture.end_id] = log_probs[stuck, self._architecture.end_id]
+        return _Candidates(log_probs=allowed, tokens=np.arange(log_probs.shape[2]))
+
+    def _banned_now(self) -> Ints:
+        if self._length < self._decoding.min_length:
+            return np.append(self._banned_always, self._architecture.end_id)
+        return self._banned_always
+
+    # Choice
+
+    def _choose(self, candidates: _Candidates) -> _Choice:
+        strategy = self._decoding.strategy
+        if strategy is Strategy.BEAM or self._length < len(self._decoding.prefix):
+            return _likeliest(candidates, self._totals[:, :, -1], 2 * self._decoding.beam_size)
+        if strategy is Strategy.GREEDY:
+            return self._each(candidates, candidates.log_probs.argmax(axis=2))
+        if strategy is Strategy.SAMPLE:
+            return self._sample(candidates)
+        assert_never(strategy)
+
+    def _sample(self, candidates: _Candidates) -> _Choice:
+        n = self._decoding.n
+        if candidates.log_probs.shape[1] != n:  # all samples share their beginning
+            candidates = _Candidates(
+                log_probs=np.repeat(candidates.log_probs, n, axis=1),
+                tokens=candidates.tokens
+                if candidates.tokens.ndim == 1
+                else np.repeat(candidates.tokens, n, axis=1),
+            )
+        return self._each(
+            candidates, _draw(candidates.log_probs, self._draws[:, :, self._length], self._decoding)
+        )
+
+    def _each(self, candidates: _Candidates, which: Ints) -> _Choice:
+        """Let every hypothesis go on by one candidate of its own. which [B, K]."""
+        slots = np.broadcast_to(np.arange(which.shape[1]), which.shape)
+        parents = np.minimum(slots, self._totals.shape[1] - 1)
+        gained = np.take_along_axis(candidates.log_probs, which[:, :, None], axis=2)[:, :, 0]
+        return _Choice(
+            parents=parents,
+            tokens=candidates.token_at(slots, which),
+            totals=np.take_along_axis(self._totals[:, :, -1], parents, axis=1) + gained,
+        )
+
+    # Bookkeeping
+
+    def _settle(self, choice: _Choice) -> _Choice:
+        """Put the choices that end a sentence aside; give the K best that go on, -inf where fewer."""
+        alive = np.isfinite(choice.totals)
+        ends = alive & (choice.tokens == self._architecture.end_id)
+        self._keep(choice, ends)
+        alive &= ~ends
+        if self._decoding.strategy is Strategy.BEAM and choice.tokens.shape[1] > self._decoding.beam_size:
+            order = np.argsort(~alive, axis=1, kind="stable")[:, : self._decoding.beam_size]
+            choice = _Choice(
+                parents=np.take_along_axis(choice.parents, order, axis=1),
+                tokens=np.take_along_axis(choice.tokens, order, axis=1),
+                totals=np.take_along_axis(choice.totals, order, axis=1),
+            )
+            alive = np.take_along_axis(alive, order, axis=1)
+        totals = np.where(alive, choice.totals, -np.inf)
+        return _Choice(parents=choice.parents, tokens=choice.tokens, totals=totals)
+
+    def _keep(self, choice: _Choice, ends: Flags) -> None:
+        scores = choice.totals / (self._length + 1) ** self._decoding.length_penalty
+        for row, which in zip(*np.nonzero(ends), strict=True):
+            endings = self._endings[self._images[row]]
+            score = float(scores[row, which])
+            if len(endings) >= self._decoding.n and score <= endings[0][0]:
+                continue
+            parent = choice.parents[row, which]
+            ending = _Ending(
+                tokens=self._tokens[row, parent],
+                totals=np.append(self._totals[row, parent], choice.totals[row, which]),
+                slots=np.append(self._slots[row, parent], parent),
+            )
+            self._endings_seen += 1  # breaks ties: of equals, the one that was found first stays
+            entry = (score, -self._endings_seen, ending)
+            if len(endings) < self._decoding.n:
+                heappush(endings, entry)
+            else:
+                heapreplace(endings, entry)
+
+    def _go_on(self, choice: _Choice) -> None:
+        """Carry the chosen hypotheses over, without the images that are done."""
+        still = self._still_open(choice.totals)
+        keep = np.flatnonzero(still)
+        if len(keep) == 0:
+            self._images = keep
+            return
+        before = len(still)
+        if len(keep) > _COMPACT_BELOW * before:
+            keep = np.arange(before)  # copying the memory would cost more than the idle rows do
+        parents = choice.parents[keep]
+        beams = self._totals.shape[1]
+        chosen = (keep[:, None] * beams + parents).ravel()
+        shape = parents.shape
+        if not (shape[1] == beams and len(keep) == before and (parents == np.arange(beams)).all()):
+            self._state = {name: _pick(value, chosen, shape) for name, value in self._state.items()}
+        if len(keep) < before:
+            self._memory = {name: value[keep] for name, value in self._memory.items()}
+            self._draws = self._draws[keep]
+        self._images = self._images[keep]
+        self._last = choice.tokens[keep]
+        self._tokens = _extend(_pick(self._tokens, chosen, shape), choice.tokens[keep])
+        self._slots = _extend(_pick(self._slots, chosen, shape), parents)
+        totals = np.where(still[keep][:, None], choice.totals[keep], -np.inf)
+        self._totals = _extend(_pick(self._totals, chosen, shape), totals)
+
+    def _still_open(self, totals: Scores) -> Flags:
+        """Say which images may still find a better sentence. totals [B, K] -> [B].
+
+        Log-probabilities only fall, so a live hypothesis can end no better than its total now, divided by
+        the kindest of the lengths that it may still reach. Where that is no better than the worst sentence
+        to be given, searching on would change nothing.
+        """
+        best = totals.max(axis=1)
+        open_: Flags = np.isfinite(best)
+        if self._decoding.strategy is not Strategy.BEAM:
+            return open_
+        lengths = np.array([self._length + 2, self._decoding.max_length + 1])
+        reachable = best / (lengths**self._decoding.length_penalty).max()
+        worst = np.array([self._worst(image) for image in self._images.tolist()])
+        better: Flags = reachable > worst
+        return open_ & better
+
+    def _worst(self, image: int) -> float:
+        endings = self._endings[image]
+        return endings[0][0] if len(endings) >= self._decoding.n else -np.inf
+
+    def _hypothesis(self, image: int, score: float, ending: _Ending) -> Hypothesis:
+        looked = [
+            attention[rows[image], slot]
+            for (rows, attention), slot in zip(self._seen, ending.slots[:-1], strict=False)
+        ]
+        cells = self._seen[0][1].shape[2]
+        return Hypothesis(
+            tokens=tuple(ending.tokens.tolist()),
+            log_probs=tuple(np.diff(ending.totals).tolist()),
+            score=score,
+            attention=np.stack(looked) if looked else np.zeros((0, cells), np.float32),
+        )
+
+
+def _best_first(entry: _Entry) -> tuple[float, int]:
+    return -entry[0], -entry[1]
+
+
+def _candidates_wanted(decoding: Decoding, vocabulary: int) -> int:
+    """Give how many allowed candidates a hypothesis must have for the choice to be exact."""
+    strategy = decoding.strategy
+    if strategy is Strategy.GREEDY:
+        return 1
+    if strategy is Strategy.BEAM:
+        return 2 * decoding.beam_size
+    if strategy is Strategy.SAMPLE:
+        return decoding.top_k or vocabulary
+    assert_never(strategy)
+
+
+def _repeats(tokens: Ints, size: int) -> Ints:
+    """Give the tokens that would complete a run of ``size`` tokens a second time, -1 where none.
+
+    tokens [B, K, T] -> [B, K, T - size + 1]
+    """
+    images, beams, length = tokens.shape
+    if size == 0 or length < size:
+        return np.zeros((images, beams, 0), np.int64)
+    last = tokens[:, :, length - size + 1 :]
+    runs = np.lib.stride_tricks.sliding_window_view(tokens, size, axis=2)
+    same = (runs[..., :-1] == last[:, :, None, :]).all(axis=3)
+    return np.where(same, runs[..., -1], -1)
+
+
+def _likeliest(candidates: _Candidates, totals: Scores, count: int) -> _Choice:
+    """Take the ``count`` likeliest continuations of an image's hypotheses, best first. totals [B, K]."""
+    images, beams, width = candidates.log_probs.shape
+    scores = (totals[:, :, None] + candidates.log_probs).reshape(images, beams * width)
+    if count < scores.shape[1]:
+        best = np.argpartition(-scores, count - 1, axis=1)[:, :count]
+    else:
+        best = np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
+    kept = np.take_along_axis(scores, best, axis=1)
+    order = np.lexsort((best, -kept), axis=1)  # by place where scores are equal
+    best = np.take_along_axis(best, order, axis=1)
+    parents, which = np.divmod(best, width)
+    return _Choice(
+        parents=parents,
+        tokens=candidates.token_at(parents, which),
+        totals=np.take_along_axis(kept, order, axis=1),
+    )
+
+
+def _draw(log_probs: Floats, uniform: Scores, decoding: Decoding) -> Ints:
+    """Draw a candidate for each hypothesis. log_probs [B, K, C], uniform [B, K] -> [B, K]."""
+    scaled = log_probs.astype(np.float64) / decoding.temperature
+    weights = np.exp(scaled - scaled.max(axis=2, keepdims=True))
+    if not decoding.top_k and decoding.top_p == 1:
+        return _where_reached(weights, uniform)
+    order = _leading(weights, decoding)
+    total = weights.sum(axis=2, keepdims=True)
+    weights = np.take_along_axis(weights, order, axis=2)
+    if decoding.top_k:
+        total = weights.sum(axis=2, keepdims=True)
+    if decoding.top_p < 1:
+        reached = np.cumsum(weights, axis=2)
+        # The first candidate always stays, and each one that the ones before it leave short of top_p.
+        weights[(reached - weights) >= decoding.top_p * total] = 0
+    drawn = _where_reached(weights, uniform)
+    return np.take_along_axis(order, drawn[:, :, None], axis=2)[:, :, 0]
+
+
+def _leading(weights: Scores, decoding: Decoding) -> Ints:
+    """Order the candidates that top_k and top_p can reach, heaviest first. weights [B, K, C] -> [B, K, N]."""
+    width = weights.shape[2]
+    count = min(decoding.top_k or _NUCLEUS_GUESS, width)
+    while True:
+        order = np.argpartition(-weights, count - 1, axis=2)[:, :, :count]
+        kept = np.take_along_axis(weights, order, axis=2)
+        if decoding.top_k or count == width or (kept.sum(2) >= decoding.top_p * weights.sum(2)).all():
+            inner = np.lexsort((order, -kept), axis=2)
+            return np.take_along_axis(order, inner, axis=2)
+        count = min(8 * count, width)
+
+
+def _where_reached(weights: Scores, uniform: Scores) -> Ints:
+    """Find the candidate at which the running sum passes ``uniform`` of the whole."""
+    reached = np.cumsum(weights, axis=2)
+    drawn = (reached <= uniform[:, :, None] * reached[:, :, -1:]).sum(axis=2)
+    # Rounding may put the mark on the sum itself: then it is the last candidate of any weight.
+    last: Ints = weights.shape[2] - 1 - (weights[:, :, ::-1] > 0).argmax(axis=2)
+    return np.asarray(np.minimum(drawn, last))
+
+
+def _pick(values: NDArray[Number], chosen: Ints, shape: tuple[int, ...]) -> NDArray[Number]:
+    """Take hypotheses by their flat number. values [B, K, ...], chosen [N] -> [*shape, ...]."""
+    flat = values.reshape(values.shape[0] * values.shape[1], *values.shape[2:])
+    return flat[chosen].reshape(*shape, *values.shape[2:])
+
+
+def _extend(values: NDArray[Number], more: NDArray[Number]) -> NDArray[Number]:
+    """Add one entry to the last axis. [B, K, T], [B, K] -> [B, K, T + 1]."""
+    return np.concatenate([values, more[:, :, None]], axis=2)

@@ -1,0 +1,234 @@
+"""The two graphs of a bundle, run: an image encoder and a decoder of one step.
+
+``Runtime`` is all that decoding knows of the library underneath. ONNX Runtime is the default; OpenVINO
+is an extra.
+
+Shapes: B images, K beams, V vocabulary, M top tokens, R grid cells.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cutline.captioning.bundle import DECODER, ENCODER, Bundle, State
+from cutline.errors import BundleDamaged, MissingExtra
+
+if TYPE_CHECKING:
+    import onnxruntime  # type: ignore[import-untyped]
+
+Floats: TypeAlias = NDArray[np.float32]
+Ints: TypeAlias = NDArray[np.int64]
+Pixels: TypeAlias = NDArray[np.uint8]
+Tensors: TypeAlias = dict[str, Floats]
+
+_MEMORY, _INITIAL, _STATE, _NEXT = "memory.", "initial.", "state.", "next."
+
+
+class Engine(StrEnum):
+    """The library that runs the graphs."""
+
+    ONNXRUNTIME = "onnxruntime"
+    OPENVINO = "openvino"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """What the encoder saw in B images.
+
+    ``memory`` is what the decoder reads at every step, by input name, once per image [B, ...].
+    ``state`` is what it starts from, by plain name, for one beam [B, 1, ...].
+    """
+
+    memory: Tensors
+    state: Tensors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What the decoder says of the next token.
+
+    ``log_probs`` [B, K, V] where it was asked for; ``top_log_probs`` and ``top_tokens`` [B, K, M],
+    likeliest first; ``attention`` [B, K, R]; ``state`` to go on with, [B, K, ...] each.
+    """
+
+    log_probs: Floats | None
+    top_log_probs: Floats
+    top_tokens: Ints
+    attention: Floats
+    state: Tensors
+
+
+class Runtime(Protocol):
+    """The graphs of one bundle. May be used from several threads at once."""
+
+    def encode(self, pixels: Pixels) -> Encoded:
+        """Look at images. uint8 [B, H, W, 3]."""
+        ...
+
+    def step(self, tokens: Ints, memory: Tensors, state: Tensors, *, full: bool) -> Step:
+        """Take one step. ``tokens`` [B, K] are the last ones; ``full`` asks for ``log_probs`` as well."""
+        ...
+
+
+Run: TypeAlias = Callable[[Sequence[str], Mapping[str, NDArray[Any]]], list[NDArray[Any]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """A loaded graph: the names of its inputs and outputs, and how to run it."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    run: Run
+
+
+class GraphRuntime:
+    """A Runtime over two graphs that keep the contract of docs/bundle.md. Raises BundleDamaged where not."""
+
+    def __init__(self, encoder: Graph, decoder: Graph, states: Mapping[str, State], where: str) -> None:
+        self._encoder = encoder
+        self._decoder = decoder
+        self._states = states
+        self._memory = tuple(name for name in encoder.outputs if name.startswith(_MEMORY))
+        self._initial = tuple(name for name in encoder.outputs if name.startswith(_INITIAL))
+        self._lean = ("top_log_probs", "top_tokens", "attention", *(_NEXT + name for name in states))
+        self._check(where)
+
+    def encode(self, pixels: Pixels) -> Encoded:
+        """As Runtime."""
+        names = (*self._memory, *self._initial)
+        outputs = dict(zip(names, self._encoder.run(names, {"pixels": pixels}), strict=True))
+        return Encoded(
+            memory={name: outputs[name] for name in self._memory},
+            state={name: self._first(name, outputs, len(pixels)) for name in self._states},
+        )
+
+    def step(self, tokens: Ints, memory: Tensors, state: Tensors, *, full: bool) -> Step:
+        """As Runtime."""
+        feeds: dict[str, NDArray[Any]] = {"tokens": tokens, **memory}
+        feeds.update((_STATE + name, value) for name, value in state.items())
+        names = ("log_probs", *self._lean) if full else self._lean
+        outputs = self._decoder.run(names, feeds)
+        log_probs = outputs.pop(0) if full else None
+        top_log_probs, top_tokens, attention, *states = outputs
+        return Step(
+            log_probs=log_probs,
+            top_log_probs=top_log_probs,
+            top_tokens=top_tokens,
+            attention=attention,
+            state=dict(zip(self._states, states, strict=True)),
+        )
+
+    def _first(self, name: str, outputs: Tensors, images: int) -> Floats:
+        given = outputs.get(_INITIAL + name)
+        if given is None:
+            return np.zeros((images, 1, *self._states[name].shape), np.float32)
+        return given[:, None]
+
+    def _check(self, where: str) -> None:
+        wanted = {
+            f"{ENCODER}'s inputs": ({"pixels"}, self._encoder.inputs),
+            f"{DECODER}'s inputs": (
+                {"tokens", *self._memory, *(_STATE + name for name in self._states)},
+                self._decoder.inputs,
+            ),
+            f"{DECODER}'s outputs": ({"log_probs", *self._lean}, self._decoder.outputs),
+        }
+        for what, (names, found) in wanted.items():
+            if names != set(found):
+                raise BundleDamaged(
+                    f"{what} in the bundle {where} are {', '.join(sorted(found))}; "
+                    f"its format wants {', '.join(sorted(names))}."
+                )
+        strangers = {name.removeprefix(_INITIAL) for name in self._initial} - set(self._states)
+        if strangers:
+            raise BundleDamaged(
+                f"{ENCODER} in the bundle {where} starts unknown states: {', '.join(strangers)}."
+            )
+
+
+def default_threads() -> int:
+    """Give how many threads a graph uses when nobody says: one for each core that is ours, at most 8."""
+    return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def open_runtime(
+    bundle: Bundle, *, engine: Engine = Engine.ONNXRUNTIME, threads: int | None = None
+) -> Runtime:
+    """Load a bundle's graphs. Raises BundleDamaged, or MissingExtra for an engine that is not installed."""
+    count = threads or default_threads()
+    if engine is Engine.ONNXRUNTIME:
+        load = _load_onnxruntime
+    elif engine is Engine.OPENVINO:
+        load = _load_openvino
+    else:
+        assert_never(engine)
+    return GraphRuntime(
+        load(bundle, ENCODER, count),
+        load(bundle, DECODER, count),
+        bundle.manifest.architecture.state,
+        bundle.where,
+    )
+
+
+def _load_onnxruntime(bundle: Bundle, name: str, threads: int) -> Graph:
+    import onnxruntime
+
+    try:
+        session = onnxruntime.InferenceSession(
+            bundle.files[name], _session_options(threads), providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # the library's own errors share no narrower class
+        raise BundleDamaged(f"{name} of {bundle.where} does not load: {error}.") from error
+
+    def run(names: Sequence[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        outputs: list[NDArray[Any]] = session.run(names, feeds)
+        return outputs
+
+    return Graph(
+        inputs=tuple(each.name for each in session.get_inputs()),
+        outputs=tuple(each.name for each in session.get_outputs()),
+        run=run,
+    )
+
+
+def _session_options(threads: int) -> onnxruntime.SessionOptions:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # The two graphs take turns: threads of one that spin for work would take the cores from the other.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _load_openvino(bundle: Bundle, name: str, threads: int) -> Graph:
+    try:
+        import openvino  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise MissingExtra("The engine openvino is not installed.", hint="pip install openvino") from error
+    try:
+        core = openvino.Core()
+        model = core.read_model(bundle.files[name], b"")
+        compiled = core.compile_model(
+            model, "CPU", {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
+        )
+    except RuntimeError as error:
+        raise BundleDamaged(f"{name} of {bundle.where} does not load: {error}.") from error
+    ports = {port.get_any_name(): port for port in compiled.outputs}
+
+    def run(names: Sequence[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        # A request of one's own for each call: requests may not be shared between threads.
+        results = compiled.create_infer_request().infer(dict(feeds))
+        return [np.asarray(results[ports[each]]) for each in names]
+
+    return Graph(inputs=tuple(port.get_any_name() for port in compiled.inputs), outputs=tuple(ports), run=run)

@@ -1,0 +1,71 @@
+# Everything runs from a virtual environment that these rules make and keep in .venv.
+# A bare machine needs Python 3.11 or newer (with venv) and make. Nothing here needs root.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# What `make train` trains, and what it overrides: make train RECIPE=recipes/x.yaml ARGS="data.folder=photos"
+RECIPE ?= recipes/cutline-base.yaml
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench train system docs clean
+
+help:  ## Say what each command does
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/dev.stamp system  ## Install everything for development, the optional Java and Chromium where possible
+
+demo: $(VENV)/base.stamp  ## Caption the photos in examples/ and write demo/index.html
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/dev.stamp $(if $(CI),system)  ## Run every test, with coverage; warnings are errors
+	$(BIN)/python -m pytest --cov=cutline --cov-report=term
+
+check: $(VENV)/dev.stamp  ## Lint, types, layers, and that generated files are fresh
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --config .importlinter
+	$(BIN)/python docs/generate.py --check
+	$(BIN)/mkdocs build --quiet --strict --site-dir build/site
+
+bench: $(VENV)/dev.stamp  ## Measure our claims about speed; writes benchmarks/results.json and results.md
+	$(BIN)/python -m benchmarks
+
+train: $(VENV)/dev.stamp  ## Train RECIPE (default: the model that ships), with ARGS="key=value ..."
+	$(BIN)/cutline train $(RECIPE) $(ARGS)
+
+docs: $(VENV)/dev.stamp  ## Regenerate the generated pages and files
+	$(BIN)/python docs/generate.py
+
+clean:  ## Remove the virtual environment and what the commands wrote
+	rm -rf $(VENV) demo build .coverage htmlcov
+
+# Java (METEOR's reference scorer) and Chromium (screenshots) are optional: tests that want them say that
+# they were skipped. They are installed only for root on Debian, by `make setup` and on CI; failing is no error.
+system:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && ! { command -v java && command -v chromium; } >/dev/null; then \
+	  echo "Installing Java and Chromium (optional) ..."; \
+	  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+	    apt-get -qq install --no-install-recommends default-jre-headless chromium; } >/dev/null 2>&1 \
+	  || echo "They could not be installed: the tests that want them will be skipped."; \
+	fi
+
+$(VENV)/venv.stamp:
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# The package alone: numpy, pillow, onnxruntime, tokenizers and friends; no torch.
+$(VENV)/base.stamp: $(VENV)/venv.stamp pyproject.toml
+	$(PIP) --editable .
+	@touch $@
+
+# torch first and by itself, so that nothing that comes after chooses another one.
+$(VENV)/dev.stamp: $(VENV)/base.stamp
+	$(PIP) torch==2.13.0
+	$(PIP) --editable '.[all,dev]'
+	@touch $@

@@ -270,7 +270,7 @@ def _read_whole(store: _Store, name: str, most: int) -> bytes:
 def parse_manifest(data: bytes, where: str) -> Manifest:
     """Parse bundle.json strictly. Raises BundleTooNew or BundleDamaged."""
     try:
-        content = json.loads(data, object_pairs_hook=_no_twins)
+        content = json.loads(data, object_pairs_hook=_no_twins, parse_constant=_no_nan)
     except (ValueError, RecursionError) as error:
         raise BundleDamaged(f"{MANIFEST} of {where} is not JSON: {error}.") from error
     version = content.get("format_version") if isinstance(content, dict) else None
@@ -308,6 +308,11 @@ def _no_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(found) != len(pairs):
         raise ValueError("a key occurs twice")
     return found
+
+
+def _no_nan(name: str) -> object:
+    """Refuse NaN and Infinity, which Python writes but JSON has not."""
+    raise ValueError(f"{name} is no number of JSON's")
 
 
 def _record(data: bytes) -> FileRecord:
@@ -375,7 +380,7 @@ class _Zip:
 
 def manifest_text(manifest: Manifest) -> str:
     """Give bundle.json's text."""
-    return json.dumps(dump(manifest), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(dump(manifest), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _contents(bundle: Bundle) -> dict[str, bytes]:

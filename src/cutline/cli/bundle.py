@@ -1,0 +1,128 @@
+"""`cutline bundle`: look at model bundles, check them, copy them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cutline.errors import OutputError
+
+if TYPE_CHECKING:
+    from cutline.captioning.bundle import Bundle, Manifest
+
+_place = click.argument("bundle", required=False, metavar="[BUNDLE]")
+
+
+@click.group()
+def command() -> None:
+    """Show, verify and export model bundles: folders or zips. Without BUNDLE: the one that ships.
+
+    \b
+    cutline bundle show
+    cutline bundle verify my-model.zip
+    cutline bundle export my-model.zip
+    """
+
+
+@command.command()
+@_place
+@click.option("--json", "as_json", is_flag=True, help="Print bundle.json itself.")
+def show(bundle: str | None, as_json: bool) -> None:
+    """Say what a bundle is, once it has passed every check.
+
+    \b
+    cutline bundle show
+    cutline bundle show my-model/ --json
+    """
+    from cutline.captioning.bundle import manifest_text
+
+    manifest = _read(bundle).manifest
+    if as_json:
+        click.echo(manifest_text(manifest), nl=False)
+        return
+    for name, value in _facts(manifest):
+        click.echo(f"{name:<14}{value}")
+
+
+@command.command()
+@_place
+def verify(bundle: str | None) -> None:
+    """Check names, sizes, hashes and format, and that the graphs load and write a caption.
+
+    \b
+    cutline bundle verify my-model.zip
+    """
+    from PIL import Image
+
+    from cutline.captioning.captioner import BundleCaptioner
+
+    whole = _read(bundle)
+    BundleCaptioner(whole).caption(Image.new("RGB", (64, 48), "grey"))
+    manifest = whole.manifest
+    click.echo(f"{whole.where} is sound: {manifest.name}@{manifest.version}, {len(manifest.files)} files.")
+
+
+@command.command()
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--from", "bundle", metavar="BUNDLE", help="The bundle to copy; by default the one that ships.")
+@click.option("--force", is_flag=True, help="Replace a bundle that stands at TARGET.")
+def export(target: Path, bundle: str | None, force: bool) -> None:
+    """Copy a bundle to TARGET, as a zip where TARGET ends in .zip, else as a folder.
+
+    \b
+    cutline bundle export cutline-base.zip
+    cutline bundle export unpacked/ --from my-model.zip
+    """
+    from cutline.captioning.bundle import export_bundle
+
+    if target.exists() and not force:
+        raise OutputError(
+            f"{target} exists already.", kept="It was left as it is.", hint="Use --force to replace it."
+        )
+    whole = _read(bundle)
+    export_bundle(whole, target)
+    click.echo(f"{whole.manifest.name}@{whole.manifest.version} is at {target}.")
+
+
+@command.command("schema")
+def print_schema() -> None:
+    """Print the JSON Schema of bundle.json.
+
+    \b
+    cutline bundle schema > bundle.schema.json
+    """
+    import json
+
+    from cutline.captioning.bundle import manifest_schema
+
+    click.echo(json.dumps(manifest_schema(), indent=2))
+
+
+def _read(place: str | None) -> Bundle:
+    from cutline.captioning.bundle import read_bundle
+    from cutline.captioning.sources import default_bundle
+
+    return read_bundle(place or default_bundle())
+
+
+def _facts(manifest: Manifest) -> list[tuple[str, object]]:
+    from cutline.captioning.strict import dump
+
+    architecture, pixels = manifest.architecture, manifest.preprocessing
+    rows, cols = architecture.grid
+    size = sum(record.bytes for record in manifest.files.values())
+    decoding = ", ".join(f"{name} {value}" for name, value in dump(manifest.decoding).items())
+    return [
+        ("name", f"{manifest.name}@{manifest.version}"),
+        ("licence", manifest.licence),
+        ("created", manifest.created),
+        ("architecture", f"{architecture.kind}, {rows} x {cols} grid, {architecture.vocabulary:,} tokens"),
+        ("photos", f"{pixels.width_px} x {pixels.height_px} px, {pixels.mode}"),
+        ("decoding", decoding),
+        ("trained on", manifest.training_data.description),
+        ("data hash", manifest.training_data.hash),
+        ("metrics", ", ".join(f"{name} {value}" for name, value in manifest.metrics.items()) or "none"),
+        ("size", f"{size / 2**20:.1f} MiB in {len(manifest.files)} files"),
+    ]

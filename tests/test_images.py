@@ -567,7 +567,7 @@ def test_opening_a_jpeg_imports_only_its_own_decoder() -> None:
 import sys
 from cutline.images import open_image
 open_image({encoded(quadrants(8, 8), "JPEG")!r})
-wrong = {"pillow_heif", "PIL.EpsImagePlugin", "PIL.WebPImagePlugin", "torch"}
+wrong = {{"pillow_heif", "PIL.EpsImagePlugin", "PIL.WebPImagePlugin", "torch"}}
 print(sorted(wrong & set(sys.modules)))
 """
     assert python(program)[0] == "[]\n"

@@ -1,0 +1,278 @@
+"""One run over many photos: reading ahead on threads, captioning in batches, writing in order.
+
+At no time are more than a few batches in memory, however many photos there are.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Protocol
+
+from PIL import Image
+
+from cutline.cli._outputs import CaptionFile, Line, Metadata, Scored, Sidecars, key
+from cutline.cli._photos import STDIN, Found
+from cutline.errors import (
+    BundleError,
+    CaptionerUnavailable,
+    CutlineError,
+    ImageMissing,
+    MissingExtra,
+    OptionError,
+    OutputError,
+)
+from cutline.images import Limits, Preprocessing, open_image, to_pixels
+
+if TYPE_CHECKING:
+    from cutline.captioning.caption import Caption, Captioner
+    from cutline.captioning.options import DecodingOptions
+
+READERS = min(4, os.cpu_count() or 1)
+# For captioners that do not say what they look at: enough for any vision model, little enough to keep many.
+PLENTY_PX = 1024
+# What is wrong with the captioner or the request, and not with a photo: going on would fail a million times.
+_HOPELESS = (OptionError, CaptionerUnavailable, BundleError, MissingExtra)
+
+
+class Progress(Protocol):
+    """What a progress bar must do."""
+
+    total: float | None
+
+    def update(self, n: float = 1) -> bool | None:
+        """Count photos."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What is to be done with each photo."""
+
+    n: int
+    options: DecodingOptions
+    limits: Limits
+    batch_size: int
+    decorate: Callable[[str], str]
+    emit: Callable[[Line], None]  # writes one photo's line
+    report: Callable[[str], None]  # tells a person, on stderr
+    output: CaptionFile | None = None
+    sidecars: Sidecars | None = None
+    metadata: Metadata | None = None
+    attention: Callable[[Found], str] | None = None  # where a photo's picture goes
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """How a run went."""
+
+    captioned: int = 0
+    failed: int = 0
+    skipped: int = 0
+    failed_before: int = 0  # of the skipped
+    incomplete: int = 0  # captioned, but a sidecar, description or picture could not be written
+    kept_sidecars: int = 0  # a person's, left alone
+    kept_descriptions: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ready:
+    """A photo that is read: what the captioner gets, what a picture of attention needs; or the error."""
+
+    found: Found
+    photo: Image.Image | None = None
+    whole: Image.Image | None = None
+    error: CutlineError | None = None
+
+
+class Run:
+    """Photos through one captioner into one job's outputs; `tally` says how far it got."""
+
+    def __init__(self, captioner: Captioner, job: Job, progress: Progress | None = None) -> None:
+        self.tally = Tally()
+        self._captioner = captioner
+        self._job = job
+        self._progress = progress
+        self._model = f"{captioner.name}@{captioner.version}"
+        self._input = model_input(captioner)
+
+    def over(self, photos: Iterator[Found]) -> Tally:
+        """Caption all photos, each once. A photo that fails is told and passed over.
+
+        Raises what makes going on senseless (see _HOPELESS, OutputError), with what was kept until then.
+        """
+        try:
+            for batch in self._batches(self._fresh(photos)):
+                self._caption_batch(batch)
+                self._count(len(batch))
+        except CutlineError as error:
+            if self.tally.captioned and not error.kept:
+                output = self._job.output
+                where = f" in {output.path}; the same command goes on from there" if output else ""
+                error.kept = f"{self.tally.captioned:,} captions were written{where}."
+            raise
+        return self.tally
+
+    def _count(self, photos: int) -> None:
+        if self._progress is not None:
+            self._progress.update(photos)
+
+    # Reading
+
+    def _fresh(self, photos: Iterator[Found]) -> Iterator[Found]:
+        """The photos that neither this run nor an earlier one has seen."""
+        done = self._job.output.done if self._job.output is not None else {}
+        seen: set[str] = set()
+        for found in photos:
+            name = key(found.path)
+            if found.path != STDIN and name in seen:
+                self._count(1)
+            elif found.path != STDIN and name in done:
+                self.tally.skipped += 1
+                self.tally.failed_before += done[name]
+                self._count(1)
+            else:
+                yield found
+            seen.add(name)
+
+    def _batches(self, photos: Iterator[Found]) -> Iterator[list[_Ready]]:
+        """Photos read ahead on threads, in order, a batch at a time."""
+        size = self._job.batch_size
+        waiting: deque[Future[_Ready]] = deque()
+        pool = ThreadPoolExecutor(READERS, thread_name_prefix="cutline-read")
+        try:
+            while True:
+                waiting.extend(
+                    pool.submit(self._read, each) for each in islice(photos, 2 * size - len(waiting))
+                )
+                if not waiting:
+                    return
+                yield [waiting.popleft().result() for _ in range(min(size, len(waiting)))]
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _read(self, found: Found) -> _Ready:
+        if found.error is not None:
+            return _Ready(found=found, error=found.error)
+        limits = self._job.limits
+        try:
+            source = _standard_input(limits) if found.path == STDIN else found.path
+            whole = open_image(
+                source, limits=limits, enough_px=self._input.enough_px if self._input else PLENTY_PX
+            )
+        except CutlineError as error:
+            return _Ready(found=found, error=error)
+        photo = Image.fromarray(to_pixels(whole, self._input)) if self._input else whole
+        return _Ready(found=found, photo=photo, whole=whole if self._job.attention else None)
+
+    # Captioning
+
+    def _caption_batch(self, batch: Sequence[_Ready]) -> None:
+        captions = iter(self._captions([ready.photo for ready in batch if ready.photo is not None]))
+        for ready in batch:
+            outcome = ready.error or next(captions)
+            if isinstance(outcome, CutlineError):
+                self._write_failure(ready.found, outcome)
+            else:
+                self._write(ready, outcome)
+
+    def _captions(self, photos: Sequence[Image.Image]) -> Sequence[Sequence[Caption] | CutlineError]:
+        """Captions or the error of each photo. Where a batch fails, each photo is tried alone."""
+        if not photos:
+            return []
+        try:
+            return self._captioner.caption(photos, n=self._job.n, options=self._job.options)
+        except _HOPELESS:
+            raise
+        except CutlineError as error:
+            if len(photos) == 1:
+                return [error]
+            return [outcome for photo in photos for outcome in self._captions([photo])]
+
+    # Writing
+
+    def _write(self, ready: _Ready, captions: Sequence[Caption]) -> None:
+        """The line comes last: a photo whose line stands is wholly done, whenever we are killed."""
+        file = ready.found.path
+        scored = tuple(
+            Scored(text=self._job.decorate(each.text), log_prob=each.log_prob) for each in captions
+        )
+        troubles = list(self._troubles(ready, captions, [each.text for each in scored]))
+        self._job.emit(Line(file=file, model=self._model, captions=scored))
+        self.tally.captioned += 1
+        self.tally.incomplete += bool(troubles)
+        for trouble in troubles:
+            self._job.report(told(file, trouble))
+
+    def _troubles(
+        self, ready: _Ready, captions: Sequence[Caption], texts: Sequence[str]
+    ) -> Iterator[OutputError]:
+        """Write everything that stands beside the line; what could not be written."""
+        steps: list[Callable[[], None]] = []
+        if self._job.sidecars is not None:
+            steps.append(partial(self._write_sidecar, self._job.sidecars, ready.found.path, texts))
+        if self._job.metadata is not None and texts:
+            steps.append(partial(self._write_metadata, self._job.metadata, ready.found.path, texts[0]))
+        if self._job.attention is not None and ready.whole is not None and captions:
+            path = self._job.attention(ready.found)
+            steps.append(partial(self._write_attention, path, ready.whole, captions[0]))
+        for step in steps:
+            try:
+                step()
+            except OutputError as error:
+                yield error
+
+    def _write_sidecar(self, sidecars: Sidecars, file: str, texts: Sequence[str]) -> None:
+        self.tally.kept_sidecars += sidecars.write(file, texts) is None
+
+    def _write_metadata(self, metadata: Metadata, file: str, text: str) -> None:
+        self.tally.kept_descriptions += not metadata.write(file, text)
+
+    def _write_attention(self, path: str, whole: Image.Image, best: Caption) -> None:
+        from cutline.cli._attention import attention_picture
+
+        picture = attention_picture(whole, best.text, best.words, best.attention, self._input)
+        try:
+            picture.save(path, "PNG")
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written ({error.strerror or error}).") from error
+
+    def _write_failure(self, found: Found, error: CutlineError) -> None:
+        self._job.emit(Line(file=found.path, model="", error=error))
+        self._job.report(told(found.path, error))
+        self.tally.failed += 1
+
+
+def model_input(captioner: Captioner) -> Preprocessing | None:
+    """What the captioner makes of a photo, if it is a bundle's; others look at photos in their own way."""
+    preprocessing = getattr(getattr(captioner, "manifest", None), "preprocessing", None)
+    return preprocessing if isinstance(preprocessing, Preprocessing) else None
+
+
+def _standard_input(limits: Limits) -> bytes:
+    try:
+        return sys.stdin.buffer.read(limits.max_file_bytes + 1)
+    except OSError as error:
+        raise ImageMissing(f"Standard input cannot be read ({error.strerror}).") from error
+
+
+def told(file: str, error: CutlineError) -> str:
+    """An error as a line for a person, led by the photo's name where it does not say it itself."""
+    text = str(error)
+    return text if file in text else f"{file}: {text}"
+
+
+def count_in_background(photos: Iterator[Found], progress: Progress) -> None:
+    """Give the progress bar its total once it is known; a walk over names is far quicker than captioning."""
+
+    def count() -> None:
+        progress.total = sum(1 for _ in photos)
+
+    threading.Thread(target=count, name="cutline-count", daemon=True).start()

@@ -1,0 +1,368 @@
+"""`cutline caption`: what a user typed becomes a job; _run does it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cutline.errors import OptionError
+
+if TYPE_CHECKING:
+    from cutline.captioning.caption import Captioner
+    from cutline.captioning.options import DecodingOptions
+    from cutline.cli._outputs import CaptionFile, Line
+    from cutline.cli._photos import Found
+    from cutline.cli._run import Tally
+    from cutline.images import Limits
+
+BATCH_SIZE = 8
+HELP = """Write a caption for each PHOTO: a file, a folder (with all folders in it), a glob, or - for an
+image on standard input.
+
+\b
+Examples:
+  cutline caption photo.jpg
+  cutline caption -n 3 --json photo.jpg
+  cutline caption holiday/ 'scans/**/*.tif' --output captions.jsonl
+  cutline caption holiday/ --sidecar --max-chars 125
+  find . -name '*.jpg' -print0 | cutline caption --from-file - --null
+  curl -s https://example.org/cat.jpg | cutline caption -
+
+In folders, files with an image's extension are taken and hidden ones left out; a file that is named is
+always tried. --output goes on where an earlier run, finished or killed, left off. A photo that fails does
+not stop the rest: the exit code is 0 when all went well, 1 when something failed, 2 when the command makes
+no sense.
+
+What one photo may cost at most stands in the environment (CUTLINE_MAX_PIXELS, CUTLINE_MAX_FILE_BYTES, and
+so on) or in the options --max-...; options win."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """The command line, as typed."""
+
+    photos: tuple[str, ...]
+    from_file: str | None
+    null: bool
+    model: str | None
+    n: int
+    as_json: bool
+    output: str | None
+    retry_failed: bool
+    sidecar: bool
+    write_metadata: bool
+    overwrite: bool
+    attention: str | None
+    prefix: str
+    suffix: str
+    max_chars: int | None
+    batch_size: int
+    quiet: bool
+    decoding: dict[str, Any]
+    limits: dict[str, int]
+
+
+def _group(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Several options as one decorator, in the order of the help."""
+
+    def decorate(function: Any) -> Any:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+# Ranges are checked by DecodingOptions and Limits, for the library as for the command.
+DECODING = _group(
+    click.option("--strategy", type=click.Choice(["beam", "greedy", "sample"]), help="How to choose words."),
+    click.option("--beam-size", type=int, help="Sentences kept alive at once."),
+    click.option("--length-penalty", type=float, help="How much longer sentences are favoured by a beam."),
+    click.option("--min-length", type=int, help="Fewest tokens."),
+    click.option("--max-length", type=int, help="Most tokens."),
+    click.option(
+        "--no-repeat-ngram", type=int, help="No run of this many tokens occurs twice; 0 allows all."
+    ),
+    click.option("--temperature", type=float, help="Sampling: below 1 safer, above 1 bolder."),
+    click.option("--top-k", type=int, help="Sampling: only among the k likeliest tokens."),
+    click.option("--top-p", type=float, help="Sampling: only among the likeliest, up to this probability."),
+    click.option("--seed", type=int, help="Sampling: the same again."),
+    click.option("--start-with", metavar="TEXT", help="The sentence begins with this; the model goes on."),
+)
+LIMITS = _group(
+    click.option("--max-file-bytes", type=int, help="Largest file."),
+    click.option("--max-pixels", type=int, help="Most pixels, width times height."),
+    click.option("--max-side-px", type=int, help="Longest side."),
+    click.option("--max-frames", type=int, help="Most frames of an animation (only the first is looked at)."),
+    click.option("--max-animation-pixels", type=int, help="Most pixels in all frames."),
+    click.option("--max-metadata-bytes", type=int, help="Most bytes of EXIF and the like."),
+)
+OUTPUTS = _group(
+    click.option("--json", "as_json", is_flag=True, help="A JSON object a line instead of path<TAB>caption."),
+    click.option(
+        "--output", "-o", metavar="FILE", help="Append to FILE (.jsonl or .csv), skipping what is done."
+    ),
+    click.option("--retry-failed", is_flag=True, help="With --output: try again what failed before."),
+    click.option(
+        "--sidecar", is_flag=True, help="Also write photo.txt beside photo.jpg; a person's text stays."
+    ),
+    click.option(
+        "--write-metadata", is_flag=True, help="Also write XMP and IPTC descriptions into the photos."
+    ),
+    click.option("--overwrite", is_flag=True, help="Let these two replace what a person wrote."),
+    click.option(
+        "--attention", metavar="PNG", help="Also draw where each word looked; for several photos, a folder."
+    ),
+    click.option("--prefix", default="", help="Put before each caption."),
+    click.option("--suffix", default="", help="Put after each caption."),
+    click.option("--max-chars", type=int, help="Shorten for alternative text, at the end of a phrase."),
+)
+
+
+@click.command(name="caption", help=HELP)
+@click.argument("photos", nargs=-1, metavar="[PHOTO]...")
+@click.option("--from-file", metavar="LIST", help="Read paths, one a line, from LIST; - is standard input.")
+@click.option("--null", "-0", is_flag=True, help="Paths in LIST end in NUL, as from find -print0.")
+@click.option(
+    "--model", "-m", metavar="URI", help="A bundle's folder or zip, hf:FOLDER, or openai:URL#MODEL."
+)
+@click.option("-n", "n", type=click.IntRange(1, 64), default=1, show_default=True, help="Captions a photo.")
+@DECODING
+@OUTPUTS
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1, 1024),
+    default=BATCH_SIZE,
+    show_default=True,
+    help="Photos at once.",
+)
+@LIMITS
+@click.option("--quiet", "-q", is_flag=True, help="No summary and no progress bar.")
+@click.pass_obj
+def command(load: Callable[[str | None], Captioner] | None, /, **typed: Any) -> int:
+    import cutline
+
+    wishes = _understood(typed)
+    _refuse_nonsense(wishes)
+    return caption(wishes, load or cutline.load)
+
+
+# fmt: off
+DECODING_NAMES = (
+    "strategy", "beam_size", "length_penalty", "min_length", "max_length", "no_repeat_ngram", "temperature",
+    "top_k", "top_p", "seed", "start_with",
+)
+LIMIT_NAMES = (
+    "max_file_bytes", "max_pixels", "max_side_px", "max_frames", "max_animation_pixels", "max_metadata_bytes",
+)
+# fmt: on
+
+
+def _understood(typed: dict[str, Any]) -> Wishes:
+    decoding = {name: value for name in DECODING_NAMES if (value := typed.pop(name)) is not None}
+    limits = {name: value for name in LIMIT_NAMES if (value := typed.pop(name)) is not None}
+    return Wishes(**typed, decoding=decoding, limits=limits)
+
+
+def _refuse_nonsense(wishes: Wishes) -> None:
+    """Whatever can be known to be wrong before a model is loaded."""
+    from cutline.cli._photos import STDIN
+
+    from_stdin = wishes.photos.count(STDIN) + (wishes.from_file == STDIN)
+    if not wishes.photos and wishes.from_file is None:
+        raise click.UsageError("Which photos? Name files, folders or globs; see cutline caption --help.")
+    if from_stdin > 1:
+        raise OptionError("Standard input can be read only once.")
+    if STDIN in wishes.photos and (wishes.sidecar or wishes.write_metadata):
+        raise OptionError("An image from standard input has no file to write to or beside.")
+    if wishes.retry_failed and not wishes.output:
+        raise OptionError("--retry-failed goes with --output.")
+    if wishes.null and wishes.from_file is None:
+        raise OptionError("--null goes with --from-file.")
+    if wishes.overwrite and not (wishes.sidecar or wishes.write_metadata):
+        raise OptionError("--overwrite goes with --sidecar or --write-metadata.")
+    if wishes.as_json and wishes.output and not wishes.output.lower().endswith(".jsonl"):
+        raise OptionError("--json and a CSV file contradict each other.")
+    if wishes.max_chars is not None:
+        decorator(wishes)("A test of the room that is left.")
+
+
+def decorator(wishes: Wishes) -> Callable[[str], str]:
+    """How a caption is shortened and framed; --max-chars counts prefix and suffix too."""
+
+    def decorate(text: str) -> str:
+        if wishes.max_chars is not None:
+            from cutline.alt_text import shorten
+
+            text = shorten(text, wishes.max_chars - len(wishes.prefix) - len(wishes.suffix))
+        return f"{wishes.prefix}{text}{wishes.suffix}"
+
+    return decorate
+
+
+def caption(wishes: Wishes, load: Callable[[str | None], Captioner]) -> int:
+    """Do what was asked; give the exit code."""
+    from cutline.cli._outputs import CaptionFile, Metadata, Sidecars
+    from cutline.cli._run import Job, Run
+
+    limits = _limits(wishes)
+    options = _decoding_options(wishes)
+    attention = _attention_path(wishes)
+    with contextlib.ExitStack() as stack:
+        output = None
+        if wishes.output:
+            output = stack.enter_context(
+                CaptionFile(wishes.output, n=wishes.n, retry_failed=wishes.retry_failed)
+            )
+        metadata = Metadata(overwrite=wishes.overwrite) if wishes.write_metadata else None
+        captioner = load(wishes.model)
+        progress = _progress(wishes, stack)
+        job = Job(
+            n=wishes.n,
+            options=options,
+            limits=limits,
+            batch_size=wishes.batch_size,
+            decorate=decorator(wishes),
+            emit=output.append if output else _printer(wishes, progress),
+            report=_reporter(progress),
+            output=output,
+            sidecars=Sidecars(overwrite=wishes.overwrite) if wishes.sidecar else None,
+            metadata=metadata,
+            attention=attention,
+        )
+        tally = Run(captioner, job, progress).over(_photos(wishes))
+    if not wishes.quiet:
+        _summarise(tally, output, f"{captioner.name}@{captioner.version}")
+    return 1 if tally.failed or tally.failed_before or tally.incomplete else 0
+
+
+def _limits(wishes: Wishes) -> Limits:
+    import dataclasses
+
+    from cutline.images import Limits
+    from cutline.settings import from_environment
+
+    return dataclasses.replace(from_environment(Limits()), **wishes.limits)
+
+
+def _decoding_options(wishes: Wishes) -> DecodingOptions:
+    from cutline.captioning.options import DecodingOptions, Strategy
+
+    chosen = dict(wishes.decoding)
+    if "start_with" in chosen:
+        chosen["prefix"] = chosen.pop("start_with")
+    strategy = chosen.pop("strategy", None)
+    if strategy is None and {"temperature", "top_k", "top_p", "seed"} & chosen.keys():
+        strategy = "sample"  # nothing else heeds them
+    return DecodingOptions(strategy=strategy and Strategy(strategy), **chosen)
+
+
+def _photos(wishes: Wishes) -> Iterator[Found]:
+    from cutline.cli._photos import find_photos, read_list
+
+    yield from find_photos(wishes.photos)
+    if wishes.from_file is not None:
+        yield from find_photos(read_list(wishes.from_file, null=wishes.null))
+
+
+def _attention_path(wishes: Wishes) -> Callable[[Found], str] | None:
+    """Where a photo's picture of attention goes: one PNG for one photo, else one each in a folder."""
+    target = wishes.attention
+    if target is None:
+        return None
+    if not target.lower().endswith(".png") or os.path.isdir(target):
+        return _attention_folder(target)
+    if wishes.from_file is not None or len(list(islice(_photos(wishes), 2))) > 1:
+        raise OptionError(f"{target} holds the picture of one photo.", hint="For several, name a folder.")
+    return lambda found: target
+
+
+def _attention_folder(folder: str) -> Callable[[Found], str]:
+    from cutline.errors import OutputError
+
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"The folder {folder} cannot be made ({error.strerror}).") from error
+    names: dict[str, int] = {}
+
+    def path(found: Found) -> str:
+        name = os.path.splitext(os.path.basename(found.path))[0] or "photo"
+        names[name] = names.get(name, 0) + 1
+        number = f"-{names[name]}" if names[name] > 1 else ""
+        return os.path.join(folder, f"{name}{number}.png")
+
+    return path
+
+
+def _progress(wishes: Wishes, stack: contextlib.ExitStack) -> Any:
+    """A bar on a terminal, for runs that take longer than a second; None elsewhere."""
+    if wishes.quiet or not sys.stderr.isatty():
+        return None
+    from tqdm import tqdm
+
+    from cutline.cli._run import count_in_background
+
+    bar = stack.enter_context(tqdm(unit="photo", delay=1.0, smoothing=0.1, dynamic_ncols=True, leave=False))
+    bar.total = None
+    if wishes.from_file is None:
+        count_in_background(_photos(wishes), bar)
+    return bar
+
+
+def _printer(wishes: Wishes, progress: Any) -> Callable[[Line], None]:
+    from cutline.cli._outputs import json_line, plain_lines
+
+    to_text = json_line if wishes.as_json else plain_lines
+
+    def emit(line: Line) -> None:
+        text = to_text(line)
+        if not text:
+            return
+        with progress.external_write_mode() if progress is not None else contextlib.nullcontext():
+            sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
+            sys.stdout.buffer.flush()
+
+    return emit
+
+
+def _reporter(progress: Any) -> Callable[[str], None]:
+    def report(text: str) -> None:
+        with progress.external_write_mode() if progress is not None else contextlib.nullcontext():
+            click.echo(f"cutline: {text.encode('utf-8', 'backslashreplace').decode()}", err=True)
+
+    return report
+
+
+def _summarise(tally: Tally, output: CaptionFile | None, model: str) -> None:
+    """One line on stderr, and one for each thing that a person may act on; nothing for one good photo."""
+    parts = [f"{tally.captioned:,} captioned"]
+    parts += [f"{tally.skipped:,} skipped (done before)"] if tally.skipped else []
+    parts += [f"{tally.failed:,} failed"] if tally.failed else []
+    notes = list(_notes(tally, output, model))
+    if len(parts) > 1 or notes or tally.captioned > 1 or output is not None:
+        click.echo(f"cutline: {', '.join(parts)}{f' -> {output.path}' if output else ''}", err=True)
+    for note in notes:
+        click.echo(f"  {note}", err=True)
+
+
+def _notes(tally: Tally, output: CaptionFile | None, model: str) -> Sequence[str]:
+    others = sorted(output.other_models - {model}) if output is not None and tally.skipped else []
+    notes = [
+        (tally.failed_before, f"{tally.failed_before:,} of the skipped had failed (--retry-failed)"),
+        (tally.incomplete, f"{tally.incomplete:,} captioned, but not written everywhere"),
+        (tally.kept_sidecars, f"{tally.kept_sidecars:,} texts by a person were left alone (--overwrite)"),
+        (
+            tally.kept_descriptions,
+            f"{tally.kept_descriptions:,} descriptions by a person were left alone (--overwrite)",
+        ),
+        (len(others), f"earlier lines are by {', '.join(others)}"),
+    ]
+    return [note for count, note in notes if count]

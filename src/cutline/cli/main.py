@@ -1,0 +1,122 @@
+"""The `cutline` command: a table of commands, each imported only when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from cutline.errors import ConfigError, CutlineError, MissingExtra, OptionError
+
+if TYPE_CHECKING:
+    from cutline.captioning.caption import Captioner
+
+# name: (module with a click command named `command`, what it does)
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "caption": ("cutline.cli.caption", "Write captions for photos."),
+    "bundle": ("cutline.cli.bundle", "Show, verify and export model bundles."),
+    "evaluate": ("cutline.cli.evaluate", "Score a model on a data set."),
+    "train": ("cutline.cli.train", "Train a model from a recipe."),
+    "data": ("cutline.cli.data", "Check data sets."),
+    "diagnose": ("cutline.cli.diagnose", "Look into a training."),
+}
+# A top-level module that only an extra installs -> the extra.
+EXTRAS: Mapping[str, str] = {
+    "torch": "train",
+    "transformers": "train",
+    "yaml": "train",
+    "pyexiv2": "metadata",
+}
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+
+class LazyGroup(click.Group):
+    """A group whose help costs nothing and whose commands are imported one at a time."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command in the table, in its order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module behind a name; None for a name that the table lacks."""
+        if cmd_name not in COMMANDS:
+            return None
+        try:
+            module = importlib.import_module(COMMANDS[cmd_name][0])
+        except ModuleNotFoundError as error:
+            raise missing_extra(error) from error
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the table, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="cutline", message="%(prog)s %(version)s")
+def cli() -> None:
+    """A photo goes in, a good sentence comes out.
+
+    \b
+    cutline caption photo.jpg
+    cutline caption holiday/ --output captions.jsonl
+    """
+
+
+def main(
+    arguments: Sequence[str] | None = None, *, load: Callable[[str | None], Captioner] | None = None
+) -> int:
+    """Run the command and give its exit code: 0 all good, 1 something failed, 2 wrong usage.
+
+    load: what makes a captioner out of --model; `cutline.load` unless a program brings its own.
+    """
+    try:
+        result = cli.main(args=arguments, prog_name="cutline", standalone_mode=False, obj=load)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("cutline: stopped.", err=True)
+        return INTERRUPTED
+    except CutlineError as error:
+        return say(error)
+    except ModuleNotFoundError as error:
+        return say(missing_extra(error))
+    except BrokenPipeError:  # `cutline ... | head`
+        sys.stderr.close()
+        return FAILED
+    return result if isinstance(result, int) else 0
+
+
+def missing_extra(error: ModuleNotFoundError) -> CutlineError:
+    """The error that names the extra to install. Re-raises what no extra would mend."""
+    name = (error.name or "").partition(".")[0]
+    if name in EXTRAS:
+        return MissingExtra(
+            f"This command needs {name}, which is not installed.",
+            hint=f"pip install 'cutline[{EXTRAS[name]}]'",
+        )
+    if (error.name or "").startswith("cutline."):
+        return MissingExtra("This installation of cutline lacks that command.")
+    raise error
+
+
+def say(error: CutlineError) -> int:
+    """Print what happened, what was kept and what to do; give the exit code."""
+    click.echo(f"cutline: {error.message}", err=True)
+    for label, text in (("kept", error.kept), ("to do", error.hint)):
+        if text:
+            click.echo(f"  {label}: {text}", err=True)
+    return USAGE if isinstance(error, OptionError | ConfigError) else FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,834 @@
+"""`cutline caption` as its users meet it: what is printed, what is written, what is left alone."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import pty
+import random
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+from fixed import COLOURS, OUTAGE, POISON, FixedCaptioner
+from PIL import Image
+
+from cutline.alt_text import shorten
+from cutline.captioning.options import DecodingOptions
+from cutline.cli import caption as caption_module
+from cutline.cli.main import main
+from cutline.errors import OptionError
+from cutline.images import Limits
+
+FIXED = str(Path(__file__).with_name("fixed.py"))
+SAYS = {name: f"A {name} photo on the wall." for name in COLOURS}
+
+
+def photo(path: Path, colour: str | tuple[int, int, int] = "red", **options: Any) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (48, 32), COLOURS[colour] if isinstance(colour, str) else colour).save(path, **options)
+    return str(path)
+
+
+class Cutline:
+    """The command in this process, with what it printed."""
+
+    def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
+        self._capfd = capfd
+        self.captioner = FixedCaptioner()
+        self.err = ""
+
+    def __call__(self, *arguments: str | Path, code: int = 0) -> list[str]:
+        seen = main(["caption", *map(str, arguments)], load=lambda _: self.captioner)
+        out, self.err = self._capfd.readouterr()
+        assert seen == code, (seen, out, self.err)
+        return out.splitlines()
+
+
+@pytest.fixture
+def cutline(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cutline:
+    monkeypatch.chdir(tmp_path)
+    return Cutline(capfd)
+
+
+def process(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, FIXED, "caption", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, timeout=60, **options)
+
+
+def json_lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+# What is printed
+
+
+def test_a_photo_gives_its_path_a_tab_and_a_caption(cutline: Cutline, tmp_path: Path) -> None:
+    path = photo(tmp_path / "a.jpg")
+    assert cutline(path) == [f"{path}\t{SAYS['red']}"]
+    assert cutline.err == ""
+
+
+def test_paths_stay_as_they_were_typed(cutline: Cutline, tmp_path: Path) -> None:
+    photo(tmp_path / "in" / "a.jpg")
+    assert cutline("in", "./in/../in/a.jpg") == [f"in/a.jpg\t{SAYS['red']}"]
+
+
+def test_json_is_one_object_a_photo_best_first(cutline: Cutline, tmp_path: Path) -> None:
+    path = photo(tmp_path / "a.jpg")
+    (line,) = cutline("--json", "-n", 3, path)
+    assert json.loads(line) == {
+        "file": path,
+        "model": "fixed@1.0",
+        "captions": [
+            {"text": SAYS["red"], "log_prob": -1.25},
+            {"text": "Something red in a frame.", "log_prob": -2.25},
+            {"text": "A photo.", "log_prob": None},
+        ],
+    }
+
+
+def test_several_captions_are_several_plain_lines(cutline: Cutline, tmp_path: Path) -> None:
+    path = photo(tmp_path / "a.jpg")
+    assert cutline("-n", 2, path) == [f"{path}\t{SAYS['red']}", f"{path}\tSomething red in a frame."]
+
+
+def test_a_failing_photo_does_not_stop_the_rest(cutline: Cutline, tmp_path: Path) -> None:
+    good, other = photo(tmp_path / "a.jpg"), photo(tmp_path / "c.png", "blue")
+    (tmp_path / "b.jpg").write_bytes(b"")
+    lines = [json.loads(line) for line in cutline("--json", tmp_path, "no.jpg", code=1)]
+    assert [line["file"] for line in lines] == [good, str(tmp_path / "b.jpg"), other, "no.jpg"]
+    assert [set(line) for line in lines] == [{"file", "model", "captions"}, {"file", "error"}] * 2
+    assert lines[1]["error"]["code"] == "image_unreadable"
+    assert "is empty" in lines[1]["error"]["message"]
+    assert lines[3] == {
+        "file": "no.jpg",
+        "error": {"code": "image_missing", "message": "no.jpg does not exist."},
+    }
+    assert "2 captioned, 2 failed" in cutline.err
+    assert cutline.err.count("no.jpg") == 1
+
+
+def test_a_failed_photo_prints_no_plain_line_but_a_message(cutline: Cutline, tmp_path: Path) -> None:
+    (tmp_path / "b.jpg").write_bytes(b"not a photo")
+    assert cutline("b.jpg", code=1) == []
+    assert cutline.err.splitlines()[0].startswith("cutline: b.jpg is not an image")
+
+
+def test_one_photo_that_chokes_the_captioner_costs_only_itself(cutline: Cutline, tmp_path: Path) -> None:
+    for name, colour in (("a", "red"), ("b", POISON), ("c", "blue")):
+        photo(tmp_path / f"{name}.png", colour)  # type: ignore[arg-type]
+    lines = [json.loads(line) for line in cutline("--json", tmp_path, code=1)]
+    assert ["error" in line for line in lines] == [False, True, False]
+
+
+def test_a_captioner_that_goes_away_ends_the_run_and_says_what_was_kept(
+    cutline: Cutline, tmp_path: Path
+) -> None:
+    paths = [photo(tmp_path / "a.png"), photo(tmp_path / "b.png", OUTAGE), photo(tmp_path / "c.png")]
+    cutline("--output", "out.jsonl", "--batch-size", 1, *paths, code=1)
+    assert "went away" in cutline.err
+    assert "1 captions were written in out.jsonl; the same command goes on from there" in cutline.err
+    assert [line["file"] for line in json_lines(tmp_path / "out.jsonl")] == paths[:1]
+
+
+def test_photos_are_captioned_in_batches_and_in_order(cutline: Cutline, tmp_path: Path) -> None:
+    names = [photo(tmp_path / f"{n:02}.png", "red" if n % 3 else "blue") for n in range(11)]
+    assert [line.split("\t")[0] for line in cutline("--batch-size", 4, tmp_path)] == names
+    assert cutline.captioner.batches == [4, 4, 3]
+
+
+def test_decoding_options_reach_the_captioner(cutline: Cutline, tmp_path: Path) -> None:
+    path = photo(tmp_path / "a.jpg")
+    cutline(
+        path, "--beam-size", 5, "--length-penalty", 0.9, "--no-repeat-ngram", 2, "--start-with", "a photo"
+    )
+    cutline(path, "--seed", 7, "--top-p", 0.8, "--top-k", 9, "--temperature", 1.5, "--max-length", 9)
+    assert cutline.captioner.options == [
+        DecodingOptions(beam_size=5, length_penalty=0.9, no_repeat_ngram=2, prefix="a photo"),
+        DecodingOptions(strategy="sample", seed=7, top_p=0.8, top_k=9, temperature=1.5, max_length=9),  # type: ignore[arg-type]
+    ]
+
+
+def test_the_command_offers_every_decoding_option_and_limit() -> None:
+    offered = {parameter.name for parameter in caption_module.command.params}
+    assert {field.name for field in fields(DecodingOptions)} - {"prefix"} | {"start_with"} <= offered
+    assert {field.name for field in fields(Limits)} <= offered
+    assert set(caption_module.LIMIT_NAMES) == {field.name for field in fields(Limits)}
+    undocumented = [
+        p.name for p in caption_module.command.params if isinstance(p, click.Option) and not p.help
+    ]
+    assert undocumented == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--no-such-option"],
+        ["a.jpg", "--beam-size", "0"],
+        ["a.jpg", "--top-p", "2"],
+        ["a.jpg", "-n", "0"],
+        ["a.jpg", "--max-chars", "3"],
+        ["a.jpg", "--max-chars", "20", "--prefix", "fifteen letters"],
+        ["a.jpg", "--output", "captions.txt"],
+        ["a.jpg", "--output", "captions.csv", "--json"],
+        ["a.jpg", "--max-pixels", "0"],
+        ["a.jpg", "--overwrite"],
+        ["a.jpg", "--retry-failed"],
+        ["a.jpg", "--null"],
+        ["-", "--sidecar"],
+        ["-", "--from-file", "-"],
+        ["a.jpg", "b.jpg", "--attention", "out.png"],
+    ],
+)
+def test_a_command_that_makes_no_sense_is_a_usage_error(cutline: Cutline, arguments: list[str]) -> None:
+    assert cutline(*arguments, code=2) == []
+    assert cutline.err
+    assert "Traceback" not in cutline.err
+
+
+def test_limits_come_from_the_environment_and_options_win(
+    cutline: Cutline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = photo(tmp_path / "a.jpg")
+    monkeypatch.setenv("CUTLINE_MAX_PIXELS", "100")
+    assert cutline(path, code=1) == []
+    assert "1,536 pixels; the limit is 100" in cutline.err
+    assert len(cutline("--max-pixels", 2000, path)) == 1
+    monkeypatch.setenv("CUTLINE_MAX_PIXELS", "many")
+    cutline(path, code=2)
+    assert "CUTLINE_MAX_PIXELS" in cutline.err
+
+
+# What is found
+
+
+def test_a_folder_gives_its_photos_in_order_and_nothing_else(cutline: Cutline, tmp_path: Path) -> None:
+    for name in ("b.JPG", "a.png", "deep/er/c.webp", ".hidden.jpg", ".hidden/d.jpg"):
+        photo(tmp_path / "in" / name)
+    (tmp_path / "in" / "notes.txt").write_text("a letter")
+    names = [line.split("\t")[0] for line in cutline("in")]
+    assert names == ["in/a.png", "in/b.JPG", "in/deep/er/c.webp"]
+
+
+def test_links_that_lead_round_are_followed_once(cutline: Cutline, tmp_path: Path) -> None:
+    photo(tmp_path / "in" / "deep" / "a.jpg")
+    (tmp_path / "in" / "deep" / "up").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "again").symlink_to(tmp_path / "in" / "deep")
+    (tmp_path / "in" / "loop.jpg").symlink_to(tmp_path / "in" / "loop.jpg")
+    lines = [json.loads(line) for line in cutline("--json", "in", code=1)]
+    assert len(lines) == 2
+    assert sum("captions" in line for line in lines) == 1
+    assert "leads back to itself" in next(line["error"]["message"] for line in lines if "error" in line)
+
+
+def test_globs_are_expanded_where_the_shell_did_not(cutline: Cutline, tmp_path: Path) -> None:
+    for name in ("in/a.jpg", "in/b.png", "in/deep/c.jpg", "in/deep/er/d.jpg"):
+        photo(tmp_path / name)
+    (tmp_path / "in" / "deep" / "up").symlink_to(tmp_path / "in")
+
+    def names(pattern: str) -> list[str]:
+        return [line.split("\t")[0] for line in cutline(pattern)]
+
+    assert names("in/*.jpg") == ["in/a.jpg"]
+    assert names("in/**/*.jpg") == ["in/a.jpg", "in/deep/c.jpg", "in/deep/er/d.jpg"]
+    assert names("**/d*") == ["in/deep/er/d.jpg"]
+    assert names(f"{tmp_path}/**/[ab].*") == [f"{tmp_path}/in/a.jpg", f"{tmp_path}/in/b.png"]
+    assert cutline("in/*.heic", code=1) == []
+    assert "matches nothing" in cutline.err
+
+
+def test_a_name_that_looks_like_a_glob_is_taken_as_it_is(cutline: Cutline, tmp_path: Path) -> None:
+    photo(tmp_path / "a[1].jpg")
+    assert cutline("a[1].jpg") == [f"a[1].jpg\t{SAYS['red']}"]
+
+
+def test_a_photo_named_twice_is_captioned_once(cutline: Cutline, tmp_path: Path) -> None:
+    path = photo(tmp_path / "in" / "a.jpg")
+    assert len(cutline(path, "in", "in/*.jpg", "./in/a.jpg")) == 1
+
+
+def test_a_folder_without_photos_is_a_failure(cutline: Cutline, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    assert cutline("in", code=1) == []
+    assert "in holds no photos" in cutline.err
+
+
+def test_a_folder_that_may_not_be_read_is_told(cutline: Cutline, tmp_path: Path) -> None:
+    photo(tmp_path / "in" / "a.jpg")
+    (tmp_path / "in" / "locked").mkdir(mode=0o000)
+    with unprivileged(tmp_path):
+        lines = cutline("in", code=1)
+    assert len(lines) == 1
+    assert "in/locked cannot be read (Permission denied)" in cutline.err
+
+
+@contextmanager
+def unprivileged(folder: Path) -> Iterator[None]:
+    """Root may read everything: be nobody for a moment, in a folder that nobody owns."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for place in (folder, *folder.rglob("*")):
+        os.chown(place, 65534, -1)
+    for parent in list(folder.parents)[:3]:
+        if parent.owner() == "root" and "pytest" in parent.name:
+            parent.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_an_image_comes_in_on_standard_input(tmp_path: Path) -> None:
+    data = Path(photo(tmp_path / "a.png", "green")).read_bytes()
+    done = process("-", input=data)
+    assert (done.returncode, done.stdout) == (0, f"-\t{SAYS['green']}\n".encode())
+    assert process("-", "--json", input=b"").returncode == 1
+
+
+@pytest.mark.parametrize("null", [False, True])
+def test_a_list_of_paths_comes_from_a_file_or_standard_input(tmp_path: Path, null: bool) -> None:
+    paths = [photo(tmp_path / f"{n} .jpg") for n in range(3)]
+    data = ("\0" if null else "\n").join(paths).encode()
+    (tmp_path / "list").write_bytes(data)
+    flags = ["--null"] if null else []
+    for source, standard_input in (("-", data), (tmp_path / "list", None)):
+        done = process("--from-file", source, *flags, input=standard_input)
+        assert [line.split("\t")[0] for line in done.stdout.decode().splitlines()] == paths
+
+
+def test_a_list_that_is_missing_is_one_clear_error(cutline: Cutline) -> None:
+    assert cutline("--from-file", "no.list", code=1) == []
+    assert cutline.err.startswith("cutline: The list no.list cannot be read")
+
+
+def test_odd_file_names_survive(cutline: Cutline, tmp_path: Path) -> None:
+    photo(tmp_path / "ä 日本 '\".jpg")
+    photo(tmp_path / "tab\tline\n.jpg")
+    os.rename(photo(tmp_path / "latin.jpg"), os.fsencode(tmp_path) + b"/latin\xe9.jpg")
+    for output in ("out.jsonl", "out.csv"):
+        assert cutline("--output", output, ".") == []
+        cutline("--output", output, ".")
+        assert "0 captioned, 3 skipped" in cutline.err
+    names = {line["file"] for line in json_lines(tmp_path / "out.jsonl")}
+    assert names == {"./ä 日本 '\".jpg", "./tab\tline\n.jpg", "./latin\udce9.jpg"}
+    assert all(len(line.split("\t")) == 2 for line in cutline("."))
+
+
+# The file that grows
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_a_second_run_skips_what_is_done_and_says_so(cutline: Cutline, tmp_path: Path, suffix: str) -> None:
+    for name in ("a", "b"):
+        photo(tmp_path / "in" / f"{name}.jpg")
+    output = tmp_path / f"captions.{suffix}"
+    assert cutline("in", "--output", output) == []
+    assert f"2 captioned -> {output}" in cutline.err
+    before = output.read_bytes()
+    photo(tmp_path / "in" / "c.jpg", "blue")
+    cutline(tmp_path / "in", "--output", output)  # spelt otherwise, and still the same photos
+    assert "1 captioned, 2 skipped (done before)" in cutline.err
+    after = output.read_bytes()
+    assert after.startswith(before)
+    assert after.count(b"\n") == before.count(b"\n") + 1
+    cutline("in", "--output", output)
+    assert "0 captioned, 3 skipped" in cutline.err
+    assert output.read_bytes() == after
+
+
+def test_csv_has_a_row_a_photo(cutline: Cutline, tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg")
+    (tmp_path / "b,.jpg").write_bytes(b"")
+    cutline("a.jpg", "b,.jpg", "-n", 2, "--output", "out.csv", code=1)
+    with (tmp_path / "out.csv").open(newline="") as file:
+        first, second = csv.DictReader(file)
+    assert first == {
+        "file": "a.jpg", "model": "fixed@1.0",
+        "caption": SAYS["red"], "log_prob": "-1.25",
+        "caption_2": "Something red in a frame.", "log_prob_2": "-2.25",
+        "error_code": "", "error_message": "",
+    }  # fmt: skip
+    assert second["file"] == "b,.jpg"
+    assert second["error_code"] == "image_unreadable"
+
+
+def test_failures_are_remembered_and_tried_again_only_when_asked(cutline: Cutline, tmp_path: Path) -> None:
+    good, bad = photo(tmp_path / "a.jpg"), tmp_path / "b.jpg"
+    bad.write_bytes(b"")
+    for output in (tmp_path / "out.jsonl", tmp_path / "out.csv"):
+        bad.write_bytes(b"")
+        cutline(good, bad, "--output", output, code=1)
+        photo(bad, "blue")
+        cutline(good, bad, "--output", output, code=1)
+        assert "2 skipped" in cutline.err
+        assert "1 of the skipped had failed (--retry-failed)" in cutline.err
+        cutline(good, bad, "--output", output, "--retry-failed")
+        assert "1 captioned, 1 skipped" in cutline.err
+        content = output.read_text()
+        assert "error" not in content.partition("\n")[2]
+        assert content.count("b.jpg") == 1
+        assert SAYS["blue"] in content
+        assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith(".cutline")) == []
+
+
+def test_lines_by_another_model_are_pointed_out(cutline: Cutline, tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg")
+    cutline("a.jpg", "--output", "out.jsonl")
+    cutline.captioner = FixedCaptioner(version="2.0")
+    cutline("a.jpg", "--output", "out.jsonl")
+    assert "earlier lines are by fixed@1.0" in cutline.err
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("notes.jsonl", "Dear diary\n"),
+        ("other.jsonl", '{"name": "x"}\n'),
+        ("tail.jsonl", '{"file": "x", "captions": []}\nDear diary'),
+        ("broken.jsonl", '{"file": "x", "capt\n{"file": "y", "captions": []}\n'),
+        ("table.csv", "when,what\n1,2\n"),
+        ("short.csv", "when"),
+        ("wide.csv", "file,model,caption,log_prob,error_code,error_message\na,b\n"),
+    ],
+)
+def test_a_file_that_is_not_ours_is_refused_untouched(
+    cutline: Cutline, tmp_path: Path, name: str, content: str
+) -> None:
+    photo(tmp_path / "a.jpg")
+    (tmp_path / name).write_text(content)
+    cutline("a.jpg", "--output", name, code=1)
+    assert f"{name} cannot be continued" in cutline.err
+    assert "Nothing in it was changed" in cutline.err
+    assert (tmp_path / name).read_text() == content
+
+
+def test_csv_with_other_columns_is_refused(cutline: Cutline, tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg")
+    cutline("a.jpg", "--output", "out.csv", "-n", 2)
+    cutline("a.jpg", "--output", "out.csv", code=1)
+    assert "-n must be what it was" in cutline.err
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_a_file_torn_at_any_byte_is_mended(cutline: Cutline, tmp_path: Path, suffix: str) -> None:
+    for n in range(3):
+        photo(tmp_path / "in" / f"{n}.jpg")
+    (tmp_path / "in" / "3.jpg").write_bytes(b"")
+    whole = tmp_path / f"whole.{suffix}"
+    cutline("in", "--output", whole, code=1)
+    content = whole.read_bytes()
+    torn = tmp_path / f"torn.{suffix}"
+    for cut in range(0, len(content) + 1, 7):
+        torn.write_bytes(content[:cut])
+        cutline("in", "--output", torn, code=1)
+        assert torn.read_bytes() == content, cut
+    torn.write_bytes(content[:40] + b"\0" * 50 if suffix == "csv" else content + b"\0" * 50)
+    cutline("in", "--output", torn, code=1)
+    assert b"\0" not in torn.read_bytes()
+
+
+def test_a_file_that_cannot_be_written_is_one_clear_error(cutline: Cutline, tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg")
+    cutline("a.jpg", "--output", "no/folder/out.jsonl", code=1)
+    assert cutline.err.startswith("cutline: no/folder/out.jsonl cannot be written")
+
+
+def test_two_runs_cannot_write_to_one_file(tmp_path: Path) -> None:
+    for n in range(4):
+        photo(tmp_path / "in" / f"{n}.jpg")
+    output = tmp_path / "out.jsonl"
+    with started("--output", output, "--batch-size", "1", tmp_path / "in", slow_s=0.5) as first:
+        wait_for(lambda: output.exists() and output.stat().st_size > 0)
+        second = process("--output", output, tmp_path / "in")
+        assert second.returncode == 1
+        assert b"Another run is writing" in second.stderr
+        assert first.wait(30) == 0
+    assert len(json_lines(output)) == 4
+
+
+@contextmanager
+def started(*arguments: str | Path, slow_s: float) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, FIXED, "caption", *map(str, arguments)]
+    environment = os.environ | {"FIXED_SLOW_S": str(slow_s)}
+    running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        yield running
+    finally:
+        running.kill()
+        running.communicate()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_killed_at_any_moment_it_resumes_with_nothing_lost_or_doubled(tmp_path: Path, suffix: str) -> None:
+    photos = [photo(tmp_path / "in" / f"{n:03}.jpg", ("red", "blue")[n % 2]) for n in range(60)]
+    output = tmp_path / f"out.{suffix}"
+    chance = random.Random(suffix)
+    arguments = ("--output", output, "--sidecar", "--batch-size", "3", tmp_path / "in")
+    kept = b""
+    for _ in range(6):
+        with started(*arguments, slow_s=0.005) as running:
+            wait_for(lambda: output.exists() and output.stat().st_size > len(kept))  # noqa: B023
+            time.sleep(chance.uniform(0, 0.1))
+            running.send_signal(signal.SIGKILL)
+            running.wait(10)
+        content = output.read_bytes()
+        assert content.startswith(kept)
+        kept = content[: content.rfind(b"\n") + 1]
+        if kept.count(b"\n") > 50:
+            break
+    done = process(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert b"skipped (done before)" in done.stderr
+    if suffix == "jsonl":
+        seen = {line["file"]: line["captions"][0]["text"] for line in json_lines(output)}
+        assert len(json_lines(output)) == 60
+    else:
+        with output.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        seen = {row["file"]: row["caption"] for row in rows}
+        assert len(rows) == 60
+    assert seen == {path: SAYS[("red", "blue")[n % 2]] for n, path in enumerate(photos)}
+    assert all(Path(path).with_suffix(".txt").read_text() == seen[path] + "\n" for path in photos)
+
+
+def test_an_interrupted_run_keeps_what_it_wrote(tmp_path: Path) -> None:
+    for n in range(20):
+        photo(tmp_path / "in" / f"{n:02}.jpg")
+    output = tmp_path / "out.jsonl"
+    with started("--output", output, "--batch-size", "1", tmp_path / "in", slow_s=0.1) as running:
+        wait_for(lambda: output.exists() and output.stat().st_size > 0)
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert b"Traceback" not in err
+    assert 0 < len(json_lines(output)) < 20
+
+
+# Beside and inside photos
+
+
+def test_a_sidecar_stands_beside_its_photo(cutline: Cutline, tmp_path: Path) -> None:
+    path = photo(tmp_path / "a.jpg")
+    assert cutline(path, "--sidecar", "-n", 2)
+    assert (tmp_path / "a.txt").read_text() == f"{SAYS['red']}\nSomething red in a frame.\n"
+
+
+def test_our_own_sidecar_is_replaced_a_persons_is_not(cutline: Cutline, tmp_path: Path) -> None:
+    path, text = photo(tmp_path / "a.jpg"), tmp_path / "a.txt"
+    cutline(path, "--sidecar")
+    photo(tmp_path / "a.jpg", "blue")
+    cutline(path, "--sidecar")
+    assert text.read_text() == SAYS["blue"] + "\n"
+    text.write_text("My aunt in Kyoto\n")
+    for _ in range(2):
+        assert len(cutline(path, "--sidecar")) == 1
+        assert text.read_text() == "My aunt in Kyoto\n"
+        assert "1 texts by a person were left alone" in cutline.err
+    cutline(path, "--sidecar", "--overwrite")
+    assert text.read_text() == SAYS["blue"] + "\n"
+    photo(tmp_path / "a.jpg", "green")
+    cutline(path, "--sidecar")
+    assert text.read_text() == SAYS["green"] + "\n"
+
+
+def test_a_sidecar_that_a_person_copied_from_elsewhere_or_left_empty_is_theirs(
+    cutline: Cutline, tmp_path: Path
+) -> None:
+    path = photo(tmp_path / "a.jpg")
+    (tmp_path / "a.txt").touch()
+    (tmp_path / ".cutline-sidecars.jsonl").write_text('{"sidecar": "a.txt", "pho\nnonsense\n[]\n')
+    cutline(path, "--sidecar")
+    assert (tmp_path / "a.txt").read_text() == ""
+
+
+def test_photos_that_share_a_stem_do_not_share_a_sidecar(cutline: Cutline, tmp_path: Path) -> None:
+    photo(tmp_path / "in" / "a.jpg", "red")
+    photo(tmp_path / "in" / "a.png", "blue")
+    for _ in range(2):
+        cutline("in", "--sidecar")
+        assert (tmp_path / "in" / "a.txt").read_text() == SAYS["red"] + "\n"
+        assert (tmp_path / "in" / "a.png.txt").read_text() == SAYS["blue"] + "\n"
+
+
+def test_a_photo_called_txt_is_not_overwritten_by_its_sidecar(cutline: Cutline, tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    photo(path, format="PNG")
+    before = path.read_bytes()
+    cutline(path, "--sidecar", "--overwrite")
+    assert path.read_bytes() == before
+    assert (tmp_path / "a.txt.txt").read_text() == SAYS["red"] + "\n"
+
+
+def test_a_sidecar_that_cannot_be_written_costs_neither_the_caption_nor_the_rest(
+    cutline: Cutline, tmp_path: Path
+) -> None:
+    photo(tmp_path / "in" / "a.jpg")
+    photo(tmp_path / "in" / "locked" / "b.jpg", "blue")
+    (tmp_path / "in" / "locked").chmod(0o555)
+    with unprivileged(tmp_path):
+        assert len(cutline("in", "--sidecar", code=1)) == 2
+    assert "b.txt cannot be written" in cutline.err
+    assert "1 captioned, but not written everywhere" in cutline.err
+    assert (tmp_path / "in" / "a.txt").exists()
+
+
+exiv2 = pytest.importorskip("pyexiv2", reason="the extra `metadata` is not installed")
+
+
+def description(path: Path) -> tuple[str, str]:
+    with exiv2.ImageData(path.read_bytes()) as image:
+        xmp, iptc = image.read_xmp(), image.read_iptc()
+    return xmp.get("Xmp.dc.description", {}).get('lang="x-default"', ""), iptc.get(
+        "Iptc.Application2.Caption", ""
+    )
+
+
+def looked_at(path: Path) -> tuple[Any, str | None]:
+    with Image.open(path) as image:
+        return np.asarray(image), image.getexif().get(0x010F)
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "tif", "webp"])
+def test_metadata_holds_the_caption_and_the_picture_stays(
+    cutline: Cutline, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / f"a.{kind}"
+    exif = Image.Exif()
+    exif[0x010F] = "A camera"
+    photo(path, "blue", exif=exif.tobytes())
+    path.chmod(0o640)
+    os.utime(path, (1e9, 1e9))
+    pixels, _ = looked_at(path)
+    cutline(path, "--write-metadata", "--suffix", " “ü”")
+    text = SAYS["blue"] + " “ü”"
+    assert description(path) == (text, "" if kind == "webp" else text)
+    assert (looked_at(path)[0] == pixels).all()
+    assert looked_at(path)[1] == "A camera"
+    assert (path.stat().st_mode & 0o777, path.stat().st_mtime) == (0o640, 1e9)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_our_own_description_is_replaced_a_persons_is_not(cutline: Cutline, tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    photo(path)
+    cutline(path, "--write-metadata")
+    cutline(path, "--write-metadata", "--prefix", "Again: ")
+    assert description(path)[0] == "Again: " + SAYS["red"]
+    with exiv2.Image(str(path)) as image:
+        image.modify_xmp({"Xmp.dc.description": {'lang="x-default"': "My aunt"}})
+    cutline(path, "--write-metadata")
+    assert description(path)[0] == "My aunt"
+    assert "1 descriptions by a person were left alone" in cutline.err
+    cutline(path, "--write-metadata", "--overwrite")
+    assert description(path)[0] == SAYS["red"]
+
+
+@pytest.mark.parametrize("kind", ["gif", "bmp", "avif"])
+def test_a_format_without_metadata_gets_one_clear_error_and_its_caption(
+    cutline: Cutline, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / f"a.{kind}"
+    photo(path)
+    before = path.read_bytes()
+    assert cutline(path, "--write-metadata", code=1) == [f"{path}\t{SAYS['red']}"]
+    assert cutline.err.count("no description could be written") == 1
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_metadata_goes_through_a_link_and_the_link_stays(cutline: Cutline, tmp_path: Path) -> None:
+    photo(tmp_path / "real" / "a.jpg")
+    link = tmp_path / "link.jpg"
+    link.symlink_to("real/a.jpg")
+    cutline(link, "--write-metadata")
+    assert link.is_symlink()
+    assert description(tmp_path / "real" / "a.jpg")[0] == SAYS["red"]
+
+
+def test_an_original_survives_a_folder_that_takes_no_copy(cutline: Cutline, tmp_path: Path) -> None:
+    path = tmp_path / "locked" / "a.jpg"
+    photo(path)
+    before = path.read_bytes()
+    path.parent.chmod(0o555)
+    with unprivileged(tmp_path):
+        assert len(cutline(path, "--write-metadata", code=1)) == 1
+    assert path.read_bytes() == before
+
+
+# Alternative text
+
+
+def test_prefix_and_suffix_frame_the_caption_everywhere(cutline: Cutline, tmp_path: Path) -> None:
+    path = photo(tmp_path / "a.jpg")
+    cutline(path, "--prefix", "<< ", "--suffix", " >>", "--sidecar", "--output", "out.jsonl")
+    text = f"<< {SAYS['red']} >>"
+    assert json_lines(tmp_path / "out.jsonl")[0]["captions"][0]["text"] == text
+    assert (tmp_path / "a.txt").read_text() == text + "\n"
+
+
+def test_max_chars_counts_prefix_and_suffix(cutline: Cutline, tmp_path: Path) -> None:
+    path = photo(tmp_path / "a.jpg")
+    (line,) = cutline(path, "--max-chars", 20, "--prefix", "Alt: ")
+    assert line.split("\t")[1] == "Alt: A red photo."
+
+
+LONG = [
+    "A man in a red shirt is riding a wave on a surfboard in the ocean.",
+    "A group of people are standing in front of a large building with a clock on it.",
+    "Two dogs are running through the grass with a ball, and a child watches.",
+    "A plate of food with broccoli and meat on a wooden table next to a glass of wine.",
+    "A young boy wearing a blue shirt and a helmet is riding a bicycle down a dirt path.",
+    "a cat sitting on top of a wooden table next to a laptop computer",
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "short"),
+    [
+        (LONG[0], 30, "A man in a red shirt."),
+        (LONG[0], 40, "A man in a red shirt is riding a wave."),
+        (LONG[1], 60, "A group of people are standing in front of a large building."),
+        (LONG[2], 52, "Two dogs are running through the grass with a ball."),
+        (LONG[3], 33, "A plate of food with broccoli."),
+        (LONG[5], 44, "a cat sitting on top of a wooden table"),
+        ("Short enough.", 13, "Short enough."),
+        ("Donaudampfschifffahrtsgesellschaft", 12, "Donaudampfsc"),
+    ],
+)
+def test_alternative_text_is_cut_where_a_phrase_ends(text: str, most: int, short: str) -> None:
+    assert shorten(text, most) == short
+
+
+@pytest.mark.parametrize("text", LONG)
+def test_alternative_text_fits_and_never_dangles(text: str) -> None:
+    for most in range(25, len(text) + 2):
+        short = shorten(text, most)
+        words = short.rstrip(".").split()
+        assert len(short) <= most
+        assert text.rstrip(".").split()[: len(words)] == [word.rstrip(",") for word in words] or "," in text
+        assert words[-1] not in {
+            "a",
+            "the",
+            "with",
+            "of",
+            "in",
+            "on",
+            "and",
+            "is",
+            "are",
+            "red",
+            "next",
+            "to",
+        }
+        assert short.endswith(".") == text.endswith(".")
+        assert shorten(short, most) == short
+
+
+def test_a_length_that_fits_nothing_is_refused() -> None:
+    with pytest.raises(OptionError):
+        shorten(LONG[0], 9)
+
+
+# Attention
+
+
+def test_attention_draws_the_photo_once_a_word(cutline: Cutline, tmp_path: Path) -> None:
+    path = photo(tmp_path / "a.jpg", "blue")
+    cutline(path, "--attention", "out.png")
+    with Image.open(tmp_path / "out.png", formats=["PNG"]) as picture:
+        picture.load()
+    # Five words or more stand in rows of three; the fixed heat grows towards the lower right of each tile.
+    assert picture.width == 3 * (240 + 12) + 12
+    tile = np.asarray(picture.convert("L"), float)[-202:-42, 12:252]
+    assert tile[130:, 200:].mean() > tile[:30, :40].mean() + 30
+
+
+def test_attention_for_several_photos_goes_to_a_folder(cutline: Cutline, tmp_path: Path) -> None:
+    for name in ("x/a.jpg", "y/a.jpg", "y/b.jpg"):
+        photo(tmp_path / "in" / name)
+    cutline("in", "--attention", "looks")
+    assert sorted(p.name for p in (tmp_path / "looks").iterdir()) == ["a-2.png", "a.png", "b.png"]
+
+
+def test_attention_that_a_captioner_does_not_give_is_a_clear_error(cutline: Cutline, tmp_path: Path) -> None:
+    cutline.captioner = FixedCaptioner(attentive=False)
+    cutline(photo(tmp_path / "a.jpg"), "--attention", "out.png", code=2)
+    assert "does not say where it looked" in cutline.err
+
+
+# As a process
+
+
+def test_a_progress_bar_shows_on_a_terminal_only(tmp_path: Path) -> None:
+    for n in range(30):
+        photo(tmp_path / "in" / f"{n:02}.jpg")
+    environment = os.environ | {"FIXED_SLOW_S": "0.08"}
+    command = [sys.executable, FIXED, "caption", str(tmp_path / "in"), "--batch-size", "2"]
+    controller, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 100))
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=terminal) as running:
+        os.close(terminal)
+        shown = b""
+        try:
+            while block := os.read(controller, 4096):
+                shown += block
+        except OSError:  # the terminal's other end is closed
+            pass
+        assert running.stdout is not None
+        assert len(running.stdout.read().splitlines()) == 30
+    os.close(controller)
+    assert b"/30 [" in shown
+    assert b"photo/s" in shown or b"s/photo" in shown
+    quiet = subprocess.run(command, env=environment, capture_output=True, check=True)
+    assert quiet.stderr.decode().splitlines() == ["cutline: 30 captioned"]
+
+
+def test_a_reader_that_leaves_early_is_no_drama(tmp_path: Path) -> None:
+    for n in range(50):
+        photo(tmp_path / "in" / f"{n:02}.jpg")
+    command = f"{sys.executable} {FIXED} caption {tmp_path}/in --batch-size 1 | head -1"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=True)
+    assert done.stdout.count(b"\n") == 1
+    assert done.stderr == b""
+
+
+def test_help_has_examples_and_costs_next_to_nothing() -> None:
+    code = (
+        "import sys; from cutline.cli.main import main; main(['--help']); "
+        "heavy = {'numpy', 'PIL', 'onnxruntime', 'torch', 'tqdm', 'cutline.cli.caption'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("[]\n")
+    assert "cutline caption photo.jpg" in done.stdout
+    assert "evaluate" in done.stdout
+    help_text = process("--help").stdout.decode()
+    assert "cutline caption holiday/" in help_text
+    assert "--max-chars" in help_text
+
+
+def test_an_unknown_command_is_a_usage_error(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["captoin"]) == 2
+    assert "No such command" in capfd.readouterr().err

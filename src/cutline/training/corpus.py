@@ -78,13 +78,18 @@ def tokenise_captions(
 
 
 def pack(captions: Captions, *, count: int, length: int, rng: np.random.Generator) -> Ints:
-    """<sos> tokens <end> and padding, of ``count`` captions drawn without repetition as far as they last: [S, L]."""
-    available = len(captions.ids)
-    chosen = list(rng.permutation(available)[:count])
-    chosen += list(rng.integers(0, available, count - len(chosen)))
+    """<sos> tokens <end> and padding, of ``count`` captions drawn without repetition as far as they last: [S, L].
+
+    Captions too long for it are left out, unless all are: then they are cut.
+    """
+    fitting = [ids for ids in captions.ids if len(ids) <= length - 2] or [
+        ids[: length - 2] for ids in captions.ids
+    ]
+    chosen = list(rng.permutation(len(fitting))[:count])
+    chosen += list(rng.integers(0, len(fitting), count - len(chosen)))
     packed = np.full((count, length), PAD_ID, dtype=np.int64)
     for row, choice in zip(packed, chosen, strict=True):
-        ids = captions.ids[choice][: length - 2]
+        ids = fitting[choice]
         row[: len(ids) + 2] = (START_ID, *ids, END_ID)
     return packed
 

@@ -154,3 +154,28 @@ def load_efficientnet_lite(name: str) -> EfficientNetLite:
     encoder = EfficientNetLite(name)
     encoder.load_imagenet(state)
     return encoder
+
+
+class EfficientNetTrunk(nn.Module):
+    """The part up to stride 16, whose output a training may cache."""
+
+    def __init__(self, network: EfficientNetLite) -> None:
+        super().__init__()
+        self.stem = network.stem
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Pixels uint8 [B, H, W, 3] -> [B, H / 16, W / 16, C]."""
+        return cast(Tensor, self.stem(EfficientNetLite.normalise(pixels))).permute(0, 2, 3, 1)
+
+
+class EfficientNetTail(nn.Module):
+    """The part from stride 16 to region features."""
+
+    def __init__(self, network: EfficientNetLite) -> None:
+        super().__init__()
+        self.layers = network.tail
+
+    def forward(self, cached: Tensor) -> Tensor:
+        """[B, H / 16, W / 16, C] -> regions [B, R, 1280], row by row."""
+        # A permuted view of [B, H, W, C] is channels-last already, which convolutions like best.
+        return cast(Tensor, self.layers(cached.permute(0, 3, 1, 2))).flatten(2).transpose(1, 2)

@@ -257,7 +257,7 @@ class ConceptObjective(_PhotoObjective):
         return Loss(
             value=value,
             weight=len(batch.items),
-            logs={"concepts": float(named.sum(1).mean()), "forgetting": float(kept)},
+            logs={"concepts": float(named.sum(1).mean().detach()), "forgetting": float(kept.detach())},
         )
 
     def evaluate(self) -> dict[str, float]:
@@ -315,12 +315,12 @@ class CaptionObjective(_PhotoObjective):
         logits = self.system.concept_logits(regions)
         memory = self.system.remember(self.dropout(regions), logits)
         value, weight = _cross_entropy(self.system.captioner, memory, batch.tokens, options.label_smoothing)
-        logs = {"captions": float(value)}
+        logs = {"captions": float(value.detach())}
         if options.concept_weight:
             targets = torch.from_numpy(concept_targets(batch.items, len(self.corpus.concepts)))
             named = F.binary_cross_entropy_with_logits(logits.float(), targets, reduction="none").sum(1).mean()
             value = value + options.concept_weight * named
-            logs["concepts"] = float(named)
+            logs["concepts"] = float(named.detach())
         if batch.texts and self.simulator is not None:
             text = text_loss(
                 self.system,
@@ -331,7 +331,7 @@ class CaptionObjective(_PhotoObjective):
                 seed=batch.seed,
             )
             value = value + options.text_weight * text.value
-            logs["text"] = float(text.value)
+            logs["text"] = float(text.value.detach())
         return Loss(value=value, weight=weight, logs=logs)
 
     def evaluate(self) -> dict[str, float]:
@@ -403,10 +403,11 @@ class RewardObjective(CaptionObjective):
         memory = self.system.remember(self.dropout(regions), logits)
         start = batch.tokens[:, :1, :1].expand(-1, ids.shape[1], -1)
         tokens = torch.cat((start, ids), dim=2)
-        log_probs = F.log_softmax(captioner(memory, tokens[..., :-1]).float(), dim=-1)
-        chosen = log_probs.gather(-1, ids.unsqueeze(-1)).squeeze(-1)
-        written = (ids != PAD_ID).float()
-        value = -((rewards - others).unsqueeze(-1) * chosen * written).sum() / written.sum()
+        written = ids != PAD_ID
+        logits_written = captioner(memory, tokens[..., :-1], written).float()
+        advantage = (rewards - others).unsqueeze(-1).expand_as(ids)[written]
+        surprise = F.cross_entropy(logits_written, ids[written], reduction="none")
+        value = (advantage * surprise).mean()
         logs = {"reward": float(rewards.mean())}
         if self.options.concept_weight:
             targets = torch.from_numpy(concept_targets(batch.items, len(self.corpus.concepts)))
@@ -451,7 +452,7 @@ def text_loss(
     ids, scores = simulator.draw([item.concepts for item in items], captioner.config.concept_tokens, rng)
     memory = captioner.remember(None, torch.from_numpy(ids), torch.from_numpy(scores))
     value, weight = _cross_entropy(captioner, memory, tokens, options.label_smoothing)
-    return Loss(value=value, weight=weight, logs={"text": float(value)})
+    return Loss(value=value, weight=weight, logs={"text": float(value.detach())})
 
 
 def make_simulator(objective: _PhotoObjective, corpus: Corpus) -> ConceptSimulator:
@@ -467,12 +468,10 @@ def _cross_entropy(
     captioner: nn.Module, memory: Any, tokens: Tensor, label_smoothing: float
 ) -> tuple[Tensor, float]:
     """Tokens [B, S, L] -> mean over tokens, and how many there were."""
-    logits = captioner(memory, tokens[..., :-1])
     targets = tokens[..., 1:]
-    value = F.cross_entropy(
-        logits.float().flatten(0, 2), targets.flatten(), ignore_index=PAD_ID, label_smoothing=label_smoothing
-    )
-    return value, float((targets != PAD_ID).sum())
+    keep = targets != PAD_ID
+    logits = captioner(memory, tokens[..., :-1], keep).float()
+    return F.cross_entropy(logits, targets[keep], label_smoothing=label_smoothing), float(keep.sum())
 
 
 def _scorers(corpus: Corpus) -> dict[str, CiderD]:

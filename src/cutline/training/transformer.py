@@ -205,12 +205,15 @@ class TransformerCaptioner(nn.Module):
             pairs.append((attention.split(attention.key(memory)), attention.split(attention.value(memory))))
         return pairs
 
-    def forward(self, memory: Tensor, tokens: Tensor) -> Tensor:
-        """Teacher forcing: memory [B, M, D], tokens [B, S, L] -> logits [B, S, L, V]."""
+    def forward(self, memory: Tensor, tokens: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Teacher forcing: memory [B, M, D], tokens [B, S, L] -> logits [B, S, L, V].
+
+        keep [B, S, L], boolean: only these places get logits [P, V], for half of a padded batch is padding.
+        """
         words = self.dropout(self.embed(tokens) + self.positions[: tokens.shape[-1]])
         for layer, (key, value) in zip(self.decoder, self.memory_heads(memory), strict=True):
             words = layer(words, key, value)
-        return self.logits(words)
+        return self.logits(words if keep is None else words[keep])
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Token ids [...] -> vectors [..., D]."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterable
 
 TOKENIZER = "cutline-ptb 1.0"
 """Name and version, stated with every score. A change of any token is a new version."""
 
 # The evaluation drops these. It misses brackets, which are lower-case by then ("-lrb-"): so do we.
-_DROPPED = frozenset(['"', "''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";"])
+_DROPPED = frozenset(["''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";"])
 
 _BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
 
@@ -121,6 +122,11 @@ def tokenize(text: str) -> list[str]:
     tokens: list[str] = []
     for token in _TOKEN.findall(plain):
         tokens.extend(_finish(token.lower()))
+    return drop_punctuation(tokens)
+
+
+def drop_punctuation(tokens: Iterable[str]) -> list[str]:
+    """Leave out the punctuation that the COCO caption evaluation does not score."""
     return [token for token in tokens if token not in _DROPPED]
 
 
@@ -129,6 +135,8 @@ def _finish(token: str) -> tuple[str, ...]:
         return _SPLIT_WORDS[token]
     if token.startswith("...") or token.startswith("--"):
         return (token[:2] if token[0] == "-" else "...",)
+    if token == '"':
+        return ("''",)
     if token[0] in ":;=<>" or len(token) == 1:
         return ("".join(_BRACKETS.get(character, character) for character in token),)
     return (token,)

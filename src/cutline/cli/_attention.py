@@ -19,7 +19,7 @@ _MARGIN_PX, _WORD_PX, _FONT_PX = 12, 30, 18
 _PAPER, _INK = (255, 255, 255), (25, 25, 25)
 # Heat from none to most, as colour and as how much of the photo it covers.
 _COLOURS = np.array([(60, 0, 120), (215, 30, 80), (255, 150, 20), (255, 245, 120)], np.float32)
-_COVER = np.array([0.0, 0.45, 0.6, 0.7], np.float32)
+_COVER = np.array([0.0, 0.3, 0.55, 0.7], np.float32)
 _SHADE = 0.55  # what nobody looked at is this bright
 
 

@@ -27,7 +27,7 @@ SHOWN_WIDTH_PX = 640
 CAPTIONS_EACH = 3
 
 FIGURE = Template("""<figure>
-<img src="$source" alt="$best" loading="lazy">
+<img src="$source" alt="$best">
 <figcaption>
 <p class="caption">$best</p>
 <details><summary>It also considered</summary><ul>

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from tiny_bundle import Tiny, make_bundle
 
 from cutline.captioning.captioner import BundleCaptioner
-from tiny_bundle import Tiny, make_bundle
 
 MakeCaptioner = Callable[..., BundleCaptioner]
 

@@ -153,7 +153,9 @@ def test_a_bundle_json_that_is_not_one_is_refused(data: bytes, reason: str) -> N
         parse_manifest(data, "here")
 
 
-@pytest.mark.parametrize("name", ["../up.json", "a/b.json", "/etc/x.json", "weights.pkl", ".hidden.json", "c:x.md"])
+@pytest.mark.parametrize(
+    "name", ["../up.json", "a/b.json", "/etc/x.json", "weights.pkl", ".hidden.json", "c:x.md"]
+)
 def test_names_that_lead_out_or_are_no_data_are_refused(bundle: Path, tmp_path: Path, name: str) -> None:
     archive = zipped(bundle, tmp_path / "bad.zip", **{name: b"{}"})
     with pytest.raises(BundleDamaged, match="a name that a bundle may not hold"):

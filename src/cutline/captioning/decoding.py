@@ -125,7 +125,7 @@ class _Search:
         self._endings: list[list[_Entry]] = [[] for _ in range(images)]  # heaps: worst first
         self._endings_seen = 0
         self._top = architecture.vocabulary  # M, until a step has told
-        self._banned_always = np.array([architecture.pad_id, architecture.start_id, architecture.unknown_id])
+        self._banned_always = [architecture.pad_id, architecture.start_id, architecture.unknown_id]
 
     @property
     def is_open(self) -> bool:
@@ -184,7 +184,9 @@ class _Search:
         if step.log_probs is not None and full:
             return self._from_all(step.log_probs, repeats)
         tokens = step.top_tokens
-        banned = np.isin(tokens, self._banned_now())
+        banned = np.zeros(tokens.shape, bool)
+        for token in self._banned_now():
+            banned |= tokens == token
         if (repeats >= 0).any():
             banned |= (tokens[..., None] == repeats[:, :, None, :]).any(axis=3)
         return _Candidates(log_probs=np.where(banned, -np.inf, step.top_log_probs), tokens=tokens)
@@ -203,9 +205,9 @@ class _Search:
         allowed[stuck, self._architecture.end_id] = log_probs[stuck, self._architecture.end_id]
         return _Candidates(log_probs=allowed, tokens=np.arange(log_probs.shape[2]))
 
-    def _banned_now(self) -> Ints:
+    def _banned_now(self) -> list[int]:
         if self._length < self._decoding.min_length:
-            return np.append(self._banned_always, self._architecture.end_id)
+            return [*self._banned_always, self._architecture.end_id]
         return self._banned_always
 
     # Choice
@@ -237,11 +239,11 @@ class _Search:
         """Let every hypothesis go on by one candidate of its own. which [B, K]."""
         slots = np.broadcast_to(np.arange(which.shape[1]), which.shape)
         parents = np.minimum(slots, self._totals.shape[1] - 1)
-        gained = np.take_along_axis(candidates.log_probs, which[:, :, None], axis=2)[:, :, 0]
+        rows = np.arange(len(which))[:, None]
         return _Choice(
             parents=parents,
             tokens=candidates.token_at(slots, which),
-            totals=np.take_along_axis(self._totals[:, :, -1], parents, axis=1) + gained,
+            totals=self._totals[rows, parents, -1] + candidates.log_probs[rows, slots, which],
         )
 
     # Bookkeeping
@@ -254,12 +256,13 @@ class _Search:
         alive &= ~ends
         if self._decoding.strategy is Strategy.BEAM and choice.tokens.shape[1] > self._decoding.beam_size:
             order = np.argsort(~alive, axis=1, kind="stable")[:, : self._decoding.beam_size]
+            rows = np.arange(len(order))[:, None]
             choice = _Choice(
-                parents=np.take_along_axis(choice.parents, order, axis=1),
-                tokens=np.take_along_axis(choice.tokens, order, axis=1),
-                totals=np.take_along_axis(choice.totals, order, axis=1),
+                parents=choice.parents[rows, order],
+                tokens=choice.tokens[rows, order],
+                totals=choice.totals[rows, order],
             )
-            alive = np.take_along_axis(alive, order, axis=1)
+            alive = alive[rows, order]
         totals = np.where(alive, choice.totals, -np.inf)
         return _Choice(parents=choice.parents, tokens=choice.tokens, totals=totals)
 
@@ -368,10 +371,11 @@ def _repeats(tokens: Ints, size: int) -> Ints:
     images, beams, length = tokens.shape
     if size == 0 or length < size:
         return np.zeros((images, beams, 0), np.int64)
-    last = tokens[:, :, length - size + 1 :]
-    runs = np.lib.stride_tricks.sliding_window_view(tokens, size, axis=2)
-    same = (runs[..., :-1] == last[:, :, None, :]).all(axis=3)
-    return np.where(same, runs[..., -1], -1)
+    places = length - size + 1
+    same = np.ones((images, beams, places), bool)
+    for i in range(size - 1):
+        same &= tokens[:, :, i : i + places] == tokens[:, :, [places + i]]
+    return np.where(same, tokens[:, :, size - 1 :], -1)
 
 
 def _likeliest(candidates: _Candidates, totals: Scores, count: int) -> _Choice:
@@ -382,15 +386,11 @@ def _likeliest(candidates: _Candidates, totals: Scores, count: int) -> _Choice:
         best = np.argpartition(-scores, count - 1, axis=1)[:, :count]
     else:
         best = np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
-    kept = np.take_along_axis(scores, best, axis=1)
+    rows = np.arange(images)[:, None]
+    kept = scores[rows, best]
     order = np.lexsort((best, -kept), axis=1)  # by place where scores are equal
-    best = np.take_along_axis(best, order, axis=1)
-    parents, which = np.divmod(best, width)
-    return _Choice(
-        parents=parents,
-        tokens=candidates.token_at(parents, which),
-        totals=np.take_along_axis(kept, order, axis=1),
-    )
+    parents, which = np.divmod(best[rows, order], width)
+    return _Choice(parents=parents, tokens=candidates.token_at(parents, which), totals=kept[rows, order])
 
 
 def _draw(log_probs: Floats, uniform: Scores, decoding: Decoding) -> Ints:

@@ -360,6 +360,15 @@ def test_few_huge_frames_are_an_animated_bomb_too() -> None:
         open_image(head + frame * 500 + b";")
 
 
+def test_a_jpeg_that_is_painted_over_and_over_is_refused() -> None:
+    data = encoded(quadrants(), "JPEG", progressive=True)
+    last_scan = data[data.rindex(b"\xff\xc4") : -2]
+    limits = Limits(max_total_pixels=96 * 64 * 100)
+    assert open_image(data, limits=limits).size == (96, 64)
+    with pytest.raises(ImageTooLarge, match="pixels in all scans"):
+        open_image(data[:-2] + last_scan * 100 + b"\xff\xd9", limits=limits)
+
+
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF", "AVIF"])
 def test_frames_are_limited_in_every_animated_format(kind: str) -> None:
     others = [Image.new("RGB", (96, 64), (50 * n, 50 * n, 50 * n)) for n in range(5)]

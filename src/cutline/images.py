@@ -18,7 +18,7 @@ import threading
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping, MutableSequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, assert_never, cast
 
@@ -47,7 +47,7 @@ class Limits:
     max_pixels: int = 120_000_000  # a 108-megapixel phone photo still passes
     max_side_px: int = 32_768
     max_frames: int = 2_000  # of an animation; only the first frame is ever decoded
-    max_animation_pixels: int = 4_000_000_000  # frames x width x height
+    max_total_pixels: int = 4_000_000_000  # width x height x frames, or x scans of a progressive JPEG
     max_metadata_bytes: int = 32 * 2**20  # EXIF, XMP, colour profile, comments
 
     def __post_init__(self) -> None:
@@ -296,13 +296,22 @@ def _open(data: bytes, name: str, limits: Limits) -> Image.Image:
     opener: Callable[[io.BytesIO], Image.Image] = getattr(importlib.import_module(module), attribute)
     with _decoding(name, kind):
         image = opener(io.BytesIO(data))
-    frames = _gif_frames(data, limits.max_frames) if kind == "GIF" else getattr(image, "n_frames", 1)
-    if kind != "TIFF":  # a TIFF's pages are found by walking it, and we never do
-        _check_limit(name, "frames", frames, "max_frames", limits.max_frames)
-        pixels = frames * image.width * image.height
-        most = limits.max_animation_pixels
-        _check_limit(name, "pixels in all frames", pixels, "max_animation_pixels", most)
+    _check_layers(image, kind, data, name, limits)
     return image
+
+
+def _check_layers(image: Image.Image, kind: str, data: bytes, name: str, limits: Limits) -> None:
+    """Refuse what is small to look at and endless to decode: animations, and JPEGs painted over and over."""
+    if kind == "TIFF":  # its further pages are never walked to, let alone decoded
+        return
+    pixels, most = image.width * image.height, limits.max_total_pixels
+    if kind == "JPEG":  # in pictures' data a 0xFF is followed by a zero, so that these are the scans' headers
+        scans = data.count(b"\xff\xda")
+        _check_limit(name, "pixels in all scans", scans * pixels, "max_total_pixels", most)
+        return
+    frames = _gif_frames(data, limits.max_frames) if kind == "GIF" else getattr(image, "n_frames", 1)
+    _check_limit(name, "frames", frames, "max_frames", limits.max_frames)
+    _check_limit(name, "pixels in all frames", frames * pixels, "max_total_pixels", most)
 
 
 def _refusal(head: bytes, name: str) -> UnsupportedImage | UnreadableImage:
@@ -371,13 +380,20 @@ def _finish(
     with _decoding(name, image.format or "image"):
         if ours and enough_px is not None and image.format == "JPEG":
             image.draft(None, (enough_px, enough_px))
-        image.load()
-        orientation = _orientation(image)
-        image = _to_rgb(image)
-        if enough_px is not None and (factor := min(image.size) // enough_px) > 1:
-            image = image.reduce(factor)
+        giant = image.width * image.height > _GIANT_PIXELS
+        with _ONE_GIANT if giant else nullcontext():
+            image.load()
+            orientation = _orientation(image)
+            image = _to_rgb(image)
+            if enough_px is not None and (factor := min(image.size) // enough_px) > 1:
+                image = image.reduce(factor)
         turn = _TURNS.get(orientation)
         return _stripped(image if turn is None else image.transpose(turn))
+
+
+# Threads decode side by side, but photos of hundreds of megabytes one after the other.
+_GIANT_PIXELS = 30_000_000
+_ONE_GIANT = threading.Lock()
 
 
 def _stripped(image: Image.Image) -> Image.Image:

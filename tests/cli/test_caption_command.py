@@ -186,6 +186,7 @@ def test_the_command_offers_every_decoding_option_and_limit() -> None:
         ["a.jpg", "--output", "captions.csv", "--json"],
         ["a.jpg", "--max-pixels", "0"],
         ["a.jpg", "--overwrite"],
+        ["a.jpg", "--prefix", "two\nlines"],
         ["a.jpg", "--retry-failed"],
         ["a.jpg", "--null"],
         ["-", "--sidecar"],
@@ -545,7 +546,7 @@ def test_our_own_sidecar_is_replaced_a_persons_is_not(cutline: Cutline, tmp_path
     for _ in range(2):
         assert len(cutline(path, "--sidecar")) == 1
         assert text.read_text() == "My aunt in Kyoto\n"
-        assert "1 texts by a person were left alone" in cutline.err
+        assert "left alone, by a person: 1 text (--overwrite)" in cutline.err
     cutline(path, "--sidecar", "--overwrite")
     assert text.read_text() == SAYS["blue"] + "\n"
     photo(tmp_path / "a.jpg", "green")
@@ -640,7 +641,7 @@ def test_our_own_description_is_replaced_a_persons_is_not(cutline: Cutline, tmp_
         image.modify_xmp({"Xmp.dc.description": {'lang="x-default"': "My aunt"}})
     cutline(path, "--write-metadata")
     assert description(path)[0] == "My aunt"
-    assert "1 descriptions by a person were left alone" in cutline.err
+    assert "left alone, by a person: 1 description (--overwrite)" in cutline.err
     cutline(path, "--write-metadata", "--overwrite")
     assert description(path)[0] == SAYS["red"]
 
@@ -772,6 +773,17 @@ def test_attention_for_several_photos_goes_to_a_folder(cutline: Cutline, tmp_pat
     assert sorted(p.name for p in (tmp_path / "looks").iterdir()) == ["a-2.png", "a.png", "b.png"]
 
 
+def test_pictures_of_attention_are_not_taken_for_photos(cutline: Cutline, tmp_path: Path) -> None:
+    for n in range(5):
+        photo(tmp_path / f"{n}.jpg")
+    for _ in range(2):
+        assert len(cutline(".", "--attention", "looks", "--batch-size", 1)) == 5
+    (tmp_path / "one").mkdir()
+    photo(tmp_path / "one" / "a.jpg")
+    for _ in range(2):
+        assert len(cutline("one", "--attention", "one/out.png")) == 1
+
+
 def test_attention_that_a_captioner_does_not_give_is_a_clear_error(cutline: Cutline, tmp_path: Path) -> None:
     cutline.captioner = FixedCaptioner(attentive=False)
     cutline(photo(tmp_path / "a.jpg"), "--attention", "out.png", code=2)
@@ -803,6 +815,47 @@ def test_a_progress_bar_shows_on_a_terminal_only(tmp_path: Path) -> None:
     assert b"photo/s" in shown or b"s/photo" in shown
     quiet = subprocess.run(command, env=environment, capture_output=True, check=True)
     assert quiet.stderr.decode().splitlines() == ["cutline: 30 captioned"]
+
+
+HOSTILE: dict[str, bytes | str] = {
+    "empty.jpg": b"",
+    "letter.jpg": b"Dear aunt,\n",
+    "page.png": b"<!doctype html><title>404</title>",
+    "cut.jpg": b"\xff\xd8\xff\xe0\0\x10JFIF\0",
+    "paper.jpg": b"%PDF-1.7",
+    "bomb.png": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\1\0\0\0\1\0\0\10\2\0\0\0\xd7\xbd\x1b\x9e",
+    "loop.jpg": "loop.jpg",
+    "dangling.jpg": "nowhere.jpg",
+    "folder.jpg": "..",
+}
+
+
+def test_hostile_photos_get_one_error_each_and_the_rest_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    good = [photo(folder / name) for name in ("a.jpg", "z.jpg")]
+    for name, content in HOSTILE.items():
+        if isinstance(content, bytes):
+            (folder / name).write_bytes(content)
+        else:
+            (folder / name).symlink_to(content)
+    os.mkfifo(folder / "pipe.jpg")
+    done = process(folder, "--json")
+    lines = {line["file"]: line for line in map(json.loads, done.stdout.splitlines())}
+    bad = {str(folder / name) for name in [*HOSTILE, "pipe.jpg"]} - {str(folder / "folder.jpg")}
+    assert {file for file, line in lines.items() if "error" in line} == bad
+    assert {file for file, line in lines.items() if "captions" in line} >= set(good)
+    assert done.returncode == 1
+    *messages, summary = done.stderr.decode().splitlines()
+    assert summary.endswith(f"{len(bad)} failed")
+    assert len(messages) == len(bad)
+
+
+def test_a_full_disk_behind_standard_output_is_one_clear_error(tmp_path: Path) -> None:
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, FIXED, "caption", photo(tmp_path / "a.jpg")]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"cutline: Standard output cannot be written (No space left on device)")
 
 
 def test_a_reader_that_leaves_early_is_no_drama(tmp_path: Path) -> None:

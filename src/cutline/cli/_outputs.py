@@ -23,7 +23,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Protocol
 
-from cutline.errors import CutlineError, MissingExtra, OptionError, OutputError
+from cutline.errors import CutlineError, ImageError, MissingExtra, OptionError, OutputError
+from cutline.images import Limits, open_image
 
 FSYNC_EVERY_S = 1.0
 
@@ -153,7 +154,7 @@ class Csv:
     def encode(self, line: Line) -> bytes:
         """One row, never more than one line."""
         cells: list[str] = []
-        for caption in line.captions:
+        for caption in line.captions[: self._n]:
             log_prob = _json_number(caption.log_prob)
             cells += [caption.text, "" if log_prob is None else str(log_prob)]
         cells += [""] * (2 * self._n - len(cells))
@@ -518,7 +519,7 @@ class Metadata:
     person wrote stays; we know our own by the field "description writer", which holds the text's hash.
     """
 
-    def __init__(self, *, overwrite: bool) -> None:
+    def __init__(self, *, overwrite: bool, limits: Limits) -> None:
         try:
             pyexiv2: Any = importlib.import_module("pyexiv2")
         except ModuleNotFoundError as error:
@@ -529,6 +530,7 @@ class Metadata:
         self._pyexiv2 = pyexiv2
         pyexiv2.set_log_level(4)  # it would print to stderr on its own
         self._overwrite = overwrite
+        self._limits = limits
 
     def write(self, photo: str, text: str) -> bool:
         """Put the text into the photo; False if a person's description stayed. Raises OutputError."""
@@ -560,7 +562,10 @@ class Metadata:
                 changed: bytes = image.get_bytes()
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
             raise self._refusal(photo, str(error)) from error
-        self._verify(photo, data, changed, text)
+        try:
+            self._verify(photo, data, changed, text)
+        except ImageError as error:
+            raise self._refusal(photo, f"the copy does not open: {error.message}") from error
         return changed
 
     def _is_a_persons(self, image: Any) -> bool:
@@ -570,12 +575,11 @@ class Metadata:
 
     def _verify(self, photo: str, before: bytes, after: bytes, text: str) -> None:
         """The copy must say what we wrote and show what the original shows."""
-        from cutline.images import open_image
-
         with self._pyexiv2.ImageData(after) as image:
             if _description(image.read_xmp().get(_XMP)) != text:
                 raise self._refusal(photo, "the description did not read back")
-        if open_image(before).tobytes() != open_image(after).tobytes():
+        was, becomes = (open_image(data, limits=self._limits) for data in (before, after))
+        if was.tobytes() != becomes.tobytes():
             raise self._refusal(photo, "the picture would change")
 
     def _refusal(self, photo: str, reason: str) -> OutputError:

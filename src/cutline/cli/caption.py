@@ -7,12 +7,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cutline.errors import OptionError
+from cutline.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
     from cutline.captioning.caption import Captioner
@@ -101,7 +102,7 @@ LIMITS = _group(
     click.option("--max-pixels", type=int, help="Most pixels, width times height."),
     click.option("--max-side-px", type=int, help="Longest side."),
     click.option("--max-frames", type=int, help="Most frames of an animation (only the first is looked at)."),
-    click.option("--max-animation-pixels", type=int, help="Most pixels in all frames."),
+    click.option("--max-total-pixels", type=int, help="Most pixels in all frames, or scans of a JPEG."),
     click.option("--max-metadata-bytes", type=int, help="Most bytes of EXIF and the like."),
 )
 OUTPUTS = _group(
@@ -160,7 +161,7 @@ DECODING_NAMES = (
     "top_k", "top_p", "seed", "start_with",
 )
 LIMIT_NAMES = (
-    "max_file_bytes", "max_pixels", "max_side_px", "max_frames", "max_animation_pixels", "max_metadata_bytes",
+    "max_file_bytes", "max_pixels", "max_side_px", "max_frames", "max_total_pixels", "max_metadata_bytes",
 )
 # fmt: on
 
@@ -190,6 +191,8 @@ def _refuse_nonsense(wishes: Wishes) -> None:
         raise OptionError("--overwrite goes with --sidecar or --write-metadata.")
     if wishes.as_json and wishes.output and not wishes.output.lower().endswith(".jsonl"):
         raise OptionError("--json and a CSV file contradict each other.")
+    if not (wishes.prefix + wishes.suffix).isprintable():
+        raise OptionError("--prefix and --suffix take one line of text.")
     if wishes.max_chars is not None:
         decorator(wishes)("A test of the room that is left.")
 
@@ -198,6 +201,7 @@ def decorator(wishes: Wishes) -> Callable[[str], str]:
     """How a caption is shortened and framed; --max-chars counts prefix and suffix too."""
 
     def decorate(text: str) -> str:
+        text = " ".join(text.split())  # an endpoint's model may write lines
         if wishes.max_chars is not None:
             from cutline.alt_text import shorten
 
@@ -221,7 +225,7 @@ def caption(wishes: Wishes, load: Callable[[str | None], Captioner]) -> int:
             output = stack.enter_context(
                 CaptionFile(wishes.output, n=wishes.n, retry_failed=wishes.retry_failed)
             )
-        metadata = Metadata(overwrite=wishes.overwrite) if wishes.write_metadata else None
+        metadata = Metadata(overwrite=wishes.overwrite, limits=limits) if wishes.write_metadata else None
         captioner = load(wishes.model)
         progress = _progress(wishes, stack)
         job = Job(
@@ -267,9 +271,15 @@ def _decoding_options(wishes: Wishes) -> DecodingOptions:
 def _photos(wishes: Wishes) -> Iterator[Found]:
     from cutline.cli._photos import find_photos, read_list
 
-    yield from find_photos(wishes.photos)
+    found = find_photos(wishes.photos)
     if wishes.from_file is not None:
-        yield from find_photos(read_list(wishes.from_file, null=wishes.null))
+        found = chain(found, find_photos(read_list(wishes.from_file, null=wishes.null)))
+    if wishes.attention is None:
+        return found
+    # Pictures of attention that appear in a folder while we walk it are no photos.
+    drawn = Path(os.path.abspath(wishes.attention))
+    paths = ((each, Path(os.path.abspath(each.path))) for each in found)
+    return (each for each, path in paths if drawn != path and drawn not in path.parents)
 
 
 def _attention_path(wishes: Wishes) -> Callable[[Found], str] | None:
@@ -285,8 +295,6 @@ def _attention_path(wishes: Wishes) -> Callable[[Found], str] | None:
 
 
 def _attention_folder(folder: str) -> Callable[[Found], str]:
-    from cutline.errors import OutputError
-
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
@@ -327,10 +335,19 @@ def _printer(wishes: Wishes, progress: Any) -> Callable[[Line], None]:
         if not text:
             return
         with progress.external_write_mode() if progress is not None else contextlib.nullcontext():
-            sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
-            sys.stdout.buffer.flush()
+            _write_out(text.encode("utf-8", "surrogateescape") + b"\n")
 
     return emit
+
+
+def _write_out(data: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"Standard output cannot be written ({error.strerror}).") from error
 
 
 def _reporter(progress: Any) -> Callable[[str], None]:
@@ -358,11 +375,15 @@ def _notes(tally: Tally, output: CaptionFile | None, model: str) -> Sequence[str
     notes = [
         (tally.failed_before, f"{tally.failed_before:,} of the skipped had failed (--retry-failed)"),
         (tally.incomplete, f"{tally.incomplete:,} captioned, but not written everywhere"),
-        (tally.kept_sidecars, f"{tally.kept_sidecars:,} texts by a person were left alone (--overwrite)"),
+        (tally.kept_sidecars, f"left alone, by a person: {_some(tally.kept_sidecars, 'text')} (--overwrite)"),
         (
             tally.kept_descriptions,
-            f"{tally.kept_descriptions:,} descriptions by a person were left alone (--overwrite)",
+            f"left alone, by a person: {_some(tally.kept_descriptions, 'description')} (--overwrite)",
         ),
         (len(others), f"earlier lines are by {', '.join(others)}"),
     ]
     return [note for count, note in notes if count]
+
+
+def _some(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -5,17 +5,24 @@ Legend of shapes: B batch, C channels, H and W rows and columns of the grid, R =
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Literal, TypeAlias, cast, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that torch's own documentation uses
 
 from cutline.errors import ConfigError, MissingExtra
+from cutline.training.resnet import ResNet, load_resnet50
+from cutline.training.vision import VisionNetwork, last_blocks, load_vision, split
+
+Trainable: TypeAlias = Literal["none", "tail", "all"]
+_TRANSFORMERS = "transformers:"
 
 # Kernel, stride, expansion, input and output channels, repeats: EfficientNet-B0 (Tan and Le, 2019, table 1).
 _B0_STAGES = (
@@ -61,7 +68,9 @@ class SameConv(nn.Conv2d):
 class InvertedResidual(nn.Module):
     """Expand, filter each channel, project (Sandler et al., 2018); batch norms are folded in."""
 
-    def __init__(self, channels_in: int, channels_out: int, *, kernel: int, stride: int, expansion: int) -> None:
+    def __init__(
+        self, channels_in: int, channels_out: int, *, kernel: int, stride: int, expansion: int
+    ) -> None:
         super().__init__()
         hidden = channels_in * expansion
         self.expand = SameConv(channels_in, hidden, 1) if expansion > 1 else None
@@ -74,7 +83,7 @@ class InvertedResidual(nn.Module):
         hidden = F.relu6(self.expand(features)) if self.expand is not None else features
         hidden = F.relu6(self.depthwise(hidden))
         hidden = self.project(hidden)
-        return hidden + features if self.residual else hidden
+        return hidden + features if self.residual else cast(Tensor, hidden)
 
 
 class EfficientNetLite(nn.Module):
@@ -156,6 +165,28 @@ def load_efficientnet_lite(name: str) -> EfficientNetLite:
     return encoder
 
 
+class GridPool(nn.Module):
+    """Adaptive average pooling to a grid, as two matrix products, which every runtime has."""
+
+    def __init__(self, size: tuple[int, int], grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.register_buffer("over_rows", _windows(size[0], grid[0]), persistent=False)
+        self.register_buffer("over_columns", _windows(size[1], grid[1]), persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, C, H, W] -> [B, C, rows, columns]."""
+        return cast(Tensor, self.over_rows) @ features @ cast(Tensor, self.over_columns).T
+
+
+def _windows(size: int, cells: int) -> Tensor:
+    """How much each of ``size`` places counts in each cell, as in torch's AdaptiveAvgPool: [cells, size]."""
+    weights = torch.zeros(cells, size)
+    for cell in range(cells):
+        start, stop = cell * size // cells, -(-(cell + 1) * size // cells)
+        weights[cell, start:stop] = 1 / (stop - start)
+    return weights
+
+
 class EfficientNetTrunk(nn.Module):
     """The part up to stride 16, whose output a training may cache."""
 
@@ -169,13 +200,267 @@ class EfficientNetTrunk(nn.Module):
 
 
 class EfficientNetTail(nn.Module):
-    """The part from stride 16 to region features."""
+    """The part from stride 16 to region features. ``pool`` brings them to another grid."""
 
-    def __init__(self, network: EfficientNetLite) -> None:
+    def __init__(self, network: EfficientNetLite, pool: GridPool | None = None) -> None:
         super().__init__()
         self.layers = network.tail
+        self.pool = pool
 
     def forward(self, cached: Tensor) -> Tensor:
         """[B, H / 16, W / 16, C] -> regions [B, R, 1280], row by row."""
         # A permuted view of [B, H, W, C] is channels-last already, which convolutions like best.
-        return cast(Tensor, self.layers(cached.permute(0, 3, 1, 2))).flatten(2).transpose(1, 2)
+        features = cast(Tensor, self.layers(cached.permute(0, 3, 1, 2)))
+        if self.pool is not None:
+            features = self.pool(features)
+        return features.flatten(2).transpose(1, 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Encoder:
+    """An image encoder in two parts: what a training caches, and what it trains.
+
+    trunk: pixels uint8 [B, H, W, 3] -> what is cached, [B, h, w, C]; it never learns. Without parameters it
+    gives the pixels themselves. tail: what is cached -> regions [B, R, F], row by row; parameters of it that
+    do not require a gradient stay as they are. width is F; rows * columns is R. classifier: ImageNet's, over
+    the mean of the regions, where the weights bring one. description: the trunk and its weights, to tell
+    caches apart.
+    """
+
+    trunk: nn.Module
+    tail: nn.Module
+    width: int
+    rows: int
+    columns: int
+    classifier: nn.Linear | None
+    description: str
+
+
+def build_encoder(
+    name: str,
+    *,
+    trainable: Trainable = "none",
+    width_px: int,
+    height_px: int,
+    rows: int | None = None,
+    columns: int | None = None,
+    weights: Path | None = None,
+) -> Encoder:
+    """An encoder with its weights: efficientnet-lite0|1|2, resnet50, or transformers:FOLDER.
+
+    trainable: none (the trunk is everything), tail (the last stage or blocks learn) or all (the trunk is
+    empty, and the cache keeps pixels). rows and columns: the grid that regions are pooled to; None keeps the
+    encoder's own. weights: the state-dict file of resnet50; the others bring theirs.
+
+    Raises ConfigError for an encoder, a size or weights that do not fit, MissingExtra without a wheel.
+    """
+    if trainable not in get_args(Trainable):
+        raise ConfigError(f"An encoder cannot train {trainable!r}.", hint="Use none, tail or all.")
+    if weights is not None and name != "resnet50":
+        raise ConfigError(f"{name} brings its own weights.", hint="Leave encoder.weights out.")
+    parts = _parts(name, trainable, (height_px, width_px), weights)
+    size = _grid(parts.trunk, parts.tail, (height_px, width_px))
+    grid = (rows or size[0], columns or size[1])
+    pool = None if grid == size else GridPool(size, grid)
+    trunk, tail = parts.trunk, _tail(parts.tail, pool)
+    if trainable == "none":
+        trunk, tail = _Whole(trunk, tail, grid), _Regions()
+    trunk.eval().requires_grad_(False)
+    with torch.no_grad():
+        blank = torch.zeros(1, height_px, width_px, 3, dtype=torch.uint8)
+        width = int(tail(trunk(blank)).shape[-1])
+    if trainable != "none":
+        _freeze_idle(tail, trunk(blank))
+    return Encoder(
+        trunk=trunk,
+        tail=tail,
+        width=width,
+        rows=grid[0],
+        columns=grid[1],
+        classifier=parts.classifier,
+        description=_description(name, trunk, grid if trainable == "none" else None),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Parts:
+    """A network cut in two: pixels [B, H, W, 3] -> [B, h, w, C] -> features [B, F, H', W']."""
+
+    trunk: nn.Module
+    tail: nn.Module
+    classifier: nn.Linear | None = None
+
+
+class _Pixels(nn.Module):
+    """The empty trunk: what is cached are the pixels."""
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """[B, H, W, 3] -> the same."""
+        return pixels
+
+
+class _Layers(nn.Module):
+    """A normalisation and the layers after it."""
+
+    def __init__(self, normalise: Callable[[Tensor], Tensor], *layers: nn.Module) -> None:
+        super().__init__()
+        self.normalise = normalise
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Pixels uint8 [B, H, W, 3] -> [B, C, h, w]."""
+        return cast(Tensor, self.layers(self.normalise(pixels)))
+
+
+class _ChannelsLast(nn.Module):
+    """Layers whose output a cache keeps."""
+
+    def __init__(self, layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Pixels uint8 [B, H, W, 3] -> [B, h, w, C]."""
+        return cast(Tensor, self.layers(pixels)).permute(0, 2, 3, 1)
+
+
+class _ChannelsFirst(nn.Module):
+    """Layers that want channels first, fed with what a cache keeps."""
+
+    def __init__(self, layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, cached: Tensor) -> Tensor:
+        """[B, h, w, C] -> [B, C', h', w']."""
+        return cast(Tensor, self.layers(cached.permute(0, 3, 1, 2)))
+
+
+class _PooledTail(nn.Module):
+    """A tail, its features pooled to the grid and laid out as regions."""
+
+    def __init__(self, features: nn.Module, pool: GridPool | None) -> None:
+        super().__init__()
+        self.features = features
+        self.pool = pool
+
+    def forward(self, cached: Tensor) -> Tensor:
+        """What is cached -> regions [B, R, F]."""
+        features = cast(Tensor, self.features(cached))
+        if self.pool is not None:
+            features = self.pool(features)
+        return features.flatten(2).transpose(1, 2)
+
+
+class _Whole(nn.Module):
+    """Trunk and tail as one trunk: nothing learns, so the regions themselves are cached."""
+
+    def __init__(self, trunk: nn.Module, tail: nn.Module, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.tail = tail
+        self.grid = grid
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Pixels uint8 [B, H, W, 3] -> [B, rows, columns, F]."""
+        regions = cast(Tensor, self.tail(self.trunk(pixels)))
+        return regions.view(-1, *self.grid, regions.shape[-1])
+
+
+class _Regions(nn.Module):
+    """The empty tail."""
+
+    def forward(self, cached: Tensor) -> Tensor:
+        """[B, rows, columns, F] -> [B, R, F]."""
+        return cached.flatten(1, 2)
+
+
+def _parts(name: str, trainable: Trainable, size: tuple[int, int], weights: Path | None) -> _Parts:
+    if name in _SCALES:
+        return _efficientnet_parts(load_efficientnet_lite(name), trainable)
+    if name == "resnet50":
+        return _resnet_parts(load_resnet50(weights), trainable)
+    if name.startswith(_TRANSFORMERS):
+        folder = Path(name.removeprefix(_TRANSFORMERS)).expanduser()
+        return _vision_parts(load_vision(folder, height_px=size[0], width_px=size[1]), trainable)
+    known = ", ".join((*_SCALES, "resnet50", f"{_TRANSFORMERS}FOLDER"))
+    raise ConfigError(f"Unknown encoder {name!r}.", hint=f"Known: {known}.")
+
+
+def _efficientnet_parts(network: EfficientNetLite, trainable: Trainable) -> _Parts:
+    if trainable == "all":
+        whole = _Layers(EfficientNetLite.normalise, network.stem, network.tail)
+        return _Parts(trunk=_Pixels(), tail=whole, classifier=network.classifier)
+    return _Parts(
+        trunk=EfficientNetTrunk(network), tail=EfficientNetTail(network), classifier=network.classifier
+    )
+
+
+def _resnet_parts(network: ResNet, trainable: Trainable) -> _Parts:
+    if trainable == "all":
+        whole = _Layers(ResNet.normalise, network.stem, network.tail)
+        return _Parts(trunk=_Pixels(), tail=whole, classifier=network.classifier)
+    return _Parts(
+        trunk=_ChannelsLast(_Layers(ResNet.normalise, network.stem)),
+        tail=_ChannelsFirst(network.tail),
+        classifier=network.classifier,
+    )
+
+
+def _vision_parts(vision: VisionNetwork, trainable: Trainable) -> _Parts:
+    halves = split(vision) if trainable == "tail" else None
+    if halves is not None:
+        return _Parts(trunk=halves[0], tail=halves[1])
+    if trainable == "tail":
+        # It cannot be cut: the whole of it runs each time, and its last blocks learn.
+        learning = last_blocks(vision)
+        vision.requires_grad_(False)
+        for block in learning:
+            block.requires_grad_(True)
+    return _Parts(trunk=_Pixels(), tail=vision)
+
+
+def _tail(features: nn.Module, pool: GridPool | None) -> nn.Module:
+    """A tail to regions. EfficientNet's is one already: its state dict's names are in checkpoints."""
+    if isinstance(features, EfficientNetTail):
+        features.pool = pool
+        return features
+    return _PooledTail(features, pool)
+
+
+def _grid(trunk: nn.Module, tail: nn.Module, size: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of the features that a photo of that size gets."""
+    layers = tail.layers if isinstance(tail, EfficientNetTail) else tail
+    with torch.no_grad():
+        cached = trunk.eval()(torch.zeros(1, *size, 3, dtype=torch.uint8))
+        if isinstance(tail, EfficientNetTail):
+            cached = cached.permute(0, 3, 1, 2)
+        features = layers.eval()(cached)
+    return int(features.shape[2]), int(features.shape[3])
+
+
+def _freeze_idle(tail: nn.Module, cached: Tensor) -> None:
+    """Freeze what no gradient reaches (a pooler, an unused norm): distributed training would wait for it."""
+    tail(cached.clone()).sum().backward()
+    for parameter in tail.parameters():
+        if parameter.grad is None:
+            parameter.requires_grad_(False)
+        parameter.grad = None
+
+
+def _description(name: str, trunk: nn.Module, grid: tuple[int, int] | None) -> str:
+    """What a cache depends on: the encoder, the trunk's weights by hash, the grid of finished regions."""
+    if not any(True for _ in trunk.parameters()):
+        return "pixels"
+    digest = hashlib.sha256()
+    for key, value in _tensors(trunk):
+        digest.update(f"{key}\0{tuple(value.shape)}\0".encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    label = "transformers" if name.startswith(_TRANSFORMERS) else name
+    pooled = "trunk" if grid is None else f"regions {grid[0]}x{grid[1]}"
+    return f"{label} {pooled} {digest.hexdigest()[:16]}"
+
+
+def _tensors(module: nn.Module) -> Iterable[tuple[str, Tensor]]:
+    yield from module.named_parameters()
+    yield from module.named_buffers()

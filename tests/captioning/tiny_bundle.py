@@ -49,9 +49,13 @@ def bpe_tokenizer(corpus: list[str], size: int) -> str:
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.train_from_iterator(
-        corpus, trainers.BpeTrainer(vocab_size=size, special_tokens=WORDS[:4], show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=WORDS[:4],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
     )
+    tokenizer.train_from_iterator(corpus, trainer)
     return tokenizer.to_str()
 
 

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import io
+import math
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import MakeCaptioner
+from PIL import Image
+from tiny_bundle import COLS, LSTM, ROWS, TRANSFORMER, Tiny, make_bundle
+
+import cutline
+from cutline.captioning.bundle import export_bundle, read_bundle
+from cutline.captioning.captioner import BundleCaptioner
+from cutline.captioning.options import DecodingOptions, Strategy
+from cutline.captioning.runtime import Engine
+from cutline.errors import BundleDamaged, BundleMissing, ImageError, OptionError, UnreadableImage
+
+SAMPLE = DecodingOptions(strategy=Strategy.SAMPLE, seed=7, temperature=2.0)
+
+
+def texts(captions: list[list[cutline.Caption]]) -> list[list[str]]:
+    return [[each.text for each in of_one] for of_one in captions]
+
+
+def test_one_image_or_many_as_path_bytes_or_picture(
+    make_captioner: MakeCaptioner, photos: list[Image.Image], tmp_path: Path
+) -> None:
+    captioner = make_captioner()
+    buffer = io.BytesIO()
+    photos[0].save(buffer, "PNG")
+    path = tmp_path / "photo.png"
+    path.write_bytes(buffer.getvalue())
+    forms = [path, str(path), buffer.getvalue(), photos[0]]
+    many = texts(captioner.caption(forms))
+    assert many == [many[0]] * 4
+    for form in forms:
+        assert texts(captioner.caption(form)) == [many[0]]
+    assert captioner.caption([]) == []
+
+
+@pytest.mark.parametrize("kind", [TRANSFORMER, LSTM])
+def test_a_caption_says_what_the_model_thought(
+    make_captioner: MakeCaptioner, photos: list[Image.Image], kind: str
+) -> None:
+    for captions in make_captioner(Tiny(kind=kind)).caption(photos, n=3):
+        assert len(captions) == 3
+        for caption in captions:
+            assert caption.log_prob == pytest.approx(math.fsum(caption.token_log_probs))
+            assert len(caption.token_log_probs) == len(caption.words) + 1
+            assert caption.text == " ".join(caption.words).capitalize() + "."
+            assert caption.attention is not None
+            assert caption.attention.shape == (len(caption.words), ROWS, COLS)
+            assert caption.attention.sum(axis=(1, 2)) == pytest.approx(1, abs=1e-5)
+
+
+def test_n_best_are_different_and_best_first(
+    make_captioner: MakeCaptioner, photos: list[Image.Image]
+) -> None:
+    penalty = 0.7
+    for captions in make_captioner().caption(photos, n=5):
+        assert len({each.text for each in captions}) == 5
+        scores = [each.log_prob / len(each.token_log_probs) ** penalty for each in captions]
+        assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize("options", [None, SAMPLE, DecodingOptions(strategy=Strategy.GREEDY)])
+def test_captions_do_not_depend_on_the_batch(
+    make_captioner: MakeCaptioner, photos: list[Image.Image], options: DecodingOptions | None
+) -> None:
+    captioner = make_captioner(batch_size=4)
+    alone = [captioner.caption(photo, options=options)[0] for photo in photos]
+    together = captioner.caption(photos, options=options)
+    backwards = captioner.caption(photos[::-1], options=options)[::-1]
+    assert texts(alone) == texts(together) == texts(backwards)
+    for one, other in zip(alone, together, strict=True):
+        assert one[0].log_prob == pytest.approx(other[0].log_prob, abs=1e-4)
+
+
+def test_samples_differ_between_photos_and_seeds_and_repeat_with_the_seed(
+    make_captioner: MakeCaptioner, photos: list[Image.Image]
+) -> None:
+    captioner = make_captioner(Tiny(sharpness=0.2))
+    first, again = (texts(captioner.caption(photos[0], n=8, options=SAMPLE)) for _ in range(2))
+    other_seed = texts(captioner.caption(photos[0], n=8, options=DecodingOptions(seed=8).over(SAMPLE)))
+    assert first == again
+    assert first != other_seed
+    free = DecodingOptions(strategy=Strategy.SAMPLE, temperature=3.0)
+    assert texts(captioner.caption(photos[0], n=8, options=free)) != texts(
+        captioner.caption(photos[0], n=8, options=free)
+    )
+
+
+def test_what_is_not_asked_for_is_as_the_bundle_says(
+    make_captioner: MakeCaptioner, photos: list[Image.Image]
+) -> None:
+    short = make_captioner(Tiny(decoding=(("max_length", 2), ("min_length", 2))))
+    assert {len(each[0].words) for each in short.caption(photos)} == {2}
+    three = DecodingOptions(max_length=3, min_length=3)
+    assert {len(each[0].words) for each in short.caption(photos, options=three)} == {3}
+    assert short.defaults.max_length == 2
+
+
+@pytest.mark.parametrize("prefix", ["A dog", "a DOG and", "dog", " a dog "])
+@pytest.mark.parametrize("strategy", Strategy)
+def test_a_caption_starts_with_exactly_the_prefix(
+    make_captioner: MakeCaptioner, photos: list[Image.Image], prefix: str, strategy: Strategy
+) -> None:
+    captioner = make_captioner(Tiny(tokenizer=None))
+    options = DecodingOptions(strategy=strategy, prefix=prefix)
+    for (caption,) in captioner.caption(photos, options=options):
+        assert caption.text.startswith(prefix.strip())
+
+
+def test_a_prefix_or_a_length_that_the_model_cannot_write_is_refused(
+    make_captioner: MakeCaptioner, photos: list[Image.Image]
+) -> None:
+    captioner = make_captioner()
+    for options, reason in (
+        (DecodingOptions(prefix="a zebra"), "'zebra'"),
+        (DecodingOptions(prefix="a dog a dog a dog"), "6 tokens"),
+        (DecodingOptions(max_length=99), "at most 5"),
+    ):
+        with pytest.raises(OptionError, match=reason):
+            captioner.caption(photos, options=options)
+
+
+def test_a_bad_image_ends_a_call_with_its_error(
+    make_captioner: MakeCaptioner, photos: list[Image.Image]
+) -> None:
+    with pytest.raises(UnreadableImage):
+        make_captioner().caption([photos[0], b"no image", photos[1]])
+
+
+def test_a_stream_gives_the_errors_in_their_places_and_goes_on(
+    make_captioner: MakeCaptioner, photos: list[Image.Image], tmp_path: Path
+) -> None:
+    captioner = make_captioner(batch_size=3)
+    sources = [b"", *photos[:4], tmp_path / "missing.jpg", *photos[4:], b"junk"]
+    outcomes = list(captioner.caption_each(sources))
+    wrong = [i for i, each in enumerate(outcomes) if isinstance(each, ImageError)]
+    assert wrong == [0, 5, len(sources) - 1]
+    good = [each for each in outcomes if isinstance(each, list)]
+    assert texts(good) == texts(captioner.caption(photos))
+    assert [type(each) for each in captioner.caption_each([b"junk"])] == [UnreadableImage]
+
+
+def test_a_stream_without_end_is_read_no_further_than_needed(
+    make_captioner: MakeCaptioner, photos: list[Image.Image]
+) -> None:
+    taken = 0
+
+    def endless() -> Iterator[Image.Image]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield photos[taken % len(photos)]
+
+    stream = make_captioner(batch_size=2).caption_each(endless())
+    for _ in range(5):
+        next(stream)
+    stream.close()
+    assert 5 <= taken <= 12
+    assert not [each for each in threading.enumerate() if each.name.startswith("cutline-read")]
+
+
+def test_threads_may_share_a_captioner(make_captioner: MakeCaptioner, photos: list[Image.Image]) -> None:
+    captioner = make_captioner()
+    wanted = texts(captioner.caption(photos))
+    found: list[list[list[str]]] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(texts(captioner.caption(photos)))) for _ in range(6)
+    ]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert found == [wanted] * 6
+
+
+def test_a_bundle_loads_from_a_folder_and_from_a_zip(bundle: Path, tmp_path: Path) -> None:
+    archive = export_bundle(read_bundle(bundle), tmp_path / "tiny.zip")
+    photo = Image.new("RGB", (40, 40), "teal")
+    folder, zipped = cutline.load(str(bundle)), cutline.load(str(archive))
+    assert isinstance(folder, cutline.Captioner)
+    assert (folder.name, folder.version) == ("tiny", "0.1.0")
+    assert texts(folder.caption([photo])) == texts(zipped.caption([photo]))
+
+
+def test_a_place_without_a_bundle_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(BundleMissing):
+        cutline.load(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("name", ["encoder.onnx", "decoder.onnx"])
+def test_a_graph_that_does_not_load_or_keep_the_contract_is_refused(bundle: Path, name: str) -> None:
+    whole = read_bundle(bundle)
+    other = {"encoder.onnx": "decoder.onnx", "decoder.onnx": "encoder.onnx"}[name]
+    for content, reason in ((b"no graph", "does not load"), (whole.files[other], "format wants")):
+        files = dict(whole.files) | {name: content}
+        with pytest.raises(BundleDamaged, match=reason):
+            BundleCaptioner(type(whole)(manifest=whole.manifest, files=files, where="here"))
+
+
+@pytest.mark.parametrize("kind", [TRANSFORMER, LSTM])
+def test_openvino_writes_the_same_captions(tmp_path: Path, photos: list[Image.Image], kind: str) -> None:
+    pytest.importorskip("openvino", exc_type=ImportError)
+    folder = make_bundle(tmp_path / "bundle", Tiny(kind=kind))
+    one = BundleCaptioner(folder, threads=1).caption(photos, n=2)
+    other = BundleCaptioner(folder, threads=1, engine=Engine.OPENVINO).caption(photos, n=2)
+    assert texts(one) == texts(other)
+    for a, b in zip(one, other, strict=True):
+        assert a[0].log_prob == pytest.approx(b[0].log_prob, abs=1e-2)
+        assert np.allclose(a[0].attention, b[0].attention, atol=1e-2)
+
+
+def test_a_prepared_photo_gets_the_same_caption(make_captioner: MakeCaptioner) -> None:
+    captioner = make_captioner()
+    photo = Image.linear_gradient("L").convert("RGB").resize((300, 200))
+    small = captioner.prepare(photo)
+    assert small.size == (12, 12)
+    one, other = captioner.caption([photo, small])
+    assert one[0].token_log_probs == pytest.approx(other[0].token_log_probs, abs=1e-6)

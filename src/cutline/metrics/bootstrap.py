@@ -73,7 +73,7 @@ def paired_bootstrap(
     low, high = np.quantile(resampled, [tail, 1 - tail])
     # One is added to both counts, so that no finite number of samples claims a p-value of 0. The slack
     # keeps rounding from deciding when both systems are equal.
-    extreme = np.abs(resampled - observed) >= abs(observed) - 1e-12
+    extreme = np.abs(resampled - observed) >= abs(observed) - 1e-9
     return Comparison(
         difference=observed,
         low=float(low),

@@ -1,0 +1,231 @@
+"""`cutline evaluate`: what a user typed; _judging does it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cutline.errors import DataError, OutputError
+
+if TYPE_CHECKING:
+    from cutline.captioning.caption import Captioner
+    from cutline.cli._judging import Bar, Selection, Written
+    from cutline.metrics.report import Evaluation
+
+HELP = """Score the captions of BUNDLE on the photos of DATA: BLEU-1 to 4, ROUGE-L, CIDEr-D, METEOR, how
+varied they are, and, with --against, whether another model's are better by more than luck.
+
+\b
+Examples:
+  cutline evaluate default flickr8k/ --split dev --output report/
+  cutline evaluate mine.zip coco/ --kind karpathy --split test --against default
+  cutline evaluate photos/ --captions captions.jsonl --split test
+  cutline evaluate default flickr8k/ --limit 100 --beam-size 5
+
+BUNDLE is a bundle's folder or zip, hf:FOLDER, openai:URL#MODEL, default for the model that ships, or a .jsonl
+file as `cutline caption --output` writes it. DATA is a data set's folder or file. Leave BUNDLE out when you
+give --captions.
+
+--output DIR receives evaluation.json, evaluation.md, evaluation.html (one page with the best, median and
+worst photos in it) and captions.jsonl. METEOR and SPICE are Java programs: without Java and pycocoevalcap
+they are reported as not computed. A photo that fails counts as an empty caption; the exit code is then 1."""
+
+DECODING_NAMES = ("strategy", "beam_size", "length_penalty", "min_length", "max_length", "no_repeat_ngram")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """The command line, as typed."""
+
+    bundle: str
+    data: str
+    captions: str | None
+    against: str | None
+    split: str
+    kind: str
+    images: str | None
+    limit: int | None
+    output: str | None
+    as_json: bool
+    tokenizer: str
+    java: bool
+    samples: int
+    seed: int
+    examples: int
+    decoding: dict[str, Any]
+
+
+@click.command(name="evaluate", help=HELP)
+@click.argument("bundle")
+@click.argument("data", required=False)
+@click.option("--split", default="dev", show_default=True, help="train, dev (or val) or test.")
+@click.option("--kind", default="auto", show_default=True, help="The data set's layout, where it is unclear.")
+@click.option("--images", metavar="FOLDER", help="Where the photos lie; none for captions alone.")
+@click.option("--captions", metavar="FILE", help="Judge these captions (.jsonl) and run no model.")
+@click.option("--against", metavar="OTHER", help="Compare with this bundle, or file of captions.")
+@click.option("--limit", type=click.IntRange(1), help="Only the first so many photos of the split.")
+@click.option("--output", "-o", metavar="DIR", help="Write the report into this folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole report as JSON.")
+@click.option(
+    "--tokenizer",
+    type=click.Choice(["python", "java"]),
+    default="python",
+    show_default=True,
+    help="Who splits captions into words: our own PTB rules, or the Stanford program.",
+)
+@click.option("--java/--no-java", default=True, help="Run METEOR and SPICE where they are installed.")
+@click.option(
+    "--samples", type=click.IntRange(100), default=5000, show_default=True, help="Bootstrap resamples."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the bootstrap.")
+@click.option("--examples", type=click.IntRange(0, 100), default=6, show_default=True, help="Of each sort.")
+@click.option("--strategy", type=click.Choice(["beam", "greedy"]), help="How to choose words.")
+@click.option("--beam-size", type=int, help="Sentences kept alive at once.")
+@click.option("--length-penalty", type=float, help="How much longer sentences are favoured by a beam.")
+@click.option("--min-length", type=int, help="Fewest tokens.")
+@click.option("--max-length", type=int, help="Most tokens.")
+@click.option("--no-repeat-ngram", type=int, help="No run of this many tokens occurs twice; 0 allows all.")
+@click.pass_obj
+def command(load: Callable[[str | None], Captioner] | None, /, **typed: Any) -> int:
+    """Score a model on a data set."""
+    import cutline
+
+    return run(_understood(typed), load or cutline.load)
+
+
+def _understood(typed: dict[str, Any]) -> Wishes:
+    decoding = {name: value for name in DECODING_NAMES if (value := typed.pop(name)) is not None}
+    if typed["data"] is None:
+        if typed["captions"] is None:
+            raise click.UsageError(
+                "Which data set? cutline evaluate BUNDLE DATA; see cutline evaluate --help."
+            )
+        typed["data"], typed["bundle"] = typed["bundle"], typed["captions"]
+    elif typed["captions"] is not None:
+        typed["bundle"] = typed["captions"]
+    if typed["captions"] is not None and not typed["captions"].lower().endswith(".jsonl"):
+        raise click.UsageError("--captions takes a .jsonl file, as `cutline caption --output` writes it.")
+    return Wishes(**typed, decoding=decoding)
+
+
+def run(wishes: Wishes, load: Callable[[str | None], Captioner]) -> int:
+    """Do what was asked; give the exit code."""
+    from cutline.captioning.options import DecodingOptions, Strategy
+    from cutline.cli import _judging
+    from cutline.metrics.judgement import TokenizerChoice
+    from cutline.training.datasets import DataConfig
+
+    chosen = dict(wishes.decoding)
+    if "strategy" in chosen:
+        chosen["strategy"] = Strategy(chosen["strategy"])
+    options = DecodingOptions(**chosen)
+    folder = _folder(wishes.output)
+    config = DataConfig(path=wishes.data, kind=wishes.kind, images=wishes.images)  # type: ignore[arg-type]
+    selection = _judging.select(config, wishes.split, wishes.limit)
+    with contextlib.ExitStack() as stack:
+        bar = _bar(stack)
+        written = _judging.captions_of(wishes.bundle, selection, options, load, bar)
+        other = None
+        if wishes.against is not None:
+            other = _judging.captions_of(wishes.against, selection, options, load, bar)
+    evaluation = _judging.evaluate(
+        selection,
+        written,
+        other,
+        tokenizer=TokenizerChoice(wishes.tokenizer),
+        use_java=wishes.java,
+        samples=wishes.samples,
+        seed=wishes.seed,
+    )
+    if folder is not None:
+        _write(folder, evaluation, selection, written, wishes.examples)
+    _tell(evaluation, folder, as_json=wishes.as_json)
+    return 1 if written.failures or (other is not None and other.failures) else 0
+
+
+def _folder(output: str | None) -> Path | None:
+    """Make the folder before hours of captioning, not after."""
+    if output is None:
+        return None
+    folder = Path(output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"The folder {output} cannot be made ({error.strerror}).") from error
+    return folder
+
+
+def _bar(stack: contextlib.ExitStack) -> Bar:
+    """Bars on a terminal, nothing elsewhere."""
+
+    def bar(title: str, total: int) -> Any:
+        if not sys.stderr.isatty():
+            return None
+        from tqdm import tqdm
+
+        made: Any = tqdm(desc=title, total=total, unit="photo", delay=1.0, dynamic_ncols=True, leave=False)
+        return stack.enter_context(made)
+
+    return bar
+
+
+def _write(
+    folder: Path, evaluation: Evaluation, selection: Selection, written: Written, examples: int
+) -> None:
+    from cutline.cli._judging import photo_finder
+    from cutline.metrics.page import to_html
+    from cutline.metrics.report import to_json, to_markdown
+
+    texts = {
+        "evaluation.json": to_json(evaluation),
+        "evaluation.md": to_markdown(evaluation),
+        "evaluation.html": to_html(evaluation, photo_finder(selection), examples=examples),
+        "captions.jsonl": _caption_lines(written),
+    }
+    for name, text in texts.items():
+        path = folder / name
+        part = path.with_name(f".{name}.part")
+        try:
+            part.write_text(text, encoding="utf-8")
+            part.replace(path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise OutputError(f"{path} cannot be written ({error.strerror or error}).") from error
+
+
+def _caption_lines(written: Written) -> str:
+    """The captions as `cutline caption --output` writes them, for --captions and --against later."""
+    from cutline.cli._outputs import Line, Scored, json_line
+
+    lines = [
+        json_line(Line(file=key, model=written.name, captions=(Scored(text=text, log_prob=float("nan")),)))
+        for key, text in written.captions.items()
+    ]
+    lines += [
+        json_line(Line(file=key, model="", error=DataError(reason)))
+        for key, reason in written.failures.items()
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _tell(evaluation: Evaluation, folder: Path | None, *, as_json: bool) -> None:
+    from cutline.metrics.report import provenance, summary_lines, to_json
+
+    for warning in evaluation.warnings:
+        click.echo(f"cutline: {warning}", err=True)
+    if as_json:
+        click.echo(to_json(evaluation), nl=False)
+    else:
+        for what, which in provenance(evaluation):
+            click.echo(f"{what}: {which}")
+        click.echo()
+        for line in summary_lines(evaluation):
+            click.echo(line)
+    if folder is not None:
+        click.echo(f"cutline: report in {folder / 'evaluation.html'}", err=True)

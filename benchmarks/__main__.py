@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def measure(model: Path, *, shipped: bool, rounds: int) -> dict[str, Any]:
-    """Measure everything, cold starts first: see timing.command for why."""
+    """Measure everything."""
     photos = sorted((HERE.parent / "examples").glob("*.jpg"))
     _say("cold starts")
     results: dict[str, Any] = {

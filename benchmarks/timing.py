@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,20 +37,29 @@ def in_turn(
     return {name: statistics.median(each) for name, each in seconds.items()}
 
 
+# Linux counts the memory of the process that starts a command as the command's own until it has started. So a
+# small interpreter starts it, and not this one, which may have grown.
+_STARTER = """
+import os, sys, time
+null = (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)
+started = time.perf_counter()
+process = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=[null])
+_, status, usage = os.wait4(process, 0)
+print(time.perf_counter() - started, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status))
+"""
+
+
 def command(arguments: Sequence[str]) -> Run:
     """Run a command and give its wall time and its peak memory, its children's included.
 
-    Linux counts the memory of the process that starts a command as the command's own until it has
-    started: so call this while this process is small. Raises CalledProcessError where the command fails.
+    Raises CalledProcessError where the command fails.
     """
-    started = time.perf_counter()
-    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    wall_s = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, arguments)
-    return Run(wall_s=wall_s, peak_mb=usage.ru_maxrss / 1024)
+    starter = [sys.executable, "-I", "-S", "-c", _STARTER, *arguments]
+    done = subprocess.run(starter, stdout=subprocess.PIPE, text=True, check=True)
+    wall_s, peak_mb, code = done.stdout.split()
+    if code != "0":
+        raise subprocess.CalledProcessError(int(code), arguments)
+    return Run(wall_s=float(wall_s), peak_mb=float(peak_mb))
 
 
 def median_run(runs: Sequence[Run]) -> Run:

@@ -61,8 +61,8 @@ def error_reference() -> str:
         for depth, kind in _kinds(CutlineError)
     )
     return (
-        f"{NOTE}\n# Errors\n\nEvery error that Cutline raises on purpose is one of these. Programs may rely on\n"
-        "the codes; they stand in the `error` of a JSON line too. Those further right are kinds of\n"
+        f"{NOTE}\n# Errors\n\nEvery error that Cutline raises on purpose is one of these. Programs may rely\n"
+        "on the codes; they stand in the `error` of a JSON line too. Those further right are kinds of\n"
         f"the one above them.\n\n| error | code | when |\n|---|---|---|\n{rows}\n"
     )
 

@@ -2,7 +2,8 @@
 
     python docs/refresh.py          (after `make bench`; wants chromium for the pictures)
 
-Nothing in the README that a program measured is typed by hand: it stands between two comments, and comes from here.
+Nothing in the README that a program measured is typed by hand: it stands between two comments, and comes
+from here.
 """
 
 from __future__ import annotations

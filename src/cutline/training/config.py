@@ -1,0 +1,538 @@
+"""A recipe: one YAML file, plus ``key=value`` overrides, as frozen dataclasses.
+
+Parsing is strict. An unknown key, a wrong type or a number out of range is a ConfigError that says where, and
+what was probably meant. The dataclasses are the documentation of what a recipe may say: each class is one
+section, each default is what a recipe gets that is silent.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origin
+
+from cutline.errors import ConfigError, MissingExtra
+from cutline.training.examples import DataConfig
+from cutline.training.text import TextConfig
+
+T = TypeVar("T")
+Json: TypeAlias = dict[str, Any]
+
+AmpKind: TypeAlias = Literal["none", "bf16", "fp16"]
+DecoderKind: TypeAlias = Literal["transformer", "lstm-attention"]
+EmbeddingKind: TypeAlias = Literal["own", "glove"]
+ObjectiveKind: TypeAlias = Literal["concepts", "text", "captions", "rewards"]
+OptimiserKind: TypeAlias = Literal["adamw", "adam", "sgd"]
+ScheduleKind: TypeAlias = Literal["one-cycle", "cosine", "plateau", "constant"]
+TrackerKind: TypeAlias = Literal["tensorboard", "wandb", "mlflow"]
+Trainable: TypeAlias = Literal["none", "tail", "all"]
+
+# What a stage may watch, and the objectives that are measured by it. A source's name may follow: cider/coco.
+MEASURES: Mapping[str, tuple[ObjectiveKind, ...]] = {
+    "loss": ("concepts", "text", "captions", "rewards"),
+    "map": ("concepts",),
+    "bleu4": ("captions", "rewards"),
+    "cider": ("captions", "rewards"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Bounds of a number: both belong to the range, unless ``open_low``."""
+
+    low: float
+    high: float = math.inf
+    open_low: bool = False
+
+    def holds(self, value: float) -> bool:
+        """Say whether the number is allowed (nan never is)."""
+        return (value > self.low if self.open_low else value >= self.low) and value <= self.high
+
+    def __str__(self) -> str:
+        """Name the range as an error does."""
+        low = f"more than {self.low:g}" if self.open_low else f"at least {self.low:g}"
+        return low if math.isinf(self.high) else f"{low} and at most {self.high:g}"
+
+
+Count: TypeAlias = Annotated[int, Range(1)]
+Natural: TypeAlias = Annotated[int, Range(0)]
+Rate: TypeAlias = Annotated[float, Range(0, 10, open_low=True)]
+Share: TypeAlias = Annotated[float, Range(0, 1)]
+Dropout: TypeAlias = Annotated[float, Range(0, 0.95)]
+NonNegative: TypeAlias = Annotated[float, Range(0)]
+Positive: TypeAlias = Annotated[float, Range(0, open_low=True)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageConfig:
+    """How photos become the encoder's input; ``mode`` and sizes go into the bundle.
+
+    variants: how many differently augmented copies of each photo a cache of features holds.
+    """
+
+    width_px: Annotated[int, Range(32, 4096)] = 288
+    height_px: Annotated[int, Range(32, 4096)] = 288
+    mode: Literal["squash", "crop", "pad"] = "squash"
+    resample: Literal["bicubic", "bilinear"] = "bicubic"
+    augmentation: Literal["off", "light", "strong"] = "off"
+    variants: Annotated[int, Range(1, 64)] = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderConfig:
+    """The image encoder: efficientnet-lite0|1|2, resnet50, or transformers:FOLDER.
+
+    weights: a local state dict in torchvision's naming (resnet50). grid: rows and columns that the regions
+    are pooled to; None keeps the encoder's own. trainable: none, tail (the last stage) or all.
+    """
+
+    name: str = "efficientnet-lite2"
+    weights: Path | None = None
+    trainable: Trainable = "none"
+    learning_rate: Rate = 1e-4
+    grid: tuple[Annotated[int, Range(1, 64)], Annotated[int, Range(1, 64)]] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an encoder that does not exist."""
+        if self.name.startswith("transformers:") and len(self.name) > len("transformers:"):
+            return
+        if self.name not in ENCODERS:
+            raise ConfigError(
+                f"Unknown encoder {self.name!r}.",
+                hint=_did_you_mean(self.name, (*ENCODERS, "transformers:FOLDER")),
+            )
+
+
+ENCODERS = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "resnet50")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecoderConfig:
+    """The caption decoder.
+
+    Both kinds: width (of words), hidden, dropout, max_tokens. transformer: heads, encoder_layers, layers,
+    concepts and concept_tokens. lstm-attention: attention_width, embeddings, freeze_embeddings,
+    scheduled_sampling (the share of words that are the model's own at the end of a stage) and
+    doubly_stochastic (the weight of the penalty that makes attention visit every region).
+    """
+
+    kind: DecoderKind = "transformer"
+    width: Annotated[int, Range(4, 8192)] = 320
+    heads: Count = 8
+    encoder_layers: Natural = 1
+    layers: Count = 3
+    hidden: Annotated[int, Range(4, 65536)] = 1280
+    dropout: Dropout = 0.1
+    max_tokens: Annotated[int, Range(2, 512)] = 24
+    concepts: Natural = 0
+    concept_tokens: Annotated[int, Range(1, 256)] = 16
+    attention_width: Annotated[int, Range(4, 8192)] = 256
+    embeddings: EmbeddingKind = "own"
+    freeze_embeddings: bool = False
+    scheduled_sampling: Annotated[float, Range(0, 0.9)] = 0.0
+    doubly_stochastic: NonNegative = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that do not fit together."""
+        if self.kind == "transformer" and self.width % self.heads:
+            raise ConfigError(
+                f"A width of {self.width} cannot be split into {self.heads} heads.",
+                hint="Make width a multiple of heads.",
+            )
+        if self.kind == "transformer" and self.embeddings == "glove":
+            raise ConfigError(
+                "embeddings: glove is for the decoder lstm-attention.", hint="Use embeddings: own."
+            )
+        if self.freeze_embeddings and self.embeddings == "own":
+            raise ConfigError(
+                "Frozen embeddings of its own would stay random.", hint="Use embeddings: glove."
+            )
+        if self.concepts and self.concepts < self.concept_tokens:
+            raise ConfigError(
+                f"concept_tokens is {self.concept_tokens}, but there are {self.concepts} concepts."
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageConfig:
+    """One stage of a training; stages run in order, each from the best weights of the one before.
+
+    batch_size counts photos over all processes; accumulate that many batches make one step. warmup_steps,
+    evaluate_every (epochs), patience (evaluations without improvement; 0 never stops early), checkpoint_every
+    (steps; 0: at the end of each epoch alone). ema_decay: 0 is off. floor: the share of the learning rate
+    that one-cycle, cosine and plateau end at. start_from: the name of an earlier stage, a checkpoint's path,
+    or "nothing". sources: names of the data sources that this stage reads; none named reads all.
+
+    captions_per_image: how many captions of a photo are read in one step. repeat: how often an epoch shows
+    the photos of a source. text_share: captions without photos, as a share of the batch, mixed in with
+    text_weight. concept_weight: of the concepts' loss beside the words'. distill_weight: how much a concepts
+    stage must not forget ImageNet. rewards alone: samples (captions drawn for each photo) and bleu_reward
+    (BLEU-4's share beside CIDEr-D).
+    """
+
+    name: str
+    objective: ObjectiveKind
+    epochs: Count = 10
+    batch_size: Count = 32
+    accumulate: Count = 1
+    optimiser: OptimiserKind = "adamw"
+    learning_rate: Rate = 5e-4
+    encoder_learning_rate: Rate | None = None
+    weight_decay: Annotated[float, Range(0, 1)] = 0.01
+    momentum: Share = 0.9
+    schedule: ScheduleKind = "cosine"
+    warmup_steps: Natural = 0
+    floor: Share = 0.01
+    plateau_patience: Natural = 1
+    plateau_factor: Annotated[float, Range(0, 0.99, open_low=True)] = 0.5
+    clip_norm: NonNegative = 1.0
+    label_smoothing: Annotated[float, Range(0, 0.5)] = 0.0
+    ema_decay: Annotated[float, Range(0, 0.99999)] = 0.0
+    amp: AmpKind = "none"
+    monitor: str = "loss"
+    patience: Natural = 0
+    evaluate_every: Count = 1
+    checkpoint_every: Natural = 200
+    start_from: str = ""
+    sources: tuple[str, ...] = ()
+    repeat: Mapping[str, Count] = field(default_factory=dict)
+    captions_per_image: Annotated[int, Range(1, 64)] = 5
+    feature_dropout: Dropout = 0.0
+    text_share: Annotated[float, Range(0, 16)] = 0.0
+    text_weight: NonNegative = 0.5
+    concept_weight: NonNegative = 0.02
+    distill_weight: NonNegative = 2.0
+    samples: Annotated[int, Range(2, 64)] = 5
+    bleu_reward: NonNegative = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense together."""
+        if not self.name or not set(self.name) <= _NAME_LETTERS:
+            raise ConfigError(
+                f"A stage cannot be named {self.name!r}.",
+                hint="Use letters, digits, - and _: it names a folder.",
+            )
+        measure = self.monitor.partition("/")[0]
+        if measure not in MEASURES:
+            raise ConfigError(
+                f"Stage {self.name}: unknown monitor {self.monitor!r}.",
+                hint=_did_you_mean(measure, list(MEASURES)),
+            )
+        if self.objective not in MEASURES[measure]:
+            raise ConfigError(
+                f"Stage {self.name}: {self.objective} is not measured by {measure}.",
+                hint="Use monitor: loss.",
+            )
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Say whether the monitor should fall."""
+        return self.monitor.partition("/")[0] == "loss"
+
+
+_NAME_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportConfig:
+    """The bundle at the end, and the decoding defaults that it carries."""
+
+    name: str = ""
+    version: str = "1.0.0"
+    licence: str = "unstated"
+    description: str = ""
+    quantise: Literal["none", "weights", "full"] = "none"
+    calibration_images: Annotated[int, Range(8, 10_000)] = 200
+    beam_size: Annotated[int, Range(1, 64)] = 3
+    length_penalty: Annotated[float, Range(0, 5)] = 0.7
+    min_length: Natural = 1
+    max_length: Natural = 0
+    no_repeat_ngram: Natural = 3
+    max_loss_of_cider: Share = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackingConfig:
+    """Where the curves go besides ``metrics.jsonl``, which is always written."""
+
+    backends: tuple[TrackerKind, ...] = ()
+    project: str = "cutline"
+    mlflow_uri: str = ""
+    log_every: Count = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeConfig:
+    """One training, from data to bundle. Relative paths are relative to the working directory."""
+
+    name: str
+    output: Path
+    data: tuple[DataConfig, ...]
+    stages: tuple[StageConfig, ...]
+    seed: Annotated[int, Range(0, 2**31 - 1)] = 0
+    text: TextConfig = field(default_factory=TextConfig)
+    image: ImageConfig = field(default_factory=ImageConfig)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    export: ExportConfig = field(default_factory=ExportConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse a recipe that could not run from its first stage to its last."""
+        if not self.data:
+            raise ConfigError("The recipe names no data.", hint="Add a source under data:.")
+        if not self.stages:
+            raise ConfigError("The recipe has no stages.", hint="Add one under stages:.")
+        seen: set[str] = set()
+        for stage in self.stages:
+            if stage.name in seen:
+                raise ConfigError(f"Two stages are named {stage.name!r}.")
+            if stage.objective == "concepts" and not self.decoder.concepts:
+                raise ConfigError(f"Stage {stage.name} learns concepts, but decoder.concepts is 0.")
+            known = (*seen, "nothing", "")
+            if stage.start_from not in known and not _is_path(stage.start_from):
+                raise ConfigError(
+                    f"Stage {stage.name} starts from {stage.start_from!r}, which is no earlier stage.",
+                    hint=_did_you_mean(stage.start_from, [each for each in known if each]),
+                )
+            seen.add(stage.name)
+
+
+def _is_path(name: str) -> bool:
+    return "/" in name or name.endswith(".pt")
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> RecipeConfig:
+    """Read a recipe and apply ``key=value`` overrides.
+
+    Raises ConfigError, or MissingExtra without PyYAML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The recipe {path} cannot be read ({error}).") from error
+    values = parse_yaml(text, str(path))
+    if not isinstance(values, dict):
+        raise ConfigError(f"The recipe {path} is not a mapping of sections.")
+    for override in overrides:
+        apply_override(values, override)
+    return parse(RecipeConfig, values)
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """Read YAML with its safe loader. A key that is given twice is refused rather than lost."""
+    try:
+        import yaml
+    except ImportError as error:
+        raise MissingExtra("Recipes need PyYAML.", hint="pip install 'cutline[train]'") from error
+
+    class Loader(yaml.SafeLoader):
+        """Refuses duplicates."""
+
+    def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> Json:
+        keys = [loader.construct_object(key) for key, _ in node.value]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise ConfigError(f"{where} gives the key {twice!r} twice (line {node.start_mark.line + 1}).")
+        return cast(Json, loader.construct_mapping(node, deep=True))
+
+    Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
+    try:
+        return yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{where} is not valid YAML: {error}") from error
+
+
+def apply_override(values: Json, override: str) -> None:
+    """Set one ``dotted.key=value`` in place; the value is read as YAML.
+
+    A part of the key that meets a list is a place in it (``data.0.path``), the name of one of its entries
+    (``stages.captions.epochs``), or ``*`` for all of them.
+    """
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"The override {override!r} is not of the form key=value.", hint="Try seed=1.")
+    _assign(values, key.strip().split("."), parse_yaml(text, override), override)
+
+
+def _assign(target: Any, parts: list[str], value: object, override: str) -> None:
+    head, rest = parts[0], parts[1:]
+    if isinstance(target, list):
+        for place in _places(target, head, override):
+            if rest:
+                _assign(target[place], rest, value, override)
+            else:
+                target[place] = value
+        return
+    if not isinstance(target, dict):
+        raise ConfigError(f"The override {override!r} goes deeper than the recipe does.")
+    if not rest:
+        target[head] = value
+        return
+    if target.get(head) is None:
+        target[head] = {}
+    _assign(target[head], rest, value, override)
+
+
+def _places(entries: list[Any], name: str, override: str) -> list[int]:
+    if name == "*":
+        return list(range(len(entries)))
+    if name.isdecimal() and int(name) < len(entries):
+        return [int(name)]
+    names = [str(each.get("name", "")) if isinstance(each, dict) else "" for each in entries]
+    if name in names:
+        return [names.index(name)]
+    raise ConfigError(
+        f"The override {override!r} asks for {name!r} in a list of {len(entries)}.",
+        hint=_did_you_mean(name, [each for each in names if each]),
+    )
+
+
+def parse(kind: type[T], value: object, where: str = "") -> T:
+    """Make a ``kind`` (a dataclass, or any type that one of its fields has) of plain YAML values.
+
+    Raises ConfigError.
+    """
+    return cast(T, _parse(kind, value, where))
+
+
+def plain(value: object) -> Any:
+    """Make plain values (what YAML and JSON can say) of a parsed recipe; the inverse of ``parse``."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {each.name: plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _parse(kind: Any, value: object, where: str) -> object:
+    origin, args = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        number = cast(float, _parse(args[0], value, where))
+        if isinstance(args[1], Range) and not args[1].holds(number):
+            raise ConfigError(f"{where} is {number:g}, but must be {args[1]}.")
+        return number
+    if origin in (Union, types.UnionType):
+        return _parse_union(args, value, where)
+    if origin is Literal:
+        return _parse_choice(args, value, where)
+    if origin in (tuple, list, Sequence):
+        return _parse_sequence(args, value, where)
+    if origin in (dict, Mapping):
+        if not isinstance(value, dict):
+            raise _wrong(where, "a mapping", value)
+        return {str(key): _parse(args[1], each, f"{where}.{key}") for key, each in value.items()}
+    if dataclasses.is_dataclass(kind):
+        return _parse_dataclass(cast(type, kind), value, where)
+    return _parse_plain(kind, value, where)
+
+
+def _parse_union(args: tuple[Any, ...], value: object, where: str) -> object:
+    if value is None and type(None) in args:
+        return None
+    kinds = [each for each in args if each is not type(None)]
+    for kind in kinds[:-1]:
+        try:
+            return _parse(kind, value, where)
+        except ConfigError:
+            continue
+    return _parse(kinds[-1], value, where)
+
+
+def _parse_choice(choices: tuple[Any, ...], value: object, where: str) -> object:
+    # YAML reads a bare `off` and `no` as False.
+    if value is False and "off" in choices:
+        return "off"
+    if value not in choices or (isinstance(value, bool) and bool not in map(type, choices)):
+        raise ConfigError(
+            f"{where} is {value!r}, but must be one of {', '.join(map(str, choices))}.",
+            hint=_did_you_mean(str(value), [str(each) for each in choices]),
+        )
+    return value
+
+
+def _parse_sequence(args: tuple[Any, ...], value: object, where: str) -> object:
+    if not isinstance(value, (list, tuple)):
+        raise _wrong(where, "a list", value)
+    if len(args) == 1 or args[-1] is Ellipsis:
+        return tuple(_parse(args[0], each, f"{where}.{place}") for place, each in enumerate(value))
+    if len(value) != len(args):
+        raise ConfigError(f"{where} has {len(value)} values, but must have {len(args)}.")
+    return tuple(
+        _parse(kind, each, f"{where}.{place}")
+        for place, (kind, each) in enumerate(zip(args, value, strict=True))
+    )
+
+
+def _parse_dataclass(kind: type, value: object, where: str) -> object:
+    if isinstance(value, kind):
+        return value
+    if not isinstance(value, dict):
+        raise _wrong(where or "The recipe", "a mapping", value)
+    hints = _hints(kind)
+    prefix = f"{where}." if where else ""
+    for key in value:
+        if key not in hints:
+            raise ConfigError(f"Unknown key {prefix}{key}.", hint=_did_you_mean(str(key), list(hints)))
+    given = {key: _parse(hints[key], each, prefix + key) for key, each in value.items()}
+    for each in dataclasses.fields(kind):
+        missing = each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING
+        if missing and each.name not in given:
+            raise ConfigError(f"{prefix}{each.name} is missing, and has no default.")
+    return kind(**given)
+
+
+@functools.cache
+def _hints(kind: type) -> Mapping[str, Any]:
+    hints = typing.get_type_hints(kind, include_extras=True)
+    return {each.name: hints[each.name] for each in dataclasses.fields(kind)}
+
+
+def _parse_plain(kind: Any, value: object, where: str) -> object:
+    if kind is float:
+        return _parse_float(value, where)
+    if kind is Path:
+        if isinstance(value, Path) or (isinstance(value, str) and value):
+            return Path(value).expanduser()
+        raise _wrong(where, "a path", value)
+    if kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)  # `version: 1.0` and `name: 7` are texts that YAML takes for numbers
+    if kind is Any or kind is object:
+        return value
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise _wrong(
+            where, {int: "a whole number", str: "a text", bool: "true or false"}.get(kind, str(kind)), value
+        )
+    return value
+
+
+def _parse_float(value: object, where: str) -> float:
+    if isinstance(value, str):  # YAML 1.1 reads 1e-3 as a text
+        try:
+            value = float(value)
+        except ValueError:
+            raise _wrong(where, "a number", value) from None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise _wrong(where, "a number", value)
+    return float(value)
+
+
+def _wrong(where: str, wanted: str, value: object) -> ConfigError:
+    return ConfigError(f"{where} is {value!r}, but must be {wanted}.")
+
+
+def _did_you_mean(name: str, known: Sequence[str]) -> str:
+    """Suggest the nearest name, or list what there is."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if near:
+        return f"Did you mean {near[0]}?"
+    return f"There is: {', '.join(known)}." if known else ""

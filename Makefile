@@ -19,7 +19,7 @@ help:  ## Say what each command does
 setup: $(VENV)/dev.stamp system  ## Install everything for development, the optional Java and Chromium where possible
 
 demo: $(VENV)/base.stamp  ## Caption the photos in examples/ and write demo/index.html
-	$(BIN)/python examples/demo.py
+	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/dev.stamp $(if $(CI),system)  ## Run every test, with coverage; warnings are errors
 	$(BIN)/python -m pytest --cov=cutline --cov-report=term
@@ -56,16 +56,19 @@ system:
 	fi
 
 $(VENV)/venv.stamp:
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Cutline needs Python 3.11 or newer: make PYTHON=...")'
+	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
 # The package alone: numpy, pillow, onnxruntime, tokenizers and friends; no torch.
 $(VENV)/base.stamp: $(VENV)/venv.stamp pyproject.toml
-	$(PIP) --editable .
+	@echo "Installing Cutline into $(VENV) ..."
+	@$(PIP) --editable .
 	@touch $@
 
 # torch first and by itself, so that nothing that comes after chooses another one.
 $(VENV)/dev.stamp: $(VENV)/base.stamp
-	$(PIP) torch==2.13.0
-	$(PIP) --editable '.[all,dev]'
+	@echo "Installing what training, tests and checks need into $(VENV); the first time this takes minutes ..."
+	@$(PIP) torch==2.13.0
+	@$(PIP) --editable '.[all,dev]'
 	@touch $@

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -18,6 +19,8 @@ import demo
 import generate
 import pytest
 from PIL import Image
+from playwright.sync_api import sync_playwright
+from screenshot import FLAGS
 from tiny_bundle import make_bundle
 
 import cutline
@@ -378,6 +381,27 @@ def test_a_caption_cannot_break_out_of_the_demo_page() -> None:
     shown = demo.figure(PHOTOS[0], [caption, caption])
     assert "<script>" not in shown
     assert Images(shown).alts == [caption.text]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_demo_page_shows_every_photo_and_fits_a_phone(tmp_path: Path, scheme: str) -> None:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    output = tmp_path / "index.html"
+    arguments = ["--model", str(make_bundle(tmp_path / "tiny")), "--output", str(output)]
+    assert demo.main([*map(str, PHOTOS), *arguments]) == 0
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        tab = browser.new_page(viewport={"width": 360, "height": 640}, color_scheme=scheme)
+        tab.goto(output.as_uri())
+        widths = tab.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        seen = tab.evaluate("[...document.images].map(each => each.complete && each.naturalWidth > 0)")
+        ground = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+        browser.close()
+    assert widths[0] <= widths[1]
+    assert seen == [True] * len(PHOTOS)
+    assert (sum(map(int, re.findall(r"\d+", ground)[:3])) < 3 * 128) == (scheme == "dark")
 
 
 # The benchmarks

@@ -479,7 +479,14 @@ def test_nothing_is_printed_and_no_warning_left_behind(tmp_path: Path) -> None:
     tiff = bytearray(encoded(quadrants(), "TIFF"))
     tiff += b"\0" * 10
     (tmp_path / "a.tiff").write_bytes(bytes(tiff[:-200]))
-    (tmp_path / "b.tiff").write_bytes(encoded(quadrants(), "TIFF", compression="tiff_lzw")[:-300])
+    for method in ("tiff_lzw", "tiff_deflate", "packbits", "jpeg"):
+        compressed = bytearray(encoded(quadrants(), "TIFF", compression=method))
+        compressed[10:200] = b"\x55" * 190
+        (tmp_path / f"{method}.tiff").write_bytes(compressed)
+    many_samples = encoded(quadrants(), "TIFF").replace(
+        b"\x15\x01\x03\0\1\0\0\0\3", b"\x15\x01\x03\0\1\0\0\0\xf3"
+    )
+    (tmp_path / "samples.tiff").write_bytes(many_samples)
     exif = b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01"
     (tmp_path / "c.jpg").write_bytes(encoded(quadrants(), "JPEG", exif=exif))
     (tmp_path / "d.png").write_bytes(png((1, 1), extra=png_chunk(b"acTL", b"\0" * 8)))

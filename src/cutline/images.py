@@ -7,9 +7,12 @@ that a file's first bytes ask for ever sees them: a name's extension is never be
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import functools
 import importlib
 import io
+import logging
 import os
 import re
 import stat
@@ -18,7 +21,7 @@ import threading
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping, MutableSequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, assert_never, cast
 
@@ -292,12 +295,29 @@ def _open(data: bytes, name: str, limits: Limits) -> Image.Image:
         raise _refusal(data[:4096], name)
     if kind == "WEBP":  # its decoder takes memory for the canvas as soon as it is created
         _check_size(name, _webp_size(data[:30]), limits)
+    if kind == "TIFF":
+        _silence_libtiff()
     module, attribute = _PLUGINS[kind]
     opener: Callable[[io.BytesIO], Image.Image] = getattr(importlib.import_module(module), attribute)
     with _decoding(name, kind):
         image = opener(io.BytesIO(data))
     _check_layers(image, kind, data, name, limits)
     return image
+
+
+@functools.cache
+def _silence_libtiff() -> None:
+    """What libtiff and its plugin print to stderr, Pillow raises as well: once is enough.
+
+    Best effort: where libtiff cannot be reached, it prints.
+    """
+    logging.getLogger("PIL").addHandler(logging.NullHandler())  # a program's own handlers still hear it
+    with suppress(OSError, ImportError):
+        library = ctypes.CDLL(importlib.import_module("PIL._imaging").__file__)
+        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            if (set_handler := getattr(library, name, None)) is not None:
+                set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+                set_handler(None)
 
 
 def _check_layers(image: Image.Image, kind: str, data: bytes, name: str, limits: Limits) -> None:

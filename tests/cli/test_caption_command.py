@@ -27,7 +27,7 @@ from PIL import Image
 from cutline.alt_text import shorten
 from cutline.captioning.options import DecodingOptions
 from cutline.cli import caption as caption_module
-from cutline.cli.main import main
+from cutline.cli.main import main, missing_extra
 from cutline.errors import OptionError
 from cutline.images import Limits
 
@@ -678,6 +678,31 @@ def test_an_original_survives_a_folder_that_takes_no_copy(cutline: Cutline, tmp_
     assert path.read_bytes() == before
 
 
+def test_killed_at_any_moment_every_original_is_whole(tmp_path: Path) -> None:
+    photos = [Path(photo(tmp_path / "in" / f"{n:03}.jpg", "blue")) for n in range(80)]
+    chance = random.Random(8)
+    for _ in range(5):
+        with started("--write-metadata", "--batch-size", "1", tmp_path / "in", slow_s=0.0) as running:
+            assert running.stdout is not None
+            running.stdout.readline()
+            time.sleep(chance.uniform(0, 0.15))
+            running.send_signal(signal.SIGKILL)
+            running.wait(10)
+        assert sorted(tmp_path.glob("in/[!.]*")) == photos
+        assert {description(path)[0] for path in photos} <= {"", SAYS["blue"]}
+        for path in photos:
+            with Image.open(path) as image:
+                image.load()
+
+
+def test_without_the_extra_metadata_the_error_says_what_to_install(
+    cutline: Cutline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyexiv2", None)
+    cutline(photo(tmp_path / "a.jpg"), "--write-metadata", code=1)
+    assert "pip install 'cutline[metadata]'" in cutline.err
+
+
 # Alternative text
 
 
@@ -880,6 +905,13 @@ def test_help_has_examples_and_costs_next_to_nothing() -> None:
     help_text = process("--help").stdout.decode()
     assert "cutline caption holiday/" in help_text
     assert "--max-chars" in help_text
+
+
+def test_a_command_whose_extra_is_missing_says_what_to_install() -> None:
+    assert "pip install 'cutline[train]'" in str(missing_extra(ModuleNotFoundError(name="torch.nn")))
+    bug = ModuleNotFoundError(name="no_such_thing")
+    with pytest.raises(ModuleNotFoundError):
+        missing_extra(bug)
 
 
 def test_an_unknown_command_is_a_usage_error(capfd: pytest.CaptureFixture[str]) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 BATCH_SIZE = 8
 DEFAULT_BEAMS = 3
+DEFAULT_LENGTH = 30
 
 
 class HuggingFaceCaptioner:
@@ -122,6 +123,10 @@ class HuggingFaceCaptioner:
         if asked.max_length is not None:  # ours leaves out the end token, theirs the prefix
             settings["max_new_tokens"] = max(asked.max_length - prefix, 0) + 1
             settings["forced_eos_token_id"] = self._end_id
+        elif not any(
+            (self._writer.generation_config.max_new_tokens, self._writer.generation_config.max_length)
+        ):
+            settings["max_new_tokens"] = DEFAULT_LENGTH  # not every model says when to stop
         if asked.min_length is not None:
             settings["min_new_tokens"] = max(asked.min_length - prefix, 0)
         same = {

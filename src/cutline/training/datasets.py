@@ -1,7 +1,7 @@
 """Captioned photos in memory, whatever layout they lie in on disk.
 
-`load_examples` is the door: it reads the captions of any layout in `dataset_formats`, gives each photo its split,
-and never opens a photo. Photos are opened later, one at a time, through `read_source` and `cutline.images`.
+`load_examples` is the door: it reads the captions of any layout in `dataset_formats`, gives each photo
+its split, and opens no photo. Photos are opened later, one at a time, through `open_example`.
 """
 
 from __future__ import annotations
@@ -9,155 +9,79 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
 
-from cutline.errors import ConfigError, DataError, ImageMissing
+from PIL import Image
 
-Kind: TypeAlias = Literal["auto", "flickr8k", "coco", "karpathy", "folder", "webdataset", "caption-map"]
-KINDS: tuple[str, ...] = get_args(Kind)
+from cutline.errors import DataError, ImageError, ImageMissing
+from cutline.images import DEFAULT_LIMITS, Limits, open_image
+from cutline.training.dataset_formats import read_layout
+from cutline.training.examples import (
+    DEV,
+    KINDS,
+    SPLITS,
+    TEST,
+    TRAIN,
+    UNUSED,
+    DataConfig,
+    Example,
+    ImageFile,
+    Problem,
+    Report,
+    TarMember,
+    canonical_split,
+    refuse,
+)
 
-TRAIN, DEV, TEST = SPLITS = ("train", "dev", "test")
-UNUSED = "unused"  # a photo that a layout's own split files leave out
-
-_SPLIT_NAMES = {
-    "train": TRAIN,
-    "training": TRAIN,
-    "restval": TRAIN,  # Karpathy: COCO's validation photos beyond his dev and test sets
-    "dev": DEV,
-    "val": DEV,
-    "valid": DEV,
-    "validation": DEV,
-    "test": TEST,
-    "testing": TEST,
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TarMember:
-    """A photo inside an uncompressed tar: read when it is needed, by its place in the file."""
-
-    archive: Path
-    name: str
-    offset: int
-    size: int
-
-    def read_bytes(self) -> bytes:
-        """The photo's bytes. Raises ImageMissing when the shard has gone or was cut short since it was listed."""
-        try:
-            with self.archive.open("rb") as file:
-                file.seek(self.offset)
-                data = file.read(self.size)
-        except OSError as error:
-            raise ImageMissing(f"{self} cannot be read ({error.strerror}).") from error
-        if len(data) != self.size:
-            raise ImageMissing(f"{self} is cut short: {len(data)} of {self.size} bytes.")
-        return data
-
-    def __str__(self) -> str:
-        return f"{self.archive}!{self.name}"
-
-
-ImageFile: TypeAlias = Path | TarMember
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
-    """One photo with its captions. image None: captions of a photo that nobody has, for the decoder's language.
-
-    key is unique within its source; source names the data set.
-    """
-
-    key: str
-    image: ImageFile | None
-    captions: tuple[str, ...]
-    split: str
-    source: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataConfig:
-    """Where a data set lies, and what to do where it leaves things open.
-
-    path: a folder, a JSON, JSONL or CSV file, or a shard (or a shard pattern such as train-*.tar).
-    images: the folder of photos, where the layout does not say; "none" reads the captions alone.
-    captions: the captions file, where the layout does not say.
-    split: puts every photo in this one split. Else the layout's own splits hold; where it has none, photos are
-    dealt by their content: dev_share and test_share of them (0..1) to dev and test, by split_seed.
-    missing_images: "refuse" or "skip". source: the data set's name; by default the name of the folder.
-    """
-
-    path: str
-    kind: Kind = "auto"
-    images: str | None = None
-    captions: str | None = None
-    split: str | None = None
-    dev_share: float = 0.05
-    test_share: float = 0.05
-    split_seed: int = 0
-    missing_images: Literal["refuse", "skip"] = "refuse"
-    source: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ConfigError(
-                f"Unknown kind of data set {self.kind!r}.", hint=f"Use one of {', '.join(KINDS)}."
-            )
-        if self.split is not None and self.split not in SPLITS:
-            raise ConfigError(f"Unknown split {self.split!r}.", hint=f"Use one of {', '.join(SPLITS)}.")
-        if self.missing_images not in ("refuse", "skip"):
-            raise ConfigError(f"missing_images is {self.missing_images!r}.", hint="Use refuse or skip.")
-        if min(self.dev_share, self.test_share) < 0 or self.dev_share + self.test_share >= 1:
-            raise ConfigError(
-                f"Shares of {self.dev_share} for dev and {self.test_share} for test leave nothing to train on."
-            )
-
-    @property
-    def name(self) -> str:
-        """What examples give as their source."""
-        return self.source or Path(self.path).resolve().stem
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """Something wrong with a data set. code is stable; where names the file and line, or the photo."""
-
-    code: str
-    severity: Literal["error", "warning", "note"]
-    message: str
-    where: str
-
-
-Report: TypeAlias = Callable[[Problem], None]
-
-
-def refuse(problem: Problem) -> None:
-    """The strict report: the first error ends the reading; warnings and notes are for `cutline data check`."""
-    if problem.severity == "error":
-        raise DataError(
-            f"{problem.where}: {problem.message}",
-            hint="See everything that is wrong with `cutline data check`.",
-        )
+__all__ = [
+    "DEV",
+    "KINDS",
+    "SPLITS",
+    "TEST",
+    "TRAIN",
+    "UNUSED",
+    "DataConfig",
+    "Example",
+    "ImageFile",
+    "Problem",
+    "TarMember",
+    "assign_splits",
+    "canonical_split",
+    "content_hash",
+    "data_hash",
+    "describe",
+    "load_examples",
+    "missing_images",
+    "open_example",
+    "read_source",
+    "split_examples",
+]
 
 
 def load_examples(config: DataConfig, *, report: Report = refuse) -> list[Example]:
     """Every captioned photo of a data set, in its own order, each with a split.
 
-    Raises DataError when it is missing, malformed or empty, or when photos are missing (and not to be skipped).
-    With a `report` of your own, what is wrong inside the files goes there, and reading goes on.
+    Raises DataError when it is missing, malformed or empty, or lacks photos (that are not to be skipped).
+    With a `report` of your own, what is wrong inside the files goes there, and nothing is left out.
     """
-    from cutline.training.dataset_formats import read_layout
-
     examples = list(assign_splits(read_layout(config, report), config))
     if report is refuse:
-        examples = _present([example for example in examples if example.captions], config)
+        examples = _present(list(filter(None, map(_described, examples))), config)
         if not examples:
             raise DataError(
                 f"{config.path} holds no captions.", hint="Is it the right folder, and the right kind?"
             )
     return examples
+
+
+def _described(example: Example) -> Example | None:
+    """The example without blank captions; None when nothing is left."""
+    captions = tuple(caption for caption in example.captions if caption.strip())
+    if len(captions) == len(example.captions):
+        return example if captions else None
+    return replace(example, captions=captions) if captions else None
 
 
 def split_examples(examples: Iterable[Example], split: str) -> list[Example]:
@@ -170,22 +94,34 @@ def read_source(image: ImageFile) -> Path | bytes:
     return image.read_bytes() if isinstance(image, TarMember) else image
 
 
-def canonical_split(name: str) -> str | None:
-    """train, dev or test for any customary name ("val", "restval"); None for an unknown one."""
-    return _SPLIT_NAMES.get(name.strip().lower())
-
-
 def data_hash(examples: Iterable[Example]) -> str:
     """A SHA-256 over keys, splits and captions, independent of order and place: goes into the bundle."""
     rows = sorted("\0".join((e.source, e.split, e.key, *e.captions)) for e in examples)
     return hashlib.sha256("\n".join(rows).encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def open_example(
+    example: Example, *, limits: Limits = DEFAULT_LIMITS, enough_px: int | None = None
+) -> Image.Image:
+    """The example's photo, upright and RGB, from a file or a shard (see `cutline.images.open_image`).
+
+    Raises ImageError, with the photo's name. Raises ImageMissing for an example of captions alone.
+    """
+    if example.image is None:
+        raise ImageMissing(f"{example.key} has captions only, no photo.")
+    try:
+        return open_image(read_source(example.image), limits=limits, enough_px=enough_px)
+    except ImageError as error:
+        if isinstance(example.image, Path):
+            raise
+        raise type(error)(f"{example.image}: {error.message}", hint=error.hint) from error
+
+
 # Splits
 
 
 def assign_splits(examples: Iterable[Example], config: DataConfig) -> Iterator[Example]:
-    """Fill in the split of every example. Readers leave it empty where the layout does not say.
+    """Fill in the split where the layout does not say.
 
     Only a layout without any splits is dealt out; where some photos have one, the rest are unused.
     """
@@ -230,9 +166,9 @@ def _present(examples: list[Example], config: DataConfig) -> list[Example]:
     missing = {example.key for example in missing_images(examples)}
     used = [e for e in examples if e.split != UNUSED and e.key in missing]
     if used and config.missing_images == "refuse":
-        names = ", ".join(example.key for example in used[:3])
+        names = ", ".join([*(example.key for example in used[:3]), *["..."] * (len(used) > 3)])
         raise DataError(
-            f"{config.path}: {len(used):,} of {len(examples):,} photos are missing ({names}{', ...' * (len(used) > 3)}).",
+            f"{config.path}: {len(used):,} of {len(examples):,} photos are missing ({names}).",
             hint="Set missing_images to skip to go on without them.",
         )
     return [example for example in examples if example.key not in missing]
@@ -264,7 +200,7 @@ def describe(examples: Iterable[Example]) -> str:
     """One line: photos and captions by split."""
     examples = list(examples)
     photos = Counter(example.split for example in examples)
-    captions = Counter({split: 0 for split in photos})
+    captions = Counter(dict.fromkeys(photos, 0))
     for example in examples:
         captions[example.split] += len(example.captions)
     order = [split for split in (*SPLITS, UNUSED) if split in photos]

@@ -1,0 +1,146 @@
+"""`cutline data`: look at a data set before training on it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from tqdm import tqdm
+
+from cutline.errors import OutputError
+
+if TYPE_CHECKING:
+    from cutline.training.examples import DataConfig
+
+# The names stand here too, so that --help need not import the readers; a test compares them.
+KINDS = ("auto", "flickr8k", "coco", "karpathy", "folder", "webdataset", "caption-map")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _data_options(function: F) -> F:
+    """PATH and the options that say how to read it, shared by every command here."""
+    for decorate in reversed(
+        (
+            click.argument("path"),
+            click.option("--kind", type=click.Choice(KINDS), default="auto", help="The layout. [auto]"),
+            click.option("--images", metavar="FOLDER", help='The photos\' folder; "none": captions alone.'),
+            click.option(
+                "--captions", metavar="FILE", help="The captions file, where the layout does not say."
+            ),
+            click.option(
+                "--split", type=click.Choice(["train", "dev", "test"]), help="Put everything in one."
+            ),
+        )
+    ):
+        function = decorate(function)
+    return function
+
+
+def _config(path: str, kind: Any, images: str | None, captions: str | None, split: str | None) -> DataConfig:
+    from cutline.training.examples import DataConfig
+
+    return DataConfig(path=path, kind=kind, images=images, captions=captions, split=split)
+
+
+@click.group()
+def command() -> None:
+    """Check data sets.
+
+    \b
+    cutline data check flickr8k/
+    cutline data vocab flickr8k/ --minimum-count 3
+    """
+
+
+@command.command("check")
+@_data_options
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, every place included.")
+@click.option("--quick", is_flag=True, help="Look at names and captions only; open no photo.")
+@click.option(
+    "--longest", type=click.IntRange(min=1), default=40, show_default=True, help="Words in a caption."
+)
+@click.option("--strict", is_flag=True, help="Warnings fail the check too.")
+def check_command(as_json: bool, quick: bool, longest: int, strict: bool, **where: Any) -> int:
+    """Say what is wrong with a data set. The exit code is 1 when there are errors.
+
+    Missing and unreadable photos, empty, long and garbled captions, photos without captions and captions
+    without photos, duplicates within and across splits, and more. PATH is a folder, a captions file, or a
+    shard (or a pattern of shards).
+
+    \b
+    cutline data check flickr8k/
+    cutline data check annotations/captions_val2017.json --images val2017/ --json
+    cutline data check 'shards/train-*.tar'
+    """
+    from cutline.images import DEFAULT_LIMITS
+    from cutline.settings import from_environment
+    from cutline.training.data_check import CheckOptions, check
+
+    options = CheckOptions(
+        open_images=not quick, longest_words=longest, limits=from_environment(DEFAULT_LIMITS)
+    )
+    with tqdm(desc="photos", unit="", disable=not sys.stderr.isatty(), leave=False) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        report = check(_config(**where), options=options, progress=progress)
+    click.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=1) if as_json else report.as_text())
+    warned = any(finding.severity == "warning" for finding in report.findings)
+    return int(bool(report.errors) or (strict and warned))
+
+
+@command.command("vocab")
+@_data_options
+@click.option(
+    "--minimum-count", type=click.IntRange(min=1), default=1, show_default=True, help="Rarer is unknown."
+)
+@click.option("--tokenizer", type=click.Choice(["word", "bpe"]), default="word", show_default=True)
+@click.option(
+    "--size", type=click.IntRange(min=5), default=10_000, show_default=True, help="The most tokens."
+)
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write tokenizer.json here.")
+def vocab_command(minimum_count: int, tokenizer: Any, size: int, output: Path | None, **where: Any) -> None:
+    """Show what a minimum count would cost, and the vocabulary of the training split.
+
+    \b
+    cutline data vocab flickr8k/
+    cutline data vocab flickr8k/ --minimum-count 3 --output tokenizer.json
+    """
+    from cutline.training.datasets import load_examples
+    from cutline.training.text import TextConfig
+    from cutline.training.vocabulary import build_tokenizer, count_words, unknown_rate
+
+    text = TextConfig(minimum_count=minimum_count, tokenizer=tokenizer, vocabulary_size=size)
+    captions: dict[str, list[str]] = {"train": [], "dev": []}
+    for example in load_examples(_config(**where)):
+        captions.setdefault(example.split, []).extend(example.captions)
+    built = build_tokenizer(captions["train"], text)
+    counts = count_words(captions["train"], text)
+    click.echo(
+        f"training split: {len(captions['train']):,} captions, {counts.total():,} words, {len(counts):,} different"
+    )
+    _echo_thresholds(counts)
+    click.echo(f"vocabulary: {built.get_vocab_size():,} tokens ({tokenizer}, minimum count {minimum_count})")
+    if captions["dev"]:
+        click.echo(f"unknown in the dev split: {unknown_rate(built, captions['dev'], text):.2%}")
+    if output:
+        try:
+            built.save(str(output))
+        except Exception as error:  # tokenizers raises nothing narrower
+            raise OutputError(f"{output} cannot be written ({error}).") from error
+        click.echo(f"wrote {output}")
+
+
+def _echo_thresholds(counts: Counter[str]) -> None:
+    click.echo("minimum count   words kept   of all words written")
+    for minimum in (1, 2, 3, 5, 10):
+        kept = [count for count in counts.values() if count >= minimum]
+        click.echo(f"{minimum:13d}   {len(kept):10,d}   {sum(kept) / counts.total():20.2%}")

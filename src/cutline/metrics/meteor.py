@@ -109,9 +109,7 @@ def _score(counts: _Counts) -> float:
     precision = mix(counts.weight_hypothesis) / mix(counts.hypothesis)
     recall = mix(counts.weight_reference) / mix(counts.reference)
     mean = precision * recall / (_ALPHA * precision + (1 - _ALPHA) * recall)
-    whole = counts.chunks == 1 and counts.matches == sum(counts.hypothesis) == sum(counts.reference)
-    fragmentation = 0.0 if whole else counts.chunks / counts.matches
-    penalty: float = _GAMMA * fragmentation**_BETA
+    penalty: float = _GAMMA * (counts.chunks / counts.matches) ** _BETA
     return mean * (1 - penalty)
 
 
@@ -133,13 +131,14 @@ def _count(reference: list[str], hypothesis: list[str]) -> _Counts:
         weights_reference[reference[target] in _FUNCTION_WORDS] += weight
         chunks += (position, target) != (previous[0] + 1, previous[1] + 1)
         previous = (position, target)
+    whole = chunks == 1 and len(alignment) == len(hypothesis) == len(reference)
     return _Counts(
         hypothesis=_split(hypothesis),
         reference=_split(reference),
         weight_hypothesis=(weights_hypothesis[0], weights_hypothesis[1]),
         weight_reference=(weights_reference[0], weights_reference[1]),
         matches=len(alignment),
-        chunks=chunks,
+        chunks=0 if whole else chunks,  # a perfect copy is not scattered at all
     )
 
 

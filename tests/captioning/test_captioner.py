@@ -3,17 +3,18 @@ from __future__ import annotations
 import io
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from conftest import MakeCaptioner
 from PIL import Image
 from tiny_bundle import COLS, LSTM, ROWS, TRANSFORMER, Tiny, make_bundle
 
 import cutline
-from cutline.captioning.bundle import export_bundle, read_bundle
+from cutline.captioning.bundle import Bundle, export_bundle, read_bundle
 from cutline.captioning.captioner import BundleCaptioner
 from cutline.captioning.options import DecodingOptions, Strategy
 from cutline.captioning.runtime import Engine
@@ -202,7 +203,53 @@ def test_a_graph_that_does_not_load_or_keep_the_contract_is_refused(bundle: Path
     for content, reason in ((b"no graph", "does not load"), (whole.files[other], "format wants")):
         files = dict(whole.files) | {name: content}
         with pytest.raises(BundleDamaged, match=reason):
-            BundleCaptioner(type(whole)(manifest=whole.manifest, files=files, where="here"))
+            BundleCaptioner(Bundle(manifest=whole.manifest, files=files, where="here"))
+
+
+def keep_elsewhere(tensor: onnx.TensorProto, place: Path) -> None:
+    """Move a tensor's data to a file, as ONNX allows."""
+    place.write_bytes(tensor.raw_data)
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=str(place))
+
+
+def weights_of_graph(model: onnx.ModelProto) -> onnx.TensorProto:
+    return next(each for each in model.graph.initializer if each.name == "to_bias")
+
+
+def weights_of_attribute(model: onnx.ModelProto) -> onnx.TensorProto:
+    model.graph.node.add(op_type="Constant", output=["unused"]).attribute.add(
+        name="value", type=onnx.AttributeProto.TENSOR, t=onnx.numpy_helper.from_array(np.ones(4))
+    )
+    return model.graph.node[-1].attribute[0].t
+
+
+def weights_of_branch(model: onnx.ModelProto) -> onnx.TensorProto:
+    branch = onnx.helper.make_graph([], "branch", [], [], [onnx.numpy_helper.from_array(np.ones(4), "x")])
+    model.graph.node.add(op_type="If", output=["unused"]).attribute.add(
+        name="then_branch", type=onnx.AttributeProto.GRAPH, g=branch
+    )
+    return model.graph.node[-1].attribute[0].g.initializer[0]
+
+
+@pytest.mark.parametrize("find", [weights_of_graph, weights_of_attribute, weights_of_branch])
+@pytest.mark.parametrize("engine", Engine)
+def test_a_graph_that_would_read_another_file_is_refused(
+    bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    find: Callable[[onnx.ModelProto], onnx.TensorProto],
+    engine: Engine,
+) -> None:
+    whole = read_bundle(bundle)
+    monkeypatch.chdir(tmp_path)
+    for place in (Path("secret.bin"), tmp_path / "secret.bin"):
+        model = onnx.load_from_string(whole.files["encoder.onnx"])
+        keep_elsewhere(find(model), place)
+        files = dict(whole.files) | {"encoder.onnx": model.SerializeToString()}
+        with pytest.raises(BundleDamaged, match="keeps weights in other files"):
+            BundleCaptioner(Bundle(manifest=whole.manifest, files=files, where="here"), engine=engine)
 
 
 @pytest.mark.parametrize("kind", [TRANSFORMER, LSTM])

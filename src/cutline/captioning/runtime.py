@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cutline.captioning.bundle import DECODER, ENCODER, Bundle, State
+from cutline.captioning.onnx_files import names_other_files
 from cutline.errors import BundleDamaged, MissingExtra
 
 if TYPE_CHECKING:
@@ -164,6 +165,8 @@ def open_runtime(
 ) -> Runtime:
     """Load a bundle's graphs. Raises BundleDamaged, or MissingExtra for an engine that is not installed."""
     count = threads or default_threads()
+    for name in (ENCODER, DECODER):
+        _check_whole(bundle, name)
     if engine is Engine.ONNXRUNTIME:
         load = _load_onnxruntime
     elif engine is Engine.OPENVINO:
@@ -176,6 +179,15 @@ def open_runtime(
         bundle.manifest.architecture.state,
         bundle.where,
     )
+
+
+def _check_whole(bundle: Bundle, name: str) -> None:
+    try:
+        reads_others = names_other_files(bundle.files[name])
+    except ValueError as error:
+        raise BundleDamaged(f"{name} of {bundle.where} does not load: {error}.") from error
+    if reads_others:
+        raise BundleDamaged(f"{name} of {bundle.where} keeps weights in other files, which a bundle may not.")
 
 
 def _load_onnxruntime(bundle: Bundle, name: str, threads: int) -> Graph:
@@ -205,7 +217,7 @@ def _session_options(threads: int) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what goes wrong is raised; it need not be printed as well
     # The two graphs take turns: threads of one that spin for work would take the cores from the other.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options

@@ -1,0 +1,236 @@
+"""From a trained captioner to the two ONNX graphs of a bundle.
+
+Legend of shapes: B images, K beams, t tokens so far, V vocabulary, M candidates, R regions.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from cutline.captioning.bundle import (
+    CARD,
+    DECODER,
+    ENCODER,
+    TOKENIZER,
+    Architecture,
+    Manifest,
+    State,
+    TextStyle,
+    TrainingData,
+    write_bundle,
+)
+from cutline.captioning.options import DecodingOptions
+from cutline.images import Preprocessing
+from cutline.training.objectives import CaptionSystem
+from cutline.training.transformer import HeadPairs, TransformerCaptioner
+from cutline.training.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID
+
+CANDIDATES = 32
+
+
+class TransformerEncoderGraph(nn.Module):
+    """Pixels in; keys and values of the memory out, for each decoder layer."""
+
+    def __init__(self, trunk: nn.Module, system: CaptionSystem) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.system = system
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Pixels uint8 [B, H, W, 3] -> key and value [B, H, M, D / H] of each layer in turn."""
+        regions = self.system.regions(self.trunk(pixels))
+        captioner = self.system.captioner
+        if captioner.concepts is None:
+            memory = captioner.remember_regions(regions)
+        else:
+            memory = self.system.remember(regions, self.system.concept_logits(regions))
+        return tuple(part for pair in captioner.memory_heads(memory) for part in pair)
+
+
+class TransformerDecoderGraph(nn.Module):
+    """One token for each beam in; scores of the next out."""
+
+    def __init__(self, captioner: TransformerCaptioner) -> None:
+        super().__init__()
+        self.captioner = captioner
+
+    def forward(self, tokens: Tensor, memory: HeadPairs, state: HeadPairs) -> tuple[Tensor, ...]:
+        """Tokens [B, K] -> log_probs [B, K, V], the best and their ids [B, K, M], attention [B, K, R]."""
+        logits, grown, attention = self.captioner.step(tokens, state, memory)
+        log_probs = torch.log_softmax(logits, dim=-1)
+        best, ids = torch.topk(log_probs, min(CANDIDATES, log_probs.shape[-1]), dim=-1)
+        return (log_probs, best, ids, attention, *(part for pair in grown for part in pair))
+
+
+def export_graph(
+    module: nn.Module,
+    arguments: tuple[object, ...],
+    path: Path,
+    *,
+    inputs: list[str],
+    outputs: list[str],
+    dynamic: tuple[Any, ...],
+) -> None:
+    """Write one ONNX graph; ``dynamic`` names the axes whose size is free, argument by argument."""
+    with warnings.catch_warnings(), _quiet_exporter():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module.eval(),
+            arguments,
+            path,
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_shapes=dynamic,
+            external_data=False,
+            verbose=False,
+        )
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Keep the exporter from saying at each export that torchvision's operators are not there."""
+    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def export_transformer(
+    trunk: nn.Module, system: CaptionSystem, folder: Path, *, height: int, width: int
+) -> None:
+    """Write encoder.onnx and decoder.onnx, in float32, into ``folder``."""
+    config = system.captioner.config
+    layers = range(config.decoder_layers)
+    memory_names = [f"memory.{part}_{layer}" for layer in layers for part in ("key", "value")]
+    state_names = [f"self_{part}_{layer}" for layer in layers for part in ("key", "value")]
+    batch, beams, past = torch.export.Dim("batch"), torch.export.Dim("beams"), torch.export.Dim("past")
+    export_graph(
+        TransformerEncoderGraph(trunk, system),
+        (torch.zeros(2, height, width, 3, dtype=torch.uint8),),
+        folder / "encoder.onnx",
+        inputs=["pixels"],
+        outputs=memory_names,
+        dynamic=({0: batch},),
+    )
+    places = config.regions + (config.concept_tokens if config.concepts else 0)
+    memory = [tuple(torch.randn(2, config.heads, places, config.head_width) for _ in "kv") for _ in layers]
+    state = [tuple(torch.randn(2, 3, config.heads, 4, config.head_width) for _ in "kv") for _ in layers]
+    export_graph(
+        TransformerDecoderGraph(system.captioner),
+        (torch.ones(2, 3, dtype=torch.int64), memory, state),
+        folder / "decoder.onnx",
+        inputs=["tokens", *memory_names, *(f"state.{name}" for name in state_names)],
+        outputs=["log_probs", "top_log_probs", "top_tokens", "attention"]
+        + [f"next.{name}" for name in state_names],
+        dynamic=(
+            {0: batch, 1: beams},
+            [({0: batch}, {0: batch}) for _ in layers],
+            [({0: batch, 1: beams, 3: past}, {0: batch, 1: beams, 3: past}) for _ in layers],
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleDetails:
+    """What a bundle says of itself, beside its graphs. ``card`` is the model card, in Markdown."""
+
+    name: str
+    version: str
+    licence: str
+    preprocessing: Preprocessing
+    decoding: DecodingOptions
+    training_data: TrainingData
+    card: str
+    text: TextStyle = field(default_factory=TextStyle)
+    metrics: Mapping[str, object] = field(default_factory=dict)
+    created: str = ""
+
+
+def export_graphs(
+    trunk: nn.Module, system: CaptionSystem, folder: Path, *, height: int, width: int
+) -> Architecture:
+    """Write encoder.onnx and decoder.onnx, in float32, into ``folder``; say what bundle.json says of them."""
+    training = system.training
+    try:
+        export_transformer(trunk, system, folder, height=height, width=width)
+    finally:
+        system.train(training)
+    return architecture_of(system.captioner)
+
+
+def architecture_of(captioner: TransformerCaptioner) -> Architecture:
+    """What the runtime must know of a captioner's graphs."""
+    config = captioner.config
+    state = State(shape=(config.heads, 0, config.head_width), grows_on=1)
+    return Architecture(
+        kind="transformer",
+        grid=(config.rows, config.columns),
+        max_tokens=config.max_tokens,
+        vocabulary=config.vocabulary,
+        start_id=START_ID,
+        end_id=END_ID,
+        pad_id=PAD_ID,
+        unknown_id=UNKNOWN_ID,
+        state={
+            f"self_{part}_{layer}": state
+            for layer in range(config.decoder_layers)
+            for part in ("key", "value")
+        },
+    )
+
+
+def bundle_graphs(
+    folder: Path, graphs: Path, architecture: Architecture, tokenizer: Tokenizer, details: BundleDetails
+) -> Manifest:
+    """Write a whole bundle around the two graphs in ``graphs``, as they are or quantised.
+
+    Raises BundleDamaged for details that contradict each other, OutputError for a folder with other content.
+    """
+    manifest = Manifest(
+        format_version=1,
+        name=details.name,
+        version=details.version,
+        licence=details.licence,
+        created=details.created or datetime.now(UTC).isoformat(timespec="seconds"),
+        architecture=architecture,
+        preprocessing=details.preprocessing,
+        text=details.text,
+        decoding=details.decoding,
+        training_data=details.training_data,
+        metrics=details.metrics,
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        texts = Path(scratch)
+        (texts / TOKENIZER).write_text(tokenizer.to_str(), encoding="utf-8")
+        (texts / CARD).write_text(details.card, encoding="utf-8")
+        places = {ENCODER: graphs, DECODER: graphs, TOKENIZER: texts, CARD: texts}
+        return write_bundle(folder, manifest, {name: place / name for name, place in places.items()})
+
+
+def export_bundle(
+    folder: Path, trunk: nn.Module, system: CaptionSystem, tokenizer: Tokenizer, details: BundleDetails
+) -> Manifest:
+    """Write a whole bundle, in float32, of a trained system: all of it or nothing.
+
+    To quantise, call `export_graphs`, change the graphs, then call `bundle_graphs`.
+    """
+    size = details.preprocessing
+    with tempfile.TemporaryDirectory() as scratch:
+        graphs = Path(scratch)
+        architecture = export_graphs(trunk, system, graphs, height=size.height_px, width=size.width_px)
+        return bundle_graphs(folder, graphs, architecture, tokenizer, details)

@@ -192,7 +192,14 @@ class TransformerCaptioner(nn.Module):
         places = [self.concept_embedding(concept_ids) + self.concept_score(concept_scores.unsqueeze(-1))]
         if features is not None:
             places.insert(0, self.norm_regions(self.project(features)) + self.places)
-        memory = self.dropout(torch.cat(places, dim=1))
+        return self._encoded(torch.cat(places, dim=1))
+
+    def remember_regions(self, features: Tensor) -> Tensor:
+        """As `remember`, for a captioner without concepts: features [B, R, F] -> memory [B, R, D]."""
+        return self._encoded(self.norm_regions(self.project(features)) + self.places)
+
+    def _encoded(self, places: Tensor) -> Tensor:
+        memory = self.dropout(places)
         for layer in self.encoder:
             memory = layer(memory)
         return cast(Tensor, self.norm_memory(memory))
@@ -229,9 +236,7 @@ class TransformerCaptioner(nn.Module):
         empty = key.new_zeros((key.shape[0], count, key.shape[1], 0, key.shape[3]))
         return [(empty, empty) for _ in memory]
 
-    def step(
-        self, tokens: Tensor, past: HeadPairs, memory: HeadPairs
-    ) -> tuple[Tensor, HeadPairs, Tensor]:
+    def step(self, tokens: Tensor, past: HeadPairs, memory: HeadPairs) -> tuple[Tensor, HeadPairs, Tensor]:
         """One step of decoding: tokens [B, K] -> logits [B, K, V], the grown past, attention [B, K, R]."""
         words = self.embed(tokens) + self.positions[past[0][0].shape[3]]
         grown: HeadPairs = []

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from tokenizers import Tokenizer
@@ -33,8 +33,9 @@ from cutline.captioning.bundle import (
 )
 from cutline.captioning.options import DecodingOptions
 from cutline.images import Preprocessing
+from cutline.training.lstm import LstmCaptioner, LstmConfig, LstmMemory, LstmState
 from cutline.training.objectives import CaptionSystem
-from cutline.training.transformer import HeadPairs, TransformerCaptioner
+from cutline.training.transformer import HeadPairs, TransformerCaptioner, TransformerConfig
 from cutline.training.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 
 CANDIDATES = 32
@@ -122,7 +123,7 @@ def export_transformer(
     export_graph(
         TransformerEncoderGraph(trunk, system),
         (torch.zeros(2, height, width, 3, dtype=torch.uint8),),
-        folder / "encoder.onnx",
+        folder / ENCODER,
         inputs=["pixels"],
         outputs=memory_names,
         dynamic=({0: batch},),
@@ -133,7 +134,7 @@ def export_transformer(
     export_graph(
         TransformerDecoderGraph(system.captioner),
         (torch.ones(2, 3, dtype=torch.int64), memory, state),
-        folder / "decoder.onnx",
+        folder / DECODER,
         inputs=["tokens", *memory_names, *(f"state.{name}" for name in state_names)],
         outputs=["log_probs", "top_log_probs", "top_tokens", "attention"]
         + [f"next.{name}" for name in state_names],
@@ -141,6 +142,71 @@ def export_transformer(
             {0: batch, 1: beams},
             [({0: batch}, {0: batch}) for _ in layers],
             [({0: batch, 1: beams, 3: past}, {0: batch, 1: beams, 3: past}) for _ in layers],
+        ),
+    )
+
+
+class LstmEncoderGraph(nn.Module):
+    """Pixels in; keys and values of the regions, and the state before the first word, out."""
+
+    def __init__(self, trunk: nn.Module, tail: nn.Module, captioner: LstmCaptioner) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.tail = tail
+        self.captioner = captioner
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Pixels uint8 [B, H, W, 3] -> key [B, R, A], value [B, R, D], hidden and cell [B, D]."""
+        memory = self.captioner.remember_regions(self.tail(self.trunk(pixels)))
+        return (*self.captioner.memory_heads(memory), *self.captioner.first_state(memory))
+
+
+class LstmDecoderGraph(nn.Module):
+    """One token for each beam in; scores of the next out."""
+
+    def __init__(self, captioner: LstmCaptioner) -> None:
+        super().__init__()
+        self.captioner = captioner
+
+    def forward(self, tokens: Tensor, memory: LstmMemory, state: LstmState) -> tuple[Tensor, ...]:
+        """Tokens [B, K] -> log_probs [B, K, V], the best and their ids [B, K, M], attention, hidden, cell."""
+        logits, after, attention = self.captioner.step(tokens, state, memory)
+        log_probs = torch.log_softmax(logits, dim=-1)
+        best, ids = torch.topk(log_probs, min(CANDIDATES, log_probs.shape[-1]), dim=-1)
+        return log_probs, best, ids, attention, *after
+
+
+def export_lstm(
+    trunk: nn.Module, tail: nn.Module, captioner: LstmCaptioner, folder: Path, *, height: int, width: int
+) -> None:
+    """Write encoder.onnx and decoder.onnx, in float32, into ``folder``."""
+    config = captioner.config
+    memory_names, state_names = ["memory.key", "memory.value"], ["hidden", "cell"]
+    batch, beams = torch.export.Dim("batch"), torch.export.Dim("beams")
+    export_graph(
+        LstmEncoderGraph(trunk, tail, captioner),
+        (torch.zeros(2, height, width, 3, dtype=torch.uint8),),
+        folder / ENCODER,
+        inputs=["pixels"],
+        outputs=memory_names + [f"initial.{name}" for name in state_names],
+        dynamic=({0: batch},),
+    )
+    memory = (
+        torch.randn(2, config.regions, config.attention_width),
+        torch.randn(2, config.regions, config.hidden),
+    )
+    state = (torch.randn(2, 3, config.hidden), torch.randn(2, 3, config.hidden))
+    export_graph(
+        LstmDecoderGraph(captioner),
+        (torch.ones(2, 3, dtype=torch.int64), memory, state),
+        folder / DECODER,
+        inputs=["tokens", *memory_names, *(f"state.{name}" for name in state_names)],
+        outputs=["log_probs", "top_log_probs", "top_tokens", "attention"]
+        + [f"next.{name}" for name in state_names],
+        dynamic=(
+            {0: batch, 1: beams},
+            ({0: batch}, {0: batch}),
+            ({0: batch, 1: beams}, {0: batch, 1: beams}),
         ),
     )
 
@@ -165,20 +231,41 @@ def export_graphs(
     trunk: nn.Module, system: CaptionSystem, folder: Path, *, height: int, width: int
 ) -> Architecture:
     """Write encoder.onnx and decoder.onnx, in float32, into ``folder``; say what bundle.json says of them."""
-    training = system.training
+    captioner: nn.Module = system.captioner
+    modes = {module: module.training for module in (*trunk.modules(), *system.modules())}
     try:
-        export_transformer(trunk, system, folder, height=height, width=width)
+        if isinstance(captioner, LstmCaptioner):
+            export_lstm(trunk, system.tail, captioner, folder, height=height, width=width)
+        else:
+            export_transformer(trunk, system, folder, height=height, width=width)
     finally:
-        system.train(training)
-    return architecture_of(system.captioner)
+        for module, mode in modes.items():
+            module.training = mode
+    return architecture_of(captioner)
 
 
-def architecture_of(captioner: TransformerCaptioner) -> Architecture:
+def architecture_of(captioner: nn.Module) -> Architecture:
     """What the runtime must know of a captioner's graphs."""
-    config = captioner.config
-    state = State(shape=(config.heads, 0, config.head_width), grows_on=1)
+    if isinstance(captioner, LstmCaptioner):
+        state = State(shape=(captioner.config.hidden,))
+        return _architecture(captioner.config, "lstm-attention", {"hidden": state, "cell": state})
+    if isinstance(captioner, TransformerCaptioner):
+        config = captioner.config
+        grown = State(shape=(config.heads, 0, config.head_width), grows_on=1)
+        names = [
+            f"self_{part}_{layer}" for layer in range(config.decoder_layers) for part in ("key", "value")
+        ]
+        return _architecture(config, "transformer", dict.fromkeys(names, grown))
+    raise TypeError(f"a {type(captioner).__name__} cannot be exported")
+
+
+def _architecture(
+    config: LstmConfig | TransformerConfig,
+    kind: Literal["transformer", "lstm-attention"],
+    state: Mapping[str, State],
+) -> Architecture:
     return Architecture(
-        kind="transformer",
+        kind=kind,
         grid=(config.rows, config.columns),
         max_tokens=config.max_tokens,
         vocabulary=config.vocabulary,
@@ -186,11 +273,7 @@ def architecture_of(captioner: TransformerCaptioner) -> Architecture:
         end_id=END_ID,
         pad_id=PAD_ID,
         unknown_id=UNKNOWN_ID,
-        state={
-            f"self_{part}_{layer}": state
-            for layer in range(config.decoder_layers)
-            for part in ("key", "value")
-        },
+        state=state,
     )
 
 

@@ -200,7 +200,7 @@ class _PhotoObjective:
     def dev_scores(self) -> Floats:
         """The concept head's probabilities for the dev photos: [N, C]."""
         scores = [
-            torch.sigmoid(self.system.concept_logits(self.system.regions(cached))).numpy()
+            torch.sigmoid(self.system.concept_logits(self.system.regions(cached))).float().numpy()
             for _, cached in self._dev_batches()
         ]
         return np.concatenate(scores)
@@ -353,7 +353,7 @@ class CaptionObjective(_PhotoObjective):
             references = [self.corpus.dev[place].references for place in places]
             hypotheses = [written[place] for place in places]
             result[f"cider/{source}"] = 100 * cider_d(references, hypotheses)[0]
-            result[f"bleu4/{source}"] = 100 * bleu(references, hypotheses)[3]
+            result[f"bleu4/{source}"] = 100 * float(bleu(references, hypotheses)[0][3])
         result["cider"] = float(np.mean([result[f"cider/{source}"] for source in groups]))
         result["bleu4"] = float(np.mean([result[f"bleu4/{source}"] for source in groups]))
         return result

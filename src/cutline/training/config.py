@@ -270,10 +270,15 @@ class TrackingConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeConfig:
-    """One training, from data to bundle. Relative paths are relative to the working directory."""
+    """One training, from data to bundle. Relative paths are relative to the working directory.
+
+    Every entry of data is a DataConfig; its ``name`` (and without one its source) is what overrides call it.
+    cache: where the features of frozen encoders are kept, for all trainings.
+    """
 
     name: str
     output: Path
+    cache: Path = Path("runs/features")
     data: tuple[DataConfig, ...]
     stages: tuple[StageConfig, ...]
     seed: Annotated[int, Range(0, 2**31 - 1)] = 0
@@ -323,6 +328,10 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> RecipeConfig:
         raise ConfigError(f"The recipe {path} is not a mapping of sections.")
     for override in overrides:
         apply_override(values, override)
+    for source in values.get("data") or ():
+        if isinstance(source, dict) and "name" in source:
+            source.setdefault("source", source.pop("name"))
+            source.pop("name", None)
     return parse(RecipeConfig, values)
 
 

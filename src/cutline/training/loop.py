@@ -153,11 +153,14 @@ def fit(
     run = _Run(
         objective, stage, folder, tracker, seed, device or torch.device("cpu"), world, about or {}, log_every
     )
-    if resume and run.last.exists():
-        run.resume()
-    else:
-        tracker.rewind(-1)
-    return run.go()
+    try:
+        if resume and run.last.exists():
+            run.resume()
+        else:
+            tracker.rewind(-1)
+        return run.go()
+    finally:
+        run.stepper.release()
 
 
 class Stepper:
@@ -168,7 +171,7 @@ class Stepper:
     ) -> None:
         self.module = objective.module.to(device)
         groups = objective.parameter_groups()
-        freeze_all_but(self.module, groups)
+        self._frozen = freeze_all_but(self.module, groups)
         self.parameters = [each for each in self.module.parameters() if each.requires_grad]
         self.optimiser = build_optimiser(stage, groups)
         self.scaler = build_scaler(stage.amp, device)
@@ -179,6 +182,11 @@ class Stepper:
         self._whole = _WithLoss(objective)
         self._shared = world.share(self._whole)
         train_mode(self.module)
+
+    def release(self) -> None:
+        """Let the parameters that this stage froze be trained again."""
+        for parameter in self._frozen:
+            parameter.requires_grad_(True)
 
     def step(self, window: Sequence[Batch]) -> StepResult:
         """Update the parameters once, from the mean loss of these batches."""

@@ -19,7 +19,7 @@ _FIRST_SCALE = 2.0**8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParameterGroup:
-    """Parameters that share a learning rate. What is in no group is frozen."""
+    """Parameters that share a learning rate. What is in no group is frozen for the stage."""
 
     name: str
     parameters: list[nn.Parameter]
@@ -44,8 +44,9 @@ def build_optimiser(stage: StageConfig, groups: Sequence[ParameterGroup]) -> tor
 
 
 def _split_by_decay(group: ParameterGroup) -> list[dict[str, object]]:
-    matrices = [each for each in group.parameters if each.ndim > 1]
-    vectors = [each for each in group.parameters if each.ndim <= 1]
+    learning = [each for each in group.parameters if each.requires_grad]
+    matrices = [each for each in learning if each.ndim > 1]
+    vectors = [each for each in learning if each.ndim <= 1]
     rate = {"lr": group.learning_rate, "base_lr": group.learning_rate}
     parts: list[dict[str, object]] = []
     if matrices:
@@ -61,11 +62,16 @@ def set_rates(optimiser: torch.optim.Optimizer, factor: float) -> None:
         group["lr"] = group["base_lr"] * factor
 
 
-def freeze_all_but(module: nn.Module, groups: Sequence[ParameterGroup]) -> None:
-    """Make exactly the parameters in the groups trainable."""
+def freeze_all_but(module: nn.Module, groups: Sequence[ParameterGroup]) -> list[nn.Parameter]:
+    """Freeze what is in no group, and give it back, so that another stage may train it.
+
+    What came frozen stays frozen, in a group or not: an encoder's unused pooler, word vectors to keep.
+    """
     chosen = {id(parameter) for group in groups for parameter in group.parameters}
-    for parameter in module.parameters():
-        parameter.requires_grad_(id(parameter) in chosen)
+    frozen = [each for each in module.parameters() if each.requires_grad and id(each) not in chosen]
+    for parameter in frozen:
+        parameter.requires_grad_(False)
+    return frozen
 
 
 def train_mode(module: nn.Module) -> None:

@@ -1,0 +1,336 @@
+"""From a recipe to what its stages train on: data, features, models, objectives."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from tokenizers import Tokenizer
+from torch import nn
+
+from cutline.errors import ConfigError, DataError
+from cutline.images import Preprocessing
+from cutline.metrics import tokenize
+from cutline.training.checkpoints import seed_everything
+from cutline.training.concepts import choose_concepts
+from cutline.training.config import ImageConfig, RecipeConfig, StageConfig
+from cutline.training.corpus import Captions, Corpus, tokenise_captions
+from cutline.training.datasets import load_examples
+from cutline.training.encoders import Encoder, build_encoder
+from cutline.training.examples import Example
+from cutline.training.features import FeatureConfig, FeatureStore, feature_store
+from cutline.training.loop import Objective
+from cutline.training.lstm import LstmCaptioner, LstmConfig, load_glove
+from cutline.training.lstm_objective import LstmCaptionObjective, RegionSystem
+from cutline.training.objectives import (
+    CaptionObjective,
+    CaptionSystem,
+    ConceptObjective,
+    ObjectiveOptions,
+    RewardObjective,
+    Store,
+    TextObjective,
+)
+from cutline.training.text import TextConfig, normalise_caption
+from cutline.training.transformer import TransformerCaptioner, TransformerConfig
+from cutline.training.vocabulary import build_tokenizer
+
+_GLOVE_WIDTH = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What a recipe trains on, before any photo is opened. photos: where the rows of a corpus point to."""
+
+    corpus: Corpus
+    photos: tuple[Example, ...]
+    examples: tuple[Example, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Models:
+    """The networks of a recipe, with fresh weights (the encoder's are ImageNet's).
+
+    teacher: the encoder's tail as it came, where a concepts stage must not forget it.
+    """
+
+    encoder: Encoder
+    system: CaptionSystem
+    teacher: nn.Module
+
+
+def gather(recipe: RecipeConfig) -> Material:
+    """Read the captions, learn the vocabulary and choose the concepts, from the training split alone.
+
+    Raises DataError.
+    """
+    examples = [example for source in recipe.data for example in load_examples(source)]
+    training = [example for example in examples if example.split == "train"]
+    dev = [example for example in examples if example.split == "dev" and example.image is not None]
+    seen = [example for example in training if example.image is not None]
+    if not seen and not all(stage.objective == "text" for stage in recipe.stages):
+        raise DataError("The recipe's data has no photo to train on.")
+    if not dev:
+        raise DataError("The recipe's data has no photo in the dev split.", hint="Set data.NAME.dev_share.")
+    captions = [caption for example in training for caption in example.captions]
+    tokenizer = build_tokenizer(captions, recipe.text)
+    concepts = choose_concepts((tokenize(caption) for caption in captions), limit=recipe.decoder.concepts)
+    photos = (*seen, *dev)
+    rows = {(example.source, example.key, example.split): row for row, example in enumerate(photos)}
+
+    def tokenised(chosen: Sequence[Example]) -> tuple[Captions, ...]:
+        numbers = {word: place for place, word in enumerate(concepts)}
+        found = (
+            tokenise_captions(
+                tokenizer,
+                _as_learnt(example.captions, recipe.text),
+                key=example.key,
+                source=example.source,
+                row=rows.get((example.source, example.key, example.split), -1),
+                concepts=numbers,
+            )
+            for example in chosen
+        )
+        return tuple(each for each in found if each is not None)
+
+    texts = [example for example in training if example.image is None]
+    corpus = Corpus(
+        tokenizer=tokenizer,
+        concepts=tuple(concepts),
+        train=tokenised(seen),
+        dev=tokenised(dev),
+        texts=tokenised(texts),
+    )
+    return Material(corpus=corpus, photos=photos, examples=tuple(examples))
+
+
+def _as_learnt(captions: Sequence[str], config: TextConfig) -> Sequence[str]:
+    """Captions with whole words replaced, where the recipe says so; tokenizer.json does the rest."""
+    if config.stop_words and not config.lemmatise and not config.stem:
+        return captions
+    return [normalise_caption(caption, config) for caption in captions]
+
+
+def sample(material: Material, *, photos: int, dev: int, texts: int) -> Material:
+    """A small part of everything, evenly drawn, for a dry run."""
+    corpus = material.corpus
+    chosen = _spread(corpus.train, photos), _spread(corpus.dev, dev)
+    rows = {item.row: place for place, item in enumerate((*chosen[0], *chosen[1]))}
+    train, held_out = (tuple(replace(item, row=rows[item.row]) for item in part) for part in chosen)
+    small = replace(corpus, train=train, dev=held_out, texts=_spread(corpus.texts, texts))
+    return replace(material, corpus=small, photos=tuple(material.photos[row] for row in rows))
+
+
+def _spread(items: tuple[Captions, ...], count: int) -> tuple[Captions, ...]:
+    if len(items) <= count:
+        return items
+    return tuple(items[int(place)] for place in np.linspace(0, len(items) - 1, count))
+
+
+def build_models(recipe: RecipeConfig, material: Material) -> Models:
+    """Make the encoder and the captioner, the same for the same seed."""
+    seed_everything(recipe.seed)
+    rows, columns = recipe.encoder.grid or (None, None)
+    encoder = build_encoder(
+        recipe.encoder.name,
+        trainable=recipe.encoder.trainable,
+        width_px=recipe.image.width_px,
+        height_px=recipe.image.height_px,
+        rows=rows,
+        columns=columns,
+        weights=recipe.encoder.weights,
+    )
+    if recipe.decoder.kind == "lstm-attention":
+        system: CaptionSystem = RegionSystem(
+            encoder.tail, cast(TransformerCaptioner, _lstm(recipe, encoder, material))
+        )
+    elif recipe.decoder.concepts:
+        system = CaptionSystem(encoder.tail, _transformer(recipe, encoder, material))
+    else:
+        system = RegionSystem(encoder.tail, _transformer(recipe, encoder, material))
+    return Models(encoder=encoder, system=system, teacher=copy.deepcopy(encoder.tail).eval())
+
+
+def _transformer(recipe: RecipeConfig, encoder: Encoder, material: Material) -> TransformerCaptioner:
+    decoder, corpus = recipe.decoder, material.corpus
+    captioner = TransformerCaptioner(
+        TransformerConfig(
+            vocabulary=corpus.tokenizer.get_vocab_size(),
+            concepts=len(corpus.concepts),
+            feature_width=encoder.width,
+            rows=encoder.rows,
+            columns=encoder.columns,
+            width=decoder.width,
+            heads=decoder.heads,
+            encoder_layers=decoder.encoder_layers,
+            decoder_layers=decoder.layers,
+            hidden=decoder.hidden,
+            dropout=decoder.dropout,
+            concept_tokens=min(decoder.concept_tokens, len(corpus.concepts)),
+            max_tokens=decoder.max_tokens,
+        )
+    )
+    if captioner.concepts is not None and encoder.classifier is not None:
+        captioner.concepts.start_from_imagenet(encoder.classifier, corpus.concepts)
+    return captioner
+
+
+def _lstm(recipe: RecipeConfig, encoder: Encoder, material: Material) -> LstmCaptioner:
+    decoder, tokenizer = recipe.decoder, material.corpus.tokenizer
+    glove = decoder.embeddings == "glove"
+    captioner = LstmCaptioner(
+        LstmConfig(
+            vocabulary=tokenizer.get_vocab_size(),
+            feature_width=encoder.width,
+            rows=encoder.rows,
+            columns=encoder.columns,
+            width=decoder.width,
+            hidden=decoder.hidden,
+            attention_width=decoder.attention_width,
+            embedding_width=_GLOVE_WIDTH if glove else decoder.width,
+            dropout=decoder.dropout,
+            max_tokens=decoder.max_tokens,
+        )
+    )
+    if glove:
+        captioner.take_embeddings(load_glove(_words(tokenizer))[0])
+    captioner.embedding.weight.requires_grad_(not decoder.freeze_embeddings)
+    return captioner
+
+
+def _words(tokenizer: Tokenizer) -> list[str]:
+    return [str(tokenizer.id_to_token(place)) for place in range(tokenizer.get_vocab_size())]
+
+
+def open_features(
+    recipe: RecipeConfig,
+    material: Material,
+    encoder: Encoder,
+    *,
+    folder: Path | None = None,
+    quiet: bool = False,
+) -> FeatureStore:
+    """Open the cached features of all photos, computing those that are not there yet."""
+    config = FeatureConfig(
+        trunk=encoder.description,
+        preprocessing=preprocessing(recipe.image),
+        augmentation=recipe.image.augmentation,
+        variants=recipe.image.variants,
+        seed=recipe.seed,
+    )
+    return feature_store(folder or recipe.cache, material.photos, encoder.trunk, config, quiet=quiet)
+
+
+def preprocessing(image: ImageConfig) -> Preprocessing:
+    """What the bundle will say of how photos are resized."""
+    return Preprocessing(
+        width_px=image.width_px, height_px=image.height_px, mode=image.mode, resample=image.resample
+    )
+
+
+def build_objective(
+    recipe: RecipeConfig, stage: StageConfig, material: Material, models: Models, store: Store
+) -> Objective:
+    """Make what one stage minimises.
+
+    Raises ConfigError when the stage asks for what the models or the data lack.
+    """
+    corpus = _only(material.corpus, stage.sources)
+    options = stage_options(recipe, stage)
+    system = models.system
+    if stage.objective == "concepts":
+        if models.encoder.classifier is None:
+            raise ConfigError(
+                f"Stage {stage.name}: {recipe.encoder.name} brings no classifier to keep.",
+                hint="Concepts are learnt with an EfficientNet-Lite or a ResNet-50.",
+            )
+        made = ConceptObjective(
+            system, corpus, store, options, teacher=models.teacher, classifier=models.encoder.classifier
+        )
+        return cast(Objective, made)
+    if stage.objective == "text":
+        if not corpus.concepts:
+            raise ConfigError(f"Stage {stage.name} writes from concepts, but decoder.concepts is 0.")
+        if not corpus.texts:
+            raise ConfigError(
+                f"Stage {stage.name} has no captions without photos.", hint="Add a source with images: none."
+            )
+        return cast(Objective, TextObjective(system, corpus, store, options))
+    if stage.objective == "rewards":
+        return cast(Objective, RewardObjective(system, corpus, store, options))
+    captions = CaptionObjective(system, corpus, store, options)
+    if recipe.decoder.kind == "lstm-attention":
+        return LstmCaptionObjective(
+            captions,
+            epochs=stage.epochs,
+            doubly_stochastic=recipe.decoder.doubly_stochastic,
+            scheduled_sampling=recipe.decoder.scheduled_sampling,
+        )
+    return cast(Objective, captions)
+
+
+def _only(corpus: Corpus, sources: Sequence[str]) -> Corpus:
+    """The corpus without the sources that a stage does not name. Dev stays whole, to compare stages by."""
+    if not sources:
+        return corpus
+    known = {item.source for item in (*corpus.train, *corpus.texts)}
+    for source in sources:
+        if source not in known:
+            raise ConfigError(
+                f"There is no training data of the source {source!r}.",
+                hint=f"There is {', '.join(sorted(known))}.",
+            )
+    return replace(
+        corpus,
+        train=tuple(item for item in corpus.train if item.source in sources),
+        texts=tuple(item for item in corpus.texts if item.source in sources),
+    )
+
+
+def batches_per_epoch(stage: StageConfig, corpus: Corpus) -> int:
+    """How many batches an epoch of this stage has, as its objective counts them."""
+    chosen = _only(corpus, stage.sources)
+    items = (
+        len(chosen.texts)
+        if stage.objective == "text"
+        else sum(stage.repeat.get(item.source, 1) for item in chosen.train)
+    )
+    return max(1, items // stage.batch_size)
+
+
+def stage_options(recipe: RecipeConfig, stage: StageConfig) -> ObjectiveOptions:
+    """What an objective needs to know of its stage."""
+    encoder_rate = stage.encoder_learning_rate
+    if encoder_rate is None:
+        encoder_rate = recipe.encoder.learning_rate
+    text_only = stage.objective == "text"
+    return ObjectiveOptions(
+        batch_size=stage.batch_size,
+        learning_rate=stage.learning_rate,
+        encoder_learning_rate=0.0 if recipe.encoder.trainable == "none" or text_only else encoder_rate,
+        weight_decay=stage.weight_decay,
+        label_smoothing=stage.label_smoothing,
+        captions_per_image=stage.captions_per_image,
+        repeat=tuple(stage.repeat.items()),
+        text_share=stage.text_share,
+        text_weight=stage.text_weight,
+        concept_weight=stage.concept_weight if recipe.decoder.concepts else 0.0,
+        distill_weight=stage.distill_weight,
+        feature_dropout=stage.feature_dropout,
+        samples=stage.samples,
+        bleu_reward=stage.bleu_reward,
+        max_tokens=recipe.decoder.max_tokens,
+        seed=recipe.seed,
+    )
+
+
+def write_vocabulary(folder: Path, corpus: Corpus) -> None:
+    """Keep what a bundle needs beside the weights: tokenizer.json and concepts.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tokenizer.json").write_text(corpus.tokenizer.to_str(pretty=True), encoding="utf-8")
+    (folder / "concepts.json").write_text(json.dumps(corpus.concepts), encoding="utf-8")

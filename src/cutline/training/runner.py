@@ -1,0 +1,328 @@
+"""Run a whole recipe: every stage in its order, and before that a dry run that says what is coming."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import count, islice
+from pathlib import Path
+
+import torch
+
+from cutline.errors import ConfigError, TrainingError
+from cutline.training.build import (
+    Material,
+    Models,
+    batches_per_epoch,
+    build_models,
+    build_objective,
+    gather,
+    open_features,
+    sample,
+    write_vocabulary,
+)
+from cutline.training.checkpoints import load_weights, read_checkpoint
+from cutline.training.config import RecipeConfig, StageConfig, parse_yaml, plain
+from cutline.training.distributed import ALONE, World
+from cutline.training.features import FeatureStore
+from cutline.training.loop import BEST, LAST, FitResult, Objective, Stepper, fit
+from cutline.training.optim import set_rates
+from cutline.training.tracking import open_tracker
+
+RECIPE = "recipe.yaml"
+# What a resumed training may not change. Data may have moved; stages are checked one by one.
+_FIXED = ("seed", "text", "image", "encoder", "decoder")
+
+_log = logging.getLogger("cutline.training")
+
+
+def run_recipe(
+    recipe: RecipeConfig,
+    *,
+    resume: bool = False,
+    device: torch.device | None = None,
+    world: World = ALONE,
+    only: str = "",
+) -> list[FitResult]:
+    """Train every stage (or only one) into ``recipe.output / STAGE``. An interrupted stage ends the run.
+
+    Raises TrainingError when there is a training already and it should not be resumed.
+    """
+    _claim(recipe, resume=resume, world=world)
+    material = gather(recipe)
+    if world.first:
+        write_vocabulary(recipe.output, material.corpus)
+    models = build_models(recipe, material)
+    if world.first:
+        open_features(recipe, material, models.encoder)
+    world.from_first(None)  # the others open what the first has computed
+    store = open_features(recipe, material, models.encoder, quiet=True)
+    results = []
+    for stage in _chosen(recipe, only):
+        _start_from(recipe, stage, models)
+        objective = build_objective(recipe, stage, material, models, store)
+        results.append(_run_stage(recipe, stage, objective, resume=resume, device=device, world=world))
+        if results[-1].stopped == "interrupted":
+            break
+    return results
+
+
+def _run_stage(
+    recipe: RecipeConfig,
+    stage: StageConfig,
+    objective: Objective,
+    *,
+    resume: bool,
+    device: torch.device | None,
+    world: World,
+) -> FitResult:
+    about = plain(recipe)
+    tracker = open_tracker(
+        recipe.tracking, recipe.output, stage=stage.name, recipe=about, quiet=not world.first
+    )
+    with closing(tracker):
+        return fit(
+            objective,
+            stage,
+            folder=recipe.output / stage.name,
+            tracker=tracker,
+            seed=recipe.seed,
+            device=device,
+            world=world,
+            resume=resume,
+            about=about,
+            log_every=recipe.tracking.log_every,
+        )
+
+
+def _chosen(recipe: RecipeConfig, only: str) -> list[StageConfig]:
+    chosen = [stage for stage in recipe.stages if only in ("", stage.name)]
+    if not chosen:
+        names = ", ".join(stage.name for stage in recipe.stages)
+        raise ConfigError(f"The recipe has no stage {only!r}.", hint=f"It has {names}.")
+    return chosen
+
+
+def start_checkpoint(recipe: RecipeConfig, stage: StageConfig) -> Path | None:
+    """Find what a stage starts from: what it names, else the stage before it; None for fresh weights."""
+    if stage.start_from == "nothing":
+        return None
+    names = [each.name for each in recipe.stages]
+    if not stage.start_from:
+        place = names.index(stage.name)
+        return recipe.output / names[place - 1] / BEST if place else None
+    if stage.start_from in names:
+        return recipe.output / stage.start_from / BEST
+    return Path(stage.start_from)
+
+
+def _start_from(recipe: RecipeConfig, stage: StageConfig, models: Models) -> None:
+    path = start_checkpoint(recipe, stage)
+    if path is None:
+        return
+    fresh, unused = load_weights(models.system, read_checkpoint(path)["module"])
+    _log.info("%s starts from %s", stage.name, path)
+    for what, names in (("keep their fresh values", fresh), ("are not used", unused)):
+        if names:
+            _log.warning("%s: %d weights %s: %s ...", stage.name, len(names), what, ", ".join(names[:4]))
+
+
+def _claim(recipe: RecipeConfig, *, resume: bool, world: World) -> None:
+    """Make sure that nothing is trained over, and note the recipe."""
+    path = recipe.output / RECIPE
+    began = [stage.name for stage in recipe.stages if (recipe.output / stage.name / LAST).exists()]
+    if began and not resume:
+        raise TrainingError(
+            f"{recipe.output} already holds a training (stages {', '.join(began)}).",
+            hint="Go on with --resume, or choose another output=FOLDER.",
+            kept="Nothing was changed.",
+        )
+    now = plain(recipe)
+    if resume and path.exists():
+        before = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+        changed = [name for name in _FIXED if before.get(name) != now[name]]
+        if changed:
+            raise TrainingError(
+                f"The training in {recipe.output} was begun with another {', '.join(changed)}.",
+                hint="Resume with the recipe as it was, or choose another output=FOLDER.",
+                kept="Nothing was changed.",
+            )
+    if world.first:
+        import yaml
+
+        recipe.output.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(now, sort_keys=False), encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagePlan:
+    """What one stage will do, and what it will cost on this machine."""
+
+    name: str
+    objective: str
+    steps: int
+    trainable: int
+    parameters: int
+    loss: float
+    step_s: float
+    evaluation_s: float
+    metrics: Mapping[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a recipe will do. photos and captions are of the training split."""
+
+    photos: int
+    dev_photos: int
+    captions: int
+    text_captions: int
+    vocabulary: int
+    concepts: int
+    features: str
+    feature_seconds: float
+    stages: tuple[StagePlan, ...]
+
+    @property
+    def seconds(self) -> float:
+        """The whole training's estimated time."""
+        return self.feature_seconds + sum(stage.seconds for stage in self.stages)
+
+
+_DRY_DEV = 24
+
+
+def dry_run(recipe: RecipeConfig, *, device: torch.device | None = None) -> Plan:
+    """Take two real steps and one evaluation of every stage, on a part of the data; leave nothing behind.
+
+    Raises what the training would raise: DataError, ImageError, ConfigError, TrainingError.
+    """
+    material = gather(recipe)
+    largest = max(stage.batch_size for stage in recipe.stages)
+    texts = max(round(stage.batch_size * max(1.0, stage.text_share)) for stage in recipe.stages)
+    small = sample(material, photos=largest, dev=_DRY_DEV, texts=texts)
+    models = build_models(recipe, small)
+    with tempfile.TemporaryDirectory() as folder:
+        first = sample(material, photos=1, dev=0, texts=0)
+        fixed_s, _ = _timed_features(recipe, first, models, Path(folder))
+        small_s, store = _timed_features(recipe, small, models, Path(folder))
+        per_photo_s = max(small_s - fixed_s, 0.0) / max(len(small.photos) - 1, 1)
+        stages = tuple(
+            _plan_stage(recipe, stage, material, small, models, store, device or torch.device("cpu"))
+            for stage in recipe.stages
+        )
+        shape = " x ".join(map(str, store.read([0], [0]).shape[1:]))
+    corpus = material.corpus
+    return Plan(
+        photos=len(corpus.train),
+        dev_photos=len(corpus.dev),
+        captions=sum(len(item.words) for item in corpus.train),
+        text_captions=sum(len(item.words) for item in corpus.texts),
+        vocabulary=corpus.tokenizer.get_vocab_size(),
+        concepts=len(corpus.concepts),
+        features=f"{shape}, {recipe.image.variants} variants",
+        feature_seconds=fixed_s + per_photo_s * len(material.photos) * recipe.image.variants,
+        stages=stages,
+    )
+
+
+def _timed_features(
+    recipe: RecipeConfig, material: Material, models: Models, folder: Path
+) -> tuple[float, FeatureStore]:
+    start = time.perf_counter()
+    store = open_features(recipe, material, models.encoder, folder=folder, quiet=True)
+    return (time.perf_counter() - start) / recipe.image.variants, store
+
+
+def _plan_stage(
+    recipe: RecipeConfig,
+    stage: StageConfig,
+    material: Material,
+    small: Material,
+    models: Models,
+    store: FeatureStore,
+    device: torch.device,
+) -> StagePlan:
+    named = Path(stage.start_from) if "/" in stage.start_from else None
+    if named is not None and not named.exists():
+        raise TrainingError(f"Stage {stage.name} starts from {named}, which does not exist.")
+    objective = build_objective(recipe, stage, small, models, store)
+    stepper = Stepper(objective, stage, device=device)
+    set_rates(stepper.optimiser, 0.0)  # what is measured must not move the next stage's weights
+    loss, step_s = 0.0, 0.0
+    for window in islice(_windows(objective, stage), 2):  # the first step warms up
+        start = time.perf_counter()
+        loss = stepper.step(window).loss
+        step_s = time.perf_counter() - start
+    start = time.perf_counter()
+    stepper.module.eval()
+    with torch.no_grad():
+        metrics = objective.evaluate()
+    evaluation_s = (time.perf_counter() - start) * len(material.corpus.dev) / max(len(small.corpus.dev), 1)
+    stepper.release()
+    if stage.monitor not in metrics:
+        raise ConfigError(
+            f"Stage {stage.name} watches {stage.monitor}, which its evaluation does not give.",
+            hint=f"It gives {', '.join(metrics)}.",
+        )
+    steps = stage.epochs * -(-batches_per_epoch(stage, material.corpus) // stage.accumulate)
+    evaluations = -(-stage.epochs // stage.evaluate_every)
+    return StagePlan(
+        name=stage.name,
+        objective=stage.objective,
+        steps=steps,
+        trainable=sum(each.numel() for each in stepper.parameters),
+        parameters=sum(each.numel() for each in stepper.module.parameters()),
+        loss=loss,
+        step_s=step_s,
+        evaluation_s=evaluation_s,
+        metrics=metrics,
+        seconds=steps * step_s + evaluations * evaluation_s,
+    )
+
+
+def _windows(objective: Objective, stage: StageConfig) -> Iterator[list[object]]:
+    """Give the batches of steps, epoch after epoch, without end."""
+    for epoch in count():
+        batches = objective.batches(epoch)
+        while window := list(islice(batches, stage.accumulate)):
+            yield window
+
+
+def describe_plan(recipe: RecipeConfig, plan: Plan) -> str:
+    """Say a plan in words that fit a terminal."""
+    lines = [
+        f"{recipe.name} -> {recipe.output}",
+        f"  data      {plan.photos:,} photos with {plan.captions:,} captions, {plan.text_captions:,} captions"
+        f" without photos, {plan.dev_photos:,} photos to judge by",
+        f"  text      {plan.vocabulary:,} tokens ({recipe.text.tokenizer}), {plan.concepts:,} concepts",
+        f"  images    {recipe.image.width_px} x {recipe.image.height_px} px, {recipe.image.mode},"
+        f" augmentation {recipe.image.augmentation}",
+        f"  features  {recipe.encoder.name}, {plan.features}; about {duration(plan.feature_seconds)},"
+        f" unless {recipe.cache} has them",
+    ]
+    for stage in plan.stages:
+        whole = {name: value for name, value in stage.metrics.items() if "/" not in name}
+        metrics = ", ".join(f"{name} {value:.3g}" for name, value in whole.items())
+        lines += [
+            f"  stage {stage.name} ({stage.objective})",
+            f"    {stage.trainable:,} of {stage.parameters:,} parameters learn",
+            f"    {stage.steps:,} steps of {stage.step_s:.2f} s, {duration(stage.evaluation_s)} an evaluation:"
+            f" about {duration(stage.seconds)}",
+            f"    one step: loss {stage.loss:.3f}; one evaluation: {metrics}",
+        ]
+    return "\n".join([*lines, f"  in all about {duration(plan.seconds)} on this machine"])
+
+
+def duration(seconds: float) -> str:
+    """Say a time in at most two units: 42 s, 3 min 20 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if whole < 10 else f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -59,10 +60,17 @@ class Written:
     decoding: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
     trained_on: str = ""  # hash of the training data, where the system says it
+    hash: str = ""  # of the bundle's files
 
     def system(self) -> System:
         """Who wrote, for the report."""
-        return System(name=self.name, decoding=self.decoding, failed=len(self.failures), note=self.note)
+        return System(
+            name=self.name,
+            decoding=self.decoding,
+            failed=len(self.failures),
+            note=self.note,
+            hash=self.hash,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +147,7 @@ def write_captions(
         failures=failures,
         decoding=_decoding(captioner, options),
         trained_on=_trained_on(captioner),
+        hash=_bundle_hash(captioner),
     )
 
 
@@ -175,6 +184,14 @@ def _decoding(captioner: Captioner, options: DecodingOptions) -> dict[str, Any]:
 def _trained_on(captioner: Captioner) -> str:
     training_data = getattr(getattr(captioner, "manifest", None), "training_data", None)
     return str(getattr(training_data, "hash", ""))
+
+
+def _bundle_hash(captioner: Captioner) -> str:
+    files: Mapping[str, Any] = getattr(getattr(captioner, "manifest", None), "files", {})
+    if not files:
+        return ""
+    listing = "\n".join(f"{name} {record.sha256}" for name, record in sorted(files.items()))
+    return hashlib.sha256(listing.encode()).hexdigest()
 
 
 def read_captions(path: Path, examples: Sequence[Example]) -> Written:

@@ -60,6 +60,7 @@ class Score:
     by: str
     tokenizer: str
     note: str = ""  # what the figure is, or why there is none
+    digits: int = 2  # decimals worth printing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,9 +154,12 @@ class Judge:
         flat = iter(self._tokenizer.words_of([text for texts in sets for text in texts]))
         return [[next(flat) for _ in texts] for texts in sets]
 
-    def _score(self, name: str, value: float | None, note: str = "", *, by: str = "") -> Score:
+    def _score(
+        self, name: str, value: float | None, note: str = "", *, by: str = "", digits: int = 2
+    ) -> Score:
         by = by or f"cutline {importlib.metadata.version('cutline')}"
-        return Score(name=name, value=value, by=by, tokenizer=self._tokenizer.stated, note=note)
+        tokenizer = self._tokenizer.stated
+        return Score(name=name, value=value, by=by, tokenizer=tokenizer, note=note, digits=digits)
 
     def _bleu_scores(self, statistics: Floats) -> list[Score]:
         values = bleu_from_statistics(statistics.sum(axis=0)) * _PERCENT
@@ -166,12 +170,12 @@ class Judge:
 
     def _diversity(self, words: list[Words]) -> list[Score]:
         return [
-            self._score("distinct-1", distinct_n(words, 1), "different words / words"),
-            self._score("distinct-2", distinct_n(words, 2), "different word pairs / word pairs"),
-            self._score("unique captions", unique_captions(words), "different captions / captions"),
-            self._score("vocabulary used", vocabulary_used(words), "different words"),
+            self._score("distinct-1", distinct_n(words, 1), "different words / words", digits=3),
+            self._score("distinct-2", distinct_n(words, 2), "different word pairs / word pairs", digits=3),
+            self._score("unique captions", unique_captions(words), "different captions / captions", digits=3),
+            self._score("vocabulary used", vocabulary_used(words), "different words", digits=0),
             self._score("mean length", mean_length(words), "words a caption"),
-            self._score("repetition", repetition(words), "word pairs that repeat within a caption"),
+            self._score("repetition", repetition(words), "word pairs that repeat within a caption", digits=3),
         ]
 
     def _add_java(self, words: list[Words], scores: list[Score], resampled: list[_Resampled]) -> None:
@@ -187,7 +191,7 @@ class Judge:
                 except (java.JavaFailed, MissingExtra) as error:
                     reason = str(error)
             if reason:
-                scores.append(self._score(name, None, f"not computed: {reason}", by=by))
+                scores.append(self._score(name, None, reason, by=by))
                 continue
             by = f"{by}, pycocoevalcap {java.package_version()}"
             scores.append(self._score(name, value * _PERCENT, "", by=by))

@@ -90,7 +90,7 @@ def _scores_section(evaluation: Evaluation) -> str:
 def _number(score: Score) -> str:
     if score.value is None:
         return '<td class="none">not computed</td>'
-    return f'<td class="number">{shown(score.value)}</td>'
+    return f'<td class="number">{shown(score)}</td>'
 
 
 def _versus_section(evaluation: Evaluation) -> str:

@@ -24,6 +24,7 @@ class System:
     decoding: Mapping[str, Any] = field(default_factory=dict)
     failed: int = 0  # photos without a caption: they count as empty ones
     note: str = ""
+    hash: str = ""  # SHA-256 over the hashes of a bundle's files; empty for what is no bundle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +84,9 @@ def _rounded(value: Any) -> Any:
     return value
 
 
-def shown(value: float | None) -> str:
-    """A score as printed: two decimals, three below one, none for a count."""
-    if value is None:
-        return "not computed"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.3f}" if abs(value) < 1 else f"{value:.2f}"
+def shown(score: Score) -> str:
+    """A score as printed."""
+    return "not computed" if score.value is None else f"{score.value:,.{score.digits}f}"
 
 
 def shown_p(p_value: float) -> str:
@@ -136,7 +133,8 @@ def provenance(evaluation: Evaluation) -> list[tuple[str, str]]:
 def _described(system: System) -> str:
     options = ", ".join(f"{name} {value}" for name, value in system.decoding.items())
     failed = f"{system.failed:,} photos without a caption" if system.failed else ""
-    details = "; ".join(part for part in (options, system.note, failed) if part)
+    digest = f"sha256:{system.hash}" if system.hash else ""
+    details = "; ".join(part for part in (options, digest, system.note, failed) if part)
     return f"{system.name} ({details})" if details else system.name
 
 
@@ -158,9 +156,9 @@ def _score_table(evaluation: Evaluation) -> str:
         head.append(evaluation.other.name)
     rows = []
     for score in evaluation.scores:
-        row = [score.name, shown(score.value)]
+        row = [score.name, shown(score)]
         if evaluation.other:
-            row.append(shown(others[score.name].value) if score.name in others else "")
+            row.append(shown(others[score.name]) if score.name in others else "")
         rows.append([*row, score.note, score.by, score.tokenizer])
     return _table([*head, "What it is", "Computed by", "Tokenizer"], rows)
 
@@ -171,8 +169,8 @@ def _versus_table(evaluation: Evaluation) -> str:
     rows = [
         [
             each.name,
-            shown(each.first),
-            shown(each.second),
+            f"{each.first:.2f}",
+            f"{each.second:.2f}",
             f"{each.test.difference:+.2f}",
             f"{each.test.low:+.2f} to {each.test.high:+.2f}",
             shown_p(each.test.p_value),
@@ -198,11 +196,11 @@ def _cell(text: str) -> str:
 
 def summary_lines(evaluation: Evaluation) -> list[str]:
     """The scores for a terminal, aligned."""
-    others = {score.name: shown(score.value) for score in evaluation.other_scores}
+    others = {score.name: shown(score) for score in evaluation.other_scores}
     rows = [
         (
             score.name,
-            shown(score.value),
+            shown(score),
             others.get(score.name, ""),
             "" if score.value is not None else score.note,
         )
@@ -213,7 +211,7 @@ def summary_lines(evaluation: Evaluation) -> list[str]:
     lines = [
         f"{name:<{wide}}  {value if note else value.rjust(number)}"
         + (f"  {other.rjust(number)}" if other else "")
-        + (f" ({note.removeprefix('not computed: ')})" if note else "")
+        + (f" ({note})" if note else "")
         for name, value, other, note in rows
     ]
     for each in evaluation.versus:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_system import COLUMNS, ROWS, WIDTH, tiny_system, word_tokenizer
+from tiny_system import COLUMNS, ROWS, WIDTH, WORDS, PlainTail, tiny_system, word_tokenizer
 from torch import Tensor, nn
 
 from cutline.captioning.bundle import TrainingData, read_bundle
@@ -20,7 +20,10 @@ from cutline.captioning.runtime import Runtime, open_runtime
 from cutline.images import Preprocessing
 from cutline.training.export import BundleDetails, export_bundle
 from cutline.training.generation import generate
+from cutline.training.lstm import LstmCaptioner, LstmConfig
+from cutline.training.lstm_objective import RegionSystem
 from cutline.training.objectives import CaptionSystem
+from cutline.training.transformer import TransformerCaptioner
 from cutline.training.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 
 SIDE = 24
@@ -31,21 +34,60 @@ class PixelTrunk(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(3, WIDTH, (SIDE // ROWS, SIDE // COLUMNS), (SIDE // ROWS, SIDE // COLUMNS))
+        self.convolution = nn.Conv2d(
+            3, WIDTH, (SIDE // ROWS, SIDE // COLUMNS), (SIDE // ROWS, SIDE // COLUMNS)
+        )
 
     def forward(self, pixels: Tensor) -> Tensor:
         """[B, H, W, 3] -> [B, ROWS, COLUMNS, WIDTH]."""
         return self.convolution(pixels.permute(0, 3, 1, 2).float() / 64 - 2).permute(0, 2, 3, 1)
 
 
+def sharpen(captioner: nn.Module) -> None:
+    """Make random weights tell photos and places apart, where they would write one word for ever."""
+    with torch.no_grad():
+        for name, parameter in captioner.named_parameters():
+            if parameter.ndim == 2:
+                parameter.mul_(20 if name.startswith("embedding") else 4)
+        if isinstance(captioner, TransformerCaptioner):
+            captioner.positions.normal_(std=4)
+
+
+def transformer() -> CaptionSystem:
+    return tiny_system(seed=3)
+
+
+def transformer_of_regions() -> CaptionSystem:
+    return RegionSystem(PlainTail(), tiny_system(seed=3, concepts=0).captioner)
+
+
+def lstm() -> CaptionSystem:
+    torch.manual_seed(3)
+    config = LstmConfig(
+        vocabulary=len(WORDS),
+        feature_width=WIDTH,
+        rows=ROWS,
+        columns=COLUMNS,
+        width=12,
+        hidden=20,
+        attention_width=10,
+        embedding_width=9,
+        max_tokens=12,
+    )
+    return RegionSystem(PlainTail(), cast(TransformerCaptioner, LstmCaptioner(config)))
+
+
+SYSTEMS = {"transformer": transformer, "transformer-of-regions": transformer_of_regions, "lstm": lstm}
+
+
 class Exported:
     """A torch system, and the bundle that was made of it."""
 
-    def __init__(self, folder: Path, *, concepts: int) -> None:
+    def __init__(self, folder: Path, kind: str) -> None:
         torch.manual_seed(5)
         self.trunk = PixelTrunk().eval()
-        self.system = tiny_system(seed=3, concepts=concepts)
-        sharpen(self.system)
+        self.system: CaptionSystem = SYSTEMS[kind]()
+        sharpen(self.system.captioner)
         self.system.train()
         details = BundleDetails(
             name="tiny",
@@ -63,31 +105,17 @@ class Exported:
         self.bundle = read_bundle(folder)
         self.runtime: Runtime = open_runtime(self.bundle, threads=1)
 
-    def memory(self, pixels: np.ndarray) -> list[tuple[Tensor, Tensor]]:
+    def memory(self, pixels: np.ndarray) -> Any:
         """What torch remembers of photos."""
-        captioner = self.system.captioner
         with torch.no_grad():
             regions = self.system.regions(self.trunk(torch.from_numpy(pixels)))
-            if captioner.concepts is None:
-                memory = captioner.remember_regions(regions)
-            else:
-                memory = self.system.remember(regions, self.system.concept_logits(regions))
-            return captioner.memory_heads(memory)
+            memory = self.system.remember(regions, self.system.concept_logits(regions))
+            return self.system.captioner.memory_heads(memory)
 
 
-def sharpen(system: CaptionSystem) -> None:
-    """Make random weights tell photos and places apart, where they would write one word for ever."""
-    with torch.no_grad():
-        for name, parameter in system.captioner.named_parameters():
-            if name.startswith("decoder") and parameter.ndim == 2:
-                parameter.mul_(4)
-        system.captioner.embedding.weight.mul_(20)
-        system.captioner.positions.normal_(std=4)
-
-
-@pytest.fixture(scope="module", params=[8, 0], ids=["concepts", "regions-alone"])
-def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exported]:
-    yield Exported(tmp_path_factory.mktemp("bundle") / "tiny", concepts=request.param)
+@pytest.fixture(scope="module", params=["transformer", "transformer-of-regions", "lstm"])
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    return Exported(tmp_path_factory.mktemp("bundle") / "tiny", request.param)
 
 
 def photos(count: int, *, seed: int = 0) -> np.ndarray:
@@ -98,9 +126,11 @@ def photos(count: int, *, seed: int = 0) -> np.ndarray:
 def test_the_encoder_graph_remembers_what_torch_does(exported: Exported, images: int) -> None:
     pixels = photos(images)
     encoded = exported.runtime.encode(pixels)
-    for layer, (key, value) in enumerate(exported.memory(pixels)):
-        np.testing.assert_allclose(encoded.memory[f"memory.key_{layer}"], key.numpy(), atol=2e-4)
-        np.testing.assert_allclose(encoded.memory[f"memory.value_{layer}"], value.numpy(), atol=2e-4)
+    expected = torch.utils._pytree.tree_leaves(exported.memory(pixels))
+    assert len(encoded.memory) == len(expected)
+    for name, tensor in zip(encoded.memory, expected, strict=True):
+        assert name.startswith("memory.")
+        np.testing.assert_allclose(encoded.memory[name], tensor.numpy(), atol=1e-3)
 
 
 @pytest.mark.parametrize(("images", "beams"), [(1, 1), (1, 4), (3, 1), (2, 5)])
@@ -124,13 +154,15 @@ def test_the_step_graph_says_what_torch_says(exported: Exported, images: int, be
         best = np.take_along_axis(step.log_probs, step.top_tokens, axis=-1)
         np.testing.assert_allclose(best, step.top_log_probs, atol=1e-6)
         assert (np.diff(step.top_log_probs) <= 0).all()
-        state, tokens = step.state, rng.integers(4, len(word_tokenizer().get_vocab()), (images, beams))
+        state, tokens = step.state, rng.integers(4, len(WORDS), (images, beams))
 
 
 def test_greedy_captions_of_the_bundle_are_torchs(exported: Exported) -> None:
     pixels, captioner = photos(6), exported.system.captioner
     decoding = settle(DecodingOptions(strategy=Strategy.GREEDY, max_length=7), n=1, longest=11)
-    found = decode(exported.runtime, exported.runtime.encode(pixels), exported.manifest.architecture, decoding)
+    found = decode(
+        exported.runtime, exported.runtime.encode(pixels), exported.manifest.architecture, decoding
+    )
     ids = generate(captioner, exported.memory(pixels), images=6, max_tokens=7)[:, 0].tolist()
     expected = [tuple(row[: row.index(END_ID)] if END_ID in row else row) for row in ids]
     assert [one.tokens for (one,) in found] == expected
@@ -140,7 +172,9 @@ def test_greedy_captions_of_the_bundle_are_torchs(exported: Exported) -> None:
 def test_beam_search_over_the_bundle_finds_what_a_plain_search_over_torch_finds(exported: Exported) -> None:
     pixels = photos(4, seed=2)
     decoding = settle(DecodingOptions(strategy=Strategy.BEAM, beam_size=3, max_length=6), n=1, longest=11)
-    found = decode(exported.runtime, exported.runtime.encode(pixels), exported.manifest.architecture, decoding)
+    found = decode(
+        exported.runtime, exported.runtime.encode(pixels), exported.manifest.architecture, decoding
+    )
     for image, (best,) in enumerate(found):
         memory = exported.memory(pixels[image : image + 1])
         tokens, score = plain_beam_search(exported.system, memory, beams=3, longest=6, penalty=0.7)
@@ -149,7 +183,7 @@ def test_beam_search_over_the_bundle_finds_what_a_plain_search_over_torch_finds(
 
 
 def plain_beam_search(
-    system: CaptionSystem, memory: list[tuple[Tensor, Tensor]], *, beams: int, longest: int, penalty: float
+    system: CaptionSystem, memory: Any, *, beams: int, longest: int, penalty: float
 ) -> tuple[tuple[int, ...], float]:
     """Beam search as one would write it on a blackboard: no batch, no cache, no shortcut."""
     alive: list[tuple[tuple[int, ...], float]] = [((), 0.0)]
@@ -170,9 +204,7 @@ def plain_beam_search(
 
 
 @torch.no_grad()
-def next_log_probs(
-    system: CaptionSystem, memory: list[tuple[Tensor, Tensor]], tokens: tuple[int, ...]
-) -> Tensor:
+def next_log_probs(system: CaptionSystem, memory: Any, tokens: tuple[int, ...]) -> Tensor:
     captioner = system.captioner
     state = captioner.initial(memory, 1)
     for token in (START_ID, *tokens):

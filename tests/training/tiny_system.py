@@ -1,6 +1,7 @@
 """A captioning system and a corpus so small that a test can train them.
 
-Photos do not exist: a store of random features stands for them, with a direction for each thing that captions name.
+Photos do not exist: a store of random features stands for them, with a direction for each thing that captions
+name.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ class PlantedStore:
         rng = np.random.default_rng(seed)
         self.variants = variants
         directions = rng.standard_normal((len(CONCEPTS), WIDTH)).astype(np.float32)
-        self.features = 0.1 * rng.standard_normal((variants, len(items), ROWS, COLUMNS, WIDTH)).astype(np.float32)
+        shape = (variants, len(items), ROWS, COLUMNS, WIDTH)
+        self.features = 0.1 * rng.standard_normal(shape).astype(np.float32)
         for item in items:
             for concept in item.concepts:
                 place = int(rng.integers(ROWS * COLUMNS))

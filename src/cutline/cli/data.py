@@ -125,7 +125,8 @@ def vocab_command(minimum_count: int, tokenizer: Any, size: int, output: Path | 
     built = build_tokenizer(captions["train"], text)
     counts = count_words(captions["train"], text)
     click.echo(
-        f"training split: {len(captions['train']):,} captions, {counts.total():,} words, {len(counts):,} different"
+        f"training split: {len(captions['train']):,} captions, "
+        f"{counts.total():,} words, {len(counts):,} different"
     )
     _echo_thresholds(counts)
     click.echo(f"vocabulary: {built.get_vocab_size():,} tokens ({tokenizer}, minimum count {minimum_count})")

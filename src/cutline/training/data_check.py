@@ -109,15 +109,14 @@ class CheckReport:
         counts = Counter(finding.severity for finding in self.findings)
         if not counts:
             return "Nothing is wrong with it."
-        kinds = ", ".join(
-            f"{counts[name]} {name}{'s' * (counts[name] > 1)}" for name in _SUMMARY_ORDER if counts[name]
-        )
-        return f"{kinds}. " + (
-            "Mend the errors before you train." if counts["error"] else "You can train with it."
+        named = [(counts[name], name) for name in _SEVERITIES if counts[name]]
+        kinds = ", ".join(f"{count} {name}{'s' * (count > 1)}" for count, name in named)
+        return (
+            f"{kinds}. {'Mend the errors before you train.' if counts['error'] else 'You can train with it.'}"
         )
 
 
-_SUMMARY_ORDER: tuple[Severity, ...] = ("error", "warning", "note")
+_SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
 # code -> what it means to the reader; the order is that of the report within one severity
 SUMMARIES: Mapping[str, str] = {
@@ -188,7 +187,7 @@ def _findings(problems: Iterable[Problem]) -> tuple[Finding, ...]:
             f"{problem.where}: {problem.message}" if problem.message else problem.where
         )
     codes = list(SUMMARIES)
-    order = sorted(groups, key=lambda group: (_SUMMARY_ORDER.index(group[0]), codes.index(group[1])))
+    order = sorted(groups, key=lambda group: (_SEVERITIES.index(group[0]), codes.index(group[1])))
     return tuple(
         Finding(code=code, severity=severity, summary=SUMMARIES[code], places=tuple(groups[severity, code]))
         for severity, code in order
@@ -232,9 +231,8 @@ def _caption_problems(examples: Sequence[Example], options: CheckOptions) -> Ite
     for example in examples:
         for number, caption in enumerate(example.captions):
             yield from _one_caption(f"{example.key}#{number}", caption, options)
-        repeated = [
-            text for text, count in Counter(map(_folded, example.captions)).items() if text and count > 1
-        ]
+        texts = Counter(filter(None, map(_folded, example.captions)))
+        repeated = [text for text, count in texts.items() if count > 1]
         if repeated:
             yield _problem("note", "caption_repeated", example.key, repr(repeated[0]))
         if example.split == UNUSED:

@@ -323,7 +323,7 @@ def _table_examples(table: Path, folder_split: str, config: DataConfig, report: 
         photo.split = photo.split or split
     folders = _table_folders(table, config)
     for name, photo in photos.items():
-        key = f"{folder_split}/{name}" if folder_split else name
+        key = f"{table.parent.name}/{name}" if folder_split else name  # names may repeat
         yield _example(config, key, _locate(folders, name), photo.captions, photo.split)
 
 
@@ -421,7 +421,7 @@ def _read_webdataset(config: DataConfig, report: Report) -> Iterator[Example]:
 
 
 def _is_pattern(path: str) -> bool:
-    return not Path(path).exists() and ("*" in path or bool(_BRACES.search(path)))
+    return not Path(path).exists() and (glob.has_magic(path) or bool(_BRACES.search(path)))
 
 
 def _shards(path: str) -> list[Path]:

@@ -54,13 +54,7 @@ def build_tokenizer(captions: Iterable[str], config: TextConfig) -> Tokenizer:
 def _word_tokenizer(texts: list[str], config: TextConfig) -> Tokenizer:
     tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
     tokenizer.normalizer = character_normaliser(config)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.WhitespaceSplit(),
-            pre_tokenizers.Split(Regex(_CLITICS), "isolated"),
-            pre_tokenizers.Split(Regex(_PUNCTUATION), "isolated"),
-        ]
-    )
+    tokenizer.pre_tokenizer = _word_splitter()
     # Its clean-up joins commas, full stops and clitics to the word before; no word has its prefix.
     tokenizer.decoder = decoders.WordPiece(prefix="\u0000", cleanup=True)
     trainer = trainers.WordLevelTrainer(
@@ -71,6 +65,16 @@ def _word_tokenizer(texts: list[str], config: TextConfig) -> Tokenizer:
     )
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
+
+
+def _word_splitter() -> pre_tokenizers.PreTokenizer:
+    return pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.WhitespaceSplit(),
+            pre_tokenizers.Split(Regex(_CLITICS), "isolated"),
+            pre_tokenizers.Split(Regex(_PUNCTUATION), "isolated"),
+        ]
+    )
 
 
 def _bpe_tokenizer(texts: list[str], config: TextConfig) -> Tokenizer:
@@ -91,8 +95,13 @@ def _bpe_tokenizer(texts: list[str], config: TextConfig) -> Tokenizer:
 
 
 def count_words(captions: Iterable[str], config: TextConfig) -> Counter[str]:
-    """How often each word occurs, after normalising: what a minimum count is chosen by."""
-    return Counter(word for caption in captions for word in normalise_caption(caption, config).split())
+    """How often each word of a word tokenizer occurs: what a minimum count is chosen by."""
+    splitter = _word_splitter()
+    return Counter(
+        word
+        for caption in captions
+        for word, _ in splitter.pre_tokenize_str(normalise_caption(caption, config))
+    )
 
 
 def unknown_rate(tokenizer: Tokenizer, captions: Iterable[str], config: TextConfig) -> float:

@@ -1,7 +1,7 @@
 """A real captioner that trains in a second: pictures of one coloured square, and what to say of them.
 
 Also a program, for the tests that kill it or start it twice:
-    python tiny_captioner.py FOLDER [--resume] [--dropout P] [--epochs N] [--pause S] [key=value ...]
+    python tiny_captioner.py FOLDER [--resume] [--dropout P] [--pause S] [--stop-at CALL] [key=value ...]
 Legend of shapes: B pictures, L tokens, V vocabulary, D width.
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -78,7 +80,7 @@ class TinyObjective:
         self.module: nn.Module = TinyCaptioner(dropout)
         self.stage, self.pause_s = stage, pause_s
         self.train, self.dev = pictures(count, seed=1), pictures(32, seed=2)
-        self.evaluations = 0
+        self.evaluations = self.calls = self.stop_at = 0
 
     def parameter_groups(self) -> list[ParameterGroup]:
         parameters = [
@@ -106,6 +108,9 @@ class TinyObjective:
 
     def loss(self, batch: Pictures) -> Loss:
         time.sleep(self.pause_s)
+        self.calls += 1
+        if self.calls == self.stop_at:
+            os.kill(os.getpid(), signal.SIGTERM)
         return self._loss(batch)
 
     def _loss(self, batch: Pictures) -> Loss:
@@ -129,11 +134,18 @@ def tiny_stage(**changes: object) -> StageConfig:
 
 
 def train(
-    folder: Path, stage: StageConfig, *, resume: bool = False, dropout: float = 0.0, pause_s: float = 0.0
+    folder: Path,
+    stage: StageConfig,
+    *,
+    resume: bool = False,
+    dropout: float = 0.0,
+    pause_s: float = 0.0,
+    stop_at: int = 0,
 ) -> FitResult:
-    """Train the tiny captioner, alone or under torchrun."""
+    """Train the tiny captioner, alone or under torchrun. stop_at: the first process gets a SIGTERM there."""
     with join_world() as world:
         objective = TinyObjective(stage, dropout=dropout, pause_s=pause_s)
+        objective.stop_at = stop_at if world.first else 0
         tracker = JsonLines(folder / f"metrics-{world.rank}.jsonl", stage=stage.name)
         with closing(tracker):
             return fit(objective, stage, folder=folder, tracker=tracker, seed=5, world=world, resume=resume)
@@ -145,12 +157,14 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--pause", type=float, default=0.0)
+    parser.add_argument("--stop-at", type=int, default=0)
     parser.add_argument("changes", nargs="*")
     given = parser.parse_intermixed_args()
     torch.set_num_threads(1)
     changes = {change.partition("=")[0]: parse_yaml(change.partition("=")[2], "") for change in given.changes}
     stage = tiny_stage(**changes)
-    result = train(given.folder, stage, resume=given.resume, dropout=given.dropout, pause_s=given.pause)
+    wishes = {"dropout": given.dropout, "pause_s": given.pause, "stop_at": given.stop_at}
+    result = train(given.folder, stage, resume=given.resume, **wishes)
     (given.folder / "result.json").write_text(
         json.dumps({"stopped": result.stopped, "losses": result.losses})
     )

@@ -1,4 +1,4 @@
-"""A data set of generated photos that can be told apart, and recipes small enough to train on it in seconds."""
+"""Generated photos that can be told apart, and recipes small enough to train on them in seconds."""
 
 from __future__ import annotations
 

@@ -312,8 +312,8 @@ def describe_plan(recipe: RecipeConfig, plan: Plan) -> str:
         lines += [
             f"  stage {stage.name} ({stage.objective})",
             f"    {stage.trainable:,} of {stage.parameters:,} parameters learn",
-            f"    {stage.steps:,} steps of {stage.step_s:.2f} s, {duration(stage.evaluation_s)} an evaluation:"
-            f" about {duration(stage.seconds)}",
+            f"    {stage.steps:,} steps of {stage.step_s:.2f} s, {duration(stage.evaluation_s)} an evaluation"
+            f": about {duration(stage.seconds)}",
             f"    one step: loss {stage.loss:.3f}; one evaluation: {metrics}",
         ]
     return "\n".join([*lines, f"  in all about {duration(plan.seconds)} on this machine"])

@@ -207,9 +207,8 @@ def open_tracker(
     """
     if quiet:
         return Several(())
-    trackers: list[Tracker] = [JsonLines(folder / FILE_NAME, stage=stage)]
-    trackers += [_open(kind, config, folder, stage, recipe) for kind in config.backends]
-    return Several(trackers)
+    others = [_open(kind, config, folder, stage, recipe) for kind in config.backends]
+    return Several((JsonLines(folder / FILE_NAME, stage=stage), *others))
 
 
 def _open(

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from tiny_bundle import LSTM, SIDE, TRANSFORMER, Tiny, make_bundle
+from tiny_bundle import COLS, LSTM, ROWS, SIDE, TRANSFORMER, Tiny, make_bundle
 
 from cutline.captioning.bundle import Bundle, read_bundle
 from cutline.captioning.decoding import Hypothesis, decode
 from cutline.captioning.options import Decoding, DecodingOptions, Strategy, settle
-from cutline.captioning.runtime import Runtime, open_runtime
+from cutline.captioning.runtime import Encoded, Runtime, Step, Tensors, open_runtime
 from cutline.errors import OptionError
 
 END, BANNED = 2, {0, 1, 3}
@@ -218,6 +218,72 @@ def test_a_narrow_beam_is_the_textbooks_and_stopping_early_changes_nothing(
     options = DecodingOptions(beam_size=beams, length_penalty=penalty)
     for each, hypotheses in zip(pixels, model.decode(pixels, options, n=beams), strict=True):
         check_equal(hypotheses, plain_beam(model, each, beams, penalty, beams, LONGEST), n=beams)
+
+
+class Scripted:
+    """A model that says at step t that the next token is 4, or the end, with given probabilities."""
+
+    def __init__(self, script: Sequence[tuple[float, float]]) -> None:
+        self.script = script
+        self.steps = 0
+
+    def encode(self, pixels: np.ndarray) -> Encoded:
+        state = {"length": np.zeros((len(pixels), 1, 1), np.float32)}
+        return Encoded(memory={"memory.nothing": np.zeros((len(pixels), 1), np.float32)}, state=state)
+
+    def step(self, tokens: np.ndarray, memory: Tensors, state: Tensors, *, full: bool) -> Step:
+        word, end = self.script[self.steps]
+        self.steps += 1
+        rest = (1 - word - end) / 7
+        one = np.log([rest, rest, end, rest, word, rest, rest, rest, rest]).astype(np.float32)
+        log_probs = np.broadcast_to(one, (*tokens.shape, 9))
+        order = np.argsort(-log_probs, axis=2)[:, :, :7]
+        return Step(
+            log_probs=log_probs if full else None,
+            top_log_probs=np.take_along_axis(log_probs, order, axis=2),
+            top_tokens=order,
+            attention=np.zeros((*tokens.shape, ROWS * COLS), np.float32),
+            state=state,
+        )
+
+
+@pytest.mark.parametrize(("penalty", "words", "steps"), [(0.7, 4, 5), (0.0, 0, 1), (-1.0, 0, 1)])
+def test_the_search_goes_on_exactly_as_long_as_a_longer_sentence_may_still_win(
+    model: Model, penalty: float, words: int, steps: int
+) -> None:
+    """At once the end is likelier, but word after sure word the long sentence's rank rises past it."""
+    scripted = Scripted([(0.35, 0.6), (0.99, 0.001), (0.99, 0.001), (0.99, 0.001), (0.001, 0.99)])
+    decoding = model.settled(DecodingOptions(beam_size=1, length_penalty=penalty))
+    encoded = scripted.encode(images(1))
+    ((found,),) = decode(scripted, encoded, model.bundle.manifest.architecture, decoding)
+    assert found.tokens == (4,) * words
+    assert scripted.steps == steps
+
+
+class Counted:
+    """A runtime that notes how many images each step was for."""
+
+    def __init__(self, inner: Runtime) -> None:
+        self.inner = inner
+        self.sizes: list[int] = []
+
+    def encode(self, pixels: np.ndarray) -> Encoded:
+        return self.inner.encode(pixels)
+
+    def step(self, tokens: np.ndarray, memory: Tensors, state: Tensors, *, full: bool) -> Step:
+        self.sizes.append(len(tokens))
+        return self.inner.step(tokens, memory, state, full=full)
+
+
+def test_images_that_are_done_leave_the_batch(tmp_path: Path) -> None:
+    model = made(tmp_path / "bundle", Tiny())
+    counted = Counted(model.runtime)
+    decoding = model.settled(DecodingOptions(strategy=Strategy.GREEDY))
+    found = decode(counted, counted.encode(images(40)), model.bundle.manifest.architecture, decoding)
+    longest = max(len(each[0].tokens) for each in found)
+    last = sum(len(each[0].tokens) == longest for each in found)
+    assert counted.sizes[0] == 40
+    assert counted.sizes[-1] <= last / 0.8 < 40
 
 
 def test_greedy_takes_the_likeliest_word_each_time(model: Model) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -13,9 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import webdataset
+import webdataset  # type: ignore[import-untyped]
 from tiny_data import coco_captions, flickr8k, photo, photo_bytes, write_json, write_photos
-from webdataset.tariterators import group_by_keys, tar_file_iterator
+from webdataset.tariterators import (  # type: ignore[import-untyped]
+    group_by_keys,
+    tar_file_iterator,
+)
 
 from cutline.errors import ConfigError, DataError, ImageMissing, UnreadableImage
 from cutline.training.datasets import (
@@ -448,6 +452,41 @@ def test_the_kind_can_be_told_from_the_files(tmp_path: Path) -> None:
 def test_settings_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         DataConfig(path="x", **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind", "message"),
+    [
+        ("captions.json", b"{", "caption-map", "is not JSON"),
+        ("captions.json", b'{"a": "caf\xe9"}', "caption-map", "is not UTF-8"),
+        ("captions.json", b"[]", "caption-map", "not a map from names to captions"),
+        ("captions.json", b"{}", "karpathy", "no list of images"),
+        ("dataset_x.json", b'{"images": [{"filename": "1.jpg"}]}', "karpathy", "image 1: KeyError"),
+        ("x.txt", b"a.jpg#0\tA dog", "flickr8k", "no captions file"),
+        ("x.txt", b"", "webdataset", "not a whole, uncompressed tar"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused(
+    tmp_path: Path, name: str, content: bytes, kind: Any, message: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        load(path, kind=kind, images="none")
+
+
+@pytest.mark.parametrize("kind", ["coco", "karpathy", "folder", "webdataset", "flickr8k"])
+def test_a_folder_without_the_layouts_files_is_refused(tmp_path: Path, kind: Any) -> None:
+    with pytest.raises(DataError, match=re.escape(str(tmp_path))):
+        load(tmp_path, kind=kind)
+
+
+def test_photos_that_lie_nowhere_are_asked_for(tmp_path: Path) -> None:
+    path = write_json(tmp_path / "captions.json", {"a.jpg": ["A dog"]})
+    with pytest.raises(DataError, match=r"has no photos.*images: none"):
+        load(path)
+    with pytest.raises(DataError, match="no folder of photos at"):
+        load(path, images=str(tmp_path / "nowhere"))
 
 
 def test_an_empty_data_set_is_refused(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 from cutline.errors import ImageError
 from cutline.images import DEFAULT_LIMITS, Limits
-from cutline.training.dataset_formats import IMAGE_SUFFIXES, resolve_kind
+from cutline.training.dataset_formats import resolve_kind
 from cutline.training.datasets import content_hash, load_examples, missing_images, open_example
 from cutline.training.duplicates import Fingerprint, exact_groups, fingerprint, near_groups
 from cutline.training.examples import (
@@ -29,6 +29,7 @@ from cutline.training.examples import (
     Example,
     Problem,
 )
+from cutline.training.reading import IMAGE_SUFFIXES
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
 Progress: TypeAlias = Callable[[int, int], None]  # photos done, photos in all

@@ -51,6 +51,15 @@ class Encoded:
     state: Tensors
 
 
+def joined(pieces: Sequence[Encoded]) -> Encoded:
+    """Put batches of images after one another, as one."""
+    first = pieces[0]
+    return Encoded(
+        memory={name: np.concatenate([each.memory[name] for each in pieces]) for name in first.memory},
+        state={name: np.concatenate([each.state[name] for each in pieces]) for name in first.state},
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """What the decoder says of the next token.

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal, Protocol, TypeAlias, cast
@@ -240,6 +240,14 @@ class Stepper:
             if parameter.grad is not None:
                 parameter.grad.mul_(factor)
         return float(nn.utils.clip_grad_norm_(self.parameters, self._stage.clip_norm or math.inf))
+
+
+def endless_windows(objective: Objective, accumulate: int) -> Iterator[list[Batch]]:
+    """Give the batches of one step after another, epoch after epoch, without end."""
+    for epoch in count():
+        batches = objective.batches(epoch)
+        while window := list(islice(batches, accumulate)):
+            yield window
 
 
 class _WithLoss(nn.Module):

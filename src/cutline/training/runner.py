@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -29,7 +29,7 @@ from cutline.training.checkpoints import load_weights, read_checkpoint
 from cutline.training.config import RecipeConfig, StageConfig, parse_yaml, plain
 from cutline.training.distributed import ALONE, World
 from cutline.training.features import FeatureStore
-from cutline.training.loop import BEST, LAST, FitResult, Objective, Stepper, fit
+from cutline.training.loop import BEST, LAST, FitResult, Objective, Stepper, endless_windows, fit
 from cutline.training.optim import set_rates
 from cutline.training.tracking import open_tracker
 
@@ -255,7 +255,7 @@ def _plan_stage(
     stepper = Stepper(objective, stage, device=device)
     set_rates(stepper.optimiser, 0.0)  # what is measured must not move the next stage's weights
     loss, step_s = 0.0, 0.0
-    for window in islice(_windows(objective, stage), 2):  # the first step warms up
+    for window in islice(endless_windows(objective, stage.accumulate), 2):  # the first step warms up
         start = time.perf_counter()
         loss = stepper.step(window).loss
         step_s = time.perf_counter() - start
@@ -284,14 +284,6 @@ def _plan_stage(
         metrics=metrics,
         seconds=steps * step_s + evaluations * evaluation_s,
     )
-
-
-def _windows(objective: Objective, stage: StageConfig) -> Iterator[list[object]]:
-    """Give the batches of steps, epoch after epoch, without end."""
-    for epoch in count():
-        batches = objective.batches(epoch)
-        while window := list(islice(batches, stage.accumulate)):
-            yield window
 
 
 def describe_plan(recipe: RecipeConfig, plan: Plan) -> str:

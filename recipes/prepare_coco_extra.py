@@ -18,8 +18,12 @@ DEV_PHOTOS = 200
 
 def main() -> None:
     """Write train.json, dev.json and text.json, each {name: [captions]}."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", type=Path, help="folder with captions.json, meta.json, text_only_captions.json")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "source", type=Path, help="folder with captions.json, meta.json, text_only_captions.json"
+    )
     parser.add_argument("target", type=Path, help="folder to write to")
     arguments = parser.parse_args()
     read = {

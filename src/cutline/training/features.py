@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from cutline.images import Preprocessing, open_image, to_pixels
-from cutline.training.datasets import Example
+from cutline.images import Preprocessing, to_pixels
+from cutline.training.datasets import Example, TarMember, open_example
 from cutline.training.transforms import augment, augmentation_rng, may_flip
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
@@ -57,9 +57,7 @@ class FeatureStore:
 
     def read(self, rows: Sequence[int], variants: Sequence[int]) -> Tensor:
         """Read one variant of each photo: [B, H, W, C], float32, or uint8 where the trunk is empty."""
-        chosen = np.stack(
-            [self.features[variant, row] for variant, row in zip(variants, rows, strict=True)]
-        )
+        chosen = np.stack([self.features[variant, row] for variant, row in zip(variants, rows, strict=True)])
         return torch.from_numpy(chosen if chosen.dtype == np.uint8 else chosen.astype(np.float32))
 
 
@@ -105,9 +103,7 @@ def _pixels(examples: Sequence[Example], config: FeatureConfig, done: int) -> It
     def one(place: int) -> Pixels:
         variant, row = divmod(place, len(examples))
         example = examples[row]
-        if example.image is None:
-            raise ValueError("features need photos")
-        image = open_image(example.image)
+        image = open_example(example)
         if variant:
             rng = augmentation_rng(config.seed, variant, row)
             image = augment(image, config.augmentation, rng, flip=may_flip(example.captions))
@@ -168,11 +164,17 @@ def _session(trunk: nn.Module, pixels: Pixels) -> Callable[[Pixels], npt.NDArray
 
 
 def _fingerprint(examples: Sequence[Example], config: FeatureConfig) -> str:
-    """A hash of everything that the features depend on; photos by name, size and time of change."""
+    """A hash of everything that the features depend on; photos by name, place, size and time of change."""
     digest = hashlib.sha256(json.dumps([_FORMAT, asdict(config)], sort_keys=True, default=str).encode())
     for example in examples:
-        digest.update(f"{example.key}\0{example.source}\0".encode())
-        if isinstance(example.image, Path):
-            stat = example.image.stat()
-            digest.update(f"{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
+        file = example.image.archive if isinstance(example.image, TarMember) else example.image
+        stat = file.stat() if file is not None else None
+        facts = (
+            example.key,
+            example.source,
+            may_flip(example.captions),
+            example.image.offset if isinstance(example.image, TarMember) else 0,
+            (stat.st_size, stat.st_mtime_ns) if stat else None,
+        )
+        digest.update(json.dumps(facts).encode())
     return digest.hexdigest()[:24]

@@ -28,7 +28,13 @@ class StepDecoder(Protocol):
 
 @torch.no_grad()
 def generate(
-    model: StepDecoder, memory: Any, *, images: int, count: int = 1, max_tokens: int = 20, sample: bool = False
+    model: StepDecoder,
+    memory: Any,
+    *,
+    images: int,
+    count: int = 1,
+    max_tokens: int = 20,
+    sample: bool = False,
 ) -> Tensor:
     """Write ``count`` captions for each image -> ids [B, K, L], ended by <end> and padded.
 

@@ -119,7 +119,9 @@ class CaptionSystem(nn.Module):
 class _PhotoObjective:
     """What all objectives share: batches of photos, drawn anew each epoch, the same for everyone who asks."""
 
-    def __init__(self, system: CaptionSystem, corpus: Corpus, store: Store, options: ObjectiveOptions) -> None:
+    def __init__(
+        self, system: CaptionSystem, corpus: Corpus, store: Store, options: ObjectiveOptions
+    ) -> None:
         self.module: nn.Module = system
         self.system = system
         self.corpus = corpus
@@ -275,14 +277,18 @@ class ConceptObjective(_PhotoObjective):
 class TextObjective(_PhotoObjective):
     """Write captions from concepts alone: what captions without photos can teach the decoder."""
 
-    def __init__(self, system: CaptionSystem, corpus: Corpus, store: Store, options: ObjectiveOptions) -> None:
+    def __init__(
+        self, system: CaptionSystem, corpus: Corpus, store: Store, options: ObjectiveOptions
+    ) -> None:
         super().__init__(system, corpus, store, options)
         self.items = list(corpus.texts)
         self.simulator = make_simulator(self, corpus)
 
     def loss(self, batch: Batch) -> Loss:
         """One step's loss."""
-        return text_loss(self.system, self.simulator, batch.items, batch.tokens, self.options, seed=batch.seed)
+        return text_loss(
+            self.system, self.simulator, batch.items, batch.tokens, self.options, seed=batch.seed
+        )
 
     def evaluate(self) -> dict[str, float]:
         """Loss of the dev captions, written from the concepts that the head sees in the dev photos."""
@@ -295,7 +301,9 @@ class TextObjective(_PhotoObjective):
             part = slice(start, start + 50)
             with torch.no_grad():
                 memory = self.system.captioner.remember(None, ids[part], top[part])
-                value, weight = _cross_entropy(self.system.captioner, memory, self._packed(dev[part], rng), 0.0)
+                value, weight = _cross_entropy(
+                    self.system.captioner, memory, self._packed(dev[part], rng), 0.0
+                )
             total, tokens = total + float(value) * weight, tokens + weight
         return {"loss": total / tokens}
 
@@ -303,7 +311,9 @@ class TextObjective(_PhotoObjective):
 class CaptionObjective(_PhotoObjective):
     """Write the captions of photos (teacher forcing), with concepts as a side task and text mixed in."""
 
-    def __init__(self, system: CaptionSystem, corpus: Corpus, store: Store, options: ObjectiveOptions) -> None:
+    def __init__(
+        self, system: CaptionSystem, corpus: Corpus, store: Store, options: ObjectiveOptions
+    ) -> None:
         super().__init__(system, corpus, store, options)
         self.simulator = make_simulator(self, corpus) if options.text_share else None
         self.dropout = nn.Dropout(options.feature_dropout)
@@ -318,7 +328,9 @@ class CaptionObjective(_PhotoObjective):
         logs = {"captions": float(value.detach())}
         if options.concept_weight:
             targets = torch.from_numpy(concept_targets(batch.items, len(self.corpus.concepts)))
-            named = F.binary_cross_entropy_with_logits(logits.float(), targets, reduction="none").sum(1).mean()
+            named = (
+                F.binary_cross_entropy_with_logits(logits.float(), targets, reduction="none").sum(1).mean()
+            )
             value = value + options.concept_weight * named
             logs["concepts"] = float(named.detach())
         if batch.texts and self.simulator is not None:
@@ -382,7 +394,9 @@ class RewardObjective(CaptionObjective):
     cross-entropy on text keeps the language broad.
     """
 
-    def __init__(self, system: CaptionSystem, corpus: Corpus, store: Store, options: ObjectiveOptions) -> None:
+    def __init__(
+        self, system: CaptionSystem, corpus: Corpus, store: Store, options: ObjectiveOptions
+    ) -> None:
         super().__init__(system, corpus, store, options)
         self.scorers = _scorers(corpus)
 
@@ -411,7 +425,9 @@ class RewardObjective(CaptionObjective):
         logs = {"reward": float(rewards.mean())}
         if self.options.concept_weight:
             targets = torch.from_numpy(concept_targets(batch.items, len(self.corpus.concepts)))
-            named = F.binary_cross_entropy_with_logits(logits.float(), targets, reduction="none").sum(1).mean()
+            named = (
+                F.binary_cross_entropy_with_logits(logits.float(), targets, reduction="none").sum(1).mean()
+            )
             value = value + self.options.concept_weight * named
         if batch.texts and self.simulator is not None:
             text = text_loss(

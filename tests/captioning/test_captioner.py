@@ -15,7 +15,7 @@ from tiny_bundle import COLS, LSTM, ROWS, TRANSFORMER, Tiny, make_bundle
 
 import cutline
 from cutline.captioning.bundle import Bundle, export_bundle, read_bundle
-from cutline.captioning.captioner import BundleCaptioner
+from cutline.captioning.captioner import ENCODED_AT_ONCE, BundleCaptioner
 from cutline.captioning.options import DecodingOptions, Strategy
 from cutline.captioning.runtime import Engine
 from cutline.errors import BundleDamaged, BundleMissing, ImageError, OptionError, UnreadableImage
@@ -68,11 +68,16 @@ def test_n_best_are_different_and_best_first(
         assert scores == sorted(scores, reverse=True)
 
 
+@pytest.mark.parametrize("batch_size", [4, 32])
 @pytest.mark.parametrize("options", [None, SAMPLE, DecodingOptions(strategy=Strategy.GREEDY)])
 def test_captions_do_not_depend_on_the_batch(
-    make_captioner: MakeCaptioner, photos: list[Image.Image], options: DecodingOptions | None
+    make_captioner: MakeCaptioner,
+    photos: list[Image.Image],
+    options: DecodingOptions | None,
+    batch_size: int,
 ) -> None:
-    captioner = make_captioner(batch_size=4)
+    captioner = make_captioner(batch_size=batch_size)
+    assert len(photos) > 2 * ENCODED_AT_ONCE
     alone = [captioner.caption(photo, options=options)[0] for photo in photos]
     together = captioner.caption(photos, options=options)
     backwards = captioner.caption(photos[::-1], options=options)[::-1]

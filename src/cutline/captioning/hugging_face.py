@@ -192,7 +192,7 @@ def _library(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise MissingExtra(
-            f"Hugging Face models need {name}, which is not installed.", hint='pip install "cutline[train]"'
+            f"Hugging Face models need {name}, which is not installed.", hint="pip install 'cutline[train]'"
         ) from error
 
 

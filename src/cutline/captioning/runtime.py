@@ -236,7 +236,9 @@ def _load_openvino(bundle: Bundle, name: str, threads: int) -> Graph:
     try:
         import openvino  # type: ignore[import-untyped]
     except ImportError as error:
-        raise MissingExtra("The engine openvino is not installed.", hint="pip install openvino") from error
+        raise MissingExtra(
+            "The engine openvino is not installed.", hint="pip install 'cutline[openvino]'"
+        ) from error
     try:
         core = openvino.Core()
         model = core.read_model(bundle.files[name], b"")

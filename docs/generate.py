@@ -2,18 +2,22 @@
 
     python docs/generate.py [--check]
 
-docs/reference/cli.md holds every command's help, docs/reference/errors.md the error tree, and
-contracts/bundle.schema.json the JSON Schema of bundle.json.
+docs/reference/cli.md holds every command's help, errors.md the error tree, recipe.md the keys of a recipe;
+contracts/bundle.schema.json is the JSON Schema of bundle.json.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import inspect
 import json
 import sys
+import types
+import typing
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -78,6 +82,69 @@ def _first_line(kind: type) -> str:
     return (inspect.getdoc(kind) or "").splitlines()[0]
 
 
+def recipe_reference() -> str:
+    """Every section of a recipe with its keys and defaults, as Markdown."""
+    from cutline.training.config import RecipeConfig
+
+    sections = "\n".join(_section(title, kind) for title, kind in _sections(RecipeConfig))
+    return (
+        f"{NOTE}\n# Recipes\n\nWhat a recipe may say, section by section. A key that is left out has its default;\n"
+        f"one without a default must be given.\n\n{sections}"
+    )
+
+
+def _sections(kind: type, title: str = "recipe") -> Iterator[tuple[str, type]]:
+    yield title, kind
+    for name, hint in typing.get_type_hints(kind).items():
+        for part in (hint, *typing.get_args(hint)):
+            if dataclasses.is_dataclass(part) and isinstance(part, type):
+                yield from _sections(part, f"{name}[]" if part is not hint else name)
+
+
+def _section(title: str, kind: type) -> str:
+    hints = typing.get_type_hints(kind, include_extras=True)
+    rows = "\n".join(
+        f"| `{field.name}` | {_type_name(hints[field.name])} | {_default(field)} |"
+        for field in dataclasses.fields(kind)
+    )
+    return f"## {title}\n\n{inspect.getdoc(kind)}\n\n| key | what | default |\n|---|---|---|\n{rows}\n"
+
+
+PLAIN = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    Path: "path",
+    type(None): "nothing",
+}
+
+
+def _type_name(hint: Any) -> str:
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return ", ".join([_type_name(parts[0]), *map(str, parts[1:])])
+    if origin is typing.Literal:
+        return ", ".join(f"`{part}`" for part in parts)
+    if origin is tuple and parts[-1] is Ellipsis:
+        return (
+            "a list of sections" if dataclasses.is_dataclass(parts[0]) else f"a list: {_type_name(parts[0])}"
+        )
+    if origin is tuple:
+        return f"[{'; '.join(map(_type_name, parts))}]"
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(_type_name, parts))
+    if origin is Mapping:
+        return f"a mapping of {_type_name(parts[0])} to {_type_name(parts[1])}"
+    return "a section" if dataclasses.is_dataclass(hint) else PLAIN[hint]
+
+
+def _default(field: dataclasses.Field[Any]) -> str:
+    if field.default is dataclasses.MISSING:
+        return "" if field.default_factory is dataclasses.MISSING else "its defaults"
+    return f"`{json.dumps(field.default, default=str)}`"
+
+
 def bundle_schema() -> str:
     """The JSON Schema of bundle.json."""
     from cutline.captioning.bundle import manifest_schema
@@ -88,6 +155,7 @@ def bundle_schema() -> str:
 GENERATED: Mapping[str, Callable[[], str]] = {
     "docs/reference/cli.md": command_reference,
     "docs/reference/errors.md": error_reference,
+    "docs/reference/recipe.md": recipe_reference,
     "contracts/bundle.schema.json": bundle_schema,
 }
 

@@ -88,8 +88,8 @@ def recipe_reference() -> str:
 
     sections = "\n".join(_section(title, kind) for title, kind in _sections(RecipeConfig))
     return (
-        f"{NOTE}\n# Recipes\n\nWhat a recipe may say, section by section. A key that is left out has its default;\n"
-        f"one without a default must be given.\n\n{sections}"
+        f"{NOTE}\n# Recipes\n\nWhat a recipe may say, section by section. A key that is left out has its\n"
+        f"default; one without a default must be given.\n\n{sections}"
     )
 
 
@@ -140,9 +140,10 @@ def _type_name(hint: Any) -> str:
 
 
 def _default(field: dataclasses.Field[Any]) -> str:
-    if field.default is dataclasses.MISSING:
-        return "" if field.default_factory is dataclasses.MISSING else "its defaults"
-    return f"`{json.dumps(field.default, default=str)}`"
+    made = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    if made is dataclasses.MISSING:
+        return ""
+    return "its defaults" if dataclasses.is_dataclass(made) else f"`{json.dumps(made, default=str)}`"
 
 
 def bundle_schema() -> str:

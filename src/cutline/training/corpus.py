@@ -23,7 +23,8 @@ Ints = npt.NDArray[np.int64]
 class Captions:
     """The captions of one photo. ``row`` is the photo's place in the feature store; -1: there is no photo.
 
-    words: as scores see them, whatever the vocabulary knows. ids: as the model sees them, without <sos>, <end>.
+    words: as scores see them, whatever the vocabulary knows. ids: as the model sees them, <sos> and <end>
+    left out.
     concepts: for each concept that a caption names, the share of the captions that do, in 0..1.
     """
 
@@ -78,7 +79,7 @@ def tokenise_captions(
 
 
 def pack(captions: Captions, *, count: int, length: int, rng: np.random.Generator) -> Ints:
-    """<sos> tokens <end> and padding, of ``count`` captions drawn without repetition as far as they last: [S, L].
+    """<sos> tokens <end> and padding, of ``count`` captions, none twice as long as they last: [S, L].
 
     Captions too long for it are left out, unless all are: then they are cut.
     """

@@ -1,7 +1,7 @@
 """What each stage of a recipe optimises: concepts, text, captions, rewards.
 
-Legend of shapes: B images, S captions an image, L tokens, V vocabulary, R regions, F feature width, C concepts,
-T concept tokens.
+Legend of shapes: B images, S captions an image, L tokens, V vocabulary, R regions, F feature width,
+C concepts, T concept tokens.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class CaptionSystem(nn.Module):
         self.train_tail = True
 
     def regions(self, cached: Tensor) -> Tensor:
-        """What the trunk made, [B, H, W, C], to region features [B, R, F]; no gradient where the tail is frozen."""
+        """What the trunk made, [B, H, W, C], to region features [B, R, F]; a frozen tail gets no gradient."""
         with torch.set_grad_enabled(self.train_tail and torch.is_grad_enabled()):
             return cast(Tensor, self.tail(cached)).float()
 
@@ -263,7 +263,7 @@ class ConceptObjective(_PhotoObjective):
         )
 
     def evaluate(self) -> dict[str, float]:
-        """Loss on dev, and mean average precision over concepts that at least three dev photos show, by source."""
+        """Loss on dev, and by source the mean average precision of concepts that three or more photos show."""
         scores = self.dev_scores()
         targets = concept_targets(self.corpus.dev, len(self.corpus.concepts))
         clipped = np.clip(scores, 1e-6, 1 - 1e-6)
@@ -387,10 +387,10 @@ class CaptionObjective(_PhotoObjective):
 
 
 class RewardObjective(CaptionObjective):
-    """Self-critical training (Rennie et al., 2017): sampled captions that beat their siblings are made likelier.
+    """Self-critical training (Rennie et al., 2017): samples that beat their siblings become likelier.
 
-    The baseline of a sample is the mean reward of the image's other samples (Luo, 2020). The reward is CIDEr-D,
-    with each source's own document frequencies, plus ``bleu_reward`` times smoothed BLEU-4. A share of
+    The baseline of a sample is the mean reward of the image's other samples (Luo, 2020). The reward is
+    CIDEr-D, with each source's own document frequencies, plus ``bleu_reward`` times smoothed BLEU-4. A share of
     cross-entropy on text keeps the language broad.
     """
 

@@ -1,7 +1,7 @@
 """Eight-bit bundles: calibrated, static, so that a result never depends on what else is in the batch.
 
-Convolutions and matrix products get eight-bit weights (a scale for each output channel) and activations (one
-scale for each tensor, from calibration photos), as QuantizeLinear / DequantizeLinear pairs (Jacob et al., 2018).
+Convolutions and matrix products get eight-bit weights (a scale for each output channel) and activations
+(one scale for each tensor, from calibration photos), as QuantizeLinear / DequantizeLinear pairs (Jacob et al., 2018).
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ _LEVELS = 5
 class ConceptSimulator:
     """Draws concept probabilities that err as the concept head errs on photos it was not trained on.
 
-    A concept that captions name gets a probability drawn from those that named concepts got; any other gets what
-    it got on average beside the named ones, times a drawn error.
+    A concept that captions name gets a probability drawn from those that named concepts got; any other gets
+    what it got on average beside the named ones, times a drawn error.
     """
 
     def __init__(self, scores: Floats, targets: Floats, *, smoothing: float = 4.0) -> None:
@@ -47,7 +47,7 @@ class ConceptSimulator:
     def draw(
         self, concepts: Sequence[Mapping[int, float]], count: int, rng: np.random.Generator
     ) -> tuple[npt.NDArray[np.int64], Floats]:
-        """For each set of {concept: share of captions}, the ``count`` likeliest: ids and probabilities [B, T]."""
+        """The ``count`` likeliest for each {concept: share of captions}: ids and probabilities [B, T]."""
         ids = np.empty((len(concepts), count), dtype=np.int64)
         scores = np.empty((len(concepts), count), dtype=np.float32)
         for row, named in enumerate(concepts):

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 # Words that carry no picture. Short on purpose: verbs, colours and numbers do carry one.
 _FUNCTION_WORDS = """
-    a an the of to in on at by for from with without into onto over under up down out off near next beside
-    behind between through across around against along and or but as is are was were be been being am has have
-    having had do does did it its his her their them they he she him himself herself itself themselves who whom
-    whose which that this these those there here while when where what how some any other another each all both
-    more most very not no so than then too also just only 's n't s t i you we our your my one's getting get gets
-    doing
+    a an the of to in on at by for from with without into onto over under up down out off near next
+    beside behind between through across around against along and or but as is are was were be been
+    being am has have having had do does did it its his her their them they he she him himself
+    herself itself themselves who whom whose which that this these those there here while when where
+    what how some any other another each all both more most very not no so than then too also just
+    only 's n't s t i you we our your my one's getting get gets doing
 """
 _EMPTY = frozenset(_FUNCTION_WORDS.split())
 

@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
+import onnxruntime  # type: ignore[import-untyped]
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -160,7 +160,7 @@ def _session(trunk: nn.Module, pixels: Pixels) -> Callable[[Pixels], npt.NDArray
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
-    return lambda batch: session.run(None, {"pixels": batch})[0]  # type: ignore[no-any-return]
+    return lambda batch: session.run(None, {"pixels": batch})[0]
 
 
 def _fingerprint(examples: Sequence[Example], config: FeatureConfig) -> str:

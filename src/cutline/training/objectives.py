@@ -263,7 +263,7 @@ class ConceptObjective(_PhotoObjective):
         )
 
     def evaluate(self) -> dict[str, float]:
-        """Loss on dev, and by source the mean average precision of concepts that three or more photos show."""
+        """Loss on dev, and by source the mean average precision of concepts that some photos show."""
         scores = self.dev_scores()
         targets = concept_targets(self.corpus.dev, len(self.corpus.concepts))
         clipped = np.clip(scores, 1e-6, 1 - 1e-6)
@@ -383,15 +383,15 @@ class CaptionObjective(_PhotoObjective):
 
     def _words(self, row: Tensor) -> list[str]:
         tokenizer = self.corpus.tokenizer
-        return [tokenizer.id_to_token(token) for token in caption_ids(row)]
+        return [tokenizer.id_to_token(token) or "" for token in caption_ids(row)]
 
 
 class RewardObjective(CaptionObjective):
     """Self-critical training (Rennie et al., 2017): samples that beat their siblings become likelier.
 
     The baseline of a sample is the mean reward of the image's other samples (Luo, 2020). The reward is
-    CIDEr-D, with each source's own document frequencies, plus ``bleu_reward`` times smoothed BLEU-4. A share of
-    cross-entropy on text keeps the language broad.
+    CIDEr-D, with each source's own document frequencies, plus ``bleu_reward`` times smoothed BLEU-4. A
+    share of cross-entropy on text keeps the language broad.
     """
 
     def __init__(

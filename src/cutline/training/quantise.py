@@ -1,7 +1,8 @@
 """Eight-bit bundles: calibrated, static, so that a result never depends on what else is in the batch.
 
 Convolutions and matrix products get eight-bit weights (a scale for each output channel) and activations
-(one scale for each tensor, from calibration photos), as QuantizeLinear / DequantizeLinear pairs (Jacob et al., 2018).
+(one scale for each tensor, from calibration photos), as QuantizeLinear / DequantizeLinear pairs (Jacob et
+al., 2018).
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
-from onnxruntime.quantization import (
+import onnxruntime  # type: ignore[import-untyped]
+from onnxruntime.quantization import (  # type: ignore[import-untyped]
     CalibrationDataReader,
     CalibrationMethod,
     QuantFormat,
     QuantType,
     quantize_static,
 )
-from onnxruntime.quantization.shape_inference import quant_pre_process
+from onnxruntime.quantization.shape_inference import quant_pre_process  # type: ignore[import-untyped]
 
 Feeds = Mapping[str, npt.NDArray[Any]]
 

@@ -146,7 +146,7 @@ def range_test(
     top = max(group["base_lr"] for group in stepper.optimiser.param_groups)
     rates: list[float] = []
     losses: list[float] = []
-    smoothed: list[float] = []
+    average, best = math.nan, math.inf
     diverged = False
     for step, window in enumerate(islice(batches, steps)):
         rate = low * (high / low) ** (step / max(steps - 1, 1))
@@ -156,13 +156,14 @@ def range_test(
         except TrainingError:  # no longer finite: that is what the test looks for
             diverged = True
             break
-        average = loss if not smoothed else _SMOOTHING * smoothed[-1] + (1 - _SMOOTHING) * loss
         rates.append(rate)
         losses.append(loss)
-        smoothed.append(average)
-        if average > _DIVERGED * min(smoothed):
+        average = loss if math.isnan(average) else _SMOOTHING * average + (1 - _SMOOTHING) * loss
+        best = min(best, average)
+        if average > _DIVERGED * best:
             diverged = True
             break
+    smoothed = centred(losses)
     return RangeTest(
         rates=tuple(rates),
         losses=tuple(losses),
@@ -170,6 +171,16 @@ def range_test(
         suggestion=suggest_rate(rates, smoothed),
         diverged=diverged,
     )
+
+
+def centred(values: Sequence[float], *, reach: int = 5) -> list[float]:
+    """Average each value with its neighbours on both sides, the near ones more: a trailing mean would lag."""
+    found = []
+    for place in range(len(values)):
+        near = range(max(0, place - reach), min(len(values), place + reach + 1))
+        weights = [reach + 1 - abs(place - other) for other in near]
+        found.append(float(np.average([values[other] for other in near], weights=weights)))
+    return found
 
 
 def suggest_rate(rates: Sequence[float], losses: Sequence[float]) -> float:

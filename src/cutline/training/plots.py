@@ -116,8 +116,7 @@ def _draw_lines(axes: Axes, curves: Sequence[Curve]) -> None:
             axes.plot(curve.steps, curve.values, color="0.85")
             axes.plot(curve.steps, smooth(curve.values), label=curve.name)
         else:
-            axes.plot(
-                curve.steps, curve.values, marker="o" if len(curve.steps) < 50 else None, label=curve.name
-            )
+            marker = "o" if curve.name.startswith("dev/") and len(curve.steps) < 50 else None
+            axes.plot(curve.steps, curve.values, marker=marker, label=curve.name)
     if curves:
         axes.legend(fontsize=8)

@@ -26,9 +26,12 @@ SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "i
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
     """A folder for each kind of model."""
     transformers.utils.logging.disable_progress_bar()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # on a busy machine, threads for such small models mostly wait for each other
     home = tmp_path_factory.mktemp("models")
     torch.manual_seed(0)
     yield {"vit-gpt2": save_vit_gpt2(home / "vit-gpt2"), "blip": save_blip(home / "blip")}
+    torch.set_num_threads(threads)
     transformers.utils.logging.enable_progress_bar()
 
 

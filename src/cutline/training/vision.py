@@ -135,7 +135,9 @@ def load_vision(folder: Path, *, height_px: int, width_px: int) -> VisionNetwork
     network = getattr(model, "vision_model", model)
     if "pixel_values" not in inspect.signature(network.forward).parameters:
         raise ConfigError(f"{folder} holds a {type(network).__name__}, which does not look at photos.")
-    vision = VisionNetwork(network, preprocessor(folder), height_px=height_px, width_px=width_px).eval()
+    vision = VisionNetwork(
+        network, read_preprocessor(folder)[1], height_px=height_px, width_px=width_px
+    ).eval()
     try:
         with torch.no_grad():
             vision(torch.zeros(1, height_px, width_px, 3))
@@ -147,17 +149,25 @@ def load_vision(folder: Path, *, height_px: int, width_px: int) -> VisionNetwork
     return vision
 
 
-def preprocessor(folder: Path) -> Normalisation:
-    """The normalisation that a model's preprocessor_config.json asks for. Raises ConfigError."""
-    path = folder / "preprocessor_config.json"
+def read_preprocessor(folder: Path) -> tuple[Mapping[str, Any], Normalisation]:
+    """An image processor's settings, and the normalisation that they ask for. Raises ConfigError."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return read_normalisation(content)
+        content = _processor_settings(folder)
+        return content, read_normalisation(content)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ConfigError(
-            f"{path} does not say how photos are normalised: {error}",
+            f"{folder} does not say how photos are normalised: {error}",
             hint="Save the model's image processor beside it.",
         ) from error
+
+
+def _processor_settings(folder: Path) -> Mapping[str, Any]:
+    """What preprocessor_config.json says, or processor_config.json, which holds text settings too."""
+    path = folder / "preprocessor_config.json"
+    if path.is_file():
+        return cast(Mapping[str, Any], json.loads(path.read_text(encoding="utf-8")))
+    content = json.loads((folder / "processor_config.json").read_text(encoding="utf-8"))
+    return cast(Mapping[str, Any], content["image_processor"])
 
 
 def read_normalisation(content: Mapping[str, Any]) -> Normalisation:

@@ -17,7 +17,7 @@ _place = click.argument("bundle", required=False, metavar="[BUNDLE]")
 
 @click.group()
 def command() -> None:
-    """Show, verify and export model bundles: folders or zips. Without BUNDLE: the one that ships.
+    """Show, verify, export and build model bundles: folders or zips. Without BUNDLE: the one that ships.
 
     \b
     cutline bundle show
@@ -62,6 +62,28 @@ def verify(bundle: str | None) -> None:
     BundleCaptioner(whole).caption(Image.new("RGB", (64, 48), "grey"))
     manifest = whole.manifest
     click.echo(f"{whole.where} is sound: {manifest.name}@{manifest.version}, {len(manifest.files)} files.")
+
+
+@command.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="By default the last stage's best.pt.")
+def build(recipe: Path, target: Path, overrides: tuple[str, ...], checkpoint: Path | None) -> None:
+    """Make the bundle of a finished training: export, quantise, measure on dev, refuse what lost quality.
+
+    RECIPE is what was trained, with the same overrides, or the recipe.yaml that the training kept.
+
+    \b
+    cutline bundle build runs/cutline-base/recipe.yaml my-bundle/ export.quantise=full
+    """
+    from cutline.training.config import load_recipe
+    from cutline.training.publish import publish
+
+    result = publish(load_recipe(recipe, overrides), target, checkpoint=checkpoint)
+    manifest = result.manifest
+    click.echo(f"{target}: {manifest.name}@{manifest.version}, dev CIDEr-D {result.cider:.1f}", nl=False)
+    click.echo(f" (float32: {result.cider_float:.1f})")
 
 
 @command.command()

@@ -242,13 +242,18 @@ _NAME_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportConfig:
-    """The bundle at the end, and the decoding defaults that it carries."""
+    """The bundle at the end, and the decoding defaults that it carries.
+
+    quantise: full makes both graphs eight-bit, if that costs no more of dev CIDEr-D than the share
+    max_loss_of_cider. card: a Markdown file that becomes the model card.
+    """
 
     name: str = ""
     version: str = "1.0.0"
     licence: str = "unstated"
     description: str = ""
-    quantise: Literal["none", "weights", "full"] = "none"
+    card: Path | None = None
+    quantise: Literal["none", "full"] = "none"
     calibration_images: Annotated[int, Range(8, 10_000)] = 200
     beam_size: Annotated[int, Range(1, 64)] = 3
     length_penalty: Annotated[float, Range(0, 5)] = 0.7

@@ -1,0 +1,191 @@
+"""From a finished training to a bundle: exported, quantised, let through only if it captions as well."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from cutline.captioning.bundle import DECODER, ENCODER, Manifest, TrainingData
+from cutline.captioning.captioner import BundleCaptioner
+from cutline.captioning.options import DecodingOptions, Strategy
+from cutline.errors import DataError, TrainingError
+from cutline.images import to_pixels
+from cutline.metrics import TOKENIZER, bleu, cider_d, rouge_l, tokenize
+from cutline.training.build import Material, build_models, gather, preprocessing
+from cutline.training.checkpoints import load_weights, read_checkpoint
+from cutline.training.config import RecipeConfig
+from cutline.training.corpus import Captions, pack
+from cutline.training.datasets import Example, data_hash, describe, open_example, read_source
+from cutline.training.export import BundleDetails, bundle_graphs, export_graphs
+from cutline.training.loop import BEST
+from cutline.training.quantise import decoder_feeds, quantise_graph
+
+_BATCH = 8
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """The bundle that was written; dev CIDEr-D (times 100, mean over sources) before and after quantising."""
+
+    manifest: Manifest
+    cider_float: float
+    cider: float
+
+
+def publish(recipe: RecipeConfig, target: Path, *, checkpoint: Path | None = None) -> Published:
+    """Write the bundle of a training into ``target``.
+
+    checkpoint: by default the best one of the last stage. Where the recipe quantises, a dev CIDEr-D that
+    falls by more than ``export.max_loss_of_cider`` raises TrainingError, and nothing is written.
+    """
+    material = _as_trained(recipe, gather(recipe))
+    models = build_models(recipe, material)
+    path = checkpoint or recipe.output / recipe.stages[-1].name / BEST
+    fresh, unused = load_weights(models.system, read_checkpoint(path)["module"])
+    if fresh or unused:
+        raise TrainingError(
+            f"{path} is not of this recipe: {len(fresh)} weights missing, {len(unused)} left over."
+        )
+    with tempfile.TemporaryDirectory() as scratch:
+        graphs = Path(scratch) / "float"
+        graphs.mkdir()
+        size = recipe.image
+        architecture = export_graphs(
+            models.encoder.trunk, models.system, graphs, height=size.height_px, width=size.width_px
+        )
+        details = _details(recipe, material)
+        tokenizer = material.corpus.tokenizer
+        trial = Path(scratch) / "trial"
+        bundle_graphs(trial, graphs, architecture, tokenizer, details)
+        before = dev_metrics(trial, material)
+        after = before
+        if recipe.export.quantise != "none":
+            small = _quantised(recipe, material, graphs, Path(scratch) / "quantised")
+            bundle_graphs(Path(scratch) / "small", small, architecture, tokenizer, details)
+            after = dev_metrics(Path(scratch) / "small", material)
+            _gate(recipe, before, after)
+            graphs = small
+        manifest = bundle_graphs(target, graphs, architecture, tokenizer, replace(details, metrics=after))
+    return Published(manifest=manifest, cider_float=mean_cider(before), cider=mean_cider(after))
+
+
+def _as_trained(recipe: RecipeConfig, material: Material) -> Material:
+    """The material with the vocabulary that the training kept, whatever has become of the data since."""
+    try:
+        tokenizer = Tokenizer.from_str((recipe.output / "tokenizer.json").read_text(encoding="utf-8"))
+        concepts = json.loads((recipe.output / "concepts.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TrainingError(f"{recipe.output} holds no training ({error}).", hint="Train first.") from error
+    tokenizer.encode_special_tokens = True
+    return replace(material, corpus=replace(material.corpus, tokenizer=tokenizer, concepts=tuple(concepts)))
+
+
+def _details(recipe: RecipeConfig, material: Material) -> BundleDetails:
+    export = recipe.export
+    training = [example for example in material.examples if example.split == "train"]
+    card = export.card.read_text(encoding="utf-8") if export.card else f"# {export.name or recipe.name}\n"
+    return BundleDetails(
+        name=export.name or recipe.name,
+        version=export.version,
+        licence=export.licence,
+        preprocessing=preprocessing(recipe.image),
+        decoding=DecodingOptions(
+            strategy=Strategy.BEAM if export.beam_size > 1 else Strategy.GREEDY,
+            beam_size=export.beam_size,
+            length_penalty=export.length_penalty,
+            min_length=export.min_length,
+            max_length=export.max_length or recipe.decoder.max_tokens - 2,
+            no_repeat_ngram=export.no_repeat_ngram,
+        ),
+        training_data=TrainingData(
+            hash=data_hash(training), description=export.description or describe(training)
+        ),
+        card=card,
+    )
+
+
+def dev_metrics(bundle: Path, material: Material) -> dict[str, Any]:
+    """BLEU, ROUGE-L and CIDEr-D (times 100) on the dev photos, by source, as the runtime captions them."""
+    captioner = BundleCaptioner(bundle)
+    groups: dict[str, list[Example]] = {}
+    for example in material.examples:
+        if example.split == "dev" and example.image is not None:
+            groups.setdefault(example.source, []).append(example)
+    return {
+        "split": "dev",
+        "tokenizer": TOKENIZER,
+        "sources": {source: _scores(captioner, examples) for source, examples in groups.items()},
+    }
+
+
+def _scores(captioner: BundleCaptioner, examples: Sequence[Example]) -> dict[str, float]:
+    photos = (read_source(example.image) for example in examples if example.image is not None)
+    hypotheses: list[list[str]] = []
+    for outcome in captioner.caption_each(photos):
+        if not isinstance(outcome, list):
+            raise outcome
+        hypotheses.append(tokenize(outcome[0].text))
+    references = [[tokenize(caption) for caption in example.captions] for example in examples]
+    corpus, _ = bleu(references, hypotheses)
+    scores = {f"BLEU-{order}": float(value) for order, value in enumerate(corpus, 1)}
+    scores["ROUGE-L"] = float(rouge_l(references, hypotheses)[0])
+    scores["CIDEr-D"] = float(cider_d(references, hypotheses)[0])
+    return {"photos": len(examples), **{name: round(100 * value, 2) for name, value in scores.items()}}
+
+
+def mean_cider(metrics: Mapping[str, Any]) -> float:
+    """The mean over sources of CIDEr-D, times 100."""
+    return float(np.mean([scores["CIDEr-D"] for scores in metrics["sources"].values()]))
+
+
+def _gate(recipe: RecipeConfig, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    limit = recipe.export.max_loss_of_cider
+    loss = 1 - mean_cider(after) / max(mean_cider(before), 1e-9)
+    if loss > limit:
+        raise TrainingError(
+            f"Quantising costs {100 * loss:.1f}% of dev CIDEr-D ({mean_cider(before):.1f} to"
+            f" {mean_cider(after):.1f}), more than export.max_loss_of_cider allows ({100 * limit:g}%).",
+            hint="Calibrate on more photos (export.calibration_images) or set export.quantise=none.",
+            kept="The training is as it was; no bundle was written.",
+        )
+
+
+def _quantised(recipe: RecipeConfig, material: Material, graphs: Path, folder: Path) -> Path:
+    folder.mkdir()
+    by_row = {item.row: item for item in material.corpus.train}
+    rows = sorted(by_row)
+    if not rows:
+        raise DataError("There is no training photo to calibrate with.")
+    rng = np.random.default_rng(recipe.seed)
+    chosen = rng.permutation(rows)[: recipe.export.calibration_images]
+    captions = np.concatenate([_caption(by_row[int(row)], recipe.decoder.max_tokens, rng) for row in chosen])
+    photos = [material.photos[int(row)] for row in chosen]
+    quantise_graph(
+        graphs / ENCODER, folder / ENCODER, ({"pixels": batch} for batch in _batches(recipe, photos))
+    )
+    # The decoder sees a few hundred steps of a few dozen photos: its inputs vary less than pixels do.
+    few = _batches(recipe, photos[: max(_BATCH, len(photos) // 4)])
+    quantise_graph(
+        graphs / DECODER, folder / DECODER, decoder_feeds(graphs / ENCODER, graphs / DECODER, few, captions)
+    )
+    return folder
+
+
+def _caption(item: Captions, length: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    return pack(item, count=1, length=length, rng=rng)
+
+
+def _batches(recipe: RecipeConfig, photos: Sequence[Example]) -> Iterator[Pixels]:
+    size = preprocessing(recipe.image)
+    for start in range(0, len(photos), _BATCH):
+        batch = photos[start : start + _BATCH]
+        yield np.stack([to_pixels(open_example(example), size) for example in batch])

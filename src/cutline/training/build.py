@@ -129,6 +129,8 @@ def sample(material: Material, *, photos: int, dev: int, texts: int) -> Material
 def _spread(items: tuple[Captions, ...], count: int) -> tuple[Captions, ...]:
     if len(items) <= count:
         return items
+    if not count:
+        return ()
     return tuple(items[int(place)] for place in np.linspace(0, len(items) - 1, count))
 
 

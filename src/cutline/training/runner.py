@@ -31,6 +31,7 @@ from cutline.training.distributed import ALONE, World
 from cutline.training.features import FeatureStore
 from cutline.training.loop import BEST, LAST, FitResult, Objective, Stepper, endless_windows, fit
 from cutline.training.optim import set_rates
+from cutline.training.publish import publish
 from cutline.training.tracking import open_tracker
 
 RECIPE = "recipe.yaml"
@@ -50,6 +51,8 @@ def run_recipe(
 ) -> list[FitResult]:
     """Train every stage (or only one) into ``recipe.output / STAGE``. An interrupted stage ends the run.
 
+    A last stage that writes captions ends in ``recipe.output / "bundle"``.
+
     Raises TrainingError when there is a training already and it should not be resumed.
     """
     _claim(recipe, resume=resume, world=world)
@@ -61,14 +64,30 @@ def run_recipe(
         open_features(recipe, material, models.encoder)
     world.from_first(None)  # the others open what the first has computed
     store = open_features(recipe, material, models.encoder, quiet=True)
-    results = []
+    results: list[FitResult] = []
     for stage in _chosen(recipe, only):
         _start_from(recipe, stage, models)
         objective = build_objective(recipe, stage, material, models, store)
         results.append(_run_stage(recipe, stage, objective, resume=resume, device=device, world=world))
         if results[-1].stopped == "interrupted":
-            break
+            return results
+    if world.first and only in ("", recipe.stages[-1].name):
+        _publish(recipe)
     return results
+
+
+def _publish(recipe: RecipeConfig) -> None:
+    """Write the bundle, where the last stage writes captions at all."""
+    if recipe.stages[-1].objective not in ("captions", "rewards"):
+        return
+    target = recipe.output / "bundle"
+    published = publish(recipe, target)
+    _log.info(
+        "%s: CIDEr-D %.1f on dev, by beam search (%.1f in float32)",
+        target,
+        published.cider,
+        published.cider_float,
+    )
 
 
 def _run_stage(

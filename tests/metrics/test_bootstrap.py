@@ -76,8 +76,15 @@ def test_corpus_scores_are_computed_on_each_resample() -> None:
     assert found.low > 0
 
 
+def test_interval_and_p_value_never_contradict_each_other() -> None:
+    for seed in range(40):
+        first = scores(seed, 30)
+        found = paired_bootstrap(first, first - 0.1 + 0.5 * (scores(seed + 100, 30) - 0.5), samples=999)
+        assert found.significant == (found.low > 0 or found.high < 0) or abs(found.p_value - 0.05) < 0.01
+
+
 def test_the_p_value_is_never_zero() -> None:
-    assert paired_bootstrap(np.ones(50), np.zeros(50), samples=99).p_value == pytest.approx(0.01)
+    assert paired_bootstrap(np.ones(50), np.zeros(50), samples=99).p_value == pytest.approx(0.02)
 
 
 def test_nonsense_is_refused() -> None:

@@ -44,8 +44,9 @@ def paired_bootstrap(
 
     first, second: a score per item [N], or statistics per item [N, K]. ``aggregate`` turns summed
     statistics [S, K] into corpus scores [S], as bleu_from_statistics does; without it the score is the
-    mean. The interval holds the middle ``confidence`` of the resampled differences; the p-value is the
-    share of resampled differences that lie as far from the observed one as that lies from 0.
+    mean. The interval holds the middle ``confidence`` of the resampled differences; the p-value is
+    twice the share of resamples in which the lead is lost, so it falls below 1 - ``confidence`` when the
+    interval leaves 0 out.
     Raises DataError when the systems have different items or none.
     """
     if first.shape != second.shape or not len(first):
@@ -71,15 +72,15 @@ def paired_bootstrap(
     )
     tail = (1 - confidence) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail])
-    # One is added to both counts, so that no finite number of samples claims a p-value of 0. The slack
-    # keeps rounding from deciding when both systems are equal.
-    extreme = np.abs(resampled - observed) >= abs(observed) - 1e-9
+    # Twice the smaller tail beyond 0, which agrees with the interval. One is added, so that no finite number
+    # of samples claims a p-value of 0; the slack keeps rounding from deciding when both systems are equal.
+    beyond = min((resampled <= 1e-9).sum(), (resampled >= -1e-9).sum())
     return Comparison(
         difference=observed,
         low=float(low),
         high=float(high),
         confidence=confidence,
-        p_value=float((1 + extreme.sum()) / (1 + samples)),
+        p_value=min(1.0, float(2 * (1 + beyond) / (1 + samples))),
         samples=samples,
         seed=seed,
     )

@@ -12,6 +12,7 @@ from importlib import resources
 import numpy as np
 from PIL import Image
 
+from cutline.metrics.bootstrap import Comparison
 from cutline.metrics.judgement import CIDER, Score, rank
 from cutline.metrics.ngrams import Floats
 from cutline.metrics.report import Evaluation, Item, provenance, shown, shown_p, verdict
@@ -80,11 +81,18 @@ def _scores_section(evaluation: Evaluation) -> str:
         cells = [_number(score)]
         if evaluation.other:
             cells.append(_number(others[score.name]) if score.name in others else "<td></td>")
-        about = f'<td class="about">{_e(score.note)}<br><small>{_e(score.by)}; words by {_e(score.tokenizer)}'
-        rows.append(f'<tr><th scope="row">{_e(score.name)}</th>{"".join(cells)}{about}</small></td></tr>')
-    table = _table("Scores", [*head, "What it is, and who computed it"], rows)
+        rows.append(f'<tr><th scope="row">{_named(score)}</th>{"".join(cells)}</tr>')
+    table = _table("Scores", head, rows)
     about = '<p class="about">BLEU to SPICE are times 100; higher is better.</p>'
     return f"<section><h2>Scores</h2>{about}{table}</section>"
+
+
+def _named(score: Score) -> str:
+    """A score's name; under it what it is or why there is none, who computed it, and on whose words."""
+    about = "; ".join(
+        part for part in (score.note.rstrip("."), score.by, f"words by {score.tokenizer}") if part
+    )
+    return f"{_e(score.name)} <small>{_e(about)}</small>"
 
 
 def _number(score: Score) -> str:
@@ -94,13 +102,12 @@ def _number(score: Score) -> str:
 
 
 def _versus_section(evaluation: Evaluation) -> str:
-    reach = max(max(abs(each.test.low), abs(each.test.high), 1e-9) for each in evaluation.versus)
     confidence = f"{evaluation.versus[0].test.confidence:.0%}"
     rows = [
         f'<tr><th scope="row">{_e(each.name)}</th>'
         f'<td class="number">{each.test.difference:+.2f}</td>'
         f'<td class="number">{each.test.low:+.2f} to {each.test.high:+.2f}'
-        f"{_interval(each.test.low, each.test.high, each.test.difference, reach)}</td>"
+        f"{_interval(each.test)}</td>"
         f'<td class="number">{shown_p(each.test.p_value)}</td>'
         f"<td>{_e(verdict(each, evaluation))}</td></tr>"
         for each in evaluation.versus
@@ -116,8 +123,9 @@ def _versus_section(evaluation: Evaluation) -> str:
     )
 
 
-def _interval(low: float, high: float, middle: float, reach: float) -> str:
+def _interval(test: Comparison) -> str:
     """Draw the interval on a line with 0 in its middle; the figures beside it say the same."""
+    reach = max(abs(test.low), abs(test.high), 1e-9)
 
     def x(value: float) -> str:
         return f"{60 + 56 * value / reach:.1f}"
@@ -125,8 +133,8 @@ def _interval(low: float, high: float, middle: float, reach: float) -> str:
     return (
         '<svg class="interval" viewBox="0 0 120 14" aria-hidden="true">'
         '<line x1="60" y1="0" x2="60" y2="14" class="axis"/>'
-        f'<line x1="{x(low)}" y1="7" x2="{x(high)}" y2="7" class="range"/>'
-        f'<circle cx="{x(middle)}" cy="7" r="3.5" class="dot"/></svg>'
+        f'<line x1="{x(test.low)}" y1="7" x2="{x(test.high)}" y2="7" class="range"/>'
+        f'<circle cx="{x(test.difference)}" cy="7" r="3.5" class="dot"/></svg>'
     )
 
 
@@ -227,7 +235,7 @@ def _figure(item: Item, photo: Photo) -> str:
     # A person's description is the best text in place of the photo.
     return (
         f'<img src="data:image/jpeg;base64,{encoded}" width="{small.width}" height="{small.height}" '
-        f'alt="{_e(item.references[0])}" title="{_e(item.key)}" loading="lazy">'
+        f'alt="{_e(item.references[0])}" title="{_e(item.key)}">'
     )
 
 

@@ -1,0 +1,181 @@
+"""The cache of features: what it holds, that a killed run goes on, and that nothing stale is found."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_data import photo, write_photos
+from torch import Tensor, nn
+
+from cutline.errors import ImageError
+from cutline.images import Preprocessing, open_image, to_pixels
+from cutline.training.datasets import Example
+from cutline.training.features import FeatureConfig, feature_store
+
+SIZE = Preprocessing(width_px=32, height_px=24)
+PHOTOS, VARIANTS = 64, 3
+
+
+class Trunk(nn.Module):
+    """A convolution with fixed weights."""
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.convolution = nn.Conv2d(3, 5, 8, stride=8)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """[B, H, W, 3] -> [B, H / 8, W / 8, 5]."""
+        return self.convolution(pixels.permute(0, 3, 1, 2).float() / 255).permute(0, 2, 3, 1)
+
+
+class Pixels(nn.Module):
+    """The empty trunk."""
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return pixels
+
+
+def examples(folder: Path, count: int = 5) -> list[Example]:
+    names = [f"{place}.jpg" for place in range(count)]
+    write_photos(folder, names)
+    return listed(folder, names)
+
+
+def listed(folder: Path, names: list[str]) -> list[Example]:
+    return [
+        Example(key=name, image=folder / name, captions=("a dog",), split="train", source="tiny")
+        for name in names
+    ]
+
+
+def config(**changes: Any) -> FeatureConfig:
+    return FeatureConfig(**({"trunk": "tiny", "preprocessing": SIZE} | changes))
+
+
+def test_variant_zero_is_what_the_trunk_makes_of_the_photo_itself(tmp_path: Path) -> None:
+    photos, trunk = examples(tmp_path / "photos"), Trunk().eval()
+    varied = config(augmentation="strong", variants=3)
+    store = feature_store(tmp_path / "cache", photos, trunk, varied, quiet=True)
+    assert (store.variants, store.features.shape) == (3, (3, 5, 3, 4, 5))
+    pixels = np.stack([to_pixels(open_image(example.image), SIZE) for example in photos])  # type: ignore[arg-type]
+    with torch.no_grad():
+        expected = trunk(torch.from_numpy(pixels))
+    found = store.read(range(5), [0] * 5)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, atol=2e-3, rtol=2e-3)  # half precision on disk
+    for variant in (1, 2):
+        assert not torch.allclose(store.read([3], [variant]), expected[3:4], atol=1e-2)
+    torch.testing.assert_close(store.read([4, 0], [2, 1])[1], store.read([0], [1])[0])
+
+
+def test_an_empty_trunk_keeps_the_very_pixels(tmp_path: Path) -> None:
+    photos = examples(tmp_path / "photos")
+    store = feature_store(tmp_path / "cache", photos, Pixels(), config(trunk="pixels"), quiet=True)
+    found = store.read([2], [0])
+    assert found.dtype == torch.uint8
+    np.testing.assert_array_equal(found[0].numpy(), to_pixels(open_image(photos[2].image), SIZE))  # type: ignore[arg-type]
+
+
+def test_a_finished_cache_is_read_and_not_computed_again(tmp_path: Path) -> None:
+    photos, cache = examples(tmp_path / "photos"), tmp_path / "cache"
+    first = feature_store(cache, photos, Trunk(), config(), quiet=True)
+    again = feature_store(cache, photos, Trunk(seed=9), config(), quiet=True)  # would give other numbers
+    np.testing.assert_array_equal(first.features, again.features)
+    assert len(list(cache.glob("*.npy"))) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"trunk": "another"},
+        {"preprocessing": Preprocessing(width_px=32, height_px=32)},
+        {"variants": 2, "augmentation": "light"},
+        {"seed": 1},
+    ],
+)
+def test_another_question_gets_another_cache(tmp_path: Path, changes: dict[str, Any]) -> None:
+    photos, cache = examples(tmp_path / "photos", 2), tmp_path / "cache"
+    feature_store(cache, photos, Pixels(), config(), quiet=True)
+    feature_store(cache, photos, Pixels(), config(**changes), quiet=True)
+    assert len(list(cache.glob("*.npy"))) == 2
+
+
+def test_a_photo_that_changed_is_seen_anew(tmp_path: Path) -> None:
+    photos, cache = examples(tmp_path / "photos", 2), tmp_path / "cache"
+    before = feature_store(cache, photos, Pixels(), config(), quiet=True).read([1], [0])
+    photo(77, width_px=90).save(tmp_path / "photos" / "1.jpg", "JPEG")
+    after = feature_store(cache, photos, Pixels(), config(), quiet=True).read([1], [0])
+    assert not torch.equal(before, after)
+
+
+def test_a_photo_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    photos = examples(tmp_path / "photos", 3)
+    (tmp_path / "photos" / "1.jpg").write_bytes(b"not a photo")
+    with pytest.raises(ImageError, match=r"1\.jpg"):
+        feature_store(tmp_path / "cache", photos, Pixels(), config(), quiet=True)
+
+
+def many(folder: Path) -> list[Example]:
+    """Many photos that lie in five files."""
+    return listed(folder, [f"{place % 5}.jpg" for place in range(PHOTOS)])
+
+
+def compute(folder: Path, cache: Path) -> None:
+    torch.set_num_threads(1)
+    varied = config(augmentation="strong", variants=VARIANTS)
+    feature_store(cache, many(folder), Pixels(), varied, quiet=True)
+
+
+def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_features(tmp_path: Path) -> None:
+    folder, killed, whole = tmp_path / "photos", tmp_path / "killed", tmp_path / "whole"
+    for place in range(5):  # large enough that the run takes a while
+        folder.mkdir(exist_ok=True)
+        photo(place, width_px=700, height_px=500).save(folder / f"{place}.jpg", "JPEG")
+    run = subprocess.Popen(
+        [sys.executable, str(Path(__file__)), str(folder), str(killed)],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    try:
+        wait_for(lambda: any(file.read_text() not in ("", "0") for file in killed.glob("*.done")))
+    finally:
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+    (progress,) = killed.glob("*.done")
+    done = int(progress.read_text())
+    assert 0 < done < PHOTOS * VARIANTS
+    mark_first(killed)
+    compute(folder, killed)
+    compute(folder, whole)
+    (resumed,), (plain,) = (list(each.glob("*.npy")) for each in (killed, whole))
+    found, expected = np.load(resumed), np.load(plain)
+    assert (found[0, 0] == 7).all()  # what was there was kept, not computed again
+    found[0, 0] = expected[0, 0]
+    np.testing.assert_array_equal(found, expected)
+
+
+def mark_first(cache: Path) -> None:
+    (path,) = cache.glob("*.npy")
+    features = np.load(path, mmap_mode="r+")
+    features[0, 0] = 7
+    features.flush()
+
+
+def wait_for(condition: Any, *, timeout_s: float = 120) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+if __name__ == "__main__":
+    compute(Path(sys.argv[1]), Path(sys.argv[2]))

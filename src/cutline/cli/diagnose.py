@@ -32,8 +32,8 @@ def command() -> None:
 
     \b
     Examples:
-      cutline diagnose overfit recipes/lstm.yaml
-      cutline diagnose lr-range recipes/lstm.yaml --stage captions
+      cutline diagnose overfit recipes/lstm-attention.yaml
+      cutline diagnose lr-range recipes/lstm-attention.yaml --stage captions
       cutline diagnose curves runs/lstm
 
     RECIPE_OR_RUN is a recipe (a YAML file; key=value overrides it) or the output folder of a training.
@@ -64,7 +64,7 @@ def lr_range(
     """Raise the learning rate until the loss explodes, and suggest one.
 
     \b
-    cutline diagnose lr-range recipes/lstm.yaml --steps 80
+    cutline diagnose lr-range recipes/lstm-attention.yaml --steps 80
     """
     from cutline.errors import OptionError
     from cutline.training import diagnostics, plots
@@ -143,7 +143,7 @@ def overfit(
     Dropout, smoothing and everything else that regularises is off, and each photo has one caption.
 
     \b
-    cutline diagnose overfit recipes/lstm.yaml --photos 8 --steps 400
+    cutline diagnose overfit recipes/lstm-attention.yaml --photos 8 --steps 400
     """
     from cutline.training import diagnostics, plots
     from cutline.training.devices import choose_device

@@ -14,9 +14,9 @@ HELP = """Train what RECIPE describes: a YAML file, with any value of it overrid
 Examples:
   cutline train recipes/cutline-base.yaml --dry-run
   cutline train recipes/cutline-base.yaml data.flickr8k.path=photos/flickr8k
-  cutline train recipes/lstm.yaml stages.captions.epochs=4 decoder.dropout=0.4 output=runs/try
-  cutline train recipes/lstm.yaml --resume
-  torchrun --nproc-per-node 2 -m cutline.cli.main train recipes/lstm.yaml
+  cutline train recipes/lstm-attention.yaml stages.captions.epochs=4 decoder.dropout=0.4 output=runs/try
+  cutline train recipes/lstm-attention.yaml --resume
+  torchrun --nproc-per-node 2 -m cutline.cli.main train recipes/lstm-attention.yaml
 
 An override's key is the path of a value; in a list it is a place, a name, or * for all (stages.*.amp=bf16).
 Every stage leaves best.pt and last.pt in OUTPUT/STAGE, and its numbers in OUTPUT/metrics.jsonl. Ctrl-C ends a

@@ -1,0 +1,172 @@
+"""`cutline train`, from a recipe and generated photos to a bundle that captions them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from tiny_recipe import write_recipe
+
+from cutline import load
+from cutline.cli.train import command
+from cutline.errors import ConfigError, TrainingError
+from cutline.training.build import batches_per_epoch, gather, sample
+from cutline.training.config import load_recipe
+from cutline.training.devices import choose_device
+from cutline.training.runner import duration, start_checkpoint
+from cutline.training.tracking import read_metrics
+
+FOUR_STAGES = (
+    "decoder={kind: transformer, width: 16, heads: 2, layers: 1, hidden: 32, max_tokens: 12, concepts: 8,"
+    " concept_tokens: 4}",
+    "encoder.trainable=tail",
+    "stages=[{name: see, objective: concepts, epochs: 1, batch_size: 8, learning_rate: 1e-3},"
+    " {name: read, objective: text, epochs: 1, batch_size: 2, learning_rate: 1e-3},"
+    " {name: say, objective: captions, epochs: 1, batch_size: 8, learning_rate: 1e-3, text_share: 0.5,"
+    " encoder_learning_rate: 1e-5, ema_decay: 0.9, monitor: cider/shapes},"
+    " {name: please, objective: rewards, epochs: 1, batch_size: 8, learning_rate: 1e-4, samples: 3,"
+    " bleu_reward: 0.5}]",
+)
+
+
+def train(*arguments: object) -> Result:
+    return CliRunner().invoke(
+        command, [str(each) for each in arguments], catch_exceptions=False, standalone_mode=False
+    )
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recipe, trained, with its output in the folder `run` beside it."""
+    recipe = write_recipe(tmp_path_factory.mktemp("first"))
+    result = train(recipe, "stages.captions.epochs=25")
+    assert result.return_value == 0
+    assert "best.pt: loss" in result.output
+    return recipe
+
+
+def test_a_training_ends_in_a_bundle_that_captions_what_it_saw(first: Path) -> None:
+    captioner = load(str(first.parent / "run" / "bundle"))
+    [[best, *_]] = captioner.caption([first.parent / "data" / "001.png"])
+    assert "square" in best.text.lower()
+    assert "red" in best.text.lower()
+    assert captioner.name == "shapes"
+
+
+def test_it_leaves_the_recipe_the_vocabulary_and_the_numbers(first: Path) -> None:
+    run = first.parent / "run"
+    names = {each.name for each in run.iterdir()}
+    assert {"recipe.yaml", "tokenizer.json", "concepts.json", "metrics.jsonl", "captions", "bundle"} <= names
+    assert load_recipe(run / "recipe.yaml").stages[0].epochs == 25
+    lines = read_metrics(run / "metrics.jsonl")
+    assert [each["step"] for each in lines if "train/loss" in each] == list(range(1, 101))
+    assert sum("dev/cider" in each for each in lines) == 25
+
+
+def test_a_second_training_never_writes_over_the_first(first: Path) -> None:
+    with pytest.raises(TrainingError, match="already holds a training") as caught:
+        train(first, "stages.captions.epochs=25")
+    assert "--resume" in caught.value.hint
+
+
+def test_resuming_another_model_is_refused(first: Path) -> None:
+    with pytest.raises(TrainingError, match="begun with another decoder"):
+        train(first, "decoder.width=20", "--resume")
+
+
+def test_resuming_a_finished_training_only_makes_the_bundle_again(first: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(first.parent / "run", run, ignore=shutil.ignore_patterns("bundle"))
+    result = train(first, "stages.captions.epochs=25", f"output={run}", "--resume")
+    assert result.return_value == 0
+    assert (run / "bundle" / "bundle.json").exists()
+    steps = [each for each in read_metrics(run / "metrics.jsonl") if "train/loss" in each]
+    assert len(steps) == 100
+
+
+def test_a_dry_run_says_what_is_coming_and_writes_nothing(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path)
+    result = train(recipe, "--dry-run", "stages.captions.epochs=5", "stages.captions.accumulate=2")
+    assert result.return_value == 0
+    assert "24 photos with 48 captions" in result.output
+    assert "40,974 of 40,974 parameters learn" in result.output
+    assert "10 steps of" in result.output
+    assert "in all about" in result.output
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["data", "shapes.yaml"]
+
+
+def test_a_dry_run_finds_a_photo_that_is_not_there(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path)
+    (tmp_path / "data" / "003.png").unlink()
+    with pytest.raises(Exception, match=r"003\.png|photo") as caught:
+        train(recipe, "--dry-run")
+    assert caught.value.code == "data_invalid"  # type: ignore[attr-defined]
+
+
+def test_all_four_objectives_run_one_after_another(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path)
+    words = tmp_path / "words.json"
+    words.write_text('{"1": ["a red square", "there is a red square"], "2": ["a blue circle"]}')
+    text = f"{{name: words, kind: caption-map, path: {words}, images: none, split: train}}"
+    data = f"data=[{{name: shapes, kind: folder, path: {tmp_path / 'data'}}}, {text}]"
+    result = train(recipe, data, *FOUR_STAGES)
+    assert result.return_value == 0
+    stages = {each["stage"] for each in read_metrics(tmp_path / "run" / "metrics.jsonl")}
+    assert stages == {"see", "read", "say", "please"}
+    assert (tmp_path / "run" / "bundle" / "bundle.json").exists()
+
+
+def test_a_stage_starts_where_it_is_told(tmp_path: Path) -> None:
+    recipe = load_recipe(
+        write_recipe(tmp_path),
+        [
+            "stages=[{name: a, objective: captions}, {name: b, objective: captions},"
+            " {name: c, objective: captions, start_from: a},"
+            " {name: d, objective: captions, start_from: nothing},"
+            " {name: e, objective: captions, start_from: runs/x.pt}]"
+        ],
+    )
+    found = [start_checkpoint(recipe, stage) for stage in recipe.stages]
+    run = tmp_path / "run"
+    assert found == [None, run / "a/best.pt", run / "a/best.pt", None, Path("runs/x.pt")]
+
+
+def test_a_stage_that_the_recipe_lacks_is_one_clear_error(first: Path) -> None:
+    with pytest.raises(ConfigError, match="no stage 'rewards'"):
+        train(first, "--stage", "rewards", f"output={first.parent / 'other'}")
+
+
+def test_a_sample_is_evenly_drawn_and_its_rows_fit_its_photos(tmp_path: Path) -> None:
+    material = gather(load_recipe(write_recipe(tmp_path)))
+    small = sample(material, photos=6, dev=2, texts=4)
+    assert (len(small.corpus.train), len(small.corpus.dev), len(small.photos)) == (6, 2, 8)
+    for item in (*small.corpus.train, *small.corpus.dev):
+        assert small.photos[item.row].key == item.key
+    assert sample(material, photos=0, dev=2, texts=0).corpus.train == ()
+
+
+def test_the_plan_counts_batches_as_the_objective_does(tmp_path: Path) -> None:
+    recipe = load_recipe(write_recipe(tmp_path), ["stages.*.repeat={shapes: 3}", "stages.*.batch_size=7"])
+    assert batches_per_epoch(recipe.stages[0], gather(recipe).corpus) == 24 * 3 // 7
+
+
+def test_an_unknown_source_is_one_clear_error(tmp_path: Path) -> None:
+    recipe = load_recipe(write_recipe(tmp_path), ["stages.*.sources=[coco]"])
+    with pytest.raises(ConfigError, match="no training data of the source 'coco'"):
+        batches_per_epoch(recipe.stages[0], gather(recipe).corpus)
+
+
+def test_devices_are_chosen_by_name() -> None:
+    assert choose_device("cpu").type == "cpu"
+    for name in ("tpu", "mps", "what:ever"):
+        with pytest.raises(ConfigError, match="auto, cpu, cuda"):
+            choose_device(name)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.04, "0.0 s"), (42.4, "42 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
+)
+def test_times_are_said_in_two_units(seconds: float, said: str) -> None:
+    assert duration(seconds) == said

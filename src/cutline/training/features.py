@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ from tqdm import tqdm
 
 from cutline.images import Preprocessing, to_pixels
 from cutline.training.datasets import Example, TarMember, open_example
+from cutline.training.export import export_graph
 from cutline.training.transforms import augment, augmentation_rng, may_flip
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
@@ -144,18 +144,15 @@ class _Runner:
 
 
 def _session(trunk: nn.Module, pixels: Pixels) -> Callable[[Pixels], npt.NDArray[np.generic]]:
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trunk.onnx"
-        torch.onnx.export(
+        export_graph(
             trunk,
             (torch.from_numpy(np.repeat(pixels[:1], 2, axis=0)),),
             path,
-            input_names=["pixels"],
-            output_names=["features"],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            external_data=False,
-            verbose=False,
+            inputs=["pixels"],
+            outputs=["features"],
+            dynamic=({0: torch.export.Dim("batch")},),
         )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()

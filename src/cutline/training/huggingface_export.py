@@ -28,7 +28,7 @@ from cutline.errors import CaptionerUnavailable, MissingExtra
 from cutline.images import Preprocessing
 from cutline.training.export import CANDIDATES, BundleDetails, bundle_graphs, export_graph
 from cutline.training.transformer import HeadPairs
-from cutline.training.vision import VisionNetwork, read_preprocessor, token_grid
+from cutline.training.vision import VisionNetwork, read_preprocessor, token_grid, without_progress_bars
 
 _USUAL_LENGTH = 20
 _MOST_TOKENS = 4096
@@ -291,7 +291,10 @@ def _load(folder: Path) -> tuple[Any, Any]:
             raise CaptionerUnavailable(
                 f"A model of the kind {kind} cannot become a bundle.", hint=f"Known: {', '.join(kinds)}."
             )
-        model = kinds[kind].from_pretrained(str(folder), local_files_only=True, dtype=torch.float32).eval()
+        with without_progress_bars():
+            model = (
+                kinds[kind].from_pretrained(str(folder), local_files_only=True, dtype=torch.float32).eval()
+            )
         fast = transformers.AutoTokenizer.from_pretrained(str(folder), **local)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise CaptionerUnavailable(

@@ -6,9 +6,11 @@ Legend of shapes: B batch, H and W rows and columns of pixels, h and w of the gr
 from __future__ import annotations
 
 import copy
+import importlib
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -124,9 +126,10 @@ def load_vision(folder: Path, *, height_px: int, width_px: int) -> VisionNetwork
         ) from error
     try:
         # Plain attention: what every export understands.
-        model = transformers.AutoModel.from_pretrained(
-            str(folder), local_files_only=True, trust_remote_code=False, attn_implementation="eager"
-        )
+        with without_progress_bars():
+            model = transformers.AutoModel.from_pretrained(
+                str(folder), local_files_only=True, trust_remote_code=False, attn_implementation="eager"
+            )
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(
             f"transformers cannot load a model from {folder}: {next(iter(str(error).splitlines()), '')}"
@@ -147,6 +150,19 @@ def load_vision(folder: Path, *, height_px: int, width_px: int) -> VisionNetwork
             hint=f"Its own size is {getattr(network.config, 'image_size', 'unknown')}.",
         ) from error
     return vision
+
+
+@contextmanager
+def without_progress_bars() -> Iterator[None]:
+    """Keep transformers from drawing a bar for what takes a moment."""
+    logging: Any = importlib.import_module("transformers.utils.logging")
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def read_preprocessor(folder: Path) -> tuple[Mapping[str, Any], Normalisation]:

@@ -11,12 +11,20 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from PIL import Image
 from screenshot import screenshot
+
+from cutline.captioning.bundle import read_bundle
+from cutline.captioning.sources import default_bundle
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+IMAGES = ROOT / "docs" / "images"
 
 
 def replaced(text: str, name: str, body: str) -> str:
@@ -28,6 +36,19 @@ def replaced(text: str, name: str, body: str) -> str:
     return changed
 
 
+def scores(metrics: Mapping[str, Any]) -> str:
+    """The dev scores that a bundle carries, as Markdown."""
+    sources: Mapping[str, Mapping[str, float]] = metrics["sources"]
+    names = list(next(iter(sources.values())))
+    rule = "|---" + "|---:" * len(names) + "|"
+    rows = [
+        f"| {source} | " + " | ".join(f"{found[name]:g}" for name in names) + " |"
+        for source, found in sources.items()
+    ]
+    head = f"| {metrics['split']} photos of | {' | '.join(names)} |"
+    return "\n".join([head, rule, *rows, "", f"Scores times 100; tokenizer: {metrics['tokenizer']}."])
+
+
 def main() -> int:
     """Run the demo, take its picture, and write what it and the benchmarks printed into the README."""
     demo = subprocess.run(
@@ -35,13 +56,27 @@ def main() -> int:
     )
     captions = demo.stdout.partition("\n\n")[0].expandtabs(16)
     text = replaced(README.read_text("utf-8"), "demo", f"\n```text\n{captions}\n```\n\n")
+    metrics = read_bundle(default_bundle()).manifest.metrics
+    if "sources" in metrics:
+        text = replaced(text, "scores", f"\n{scores(metrics)}\n\n")
     results = ROOT / "benchmarks" / "results.md"
     if results.exists():
         text = replaced(text, "bench", f"\n{results.read_text('utf-8').partition('-->')[2].strip()}\n\n")
     README.write_text(text, encoding="utf-8")
-    page = ROOT / "demo" / "index.html"
-    screenshot(page, ROOT / "docs" / "images" / "demo.png", width=1280, dark=False)
+    pictures()
     return 0
+
+
+def pictures() -> None:
+    """Take a picture of the demo page, and draw where the model looked in one photo."""
+    IMAGES.mkdir(exist_ok=True)
+    screenshot(ROOT / "demo" / "index.html", IMAGES / "demo.jpg", width=1280, dark=False)
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = Path(folder) / "attention.png"
+        arguments = ["caption", "--quiet", "--attention", str(drawn), str(ROOT / "examples" / "camera.jpg")]
+        subprocess.run([sys.executable, "-m", "cutline.cli.main", *arguments], check=True)
+        with Image.open(drawn) as picture:
+            picture.convert("RGB").save(IMAGES / "attention.jpg", quality=85)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Take the README's picture of the demo page: run after `make demo`.
 
-    python docs/screenshot.py [PAGE] [--output docs/images/demo.png] [--dark] [--width 1280]
+    python docs/screenshot.py [PAGE] [--output docs/images/demo.jpg] [--dark] [--width 1280]
 
 Wants Debian's chromium (`make setup` installs it where it can).
 """
@@ -38,7 +38,7 @@ def screenshot(page: Path, output: Path, *, width: int, dark: bool) -> None:
             viewport={"width": width, "height": 800}, color_scheme="dark" if dark else "light"
         )
         tab.goto(page.resolve().as_uri())
-        tab.screenshot(path=output, full_page=True)
+        tab.screenshot(path=output, full_page=True, quality=85 if output.suffix == ".jpg" else None)
         browser.close()
 
 
@@ -46,7 +46,7 @@ def main() -> int:
     """Read the arguments and take the picture."""
     parser = argparse.ArgumentParser(description="Take a picture of a page.")
     parser.add_argument("page", nargs="?", type=Path, default=HERE.parent / "demo" / "index.html")
-    parser.add_argument("--output", type=Path, default=HERE / "images" / "demo.png")
+    parser.add_argument("--output", type=Path, default=HERE / "images" / "demo.jpg")
     parser.add_argument("--width", type=int, default=1280)
     parser.add_argument("--dark", action="store_true")
     chosen = parser.parse_args()

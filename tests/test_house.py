@@ -18,6 +18,7 @@ import click
 import demo
 import generate
 import pytest
+import refresh
 from PIL import Image
 from playwright.sync_api import sync_playwright
 from screenshot import FLAGS
@@ -171,6 +172,26 @@ def test_every_recipe_says_how_it_is_run_and_names_what_exists() -> None:
         assert header, recipe
         assert f"cutline train recipes/{recipe.name}" in header[0], recipe
         load_recipe(recipe)
+
+
+def test_what_a_program_printed_goes_between_its_comments_and_nowhere_else() -> None:
+    text = "a\n<!-- demo: by refresh -->\nold\n<!-- demo: end -->\nb\n"
+    assert refresh.replaced(text, "demo", r"new \1") == text.replace("old\n", r"new \1")
+    with pytest.raises(LookupError):
+        refresh.replaced(text, "bench", "new")
+
+
+def test_the_readme_has_a_place_for_everything_that_is_printed() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert [readme.count(f"<!-- {name}: ") for name in ("demo", "scores", "bench")] == [2, 2, 2]
+
+
+def test_the_scores_of_a_bundle_become_a_table() -> None:
+    sources = {"here": {"photos": 10, "BLEU-4": 22.51}, "there": {"photos": 9, "BLEU-4": 12.0}}
+    table = refresh.scores({"split": "dev", "tokenizer": "words@1", "sources": sources}).splitlines()
+    assert table[0] == "| dev photos of | photos | BLEU-4 |"
+    assert table[2:4] == ["| here | 10 | 22.51 |", "| there | 9 | 12 |"]
+    assert "words@1" in table[-1]
 
 
 # What stays out

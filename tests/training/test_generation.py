@@ -52,11 +52,11 @@ def test_writing_stops_at_the_longest() -> None:
     assert caption_ids(ids[0, 0]) == [5, 5, 5]
 
 
-@pytest.mark.parametrize("sample", [False, True])
-def test_padding_start_and_unknown_are_never_written(sample: bool) -> None:
+@pytest.mark.parametrize("temperature", [0.0, 0.5])
+def test_padding_start_and_unknown_are_never_written(temperature: float) -> None:
     table = torch.full((1, 1, VOCABULARY), 0.0)
     table[..., [PAD_ID, START_ID, UNKNOWN_ID]] = 50.0
-    ids = generate(Script(table), None, images=1, count=50, max_tokens=4, sample=sample)
+    ids = generate(Script(table), None, images=1, count=50, max_tokens=4, temperature=temperature)
     written = [token for row in ids[0] for token in caption_ids(row)]
     assert not {PAD_ID, START_ID, UNKNOWN_ID} & set(written)
 
@@ -65,7 +65,7 @@ def test_samples_follow_the_distribution() -> None:
     torch.manual_seed(0)
     wanted = torch.tensor([0.0, 0.0, 0.1, 0.0, 0.2, 0.3, 0.4, 0.0])
     table = wanted.clamp_min(1e-9).log()[None, None]
-    ids = generate(Script(table), None, images=1, count=4000, max_tokens=1, sample=True)
+    ids = generate(Script(table), None, images=1, count=4000, max_tokens=1, temperature=1.0)
     shares = torch.bincount(ids.flatten(), minlength=VOCABULARY) / ids.numel()
     torch.testing.assert_close(shares, wanted, atol=0.03, rtol=0)
 
@@ -75,5 +75,5 @@ def test_samples_of_the_same_seed_are_the_same() -> None:
     drawn = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        drawn.append(generate(model, None, images=2, count=5, sample=True).tolist())
+        drawn.append(generate(model, None, images=2, count=5, temperature=1.0).tolist())
     assert drawn[0] == drawn[1] != drawn[2]

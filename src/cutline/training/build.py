@@ -325,6 +325,7 @@ def stage_options(recipe: RecipeConfig, stage: StageConfig) -> ObjectiveOptions:
         distill_weight=stage.distill_weight,
         feature_dropout=stage.feature_dropout,
         samples=stage.samples,
+        temperature=stage.temperature,
         bleu_reward=stage.bleu_reward,
         max_tokens=recipe.decoder.max_tokens,
         seed=recipe.seed,

@@ -167,14 +167,15 @@ class StageConfig:
     batch_size counts photos over all processes; accumulate that many batches make one step. warmup_steps,
     evaluate_every (epochs), patience (evaluations without improvement; 0 never stops early), checkpoint_every
     (steps; 0: at the end of each epoch alone). ema_decay: 0 is off. floor: the share of the learning rate
-    that one-cycle, cosine and plateau end at. start_from: the name of an earlier stage, a checkpoint's path,
+    that one-cycle, cosine and plateau end at. encoder_learning_rate: none given takes the
+    encoder's own, 0 freezes it. start_from: the name of an earlier stage, a checkpoint's path,
     or "nothing". sources: names of the data sources that this stage reads; none named reads all.
 
     captions_per_image: how many captions of a photo are read in one step. repeat: how often an epoch shows
     the photos of a source. text_share: captions without photos, as a share of the batch, mixed in with
     text_weight. concept_weight: of the concepts' loss beside the words'. distill_weight: how much a concepts
-    stage must not forget ImageNet. rewards alone: samples (captions drawn for each photo) and bleu_reward
-    (BLEU-4's share beside CIDEr-D).
+    stage must not forget ImageNet. rewards alone: samples (captions drawn for each photo), temperature (of
+    the draws: below 1 they are nearer to what a beam writes) and bleu_reward (BLEU-4's share beside CIDEr-D).
     """
 
     name: str
@@ -184,7 +185,7 @@ class StageConfig:
     accumulate: Count = 1
     optimiser: OptimiserKind = "adamw"
     learning_rate: Rate = 5e-4
-    encoder_learning_rate: Rate | None = None
+    encoder_learning_rate: Annotated[float, Range(0, 10)] | None = None
     weight_decay: Annotated[float, Range(0, 1)] = 0.01
     momentum: Share = 0.9
     schedule: ScheduleKind = "cosine"
@@ -210,6 +211,7 @@ class StageConfig:
     concept_weight: NonNegative = 0.02
     distill_weight: NonNegative = 2.0
     samples: Annotated[int, Range(2, 64)] = 5
+    temperature: Annotated[float, Range(0.05, 5)] = 0.5
     bleu_reward: NonNegative = 0.0
 
     def __post_init__(self) -> None:

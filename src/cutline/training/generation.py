@@ -34,11 +34,11 @@ def generate(
     images: int,
     count: int = 1,
     max_tokens: int = 20,
-    sample: bool = False,
+    temperature: float = 0.0,
 ) -> Tensor:
     """Write ``count`` captions for each image -> ids [B, K, L], ended by <end> and padded.
 
-    Greedy, or drawn from the model's distribution by torch's global generator.
+    temperature: 0 is greedy; else drawn from the softmax of logits / temperature, by torch's generator.
     """
     state = model.initial(memory, count)
     tokens = torch.full((images, count), START_ID)
@@ -48,10 +48,10 @@ def generate(
         logits, state, _ = model.step(tokens, state, memory)
         logits = logits.float()
         logits[..., [PAD_ID, START_ID, UNKNOWN_ID]] = -torch.inf
-        if sample:
+        if temperature:
             # The largest of logits plus Gumbel noise is a draw from the softmax, without normalising.
             noise = -torch.log(-torch.log(torch.rand_like(logits).clamp_(1e-10, 1 - 1e-7)))
-            logits = logits + noise
+            logits = logits / temperature + noise
         tokens = logits.argmax(-1).masked_fill(ended, PAD_ID)
         written.append(tokens)
         ended = ended | (tokens == END_ID)

@@ -84,6 +84,7 @@ class ObjectiveOptions:
     distill_weight: float = 2.0
     feature_dropout: float = 0.1
     samples: int = 5
+    temperature: float = 0.5
     bleu_reward: float = 0.0
     max_tokens: int = 22
     seed: int = 0
@@ -356,7 +357,7 @@ class CaptionObjective(_PhotoObjective):
                 regions = self.system.regions(cached)
                 memory = self.system.remember(regions, self.system.concept_logits(regions))
                 value, weight = _cross_entropy(self.system.captioner, memory, self._packed(items, rng), 0.0)
-                ids = self._generate(memory, count=1, sample=False)
+                ids = self._generate(memory, count=1)
             total, tokens = total + float(value) * weight, tokens + weight
             written += [self._words(row[0]) for row in ids]
         result = {"loss": total / tokens}
@@ -370,14 +371,14 @@ class CaptionObjective(_PhotoObjective):
         result["bleu4"] = float(np.mean([result[f"bleu4/{source}"] for source in groups]))
         return result
 
-    def _generate(self, memory: Tensor, *, count: int, sample: bool) -> Tensor:
+    def _generate(self, memory: Tensor, *, count: int, temperature: float = 0.0) -> Tensor:
         captioner = self.system.captioner
         return generate(
             cast(StepDecoder, captioner),
             captioner.memory_heads(memory),
             images=memory.shape[0],
             count=count,
-            sample=sample,
+            temperature=temperature,
             max_tokens=self.options.max_tokens - 2,
         )
 
@@ -391,7 +392,8 @@ class RewardObjective(CaptionObjective):
 
     The baseline of a sample is the mean reward of the image's other samples (Luo, 2020). The reward is
     CIDEr-D, with each source's own document frequencies, plus ``bleu_reward`` times smoothed BLEU-4. A
-    share of cross-entropy on text keeps the language broad.
+    share of cross-entropy on text keeps the language broad. The policy is the softmax of logits /
+    temperature: below 1, samples are as good as what a beam writes, and each has something to teach.
     """
 
     def __init__(
@@ -409,7 +411,9 @@ class RewardObjective(CaptionObjective):
         captioner.eval()
         with torch.no_grad():
             ids = self._generate(
-                self.system.remember(regions, logits), count=self.options.samples, sample=True
+                self.system.remember(regions, logits),
+                count=self.options.samples,
+                temperature=self.options.temperature,
             )
         captioner.train(was_training)
         rewards = self._rewards(batch.items, ids)
@@ -420,7 +424,7 @@ class RewardObjective(CaptionObjective):
         written = ids != PAD_ID
         logits_written = captioner(memory, tokens[..., :-1], written).float()
         advantage = (rewards - others).unsqueeze(-1).expand_as(ids)[written]
-        surprise = F.cross_entropy(logits_written, ids[written], reduction="none")
+        surprise = F.cross_entropy(logits_written / self.options.temperature, ids[written], reduction="none")
         value = (advantage * surprise).mean()
         logs = {"reward": float(rewards.mean())}
         if self.options.concept_weight:

@@ -19,7 +19,7 @@ _stage = click.option(
 _photos = click.option(
     "--photos", type=click.IntRange(1), default=256, show_default=True, help="Photos to sample."
 )
-_device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+_device = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:N, or auto.")
 
 
 def _steps(default: int, what: str) -> Callable[[Any], Any]:

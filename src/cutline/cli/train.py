@@ -33,7 +33,7 @@ the plan, the parameters and the estimated time. It writes nothing."""
 @click.option("--resume", is_flag=True, help="Go on where the training in the output folder stopped.")
 @click.option("--dry-run", is_flag=True, help="Check everything, estimate the time, train nothing.")
 @click.option("--stage", default="", metavar="NAME", help="Train this stage alone.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:N, or auto.")
 @click.option(
     "--threads", type=click.IntRange(1), help="Threads for torch; by default as many as there are cores."
 )

@@ -55,7 +55,9 @@ def run_recipe(
 
     Raises TrainingError when there is a training already and it should not be resumed.
     """
-    _claim(recipe, resume=resume, world=world)
+    if world.first:
+        _claim(recipe, resume=resume)
+    world.from_first(None)  # nobody reads what the first is writing
     material = gather(recipe)
     if world.first:
         write_vocabulary(recipe.output, material.corpus)
@@ -150,7 +152,7 @@ def _start_from(recipe: RecipeConfig, stage: StageConfig, models: Models) -> Non
             _log.warning("%s: %d weights %s: %s ...", stage.name, len(names), what, ", ".join(names[:4]))
 
 
-def _claim(recipe: RecipeConfig, *, resume: bool, world: World) -> None:
+def _claim(recipe: RecipeConfig, *, resume: bool) -> None:
     """Make sure that nothing is trained over, and note the recipe."""
     path = recipe.output / RECIPE
     began = [stage.name for stage in recipe.stages if (recipe.output / stage.name / LAST).exists()]
@@ -170,11 +172,10 @@ def _claim(recipe: RecipeConfig, *, resume: bool, world: World) -> None:
                 hint="Resume with the recipe as it was, or choose another output=FOLDER.",
                 kept="Nothing was changed.",
             )
-    if world.first:
-        import yaml
+    import yaml  # of the extra that also reads recipes
 
-        recipe.output.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(now, sort_keys=False), encoding="utf-8")
+    recipe.output.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(now, sort_keys=False), encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,14 +33,15 @@ def command_reference() -> str:
     from cutline.cli.main import cli
 
     pages = (
-        f"## {context.command_path}\n\n```text\n{context.get_help()}\n```\n" for context in _commands(cli)
+        f"## {context.command_path}\n\n```text\n{context.get_help()}\n```\n" for context in every_command(cli)
     )
     return f"{NOTE}\n# Commands\n\n" + "\n".join(pages)
 
 
-def _commands(
+def every_command(
     command: click.Command, name: str = "cutline", parent: click.Context | None = None
 ) -> Iterator[click.Context]:
+    """Give a command and all commands below it, each in a context as the command line makes it."""
     context = click.Context(
         command,
         info_name=name,
@@ -55,7 +56,7 @@ def _commands(
             below = command.get_command(context, each)
             if below is None:
                 raise LookupError(f"The command {each} is listed, but is not there.")
-            yield from _commands(below, each, context)
+            yield from every_command(below, each, context)
 
 
 def error_reference() -> str:

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
@@ -133,31 +132,22 @@ def test_the_python_examples_run(
     exec("\n".join(blocks(page, "python")), {})
 
 
-def command_tree(command: click.Command, path: str = "cutline") -> Iterator[tuple[str, click.Command]]:
-    yield path, command
-    if isinstance(command, click.Group):
-        context = click.Context(command)
-        for name in command.list_commands(context):
-            below = command.get_command(context, name)
-            assert below is not None, f"{path} {name} is listed, but not there"
-            yield from command_tree(below, f"{path} {name}")
-
-
 def test_every_command_has_help_with_an_example_and_every_option_says_what_it_does() -> None:
-    for path, command in command_tree(cli):
-        context = click.Context(command, info_name=path, terminal_width=500)
-        assert isinstance(command, click.Group) or f"  {path}" in command.get_help(context), path
+    for context in generate.every_command(cli):
+        path, command = context.command_path, context.command
+        assert isinstance(command, click.Group) or f"  {path}" in context.get_help(), path
         silent = [each.name for each in command.params if isinstance(each, click.Option) and not each.help]
         assert silent == [], path
 
 
 def test_every_option_of_every_command_stands_in_the_reference() -> None:
     reference = (ROOT / "docs" / "reference" / "cli.md").read_text("utf-8")
-    for path, command in command_tree(cli):
+    for context in generate.every_command(cli):
+        path = context.command_path
         section = reference.partition(f"## {path}\n")[2].partition("\n## ")[0]
         assert section, path
-        missing = [option for each in command.params for option in each.opts if option.startswith("-")]
-        assert [option for option in missing if option not in section] == [], path
+        options = [option for each in context.command.params for option in each.opts if option[:1] == "-"]
+        assert [option for option in options if option not in section] == [], path
 
 
 def test_generated_files_are_fresh() -> None:

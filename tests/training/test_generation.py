@@ -66,7 +66,7 @@ def test_samples_follow_the_distribution(temperature: float) -> None:
     torch.manual_seed(0)
     wanted = torch.tensor([0.0, 0.0, 0.1, 0.0, 0.2, 0.3, 0.4, 0.0])
     table = wanted.clamp_min(1e-9).log()[None, None]
-    ids = generate(Script(table), None, images=1, count=4000, max_tokens=1, temperature=1.0)
+    ids = generate(Script(table), None, images=1, count=4000, max_tokens=1, temperature=temperature)
     shares = torch.bincount(ids.flatten(), minlength=VOCABULARY) / ids.numel()
     expected = wanted ** (1 / temperature)
     torch.testing.assert_close(shares, expected / expected.sum(), atol=0.03, rtol=0)

@@ -2,8 +2,9 @@
 
     python recipes/prepare_coco_extra.py DATA/coco_extra data/coco
 
-Dev gets the 200 photos, among those with five captions, whose names have the smallest MD5: a draw that no order
-of files changes. Captions of dev photos never enter the text, or the decoder would have read the answers.
+Dev gets the 200 photos, among those with five captions, whose names have the smallest MD5: a draw that no
+order of files changes. Captions of dev photos never enter the text, or the decoder would have read the
+answers.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cutline.cli.huggingface import command as import_hf
 from cutline.errors import OutputError
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ def command() -> None:
     cutline bundle verify my-model.zip
     cutline bundle export my-model.zip
     """
+
+
+command.add_command(import_hf)
 
 
 @command.command()

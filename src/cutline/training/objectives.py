@@ -19,6 +19,8 @@ from torch.nn import functional as F  # noqa: N812 - the name that torch's own d
 from cutline.metrics import CiderD, DocumentFrequency, bleu, cider_d, sentence_bleu
 from cutline.training.corpus import Captions, Corpus, concept_targets, pack
 from cutline.training.generation import StepDecoder, caption_ids, generate
+from cutline.training.loop import Loss
+from cutline.training.optim import ParameterGroup
 from cutline.training.simulation import ConceptSimulator
 from cutline.training.transformer import TransformerCaptioner
 from cutline.training.vocabulary import PAD_ID
@@ -34,25 +36,6 @@ class Store(Protocol):
     def read(self, rows: Sequence[int], variants: Sequence[int]) -> Tensor:
         """Read one variant of each photo: [B, H, W, C]."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParameterGroup:
-    """Parameters that share a learning rate."""
-
-    name: str
-    parameters: list[nn.Parameter]
-    learning_rate: float
-    weight_decay: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loss:
-    """A scalar to minimise, what it was averaged over (for DDP and accumulation), and numbers for the log."""
-
-    value: Tensor
-    weight: float
-    logs: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,8 @@ def quantise_graph(
     target: Path,
     feeds: Iterable[Feeds],
     *,
-    operators: tuple[str, ...] = ("Conv", "Gemm", "MatMul"),
+    # Clip and Relu too: else what they cut off would widen the scale of the convolution before them.
+    operators: tuple[str, ...] = ("Conv", "Gemm", "MatMul", "Clip", "Relu"),
     percentile: float | None = None,
 ) -> None:
     """Quantise one graph, calibrated on ``feeds``. Products of two activations (attention) stay in float.

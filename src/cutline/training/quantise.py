@@ -44,9 +44,12 @@ def quantise_graph(
     *,
     # Clip and Relu too: else what they cut off would widen the scale of the convolution before them.
     operators: tuple[str, ...] = ("Conv", "Gemm", "MatMul", "Clip", "Relu"),
+    keep_convolutions: int = 0,
     percentile: float | None = None,
 ) -> None:
     """Quantise one graph, calibrated on ``feeds``. Products of two activations (attention) stay in float.
+
+    keep_convolutions: the first so many convolutions stay in float: they lose most and cost little.
 
     percentile: clip activations there; None takes their whole range.
     """
@@ -62,13 +65,17 @@ def quantise_graph(
             _Reader(feeds),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(operators),
-            nodes_to_exclude=_products_of_activations(prepared),
+            nodes_to_exclude=_products_of_activations(prepared) + _convolutions(prepared)[:keep_convolutions],
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax if percentile is None else CalibrationMethod.Percentile,
             extra_options=extra,
         )
+
+
+def _convolutions(path: Path) -> list[str]:
+    return [node.name for node in onnx.load(path).graph.node if node.op_type == "Conv"]
 
 
 def _products_of_activations(path: Path) -> list[str]:

@@ -23,7 +23,7 @@ from cutline.training.loop import Loss
 from cutline.training.optim import ParameterGroup
 from cutline.training.simulation import ConceptSimulator
 from cutline.training.transformer import TransformerCaptioner
-from cutline.training.vocabulary import PAD_ID
+from cutline.training.vocabulary import END, END_ID, PAD_ID
 
 Floats = npt.NDArray[np.float32]
 
@@ -433,9 +433,11 @@ class RewardObjective(CaptionObjective):
         for row, item in enumerate(items):
             for column in range(ids.shape[1]):
                 words = self._words(ids[row, column])
+                if bool((ids[row, column] == END_ID).any()):
+                    words.append(END)
                 reward = self.scorers[item.source].score(item.key, words)
                 if self.options.bleu_reward:
-                    reward += self.options.bleu_reward * sentence_bleu(item.references, words)
+                    reward += self.options.bleu_reward * sentence_bleu(_ended(item), words)
                 rewards[row, column] = reward
         return rewards
 
@@ -481,11 +483,16 @@ def _scorers(corpus: Corpus) -> dict[str, CiderD]:
     """A CIDEr-D scorer for each source, whose word rarities come from that source's captions alone."""
     scorers = {}
     for source, places in _by_source(corpus.train).items():
-        references = {corpus.train[place].key: corpus.train[place].references for place in places}
-        texts = [text.references for text in corpus.texts if text.source == source]
+        references = {corpus.train[place].key: _ended(corpus.train[place]) for place in places}
+        texts = [_ended(text) for text in corpus.texts if text.source == source]
         frequencies = DocumentFrequency.of([*references.values(), *texts])
         scorers[source] = CiderD(references, document_frequency=frequencies)
     return scorers
+
+
+def _ended(item: Captions) -> list[list[str]]:
+    """References with their end as a word: else captions that break off ("in a red") score as well."""
+    return [[*words, END] for words in item.words]
 
 
 def _by_source(items: Sequence[Captions]) -> dict[str, list[int]]:

@@ -247,7 +247,7 @@ class ExportConfig:
     """The bundle at the end, and the decoding defaults that it carries.
 
     quantise: full makes both graphs eight-bit, if that costs no more of dev CIDEr-D than the share
-    max_loss_of_cider. card: a Markdown file that becomes the model card.
+    max_loss_of_cider. card: a Markdown file that becomes the model card, @METRICS@ in it the dev scores.
     """
 
     name: str = ""

@@ -30,6 +30,8 @@ from cutline.training.loop import BEST
 from cutline.training.quantise import decoder_feeds, quantise_graph
 
 _BATCH = 8
+# Where a model card that stands in a recipe wants its dev metrics.
+CARD_METRICS = "@METRICS@"
 # How many of the first convolutions stay in float: the fewest that the gate lets through.
 _KEPT_CONVOLUTIONS = (3, 9, 20)
 _log = logging.getLogger(__name__)
@@ -87,7 +89,8 @@ def publish(recipe: RecipeConfig, target: Path, *, checkpoint: Path | None = Non
             else:
                 _refuse(recipe, before, after)
             graphs = small
-        manifest = bundle_graphs(target, graphs, architecture, tokenizer, replace(details, metrics=after))
+        told = replace(details, metrics=after, card=details.card.replace(CARD_METRICS, metrics_table(after)))
+        manifest = bundle_graphs(target, graphs, architecture, tokenizer, told)
     return Published(manifest=manifest, cider_float=mean_cider(before), cider=mean_cider(after))
 
 
@@ -158,6 +161,18 @@ def _scores(captioner: BundleCaptioner, examples: Sequence[Example]) -> dict[str
 def mean_cider(metrics: Mapping[str, Any]) -> float:
     """The mean over sources of CIDEr-D, times 100."""
     return float(np.mean([scores["CIDEr-D"] for scores in metrics["sources"].values()]))
+
+
+def metrics_table(metrics: Mapping[str, Any]) -> str:
+    """Dev metrics as a Markdown table, with the tokenizer that they rest on."""
+    sources: Mapping[str, Mapping[str, float]] = metrics["sources"]
+    names = list(dict.fromkeys(name for scores in sources.values() for name in scores))
+    rows = [
+        f"| {source} | " + " | ".join(f"{scores[name]:g}" for name in names) + " |"
+        for source, scores in sources.items()
+    ]
+    head = ["| dev photos of | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    return "\n".join([*head, *rows, "", f"Tokenizer: {metrics['tokenizer']}."])
 
 
 def _loss_of_cider(before: Mapping[str, Any], after: Mapping[str, Any]) -> float:

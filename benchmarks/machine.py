@@ -9,17 +9,23 @@ from pathlib import Path
 
 PACKAGES = ("cutline", "numpy", "onnxruntime", "pillow", "tokenizers", "torch", "transformers")
 
+# A library whose threads wait for each other loses far more on a busy machine than one whose threads do not:
+# even ratios say little there.
+BUSY_LOAD = 0.5
+
 
 def facts() -> dict[str, object]:
-    """Cores, processor, memory, system and versions."""
+    """Cores, processor, memory, system, versions, and whether something else was running."""
+    cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
     return {
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": cores,
         "processor": _field("/proc/cpuinfo", "model name") or platform.machine(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "versions": {name: found for name in PACKAGES if (found := _version(name))},
-        "load_before": round(os.getloadavg()[0], 2),
+        "load_before": round(load, 2),
+        "busy": load > BUSY_LOAD * cores,
     }
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+BUSY = "**The machine was busy: run this again on an idle one.**"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Must:
@@ -108,7 +110,7 @@ def _setting(results: Mapping[str, Any]) -> str:
     return (
         f"{bundle['name']} on {machine['cores']} cores ({machine['processor']}, {machine['memory_gb']} GB), "
         f"{bundle['threads']} threads, {machine['system']}, Python {machine['python']}, {versions}; "
-        f"load average before: {machine['load_before']}."
+        f"load average before: {machine['load_before']}." + (f" {BUSY}" if machine["busy"] else "")
     )
 
 

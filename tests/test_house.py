@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 import shutil
@@ -14,20 +15,20 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, req
 from pathlib import Path
 
 import click
-import demo
-import generate
 import pytest
-import refresh
 from PIL import Image
 from playwright.sync_api import sync_playwright
-from screenshot import FLAGS
 from tiny_bundle import make_bundle
 
 import cutline
+import demo
+import generate
+import refresh
 from benchmarks import report, timing
 from cutline.captioning.sources import default_bundle
 from cutline.cli.main import COMMANDS, EXTRAS, cli
 from cutline.errors import BundleMissing, MissingExtra
+from screenshot import FLAGS
 
 ROOT = Path(__file__).parents[1]
 PHOTOS = sorted((ROOT / "examples").glob("*.jpg"))
@@ -174,6 +175,15 @@ def test_what_a_program_printed_goes_between_its_comments_and_nowhere_else() -> 
 def test_the_readme_has_a_place_for_everything_that_is_printed() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
     assert [readme.count(f"<!-- {name}: ") for name in ("demo", "scores", "bench")] == [2, 2, 2]
+
+
+def test_speeds_of_a_busy_machine_stay_out_of_the_readme(tmp_path: Path) -> None:
+    (tmp_path / "results.md").write_text("<!-- by bench -->\nfast\n")
+    seen = [refresh.speeds(tmp_path)]
+    for busy in (True, False):
+        (tmp_path / "results.json").write_text(json.dumps({"machine": {"busy": busy}}))
+        seen.append(refresh.speeds(tmp_path))
+    assert seen == ["", "", "fast"]
 
 
 def test_the_scores_of_a_bundle_become_a_table() -> None:

@@ -102,7 +102,13 @@ def check_command(as_json: bool, quick: bool, longest: int, strict: bool, **wher
 @click.option(
     "--minimum-count", type=click.IntRange(min=1), default=1, show_default=True, help="Rarer is unknown."
 )
-@click.option("--tokenizer", type=click.Choice(["word", "bpe"]), default="word", show_default=True)
+@click.option(
+    "--tokenizer",
+    type=click.Choice(["word", "bpe"]),
+    default="word",
+    show_default=True,
+    help="Whole words, or pieces of them.",
+)
 @click.option(
     "--size", type=click.IntRange(min=5), default=10_000, show_default=True, help="The most tokens."
 )

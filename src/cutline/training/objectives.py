@@ -310,6 +310,12 @@ class CaptionObjective(_PhotoObjective):
         memory = self.system.remember(self.dropout(regions), logits)
         value, weight = _cross_entropy(self.system.captioner, memory, batch.tokens, options.label_smoothing)
         logs = {"captions": float(value.detach())}
+        value = self._with_side_tasks(value, logs, batch, logits)
+        return Loss(value=value, weight=weight, logs=logs)
+
+    def _with_side_tasks(self, value: Tensor, logs: dict[str, float], batch: Batch, logits: Tensor) -> Tensor:
+        """Add what the stage asks for beside its main loss: concepts [B, C], and captions without photos."""
+        options = self.options
         if options.concept_weight:
             targets = torch.from_numpy(concept_targets(batch.items, len(self.corpus.concepts)))
             named = (
@@ -328,7 +334,7 @@ class CaptionObjective(_PhotoObjective):
             )
             value = value + options.text_weight * text.value
             logs["text"] = float(text.value.detach())
-        return Loss(value=value, weight=weight, logs=logs)
+        return value
 
     def evaluate(self) -> dict[str, float]:
         """Loss, and BLEU-4 and CIDEr-D (times 100) of greedy captions, on dev and by source."""
@@ -410,22 +416,7 @@ class RewardObjective(CaptionObjective):
         surprise = F.cross_entropy(logits_written / self.options.temperature, ids[written], reduction="none")
         value = (advantage * surprise).mean()
         logs = {"reward": float(rewards.mean())}
-        if self.options.concept_weight:
-            targets = torch.from_numpy(concept_targets(batch.items, len(self.corpus.concepts)))
-            named = (
-                F.binary_cross_entropy_with_logits(logits.float(), targets, reduction="none").sum(1).mean()
-            )
-            value = value + self.options.concept_weight * named
-        if batch.texts and self.simulator is not None:
-            text = text_loss(
-                self.system,
-                self.simulator,
-                batch.texts,
-                cast(Tensor, batch.text_tokens),
-                self.options,
-                seed=batch.seed,
-            )
-            value = value + self.options.text_weight * text.value
+        value = self._with_side_tasks(value, logs, batch, logits)
         return Loss(value=value, weight=float(written.sum()), logs=logs)
 
     def _rewards(self, items: Sequence[Captions], ids: Tensor) -> Tensor:

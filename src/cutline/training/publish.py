@@ -23,7 +23,7 @@ from cutline.metrics import TOKENIZER, bleu, cider_d, rouge_l, tokenize
 from cutline.training.build import Material, build_models, gather, preprocessing
 from cutline.training.checkpoints import load_weights, read_checkpoint
 from cutline.training.config import RecipeConfig
-from cutline.training.corpus import Captions, pack
+from cutline.training.corpus import pack
 from cutline.training.datasets import Example, data_hash, describe, open_example, read_source
 from cutline.training.export import BundleDetails, bundle_graphs, export_graphs
 from cutline.training.loop import BEST
@@ -198,7 +198,8 @@ def _quantised(recipe: RecipeConfig, material: Material, graphs: Path, folder: P
         raise DataError("There is no training photo to calibrate with.")
     rng = np.random.default_rng(recipe.seed)
     chosen = rng.permutation(rows)[: recipe.export.calibration_images]
-    captions = np.concatenate([_caption(by_row[int(row)], recipe.decoder.max_tokens, rng) for row in chosen])
+    length = recipe.decoder.max_tokens
+    captions = np.concatenate([pack(by_row[int(row)], count=1, length=length, rng=rng) for row in chosen])
     photos = [material.photos[int(row)] for row in chosen]
     quantise_graph(
         graphs / ENCODER,
@@ -212,10 +213,6 @@ def _quantised(recipe: RecipeConfig, material: Material, graphs: Path, folder: P
         graphs / DECODER, folder / DECODER, decoder_feeds(graphs / ENCODER, graphs / DECODER, few, captions)
     )
     return folder
-
-
-def _caption(item: Captions, length: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    return pack(item, count=1, length=length, rng=rng)
 
 
 def _batches(recipe: RecipeConfig, photos: Sequence[Example]) -> Iterator[Pixels]:

@@ -45,20 +45,14 @@ def quantise_graph(
     # Clip and Relu too: else what they cut off would widen the scale of the convolution before them.
     operators: tuple[str, ...] = ("Conv", "Gemm", "MatMul", "Clip", "Relu"),
     keep_convolutions: int = 0,
-    percentile: float | None = None,
 ) -> None:
     """Quantise one graph, calibrated on ``feeds``. Products of two activations (attention) stay in float.
 
     keep_convolutions: the first so many convolutions stay in float: they lose most and cost little.
-
-    percentile: clip activations there; None takes their whole range.
     """
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-        extra: dict[str, Any] = {"ActivationSymmetric": False, "WeightSymmetric": True}
-        if percentile is not None:
-            extra["CalibPercentile"] = percentile
         quantize_static(
             str(prepared),
             str(target),
@@ -69,8 +63,8 @@ def quantise_graph(
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax if percentile is None else CalibrationMethod.Percentile,
-            extra_options=extra,
+            calibrate_method=CalibrationMethod.MinMax,
+            extra_options={"ActivationSymmetric": False, "WeightSymmetric": True},
         )
 
 

@@ -1,0 +1,1 @@
+"""The caption service: a Django site around the captioner. See ARCHITECTURE.md."""

@@ -1,0 +1,1 @@
+"""The API: routers, errors, pagination, limits."""

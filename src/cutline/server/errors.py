@@ -1,0 +1,85 @@
+"""What the service refuses, as part of the one error tree. One handler (api/problems.py) maps it to HTTP."""
+
+from __future__ import annotations
+
+from cutline.errors import CutlineError
+
+
+class NotFound(CutlineError):
+    """There is no such thing, or this viewer may not know of it."""
+
+    code = "not_found"
+    http_status = 404
+
+
+class Unauthenticated(CutlineError):
+    """The key or session is missing, wrong, expired or revoked."""
+
+    code = "unauthenticated"
+    http_status = 401
+
+
+class Forbidden(CutlineError):
+    """The viewer is known, and may not do this."""
+
+    code = "forbidden"
+    http_status = 403
+
+
+class CrossOrigin(Forbidden):
+    """A browser sent this write from another site."""
+
+    code = "cross_origin"
+
+
+class Invalid(CutlineError):
+    """What was sent makes no sense."""
+
+    code = "invalid"
+    http_status = 422
+
+
+class Conflict(CutlineError):
+    """The thing is not in a state in which this can be done."""
+
+    code = "conflict"
+    http_status = 409
+
+
+class KeyReused(Conflict):
+    """An Idempotency-Key came again with another request, or while the first is at work."""
+
+    code = "idempotency_key_reused"
+
+
+class TooManyRequests(CutlineError):
+    """A rate limit is used up."""
+
+    code = "too_many_requests"
+    http_status = 429
+
+
+class QuotaExceeded(CutlineError):
+    """An owner has as much as the settings allow."""
+
+    code = "quota_exceeded"
+    http_status = 409
+
+
+class AddressForbidden(Invalid):
+    """A URL that leads to a private, loopback or link-local address, or is not http(s)."""
+
+    code = "address_forbidden"
+
+
+class FetchFailed(Invalid):
+    """The photo of a URL could not be fetched."""
+
+    code = "fetch_failed"
+
+
+class ServiceUnavailable(CutlineError):
+    """Something the service depends on does not answer."""
+
+    code = "unavailable"
+    http_status = 503

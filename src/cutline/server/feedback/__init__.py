@@ -1,0 +1,1 @@
+"""Feedback: what people made of captions, kept for learning."""

@@ -1,0 +1,1 @@
+"""Images: photos, their renditions and files, tags, moderation."""

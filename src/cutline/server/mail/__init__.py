@@ -1,0 +1,1 @@
+"""Mail: an outbox, sent by the worker."""

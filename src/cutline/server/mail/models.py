@@ -1,0 +1,40 @@
+"""The outbox: a mail is a row first, and sent by a worker."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.utils import timezone
+
+
+class Mail(models.Model):
+    """One message to one person. Its text is emptied once it is sent: it may hold a link that opens a door."""
+
+    class State(models.TextChoices):
+        """Where it stands."""
+
+        WAITING = "waiting"
+        SENT = "sent"
+        FAILED = "failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    recipient = models.EmailField()
+    subject = models.CharField(max_length=500)
+    text = models.TextField(blank=True)
+    html = models.TextField(blank=True)
+    sender = models.CharField(max_length=320, blank=True)
+    state = models.CharField(max_length=8, choices=State.choices, default=State.WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    run_after = models.DateTimeField(default=timezone.now)
+    lease_token = models.UUIDField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    error = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    sent_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["run_after"], name="mail_queue", condition=models.Q(state="waiting"))]
+
+    def __str__(self) -> str:
+        return self.subject

@@ -1,0 +1,1 @@
+"""People: users, owners (with or without an account), API keys, roles."""

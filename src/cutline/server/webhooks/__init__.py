@@ -1,0 +1,1 @@
+"""Webhooks: signed calls to other people's servers."""

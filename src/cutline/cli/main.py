@@ -22,6 +22,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "train": ("cutline.cli.train", "Train a model from a recipe."),
     "data": ("cutline.cli.data", "Check data sets."),
     "diagnose": ("cutline.cli.diagnose", "Look into a training."),
+    "serve": ("cutline.cli.serve", "Run the caption service: web page, API, websockets."),
+    "manage": ("cutline.cli.manage", "Administer the service: migrate, createsuperuser ..."),
 }
 # A top-level module that only an extra installs -> the extra.
 EXTRAS: Mapping[str, str] = {
@@ -29,6 +31,7 @@ EXTRAS: Mapping[str, str] = {
     "transformers": "train",
     "yaml": "train",
     "pyexiv2": "metadata",
+    **dict.fromkeys(("celery", "channels", "django", "pydantic", "pydantic_settings", "uvicorn"), "server"),
 }
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130

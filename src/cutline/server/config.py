@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import tempfile
+from contextlib import suppress
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -137,6 +140,23 @@ class ServerSettings(BaseSettings):
         SecretStr(""), description="Bearer token of /metrics; open where empty (in development only)."
     )
 
+    @field_validator("hosts", "trusted_origins", "fetch_allow", mode="before")
+    @classmethod
+    def _list(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @property
+    def in_process(self) -> bool:
+        """Whether the web process does the work itself (the laptop mode)."""
+        return self.broker_url.startswith("memory:")
+
+    @property
+    def development(self) -> bool:
+        """Whether insecure settings are allowed."""
+        return self.mode is RunMode.DEVELOPMENT
+
 
 @lru_cache(maxsize=1)
 def settings() -> ServerSettings:
@@ -149,6 +169,11 @@ def development_secret(folder: Path) -> str:
     path = folder / "secret.key"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(50), encoding="ascii")
+        # Whole or not at all: two processes that start together must read the same secret.
+        descriptor, draft = tempfile.mkstemp(dir=folder)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(50))
+        with suppress(FileExistsError):
+            os.link(draft, path)
+        os.unlink(draft)
     return path.read_text(encoding="ascii")

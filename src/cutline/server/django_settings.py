@@ -2,18 +2,51 @@
 
 from __future__ import annotations
 
-from cutline.server.config import development_secret, settings
+from importlib.util import find_spec
+from typing import Any
+
+import dj_database_url
+
+from cutline.server.config import RunMode, development_secret, settings
 
 _settings = settings()
+_data = _settings.data_dir.resolve()
+_production = _settings.mode is RunMode.PRODUCTION
+_https = _settings.public_url.startswith("https://")
 
-SECRET_KEY = _settings.secret_key.get_secret_value() or development_secret(_settings.data_dir)
+SECRET_KEY = _settings.secret_key.get_secret_value() or development_secret(_data)
+DEBUG = _settings.debug
+ALLOWED_HOSTS = list(_settings.hosts)
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+ROOT_URLCONF = "cutline.server.urls"
+ASGI_APPLICATION = "cutline.server.asgi.application"
+APPEND_SLASH = False
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "unfold.contrib.filters",
+    "cutline.server.admin_apps.AdminConfig"
+    if find_spec("cutline.server.admin_apps")
+    else "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "channels",
+    "ninja",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.github",
+    "allauth.socialaccount.providers.google",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.mfa",
+    "allauth.headless",
+    "allauth.usersessions",
     "cutline.server.people.apps.Config",
     "cutline.server.images.apps.Config",
     "cutline.server.jobs.apps.Config",
@@ -25,8 +58,144 @@ INSTALLED_APPS = [
     "cutline.server.mail.apps.Config",
     "cutline.server.api.apps.Config",
 ]
-AUTH_USER_MODEL = "people.User"
-USE_TZ = True
-DATABASES = {
-    "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": _settings.data_dir / "cutline.sqlite3"}
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# --- what is kept ---------------------------------------------------------------------------------
+
+
+def _database() -> dict[str, Any]:
+    if _settings.database_url:
+        database: dict[str, Any] = dict(dj_database_url.parse(_settings.database_url))
+        if database["ENGINE"].endswith("postgresql"):
+            # A pool, since the web process answers each request in a thread of its own.
+            database.setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": 32, "timeout": 20}
+            database["CONN_MAX_AGE"] = 0
+        return database
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": _data / "cutline.sqlite3",
+        "OPTIONS": {
+            # A transaction that reads first and writes later would fail at once where another wrote between.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+        },
+    }
+
+
+def _redis_or(url: str, memory: dict[str, Any], redis: dict[str, Any]) -> dict[str, Any]:
+    return memory if url.startswith("memory:") else redis
+
+
+DATABASES = {"default": _database()}
+CACHES = {
+    "default": _redis_or(
+        _settings.cache_url,
+        {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+        {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": _settings.cache_url},
+    )
 }
+CHANNEL_LAYERS = {
+    "default": _redis_or(
+        _settings.channel_layer_url,
+        {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 1000}},
+        {
+            "BACKEND": "channels_redis.core.RedisChannelLayer",
+            "CONFIG": {"hosts": [_settings.channel_layer_url], "capacity": 1000},
+        },
+    )
+}
+STORAGES = {
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": _data / "files", "base_url": "/files/"},
+    },
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+STATIC_URL = "/static/"
+STATIC_ROOT = None  # WhiteNoise finds the files where the packages keep them
+WHITENOISE_USE_FINDERS = True
+FILE_UPLOAD_PERMISSIONS = 0o600
+
+# --- people ---------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "people.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SESSION_COOKIE_AGE = 60 * 60 * 24 * 30
+CSRF_TRUSTED_ORIGINS = list(_settings.trusted_origins)
+
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_PREVENT_ENUMERATION = True
+HEADLESS_ONLY = True
+HEADLESS_CLIENTS = ("browser",)
+HEADLESS_FRONTEND_URLS = {
+    "account_confirm_email": f"{_settings.public_url}/account/verify-email/{{key}}",
+    "account_reset_password": f"{_settings.public_url}/account/password/reset",
+    "account_reset_password_from_key": f"{_settings.public_url}/account/password/reset/key/{{key}}",
+    "account_signup": f"{_settings.public_url}/account/signup",
+    "socialaccount_login_error": f"{_settings.public_url}/account/provider/callback",
+}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = _settings.development
+USERSESSIONS_TRACK_ACTIVITY = True
+
+# --- mail -----------------------------------------------------------------------------------------
+
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = _settings.mail_from
+EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+
+# --- safety ---------------------------------------------------------------------------------------
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if _settings.trust_proxy:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+if _production and _https:
+    SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365

@@ -36,13 +36,14 @@ class Bulk(models.Model):
     error_code = models.CharField(max_length=60, blank=True)
     error_message = models.CharField(max_length=1000, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expanded_at = models.DateTimeField(null=True, blank=True)  # every item stands, and has its image or job
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes = [models.Index(fields=["owner", "-created_at", "-id"], name="bulk_library")]
 
     def __str__(self) -> str:
-        return f"{self.name or self.id} {self.state}"
+        return f"bulk {self.id}"  # its name is its owner's
 
 
 class BulkItem(models.Model):
@@ -69,4 +70,4 @@ class BulkItem(models.Model):
         indexes = [models.Index(fields=["bulk", "state"], name="bulk_progress")]
 
     def __str__(self) -> str:
-        return self.name
+        return f"item {self.number} of bulk {self.bulk_id}"

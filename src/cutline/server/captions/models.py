@@ -30,7 +30,7 @@ class Caption(models.Model):
         indexes = [models.Index(fields=["image", "-created_at", "rank"], name="candidates")]
 
     def __str__(self) -> str:
-        return self.text
+        return f"caption {self.id}"  # its text may be private, and this goes into logs
 
 
 class Attention(models.Model):
@@ -71,4 +71,4 @@ class Version(models.Model):
         constraints = [models.UniqueConstraint(fields=["image", "number"], name="one_version_of_a_number")]
 
     def __str__(self) -> str:
-        return f"{self.number}: {self.text}"
+        return f"version {self.number} of {self.image_id}"

@@ -37,4 +37,4 @@ class Mail(models.Model):
         indexes = [models.Index(fields=["run_after"], name="mail_queue", condition=models.Q(state="waiting"))]
 
     def __str__(self) -> str:
-        return self.subject
+        return f"mail {self.id}"

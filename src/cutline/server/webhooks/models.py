@@ -17,12 +17,17 @@ class Webhook(models.Model):
     owner = models.ForeignKey(Owner, on_delete=models.CASCADE, related_name="webhooks")
     url = models.URLField(max_length=2000)
     secret = models.CharField(max_length=80)  # of the HMAC; shown once
-    events = models.JSONField(default=list)  # event types
+    previous_secret = models.CharField(max_length=80, blank=True)  # signs too until previous_until
+    previous_until = models.DateTimeField(null=True, blank=True)
+    events = models.JSONField(default=list)  # event types; empty: all
     is_active = models.BooleanField(default=True)
+    failing_since = models.DateTimeField(null=True, blank=True)  # the first failure since the last success
+    disabled_at = models.DateTimeField(null=True, blank=True)  # by us, after failing for long
+    disabled_reason = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     def __str__(self) -> str:
-        return self.url
+        return f"webhook {self.id}"  # its URL may hold somebody's secret
 
 
 class Delivery(models.Model):
@@ -47,6 +52,7 @@ class Delivery(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True)
     status_code = models.PositiveSmallIntegerField(null=True, blank=True)
     error = models.CharField(max_length=500, blank=True)
+    tries = models.JSONField(default=list)  # [{at, status_code, error, answer, duration_ms}], one per attempt
     replay_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -60,7 +66,9 @@ class Delivery(models.Model):
             )
         ]
         indexes = [
-            models.Index(fields=["run_after"], name="delivery_queue", condition=models.Q(state="waiting"))
+            models.Index(fields=["run_after"], name="delivery_queue", condition=models.Q(state="waiting")),
+            models.Index(fields=["webhook", "-created_at", "-id"], name="delivery_log"),
+            models.Index(fields=["created_at"], name="deliveries_by_age"),
         ]
 
     def __str__(self) -> str:

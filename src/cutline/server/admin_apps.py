@@ -1,0 +1,11 @@
+"""Puts our admin site in the place of Django's own."""
+
+from __future__ import annotations
+
+from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
+
+
+class AdminConfig(DjangoAdminConfig):
+    """Every `admin.site` is Cutline's: INSTALLED_APPS names this instead of django.contrib.admin."""
+
+    default_site = "cutline.server.admin_site.CutlineAdminSite"

@@ -1,0 +1,163 @@
+"""What the service's tests share. Nothing here starts a server before a test asks for it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.server import photos
+
+if TYPE_CHECKING:
+    from cutline.server.config import ServerSettings
+    from tests.server.services.postgresql import PostgreSQL
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+# The process's own Django: development mode, a folder of its own, none of the developer's variables.
+for _name in [name for name in os.environ if name.startswith("CUTLINE_")]:
+    del os.environ[_name]
+_DATA = Path(tempfile.mkdtemp(prefix="cutline-tests-"))
+os.environ["CUTLINE_DATA_DIR"] = str(_DATA)
+os.environ["DJANGO_SETTINGS_MODULE"] = "cutline.server.django_settings"
+
+import django  # noqa: E402
+
+django.setup()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marks of the service's tests."""
+    config.addinivalue_line("markers", "postgresql: run on PostgreSQL instead of SQLite")
+    config.addinivalue_line("markers", "both_databases: run twice, on SQLite and on PostgreSQL")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Take the folder away."""
+    shutil.rmtree(_DATA, ignore_errors=True)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test on the databases that its marks name."""
+    if metafunc.definition.get_closest_marker("both_databases"):
+        metafunc.parametrize("_database", ["sqlite", "postgresql"], indirect=True)
+    elif metafunc.definition.get_closest_marker("postgresql"):
+        metafunc.parametrize("_database", ["postgresql"], indirect=True)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Choose the database before pytest-django opens the test's transaction in it."""
+    names = getattr(item, "fixturenames", [])
+    if "_database" in names:
+        names.remove("_database")
+        names.insert(0, "_database")
+
+
+# -- databases -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def folder() -> Iterator[Path]:
+    """A folder that other users can enter: PostgreSQL does not run as root."""
+    with tempfile.TemporaryDirectory(prefix="cutline-services-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture(scope="session")
+def postgresql(folder: Path) -> Iterator[PostgreSQL]:
+    """A PostgreSQL server with nothing in it."""
+    from tests.server.services.postgresql import PostgreSQL
+
+    server = PostgreSQL(folder)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """Test on a file: threads that share SQLite's in-memory database see no locks."""
+    from django.db import connections
+
+    connections.settings["default"]["TEST"]["NAME"] = str(_DATA / "test.sqlite3")
+
+
+@pytest.fixture(scope="session")
+def _on_postgresql(
+    postgresql: PostgreSQL, django_db_setup: None, django_db_blocker: Any
+) -> Callable[[], Callable[[], None]]:
+    """Make the migrated PostgreSQL database; a function that puts it in SQLite's place, and back."""
+    import dj_database_url
+    from django.core.management import call_command
+    from django.db import connections
+
+    sqlite = connections.settings["default"]
+    database = {**sqlite, "OPTIONS": {}, **dj_database_url.parse(postgresql.create("unit_tests"))}
+    database["TEST"] = {**sqlite["TEST"], "NAME": None}
+
+    def swap() -> Callable[[], None]:
+        before = connections["default"]
+        connections.settings["default"] = database
+        del connections["default"]
+
+        def back() -> None:
+            connections["default"].close()
+            connections.settings["default"] = sqlite
+            connections["default"] = before
+
+        return back
+
+    with django_db_blocker.unblock():
+        back = swap()
+        call_command("migrate", verbosity=0)
+        back()
+    return swap
+
+
+@pytest.fixture(autouse=True)
+def _database(request: pytest.FixtureRequest, django_db_blocker: Any) -> Iterator[None]:
+    """Let the test run on PostgreSQL where its marks say so."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield
+        return
+    back = request.getfixturevalue("_on_postgresql")()
+    yield
+    with django_db_blocker.unblock():
+        back()
+
+
+# -- settings and photos ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def configure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ServerSettings]]:
+    """Change Cutline's settings for one test: configure(max_images=2). Django's own stay as they are."""
+    from cutline.server.config import settings
+
+    def change(**values: object) -> ServerSettings:
+        for name, value in values.items():
+            monkeypatch.setenv(f"CUTLINE_{name.upper()}", str(value))
+        settings.cache_clear()
+        return settings()
+
+    yield change
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def photo() -> bytes:
+    """A real photo, as JPEG."""
+    return (EXAMPLES / "cat.jpg").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def make_photo() -> Callable[..., bytes]:
+    """Small photos that all differ: make_photo(7), make_photo(7, side_px=900, format="PNG")."""
+    return photos.generated

@@ -47,9 +47,10 @@ class Conflict(CutlineError):
 
 
 class KeyReused(Conflict):
-    """An Idempotency-Key came again with another request, or while the first is at work."""
+    """An Idempotency-Key came again with another request."""
 
     code = "idempotency_key_reused"
+    http_status = 422
 
 
 class TooManyRequests(CutlineError):
@@ -83,3 +84,51 @@ class ServiceUnavailable(CutlineError):
 
     code = "unavailable"
     http_status = 503
+
+
+class Malformed(CutlineError):
+    """The request cannot be parsed: broken JSON, a form without its boundary, a header without sense."""
+
+    code = "malformed"
+    http_status = 400
+
+
+class MethodNotAllowed(CutlineError):
+    """This address exists, and does not take this method; Allow names those that it takes."""
+
+    code = "method_not_allowed"
+    http_status = 405
+
+
+class PreconditionFailed(CutlineError):
+    """The thing changed since the version that If-Match names."""
+
+    code = "precondition_failed"
+    http_status = 412
+
+
+class RequestTooLarge(CutlineError):
+    """The body is larger than this address takes."""
+
+    code = "request_too_large"
+    http_status = 413
+
+
+class UnsupportedMedia(CutlineError):
+    """The body is of a type that this address does not read."""
+
+    code = "unsupported_media_type"
+    http_status = 415
+
+
+class KeyInUse(Conflict):
+    """The first request with this Idempotency-Key is still at work: try again soon."""
+
+    code = "idempotency_key_in_use"
+
+
+class InternalError(CutlineError):
+    """A fault of ours. It was logged with the request id."""
+
+    code = "internal_error"
+    http_status = 500

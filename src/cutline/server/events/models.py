@@ -9,7 +9,7 @@ from cutline.server.people.models import Owner
 
 
 class Event(models.Model):
-    """One typed event of an owner (contracts/events.schema.json). Pruned after a day: the API is the truth."""
+    """One typed event of an owner (contracts/events.schema.json). Pruned after a day: the API is truth."""
 
     id = models.BigAutoField(primary_key=True)
     owner = models.ForeignKey(Owner, on_delete=models.CASCADE, related_name="events")

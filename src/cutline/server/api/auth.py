@@ -1,0 +1,97 @@
+"""Who may call an endpoint. Each names what it needs: `auth=needs("images:read")`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from django.http import HttpRequest
+from ninja.security.base import AuthBase
+
+from cutline.server.config import settings
+from cutline.server.errors import CrossOrigin, Forbidden, Unauthenticated
+
+if TYPE_CHECKING:
+    from cutline.server.people.viewers import Viewer
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class ViewerAuth(AuthBase):
+    """Puts the viewer on the request, and checks the scope of their key.
+
+    scope: what a key must be allowed; "" for none. account: an anonymous session is not enough (401).
+    staff: only those who may look into everything (403).
+    """
+
+    openapi_type: str = "http"
+    openapi_scheme: str = "bearer"
+    openapi_description: str = (
+        "An API key (ck_...), as `Authorization: Bearer` or `X-API-Key`. Browsers send their session cookie."
+    )
+
+    def __init__(self, scope: str = "", *, account: bool = False, staff: bool = False) -> None:
+        super().__init__()
+        self.scope = scope
+        self.account = account
+        self.staff = staff
+
+    def __call__(self, request: HttpRequest) -> Viewer:
+        """Give the viewer. Raises: Unauthenticated, Forbidden."""
+        from cutline.server.people.viewers import viewer_of
+
+        viewer = viewer_of(request)
+        request.viewer = viewer  # type: ignore[attr-defined]
+        if (self.account or self.staff) and viewer.user_id is None:
+            raise Unauthenticated("This needs an account.", hint="Sign in, or send an API key.")
+        if self.scope and not viewer.has(self.scope):
+            raise Forbidden(
+                f"This key may not do this: it lacks the scope {self.scope}.",
+                hint="Make a key with that scope.",
+            )
+        if self.staff and not viewer.is_staff_reader:
+            raise Forbidden("This is for staff.")
+        return viewer
+
+
+def needs(scope: str = "", *, account: bool = False, staff: bool = False) -> ViewerAuth:
+    """What an endpoint needs: a scope of the key; an account; a staff role."""
+    return ViewerAuth(scope, account=account, staff=staff)
+
+
+anyone = ViewerAuth()
+
+
+def check_origin(request: HttpRequest) -> None:
+    """Refuse a write that a browser sends from another site. A request by key needs no such check.
+
+    Browsers say where a write comes from in Sec-Fetch-Site or Origin; what carries neither is no browser's.
+    Raises: CrossOrigin.
+    """
+    if request.method in SAFE_METHODS or carries_key(request):
+        return
+    site = request.headers.get("Sec-Fetch-Site", "")
+    origin = request.headers.get("Origin", "")
+    if origin and not same_origin(origin, request.get_host(), secure=request.is_secure()):
+        raise CrossOrigin(
+            "A page of another site sent this.", hint="Write from our own pages, or with a key."
+        )
+    if site and site not in ("same-origin", "none") and origin not in settings().trusted_origins:
+        raise CrossOrigin(
+            "A page of another site sent this.", hint="Write from our own pages, or with a key."
+        )
+
+
+def carries_key(request: HttpRequest) -> bool:
+    """Whether the request names itself by an API key: then the session does not count."""
+    return any(name in request.headers for name in ("Authorization", "X-API-Key", "X-Session-Token"))
+
+
+def same_origin(origin: str, host: str, *, secure: bool) -> bool:
+    """Whether a browser's Origin is this service, or one that it trusts."""
+    if origin in settings().trusted_origins:
+        return True
+    parts = urlsplit(origin)
+    return parts.netloc.lower() == host.lower() and parts.scheme in (
+        ("https",) if secure else ("http", "https")
+    )

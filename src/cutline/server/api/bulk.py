@@ -1,0 +1,7 @@
+"""Many photos at once."""
+
+from __future__ import annotations
+
+from ninja import Router
+
+router = Router(tags=["bulk"])

@@ -1,0 +1,191 @@
+"""The one place where errors become HTTP: application/problem+json (RFC 9457) with stable codes."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import (
+    BadRequest,
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    TooManyFilesSent,
+)
+from django.db import DatabaseError, InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
+from django.http.response import HttpResponseBase
+from ninja.errors import HttpError, ValidationError
+
+from cutline import errors as library_errors
+from cutline.errors import CutlineError
+from cutline.server import errors as server_errors
+from cutline.server.errors import (
+    Forbidden,
+    InternalError,
+    Invalid,
+    Malformed,
+    MethodNotAllowed,
+    NotFound,
+    RequestTooLarge,
+    ServiceUnavailable,
+    TooManyRequests,
+    Unauthenticated,
+    UnsupportedMedia,
+)
+from cutline.server.observability import request_id
+
+if TYPE_CHECKING:
+    from ninja import NinjaAPI
+
+PROBLEM_JSON = "application/problem+json"
+ERRORS_PATH = "/api/v1/errors/"
+
+log = logging.getLogger(__name__)
+
+# What an answer that nobody explained means, by its status.
+BY_STATUS: Mapping[int, tuple[type[CutlineError], str]] = {
+    400: (Malformed, "The request cannot be read."),
+    401: (Unauthenticated, "Sign in, or send an API key."),
+    403: (Forbidden, "This is not allowed."),
+    404: (NotFound, "There is nothing here."),
+    405: (MethodNotAllowed, "This address does not take that method."),
+    413: (RequestTooLarge, "The request is larger than this address takes."),
+    415: (UnsupportedMedia, "The body is of a type that this address does not read."),
+    422: (Invalid, "What was sent makes no sense."),
+    429: (TooManyRequests, "Too many requests."),
+    503: (ServiceUnavailable, "The service cannot answer now."),
+}
+
+
+def problem_fields(
+    *,
+    code: str,
+    status: int,
+    detail: str,
+    hint: str = "",
+    request_id: str = "",
+    errors: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """The members of a problem document."""
+    fields: dict[str, Any] = {
+        "type": ERRORS_PATH + code,
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "hint": hint,
+        "request_id": request_id,
+    }
+    if errors:
+        fields["errors"] = list(errors)
+    return fields
+
+
+def problem(
+    request: HttpRequest,
+    error: CutlineError,
+    *,
+    errors: Sequence[Mapping[str, Any]] = (),
+    status: int | None = None,
+) -> HttpResponse:
+    """The answer that tells of an error. 429 and 503 say when to come back, 401 how to sign in."""
+    status = status or error.http_status
+    hint = " ".join(part for part in (error.kept, error.hint) if part)
+    fields = problem_fields(
+        code=error.code,
+        status=status,
+        detail=error.message,
+        hint=hint,
+        request_id=request_id.current(),
+        errors=errors,
+    )
+    response = HttpResponse(json.dumps(fields), status=status, content_type=PROBLEM_JSON)
+    response["Cache-Control"] = "no-store"
+    if status == 401:
+        response["WWW-Authenticate"] = 'Bearer realm="cutline"'
+    retry_after_s = getattr(error, "retry_after_s", 5 if status == 503 else None)
+    if retry_after_s is not None:
+        response["Retry-After"] = str(retry_after_s)
+    return response
+
+
+def problem_of(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Map whatever was raised to a problem; what nobody expected is logged and becomes a 500."""
+    match error:
+        case CutlineError():
+            if error.http_status >= 500:
+                log.error("%s", error, exc_info=error)
+            return problem(request, error)
+        case ValidationError():
+            return problem(
+                request,
+                Invalid("Some fields make no sense.", hint="errors names each of them."),
+                errors=[_field_error(each) for each in error.errors],
+            )
+        case Http404():
+            return problem(request, NotFound("There is nothing here."))
+        case HttpError():
+            if isinstance(error.__cause__, CutlineError):
+                return problem(request, error.__cause__)
+            if isinstance(error.__cause__, (RequestDataTooBig, UnicodeError)):
+                return problem_of(request, error.__cause__)
+            return problem(request, explained(error.status_code, str(error)), status=error.status_code)
+        case RequestDataTooBig() | TooManyFilesSent():
+            return problem(
+                request, RequestTooLarge("The request has more data, fields or files than is taken.")
+            )
+        case PermissionDenied():
+            return problem(request, Forbidden("This is not allowed."))
+        case SuspiciousOperation() | BadRequest() | MultiPartParserError() | UnicodeError():
+            return problem(request, Malformed("The request cannot be read."))
+        case OperationalError() | InterfaceError():
+            log.error("The database did not answer", exc_info=error)
+            return problem(
+                request, ServiceUnavailable("The database does not answer.", hint="Try again soon.")
+            )
+        case DatabaseError() | Exception():
+            log.error("Unexpected %s", type(error).__name__, exc_info=error)
+            return problem(request, InternalError("A fault of ours.", hint="Tell us the request id."))
+
+
+def _field_error(error: Mapping[str, Any]) -> dict[str, Any]:
+    place = [str(part) for part in error.get("loc", ())]
+    return {"where": place, "message": str(error.get("msg", "")), "kind": str(error.get("type", ""))}
+
+
+def explained(status: int, detail: str = "") -> CutlineError:
+    """The error that a bare status stands for."""
+    kind, default = BY_STATUS.get(status, (InternalError if status >= 500 else Malformed, ""))
+    return kind(detail or default or HTTPStatus(status).phrase)
+
+
+def as_problem(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """Turn an error answer that Django wrote itself (404, 405, 500 ...) into a problem; keep its Allow."""
+    if response.status_code < 400 or response.get("Content-Type", "").startswith(PROBLEM_JSON):
+        return response
+    made = problem(request, explained(response.status_code), status=response.status_code)
+    for header in ("Allow", "Retry-After", "WWW-Authenticate"):
+        if header in response:
+            made[header] = response[header]
+    return made
+
+
+def add_handlers(api: NinjaAPI) -> None:
+    """Make the API answer every exception by problem_of."""
+    for kind in (Exception, Http404, HttpError, ValidationError):
+        api.add_exception_handler(kind, problem_of)
+
+
+def error_kinds() -> Iterator[type[CutlineError]]:
+    """Every error that an answer of the API can name, by code."""
+    found: dict[str, type[CutlineError]] = {}
+    for module in (library_errors, server_errors):
+        for kind in vars(module).values():
+            if isinstance(kind, type) and issubclass(kind, CutlineError):
+                found.setdefault(kind.code, kind)
+    yield from (found[code] for code in sorted(found))

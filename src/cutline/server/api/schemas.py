@@ -1,0 +1,169 @@
+"""Schemas that several routers share. Each endpoint's own stand beside it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from ninja import Schema
+from pydantic import ConfigDict, Field
+
+Item = TypeVar("Item")
+
+
+class SchemaIn(Schema):
+    """What a client sends: an unknown field is an error, so that a misspelt one is noticed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Page(Schema, Generic[Item]):
+    """A page of a list. `next` is the cursor of the next page, null at the end."""
+
+    items: list[Item]
+    next: str | None = None
+
+
+class FieldErrorOut(Schema):
+    """One field that makes no sense."""
+
+    where: list[str]
+    message: str
+    kind: str
+
+
+class ProblemOut(Schema):
+    """An error (RFC 9457). Programs may rely on `code`."""
+
+    type: str = Field(description="An address that explains the code.")
+    title: str
+    status: int
+    detail: str = Field(description="What happened.")
+    code: str = Field(description="Stable; GET /api/v1/errors lists them all.")
+    hint: str = Field("", description="What was kept, and what to do next.")
+    request_id: str = ""
+    errors: list[FieldErrorOut] | None = None
+
+
+def problems(*statuses: int) -> dict[int, Any]:
+    """Document error answers of an endpoint: response={200: ImageOut, **problems(404, 409)}.
+
+    Every endpoint may answer 400, 401, 403, 413, 415, 422, 429, 500 and 503 where the frame does: app.py
+    documents those for all. Name what your endpoint itself raises.
+    """
+    return dict.fromkeys(statuses, ProblemOut)
+
+
+class CaptionOut(Schema):
+    """A candidate that a model wrote."""
+
+    id: UUID
+    text: str
+    log_prob: float = Field(description="Natural logarithm of its probability, summed over tokens.")
+    model: str = Field("", description="name@version")
+    rank: int = Field(0, description="0 is the best.")
+
+
+class JobErrorOut(Schema):
+    """Why a job failed."""
+
+    code: str
+    message: str
+
+
+class JobOut(Schema):
+    """What is, or was, being done to an image or a bulk."""
+
+    id: UUID
+    kind: str
+    state: str = Field(description="queued, running, done, failed or cancelled.")
+    stage: str = ""
+    image: UUID | None = None
+    bulk: UUID | None = None
+    error: JobErrorOut | None = None
+    attempts: int = 0
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @staticmethod
+    def resolve_image(job: Any) -> UUID | None:
+        """Its image's id."""
+        return _attribute(job, "image_id", "image")
+
+    @staticmethod
+    def resolve_bulk(job: Any) -> UUID | None:
+        """Its bulk's id."""
+        return _attribute(job, "bulk_id", "bulk")
+
+    @staticmethod
+    def resolve_error(job: Any) -> dict[str, str] | None:
+        """Its error, where it has one."""
+        code = _attribute(job, "error_code", "")
+        if code:
+            return {"code": code, "message": _attribute(job, "error_message", "") or ""}
+        return None
+
+
+def _attribute(thing: Any, *names: str) -> Any:
+    """The first of these that the thing has; never loads a related row."""
+    for name in names:
+        if name and isinstance(thing, dict) and name in thing:
+            return thing[name]
+        if name and hasattr(thing, name):
+            return getattr(thing, name)
+    return None
+
+
+class ImageJobOut(Schema):
+    """The latest job of an image."""
+
+    id: UUID
+    state: str
+    stage: str = ""
+    error: JobErrorOut | None = None
+
+
+class UrlsOut(Schema):
+    """Where an image's files are, by format; those of images that are not public work for a short while."""
+
+    thumbnail: dict[str, str] = Field(default_factory=dict)
+    large: dict[str, str] = Field(default_factory=dict)
+    master: dict[str, str] = Field(default_factory=dict)
+
+
+class ImageOut(Schema):
+    """A photo with its caption, as this viewer may see it."""
+
+    id: UUID
+    caption: str
+    caption_by: str = Field(description="model, person, or empty: nothing yet.")
+    caption_model: str = Field("", description="name@version of what wrote it.")
+    alt_text: str = ""
+    width_px: int
+    height_px: int
+    placeholder: str = Field("", description="A tiny picture as a data: URL.")
+    urls: UrlsOut
+    tags: list[str]
+    visibility: str
+    moderation: str
+    job: ImageJobOut | None = None
+    mine: bool
+    created_at: datetime
+    changed_at: datetime
+    published_at: datetime | None = None
+    expires_at: datetime | None = None
+    file_name: str | None = Field(None, description="For the owner alone, as are the next ones.")
+    source_url: str | None = None
+    share_url: str | None = None
+    keep_original: bool | None = None
+
+
+class EventOut(Schema):
+    """One event, as /ws sends it: contracts/events.schema.json has each type's data."""
+
+    id: int
+    type: str
+    data: dict[str, Any]
+    at: datetime

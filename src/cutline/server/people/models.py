@@ -69,6 +69,11 @@ class Owner(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.OneToOneField(User, null=True, blank=True, on_delete=models.CASCADE, related_name="owner")
+    # An anonymous owner whose things an account has claimed stays for a while: what was under way may still
+    # arrive for it, and is passed on.
+    merged_into = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.CASCADE, related_name="merged_from"
+    )
     may_train = models.BooleanField(default=False)  # consent: may images and feedback train models?
     may_train_changed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

@@ -1,0 +1,217 @@
+"""Who is asking. Everything that reads or writes for somebody is given a Viewer, made once per request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qs
+from uuid import UUID
+
+from django.conf import settings as django_settings
+from django.contrib.auth import get_user
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.backends.base import SessionBase
+from django.http import HttpRequest
+from django.utils import timezone
+
+from cutline.server.config import settings
+from cutline.server.errors import NotFound, Unauthenticated
+from cutline.server.people import keys
+from cutline.server.people.models import Owner, Role, User
+from cutline.server.people.sessions import SessionStore
+
+OWNER_IN_SESSION = "owner_id"  # the owner of a session without an account; taken out at login
+_SEEN_EVERY_S = 3600  # how exactly an anonymous owner's last visit is known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewer:
+    """Who is asking: an account, the session of somebody without one, a key, or nobody known (no owner)."""
+
+    owner_id: UUID | None
+    user_id: UUID | None = None
+    role: Role = Role.USER
+    scopes: frozenset[str] | None = None  # what a key may do; None: a session, which may do everything
+    key_id: UUID | None = None
+    address: str = ""
+
+    @property
+    def is_staff_reader(self) -> bool:
+        """May look at what the admin shows."""
+        return self.role in (Role.REVIEWER, Role.MODERATOR, Role.ADMIN)
+
+    @property
+    def can_moderate(self) -> bool:
+        """May decide on reports and held images."""
+        return self.role in (Role.MODERATOR, Role.ADMIN)
+
+    @property
+    def is_admin(self) -> bool:
+        """May do everything that staff may."""
+        return self.role == Role.ADMIN
+
+    def has(self, scope: str) -> bool:
+        """Whether this viewer may do what the scope names."""
+        return self.scopes is None or scope in self.scopes
+
+
+def viewer_of(request: HttpRequest) -> Viewer:
+    """Who sends this request: by API key, by an app's X-Session-Token, else by the session cookie.
+
+    The answer is kept on the request, as request.viewer.
+
+    Raises:
+        Unauthenticated: a key or token was sent that does not work (it never falls back to the session).
+    """
+    known = getattr(request, "viewer", None)
+    if isinstance(known, Viewer):
+        return known
+    address = address_of(request.META)
+    if secret := _key_of(request.headers):
+        viewer = _viewer_of_key(secret, address)
+    elif token := request.headers.get("X-Session-Token"):
+        viewer = _viewer_of_session(_session_of_token(token), address)
+    elif request.user.is_authenticated:
+        viewer = _viewer_of_user(request.user, address)
+    else:
+        viewer = Viewer(owner_id=_anonymous_owner_id(request.session), address=address)
+    request.viewer = viewer  # type: ignore[attr-defined]
+    return viewer
+
+
+def ensure_owner(request: HttpRequest) -> Owner:
+    """The owner that this request writes for; somebody without an account gets one in the session.
+
+    Raises:
+        Unauthenticated: as viewer_of.
+    """
+    viewer = viewer_of(request)
+    owner = Owner.objects.select_related("user").filter(pk=viewer.owner_id).first()
+    if owner is None or owner.merged_into_id is not None:
+        if viewer.user_id is not None or viewer.key_id is not None:
+            raise Unauthenticated("The account was deleted.")
+        owner = _anonymous_owner(request.session)
+        request.viewer = Viewer(owner_id=owner.pk, address=viewer.address)  # type: ignore[attr-defined]
+    elif owner.user_id is None and (timezone.now() - owner.last_seen_at).total_seconds() > _SEEN_EVERY_S:
+        Owner.objects.filter(pk=owner.pk).update(last_seen_at=timezone.now())
+    return owner
+
+
+def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
+    """Who opens a websocket: by key (Authorization, X-API-Key or ?key=), else by the session cookie.
+
+    It asks the database: call it through database_sync_to_async.
+
+    Raises:
+        Unauthenticated: a key was sent that does not work.
+    """
+    headers = {name.decode("latin-1").title(): value.decode("latin-1") for name, value in scope["headers"]}
+    client = scope.get("client") or ("", 0)
+    address = address_of(
+        {"REMOTE_ADDR": client[0], "HTTP_X_FORWARDED_FOR": headers.get("X-Forwarded-For", "")}
+    )
+    query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+    if secret := _key_of(headers) or query.get("key", [""])[0]:
+        return _viewer_of_key(secret, address)
+    try:
+        cookie = SimpleCookie(headers.get("Cookie", "")).get(django_settings.SESSION_COOKIE_NAME)
+    except CookieError:
+        cookie = None
+    return _viewer_of_session(SessionStore(cookie.value if cookie else None), address)
+
+
+def start_session(address: str) -> tuple[Viewer, str]:
+    """A new anonymous viewer, and the value of the session cookie that they must be given."""
+    session = SessionStore()
+    owner = _anonymous_owner(session)
+    session.save()
+    return Viewer(owner_id=owner.pk, address=address), str(session.session_key)
+
+
+def owner_of(user: User) -> Owner:
+    """An account's owner, made where it is missing."""
+    return Owner.objects.get_or_create(user=user)[0]
+
+
+def owner_of_viewer(viewer: Viewer) -> Owner:
+    """The owner of somebody who has one.
+
+    Raises:
+        NotFound: they have none yet.
+    """
+    owner = Owner.objects.select_related("user").filter(pk=viewer.owner_id).first()
+    if owner is None:
+        raise NotFound("Nothing has been kept for you yet.")
+    return owner
+
+
+def address_of(meta: Mapping[str, Any]) -> str:
+    """The client's network address; behind a trusted proxy, the one that this proxy saw."""
+    if settings().trust_proxy and (forwarded := str(meta.get("HTTP_X_FORWARDED_FOR", ""))):
+        return forwarded.rsplit(",", 1)[-1].strip()
+    return str(meta.get("REMOTE_ADDR", ""))
+
+
+def _key_of(headers: Mapping[str, str]) -> str:
+    kind, _, value = headers.get("Authorization", "").partition(" ")
+    if kind.lower() == "bearer" and value.strip():
+        return value.strip()
+    return headers.get("X-API-Key", "") or headers.get("X-Api-Key", "")
+
+
+def _viewer_of_key(secret: str, address: str) -> Viewer:
+    key = keys.find(secret)
+    if key is None:
+        raise Unauthenticated(
+            "This API key does not work: it is wrong, expired or revoked.", hint="Make a new one."
+        )
+    keys.note_use(key)
+    # A key never carries the powers of staff: whoever finds it lying about should not get them.
+    return Viewer(
+        owner_id=key.owner_id,
+        user_id=key.owner.user_id,
+        scopes=frozenset(key.scopes),
+        key_id=key.pk,
+        address=address,
+    )
+
+
+def _viewer_of_user(user: User, address: str) -> Viewer:
+    owner_id = Owner.objects.filter(user=user).values_list("pk", flat=True).first() or owner_of(user).pk
+    return Viewer(owner_id=owner_id, user_id=user.pk, role=Role(user.role), address=address)
+
+
+def _viewer_of_session(session: SessionBase, address: str) -> Viewer:
+    user = _user_of(session)
+    if isinstance(user, User):
+        return _viewer_of_user(user, address)
+    return Viewer(owner_id=_anonymous_owner_id(session), address=address)
+
+
+def _user_of(session: SessionBase) -> User | AnonymousUser:
+    # Django's own check of a session (is the user active, is the password still the one of the login?) takes
+    # a request, of which it reads the session alone.
+    request = HttpRequest()
+    request.session = session
+    user: User | AnonymousUser = get_user(request)
+    return user
+
+
+def _session_of_token(token: str) -> SessionBase:
+    session = SessionStore(token)
+    if not session.session_key or not session.exists(session.session_key):
+        raise Unauthenticated("This session has ended.", hint="Sign in again.")
+    return session
+
+
+def _anonymous_owner_id(session: SessionBase) -> UUID | None:
+    value = session.get(OWNER_IN_SESSION)
+    return UUID(value) if value else None
+
+
+def _anonymous_owner(session: SessionBase) -> Owner:
+    owner = Owner.objects.create()
+    session[OWNER_IN_SESSION] = owner.pk.hex
+    return owner

@@ -1,0 +1,30 @@
+import Button from '@mui/material/Button';
+import { useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
+import { Page } from '@/shared/ui/Page';
+import { Message } from '@/shared/ui/StateView';
+
+/** A page threw. A reload also cures what a new release broke: code that is no longer on the server. */
+export function Crashed() {
+  const { t } = useTranslation();
+  return (
+    <main>
+      <Message role="alert" title={t('state.crashed')} hint={t('state.crashedHint')}>
+        <Button variant="contained" onClick={() => location.reload()}>
+          {t('state.reload')}
+        </Button>
+      </Message>
+    </main>
+  );
+}
+
+export function NotFound() {
+  const { t } = useTranslation();
+  return (
+    <Page title={t('state.notFound')} lead={t('state.notFoundHint')} width="md">
+      <Button component={Link} to="/" variant="outlined">
+        {t('state.home')}
+      </Button>
+    </Page>
+  );
+}

@@ -1,0 +1,71 @@
+import DarkMode from '@mui/icons-material/DarkModeOutlined';
+import Translate from '@mui/icons-material/Translate';
+import IconButton from '@mui/material/IconButton';
+import { useColorScheme } from '@mui/material/styles';
+import { lazy, Suspense, useState, type ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import { LANGUAGES, setLanguage, type Language } from '@/shared/i18n';
+
+// Menus are a good part of the code that the first page would otherwise wait for.
+const ChoiceMenu = lazy(() => import('./ChoiceMenu'));
+
+interface ChoiceProps<T extends string> {
+  label: string;
+  icon: ReactNode;
+  value: T;
+  options: readonly { value: T; label: string; lang?: string }[];
+  onChoose: (value: T) => void;
+}
+
+function Choice<T extends string>({ label, icon, value, options, onChoose }: ChoiceProps<T>) {
+  const [anchor, setAnchor] = useState<HTMLElement | null>(null);
+  return (
+    <>
+      <IconButton
+        aria-label={label}
+        aria-haspopup="menu"
+        aria-expanded={anchor !== null}
+        onClick={(event) => setAnchor(event.currentTarget)}
+      >
+        {icon}
+      </IconButton>
+      {anchor ? (
+        <Suspense fallback={null}>
+          <ChoiceMenu
+            label={label}
+            anchor={anchor}
+            value={value}
+            options={options}
+            onChoose={(chosen) => onChoose(chosen as T)}
+            onClose={() => setAnchor(null)}
+          />
+        </Suspense>
+      ) : null}
+    </>
+  );
+}
+
+const MODES = ['system', 'light', 'dark'] as const;
+
+export function Preferences() {
+  const { t, i18n } = useTranslation();
+  const { mode, setMode } = useColorScheme();
+  return (
+    <>
+      <Choice
+        label={t('language')}
+        icon={<Translate fontSize="small" />}
+        value={(i18n.resolvedLanguage ?? 'en') as Language}
+        options={(Object.keys(LANGUAGES) as Language[]).map((each) => ({ value: each, label: LANGUAGES[each], lang: each }))}
+        onChoose={setLanguage}
+      />
+      <Choice
+        label={t('theme.label')}
+        icon={<DarkMode fontSize="small" />}
+        value={mode ?? 'system'}
+        options={MODES.map((each) => ({ value: each, label: t(`theme.${each}`) }))}
+        onChoose={setMode}
+      />
+    </>
+  );
+}

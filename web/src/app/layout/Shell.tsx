@@ -1,0 +1,55 @@
+import Box from '@mui/material/Box';
+import Link from '@mui/material/Link';
+import { lazy, Suspense } from 'react';
+import { useSelector } from 'react-redux';
+import { useTranslation } from 'react-i18next';
+import { Outlet } from 'react-router';
+import { Announcer } from '@/shared/ui/Announcer';
+import type { RootState } from '../store';
+import { ConnectionBar } from './ConnectionBar';
+import { Footer } from './Footer';
+import { Header } from './Header';
+import { PhoneNav } from './PhoneNav';
+
+const Toasts = lazy(() => import('./ToastsWithUndo'));
+
+/** What stands around every page. */
+export function Shell() {
+  const { t } = useTranslation();
+  const hasToasts = useSelector((state: RootState) => state.toasts.items.length > 0);
+  return (
+    <>
+      <Link
+        href="#content"
+        sx={{
+          position: 'absolute',
+          left: 8,
+          top: -80,
+          zIndex: 'tooltip',
+          bgcolor: 'background.paper',
+          p: 1.5,
+          borderRadius: 1,
+          '&:focus': { top: 8 },
+        }}
+      >
+        {t('skip')}
+      </Link>
+      <Header />
+      <ConnectionBar />
+      <Box component="main" id="content" tabIndex={-1} sx={{ flex: 1, display: 'flex', flexDirection: 'column', outline: 'none' }}>
+        {/* As high as a screen while a page's code comes: the footer must not jump. */}
+        <Suspense fallback={<Box sx={{ minHeight: '100dvh' }} />}>
+          <Outlet />
+        </Suspense>
+      </Box>
+      <Footer />
+      <PhoneNav />
+      {hasToasts ? (
+        <Suspense fallback={null}>
+          <Toasts />
+        </Suspense>
+      ) : null}
+      <Announcer />
+    </>
+  );
+}

@@ -1,0 +1,44 @@
+import { lazy, type ComponentType } from 'react';
+import { Route, Routes } from 'react-router';
+import i18n from '@/shared/i18n';
+import { NotFound } from './errors';
+import { Shell } from './layout/Shell';
+
+/** A page's code and its words come together, when it is opened. */
+function page(namespace: string, load: () => Promise<{ default: ComponentType }>) {
+  return lazy(async () => {
+    const [module] = await Promise.all([load(), i18n.loadNamespaces(namespace)]);
+    return module;
+  });
+}
+
+const CaptionPage = page('caption', () => import('@/features/caption/CaptionPage'));
+const LibraryPage = page('library', () => import('@/features/library/LibraryPage'));
+const GalleryPage = page('gallery', () => import('@/features/gallery/GalleryPage'));
+const PhotoPage = page('photo', () => import('@/features/photo/PhotoPage'));
+const SharedPage = page('photo', () => import('@/features/photo/SharedPage'));
+const BulkListPage = page('bulk', () => import('@/features/bulk/BulkListPage'));
+const BulkPage = page('bulk', () => import('@/features/bulk/BulkPage'));
+const AccountRoutes = page('account', () => import('@/features/account/AccountRoutes'));
+const AboutRoutes = page('about', () => import('@/features/about/AboutRoutes'));
+const DashboardPage = page('dashboard', () => import('@/features/dashboard/DashboardPage'));
+
+export function AppRoutes() {
+  return (
+    <Routes>
+      <Route element={<Shell />}>
+        <Route index element={<CaptionPage />} />
+        <Route path="library" element={<LibraryPage />} />
+        <Route path="gallery" element={<GalleryPage />} />
+        <Route path="images/:id" element={<PhotoPage />} />
+        <Route path="s/:token" element={<SharedPage />} />
+        <Route path="bulk" element={<BulkListPage />} />
+        <Route path="bulk/:id" element={<BulkPage />} />
+        <Route path="account/*" element={<AccountRoutes />} />
+        <Route path="about/*" element={<AboutRoutes />} />
+        <Route path="dashboard" element={<DashboardPage />} />
+        <Route path="*" element={<NotFound />} />
+      </Route>
+    </Routes>
+  );
+}

@@ -1,0 +1,22 @@
+import { useCallback } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useDispatch } from 'react-redux';
+import { baseApi } from '@/shared/api/base';
+import { toastShown, type Toast } from '@/shared/ui/toasts';
+import { writeJson } from '@/shared/api/write';
+
+/** What a toast's undo does, by its kind. */
+export function useUndo(): (undo: NonNullable<Toast['undo']>) => void {
+  const dispatch = useDispatch();
+  const { t } = useTranslation();
+  return useCallback(
+    (undo) => {
+      if (undo.kind !== 'undelete') return;
+      Promise.all(undo.ids.map((id) => writeJson('POST', `/api/v1/images/${id}/undelete`))).then(
+        () => dispatch(baseApi.util.invalidateTags(['images'] as never[])),
+        () => dispatch(toastShown({ tone: 'error', text: t('state.failed') })),
+      );
+    },
+    [dispatch, t],
+  );
+}

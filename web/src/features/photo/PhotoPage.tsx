@@ -1,0 +1,7 @@
+import { useTranslation } from 'react-i18next';
+import { Page } from '@/shared/ui/Page';
+
+export default function PhotoPage() {
+  const { t } = useTranslation('photo');
+  return <Page title={t('title')}>{null}</Page>;
+}

@@ -1,0 +1,21 @@
+import { createApi, fetchBaseQuery, retry } from '@reduxjs/toolkit/query/react';
+import { problemOf } from './problem';
+
+// Session cookies alone: no token is ever kept in storage. Reads are tried again where no answer came;
+// writes never, unless they carry an Idempotency-Key (see uploads).
+const query = retry(
+  async (args: Parameters<ReturnType<typeof fetchBaseQuery>>[0], api, extra: object) => {
+    const result = await fetchBaseQuery({ baseUrl: '', credentials: 'same-origin', timeout: 30_000 })(args, api, extra);
+    const isWrite = typeof args !== 'string' && (args.method ?? 'GET').toUpperCase() !== 'GET';
+    if (result.error && (isWrite || problemOf(result.error).status !== 0)) retry.fail(result.error, result.meta);
+    return result;
+  },
+  { maxRetries: 2 },
+);
+
+export const baseApi = createApi({
+  reducerPath: 'api',
+  baseQuery: query,
+  refetchOnReconnect: true,
+  endpoints: () => ({}),
+});

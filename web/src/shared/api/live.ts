@@ -1,0 +1,75 @@
+import { createSlice, type PayloadAction } from '@reduxjs/toolkit';
+import type { Connection, LiveEvent } from './events';
+
+// What the live connection said last of each image, laid over what the API said. Small: only what moves.
+export interface LiveJob {
+  id: string;
+  state: string;
+  stage: string;
+  position: number | null;
+  error: { code: string; message: string } | null;
+}
+
+export interface LiveImage {
+  job?: LiveJob;
+  caption?: string;
+  captionBy?: string;
+}
+
+export interface LiveState {
+  connection: Connection;
+  images: Record<string, LiveImage>;
+  // The sentence that a screen reader should say next, with a number that makes repeats audible.
+  announcement: { text: string; number: number };
+}
+
+const initialState: LiveState = {
+  connection: 'connecting',
+  images: {},
+  announcement: { text: '', number: 0 },
+};
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+const live = createSlice({
+  name: 'live',
+  initialState,
+  reducers: {
+    connectionChanged: (state, action: PayloadAction<Connection>) => {
+      state.connection = action.payload;
+    },
+    announced: (state, action: PayloadAction<string>) => {
+      state.announcement = { text: action.payload, number: state.announcement.number + 1 };
+    },
+    forgotten: (state) => {
+      state.images = {};
+    },
+    eventReceived: (state, action: PayloadAction<LiveEvent>) => {
+      const { type, data } = action.payload;
+      const image = textOf(data.image);
+      if (!image) return;
+      const entry = (state.images[image] ??= {});
+      if (type === 'job.changed') {
+        const error = data.error as { code?: unknown; message?: unknown } | null | undefined;
+        entry.job = {
+          id: textOf(data.job),
+          state: textOf(data.state),
+          stage: textOf(data.stage),
+          position: typeof data.position === 'number' ? data.position : null,
+          error: error ? { code: textOf(error.code), message: textOf(error.message) } : null,
+        };
+      } else if (type === 'caption.ready' || type === 'caption.changed') {
+        const caption = textOf(data.caption);
+        if (caption) entry.caption = caption;
+        if (textOf(data.caption_by)) entry.captionBy = textOf(data.caption_by);
+      } else if (type === 'image.deleted') {
+        delete state.images[image];
+      }
+    },
+  },
+});
+
+export const { connectionChanged, announced, forgotten, eventReceived } = live.actions;
+export const liveReducer = live.reducer;

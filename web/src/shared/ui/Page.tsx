@@ -1,0 +1,57 @@
+import Container from '@mui/material/Container';
+import Stack from '@mui/material/Stack';
+import Typography from '@mui/material/Typography';
+import { useEffect, useRef, type ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+
+interface PageProps {
+  title: string;
+  lead?: ReactNode;
+  actions?: ReactNode;
+  hideTitle?: boolean; // the heading stays for screen readers
+  width?: 'sm' | 'md' | 'lg' | 'xl';
+  children: ReactNode;
+}
+
+// The first page of a visit leaves the focus alone; each further one puts it on its heading, so that a
+// keyboard or screen reader starts there.
+let isFirst = true;
+
+const HIDDEN = { position: 'absolute', width: '1px', height: '1px', overflow: 'hidden', clipPath: 'inset(50%)' } as const;
+
+/** A page: its title in the tab, its one h1, its width. */
+export function Page({ title, lead, actions, hideTitle = false, width = 'lg', children }: PageProps) {
+  const { t } = useTranslation();
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    document.title = title === t('app') ? title : `${title} · ${t('app')}`;
+  }, [title, t]);
+  useEffect(() => {
+    if (!isFirst) heading.current?.focus({ preventScroll: true });
+    isFirst = false;
+  }, []);
+  return (
+    <Container maxWidth={width} sx={{ py: { xs: 3, md: 5 }, flex: 1 }}>
+      <Stack
+        direction={{ xs: 'column', sm: 'row' }}
+        spacing={2}
+        sx={{ justifyContent: 'space-between', alignItems: { sm: 'flex-end' }, mb: hideTitle ? 0 : 3 }}
+      >
+        <div>
+          <Typography variant="h1" ref={heading} tabIndex={-1} sx={hideTitle ? HIDDEN : { outline: 'none' }}>
+            {title}
+          </Typography>
+          {lead ? (
+            <Typography color="text.secondary" sx={{ mt: 1, maxWidth: '60ch', fontSize: '1.1rem' }}>
+              {lead}
+            </Typography>
+          ) : null}
+        </div>
+        {actions}
+      </Stack>
+      {children}
+    </Container>
+  );
+}
+
+export const visuallyHidden = HIDDEN;

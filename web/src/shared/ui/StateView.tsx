@@ -1,0 +1,95 @@
+import Button from '@mui/material/Button';
+import Stack from '@mui/material/Stack';
+import Typography from '@mui/material/Typography';
+import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
+import { problemOf, type Problem } from '../api/problem';
+
+interface MessageProps {
+  title: string;
+  hint?: string;
+  children?: ReactNode;
+  role?: 'alert' | 'status';
+}
+
+/** A page or part that has nothing to show, and says why and what can be done. */
+export function Message({ title, hint, children, role }: MessageProps) {
+  return (
+    <Stack role={role} spacing={1.5} sx={{ alignItems: 'center', textAlign: 'center', py: { xs: 6, md: 10 }, px: 2 }}>
+      <Typography variant="h2" component="p">
+        {title}
+      </Typography>
+      {hint ? (
+        <Typography color="text.secondary" sx={{ maxWidth: '46ch' }}>
+          {hint}
+        </Typography>
+      ) : null}
+      {children}
+    </Stack>
+  );
+}
+
+export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
+  const { t } = useTranslation();
+  const problem: Problem = problemOf(error);
+  if (problem.status === 404 || problem.status === 410) {
+    return (
+      <Message title={t('state.notFound')} hint={t('state.notFoundHint')}>
+        <Button component={Link} to="/" variant="outlined">
+          {t('state.home')}
+        </Button>
+      </Message>
+    );
+  }
+  if (problem.status === 401 || problem.status === 403) {
+    return (
+      <Message title={t('state.forbidden')} hint={problem.detail || t('state.forbiddenHint')}>
+        <Button component={Link} to="/account/sign-in" variant="outlined">
+          {t('nav.signIn')}
+        </Button>
+      </Message>
+    );
+  }
+  const isOffline = problem.status === 0;
+  return (
+    <Message
+      role="alert"
+      title={isOffline ? t('state.offline') : t('state.failed')}
+      hint={isOffline ? undefined : [problem.detail, problem.hint].filter(Boolean).join(' ')}
+    >
+      {onRetry ? (
+        <Button onClick={onRetry} variant="outlined">
+          {t('state.retry')}
+        </Button>
+      ) : null}
+    </Message>
+  );
+}
+
+interface Query<T> {
+  data?: T;
+  error?: unknown;
+  isFetching: boolean;
+  refetch: () => unknown;
+}
+
+interface QueryViewProps<T> {
+  query: Query<T>;
+  loading: ReactNode; // a skeleton of the same size as what comes: nothing may jump
+  empty?: ReactNode;
+  isEmpty?: (data: T) => boolean;
+  children: (data: T) => ReactNode;
+}
+
+/** Render each state of a query: loading, failed (offline, forbidden, not found ...), empty, ready. */
+export function QueryView<T>({ query, loading, empty, isEmpty, children }: QueryViewProps<T>) {
+  if (query.data !== undefined) {
+    if (empty !== undefined && isEmpty?.(query.data)) return <>{empty}</>;
+    return <>{children(query.data)}</>;
+  }
+  if (query.error && !query.isFetching) {
+    return <Failure error={query.error} onRetry={() => void query.refetch()} />;
+  }
+  return <>{loading}</>;
+}

@@ -188,7 +188,7 @@ USERSESSIONS_TRACK_ACTIVITY = True
 # --- mail -----------------------------------------------------------------------------------------
 
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = _settings.mail_from
-EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+EMAIL_BACKEND = "cutline.server.mail.backend.OutboxBackend"
 
 # --- safety ---------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 
 class Mail(models.Model):
-    """One message to one person. Its text is emptied once it is sent: it may hold a link that opens a door."""
+    """One message to one person. Its text is emptied once it is sent: its links may open doors."""
 
     class State(models.TextChoices):
         """Where it stands."""

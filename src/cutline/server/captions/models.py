@@ -20,7 +20,7 @@ class Caption(models.Model):
     job = models.ForeignKey(Job, null=True, on_delete=models.SET_NULL, related_name="captions")
     rank = models.PositiveSmallIntegerField()  # 0 is the best
     text = models.TextField()
-    log_prob = models.FloatField()
+    log_prob = models.FloatField(null=True)  # natural logarithm; null where the model cannot tell
     model = models.CharField(max_length=120)  # name@version
     options = models.JSONField(default=dict)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

@@ -54,7 +54,8 @@ class Job(models.Model):
     state = models.CharField(max_length=10, choices=JobState.choices, default=JobState.QUEUED)
     stage = models.CharField(max_length=20, blank=True)  # what it is doing, or was doing when it ended
     priority = models.SmallIntegerField(choices=Priority.choices, default=Priority.INTERACTIVE)
-    attempts = models.PositiveSmallIntegerField(default=0)
+    attempts = models.PositiveSmallIntegerField(default=0)  # times that it was begun
+    losses = models.PositiveSmallIntegerField(default=0)  # of those, times that its worker vanished
     run_after = models.DateTimeField(default=timezone.now)  # back-off
     lease_token = models.UUIDField(null=True, blank=True)  # whoever holds it may write the result
     lease_until = models.DateTimeField(null=True, blank=True)

@@ -1,17 +1,48 @@
-"""What happens to jobs: made, claimed, renewed, ended, put back. The row is the truth, messages are hints."""
+"""What happens to jobs: made, claimed, renewed, ended, put back. The row is the truth, messages are hints.
+
+Exactly once rests on one rule: whatever a job writes, it writes in one transaction whose first statement is
+`finish`, a conditional UPDATE that only the holder of the row's lease passes. A worker may die, hang, or be
+overtaken at any moment: before that transaction commits the job is another's to do, after it the job is done.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from cutline.server.jobs.models import Job, JobKind, Priority
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from cutline.errors import CaptionerUnavailable, CutlineError
+from cutline.server.bulk.models import Bulk, BulkState
+from cutline.server.config import settings
+from cutline.server.errors import Conflict, ServiceUnavailable
+from cutline.server.events.services import emit
+from cutline.server.jobs.context import Context, LeaseLost
+from cutline.server.jobs.hints import hint
+from cutline.server.jobs.models import Job, JobKind, JobState, Priority
+from cutline.server.observability.metrics import JOB_S, JOB_WAIT_S, JOBS
+from cutline.server.transactions import retried
 
 if TYPE_CHECKING:
-    from cutline.server.bulk.models import Bulk, BulkItem
+    from cutline.server.bulk.models import BulkItem
     from cutline.server.images.models import Image
     from cutline.server.people.models import Owner
+
+logger = logging.getLogger(__name__)
+
+MAX_LOSSES = 15  # workers that a job may outlive: more, and it is the job that kills them
+_LONGEST_WAIT_S = 600.0
+_LONGEST_WAIT_OF_LOST_S = 30.0
+_COUNTED = 1000  # a place in the queue is told exactly up to here
+
+
+# -- made ------------------------------------------------------------------------------------------------
 
 
 def create_job(
@@ -26,47 +57,353 @@ def create_job(
     request_id: str = "",
 ) -> Job:
     """Write a job, in the caller's transaction; workers are told after it commits."""
-    raise NotImplementedError
+    job = Job(
+        owner=owner,
+        image=image,
+        kind=kind,
+        priority=priority,
+        options=dict(options or {}),
+        bulk=bulk,
+        bulk_item=bulk_item,
+        request_id=request_id[:64],
+    )
+    return create_jobs([job])[0]
 
 
+def create_jobs(jobs: Sequence[Job]) -> list[Job]:
+    """Write many jobs at once, in the caller's transaction, with no more hints than a worker has threads."""
+    created = Job.objects.bulk_create(jobs, batch_size=500)
+    for _ in range(min(len(created), settings().worker_threads)):
+        transaction.on_commit(hint)
+    return created
+
+
+# -- claimed ---------------------------------------------------------------------------------------------
+
+
+def due(now: datetime) -> QuerySet[Job]:
+    """The jobs that could be claimed, best first."""
+    paused = Bulk.objects.filter(state=BulkState.PAUSED).values("pk")
+    return (
+        Job.objects.filter(state=JobState.QUEUED, run_after__lte=now)
+        .exclude(bulk_id__in=paused)
+        .order_by("priority", "created_at", "id")
+    )
+
+
+def claim(worker: str = "", *, bulk_too: bool = True) -> Job | None:
+    """Take the best job that is due, with a lease: interactive before bulk, then the oldest.
+
+    worker: who takes it, for the log. bulk_too=False takes interactive jobs alone.
+    """
+    job = _claim_skipping_locked(bulk_too) if _skips_locked() else _claim_by_condition(bulk_too)
+    if job is not None:
+        if job.attempts == 1:
+            JOB_WAIT_S.labels(job.kind, _name(job)).observe((timezone.now() - job.created_at).total_seconds())
+        logger.debug("claimed", extra={"job": str(job.pk), "kind": job.kind, "worker": worker})
+    return job
+
+
+def _skips_locked() -> bool:
+    return bool(connection.features.has_select_for_update_skip_locked)
+
+
+def _candidates(bulk_too: bool) -> QuerySet[Job]:
+    candidates = due(timezone.now()).select_related("image", "owner")
+    return candidates if bulk_too else candidates.filter(priority__lt=Priority.BULK)
+
+
+@retried
+def _claim_skipping_locked(bulk_too: bool) -> Job | None:
+    job = _candidates(bulk_too).select_for_update(skip_locked=True, of=("self",)).first()
+    return job if job is not None and _take(job, job.attempts) else None
+
+
+def _claim_by_condition(bulk_too: bool) -> Job | None:
+    """Without row locks (SQLite): whoever changes the row first has it, the others look again."""
+    while (job := _candidates(bulk_too).first()) is not None:
+        if retried(_take)(job, job.attempts):
+            return job
+    return None
+
+
+def _take(job: Job, attempts: int) -> bool:
+    """Write the lease into a queued row. Says whether it was still as it was read."""
+    values: dict[str, Any] = {
+        "state": JobState.RUNNING,
+        "stage": "",
+        "attempts": attempts + 1,
+        "lease_token": uuid4(),
+        "lease_until": timezone.now() + timedelta(seconds=settings().lease_s),
+        "started_at": timezone.now(),
+    }
+    if not Job.objects.filter(pk=job.pk, state=JobState.QUEUED, attempts=attempts).update(**values):
+        return False
+    _set(job, values)
+    announce(job)
+    return True
+
+
+# -- held ------------------------------------------------------------------------------------------------
+
+
+def renew(contexts: Iterable[Context]) -> None:
+    """Lengthen the leases of running jobs and write down their stages; stop those whose lease is gone."""
+    held = {context.token: context for context in contexts}
+    if not held:
+        return
+    mine = Job.objects.filter(lease_token__in=list(held), state=JobState.RUNNING)
+    mine.update(lease_until=timezone.now() + timedelta(seconds=settings().lease_s))
+    for pk, token, stage in mine.values_list("pk", "lease_token", "stage"):
+        context = held.pop(token)
+        if stage != context.current_stage:
+            Job.objects.filter(pk=pk, lease_token=token, state=JobState.RUNNING).update(
+                stage=context.current_stage[:20]
+            )
+    for context in held.values():
+        context.stopped.set()
+
+
+# -- ended -----------------------------------------------------------------------------------------------
+
+
+def finish(job: Job, token: UUID | None) -> None:
+    """Mark a job done: the first statement of the transaction that writes its result.
+
+    Raises LeaseLost where the lease is not this one any more: the caller's transaction must not commit.
+    """
+    _end(job, token, JobState.DONE)
+    transaction.on_commit(lambda: _count(job, "done"))
+
+
+def fail(job: Job, token: UUID | None, error: Exception) -> None:
+    """Put a job back for a later try where that may help; else end it, with the reason.
+
+    Changes nothing where the lease is not this one any more.
+    """
+    tries = job.attempts - job.losses
+    try:
+        if is_transient(error) and tries < settings().max_attempts:
+            _put_back(job, token, after_s=backoff_s(tries))
+        else:
+            _fail_for_good(job, token, *reason_of(error))
+    except LeaseLost:
+        logger.info("failed after its lease was lost", extra={"job": str(job.pk)})
+
+
+@retried
+def _fail_for_good(job: Job, token: UUID | None, code: str, message: str) -> None:
+    _end(job, token, JobState.FAILED, error_code=code[:60], error_message=message[:1000])
+    transaction.on_commit(lambda: _count(job, "failed"))
+
+
+@retried
+def _put_back(job: Job, token: UUID | None, *, after_s: float) -> None:
+    """Queue a running job again, for another try later."""
+    _move(
+        job,
+        token,
+        state=JobState.QUEUED,
+        lease_token=None,
+        lease_until=None,
+        run_after=timezone.now() + timedelta(seconds=after_s),
+    )
+    announce(job)
+    transaction.on_commit(lambda: JOBS.labels(job.kind, "retried").inc())
+
+
+def release(job: Job) -> None:
+    """Give a claimed job back untouched, as at shutdown. Raises LeaseLost where it is not held any more."""
+    _release(job, job.lease_token, job.attempts - 1)
+
+
+@retried
+def _release(job: Job, token: UUID | None, attempts: int) -> None:
+    _move(job, token, state=JobState.QUEUED, stage="", lease_token=None, lease_until=None, attempts=attempts)
+    announce(job)
+    transaction.on_commit(lambda: JOBS.labels(job.kind, "released").inc())
+    transaction.on_commit(hint)
+
+
+def _end(job: Job, token: UUID | None, state: JobState, **values: str) -> None:
+    _move(job, token, state=state, lease_until=None, ended_at=timezone.now(), **values)
+    announce(job)
+    _tell_bulk(job)
+
+
+def _move(job: Job, token: UUID | None, **values: Any) -> None:
+    """Change a running row that this token holds, and the object with it. Raises LeaseLost."""
+    mine = Job.objects.filter(pk=job.pk, lease_token=token, state=JobState.RUNNING)
+    if token is None or not mine.update(**values):
+        raise LeaseLost(str(job.pk))
+    _set(job, values)
+
+
+def _set(job: Job, values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        setattr(job, name, value)
+
+
+def _tell_bulk(job: Job) -> None:
+    if job.bulk_item_id is not None or job.bulk_id is not None:
+        from cutline.server.bulk.services import job_ended  # bulks make jobs, and are told when they end
+
+        job_ended(job)
+
+
+# -- what people do to jobs ------------------------------------------------------------------------------
+
+
+@retried
 def cancel(job: Job) -> Job:
     """End a job that has not ended. Its worker notices, at the latest when it would write its result.
 
     Raises Conflict for a job that has ended already.
     """
-    raise NotImplementedError
+    unended = Job.objects.filter(pk=job.pk, state__in=(JobState.QUEUED, JobState.RUNNING))
+    values: dict[str, Any] = {"state": JobState.CANCELLED, "lease_until": None, "ended_at": timezone.now()}
+    if not unended.update(lease_token=None, **values):
+        job.refresh_from_db()
+        raise Conflict(f"The job is {job.state} already.")
+    _set(job, values)
+    announce(job)
+    _tell_bulk(job)
+    transaction.on_commit(lambda: _count(job, "cancelled"))
+    return job
 
 
+@retried
 def retry(job: Job) -> Job:
     """Queue a failed or cancelled job again, with all its tries. Raises Conflict for any other."""
-    raise NotImplementedError
+    values: dict[str, Any] = {
+        "state": JobState.QUEUED,
+        "stage": "",
+        "attempts": 0,
+        "losses": 0,
+        "run_after": timezone.now(),
+        "lease_token": None,
+        "lease_until": None,
+        "error_code": "",
+        "error_message": "",
+        "started_at": None,
+        "ended_at": None,
+    }
+    ended = Job.objects.filter(pk=job.pk, state__in=(JobState.FAILED, JobState.CANCELLED))
+    if not ended.update(**values):
+        job.refresh_from_db()
+        raise Conflict(
+            f"The job is {job.state}: there is nothing to try again.",
+            hint="Ask for a new caption of the image instead.",
+        )
+    _set(job, values)
+    announce(job)
+    transaction.on_commit(hint)
+    return job
 
 
-def claim(worker: str = "", *, bulk_too: bool = True) -> Job | None:
-    """Take the best job that is due, with a lease: interactive before bulk, then the oldest."""
-    raise NotImplementedError
-
-
-def finish(job: Job, token: UUID | None) -> None:
-    """Mark a job done: first in the transaction that writes its result. Raises LeaseLost: write nothing."""
-    raise NotImplementedError
-
-
-def fail(job: Job, token: UUID | None, error: Exception) -> None:
-    """Put a job back for a later try, where another may help; else end it, with the reason."""
-    raise NotImplementedError
-
-
-def release(job: Job) -> None:
-    """Give a claimed job back untouched, as at shutdown."""
-    raise NotImplementedError
+# -- the sweep -------------------------------------------------------------------------------------------
 
 
 def sweep() -> int:
     """Put back the jobs whose lease ran out, and hint at what is due. Gives how many were lost."""
-    raise NotImplementedError
+    late = Job.objects.filter(state=JobState.RUNNING, lease_until__lt=timezone.now())
+    lost = [job for job in late.order_by("lease_until")[:1000] if _lose(job)]
+    for _ in due(timezone.now()).values_list("pk")[: settings().worker_threads]:
+        hint()
+    return len(lost)
+
+
+def _lose(job: Job) -> bool:
+    """Put back a job whose worker is gone. Says whether it still was late: it may have been renewed since."""
+    try:
+        _lose_or_raise(job, job.lease_token, job.lease_until, job.losses + 1)
+    except LeaseLost:
+        return False
+    logger.warning("A worker vanished.", extra={"job": str(job.pk), "losses": job.losses})
+    JOBS.labels(job.kind, "lost").inc()
+    return True
+
+
+@retried
+def _lose_or_raise(job: Job, token: UUID | None, until: datetime | None, losses: int) -> None:
+    # A renewal changes lease_until alone, so the token does not tell whether the job was renewed since.
+    late = Job.objects.filter(pk=job.pk, lease_token=token, lease_until=until, state=JobState.RUNNING)
+    if not late.update(losses=losses):
+        raise LeaseLost(str(job.pk))
+    job.losses = losses
+    if losses > MAX_LOSSES:
+        message = f"{losses} workers in a row ended while they worked on it."
+        _end(job, token, JobState.FAILED, error_code="worker_lost", error_message=message)
+        return
+    # Jobs that were lost together part, so that the one that kills workers does not take the others along.
+    wait_s = 0.0 if losses == 1 else min(_LONGEST_WAIT_OF_LOST_S, backoff_s(losses - 1))
+    run_after = timezone.now() + timedelta(seconds=wait_s)
+    _move(
+        job, token, state=JobState.QUEUED, stage="", lease_token=None, lease_until=None, run_after=run_after
+    )
+    announce(job)
+
+
+# -- what they tell --------------------------------------------------------------------------------------
+
+
+def is_transient(error: Exception) -> bool:
+    """Whether the same job may succeed later: something it depends on did not answer."""
+    if isinstance(error, CutlineError):
+        return isinstance(error, (CaptionerUnavailable, ServiceUnavailable))
+    return isinstance(error, (OperationalError, InterfaceError, OSError, MemoryError))
+
+
+def reason_of(error: Exception) -> tuple[str, str]:
+    """The code and message that an owner sees. What nobody foresaw says nothing of our insides."""
+    if isinstance(error, CutlineError):
+        return error.code, str(error)
+    if is_transient(error):
+        return (
+            ServiceUnavailable.code,
+            "Something that the service depends on does not answer. Try again.",
+        )
+    return "internal_error", "A fault of ours. Try again; if it stays, tell us the job's id."
+
+
+def backoff_s(tries: int) -> float:
+    """How long to wait after so many tries: doubling, and never the same for two jobs."""
+    longest = min(_LONGEST_WAIT_S, settings().retry_base_s * 2 ** (tries - 1))
+    return longest * random.uniform(0.5, 1.0)
 
 
 def queue_position(job: Job) -> int | None:
-    """How many jobs go before a queued one; None for any other."""
-    raise NotImplementedError
+    """How many jobs go before a queued one (counted up to 1,000); None for any other."""
+    if job.state != JobState.QUEUED:
+        return None
+    before = (
+        Q(priority__lt=job.priority)
+        | Q(priority=job.priority, created_at__lt=job.created_at)
+        | Q(priority=job.priority, created_at=job.created_at, id__lt=job.pk)
+    )
+    return due(timezone.now()).filter(before)[:_COUNTED].count()
+
+
+def announce(job: Job) -> None:
+    """Tell the owner where a job stands, in the caller's transaction. A bulk tells its own progress."""
+    if job.priority >= Priority.BULK and job.state in (JobState.RUNNING, JobState.DONE):
+        return
+    data: dict[str, Any] = {
+        "job": str(job.pk),
+        "image": str(job.image_id) if job.image_id else None,
+        "kind": job.kind,
+        "state": str(job.state),
+        "stage": job.stage,
+    }
+    if job.error_code:
+        data["error"] = {"code": job.error_code, "message": job.error_message}
+    emit(job.owner_id, "job.changed", data)
+
+
+def _count(job: Job, outcome: str) -> None:
+    JOBS.labels(job.kind, outcome).inc()
+    JOB_S.labels(job.kind, _name(job)).observe((timezone.now() - job.created_at).total_seconds())
+
+
+def _name(job: Job) -> str:
+    return Priority(job.priority).name.lower()

@@ -1,0 +1,210 @@
+"""A worker process's threads: each claims the best job of the table, does it, and looks for the next."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TypeAlias
+from uuid import UUID
+
+from django.db import DatabaseError, InterfaceError, connection
+
+from cutline.server.config import settings
+from cutline.server.jobs import services
+from cutline.server.jobs.context import Context, JobStopped, LeaseLost
+from cutline.server.jobs.models import Job, Priority
+from cutline.server.observability.metrics import JOBS_NOW
+from cutline.server.transactions import forget_broken_connection
+
+logger = logging.getLogger(__name__)
+
+Run: TypeAlias = Callable[[Job, Context], None]
+
+_LOOK_EVERY_S = 0.5  # one idle thread looks by itself: a lost hint costs no more than this
+_STUCK_S = 900.0  # a job that gave no sign of life for so long is not renewed any more
+_GIVE_UP_S = 10.0  # how long a failure is tried to be written before the lease is left to run out
+
+
+class Crew:
+    """The threads of one process, and one more that renews their leases.
+
+    One thread is kept for interactive jobs where there are two or more: bulk jobs may take minutes.
+    on_stage is told of each stage that a job enters.
+    """
+
+    def __init__(
+        self,
+        table: Mapping[str, Run],
+        *,
+        threads: int,
+        on_stage: Callable[[Job, str], None] | None = None,
+    ) -> None:
+        self._table = table
+        self._on_stage = on_stage
+        self._name = f"{socket.gethostname()}-{os.getpid()}"
+        self._for_bulk = max(1, threads - 1)
+        self._condition = threading.Condition()  # guards what follows
+        self._hints = 0
+        self._watched = False  # whether an idle thread looks by itself
+        self._in_hand: dict[UUID, Context] = {}
+        self._bulk_now = 0
+        self._stopping = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"cutline-job-{number}", daemon=True)
+            for number in range(threads)
+        ]
+        self._keeper = threading.Thread(target=self._keep, name="cutline-leases", daemon=True)
+
+    def start(self) -> None:
+        """Begin to work."""
+        for thread in (*self._threads, self._keeper):
+            thread.start()
+
+    def wake(self) -> None:
+        """Make an idle thread look for work; it goes on until nothing is left."""
+        with self._condition:
+            self._hints = min(self._hints + 1, len(self._threads))
+            self._condition.notify()
+
+    def stop(self, timeout_s: float) -> None:
+        """Claim no more, wait for the jobs in hand at most timeout_s, and give back those that are left."""
+        self._stopping.set()
+        with self._condition:
+            self._condition.notify_all()
+        deadline = time.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        with self._condition:
+            left = list(self._in_hand.values())
+        for context in left:
+            context.stopped.set()
+            with suppress(LeaseLost, DatabaseError, InterfaceError):
+                services.release(context.job)
+        if left:
+            connection.close()
+
+    # -- a thread --------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            try:
+                job, is_bulk = self._claim()
+                failures = 0
+            except (DatabaseError, InterfaceError) as error:
+                failures += 1
+                logger.warning("Jobs cannot be claimed: %s", error)
+                forget_broken_connection()
+                self._stopping.wait(min(5.0, 0.1 * 2**failures) * random.uniform(0.5, 1.0))
+                continue
+            if job is None:
+                self._wait()
+                continue
+            if is_bulk:
+                self.wake()  # jobs of a bulk come with few hints: each that finds one passes it on
+            try:
+                self._do(job)
+            finally:
+                if is_bulk:
+                    self._bulk_ended()
+        connection.close()
+
+    def _claim(self) -> tuple[Job | None, bool]:
+        """A job, and whether it takes one of the places that bulk jobs may take."""
+        with self._condition:
+            may_bulk = self._bulk_now < self._for_bulk
+            self._bulk_now += may_bulk
+        job = None
+        try:
+            job = services.claim(self._name, bulk_too=may_bulk)
+        finally:
+            is_bulk = job is not None and job.priority >= Priority.BULK
+            if may_bulk and not is_bulk:
+                with self._condition:
+                    self._bulk_now -= 1
+        return job, is_bulk
+
+    def _bulk_ended(self) -> None:
+        with self._condition:
+            self._bulk_now -= 1
+
+    def _wait(self) -> None:
+        """Sleep until a hint comes; one of the sleepers looks by itself now and then."""
+        with self._condition:
+            if not self._hints and not self._stopping.is_set():
+                watches = not self._watched
+                self._watched = self._watched or watches
+                self._condition.wait(_LOOK_EVERY_S * random.uniform(0.8, 1.2) if watches else None)
+                if watches:
+                    self._watched = False
+                    self._condition.notify()  # another takes the watch over, if this one finds work
+            self._hints = max(0, self._hints - 1)
+
+    def _do(self, job: Job) -> None:
+        try:
+            context = Context(job, on_stage=self._on_stage)
+        except LeaseLost:
+            return
+        with self._condition:
+            self._in_hand[context.token] = context
+            JOBS_NOW.set(len(self._in_hand))
+        try:
+            self._run(job, context)
+        finally:
+            with self._condition:
+                del self._in_hand[context.token]
+                JOBS_NOW.set(len(self._in_hand))
+
+    def _run(self, job: Job, context: Context) -> None:
+        labels = {"job": str(job.pk), "kind": job.kind, "request_id": job.request_id}
+        try:
+            self._table[job.kind](job, context)
+        except JobStopped:
+            logger.info("stopped", extra=labels)
+        except Exception as error:  # whatever it is ends in the row, and this thread must live on
+            expected = services.is_transient(error) or hasattr(error, "code")
+            logger.log(
+                logging.WARNING if expected else logging.ERROR,
+                "failed: %s",
+                error,
+                exc_info=None if expected else error,
+                extra=labels,
+            )
+            self._fail(job, context, error)
+        finally:
+            context.close()
+
+    def _fail(self, job: Job, context: Context, error: Exception) -> None:
+        """Write the failure down; where the database does not answer, the sweep finds the job."""
+        deadline = time.monotonic() + _GIVE_UP_S
+        while True:
+            try:
+                forget_broken_connection()
+                services.fail(job, context.token, error)
+                return
+            except (DatabaseError, InterfaceError) as unwritten:
+                if time.monotonic() > deadline or self._stopping.wait(0.5):
+                    logger.warning("A failure could not be written: %s", unwritten)
+                    return
+
+    # -- the thread that renews ------------------------------------------------------------------------
+
+    def _keep(self) -> None:
+        """Renew until every thread has ended: also while the crew is stopping."""
+        while any(thread.is_alive() for thread in self._threads):
+            time.sleep(min(1.0, settings().lease_s / 4))
+            alive = time.monotonic() - _STUCK_S
+            with self._condition:
+                contexts = [each for each in self._in_hand.values() if each.moved_at > alive]
+            try:
+                services.renew(contexts)
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning("Leases cannot be renewed: %s", error)
+                forget_broken_connection()
+        connection.close()

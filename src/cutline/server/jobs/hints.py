@@ -1,0 +1,29 @@
+"""Telling workers that there may be work. A lost hint costs a moment: workers also look by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cutline.server.celery_app import enqueue
+
+WORK = "cutline.jobs.work"
+
+_listener: Callable[[], None] | None = None
+
+
+def listen(listener: Callable[[], None] | None) -> None:
+    """Give this process's hints to its own worker threads from now on; None: to the queue again."""
+    global _listener
+    _listener = listener
+
+
+def hint() -> None:
+    """Say "look for work", after the commit that made some.
+
+    Where workers are threads of this process, they are woken directly: the broker would carry the same words
+    to the same threads 10 ms later.
+    """
+    if _listener is not None:
+        _listener()
+    else:
+        enqueue(WORK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -12,10 +13,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.server import photos
+from tests.server.services.client import Visitor
+from tests.server.services.mailbox import Mailbox
+from tests.server.services.objectstore import ObjectStore
+from tests.server.services.openid import OpenIdProvider
+from tests.server.services.postgresql import PostgreSQL
+from tests.server.services.receiver import Receiver
+from tests.server.services.redis import Redis
+from tests.server.services.service import Mode, Servers, Service
 
 if TYPE_CHECKING:
     from cutline.server.config import ServerSettings
-    from tests.server.services.postgresql import PostgreSQL
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -72,8 +80,6 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgresql(folder: Path) -> Iterator[PostgreSQL]:
     """A PostgreSQL server with nothing in it."""
-    from tests.server.services.postgresql import PostgreSQL
-
     server = PostgreSQL(folder)
     server.start()
     yield server
@@ -161,3 +167,88 @@ def photo() -> bytes:
 def make_photo() -> Callable[..., bytes]:
     """Small photos that all differ: make_photo(7), make_photo(7, side_px=900, format="PNG")."""
     return photos.generated
+
+
+# -- the running service ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def mailbox() -> Iterator[Mailbox]:
+    """A mail server that keeps what it receives."""
+    server = Mailbox()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def receiver() -> Iterator[Receiver]:
+    """Somebody else's web server: takes webhooks, offers photos."""
+    server = Receiver()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def openid(folder: Path) -> Iterator[OpenIdProvider]:
+    """A real OpenID Connect provider."""
+    server = OpenIdProvider(folder)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis(folder: Path) -> Iterator[Redis]:
+    """A Redis server."""
+    server = Redis(folder)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def store(folder: Path) -> Iterator[ObjectStore]:
+    """An S3 store."""
+    server = ObjectStore(folder)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session", params=list(Mode))
+def mode(request: pytest.FixtureRequest) -> Mode:
+    """How the service is run; a test that asks for it, or for what is live, runs in each."""
+    return Mode(request.param)
+
+
+@pytest.fixture(scope="session")
+def live(
+    mode: Mode, folder: Path, mailbox: Mailbox, openid: OpenIdProvider, request: pytest.FixtureRequest
+) -> Iterator[Service]:
+    """The service, running, in each mode."""
+    servers = None
+    if mode is Mode.PRODUCTION:
+        names = ("postgresql", "redis", "store")
+        servers = Servers(**{name: request.getfixturevalue(name) for name in names})
+    settings = {"mail_url": mailbox.url, "openid_providers": openid.setting()}
+    service = Service(mode, folder / mode, servers=servers, settings=settings)
+    try:
+        service.start()
+        yield service
+    finally:
+        service.stop()
+
+
+@pytest.fixture
+def new_visitor(live: Service) -> Iterator[Callable[..., Visitor]]:
+    """Make visitors of the running service: new_visitor(), new_visitor(key="ck_...")."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **words: stack.enter_context(live.visitor(**words))
+
+
+@pytest.fixture
+def visitor(new_visitor: Callable[..., Visitor]) -> Visitor:
+    """Somebody without an account, who has not been here before."""
+    return new_visitor()

@@ -1,0 +1,134 @@
+"""A visitor of a running service: HTTP with a cookie jar, and its websocket."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from http.cookies import SimpleCookie
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+Event = dict[str, Any]
+
+
+class Listener:
+    """An open websocket, and every event that came over it."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+        self.events: list[Event] = []
+        self.arrived: list[float] = []  # time.perf_counter() of each
+        self.hello = self._receive(10)
+        assert self.hello["type"] == "hello", self.hello
+
+    @property
+    def last(self) -> int:
+        """The number of the last event seen; what the server said at the beginning, before there was one."""
+        numbers = [event["id"] for event in self.events if event.get("id")]
+        return numbers[-1] if numbers else int(self.hello["data"]["last_event"])
+
+    def wait(self, matches: Callable[[Event], bool], *, timeout_s: float = 60) -> Event:
+        """The first event that matches, of those that came and those to come. Raises TimeoutError."""
+        for event in self.events:
+            if matches(event):
+                return event
+        end = time.monotonic() + timeout_s
+        while True:
+            left = end - time.monotonic()
+            if left <= 0:
+                seen = [event["type"] for event in self.events]
+                raise TimeoutError(f"no such event after {timeout_s:g} s, only {seen}")
+            event = self._receive(left)
+            if event["type"] in ("ping", "pong", "heartbeat"):
+                continue
+            self.events.append(event)
+            self.arrived.append(time.perf_counter())
+            if matches(event):
+                return event
+
+    def caption_of(self, image: str, *, timeout_s: float = 60) -> Event:
+        """Wait for an image's caption."""
+        return self.wait(
+            lambda event: event["type"] == "caption.ready" and event["data"]["image"] == image,
+            timeout_s=timeout_s,
+        )
+
+    def drain(self, seconds: float) -> list[Event]:
+        """Everything that came, and comes within so many seconds."""
+        with contextlib.suppress(TimeoutError, ConnectionClosed):
+            self.wait(lambda event: False, timeout_s=seconds)
+        return self.events
+
+    def close(self) -> None:
+        """Leave."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _receive(self, timeout_s: float) -> Event:
+        event: Event = json.loads(self._connection.recv(timeout=timeout_s))
+        return event
+
+
+class Visitor(httpx.Client):
+    """Somebody with a browser's cookies, or a program with a key. Paths are below /api/v1 unless absolute."""
+
+    def __init__(self, url: str, *, key: str = "", headers: Mapping[str, str] | None = None) -> None:
+        # As browsers do for 127.0.0.1: Secure cookies travel, too.
+        jar = CookieJar(DefaultCookiePolicy(secure_protocols=("http", "https")))
+        every = dict(headers or {})
+        if key:
+            every["Authorization"] = f"Bearer {key}"
+        super().__init__(base_url=f"{url}/api/v1", cookies=jar, headers=every, timeout=60)
+        self.url = url
+
+    def upload(self, *photos: bytes, **fields: Any) -> list[dict[str, Any]]:
+        """Upload photos; the answer's items. Raises AssertionError where it is not 202."""
+        files = [("files", (f"photo-{number}.jpg", photo)) for number, photo in enumerate(photos)]
+        answer = self.post("/images", files=files, data=fields)
+        assert answer.status_code == 202, answer.text
+        items: list[dict[str, Any]] = answer.json()["items"]
+        return items
+
+    def image(self, image: str) -> dict[str, Any]:
+        """An image as the API shows it. Raises httpx.HTTPStatusError."""
+        found: dict[str, Any] = self.get(f"/images/{image}").raise_for_status().json()
+        return found
+
+    def listen(self, *, after: int | None = None) -> Listener:
+        """Open the websocket, with our cookies and headers; an anonymous session's cookie is kept."""
+        address = self.url.replace("http", "ws", 1) + "/ws" + ("" if after is None else f"?after={after}")
+        headers = {
+            name: value
+            for name, value in self.headers.items()
+            if name in ("authorization", "x-forwarded-proto")
+        }
+        if self.cookies:
+            headers["Cookie"] = "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.cookies.jar)
+        connection = connect(address, additional_headers=headers, max_size=2**24, open_timeout=20)
+        response = connection.response
+        for header in response.headers.get_all("Set-Cookie") if response else ():
+            for name, morsel in SimpleCookie(header).items():
+                self.cookies.set(name, morsel.value, domain="127.0.0.1")
+        return Listener(connection)
+
+    def account(self, method: str, path: str, **body: Any) -> httpx.Response:
+        """Call the accounts' API: account("POST", "auth/login", email=..., password=...)."""
+        address = f"{self.url}/_allauth/browser/v1/{path}"
+        if "csrftoken" not in self.cookies:
+            self.get(f"{self.url}/_allauth/browser/v1/config")
+        headers = {"X-CSRFToken": self.cookies.get("csrftoken") or "", "Referer": f"{self.url}/"}
+        return self.request(method, address, json=body or None, headers=headers)

@@ -1,0 +1,189 @@
+"""Cutline's service itself, as people run it: one process on a laptop, or many on real servers."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+
+from tests.server.services.client import Visitor
+from tests.server.services.objectstore import ACCESS_KEY, SECRET_KEY, ObjectStore
+from tests.server.services.postgresql import PostgreSQL
+from tests.server.services.process import Process, free_ports
+from tests.server.services.redis import Redis
+
+CUTLINE = Path(sys.executable).with_name("cutline")
+
+
+class Mode(StrEnum):
+    """How the service is run."""
+
+    LAPTOP = "laptop"
+    PRODUCTION = "production"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Servers:
+    """What the production mode stands on."""
+
+    postgresql: PostgreSQL
+    redis: Redis
+    store: ObjectStore
+
+    def start(self) -> None:
+        """Start those that do not run. Raises ServerFailed."""
+        for server in (self.postgresql, self.redis, self.store):
+            if not server.process.alive:
+                server.start()
+
+    def stop(self) -> None:
+        """End them all."""
+        for server in (self.store, self.redis, self.postgresql):
+            server.stop()
+
+
+class Service:
+    """A running Cutline, with its own database and its own place for files."""
+
+    def __init__(
+        self,
+        mode: Mode,
+        folder: Path,
+        *,
+        servers: Servers | None = None,
+        workers: int = 2,
+        settings: Mapping[str, object] | None = None,
+    ) -> None:
+        self.mode, self.folder = mode, folder
+        self.data = folder / "data"
+        self.port = free_ports(1)[0]
+        self._servers = servers
+        self._database = ""
+        self.bucket = ""
+        values: dict[str, object] = {
+            "data_dir": self.data,
+            "public_url": self.url,
+            "log_level": "INFO",
+            "rate_anonymous": "1000000/minute",
+            "rate_user": "1000000/minute",
+            "rate_caption": "1000000/minute",
+            "fetch_allow": "127.0.0.1/32",  # the tests' own receiver; no other private address
+        }
+        if mode is Mode.PRODUCTION:
+            values |= self._production()
+        values |= settings or {}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("CUTLINE_")}
+        inherited.pop("DJANGO_SETTINGS_MODULE", None)
+        self.env = inherited | {f"CUTLINE_{name.upper()}": str(value) for name, value in values.items()}
+        self.env["PYTHONUNBUFFERED"] = "1"
+        self.web = self._process("web", "serve", "--port", str(self.port), "--data-dir", str(self.data))
+        self.workers: list[Process] = []
+        self.beat: Process | None = None
+        if mode is Mode.PRODUCTION:
+            self.workers = [self._process(f"worker-{number}", "worker") for number in range(1, workers + 1)]
+            self.beat = self._process("beat", "beat")
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def processes(self) -> Sequence[Process]:
+        """All of its own."""
+        return [*self.workers, *([self.beat] if self.beat else []), self.web]
+
+    def start(self) -> None:
+        """Migrate and start everything; it is ready then. Raises ServerFailed."""
+        if self.mode is Mode.PRODUCTION:
+            self.manage("migrate", "--verbosity", "0")
+        for process in self.processes:
+            if process is not self.web and not process.alive:
+                process.start()
+        self.start_web()
+
+    def start_web(self) -> None:
+        """Start the web process, and wait until it says that it is ready. Raises ServerFailed."""
+        self.web.start(self._ready, timeout_s=60)
+
+    def stop(self) -> None:
+        """End everything, kindly."""
+        for process in reversed(self.processes):
+            process.stop(30)
+
+    def kill(self) -> None:
+        """End everything at once."""
+        for process in self.processes:
+            process.kill()
+
+    def manage(self, *words: str) -> str:
+        """Run a command of the administration; its output. Raises AssertionError with what it said."""
+        done = subprocess.run(
+            [CUTLINE, "manage", *words], env=self.env, cwd=self.folder, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def visitor(self, *, key: str = "") -> Visitor:
+        """Somebody new."""
+        return Visitor(self.url, key=key)
+
+    def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Ask the service's database directly; parameters stand as %s."""
+        if self.mode is Mode.PRODUCTION:
+            with psycopg.connect(self._database, autocommit=True, connect_timeout=5) as connection:
+                return connection.execute(query, parameters).fetchall()  # type: ignore[arg-type, unused-ignore]
+        with sqlite3.connect(f"file:{self.data / 'cutline.sqlite3'}?mode=ro", uri=True, timeout=20) as lite:
+            return lite.execute(query.replace("%s", "?"), parameters).fetchall()  # type: ignore[arg-type]
+
+    def stored_keys(self) -> set[str]:
+        """The names of all files that are really there."""
+        if self._servers:
+            return self._servers.store.keys(self.bucket)
+        files = self.data / "files"
+        return {path.relative_to(files).as_posix() for path in files.rglob("*") if path.is_file()}
+
+    def output(self) -> str:
+        """What all processes have written."""
+        return "\n".join(f"== {process.name}\n{process.output()}" for process in self.processes)
+
+    def _production(self) -> dict[str, object]:
+        assert self._servers is not None, "production needs servers"
+        name = f"cutline_{self.port}"
+        self.bucket = name.replace("_", "-")
+        redis = self._servers.redis
+        self._database = self._servers.postgresql.create(name)
+        return {
+            "mode": "production",
+            "secret_key": "tests-" * 12,
+            "database_url": self._database,
+            "broker_url": redis.url(0),
+            "channel_layer_url": redis.url(1),
+            "cache_url": redis.url(2),
+            "storage_url": self._servers.store.create(self.bucket),
+            "storage_access_key": ACCESS_KEY,
+            "storage_secret_key": SECRET_KEY,
+            "metrics_token": "metrics-token-of-the-tests",
+            "mail_url": "smtp://127.0.0.1:9",  # nobody: tests that read mail name a mailbox
+            "log_format": "json",
+        }
+
+    def _process(self, name: str, *words: str) -> Process:
+        folder = self.folder / "logs"
+        folder.mkdir(parents=True, exist_ok=True)
+        return Process(name, [CUTLINE, *words], folder=folder, env=self.env)
+
+    def _ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False

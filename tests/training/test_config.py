@@ -93,6 +93,9 @@ def test_overrides_reach_everything(recipe: Path) -> None:
         ("text.tokenizer=wrods", "must be one of word, bpe"),
         ("image=[1]", "image is \\[1\\], but must be a mapping"),
         ("output=", "output is None, but must be a path"),
+        ("export.average={caption: 1}", "names 'caption', which is no stage. Did you mean captions?"),
+        ("export.average.captions=0", "export.average.captions is 0, but must be more than 0"),
+        ("export.average=captions", "export.average is 'captions', but must be a mapping"),
         ("seed=[", "not valid YAML"),
     ],
 )

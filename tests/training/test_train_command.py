@@ -10,11 +10,14 @@ from click.testing import CliRunner, Result
 from tiny_recipe import write_recipe
 
 from cutline import load
+from cutline.captioning.bundle import read_bundle
 from cutline.cli.train import command
 from cutline.errors import ConfigError, TrainingError
 from cutline.training.build import batches_per_epoch, gather, sample
+from cutline.training.checkpoints import average_weights, write_checkpoint
 from cutline.training.config import load_recipe
 from cutline.training.devices import choose_device
+from cutline.training.publish import publish
 from cutline.training.runner import duration, start_checkpoint
 from cutline.training.tracking import read_metrics
 
@@ -84,6 +87,26 @@ def test_resuming_a_finished_training_only_makes_the_bundle_again(first: Path, t
     assert (run / "bundle" / "bundle.json").exists()
     steps = [each for each in read_metrics(run / "metrics.jsonl") if "train/loss" in each]
     assert len(steps) == 100
+
+
+def test_the_bundle_can_be_the_mean_of_stages(first: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(first.parent / "run" / "captions", run / "captions")
+    stages = "[{name: captions, objective: captions}, {name: more, objective: captions, epochs: 1}]"
+    average = "export.average={more: 3, captions: 1}"
+    train(first, f"output={run}", f"stages={stages}", average, "--resume", "--stage", "more")
+    wanted = average_weights({run / "more" / "best.pt": 0.75, run / "captions" / "best.pt": 0.25})
+    write_checkpoint(tmp_path / "mean.pt", {"module": wanted})
+    recipe = load_recipe(run / "recipe.yaml")
+    publish(recipe, tmp_path / "mean", checkpoint=tmp_path / "mean.pt")
+    assert graphs(run / "bundle") == graphs(tmp_path / "mean")
+    publish(recipe, tmp_path / "last", checkpoint=run / "more" / "best.pt")
+    assert graphs(run / "bundle") != graphs(tmp_path / "last")
+
+
+def graphs(bundle: Path) -> list[str]:
+    files = read_bundle(bundle).manifest.files
+    return [files["encoder.onnx"].sha256, files["decoder.onnx"].sha256]
 
 
 def test_a_dry_run_says_what_is_coming_and_writes_nothing(tmp_path: Path) -> None:

@@ -72,7 +72,9 @@ def verify(bundle: str | None) -> None:
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path))
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="By default the last stage's best.pt.")
+@click.option(
+    "--checkpoint", type=click.Path(path_type=Path), help="By default export.average, or the last stage's."
+)
 def build(recipe: Path, target: Path, overrides: tuple[str, ...], checkpoint: Path | None) -> None:
     """Make the bundle of a finished training: export, quantise, measure on dev, refuse what lost quality.
 

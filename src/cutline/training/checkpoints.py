@@ -75,6 +75,29 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> tuple[list
     return sorted(own.keys() - fitting.keys()), sorted(weights.keys() - fitting.keys())
 
 
+def average_weights(checkpoints: Mapping[Path, float]) -> dict[str, Tensor]:
+    """The mean of checkpoints' weights, each counting as its number says (Wortsman et al., 2022).
+
+    What is no floating-point number (a count of batches) comes from the last. Raises TrainingError.
+    """
+    total = sum(checkpoints.values())
+    mean: dict[str, Tensor] = {}
+    first: Path | None = None
+    for path, weight in checkpoints.items():
+        weights: Mapping[str, Tensor] = read_checkpoint(path)["module"]
+        shapes = {name: value.shape for name, value in weights.items()}
+        if first is not None and shapes != {name: value.shape for name, value in mean.items()}:
+            raise TrainingError(f"{path} and {first} are of different models: they have no mean.")
+        first = first or path
+        for name, value in weights.items():
+            if not value.is_floating_point():
+                mean[name] = value
+            else:
+                part = value.double() * (weight / total)
+                mean[name] = mean[name] + part if name in mean else part
+    return {name: value.float() if value.is_floating_point() else value for name, value in mean.items()}
+
+
 def seed_everything(seed: int) -> None:
     """Seed Python's, numpy's and torch's generators."""
     random.seed(seed)

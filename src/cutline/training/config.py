@@ -248,6 +248,8 @@ class ExportConfig:
 
     quantise: full makes both graphs eight-bit, if that costs no more of dev CIDEr-D than the share
     max_loss_of_cider. card: a Markdown file that becomes the model card, @METRICS@ in it the dev scores.
+    average: stages and their weights; what is exported is then the weighted mean of their best checkpoints
+    (Wortsman et al., 2022: model soups), and none named exports the last stage's.
     """
 
     name: str = ""
@@ -255,6 +257,7 @@ class ExportConfig:
     licence: str = "unstated"
     description: str = ""
     card: Path | None = None
+    average: Mapping[str, Positive] = field(default_factory=dict)
     quantise: Literal["none", "full"] = "none"
     calibration_images: Annotated[int, Range(8, 10_000)] = 200
     beam_size: Annotated[int, Range(1, 64)] = 3
@@ -315,6 +318,11 @@ class RecipeConfig:
                     hint=_did_you_mean(stage.start_from, [each for each in known if each]),
                 )
             seen.add(stage.name)
+        for name in self.export.average:
+            if name not in seen:
+                raise ConfigError(
+                    f"export.average names {name!r}, which is no stage.", hint=_did_you_mean(name, [*seen])
+                )
 
 
 def _is_path(name: str) -> bool:

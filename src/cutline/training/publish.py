@@ -21,7 +21,7 @@ from cutline.errors import DataError, TrainingError
 from cutline.images import to_pixels
 from cutline.metrics import TOKENIZER, bleu, cider_d, rouge_l, tokenize
 from cutline.training.build import Material, build_models, gather, preprocessing
-from cutline.training.checkpoints import load_weights, read_checkpoint
+from cutline.training.checkpoints import average_weights, load_weights
 from cutline.training.config import RecipeConfig
 from cutline.training.corpus import pack
 from cutline.training.datasets import Example, data_hash, describe, open_example, read_source
@@ -50,16 +50,18 @@ class Published:
 def publish(recipe: RecipeConfig, target: Path, *, checkpoint: Path | None = None) -> Published:
     """Write the bundle of a training into ``target``.
 
-    checkpoint: by default the best one of the last stage. Where the recipe quantises, a dev CIDEr-D that
+    checkpoint: by default what `published_weights` says. Where the recipe quantises, a dev CIDEr-D that
     falls by more than ``export.max_loss_of_cider`` raises TrainingError, and nothing is written.
     """
+    chosen = {checkpoint: 1.0} if checkpoint else published_weights(recipe)
+    weights = average_weights(chosen)
     material = _as_trained(recipe, gather(recipe))
     models = build_models(recipe, material)
-    path = checkpoint or recipe.output / recipe.stages[-1].name / BEST
-    fresh, unused = load_weights(models.system, read_checkpoint(path)["module"])
+    fresh, unused = load_weights(models.system, weights)
     if fresh or unused:
         raise TrainingError(
-            f"{path} is not of this recipe: {len(fresh)} weights missing, {len(unused)} left over."
+            f"{', '.join(map(str, chosen))} is not of this recipe: {len(fresh)} weights missing,"
+            f" {len(unused)} left over."
         )
     with tempfile.TemporaryDirectory() as scratch:
         graphs = Path(scratch) / "float"
@@ -92,6 +94,12 @@ def publish(recipe: RecipeConfig, target: Path, *, checkpoint: Path | None = Non
         told = replace(details, metrics=after, card=details.card.replace(CARD_METRICS, metrics_table(after)))
         manifest = bundle_graphs(target, graphs, architecture, tokenizer, told)
     return Published(manifest=manifest, cider_float=mean_cider(before), cider=mean_cider(after))
+
+
+def published_weights(recipe: RecipeConfig) -> dict[Path, float]:
+    """What a bundle's weights are the mean of: ``export.average``, or the last stage's best alone."""
+    average = recipe.export.average or {recipe.stages[-1].name: 1.0}
+    return {recipe.output / stage / BEST: weight for stage, weight in average.items()}
 
 
 def _as_trained(recipe: RecipeConfig, material: Material) -> Material:

@@ -8,6 +8,7 @@ from typing import Any
 import dj_database_url
 
 from cutline.server.config import RunMode, development_secret, settings
+from cutline.server.people.providers import social_providers
 
 _settings = settings()
 _data = _settings.data_dir.resolve()
@@ -38,6 +39,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "ninja",
+    "cutline.server.people.apps.Config",  # before allauth: its templates replace some of allauth's
     "allauth",
     "allauth.account",
     "allauth.socialaccount",
@@ -47,7 +49,6 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "allauth.headless",
     "allauth.usersessions",
-    "cutline.server.people.apps.Config",
     "cutline.server.images.apps.Config",
     "cutline.server.jobs.apps.Config",
     "cutline.server.captions.apps.Config",
@@ -67,7 +68,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "cutline.server.people.middleware.SessionActivity",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -148,7 +149,6 @@ FILE_UPLOAD_PERMISSIONS = 0o600
 
 AUTH_USER_MODEL = "people.User"
 AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
 PASSWORD_HASHERS = [
@@ -166,24 +166,40 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 30
 CSRF_TRUSTED_ORIGINS = list(_settings.trusted_origins)
 
+SESSION_ENGINE = "cutline.server.people.sessions"
+LOGIN_URL = "/account/login"
+LOGIN_REDIRECT_URL = "/"
+
+ACCOUNT_ADAPTER = "cutline.server.people.adapters.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True  # in the session that signed up, and in no other
 ACCOUNT_PREVENT_ENUMERATION = True
-HEADLESS_ONLY = True
-HEADLESS_CLIENTS = ("browser",)
+ACCOUNT_CHANGE_EMAIL = True  # one address; a new one takes its place once it is verified
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_SESSION_REMEMBER = True
+# Pages of the web app. Until it is built in, people/urls.py answers with pages of the server's own.
 HEADLESS_FRONTEND_URLS = {
     "account_confirm_email": f"{_settings.public_url}/account/verify-email/{{key}}",
     "account_reset_password": f"{_settings.public_url}/account/password/reset",
-    "account_reset_password_from_key": f"{_settings.public_url}/account/password/reset/key/{{key}}",
+    "account_reset_password_from_key": f"{_settings.public_url}/account/password/reset/{{key}}",
     "account_signup": f"{_settings.public_url}/account/signup",
     "socialaccount_login_error": f"{_settings.public_url}/account/provider/callback",
 }
+HEADLESS_CLIENTS = ("browser", "app")
+SOCIALACCOUNT_ADAPTER = "cutline.server.people.adapters.SocialAdapter"
+SOCIALACCOUNT_PROVIDERS = social_providers(_settings)
+MFA_ADAPTER = "cutline.server.people.adapters.MfaAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_ISSUER = "Cutline"
+MFA_TOTP_TOLERANCE = 1  # codes of the half minute before and after count, too: clocks differ
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = _settings.development
-USERSESSIONS_TRACK_ACTIVITY = True
+USERSESSIONS_TRACK_ACTIVITY = True  # people.middleware writes it, less often than allauth's own would
 
 # --- mail -----------------------------------------------------------------------------------------
 

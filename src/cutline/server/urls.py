@@ -17,6 +17,7 @@ def _index(request: HttpRequest) -> HttpResponse:
 urlpatterns: list[URLPattern | URLResolver] = [
     path("_allauth/", include("allauth.headless.urls")),
     path("accounts/", include("allauth.urls")),
+    path("account/", include("cutline.server.people.urls")),  # the web app's, where it is built in
     path("admin/", admin.site.urls),
     path("", _index, name="index"),
 ]

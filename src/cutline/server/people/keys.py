@@ -90,13 +90,13 @@ def working(owner: Owner) -> QuerySet[ApiKey]:
     return owner.api_keys.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None)
 
 
-def revoke(owner_id: UUID | None, key_id: UUID) -> None:
+def revoke(owner_id: UUID, key_id: UUID) -> None:
     """End a key at once. Doing it again changes nothing.
 
     Raises:
         NotFound: the owner has no such key.
     """
-    keys = ApiKey.objects.filter(pk=key_id, owner_id=owner_id)
-    if owner_id is None or not keys.exists():
+    keys = ApiKey.objects.filter(pk=key_id, owner__pk=owner_id)
+    if not keys.exists():
         raise NotFound("There is no such key.")
     keys.filter(revoked_at=None).update(revoked_at=timezone.now())

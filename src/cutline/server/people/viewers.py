@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
@@ -88,7 +90,7 @@ def ensure_owner(request: HttpRequest) -> Owner:
         Unauthenticated: as viewer_of.
     """
     viewer = viewer_of(request)
-    owner = Owner.objects.select_related("user").filter(pk=viewer.owner_id).first()
+    owner = _owner(viewer.owner_id)
     if owner is None or owner.merged_into_id is not None:
         if viewer.user_id is not None or viewer.key_id is not None:
             raise Unauthenticated("The account was deleted.")
@@ -141,7 +143,7 @@ def owner_of_viewer(viewer: Viewer) -> Owner:
     Raises:
         NotFound: they have none yet.
     """
-    owner = Owner.objects.select_related("user").filter(pk=viewer.owner_id).first()
+    owner = _owner(viewer.owner_id)
     if owner is None:
         raise NotFound("Nothing has been kept for you yet.")
     return owner
@@ -150,8 +152,13 @@ def owner_of_viewer(viewer: Viewer) -> Owner:
 def address_of(meta: Mapping[str, Any]) -> str:
     """The client's network address; behind a trusted proxy, the one that this proxy saw."""
     if settings().trust_proxy and (forwarded := str(meta.get("HTTP_X_FORWARDED_FOR", ""))):
-        return forwarded.rsplit(",", 1)[-1].strip()
+        with suppress(ValueError):
+            return str(ip_address(forwarded.rsplit(",", 1)[-1].strip()))
     return str(meta.get("REMOTE_ADDR", ""))
+
+
+def _owner(owner_id: UUID | None) -> Owner | None:
+    return Owner.objects.select_related("user").filter(pk=owner_id).first() if owner_id else None
 
 
 def _key_of(headers: Mapping[str, str]) -> str:

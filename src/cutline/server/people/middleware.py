@@ -1,0 +1,25 @@
+"""When each session was last used, and from where: what the list of sessions shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from allauth.usersessions.models import UserSession
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse
+
+_EVERY_S = 300
+
+
+class SessionActivity:
+    """Notes a session's use at most every five minutes: allauth's own middleware writes at every request."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Note the use, then answer."""
+        key = request.session.session_key
+        if key and request.user.is_authenticated and cache.add(f"session-seen:{key}", 1, _EVERY_S):
+            UserSession.objects.create_from_request(request)
+        return self.get_response(request)

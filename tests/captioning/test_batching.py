@@ -76,6 +76,26 @@ def test_a_batch_waits_no_longer_than_told() -> None:
         assert 0.04 < time.monotonic() - start < 5
 
 
+def test_a_lone_caller_waits_for_nobody_where_it_is_known_that_nobody_comes() -> None:
+    with MicroBatcher(Recording(), max_batch=100, max_wait_ms=PATIENT_MS, expects=lambda: 0) as batcher:
+        start = time.monotonic()
+        batcher.caption(photo(1))
+        assert time.monotonic() - start < 5
+
+
+def test_a_batch_waits_for_those_that_are_about_to_ask() -> None:
+    inner, coming = Recording(), [1]
+    with MicroBatcher(inner, max_batch=100, max_wait_ms=PATIENT_MS, expects=lambda: coming[0]) as batcher:
+
+        def late() -> object:
+            time.sleep(0.1)
+            coming[0] = 0
+            return asks(batcher, photo(2))()
+
+        assert at_once([asks(batcher, photo(1)), late]) == ["(1, 1, 0)", "(2, 1, 0)"]
+    assert inner.batches == [2]
+
+
 def test_no_batch_is_larger_than_told_and_nobody_is_forgotten() -> None:
     inner = Recording()
     inner.gate.clear()

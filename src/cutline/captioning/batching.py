@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
@@ -47,13 +47,22 @@ class _Job:
 class MicroBatcher:
     """A captioner in front of a captioner: what threads ask for at the same time runs as one batch.
 
-    A batch starts when it has ``max_batch`` images, or ``max_wait_ms`` after its first one came. Images are
-    read in the callers' threads; one that cannot be read, or that fails, fails its own caller alone.
+    A batch starts when it has ``max_batch`` images, or ``max_wait_ms`` after its first one came. Where
+    ``expects`` says how many callers are about to ask, it does not wait while there are none, and none that
+    is still reading its image: so a lone caller waits for nobody. Images are read in the callers' threads;
+    one that cannot be read, or that fails, fails its own caller alone.
     Close it, or use it in a ``with``: what was asked before is still answered, what comes after is refused
     (CaptionerUnavailable).
     """
 
-    def __init__(self, captioner: Captioner, *, max_batch: int = 8, max_wait_ms: float = 5.0) -> None:
+    def __init__(
+        self,
+        captioner: Captioner,
+        *,
+        max_batch: int = 8,
+        max_wait_ms: float = 5.0,
+        expects: Callable[[], int] | None = None,
+    ) -> None:
         if max_batch < 1 or max_wait_ms < 0:
             raise ValueError("max_batch must be 1 or more, and max_wait_ms 0 or more")
         self._captioner = captioner
@@ -63,6 +72,8 @@ class MicroBatcher:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._gate = threading.Lock()  # no job may slip in behind the closing mark
         self._is_closed = False
+        self._expects = expects
+        self._reading = 0  # callers that are reading their images
         self._thread = threading.Thread(target=self._work, name="cutline-batcher", daemon=True)
         self._thread.start()
 
@@ -80,13 +91,20 @@ class MicroBatcher:
         self, images: Sources, *, n: int = 1, options: DecodingOptions | None = None
     ) -> list[list[Caption]]:
         """As Captioner; waits for the batch. Raises what went wrong with these images, and no others'."""
-        prepared = [self._prepare(image) for image in as_list(images)]
-        jobs = [_Job(image=image, n=n, options=options, done=Future()) for image in prepared]
         with self._gate:
-            if self._is_closed:
-                raise CaptionerUnavailable("This captioner is closed.")
-            for job in jobs:
-                self._jobs.put(job)
+            self._reading += 1
+        jobs: list[_Job] = []
+        try:
+            prepared = [self._prepare(image) for image in as_list(images)]
+            jobs = [_Job(image=image, n=n, options=options, done=Future()) for image in prepared]
+        finally:
+            with self._gate:  # no batch may start between the two
+                self._reading -= 1
+                is_refused = self._is_closed
+                for job in () if is_refused else jobs:
+                    self._jobs.put(job)
+        if is_refused:
+            raise CaptionerUnavailable("This captioner is closed.")
         return [job.done.result() for job in jobs]
 
     def close(self) -> None:
@@ -135,7 +153,7 @@ class MicroBatcher:
         else:
             deadline = 0.0  # these have waited already
         while len(jobs) < self._max_batch:
-            wait_s = max(deadline - time.monotonic(), 0.0)
+            wait_s = max(deadline - time.monotonic(), 0.0) if self._is_waiting_worthwhile() else 0.0
             try:
                 job = self._jobs.get(block=wait_s > 0, timeout=wait_s or None)
             except queue.Empty:
@@ -144,6 +162,9 @@ class MicroBatcher:
                 return True
             jobs.append(job)
         return False
+
+    def _is_waiting_worthwhile(self) -> bool:
+        return self._expects is None or self._reading > 0 or self._expects() > 0
 
     def _run(self, batch: Sequence[_Job]) -> None:
         try:

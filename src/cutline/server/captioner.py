@@ -1,8 +1,95 @@
-"""The one door to the captioner: one micro-batcher for each model, made when it is first asked for."""
+"""The one door to the captioner: one micro-batcher for each model and process, made when first asked for."""
 
 from __future__ import annotations
 
-from cutline.captioning.batching import MicroBatcher
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from cutline.captioning.batching import MicroBatcher, Preparing
+from cutline.captioning.caption import Caption, Captioner, as_list
+from cutline.captioning.captioner import BundleCaptioner
+from cutline.captioning.options import DecodingOptions, Strategy
+from cutline.captioning.sources import SCHEMES, default_bundle, load
+from cutline.errors import OptionError
+from cutline.images import Limits, Source, open_image
+from cutline.server.config import settings
+from cutline.server.errors import Invalid
+from cutline.server.observability.metrics import BATCH_SIZE, CAPTIONS, MODEL_S
+
+if TYPE_CHECKING:
+    from cutline.captioning.caption import Sources
+
+DEFAULT = "default"
+"""The id of the model that captions where none is asked for."""
+
+__all__ = [
+    "DEFAULT",
+    "Caption",
+    "Model",
+    "Wanted",
+    "about_to_ask",
+    "captioner",
+    "close_captioners",
+    "model_label",
+    "models",
+    "prepare",
+    "wanted",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A model that may be asked for. name and version are empty until it is first used."""
+
+    id: str
+    name: str
+    version: str
+    is_default: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a request or a job asks of a captioner, checked as far as it can be without loading it."""
+
+    n: int
+    model: str
+    options: DecodingOptions
+
+
+_OPTIONS = frozenset(field.name for field in fields(DecodingOptions))
+
+
+def wanted(options: Mapping[str, Any], *, n: int = 1) -> Wanted:
+    """Read options as a job keeps them: n, model, and DecodingOptions' own; None and absent are the same.
+
+    n: how many captions where the options do not say.
+    Raises OptionError for what contradicts itself or does not exist, Invalid for an unknown model.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    model = str(given.pop("model", "") or DEFAULT)
+    count = given.pop("n", n)
+    if unknown := given.keys() - _OPTIONS:
+        raise OptionError(f"There is no option {', '.join(sorted(unknown))}.")
+    if "strategy" in given:
+        try:
+            given["strategy"] = Strategy(given["strategy"])
+        except ValueError as error:
+            hint = f"Choose {', '.join(Strategy)}."
+            raise OptionError(f"There is no strategy {given['strategy']}.", hint=hint) from error
+    chosen = DecodingOptions(**given)
+    if chosen.strategy is Strategy.GREEDY and count > 1:
+        raise OptionError("Greedy decoding gives one caption.", hint="Choose beam or sample for more.")
+    if (chosen.min_length or 0) > (chosen.max_length or 10**6):
+        raise OptionError(f"min_length {chosen.min_length} is more than max_length {chosen.max_length}.")
+    _uri(model)
+    return Wanted(n=count, model=model, options=chosen)
 
 
 def captioner(model: str = "") -> MicroBatcher:
@@ -10,9 +97,152 @@ def captioner(model: str = "") -> MicroBatcher:
 
     Raises Invalid for a model that the settings do not allow, CaptionerUnavailable or BundleError.
     """
-    raise NotImplementedError
+    return _SHELF.get(model or DEFAULT)
 
 
 def model_label(model: str = "") -> str:
-    """The model's "name@version"."""
-    raise NotImplementedError
+    """The model's "name@version". Raises as `captioner`."""
+    chosen = captioner(model)
+    return f"{chosen.name}@{chosen.version}"
+
+
+def models() -> list[Model]:
+    """The models that may be asked for, the default first. Loads none but the default."""
+    listed = []
+    for each in (DEFAULT, *settings().models):
+        ready = captioner() if each == DEFAULT else _SHELF.peek(each)
+        name, version = (ready.name, ready.version) if ready else ("", "")
+        listed.append(Model(id=each, name=name, version=version, is_default=each == DEFAULT))
+    return listed
+
+
+def prepare(image: Source, model: str = "") -> Image.Image:
+    """Read an image and make it as small as the model needs it. Raises ImageError, and as `captioner`."""
+    captioner(model)
+    return _SHELF.measured(model or DEFAULT).prepare(image)
+
+
+def close_captioners() -> None:
+    """Answer what was asked, and forget the models."""
+    _SHELF.close()
+
+
+@lru_cache(maxsize=1)
+def photo_limits() -> Limits:
+    """What one photo may cost at most, by the settings."""
+    return Limits(max_file_bytes=settings().max_upload_bytes, max_pixels=settings().max_pixels)
+
+
+def _uri(model: str) -> str:
+    """What a model's id stands for; "" is the bundle that ships. Only these URIs are ever loaded."""
+    if model == DEFAULT:
+        return settings().model
+    try:
+        return settings().models[model]
+    except KeyError:
+        raise Invalid(f"There is no model {model}.", hint="GET /api/v1/models lists them.") from None
+
+
+def _load(uri: str) -> Captioner:
+    """As cutline.load, with this service's threads and limits where the runtime is our own."""
+    if uri.partition(":")[0] in SCHEMES:
+        return load(uri)
+    return BundleCaptioner(
+        uri or default_bundle(), threads=settings().model_threads or None, limits=photo_limits()
+    )
+
+
+class _Measured:
+    """A captioner that counts its passes."""
+
+    def __init__(self, captioner: Captioner) -> None:
+        self._captioner = captioner
+        self._label = f"{captioner.name}@{captioner.version}"
+
+    @property
+    def name(self) -> str:
+        return self._captioner.name
+
+    @property
+    def version(self) -> str:
+        return self._captioner.version
+
+    def prepare(self, image: Source) -> Image.Image:
+        if isinstance(self._captioner, Preparing):
+            return self._captioner.prepare(image)
+        return open_image(image, limits=photo_limits())
+
+    def caption(
+        self, images: Sources, *, n: int = 1, options: DecodingOptions | None = None
+    ) -> list[list[Caption]]:
+        batch: Sequence[Source] = as_list(images)
+        began = time.monotonic()
+        answers = self._captioner.caption(batch, n=n, options=options)
+        MODEL_S.observe(time.monotonic() - began)
+        BATCH_SIZE.observe(len(batch))
+        CAPTIONS.labels(self._label).inc(sum(len(captions) for captions in answers))
+        return answers
+
+
+class _Coming:
+    """Counts the threads that are about to ask for captions, so that a batch waits for them and for no more."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def count(self) -> int:
+        return self._count
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        with self._lock:
+            self._count += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._count -= 1
+
+
+class _Shelf:
+    """The models of this process. Each is loaded once, however many threads ask for it first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ready: dict[str, tuple[_Measured, MicroBatcher]] = {}
+
+    def get(self, model: str) -> MicroBatcher:
+        return (self._ready.get(model) or self._made(model))[1]
+
+    def measured(self, model: str) -> _Measured:
+        return (self._ready.get(model) or self._made(model))[0]
+
+    def peek(self, model: str) -> MicroBatcher | None:
+        found = self._ready.get(model)
+        return found[1] if found else None
+
+    def close(self) -> None:
+        with self._lock:
+            closing, self._ready = self._ready, {}
+        for _, batcher in closing.values():
+            batcher.close()
+
+    def _made(self, model: str) -> tuple[_Measured, MicroBatcher]:
+        with self._lock:
+            if model not in self._ready:
+                measured = _Measured(_load(_uri(model)))
+                batcher = MicroBatcher(
+                    measured,
+                    max_batch=settings().batch_size,
+                    max_wait_ms=settings().batch_wait_ms,
+                    expects=_COMING.count,
+                )
+                self._ready[model] = measured, batcher
+            return self._ready[model]
+
+
+_COMING = _Coming()
+_SHELF = _Shelf()
+about_to_ask = _COMING.one_more
+"""A context in which a photo is made ready for `captioner`: batches wait a moment for it."""

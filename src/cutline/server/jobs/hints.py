@@ -27,3 +27,8 @@ def hint() -> None:
         _listener()
     else:
         enqueue(WORK)
+
+
+def are_heard_here() -> bool:
+    """Whether this process has worker threads of its own."""
+    return _listener is not None

@@ -13,9 +13,12 @@ from django.core.asgi import get_asgi_application
 
 _django = get_asgi_application()  # sets Django up, so it comes before what needs models
 
+from cutline.server.api.gate import gated  # noqa: E402
 from cutline.server.config import settings  # noqa: E402
 from cutline.server.inprocess import InProcessWorker  # noqa: E402
 from cutline.server.routing import websockets  # noqa: E402
+
+_gated = gated(_django)  # type: ignore[arg-type]  # Django's own types of ASGI are narrower
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -25,7 +28,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     elif scope["type"] == "websocket":
         await websockets()(scope, receive, send)
     else:
-        await _django(scope, receive, send)
+        await _gated(scope, receive, send)
 
 
 async def _lifespan(receive: Any, send: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from cutline.errors import CutlineError
 
 
@@ -84,6 +86,7 @@ class ServiceUnavailable(CutlineError):
 
     code = "unavailable"
     http_status = 503
+    retry_after_s: ClassVar[int] = 5
 
 
 class Malformed(CutlineError):
@@ -125,6 +128,7 @@ class KeyInUse(Conflict):
     """The first request with this Idempotency-Key is still at work: try again soon."""
 
     code = "idempotency_key_in_use"
+    retry_after_s: ClassVar[int] = 1
 
 
 class InternalError(CutlineError):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from ninja import NinjaAPI
-from ninja.operation import Operation
-
 from cutline.server.api import (
     bulk,
     captions,
+    errors,
     events,
     feedback,
     gallery,
@@ -19,23 +17,34 @@ from cutline.server.api import (
     webhooks,
 )
 from cutline.server.api.auth import anyone
+from cutline.server.api.openapi import CutlineAPI
+from cutline.server.api.parsing import SafeParser
 
+DESCRIPTION = """\
+Photos in, captions out. Everything works without an account: the first write gives a session cookie that owns
+what it makes. Programs send an API key. Errors are problem documents (RFC 9457) with stable codes.
+"""
 
-class CutlineApi(NinjaAPI):
-    """The API, whose operations are named as their functions: clients are generated from it."""
-
-    def get_openapi_operation_id(self, operation: Operation) -> str:
-        """The function's name; a test sees to it that no two share one."""
-        return operation.view_func.__name__
-
-
-api = CutlineApi(
+api = CutlineAPI(
     title="Cutline",
     version="1",
-    description="Photos in, captions out.",
+    description=DESCRIPTION,
     urls_namespace="api",
     auth=anyone,
+    parser=SafeParser(),
 )
 problems.add_handlers(api)
-for module in (people, images, gallery, captions, jobs, feedback, bulk, webhooks, events, stats):
+for module in (
+    people,
+    images,
+    gallery,
+    captions,
+    jobs,
+    feedback,
+    bulk,
+    webhooks,
+    events,
+    stats,
+    errors,
+):
     api.add_router("", module.router)

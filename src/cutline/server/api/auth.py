@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
+class ApiRequest(HttpRequest):
+    """A request as endpoints see it: `def list_images(request: ApiRequest)`. Never made, only named."""
+
+    viewer: Viewer
+
+
 class ViewerAuth(AuthBase):
     """Puts the viewer on the request, and checks the scope of their key.
 

@@ -2,6 +2,39 @@
 
 from __future__ import annotations
 
-from ninja import Router
+from typing import Annotated
+
+from ninja import Query, Router, Schema
+from pydantic import Field
+
+from cutline.server.api.auth import ApiRequest, needs
+from cutline.server.api.paging import MAX_LIMIT
+from cutline.server.api.schemas import EventOut
+from cutline.server.events import selectors
 
 router = Router(tags=["events"])
+
+
+class EventsOut(Schema):
+    """Events in their order. Ask again with after=last."""
+
+    items: list[EventOut]
+    last: int = Field(description="The number to come back with.")
+    more: bool = Field(description="There are more already.")
+    reset: bool = Field(description="Events before these are gone: read the images and jobs anew.")
+
+
+@router.get("/events", response=EventsOut, auth=needs("images:read"))
+def list_events(
+    request: ApiRequest,
+    after: Annotated[int, Query(ge=0, le=2**63 - 1, description="The last event seen.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 100,
+) -> EventsOut:
+    """What happened to the viewer's things after an event, oldest first."""
+    found = selectors.after(request.viewer.owner_id, after, limit=limit)
+    return EventsOut(
+        items=[EventOut.model_validate(event) for event in found.messages],
+        last=found.last,
+        more=found.more,
+        reset=found.reset,
+    )

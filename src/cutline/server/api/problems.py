@@ -37,7 +37,7 @@ from cutline.server.errors import (
     Unauthenticated,
     UnsupportedMedia,
 )
-from cutline.server.observability import request_id
+from cutline.server.observability.request_id import current as current_request_id
 
 if TYPE_CHECKING:
     from ninja import NinjaAPI
@@ -101,14 +101,14 @@ def problem(
         status=status,
         detail=error.message,
         hint=hint,
-        request_id=request_id.current(),
+        request_id=current_request_id(),
         errors=errors,
     )
     response = HttpResponse(json.dumps(fields), status=status, content_type=PROBLEM_JSON)
     response["Cache-Control"] = "no-store"
     if status == 401:
         response["WWW-Authenticate"] = 'Bearer realm="cutline"'
-    retry_after_s = getattr(error, "retry_after_s", 5 if status == 503 else None)
+    retry_after_s = getattr(error, "retry_after_s", None)
     if retry_after_s is not None:
         response["Retry-After"] = str(retry_after_s)
     return response
@@ -178,7 +178,7 @@ def as_problem(request: HttpRequest, response: HttpResponseBase) -> HttpResponse
 def add_handlers(api: NinjaAPI) -> None:
     """Make the API answer every exception by problem_of."""
     for kind in (Exception, Http404, HttpError, ValidationError):
-        api.add_exception_handler(kind, problem_of)
+        api.add_exception_handler(kind, problem_of)  # type: ignore[arg-type]  # it is given instances
 
 
 def error_kinds() -> Iterator[type[CutlineError]]:

@@ -90,12 +90,14 @@ class JobOut(Schema):
     @staticmethod
     def resolve_image(job: Any) -> UUID | None:
         """Its image's id."""
-        return _attribute(job, "image_id", "image")
+        found: UUID | None = _attribute(job, "image_id", "image")
+        return found
 
     @staticmethod
     def resolve_bulk(job: Any) -> UUID | None:
         """Its bulk's id."""
-        return _attribute(job, "bulk_id", "bulk")
+        found: UUID | None = _attribute(job, "bulk_id", "bulk")
+        return found
 
     @staticmethod
     def resolve_error(job: Any) -> dict[str, str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from concurrent.futures import Future
 from typing import Any
 from uuid import UUID
 
@@ -38,12 +39,17 @@ def send(group: str, message: Mapping[str, Any]) -> None:
     loop = _loop
     if loop is not None and loop.is_running():
         sending = asyncio.run_coroutine_threadsafe(layer.group_send(group, dict(message)), loop)
-        sending.add_done_callback(lambda done: done.cancelled() or _log(done.exception()))
+        sending.add_done_callback(_log_failed)
         return
     try:
         async_to_sync(layer.group_send)(group, dict(message))
     except Exception as error:  # a broken channel layer must not undo what was done
         _log(error)
+
+
+def _log_failed(sending: Future[None]) -> None:
+    if not sending.cancelled():
+        _log(sending.exception())
 
 
 def _log(error: BaseException | None) -> None:

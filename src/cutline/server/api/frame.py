@@ -1,0 +1,98 @@
+"""What every answer under /api goes through.
+
+Before the endpoint: who asks, how often, from where, is it a repetition, does If-Match hold. After it:
+waiting, keeping the answer, problems, caching, the rate's headers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from asgiref.sync import sync_to_async
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.decorators import async_only_middleware
+
+from cutline.server.api import conditional, idempotency, limits, parsing, wait
+from cutline.server.api.auth import check_origin
+from cutline.server.api.limits import RateLimited, Standing
+from cutline.server.api.problems import as_problem, problem_of
+from cutline.server.errors import Unauthenticated
+from cutline.server.people.viewers import address_of, viewer_of
+
+PREFIX = "/api/"
+
+
+@async_only_middleware
+def api_frame(
+    get_response: Callable[[HttpRequest], Awaitable[HttpResponseBase]],
+) -> Callable[[HttpRequest], Awaitable[HttpResponseBase]]:
+    """Django middleware, the innermost: it needs the session and the user."""
+
+    async def answer(request: HttpRequest) -> HttpResponseBase:
+        if not request.path.startswith(PREFIX):
+            return await get_response(request)
+        head = request.method == "HEAD"
+        if head:
+            request.method = "GET"
+        early = await sync_to_async(_before)(request)
+        if early is None:
+            response = await get_response(request)
+            response = await wait.finish(request, response)
+        else:
+            response = early
+        response = await sync_to_async(_after)(request, response)
+        if head and isinstance(response, HttpResponse):
+            length = str(len(response.content))
+            response.content = b""
+            response["Content-Length"] = length
+            request.method = "HEAD"
+        return response
+
+    return answer
+
+
+def _before(request: HttpRequest) -> HttpResponse | None:
+    """Give the answer of what may not, or need not, reach an endpoint."""
+    try:
+        standing = _count(request)
+        if standing is not None:
+            request.standing = standing  # type: ignore[attr-defined]
+        check_origin(request)
+        parsing.check_text(request.path)
+        parsing.check_body_type(request)
+        begun = idempotency.begin(request)
+        if isinstance(begun, HttpResponse):
+            return begun
+        request.ticket = begun  # type: ignore[attr-defined]
+        conditional.check_if_match(request)
+    except RateLimited as error:
+        request.standing = error.standing  # type: ignore[attr-defined]
+        return problem_of(request, error)
+    except Exception as error:
+        return problem_of(request, error)
+    return None
+
+
+def _count(request: HttpRequest) -> Standing | None:
+    try:
+        viewer = viewer_of(request)
+    except Unauthenticated as error:
+        # Whoever guesses keys is counted by address.
+        standing = limits.count_address(address_of(request.META))
+        if standing is not None:
+            request.standing = standing  # type: ignore[attr-defined]
+        raise error
+    return limits.count(viewer, method=request.method or "", path=request.path)
+
+
+def _after(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    response = as_problem(request, response)
+    ticket = getattr(request, "ticket", None)
+    if ticket is not None:
+        idempotency.finish(ticket, response)
+    response = as_problem(request, conditional.finish(request, response))
+    standing = getattr(request, "standing", None)
+    if standing is not None:
+        standing.write(response)
+    return response

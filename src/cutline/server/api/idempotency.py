@@ -1,0 +1,184 @@
+"""Writes that can be repeated: the answer to an Idempotency-Key is kept for a day, and given again.
+
+Only what succeeded is kept: a write that was refused did nothing, and its key is free again. Answers are
+encrypted under the key, of which only a hash is kept: they may hold a secret that is shown once.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import IO, Any
+from uuid import UUID
+
+from cryptography.fernet import Fernet
+from django.conf import settings as django_settings
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+
+from cutline.server.api.models import IdempotentAnswer
+from cutline.server.errors import KeyInUse, KeyReused, Malformed
+from cutline.server.people.viewers import ensure_owner
+
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotent-Replayed"
+KEPT = timedelta(hours=24)
+ABANDONED = timedelta(seconds=120)  # the process that had it in hand must be gone
+MAX_ANSWER_BYTES = 2**20
+_CHUNK_BYTES = 2**16
+_SPOOL_BYTES = 2**20
+_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
+_HEADERS = ("Content-Type", "Location", "Content-Language", "Preference-Applied")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticket:
+    """The right to do a write, and to say what came of it."""
+
+    row_id: int
+    cipher: Fernet
+
+
+def begin(request: HttpRequest) -> Ticket | HttpResponse | None:
+    """Claim the request's key, or give the answer that was kept for it; None where it carries no key.
+
+    Raises: KeyReused (422) where the key came before with another request, KeyInUse (409) while the first
+    is at work, Malformed (400) where it is no key.
+    """
+    key = request.headers.get(HEADER)
+    if key is None or request.method in ("GET", "HEAD", "OPTIONS"):
+        return None
+    if not _KEY.fullmatch(key):
+        raise Malformed(f"{HEADER} must be 1 to 255 printable ASCII characters.")
+    fingerprint = _fingerprint(request)
+    owner_id = ensure_owner(request).pk
+    kept_as = hashlib.sha256(key.encode()).hexdigest()
+    cipher = _cipher(owner_id, key)
+    for _ in range(2):  # the row that stood in the way may be gone when it is looked for
+        try:
+            with transaction.atomic():
+                row = IdempotentAnswer.objects.create(owner_id=owner_id, key=kept_as, fingerprint=fingerprint)
+            return Ticket(row_id=row.pk, cipher=cipher)
+        except IntegrityError:
+            found = IdempotentAnswer.objects.filter(owner_id=owner_id, key=kept_as).first()
+        if found is None:
+            continue
+        if found.created_at < timezone.now() - KEPT:
+            found.delete()
+            continue
+        if not hmac.compare_digest(found.fingerprint, fingerprint):
+            raise KeyReused(
+                "This Idempotency-Key came before with another request.",
+                hint="Make a new key for each write.",
+            )
+        if found.status is not None:
+            return _replay(found, cipher)
+        if _take_over(found):
+            return Ticket(row_id=found.pk, cipher=cipher)
+        break
+    raise KeyInUse("The first request with this Idempotency-Key is still at work.", hint="Try again soon.")
+
+
+def _take_over(row: IdempotentAnswer) -> bool:
+    """Go on where a process died with the key in hand. One of those who try succeeds."""
+    now = timezone.now()
+    return row.created_at < now - ABANDONED and bool(
+        IdempotentAnswer.objects.filter(pk=row.pk, status=None, created_at=row.created_at).update(
+            created_at=now
+        )
+    )
+
+
+def finish(ticket: Ticket, response: HttpResponseBase) -> None:
+    """Keep the answer of a write that succeeded; free the key of one that did not, or cannot be kept."""
+    row = IdempotentAnswer.objects.filter(pk=ticket.row_id)
+    body = b"" if response.streaming else getattr(response, "content", b"")
+    if not 200 <= response.status_code < 300 or response.streaming or len(body) > MAX_ANSWER_BYTES:
+        row.delete()
+        return
+    headers = {name: response[name] for name in _HEADERS if name in response}
+    row.update(status=response.status_code, headers=headers, body=ticket.cipher.encrypt(body))
+
+
+def abandon(ticket: Ticket) -> None:
+    """Free the key of a write that ended without an answer."""
+    IdempotentAnswer.objects.filter(pk=ticket.row_id).delete()
+
+
+def sweep() -> int:
+    """Delete answers that are older than a day; gives how many."""
+    return IdempotentAnswer.objects.filter(created_at__lt=timezone.now() - KEPT).delete()[0]
+
+
+def _replay(row: IdempotentAnswer, cipher: Fernet) -> HttpResponse:
+    assert row.status is not None
+    response = HttpResponse(cipher.decrypt(bytes(row.body)), status=row.status)
+    if "Content-Type" not in row.headers:
+        del response["Content-Type"]
+    for name, value in row.headers.items():
+        response[name] = value
+    response[REPLAYED] = "true"
+    return response
+
+
+def _cipher(owner_id: UUID, key: str) -> Fernet:
+    secret = hmac.digest(
+        django_settings.SECRET_KEY.encode(), f"idempotency:{owner_id.hex}:{key}".encode(), "sha256"
+    )
+    return Fernet(base64.urlsafe_b64encode(secret))
+
+
+def _fingerprint(request: HttpRequest) -> str:
+    """Hash method, path, query and body, in chunks: a form with photos is never held in memory.
+
+    A client that repeats a form writes another boundary between its parts, so the boundary does not count.
+    """
+    boundary = ""
+    if request.content_type == "multipart/form-data":
+        boundary = (request.content_params or {}).get("boundary", "")
+    made = hashlib.sha256()
+    for part in (request.method or "", request.get_full_path(), request.content_type or ""):
+        made.update(part.encode() + b"\0")
+    for chunk in _without(boundary.encode("latin-1", "replace"), _chunks(request)):
+        made.update(chunk)
+    return made.hexdigest()
+
+
+def _without(boundary: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes with the boundary taken out, also where it lies across two chunks."""
+    if not boundary:
+        yield from chunks
+        return
+    rest = b""
+    for chunk in chunks:
+        rest = (rest + chunk).replace(boundary, b"")
+        keep = min(len(rest), len(boundary) - 1)
+        yield rest[: len(rest) - keep]
+        rest = rest[len(rest) - keep :]
+    yield rest
+
+
+def _chunks(request: HttpRequest) -> Iterator[bytes]:
+    """Read the body, and leave it to be read again. Under ASGI it lies in a file already."""
+    if hasattr(request, "_body"):
+        yield request.body
+        return
+    stream: Any = request._stream
+    copy: IO[bytes] | None = None
+    if not (hasattr(stream, "seekable") and stream.seekable()):
+        copy = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # noqa: SIM115 (Django reads and drops it)
+    while chunk := stream.read(_CHUNK_BYTES):
+        if copy is not None:
+            copy.write(chunk)
+        yield chunk
+    again: Any = copy if copy is not None else stream
+    again.seek(0)
+    request._stream = again

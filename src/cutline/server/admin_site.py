@@ -155,9 +155,11 @@ class StaffAdmin(_ByRole, ModelAdmin[M]):
     def log_act(self, request: HttpRequest, objects: Iterable[M], message: str) -> None:
         """Record what a member of staff did to these, beside what Django records itself."""
         content_type = ContentType.objects.get_for_model(self.model)
+        by = request.user
+        assert isinstance(by, User)  # nobody else comes past CutlineAdminSite.has_permission
         LogEntry.objects.bulk_create(
             LogEntry(
-                user_id=request.user.pk,
+                user=by,
                 content_type=content_type,
                 object_id=str(item.pk),
                 object_repr=str(item)[:200],
@@ -176,9 +178,8 @@ class StaffAdmin(_ByRole, ModelAdmin[M]):
     ) -> HttpResponse:
         """The page of one object, with its actions as buttons for those who may press them."""
         actions = self.get_actions(request)
-        buttons = [
-            {"name": name, "label": actions[name][2]} for name in self.object_actions if name in actions
-        ]
+        offered = [action for name in self.object_actions if (action := actions.get(name))]
+        buttons = [{"name": name, "label": label} for _, name, label in offered]
         context = {"object_actions": buttons if object_id else [], **(extra_context or {})}
         return super().changeform_view(request, object_id, form_url, context)
 

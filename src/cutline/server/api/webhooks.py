@@ -1,7 +1,162 @@
-"""Calls to other people's servers."""
+"""Webhooks: where we call, with what, and what came of it."""
 
 from __future__ import annotations
 
-from ninja import Router
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
 
-router = Router(tags=["webhooks"])
+from django.http import HttpRequest
+from ninja import Router, Schema
+from pydantic import Field
+
+from cutline.server.api.auth import needs
+from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
+from cutline.server.api.schemas import Page, SchemaIn, problems
+from cutline.server.people.viewers import ensure_owner, viewer_of
+from cutline.server.webhooks import selectors, services
+from cutline.server.webhooks.models import Delivery, Webhook
+
+router = Router(tags=["webhooks"], auth=needs("webhooks"))
+
+EventTypes = Annotated[
+    list[str], Field(max_length=20, description=f"Empty: all. There are {', '.join(services.TYPES)}.")
+]
+Url = Annotated[str, Field(min_length=1, max_length=2000, description="http or https, on the open internet.")]
+
+
+class WebhookIn(SchemaIn):
+    """A new webhook."""
+
+    url: Url
+    events: EventTypes = Field(default_factory=list)
+
+
+class WebhookChangeIn(SchemaIn):
+    """What to change; what is not named stays."""
+
+    url: Url | None = None
+    events: EventTypes | None = None
+    is_active: bool | None = None
+
+
+class WebhookOut(Schema):
+    """Where we call."""
+
+    id: UUID
+    url: str
+    events: list[str]
+    is_active: bool
+    created_at: datetime
+    failing_since: datetime | None = Field(None, description="The first failure since the last success.")
+    disabled_at: datetime | None = Field(None, description="When we switched it off, after long failure.")
+    disabled_reason: str = ""
+
+
+class WebhookSecretOut(WebhookOut):
+    """A webhook with its secret, which is shown this once."""
+
+    secret: str = Field(description="whsec_...: the key of the signatures, for Standard Webhooks libraries.")
+    previous_until: datetime | None = Field(None, description="Until when the secret before signs as well.")
+
+
+class TryOut(Schema):
+    """One call."""
+
+    at: datetime
+    status_code: int | None = None
+    error: str = ""
+    answer: str = Field("", description="The beginning of what the server said.")
+    duration_ms: int = 0
+
+
+class DeliveryOut(Schema):
+    """One message to one webhook, with its tries."""
+
+    id: UUID
+    webhook: UUID = Field(validation_alias="webhook_id")
+    event: int | None = Field(None, validation_alias="event_id")
+    type: str
+    body: dict[str, Any]
+    state: str = Field(description="waiting, delivered or failed.")
+    attempts: int
+    status_code: int | None = None
+    error: str = ""
+    tries: list[TryOut]
+    replay_of: UUID | None = Field(None, validation_alias="replay_of_id")
+    next_try_at: datetime | None = None
+    created_at: datetime
+    ended_at: datetime | None = None
+
+    @staticmethod
+    def resolve_next_try_at(delivery: Delivery) -> datetime | None:
+        """When it is tried next."""
+        return delivery.run_after if delivery.state == Delivery.State.WAITING else None
+
+
+@router.get("/webhooks", response={200: Page[WebhookOut], **problems(422)})
+def list_webhooks(request: HttpRequest, cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT) -> Any:
+    """Your webhooks, the newest first."""
+    return page(selectors.webhooks_of(viewer_of(request)), cursor=cursor, limit=limit)
+
+
+@router.post("/webhooks", response={201: WebhookSecretOut, **problems(409, 422)})
+def create_webhook(request: HttpRequest, webhook: WebhookIn) -> tuple[int, Webhook]:
+    """Have your server called when something happens. The secret in the answer is not shown again.
+
+    Calls are signed as in Standard Webhooks: check webhook-signature before you believe one.
+    """
+    return 201, services.create(ensure_owner(request), webhook.url, webhook.events)
+
+
+@router.get("/webhooks/{webhook_id}", response={200: WebhookOut, **problems(404)})
+def get_webhook(request: HttpRequest, webhook_id: UUID) -> Webhook:
+    """One webhook."""
+    return selectors.webhook_for(viewer_of(request), webhook_id)
+
+
+@router.patch("/webhooks/{webhook_id}", response={200: WebhookOut, **problems(404, 422)})
+def change_webhook(request: HttpRequest, webhook_id: UUID, change: WebhookChangeIn) -> Webhook:
+    """Change where or when we call, or switch it off and on."""
+    webhook = selectors.webhook_for(viewer_of(request), webhook_id)
+    return services.change(webhook, url=change.url, events=change.events, is_active=change.is_active)
+
+
+@router.delete("/webhooks/{webhook_id}", response={204: None, **problems(404)})
+def delete_webhook(request: HttpRequest, webhook_id: UUID) -> tuple[int, None]:
+    """Call no more, and forget the log."""
+    selectors.webhook_for(viewer_of(request), webhook_id).delete()
+    return 204, None
+
+
+@router.post("/webhooks/{webhook_id}/secret", response={200: WebhookSecretOut, **problems(404)})
+def rotate_webhook_secret(request: HttpRequest, webhook_id: UUID) -> Webhook:
+    """Get a new secret; the old one signs as well for a day."""
+    return services.rotate_secret(selectors.webhook_for(viewer_of(request), webhook_id))
+
+
+@router.post("/webhooks/{webhook_id}/test", response={202: DeliveryOut, **problems(404, 409)})
+def test_webhook(request: HttpRequest, webhook_id: UUID) -> tuple[int, Delivery]:
+    """Call it once, with an event of type webhook.test."""
+    return 202, services.send_test(selectors.webhook_for(viewer_of(request), webhook_id))
+
+
+@router.get("/webhooks/{webhook_id}/deliveries", response={200: Page[DeliveryOut], **problems(404, 422)})
+def list_deliveries(
+    request: HttpRequest, webhook_id: UUID, cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT
+) -> Any:
+    """What was sent, with every try; kept for two weeks."""
+    webhook = selectors.webhook_for(viewer_of(request), webhook_id)
+    return page(webhook.deliveries.all(), cursor=cursor, limit=limit)
+
+
+@router.get("/deliveries/{delivery_id}", response={200: DeliveryOut, **problems(404)})
+def get_delivery(request: HttpRequest, delivery_id: UUID) -> Delivery:
+    """One delivery."""
+    return selectors.delivery_for(viewer_of(request), delivery_id)
+
+
+@router.post("/deliveries/{delivery_id}/replay", response={202: DeliveryOut, **problems(404, 409)})
+def replay_delivery(request: HttpRequest, delivery_id: UUID) -> tuple[int, Delivery]:
+    """Send the same message again. Its webhook-id is the first one's: a receiver can tell."""
+    return 202, services.replay(selectors.delivery_for(viewer_of(request), delivery_id))

@@ -22,6 +22,7 @@ class Webhook(models.Model):
     events = models.JSONField(default=list)  # event types; empty: all
     is_active = models.BooleanField(default=True)
     failing_since = models.DateTimeField(null=True, blank=True)  # the first failure since the last success
+    held_until = models.DateTimeField(null=True, blank=True)  # no calls before, since the last one failed
     disabled_at = models.DateTimeField(null=True, blank=True)  # by us, after failing for long
     disabled_reason = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -43,6 +44,7 @@ class Delivery(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries")
     event_id = models.BigIntegerField(null=True)
+    image_id = models.UUIDField(null=True, db_index=True)  # whose text the body may hold
     type = models.CharField(max_length=40)
     body = models.JSONField()
     state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)

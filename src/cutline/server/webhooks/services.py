@@ -1,9 +1,393 @@
-"""Webhooks: what is sent to whom, signed how, and tried how often."""
+"""Webhooks: who is called, for what, how often, and when we give up.
+
+A delivery is a row, written in the transaction of the event that it tells of. Workers claim rows with a
+lease; one webhook is called by one worker at a time, and one that fails is left alone for a while, so that a
+receiver which hangs holds up nobody else's calls.
+"""
 
 from __future__ import annotations
 
+import json
+import logging
+import random
+import threading
+import time
+import uuid
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.core.mail import send_mail
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from cutline.server.celery_app import enqueue
+from cutline.server.config import settings
+from cutline.server.errors import AddressForbidden, Conflict, FetchFailed, Invalid, QuotaExceeded
 from cutline.server.events.models import Event
+from cutline.server.images import fetch
+from cutline.server.observability.metrics import DELIVERIES
+from cutline.server.people.models import Owner
+from cutline.server.webhooks import signing
+from cutline.server.webhooks.models import Delivery, Webhook
+
+logger = logging.getLogger(__name__)
+
+DELIVER = "cutline.webhooks.deliver"
+TEST = "webhook.test"
+# What a webhook may ask for; contracts/events.schema.json has the data of each.
+TYPES = (
+    "image.created",
+    "image.changed",
+    "image.deleted",
+    "job.changed",
+    "caption.ready",
+    "caption.changed",
+    "bulk.progress",
+    "bulk.done",
+    "moderation.changed",
+)
+MAX_WEBHOOKS, MAX_WEBHOOKS_ANONYMOUS = 20, 3
+TIMEOUT_S = 10.0
+RETRY_S = (5, 60, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 10 * 3600)  # then it failed
+HOLD_S = 300  # a failing webhook's other calls wait at most so long for the next try
+GIVE_UP = timedelta(days=3)  # failing for so long, it is disabled
+SECRET_OVERLAP = timedelta(hours=24)
+KEEP = timedelta(days=14)  # of the log
+_CALLS_AT_ONCE = 4  # of one process
+
+
+# What owners do
+
+
+def create(owner: Owner, url: str, events: Iterable[str] = ()) -> Webhook:
+    """Make a webhook. Its secret is in the answer, and never shown again.
+
+    Raises AddressForbidden or FetchFailed for the URL, Invalid for an unknown event, QuotaExceeded.
+    """
+    fetch.check_url(url)
+    most = MAX_WEBHOOKS if owner.user_id else MAX_WEBHOOKS_ANONYMOUS
+    with transaction.atomic():
+        # The owner's row is the lock: two requests at once would both count too few.
+        Owner.objects.select_for_update().get(pk=owner.pk)
+        if Webhook.objects.filter(owner=owner).count() >= most:
+            raise QuotaExceeded(f"You have {most} webhooks, which is as many as you may have.")
+        return Webhook.objects.create(
+            owner=owner, url=url.strip(), events=_known(events), secret=signing.new_secret()
+        )
+
+
+def change(
+    webhook: Webhook,
+    *,
+    url: str | None = None,
+    events: Iterable[str] | None = None,
+    is_active: bool | None = None,
+) -> Webhook:
+    """Change what is given. Switching a disabled webhook on gives it a fresh start. Raises as create."""
+    if url is not None:
+        fetch.check_url(url)
+        webhook.url = url.strip()
+    if events is not None:
+        webhook.events = _known(events)
+    if is_active is not None:
+        webhook.is_active = is_active
+    if is_active or url is not None:
+        webhook.failing_since = webhook.held_until = webhook.disabled_at = None
+        webhook.disabled_reason = ""
+    webhook.save()
+    if webhook.is_active:
+        transaction.on_commit(lambda: enqueue(DELIVER))
+    return webhook
+
+
+def rotate_secret(webhook: Webhook) -> Webhook:
+    """Give a new secret; the old one signs as well for a day, so that no call is refused meanwhile."""
+    webhook.previous_secret, webhook.secret = webhook.secret, signing.new_secret()
+    webhook.previous_until = timezone.now() + SECRET_OVERLAP
+    webhook.save(update_fields=["secret", "previous_secret", "previous_until"])
+    return webhook
+
+
+def send_test(webhook: Webhook) -> Delivery:
+    """Call it once with an event of type webhook.test. Raises Conflict where it is switched off."""
+    return _queue(webhook, TEST, {"webhook": str(webhook.pk)})
+
+
+def replay(delivery: Delivery) -> Delivery:
+    """Send the same body again, as a new delivery of the same message. Raises Conflict where it waits."""
+    if delivery.state == Delivery.State.WAITING:
+        raise Conflict("This delivery has not ended yet.", hint="It is tried again by itself.")
+    _check_active(delivery.webhook)
+    again = Delivery.objects.create(
+        webhook=delivery.webhook,
+        event_id=delivery.event_id,
+        image_id=delivery.image_id,
+        type=delivery.type,
+        body=delivery.body,
+        replay_of_id=delivery.replay_of_id or delivery.pk,
+    )
+    transaction.on_commit(lambda: enqueue(DELIVER))
+    return again
+
+
+def _queue(webhook: Webhook, type: str, data: dict[str, Any]) -> Delivery:
+    _check_active(webhook)
+    delivery = Delivery.objects.create(webhook=webhook, type=type, body=_body(type, timezone.now(), data))
+    transaction.on_commit(lambda: enqueue(DELIVER))
+    return delivery
+
+
+def _check_active(webhook: Webhook) -> None:
+    if not webhook.is_active:
+        raise Conflict("This webhook is switched off.", hint="Switch it on first.")
+
+
+def _known(events: Iterable[str]) -> list[str]:
+    wanted = list(dict.fromkeys(events))
+    if unknown := [each for each in wanted if each not in TYPES]:
+        raise Invalid(f"There are no events of type {unknown[0]!r}.", hint=f"There are: {', '.join(TYPES)}.")
+    return wanted
+
+
+# What events do
 
 
 def enqueue_for(event: Event) -> None:
     """Make the deliveries of an event, in the caller's transaction."""
+    wanted = [
+        webhook
+        for webhook in Webhook.objects.filter(owner_id=event.owner_id, is_active=True).only("id", "events")
+        if not webhook.events or event.type in webhook.events
+    ]
+    if not wanted:
+        return
+    image = event.data.get("image")
+    body = _body(event.type, event.created_at, event.data)
+    Delivery.objects.bulk_create(
+        Delivery(webhook=webhook, event_id=event.pk, image_id=_as_uuid(image), type=event.type, body=body)
+        for webhook in wanted
+    )
+    transaction.on_commit(lambda: enqueue(DELIVER))
+
+
+def _body(type: str, at: datetime, data: dict[str, Any]) -> dict[str, Any]:
+    return {"type": type, "timestamp": at.isoformat(), "data": data}
+
+
+def _as_uuid(value: Any) -> UUID | None:
+    try:
+        return UUID(str(value))
+    except ValueError:
+        return None
+
+
+def forget_images(image_ids: Iterable[UUID]) -> None:
+    """Remove what the log holds of deleted images: bodies carry captions. Their deletion stays told."""
+    Delivery.objects.filter(image_id__in=list(image_ids)).exclude(type="image.deleted").delete()
+
+
+# What workers do
+
+
+class _Callers:
+    """The threads of this process that make calls: few, whatever the queue says, and none of them idle."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running = 0
+        self._missed = False
+
+    def enter(self) -> bool:
+        with self._lock:
+            if self._running >= _CALLS_AT_ONCE:
+                self._missed = True  # whoever runs looks once more before it leaves
+                return False
+            self._running += 1
+            return True
+
+    def may_leave(self) -> bool:
+        with self._lock:
+            if self._missed:
+                self._missed = False
+                return False
+            self._running -= 1
+            return True
+
+    def leave(self) -> None:
+        with self._lock:
+            self._running -= 1
+
+
+_callers = _Callers()
+
+
+def deliver_due() -> int:
+    """Make the calls that are due, until none is left; gives how many were made by this thread."""
+    made = 0
+    if not _callers.enter():
+        return made
+    try:
+        while True:
+            while delivery := claim():
+                attempt(delivery)
+                made += 1
+            if _callers.may_leave():
+                return made
+    except BaseException:
+        _callers.leave()
+        raise
+
+
+def claim() -> Delivery | None:
+    """Take the next delivery that is due, with a lease; None when there is none."""
+    now = timezone.now()
+    busy = Delivery.objects.filter(state=Delivery.State.WAITING, lease_until__gt=now).values("webhook_id")
+    for delivery in _due(now).exclude(webhook_id__in=busy).order_by("run_after", "created_at")[:5]:
+        token = uuid.uuid4()
+        # Whoever changes the row has it: another worker finds a lease there, and tries the next.
+        taken = (
+            _free(now)
+            .filter(pk=delivery.pk)
+            .update(
+                lease_token=token,
+                lease_until=now + timedelta(seconds=settings().lease_s + TIMEOUT_S),
+                attempts=delivery.attempts + 1,
+            )
+        )
+        if taken:
+            return Delivery.objects.select_related("webhook__owner__user").get(pk=delivery.pk)
+    return None
+
+
+def _free(now: datetime) -> QuerySet[Delivery]:
+    free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
+    return Delivery.objects.filter(free, state=Delivery.State.WAITING, run_after__lte=now)
+
+
+def _due(now: datetime) -> QuerySet[Delivery]:
+    ready = Q(webhook__held_until__isnull=True) | Q(webhook__held_until__lte=now)
+    return _free(now).filter(ready, webhook__is_active=True)
+
+
+def attempt(delivery: Delivery) -> None:
+    """Make a claimed delivery's call, and record what came of it."""
+    webhook = delivery.webhook
+    body = json.dumps(delivery.body, separators=(",", ":"), ensure_ascii=False).encode()
+    began = time.monotonic()
+    now = timezone.now()
+    status, answer, error = None, "", ""
+    try:
+        status, answer = fetch.post_json(
+            webhook.url,
+            body,
+            {
+                **signing.headers(
+                    _secrets(webhook, now),
+                    # The first delivery's id names the message: a receiver that has seen it can tell.
+                    message_id=f"msg_{(delivery.replay_of_id or delivery.pk).hex}",
+                    timestamp=int(now.timestamp()),
+                    body=body,
+                ),
+                "User-Agent": "Cutline-Webhooks",
+            },
+            TIMEOUT_S,
+        )
+        if not 200 <= status < 300:
+            error = f"The server answered with the status {status}."
+    except (AddressForbidden, FetchFailed) as refusal:
+        error = str(refusal)
+    one = {
+        "at": now.isoformat(),
+        "status_code": status,
+        "error": error,
+        "answer": answer.replace("\0", "")[:300],
+        "duration_ms": round(1000 * (time.monotonic() - began)),
+    }
+    _record(delivery, status, error, one)
+
+
+def _secrets(webhook: Webhook, now: datetime) -> list[str]:
+    if webhook.previous_secret and webhook.previous_until and webhook.previous_until > now:
+        return [webhook.secret, webhook.previous_secret]
+    return [webhook.secret]
+
+
+def _record(delivery: Delivery, status: int | None, error: str, one: dict[str, Any]) -> None:
+    now = timezone.now()
+    values: dict[str, Any] = {
+        "status_code": status,
+        "error": error[:500],
+        "tries": [*delivery.tries, one],
+        "lease_token": None,
+        "lease_until": None,
+    }
+    wait_s = _wait_s(delivery.attempts)
+    if not error:
+        values |= {"state": Delivery.State.DELIVERED, "ended_at": now}
+        outcome = "delivered"
+    elif wait_s is None or status == 410 or delivery.type == TEST:
+        values |= {"state": Delivery.State.FAILED, "ended_at": now}
+        outcome = "failed"
+    else:
+        values |= {"run_after": now + timedelta(seconds=wait_s)}
+        outcome = "retried"
+    with transaction.atomic():
+        held = Delivery.objects.filter(pk=delivery.pk, lease_token=delivery.lease_token)
+        if not held.update(**values):
+            return  # the lease ran out, and another has made this call since
+        if delivery.type != TEST:
+            _judge(delivery.webhook, now, status=status, error=error, wait_s=wait_s)
+    DELIVERIES.labels(outcome).inc()
+
+
+def _wait_s(attempts: int) -> float | None:
+    """Seconds until the next try after so many; None when they are used up."""
+    if attempts > len(RETRY_S):
+        return None
+    return RETRY_S[attempts - 1] * random.uniform(0.9, 1.1)  # so that not all come back at once
+
+
+def _judge(webhook: Webhook, now: datetime, *, status: int | None, error: str, wait_s: float | None) -> None:
+    """Note how the webhook fares; disable it where it is gone, or has failed for long."""
+    row = Webhook.objects.filter(pk=webhook.pk)
+    if not error:
+        row.exclude(failing_since=None, held_until=None).update(failing_since=None, held_until=None)
+        return
+    row.update(held_until=now + timedelta(seconds=min(wait_s or HOLD_S, HOLD_S)))
+    row.filter(failing_since=None).update(failing_since=now)
+    since = webhook.failing_since or now
+    if status == 410:
+        _disable(webhook, now, "The server said that it is gone (410).")
+    elif now - since > GIVE_UP:
+        _disable(webhook, now, f"It has failed since {since:%Y-%m-%d %H:%M} UTC. The last time: {error}")
+
+
+def _disable(webhook: Webhook, now: datetime, reason: str) -> None:
+    """Switch a webhook off, and tell its owner, once."""
+    disabled = Webhook.objects.filter(pk=webhook.pk, is_active=True).update(
+        is_active=False, disabled_at=now, disabled_reason=reason[:500]
+    )
+    user = webhook.owner.user
+    if disabled and user is not None:
+        send_mail(
+            "A webhook was switched off",
+            f"We no longer call {webhook.url}\n\n{reason}\n\nWhat was not delivered is kept for"
+            f" {KEEP.days} days. Switch the webhook on again and it is sent.\n\n{settings().public_url}\n",
+            None,
+            [user.email],
+        )
+
+
+# What the clock does
+
+
+def sweep() -> None:
+    """Hint at what is due, and remove what is old."""
+    now = timezone.now()
+    if _due(now).exists():
+        enqueue(DELIVER)
+    Delivery.objects.filter(created_at__lt=now - KEEP).delete()
+    Webhook.objects.filter(previous_until__lt=now).update(previous_secret="", previous_until=None)

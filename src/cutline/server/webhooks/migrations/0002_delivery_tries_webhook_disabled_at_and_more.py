@@ -4,48 +4,47 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('webhooks', '0001_initial'),
+        ("webhooks", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='delivery',
-            name='tries',
+            model_name="delivery",
+            name="tries",
             field=models.JSONField(default=list),
         ),
         migrations.AddField(
-            model_name='webhook',
-            name='disabled_at',
+            model_name="webhook",
+            name="disabled_at",
             field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='webhook',
-            name='disabled_reason',
+            model_name="webhook",
+            name="disabled_reason",
             field=models.CharField(blank=True, max_length=500),
         ),
         migrations.AddField(
-            model_name='webhook',
-            name='failing_since',
+            model_name="webhook",
+            name="failing_since",
             field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='webhook',
-            name='previous_secret',
+            model_name="webhook",
+            name="previous_secret",
             field=models.CharField(blank=True, max_length=80),
         ),
         migrations.AddField(
-            model_name='webhook',
-            name='previous_until',
+            model_name="webhook",
+            name="previous_until",
             field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(fields=['webhook', '-created_at', '-id'], name='delivery_log'),
+            model_name="delivery",
+            index=models.Index(fields=["webhook", "-created_at", "-id"], name="delivery_log"),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(fields=['created_at'], name='deliveries_by_age'),
+            model_name="delivery",
+            index=models.Index(fields=["created_at"], name="deliveries_by_age"),
         ),
     ]

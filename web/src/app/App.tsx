@@ -1,8 +1,11 @@
 import CssBaseline from '@mui/material/CssBaseline';
 import { ThemeProvider } from '@mui/material/styles';
+import { useEffect, useState } from 'react';
 import { ErrorBoundary } from 'react-error-boundary';
 import { Provider } from 'react-redux';
 import { BrowserRouter } from 'react-router';
+import { Uploader } from '@/features/caption/uploader';
+import { UploaderContext } from '@/features/caption/useUploader';
 import { Crashed } from './errors';
 import { Live } from './Live';
 import { AppRoutes } from './routes';
@@ -10,15 +13,19 @@ import type { Store } from './store';
 import { theme } from './theme';
 
 export function App({ store }: { store: Store }) {
+  const [uploader] = useState(() => new Uploader(store.dispatch));
+  useEffect(() => uploader.start(), [uploader]);
   return (
     <Provider store={store}>
       <ThemeProvider theme={theme} defaultMode="system" modeStorageKey="cutline-mode" noSsr>
         <CssBaseline enableColorScheme />
         <ErrorBoundary FallbackComponent={Crashed}>
           <Live />
-          <BrowserRouter>
-            <AppRoutes />
-          </BrowserRouter>
+          <UploaderContext value={uploader}>
+            <BrowserRouter>
+              <AppRoutes />
+            </BrowserRouter>
+          </UploaderContext>
         </ErrorBoundary>
       </ThemeProvider>
     </Provider>

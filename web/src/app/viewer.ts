@@ -1,14 +1,6 @@
-import { useGetSessionQuery } from '@/shared/api/session';
-
-export interface Viewer {
-  ownerId: string | null;
-  isSignedIn: boolean;
-  isStaff: boolean;
-  email: string | null;
-}
+import { useGetSessionQuery, type Viewer } from '@/shared/api/session';
 
 /** Who is here; undefined until the server has said so. */
 export function useViewer(): Viewer | undefined {
-  const { data } = useGetSessionQuery();
-  return data;
+  return useGetSessionQuery(undefined).data;
 }

@@ -65,7 +65,7 @@ const live = createSlice({
         if (caption) entry.caption = caption;
         if (textOf(data.caption_by)) entry.captionBy = textOf(data.caption_by);
       } else if (type === 'image.deleted') {
-        delete state.images[image];
+        Reflect.deleteProperty(state.images, image);
       }
     },
   },

@@ -14,7 +14,7 @@ interface SessionAnswer {
 
 const sessionApi = baseApi.enhanceEndpoints({ addTagTypes: ['session'] }).injectEndpoints({
   endpoints: (build) => ({
-    getSession: build.query<Viewer, void>({
+    getSession: build.query<Viewer, undefined>({
       query: () => '/api/v1/session',
       providesTags: ['session'],
       transformResponse: ({ viewer }: SessionAnswer) => ({

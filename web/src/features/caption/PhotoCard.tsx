@@ -1,0 +1,102 @@
+import Box from '@mui/material/Box';
+import Button from '@mui/material/Button';
+import LinearProgress from '@mui/material/LinearProgress';
+import Stack from '@mui/material/Stack';
+import Typography from '@mui/material/Typography';
+import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
+
+export interface CardStatus {
+  // What is going on, in words, and how far it is (null: no telling).
+  kind: 'waiting' | 'sending' | 'queued' | 'running' | 'done' | 'failed';
+  text: string;
+  progress: number | null;
+  hint?: string;
+}
+
+interface PhotoCardProps {
+  picture: ReactNode;
+  name: string;
+  caption: string | null;
+  status: CardStatus;
+  to: string | null;
+  onCopy?: () => void;
+  onRetry?: () => void;
+  onRemove?: () => void;
+}
+
+/** One photo and its caption, from the first moment on. Of one height, so that nothing jumps. */
+export function PhotoCard({ picture, name, caption, status, to, onCopy, onRetry, onRemove }: PhotoCardProps) {
+  const { t } = useTranslation('caption');
+  const isBusy = status.kind !== 'done' && status.kind !== 'failed';
+  return (
+    <Box
+      component="li"
+      sx={{
+        display: 'flex',
+        flexDirection: 'column',
+        bgcolor: 'background.paper',
+        border: 1,
+        borderColor: status.kind === 'failed' ? 'error.main' : 'divider',
+        borderRadius: 3.5,
+        overflow: 'hidden',
+      }}
+    >
+      <Box sx={{ position: 'relative', aspectRatio: '4 / 3', bgcolor: 'action.hover' }}>
+        {to ? (
+          <Link to={to} aria-label={caption || name} style={{ position: 'absolute', inset: 0 }}>
+            {picture}
+          </Link>
+        ) : (
+          picture
+        )}
+      </Box>
+      <Stack sx={{ p: 2, flex: 1, minHeight: 148 }} spacing={1}>
+        {caption ? (
+          <Typography sx={{ typography: 'h3', fontWeight: 450, fontSize: '1.15rem' }}>{caption}</Typography>
+        ) : (
+          <Typography noWrap color="text.secondary" title={name}>
+            {name}
+          </Typography>
+        )}
+        {status.kind === 'done' ? null : (
+          <Typography variant="body2" color={status.kind === 'failed' ? 'error' : 'text.secondary'}>
+            {status.text}
+            {status.hint ? ` ${status.hint}` : ''}
+          </Typography>
+        )}
+        <Box sx={{ flex: 1 }} />
+        {isBusy ? (
+          <LinearProgress
+            aria-label={status.text}
+            variant={status.progress === null ? 'indeterminate' : 'determinate'}
+            value={(status.progress ?? 0) * 100}
+          />
+        ) : null}
+        <Stack direction="row" spacing={1} sx={{ minHeight: 40 }}>
+          {onCopy ? (
+            <Button size="small" onClick={onCopy}>
+              {t('card.copy')}
+            </Button>
+          ) : null}
+          {to && status.kind === 'done' ? (
+            <Button size="small" component={Link} to={to}>
+              {t('card.open')}
+            </Button>
+          ) : null}
+          {onRetry ? (
+            <Button size="small" variant="outlined" onClick={onRetry}>
+              {t('card.retry')}
+            </Button>
+          ) : null}
+          {onRemove ? (
+            <Button size="small" color="inherit" onClick={onRemove}>
+              {t('card.remove')}
+            </Button>
+          ) : null}
+        </Stack>
+      </Stack>
+    </Box>
+  );
+}

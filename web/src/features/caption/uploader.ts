@@ -1,0 +1,180 @@
+import type { Dispatch } from '@reduxjs/toolkit';
+import { problemOf, type Problem } from '@/shared/api/problem';
+import { forget, keep, left, type Waiting } from './outbox';
+import { uploadChanged, uploadRemoved, uploadsAdded } from './uploads';
+
+const AT_ONCE = 3;
+const RETRY_MS = 5_000;
+
+interface Accepted {
+  items?: { id: string | null; job: string | null; status: string; error?: { code: string; message: string } | null }[];
+}
+
+interface Answer {
+  status: number;
+  data: unknown;
+  retryAfterMs: number | null;
+}
+
+/** Pictures of photos that are still here, by upload; made once, for an object URL holds memory. */
+const previews = new Map<string, string>();
+const previewsOfImages = new Map<string, string>();
+
+export function previewOf(upload: string): string | null {
+  return previews.get(upload) ?? null;
+}
+
+/** The picture on this device of an image that was just sent: shown until the server's own is there. */
+export function previewOfImage(image: string): string | null {
+  return previewsOfImages.get(image) ?? null;
+}
+
+/** Sends what waits, a few at a time; tries again when no answer came. One per app. */
+export class Uploader {
+  private readonly queue: Waiting[] = [];
+  private readonly requests = new Map<string, XMLHttpRequest>();
+  private active = 0;
+  private pausedUntil = 0;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(private readonly dispatch: Dispatch) {}
+
+  /** Take up what an earlier visit left. Gives what stops it. */
+  start(): () => void {
+    addEventListener('online', this.resume);
+    void left().then((waiting) => this.enqueue(waiting));
+    return () => {
+      removeEventListener('online', this.resume);
+      clearTimeout(this.timer);
+    };
+  }
+
+  add(files: readonly File[]): void {
+    this.accept(files.map((file) => ({ name: file.name || 'photo', file, url: null })));
+  }
+
+  addUrls(urls: readonly string[]): void {
+    this.accept(urls.map((url) => ({ name: url, file: null, url })));
+  }
+
+  retry(waiting: Waiting['id']): void {
+    void left().then((all) => this.enqueue(all.filter((each) => each.id === waiting)));
+  }
+
+  cancel(id: string): void {
+    const place = this.queue.findIndex((each) => each.id === id);
+    if (place >= 0) this.queue.splice(place, 1);
+    this.requests.get(id)?.abort();
+    void forget(id);
+    this.dispatch(uploadRemoved(id));
+  }
+
+  private accept(what: Pick<Waiting, 'name' | 'file' | 'url'>[]): void {
+    const now = Date.now();
+    const waiting = what.map((each, place) => ({ ...each, id: crypto.randomUUID(), addedAt: now + place }));
+    // Kept first: a tab that is closed in this moment finds them when it comes back.
+    for (const each of waiting) void keep(each);
+    this.enqueue(waiting);
+  }
+
+  private enqueue(waiting: Waiting[]): void {
+    const known = new Set([...this.queue.map((each) => each.id), ...this.requests.keys()]);
+    const fresh = waiting.filter((each) => !known.has(each.id));
+    for (const { id, file } of fresh) {
+      if (file && !previews.has(id)) previews.set(id, URL.createObjectURL(file));
+    }
+    this.dispatch(uploadsAdded(fresh.map(({ id, name, url }) => ({ id, name, url }))));
+    for (const { id } of fresh) this.dispatch(uploadChanged({ id, state: 'waiting', problem: null, progress: 0 }));
+    this.queue.push(...fresh);
+    this.pump();
+  }
+
+  private readonly resume = (): void => {
+    this.pausedUntil = 0;
+    this.pump();
+  };
+
+  private readonly pump = (): void => {
+    while (this.active < AT_ONCE && Date.now() >= this.pausedUntil) {
+      const next = this.queue.shift();
+      if (!next) return;
+      this.active += 1;
+      void this.send(next).finally(() => {
+        this.active -= 1;
+        this.pump();
+      });
+    }
+  };
+
+  private async send(waiting: Waiting): Promise<void> {
+    const { id } = waiting;
+    this.dispatch(uploadChanged({ id, state: 'sending', progress: 0, problem: null }));
+    const answer = await this.post(waiting);
+    if (answer === 'aborted') return;
+    if (answer.status === 0 || answer.status === 429 || answer.status >= 500) {
+      this.later(waiting, answer);
+      return;
+    }
+    const item = (answer.data as Accepted | null)?.items?.[0];
+    if (answer.status < 300 && item?.id) {
+      const preview = previews.get(id);
+      if (preview) previewsOfImages.set(item.id, preview);
+      this.dispatch(uploadChanged({ id, state: 'sent', progress: 1, image: item.id }));
+      await forget(id);
+      return;
+    }
+    const problem: Problem = item?.error
+      ? { status: answer.status, code: item.error.code, title: '', detail: item.error.message, hint: '' }
+      : problemOf({ status: answer.status, data: answer.data });
+    this.dispatch(uploadChanged({ id, state: 'failed', problem }));
+  }
+
+  /** No answer, too many requests, or a server in trouble: wait, and send the same again. */
+  private later(waiting: Waiting, answer: Answer): void {
+    const problem = problemOf({ status: answer.status === 0 ? 'FETCH_ERROR' : answer.status, data: answer.data });
+    this.dispatch(uploadChanged({ id: waiting.id, state: 'waiting', problem, progress: 0 }));
+    this.queue.unshift(waiting);
+    // Whoever is next waits as well: what failed now would fail again at once.
+    const pause = answer.retryAfterMs ?? RETRY_MS;
+    this.pausedUntil = Date.now() + pause;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(this.resume, pause);
+  }
+
+  private post(waiting: Waiting): Promise<Answer | 'aborted'> {
+    return new Promise((resolve) => {
+      // XMLHttpRequest, for fetch does not tell how far an upload is.
+      const request = new XMLHttpRequest();
+      this.requests.set(waiting.id, request);
+      const done = (answer: Answer | 'aborted') => {
+        this.requests.delete(waiting.id);
+        resolve(answer);
+      };
+      request.upload.onprogress = (event) => {
+        if (event.lengthComputable) {
+          this.dispatch(uploadChanged({ id: waiting.id, progress: event.loaded / event.total }));
+        }
+      };
+      request.onload = () => {
+        const seconds = Number(request.getResponseHeader('Retry-After'));
+        const retryAfterMs = Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : null;
+        done({ status: request.status, data: request.response as unknown, retryAfterMs });
+      };
+      request.onerror = () => done({ status: 0, data: null, retryAfterMs: null });
+      request.onabort = () => done('aborted');
+      request.responseType = 'json';
+      if (waiting.url !== null) {
+        request.open('POST', '/api/v1/images/from-url');
+        request.setRequestHeader('Content-Type', 'application/json');
+        request.setRequestHeader('Idempotency-Key', waiting.id);
+        request.send(JSON.stringify({ urls: [waiting.url] }));
+        return;
+      }
+      const form = new FormData();
+      if (waiting.file) form.append('files', waiting.file, waiting.name);
+      request.open('POST', '/api/v1/images');
+      request.setRequestHeader('Idempotency-Key', waiting.id);
+      request.send(form);
+    });
+  }
+}

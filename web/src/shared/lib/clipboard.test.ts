@@ -1,0 +1,13 @@
+import { describe, expect, it } from 'vitest';
+import { captionAs } from './clipboard';
+
+describe('captionAs', () => {
+  const caption = 'A "dog" & <cat> [run].';
+  it('escapes what HTML would read as markup', () => {
+    expect(captionAs('alt', caption, '')).toBe('alt="A &#34;dog&#34; &#38; &#60;cat&#62; [run]."');
+    expect(captionAs('html', 'A dog.', 'https://x/?a=1&b=2')).toBe('<img src="https://x/?a=1&#38;b=2" alt="A dog.">');
+  });
+  it('escapes what Markdown would read as the end of the text', () => {
+    expect(captionAs('markdown', caption, 'https://x')).toBe('![A "dog" & <cat> \\[run\\].](https://x)');
+  });
+});

@@ -1,7 +1,11 @@
-import boundaries from 'eslint-plugin-boundaries';
 import jsxA11y from 'eslint-plugin-jsx-a11y';
 import reactHooks from 'eslint-plugin-react-hooks';
 import tseslint from 'typescript-eslint';
+
+/** Who may import whom: app -> features -> shared, and no feature reaches into another. */
+function layer(files, group, message) {
+  return { files, rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns: [{ group, message }] }] } };
+}
 
 export default tseslint.config(
   { ignores: ['src/shared/api/generated.ts', 'public/theme.js', 'codegen.config.cjs', 'node_modules'] },
@@ -9,31 +13,16 @@ export default tseslint.config(
   jsxA11y.flatConfigs.strict,
   reactHooks.configs.flat['recommended-latest'],
   {
-    files: ['src/**/*.{ts,tsx}'],
-    plugins: { boundaries },
-    settings: {
-      'boundaries/elements': [
-        { type: 'app', pattern: 'src/app' },
-        { type: 'feature', pattern: 'src/features/*', capture: ['name'] },
-        { type: 'shared', pattern: 'src/shared' },
-      ],
-      'import/resolver': { typescript: true },
-    },
+    files: ['**/*.{ts,tsx}'],
     rules: {
-      // app -> features -> shared; a feature never reaches into another.
-      'boundaries/element-types': [
-        'error',
-        {
-          default: 'disallow',
-          rules: [
-            { from: 'app', allow: ['app', 'feature', 'shared'] },
-            { from: 'feature', allow: ['shared', ['feature', { name: '${from.name}' }]] },
-            { from: 'shared', allow: ['shared'] },
-          ],
-        },
-      ],
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/no-non-null-assertion': 'error',
     },
   },
+  layer(
+    ['src/features/**/*.{ts,tsx}'],
+    ['@/app/**', '@/features/**', '../**'],
+    'A feature imports its own folder (./) and @/shared alone.',
+  ),
+  layer(['src/shared/**/*.{ts,tsx}'], ['@/app/**', '@/features/**', '**/features/**', '**/app/**'], 'Shared code knows no feature.'),
 );

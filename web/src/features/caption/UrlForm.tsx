@@ -1,13 +1,15 @@
 import Button from '@mui/material/Button';
 import Stack from '@mui/material/Stack';
 import TextField from '@mui/material/TextField';
-import { useState, type FormEvent } from 'react';
+import { useEffect, useRef, useState, type FormEvent } from 'react';
 import { useTranslation } from 'react-i18next';
 
 export default function UrlForm({ onUrls }: { onUrls: (urls: string[]) => void }) {
   const { t } = useTranslation('caption');
   const [text, setText] = useState('');
   const [isWrong, setWrong] = useState(false);
+  const field = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => field.current?.focus(), []); // whoever opened the form wants to write
   const submit = (event: FormEvent) => {
     event.preventDefault();
     const urls = text.split(/\s+/).filter(Boolean);
@@ -34,7 +36,7 @@ export default function UrlForm({ onUrls }: { onUrls: (urls: string[]) => void }
         }}
         multiline
         maxRows={6}
-        autoFocus
+        inputRef={field}
         slotProps={{ htmlInput: { inputMode: 'url', autoCapitalize: 'off', spellCheck: false } }}
       />
       <Button type="submit" variant="contained" sx={{ flexShrink: 0 }}>

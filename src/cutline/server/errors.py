@@ -136,3 +136,76 @@ class InternalError(CutlineError):
 
     code = "internal_error"
     http_status = 500
+
+
+class ArchiveInvalid(Invalid):
+    """What was sent as an archive is no zip, or is damaged."""
+
+    code = "archive_invalid"
+
+
+class ArchiveTooLarge(CutlineError):
+    """An archive or list with more bytes or items than the settings allow."""
+
+    code = "archive_too_large"
+    http_status = 413
+
+
+class MemberRefused(Invalid):
+    """One file of an archive cannot be taken; the others can."""
+
+    code = "member_refused"
+
+
+class MemberNameUnsafe(MemberRefused):
+    """Its name leads out of the archive (.., /, C:), or has control characters."""
+
+    code = "member_name_unsafe"
+
+
+class MemberDuplicate(MemberRefused):
+    """A file of the same name stands earlier in the archive."""
+
+    code = "member_duplicate"
+
+
+class MemberEncrypted(MemberRefused):
+    """It is encrypted."""
+
+    code = "member_encrypted"
+
+
+class MemberNotAFile(MemberRefused):
+    """A link, device or something else that is not a file."""
+
+    code = "member_not_a_file"
+
+
+class MemberIsArchive(MemberRefused):
+    """An archive inside the archive: these are not opened."""
+
+    code = "member_is_archive"
+
+
+class MemberCompression(MemberRefused):
+    """Compressed by a method other than deflate."""
+
+    code = "member_compression_unsupported"
+
+
+class MemberDamaged(MemberRefused):
+    """Its bytes are damaged, overlap another's, or are not as many as the archive says."""
+
+    code = "member_damaged"
+
+
+class MemberTooLarge(MemberRefused):
+    """Larger than one photo may be, or the archive unpacks to more than the settings allow in all."""
+
+    code = "member_too_large"
+
+
+class Cancelled(Conflict):
+    """It was cancelled before it was done."""
+
+    code = "cancelled"

@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('bulk', '0003_initial'),
+        ("bulk", "0003_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='bulk',
-            name='expanded_at',
+            model_name="bulk",
+            name="expanded_at",
             field=models.DateTimeField(blank=True, null=True),
         ),
     ]

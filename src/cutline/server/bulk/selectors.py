@@ -1,0 +1,123 @@
+"""What somebody may see of bulks: their own."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from cutline.server.bulk.models import Bulk, BulkItem
+from cutline.server.captions.models import Caption
+from cutline.server.config import settings
+from cutline.server.errors import NotFound
+from cutline.server.people.viewers import Viewer
+
+_CHUNK = 500
+
+
+def bulks_of(viewer: Viewer) -> QuerySet[Bulk]:
+    """The viewer's own bulks."""
+    if viewer.owner_id is None:
+        return Bulk.objects.none()
+    return Bulk.objects.filter(owner_id=viewer.owner_id)
+
+
+def bulk_for(viewer: Viewer, bulk_id: UUID) -> Bulk:
+    """One of the viewer's bulks. Raises NotFound."""
+    bulk = bulks_of(viewer).filter(pk=bulk_id).first()
+    if bulk is None:
+        raise NotFound("There is no such bulk.")
+    return bulk
+
+
+# The result, a line for each item that has ended. The library's `cutline caption --output` writes the same.
+
+
+def result_lines(bulk: Bulk, format: str) -> Iterator[bytes]:
+    """The result in pieces, in the items' order. format: jsonl or csv."""
+    n = int(bulk.options.get("n") or settings().candidates)
+    yield _HEADERS[format](n)
+    for chunk in _ended(bulk):
+        captions = _captions(chunk)
+        yield b"".join(_ENCODERS[format](_fields(item, captions.get(item.pk, ())), n) for item in chunk)
+
+
+def _ended(bulk: Bulk) -> Iterator[list[BulkItem]]:
+    """A chunk at a time: an answer may take hours to read, and no query should stay open for it."""
+    items = (
+        BulkItem.objects.filter(bulk=bulk)
+        .exclude(state=BulkItem.State.WAITING)
+        .select_related("image", "job")
+        .order_by("number")
+    )
+    after = -1
+    while chunk := list(items.filter(number__gt=after)[:_CHUNK]):
+        yield chunk
+        after = chunk[-1].number
+
+
+def _captions(items: Sequence[BulkItem]) -> Mapping[int, Sequence[Caption]]:
+    """The candidates that the bulk wrote for each item, or else the newest of its picture."""
+    by_image: dict[UUID, list[Caption]] = {}
+    shown = [item.image_id for item in items if item.image is not None and item.image.deleted_at is None]
+    for caption in Caption.objects.filter(image_id__in=shown).order_by("-created_at", "job_id", "rank"):
+        by_image.setdefault(caption.image_id, []).append(caption)
+    found = {}
+    for item in items:
+        written = by_image.get(item.image_id, []) if item.image_id else []
+        job = item.job.pk if hasattr(item, "job") else None
+        own = [caption for caption in written if caption.job_id == job] if job else []
+        found[item.pk] = own or [each for each in written if each.job_id == written[0].job_id]
+    return found
+
+
+def _fields(item: BulkItem, captions: Sequence[Caption]) -> dict[str, Any]:
+    if item.state != BulkItem.State.DONE:
+        return {"file": item.name, "error": {"code": item.error_code, "message": item.error_message}}
+    if not captions:
+        return {"file": item.name, "error": {"code": NotFound.code, "message": "The photo was deleted."}}
+    return {
+        "file": item.name,
+        "model": captions[0].model,
+        "captions": [{"text": each.text, "log_prob": _number(each.log_prob)} for each in captions],
+    }
+
+
+def _number(value: float | None) -> float | None:
+    return round(value, 4) if value is not None and math.isfinite(value) else None
+
+
+def _json_line(fields: Mapping[str, Any], n: int) -> bytes:
+    return json.dumps(fields, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def _csv_header(n: int) -> bytes:
+    more = [f"{column}_{rank}" for rank in range(2, n + 1) for column in ("caption", "log_prob")]
+    return _csv_row(["file", "model", "caption", "log_prob", *more, "error_code", "error_message"])
+
+
+def _csv_line(fields: Mapping[str, Any], n: int) -> bytes:
+    cells: list[str] = []
+    for caption in fields.get("captions", ())[:n]:
+        cells += [caption["text"], "" if caption["log_prob"] is None else str(caption["log_prob"])]
+    cells += [""] * (2 * n - len(cells))
+    error = fields.get("error", {})
+    return _csv_row(
+        [fields["file"], fields.get("model", ""), *cells, error.get("code", ""), error.get("message", "")]
+    )
+
+
+def _csv_row(cells: Sequence[str]) -> bytes:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow(" ".join(cell.splitlines()) for cell in cells)
+    return buffer.getvalue().encode()
+
+
+_HEADERS: Mapping[str, Callable[[int], bytes]] = {"jsonl": lambda n: b"", "csv": _csv_header}
+_ENCODERS: Mapping[str, Callable[[Mapping[str, Any], int], bytes]] = {"jsonl": _json_line, "csv": _csv_line}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +21,11 @@ class Call:
     status: int  # what it was answered
 
 
+def chat_answer(text: str) -> bytes:
+    """What an OpenAI-compatible endpoint answers that describes a photo so."""
+    return json.dumps({"choices": [{"message": {"role": "assistant", "content": text}}]}).encode()
+
+
 class Receiver:
     """HTTP on 127.0.0.1, in threads of this process."""
 
@@ -26,6 +33,8 @@ class Receiver:
         self.calls: list[Call] = []
         self.files: dict[str, tuple[bytes, str]] = {}  # path -> content, content type
         self.redirects: dict[str, str] = {}  # path -> where to
+        self.answers: dict[str, bytes] = {}  # path -> what a POST is answered, with the status 200
+        self.gates: dict[str, threading.Event] = {}  # path -> what a POST waits for
         self.failures: dict[str, int] = {}  # path -> how many calls are still answered 500
         self._lock = threading.Lock()
         receiver = self
@@ -35,9 +44,15 @@ class Receiver:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 status = receiver._take(self.path, headers, body)
-                self.send_response(status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+                if gate := receiver.gates.get(self.path):
+                    gate.wait()
+                answer = receiver.answers.get(self.path, b"")
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # they were killed meanwhile
+                    self.send_response(status)
+                    self.send_header("Content-Type", "application/json")
+                    self.send_header("Content-Length", str(len(answer)))
+                    self.end_headers()
+                    self.wfile.write(answer)
 
             def do_GET(self) -> None:
                 if target := receiver.redirects.get(self.path):
@@ -94,6 +109,6 @@ class Receiver:
         with self._lock:
             left = self.failures.get(path, 0)
             self.failures[path] = max(0, left - 1)
-            status = 500 if left else 204
+            status = 500 if left else 200 if path in self.answers else 204
             self.calls.append(Call(path=path, headers=headers, body=body, status=status))
             return status

@@ -67,7 +67,7 @@ class Service:
         self.data = folder / "data"
         self.port = free_ports(1)[0]
         self._servers = servers
-        self._database = ""
+        self.database = ""
         self.bucket = ""
         values: dict[str, object] = {
             "data_dir": self.data,
@@ -109,7 +109,8 @@ class Service:
         for process in self.processes:
             if process is not self.web and not process.alive:
                 process.start()
-        self.start_web()
+        if not self.web.alive:
+            self.start_web()
 
     def start_web(self) -> None:
         """Start the web process, and wait until it says that it is ready. Raises ServerFailed."""
@@ -140,7 +141,7 @@ class Service:
     def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Ask the service's database directly; parameters stand as %s."""
         if self.mode is Mode.PRODUCTION:
-            with psycopg.connect(self._database, autocommit=True, connect_timeout=5) as connection:
+            with psycopg.connect(self.database, autocommit=True, connect_timeout=5) as connection:
                 return connection.execute(query, parameters).fetchall()  # type: ignore[arg-type, unused-ignore]
         with sqlite3.connect(f"file:{self.data / 'cutline.sqlite3'}?mode=ro", uri=True, timeout=20) as lite:
             return lite.execute(query.replace("%s", "?"), parameters).fetchall()  # type: ignore[arg-type]
@@ -160,15 +161,15 @@ class Service:
         assert self._servers is not None, "production needs servers"
         name = f"cutline_{self.port}"
         self.bucket = name.replace("_", "-")
-        redis = self._servers.redis
-        self._database = self._servers.postgresql.create(name)
+        broker, channels, cache = self._servers.redis.take(3)
+        self.database = self._servers.postgresql.create(name)
         return {
             "mode": "production",
             "secret_key": "tests-" * 12,
-            "database_url": self._database,
-            "broker_url": redis.url(0),
-            "channel_layer_url": redis.url(1),
-            "cache_url": redis.url(2),
+            "database_url": self.database,
+            "broker_url": broker,
+            "channel_layer_url": channels,
+            "cache_url": cache,
             "storage_url": self._servers.store.create(self.bucket),
             "storage_access_key": ACCESS_KEY,
             "storage_secret_key": SECRET_KEY,

@@ -1,0 +1,374 @@
+"""Whatever is killed, whenever: every job ends done exactly once, none is lost, and no file is an orphan.
+
+Stages are hit by holding up what a stage waits for (the store, the model, a table), never by switches in
+the service; what is held is let go only after the kill.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import signal
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.server import photos
+from tests.server.services.client import Visitor
+from tests.server.services.objectstore import ObjectStore
+from tests.server.services.postgresql import PostgreSQL
+from tests.server.services.process import Process, wait_until
+from tests.server.services.receiver import Receiver, chat_answer
+from tests.server.services.redis import Redis
+from tests.server.services.service import Mode, Servers, Service
+
+JOBS = 200
+CANDIDATES = 3
+QUICK = {
+    "lease_s": 3,
+    "sweep_s": 1,
+    "retry_base_s": 0.2,
+    "max_attempts": 1000,
+    "max_images_anonymous": 10 * JOBS,
+    "candidates": CANDIDATES,
+}
+
+
+@pytest.fixture(scope="module")
+def mortal() -> Iterator[Servers]:
+    """Servers of these tests' own, since they kill them."""
+    with tempfile.TemporaryDirectory(prefix="cutline-faults-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        servers = Servers(postgresql=PostgreSQL(folder), redis=Redis(folder), store=ObjectStore(folder))
+        servers.start()
+        yield servers
+        servers.stop()
+
+
+@pytest.fixture
+def run_service(mortal: Servers, tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Start a service of one's own: run_service(Mode.LAPTOP), with settings as keywords."""
+    with contextlib.ExitStack() as stack:
+
+        def run(mode: Mode, *, workers: int = 2, **settings: object) -> Service:
+            mortal.start()
+            servers = mortal if mode is Mode.PRODUCTION else None
+            service = Service(mode, tmp_path, servers=servers, workers=workers, settings=QUICK | settings)
+            stack.callback(service.kill)
+            service.start()
+            return service
+
+        yield run
+
+
+# -- what must be true at the end ------------------------------------------------------------------------
+
+
+def assert_all_done_once(service: Service, images: set[str], *, candidates: int = CANDIDATES) -> None:
+    """Every image that was acknowledged is captioned, by one job, once; so is every other that is there."""
+    jobs = service.rows("SELECT id, image_id, state FROM jobs_job WHERE kind = 'caption'")
+    assert Counter(state for *_, state in jobs) == {"done": len(jobs)}
+    stored = {str(image).replace("-", "") for (image,) in service.rows("SELECT id FROM images_image")}
+    assert {image.replace("-", "") for image in images} <= stored
+    assert Counter(str(image).replace("-", "") for _, image, _ in jobs) == dict.fromkeys(stored, 1)
+    written = service.rows("SELECT job_id, rank FROM captions_caption")
+    assert Counter(written) == {(job, rank): 1 for job, *_ in jobs for rank in range(candidates)}
+    versions = service.rows("SELECT image_id, action FROM captions_version")
+    assert Counter(versions) == {(image, "generated"): 1 for _, image, _ in jobs}
+    ready = service.rows("SELECT data FROM events_event WHERE type = 'caption.ready'")
+    told = [data if isinstance(data, dict) else json.loads(data) for (data,) in ready]
+    assert Counter(data["job"].replace("-", "") for data in told) == {
+        str(job).replace("-", ""): 1 for job, *_ in jobs
+    }
+
+
+def assert_no_orphan_file(service: Service) -> None:
+    """Every file that lies in the store stands in the ledger and belongs to something, and the reverse."""
+    sweep = "from cutline.server.images.storage import sweep_files; sweep_files(pending_s=0)"
+    service.manage("shell", "--no-imports", "--command", sweep)
+    ledger = service.rows("SELECT key, state FROM images_storedfile")
+    assert {state for _, state in ledger} <= {"live"}
+    assert {key for key, _ in ledger} == service.stored_keys()
+    used = {key for (key,) in service.rows("SELECT file_id FROM images_rendition")}
+    assert {key for key, _ in ledger} == used
+
+
+def wait_for_the_end(service: Service, *, timeout_s: float = 120) -> None:
+    """Wait until no job is queued or running."""
+
+    def over() -> bool:
+        return not service.rows("SELECT 1 FROM jobs_job WHERE state IN ('queued', 'running') LIMIT 1")
+
+    try:
+        wait_until(over, timeout_s=timeout_s, what="the end of all jobs", every_s=0.2)
+    except TimeoutError:
+        rows = service.rows(
+            "SELECT state, stage, attempts, error_code, run_after, lease_until FROM jobs_job"
+            " WHERE state IN ('queued', 'running') LIMIT 10"
+        )
+        raise AssertionError(f"still {rows}\n{service.output()[-5000:]}") from None
+
+
+def check(service: Service, images: set[str], *, candidates: int = CANDIDATES) -> None:
+    """Wait for the end, stop kindly, and look at what is left."""
+    wait_for_the_end(service)
+    assert_all_done_once(service, images, candidates=candidates)
+    service.stop()
+    assert_no_orphan_file(service)
+
+
+# -- a worker, in each stage of a job --------------------------------------------------------------------
+
+
+def in_stage(service: Service, stage: str) -> Callable[[], bool]:
+    """Whether a job says that it is in a stage."""
+    query = "SELECT 1 FROM jobs_job WHERE state = 'running' AND stage = %s"
+    return lambda: bool(service.rows(query, stage))
+
+
+def upload_without_workers(service: Service, visitor: Visitor, **fields: object) -> str:
+    """Upload a photo while nobody works on it; its image's id."""
+    for worker in service.workers:
+        worker.kill()
+    (item,) = visitor.upload(photos.generated(1), **fields)
+    return str(item["id"])
+
+
+@contextlib.contextmanager
+def stopped(process: Process) -> Iterator[None]:
+    """Hold a process up; it goes on afterwards."""
+    process.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.signal(signal.SIGCONT)
+
+
+def test_a_worker_killed_while_it_reads_the_photo(
+    run_service: Callable[..., Service], mortal: Servers
+) -> None:
+    service = run_service(Mode.PRODUCTION, workers=1)
+    (worker,) = service.workers
+    with service.visitor() as visitor:
+        image = upload_without_workers(service, visitor)
+        with stopped(mortal.store.process):
+            worker.start()
+            wait_until(in_stage(service, "reading"), timeout_s=60, what="a job that reads")
+            worker.kill()
+        worker.start()
+        check(service, {image})
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_worker_killed_while_the_model_writes(
+    run_service: Callable[..., Service], receiver: Receiver, mode: Mode
+) -> None:
+    path = f"/v1-{mode}/chat/completions"
+    receiver.answers[path] = chat_answer("a red circle on a blue ground")
+    gate = receiver.gates[path] = threading.Event()
+    model = f"openai:{receiver.url}/v1-{mode}#slow"
+    service = run_service(mode, workers=1, model=model, candidates=1)
+    (worker,) = service.workers or [service.web]
+    with service.visitor() as visitor:
+        (item,) = visitor.upload(photos.generated(1))
+        wait_until(in_stage(service, "captioning"), timeout_s=60, what="a job that captions")
+        worker.kill()
+        gate.set()
+        service.start()
+        check(service, {item["id"]}, candidates=1)
+
+
+def saving(service: Service) -> Callable[[], bool]:
+    """Whether somebody waits to write candidates."""
+    query = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'captions_caption'::regclass"
+    return lambda: bool(service.rows(query))
+
+
+@contextlib.contextmanager
+def candidates_locked(mortal: Servers, service: Service) -> Iterator[None]:
+    """Let nobody write candidates; everybody may read them."""
+    with mortal.postgresql.connect(service.database) as lock, lock.transaction():
+        lock.execute("LOCK TABLE captions_caption IN SHARE MODE")
+        yield
+
+
+def test_a_worker_killed_while_it_writes_the_result(
+    run_service: Callable[..., Service], mortal: Servers
+) -> None:
+    service = run_service(Mode.PRODUCTION, workers=1)
+    (worker,) = service.workers
+    with service.visitor() as visitor:
+        with candidates_locked(mortal, service):
+            (item,) = visitor.upload(photos.generated(1))
+            wait_until(saving(service), timeout_s=60, what="a job that saves")
+            worker.kill()
+        worker.start()
+        check(service, {item["id"]})
+
+
+def test_a_worker_killed_between_the_caption_and_the_renditions(
+    run_service: Callable[..., Service], mortal: Servers
+) -> None:
+    service = run_service(Mode.PRODUCTION, workers=1)
+    (worker,) = service.workers
+    with service.visitor() as visitor:
+        with contextlib.ExitStack() as held:
+            with candidates_locked(mortal, service):
+                (item,) = visitor.upload(photos.generated(1))
+                wait_until(saving(service), timeout_s=60, what="a job that saves")
+                held.enter_context(stopped(mortal.store.process))
+            wait_for_the_end(service)
+            worker.kill()
+        assert visitor.get(f"{service.url}/readyz").is_success
+        shown = visitor.image(item["id"])["urls"]["large"]
+        assert httpx.get(httpx.URL(service.url).join(shown["jpeg"])).status_code == 200
+        service.manage("shell", "--no-imports", "--command", OVERDUE)
+        check(service, {item["id"]})
+
+
+# What the sweep does two minutes later.
+OVERDUE = """
+from cutline.server.images import renditions
+from cutline.server.images.models import Image
+assert [renditions.make(image.pk) for image in Image.objects.all()] == [True]
+"""
+
+
+# -- anything, at any moment, under load -----------------------------------------------------------------
+
+
+@dataclass
+class Load:
+    """Several people who upload until everything has been acknowledged, however often that fails."""
+
+    service: Service
+    count: int
+    people: int = 4
+    images: set[str] = field(default_factory=set)
+    failures: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self) -> None:
+        """Upload everything."""
+        with ThreadPoolExecutor(self.people) as pool:
+            for done in [pool.submit(self._person, number) for number in range(self.people)]:
+                done.result()
+
+    def _person(self, number: int) -> None:
+        with self.service.visitor() as visitor:
+            visitor.timeout = httpx.Timeout(15)
+            for seed in range(number, self.count, self.people):
+                image = self._upload(visitor, photos.generated(1000 + seed, side_px=160))
+                with self._lock:
+                    self.images.add(image)
+
+    def _upload(self, visitor: Visitor, photo: bytes) -> str:
+        end = time.monotonic() + 120
+        while True:
+            try:
+                answer = visitor.post("/images", files={"files": ("photo.jpg", photo)})
+                if answer.status_code == 202:
+                    return str(answer.json()["items"][0]["id"])
+                # A fault may be told, but only as a fault of the moment.
+                assert answer.status_code in (500, 503), answer.text
+            except httpx.TransportError:
+                pass
+            with self._lock:
+                self.failures += 1
+            assert time.monotonic() < end, "an upload failed for two minutes"
+            time.sleep(0.2)
+
+
+def kill_at_random(
+    victims: dict[str, tuple[Callable[[], None], Callable[[], None]]], until: Callable[[], bool]
+) -> Counter[str]:
+    """Kill and start one after the other, in random order and at random moments; each at least once."""
+    dice = random.Random(20260101)
+    killed: Counter[str] = Counter()
+    while not until() or len(killed) < len(victims):
+        left = [name for name in victims if name not in killed] or list(victims)
+        name = dice.choice(left)
+        kill, start = victims[name]
+        time.sleep(dice.uniform(0.1, 1.5))
+        kill()
+        time.sleep(dice.uniform(0.0, 0.5))
+        start()
+        killed[name] += 1
+    return killed
+
+
+def begin(load: Load) -> threading.Thread:
+    """Run a load beside us; join() raises nothing: look at load.images."""
+    thread = threading.Thread(target=load.run, name="load")
+    thread.start()
+    return thread
+
+
+def test_anything_killed_at_random_moments_under_load(
+    run_service: Callable[..., Service], mortal: Servers
+) -> None:
+    service = run_service(Mode.PRODUCTION)
+    load = Load(service, JOBS)
+    thread = begin(load)
+    victims = {worker.name: (worker.kill, worker.start) for worker in service.workers}
+    assert service.beat is not None
+    victims |= {
+        "beat": (service.beat.kill, service.beat.start),
+        "web": (service.web.kill, service.start_web),
+        "postgresql": (mortal.postgresql.kill, mortal.postgresql.start),
+        "redis": (mortal.redis.kill, mortal.redis.start),
+        "store": (mortal.store.kill, mortal.store.start),
+    }
+    killed = kill_at_random(victims, until=lambda: not thread.is_alive())
+    thread.join()
+    assert set(killed) == set(victims)
+    assert len(load.images) == JOBS
+    dead = [process.name for process in service.processes if not process.alive]
+    assert not dead, f"{dead} ended by itself\n{service.output()[-5000:]}"
+    check(service, load.images)
+
+
+def test_a_laptops_one_process_killed_at_random_moments_under_load(
+    run_service: Callable[..., Service],
+) -> None:
+    service = run_service(Mode.LAPTOP)
+    load = Load(service, JOBS)
+    thread = begin(load)
+    kill_at_random({"web": (service.web.kill, service.start_web)}, until=lambda: not thread.is_alive())
+    thread.join()
+    assert len(load.images) == JOBS
+    check(service, load.images)
+
+
+# -- a kind end ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_stop_under_load_ends_or_gives_back_every_job(
+    run_service: Callable[..., Service], mode: Mode
+) -> None:
+    service = run_service(mode)
+    with service.visitor() as visitor:
+        items = visitor.upload(*(photos.generated(2000 + seed, side_px=160) for seed in range(30)))
+        for process in service.workers or [service.web]:
+            process.signal(signal.SIGTERM)
+        for process in service.workers or [service.web]:
+            assert process.stop(30) == 0, process.output()[-3000:]
+        states = Counter(state for (state,) in service.rows("SELECT state FROM jobs_job"))
+        assert set(states) <= {"done", "queued"}
+        assert service.rows("SELECT max(attempts) FROM jobs_job WHERE state = 'queued'") in (
+            [(0,)],
+            [(None,)],
+        )
+        service.start()
+        check(service, {item["id"] for item in items})

@@ -28,6 +28,12 @@ class Forbidden(CutlineError):
     http_status = 403
 
 
+class ReauthenticationRequired(Forbidden):
+    """This needs a sign-in that is only minutes old."""
+
+    code = "reauthentication_required"
+
+
 class CrossOrigin(Forbidden):
     """A browser sent this write from another site."""
 

@@ -1,7 +1,254 @@
-"""The viewer, their account, keys and consent."""
+"""The viewer: their session, account, consent, keys and data. Signing up and in is allauth's: /_allauth."""
 
 from __future__ import annotations
 
-from ninja import Router
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
+from django.contrib.auth import logout
+from django.http import HttpRequest, HttpResponse
+from ninja import Router, Schema
+from pydantic import Field, StringConstraints
+
+from cutline.errors import CutlineError
+from cutline.server import captioner
+from cutline.server.api.auth import anyone, needs
+from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
+from cutline.server.api.schemas import Page, SchemaIn, problems
+from cutline.server.config import settings
+from cutline.server.errors import Forbidden, ReauthenticationRequired
+from cutline.server.people import keys, selectors, services
+from cutline.server.people.keys import Scope
+from cutline.server.people.models import ApiKey, Owner
+from cutline.server.people.providers import provider_names
+from cutline.server.people.viewers import Viewer, ensure_owner, viewer_of
+from cutline.server.streaming import download
 
 router = Router(tags=["people"])
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=120)]
+KeyName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
+
+
+class ViewerOut(Schema):
+    """Who is asking."""
+
+    owner: UUID | None = Field(description="Whom images belong to; null before the first write.")
+    user: UUID | None = Field(description="The account; null without one.")
+    email: str | None = None
+    name: str | None = None
+    role: str
+    scopes: list[str] | None = Field(None, description="What the key may do; null for a session.")
+
+
+class LimitsOut(Schema):
+    """What one viewer may send and keep."""
+
+    max_upload_bytes: int
+    max_upload_files: int
+    max_pixels: int
+    max_bulk_bytes: int
+    max_bulk_items: int
+    max_images: int
+    anonymous_days: float = Field(description="Images without an account go after so many days.")
+    undo_s: float = Field(description="Deleted images can be brought back for so long.")
+
+
+class ProviderOut(Schema):
+    """Where one can sign in besides here: its id goes to /_allauth/browser/v1/auth/provider/redirect."""
+
+    id: str
+    name: str
+
+
+class SessionOut(Schema):
+    """What a page needs to know at first."""
+
+    viewer: ViewerOut
+    limits: LimitsOut
+    providers: list[ProviderOut]
+    model: str | None = Field(description="name@version of the model that writes captions.")
+
+
+class MeOut(Schema):
+    """An owner, with or without an account."""
+
+    owner: UUID
+    user: UUID | None
+    email: str | None
+    name: str | None
+    role: str
+    may_train: bool = Field(description="Consent: may images and feedback train models?")
+    may_train_changed_at: datetime | None
+    created_at: datetime
+
+
+class MeIn(SchemaIn):
+    """What to change; what is left out stays."""
+
+    name: Name | None = None
+    may_train: bool | None = None
+
+
+class KeyIn(SchemaIn):
+    """A key to make."""
+
+    name: KeyName
+    scopes: list[Scope] = Field(min_length=1)
+    expires_at: datetime | None = Field(None, description="With a time zone; null: it works until revoked.")
+
+
+class KeyOut(Schema):
+    """An API key; its secret is shown once, when it is made."""
+
+    id: UUID
+    name: str
+    prefix: str = Field(description="Its first letters, to tell keys apart.")
+    scopes: list[str]
+    created_at: datetime
+    last_used_at: datetime | None
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class NewKeyOut(KeyOut):
+    """A key with its secret."""
+
+    key: str = Field(description="The secret: keep it, nobody can show it again.")
+
+
+@router.get("/session", response=SessionOut, auth=anyone)
+def get_session(request: HttpRequest) -> SessionOut:
+    """Who asks, what they may send, and how they can sign in. Makes no session."""
+    viewer = viewer_of(request)
+    owner = (
+        Owner.objects.select_related("user").filter(pk=viewer.owner_id).first() if viewer.owner_id else None
+    )
+    user = owner.user if owner else None
+    chosen = settings()
+    return SessionOut(
+        viewer=ViewerOut(
+            owner=viewer.owner_id,
+            user=viewer.user_id,
+            email=user.email if user else None,
+            name=user.name if user else None,
+            role=viewer.role,
+            scopes=sorted(viewer.scopes) if viewer.scopes is not None else None,
+        ),
+        limits=LimitsOut(
+            max_upload_bytes=chosen.max_upload_bytes,
+            max_upload_files=chosen.max_upload_files,
+            max_pixels=chosen.max_pixels,
+            max_bulk_bytes=chosen.max_bulk_bytes,
+            max_bulk_items=chosen.max_bulk_items,
+            max_images=chosen.max_images if viewer.user_id else chosen.max_images_anonymous,
+            anonymous_days=chosen.anonymous_days,
+            undo_s=chosen.undo_s,
+        ),
+        providers=[ProviderOut(id=id, name=name) for id, name in provider_names(chosen).items()],
+        model=_model(),
+    )
+
+
+@router.get("/me", response={200: MeOut, **problems(404)}, auth=needs("account"))
+def get_me(request: HttpRequest) -> MeOut:
+    """The viewer's account, or their session's owner. 404 where nothing was kept for them so far."""
+    return _me(selectors.owner_for(viewer_of(request)))
+
+
+@router.patch("/me", response=MeOut, auth=needs("account"))
+def change_me(request: HttpRequest, body: MeIn) -> MeOut:
+    """Change the account's name, or give or take back consent. Works without an account, for consent."""
+    owner = ensure_owner(request)
+    if body.name is not None:
+        if owner.user is None:
+            raise Forbidden("Only an account has a name.", hint="Sign up first.")
+        owner.user.name = body.name
+        owner.user.save(update_fields=["name"])
+    if body.may_train is not None:
+        services.set_consent(owner, may_train=body.may_train)
+    return _me(owner)
+
+
+@router.delete("/me", response={204: None, **problems(404, 409)}, auth=anyone)
+def delete_me(request: HttpRequest) -> tuple[int, None]:
+    """Delete the account, or the anonymous session's things: at once, all of it, for good.
+
+    By session only, and for an account only within five minutes of signing in or of reauthenticating at
+    /_allauth (code "reauthentication_required").
+    """
+    viewer = viewer_of(request)
+    _by_session(viewer)
+    owner = selectors.owner_for(viewer)
+    if owner.user is None:
+        services.delete_owner(owner)
+    else:
+        if not did_recently_reauthenticate(request):
+            raise ReauthenticationRequired(
+                "Deleting an account needs a fresh sign-in.", hint="Sign in again."
+            )
+        services.delete_account(owner.user)
+    logout(request)
+    return 204, None
+
+
+@router.get("/me/export", response={200: bytes, **problems(404)}, auth=needs("account"))
+def export_me(request: HttpRequest) -> HttpResponse:
+    """Everything that is kept of the viewer, as a zip file that is made while it is sent."""
+    owner = selectors.owner_for(viewer_of(request))
+    return download(  # type: ignore[return-value]
+        request, services.export_owner(owner), name="cutline-export.zip", content_type="application/zip"
+    )
+
+
+@router.get("/keys", response=Page[KeyOut], auth=needs("account"))
+def list_keys(request: HttpRequest, cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT) -> Page[ApiKey]:
+    """The viewer's API keys, those that were revoked too, the newest first."""
+    found = page(selectors.keys_of(viewer_of(request)), cursor=cursor, limit=limit)
+    return Page[ApiKey].model_construct(items=found.rows, next=found.next)
+
+
+@router.post("/keys", response={201: NewKeyOut, **problems(409)}, auth=anyone)
+def create_key(request: HttpRequest, body: KeyIn) -> tuple[int, NewKeyOut]:
+    """Make an API key. Its secret is in this answer and never again. By session only."""
+    _by_session(viewer_of(request))
+    key, secret = keys.create(
+        ensure_owner(request), name=body.name, scopes=body.scopes, expires_at=body.expires_at
+    )
+    return 201, NewKeyOut(**KeyOut.from_orm(key).dict(), key=secret)
+
+
+@router.delete("/keys/{key_id}", response={204: None, **problems(404)}, auth=needs("account"))
+def revoke_key(request: HttpRequest, key_id: UUID) -> tuple[int, None]:
+    """End a key at once. Doing it again changes nothing."""
+    keys.revoke(selectors.owner_for(viewer_of(request)).pk, key_id)
+    return 204, None
+
+
+def _me(owner: Owner) -> MeOut:
+    user = owner.user
+    return MeOut(
+        owner=owner.pk,
+        user=user.pk if user else None,
+        email=user.email if user else None,
+        name=user.name if user else None,
+        role=user.role if user else "user",
+        may_train=owner.may_train,
+        may_train_changed_at=owner.may_train_changed_at,
+        created_at=user.created_at if user else owner.created_at,
+    )
+
+
+def _by_session(viewer: Viewer) -> None:
+    """A key that leaked must not make others that outlive it, nor end the account."""
+    if viewer.key_id is not None:
+        raise Forbidden("An API key may not do this.", hint="Do it in the web app, signed in.")
+
+
+def _model() -> str | None:
+    try:
+        return captioner.model_label()
+    except CutlineError:  # the page must still come when the model is broken; /readyz tells
+        return None

@@ -1,22 +1,134 @@
-"""What changes people: claiming, deleting and exporting what they own."""
+"""What changes people: consent, roles, and the end of accounts and of anonymous owners."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from datetime import timedelta
 
-from cutline.server.people.models import Owner, User
+from allauth.account.models import EmailAddress
+from allauth.usersessions.models import UserSession
+from django.conf import settings as django_settings
+from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.utils import timezone
+
+from cutline.server.bulk.models import Bulk
+from cutline.server.config import settings
+from cutline.server.errors import Conflict, Forbidden
+from cutline.server.feedback.models import Feedback
+from cutline.server.images import storage
+from cutline.server.images.models import Image, Rendition
+from cutline.server.mail.models import Mail
+from cutline.server.people.claiming import claim, hand_over
+from cutline.server.people.export import export_account, export_owner
+from cutline.server.people.models import Owner, Role, User
+from cutline.server.transactions import retried
+
+__all__ = [
+    "change_role",
+    "claim",
+    "delete_account",
+    "delete_owner",
+    "end_sessions",
+    "export_account",
+    "export_owner",
+    "set_consent",
+    "sweep_owners",
+]
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 200  # images that are deleted by one statement
+_CLAIMED_STAYS = timedelta(days=1)  # how long something may still arrive for a claimed owner
 
 
-def claim(owner_from: Owner, user: User) -> Owner:
-    """Give an account what an anonymous session owns."""
-    raise NotImplementedError
+def set_consent(owner: Owner, *, may_train: bool) -> None:
+    """Keep whether an owner's images and feedback may train models."""
+    if owner.may_train != may_train:
+        owner.may_train = may_train
+        owner.may_train_changed_at = timezone.now()
+        owner.save(update_fields=["may_train", "may_train_changed_at"])
 
 
+def change_role(user: User, role: Role, *, by: User) -> None:
+    """Give somebody a role.
+
+    Raises:
+        Forbidden: who asks is no admin.
+        Conflict: nobody would be admin any more.
+    """
+    if by.role != Role.ADMIN or not by.is_active:
+        raise Forbidden("Only an admin may change roles.")
+    with transaction.atomic():
+        if user.role == Role.ADMIN and role != Role.ADMIN:
+            _check_other_admin(user)
+        log.info("role of %s: %s -> %s, by %s", user.pk, user.role, role, by.pk)
+        user.role = role
+        user.is_superuser = role == Role.ADMIN
+        user.save(update_fields=["role", "is_superuser"])
+
+
+@retried
 def delete_account(user: User) -> None:
-    """Delete an account and everything that belongs to it."""
-    raise NotImplementedError
+    """Delete an account and everything that belongs to it; its sessions end, its files go to the sweep.
+
+    Raises:
+        Conflict: the last admin cannot go.
+    """
+    user = User.objects.select_for_update().get(pk=user.pk)
+    if user.role == Role.ADMIN and user.is_active:
+        _check_other_admin(user)
+    end_sessions(user)
+    addresses = {user.email, *EmailAddress.objects.filter(user=user).values_list("email", flat=True)}
+    Mail.objects.filter(recipient__in=addresses).delete()
+    for owner in Owner.objects.filter(user=user):
+        delete_owner(owner)
+    user.delete()
 
 
-def export_account(user: User) -> Iterator[bytes]:
-    """Everything that is kept of an account, as the chunks of a zip file."""
-    raise NotImplementedError
+@retried
+def delete_owner(owner: Owner) -> None:
+    """Delete an owner with images, captions, feedback, keys, jobs and webhooks; files go to the sweep."""
+    for claimed in owner.merged_from.all():
+        delete_owner(claimed)
+    storage.doom(list(Rendition.objects.filter(image__owner=owner).values_list("file_id", flat=True)))
+    archives = Bulk.objects.filter(owner=owner).exclude(archive=None)
+    storage.doom([str(key) for key in archives.values_list("archive_id", flat=True)])
+    Feedback.objects.filter(viewer=owner).delete()
+    while some := list(Image.objects.filter(owner=owner).values_list("pk", flat=True)[:_AT_ONCE]):
+        Image.objects.filter(pk__in=some).delete()
+    owner.delete()
+
+
+def end_sessions(user: User) -> None:
+    """Sign somebody out everywhere."""
+    keys = list(UserSession.objects.filter(user=user).values_list("session_key", flat=True))
+    Session.objects.filter(session_key__in=keys).delete()
+    UserSession.objects.filter(user=user).delete()
+
+
+def sweep_owners() -> int:
+    """Pass on what arrived late for claimed owners, and delete anonymous ones that nobody comes back to.
+
+    Gives how many owners went.
+    """
+    now = timezone.now()
+    gone = 0
+    for old in Owner.objects.filter(user=None).exclude(merged_into=None).select_related("merged_into"):
+        assert old.merged_into is not None
+        hand_over(old, old.merged_into)
+        if old.last_seen_at < now - _CLAIMED_STAYS and not old.images.exists():
+            delete_owner(old)
+            gone += 1
+    days = timedelta(seconds=django_settings.SESSION_COOKIE_AGE, days=settings().anonymous_days)
+    lost = Owner.objects.filter(user=None, merged_into=None, last_seen_at__lt=now - days, images=None)
+    for owner in lost[:1000]:
+        delete_owner(owner)
+        gone += 1
+    return gone
+
+
+def _check_other_admin(user: User) -> None:
+    admins = User.objects.select_for_update().filter(role=Role.ADMIN, is_active=True)
+    if not admins.exclude(pk=user.pk).exists():
+        raise Conflict("This is the last admin.", hint="Make somebody else admin first.")

@@ -13,13 +13,14 @@ from uuid import UUID
 
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 from django.utils import timezone
 
 from cutline.server.config import settings
-from cutline.server.errors import NotFound, Unauthenticated
+from cutline.server.errors import Unauthenticated
 from cutline.server.people import keys
 from cutline.server.people.models import Owner, Role, User
 from cutline.server.people.sessions import SessionStore
@@ -73,12 +74,12 @@ def viewer_of(request: HttpRequest) -> Viewer:
     address = address_of(request.META)
     if secret := _key_of(request.headers):
         viewer = _viewer_of_key(secret, address)
-    elif token := request.headers.get("X-Session-Token"):
-        viewer = _viewer_of_session(_session_of_token(token), address)
-    elif request.user.is_authenticated:
-        viewer = _viewer_of_user(request.user, address)
     else:
-        viewer = Viewer(owner_id=_anonymous_owner_id(request.session), address=address)
+        _enter_session_of_token(request)
+        if isinstance(request.user, User):
+            viewer = _viewer_of_user(request.user, address)
+        else:
+            viewer = Viewer(owner_id=_anonymous_owner_id(request.session), address=address)
     request.viewer = viewer  # type: ignore[attr-defined]
     return viewer
 
@@ -137,18 +138,6 @@ def owner_of(user: User) -> Owner:
     return Owner.objects.get_or_create(user=user)[0]
 
 
-def owner_of_viewer(viewer: Viewer) -> Owner:
-    """The owner of somebody who has one.
-
-    Raises:
-        NotFound: they have none yet.
-    """
-    owner = _owner(viewer.owner_id)
-    if owner is None:
-        raise NotFound("Nothing has been kept for you yet.")
-    return owner
-
-
 def address_of(meta: Mapping[str, Any]) -> str:
     """The client's network address; behind a trusted proxy, the one that this proxy saw."""
     if settings().trust_proxy and (forwarded := str(meta.get("HTTP_X_FORWARDED_FOR", ""))):
@@ -197,20 +186,24 @@ def _viewer_of_session(session: SessionBase, address: str) -> Viewer:
     return Viewer(owner_id=_anonymous_owner_id(session), address=address)
 
 
-def _user_of(session: SessionBase) -> User | AnonymousUser:
+def _user_of(session: SessionBase) -> AbstractBaseUser | AnonymousUser:
     # Django's own check of a session (is the user active, is the password still the one of the login?) takes
     # a request, of which it reads the session alone.
     request = HttpRequest()
     request.session = session
-    user: User | AnonymousUser = get_user(request)
-    return user
+    return get_user(request)
 
 
-def _session_of_token(token: str) -> SessionBase:
+def _enter_session_of_token(request: HttpRequest) -> None:
+    """Put the session that an app names in a header (allauth's X-Session-Token) in the cookie's place."""
+    token = request.headers.get("X-Session-Token")
+    if token is None or request.session.session_key == token:
+        return
     session = SessionStore(token)
     if not session.session_key or not session.exists(session.session_key):
         raise Unauthenticated("This session has ended.", hint="Sign in again.")
-    return session
+    request.session = session
+    request.user = _user_of(session)
 
 
 def _anonymous_owner_id(session: SessionBase) -> UUID | None:

@@ -116,10 +116,9 @@ def models() -> list[Model]:
     return listed
 
 
-def prepare(image: Source, model: str = "") -> Image.Image:
-    """Read an image and make it as small as the model needs it. Raises ImageError, and as `captioner`."""
-    captioner(model)
-    return _SHELF.measured(model or DEFAULT).prepare(image)
+def prepare(image: Source) -> Image.Image:
+    """Read an image and make it as small as the default model wants it. Raises ImageError."""
+    return _SHELF.get(DEFAULT).prepare(image)
 
 
 def close_captioners() -> None:
@@ -185,7 +184,7 @@ class _Measured:
 
 
 class _Coming:
-    """Counts the threads that are about to ask for captions, so that a batch waits for them and for no more."""
+    """Counts the threads that are about to ask for captions: a batch waits for them and for no more."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -210,35 +209,29 @@ class _Shelf:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._ready: dict[str, tuple[_Measured, MicroBatcher]] = {}
+        self._ready: dict[str, MicroBatcher] = {}
 
     def get(self, model: str) -> MicroBatcher:
-        return (self._ready.get(model) or self._made(model))[1]
-
-    def measured(self, model: str) -> _Measured:
-        return (self._ready.get(model) or self._made(model))[0]
+        return self._ready.get(model) or self._made(model)
 
     def peek(self, model: str) -> MicroBatcher | None:
-        found = self._ready.get(model)
-        return found[1] if found else None
+        return self._ready.get(model)
 
     def close(self) -> None:
         with self._lock:
             closing, self._ready = self._ready, {}
-        for _, batcher in closing.values():
+        for batcher in closing.values():
             batcher.close()
 
-    def _made(self, model: str) -> tuple[_Measured, MicroBatcher]:
+    def _made(self, model: str) -> MicroBatcher:
         with self._lock:
             if model not in self._ready:
-                measured = _Measured(_load(_uri(model)))
-                batcher = MicroBatcher(
-                    measured,
+                self._ready[model] = MicroBatcher(
+                    _Measured(_load(_uri(model))),
                     max_batch=settings().batch_size,
                     max_wait_ms=settings().batch_wait_ms,
                     expects=_COMING.count,
                 )
-                self._ready[model] = measured, batcher
             return self._ready[model]
 
 

@@ -1,7 +1,326 @@
-"""Captions: one-off captioning, candidates, versions, attention."""
+"""Captions: candidates, what is shown and what was, where the model looked; a photo captioned on the spot."""
 
 from __future__ import annotations
 
-from ninja import Router
+import math
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from django.http import HttpRequest
+from ninja import File, Form, Router, Schema, UploadedFile
+from pydantic import Field
+
+from cutline.server import captioner
+from cutline.server.api.auth import anyone, needs
+from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
+from cutline.server.api.schemas import CaptionOut, JobOut, Page, SchemaIn, problems
+from cutline.server.api.wait import PREFER, when_done
+from cutline.server.captions import selectors, services
+from cutline.server.captions.attention import unpacked
+from cutline.server.captions.models import Attention, Caption, Version
+from cutline.server.config import settings
+from cutline.server.errors import NotFound
+from cutline.server.feedback.models import Rating
+from cutline.server.images import selectors as images
+from cutline.server.jobs.models import Job, JobKind
+from cutline.server.jobs.services import create_job
+from cutline.server.people.viewers import Viewer, ensure_owner, viewer_of
 
 router = Router(tags=["captions"])
+
+MOST_CAPTIONS = 10
+_BIG = 2**31 - 1
+
+
+class CaptionOptionsIn(SchemaIn):
+    """How a caption is written. What is left out is the model's own choice."""
+
+    n: int | None = Field(None, ge=1, le=MOST_CAPTIONS, description="How many captions.")
+    strategy: Literal["greedy", "beam", "sample"] | None = None
+    beam_size: int | None = Field(None, ge=1, le=16, description="Sentences kept alive at once.")
+    length_penalty: float | None = Field(None, ge=-10, le=10)
+    min_length: int | None = Field(None, ge=0, le=_BIG, description="Fewest tokens.")
+    max_length: int | None = Field(None, ge=1, le=_BIG, description="Most tokens.")
+    no_repeat_ngram: int | None = Field(None, ge=0, le=16, description="No run of so many words twice.")
+    temperature: float | None = Field(None, ge=0.01, le=100, description="Sampling: below 1 sharpens.")
+    top_k: int | None = Field(None, ge=0, le=_BIG, description="Sampling: the k likeliest only; 0 is all.")
+    top_p: float | None = Field(None, ge=0.001, le=1, description="Sampling: the likeliest of this share.")
+    seed: int | None = Field(None, ge=0, le=2**53 - 1, description="Sampling: the same seed, the same words.")
+    prefix: str | None = Field(None, max_length=200, description="The caption starts with exactly this.")
+    model: str | None = Field(None, max_length=100, description="A model's id (GET /models).")
+
+    def as_kept(self) -> dict[str, Any]:
+        """What a job keeps of them. Raises OptionError or Invalid for choices that make no sense together."""
+        kept = self.model_dump(exclude_none=True)
+        captioner.wanted(kept)
+        return kept
+
+
+class WrittenOut(Schema):
+    """A caption that is not kept."""
+
+    text: str
+    log_prob: float | None = Field(description="Natural logarithm of its probability; null: unknown.")
+
+
+class CaptionedOut(Schema):
+    """Captions of a photo that is not kept, the best first."""
+
+    captions: list[WrittenOut]
+    model: str = Field(description="name@version")
+
+
+class ModelOut(Schema):
+    """A model that may be asked for. name and version are empty until it was first used."""
+
+    id: str
+    name: str
+    version: str
+    is_default: bool
+
+
+class CandidateOut(CaptionOut):
+    """A candidate, with what it came of and what became of it."""
+
+    created_at: datetime
+    job: UUID | None = None
+    shown: bool = Field(description="Whether it is what the image shows.")
+    rating: Literal[1, -1] | None = Field(None, description="Your own.")
+    has_attention: bool = Field(description="Whether GET /captions/{id}/attention has maps.")
+
+
+class CaptionJobOut(JobOut):
+    """A job; once it is done, with what it wrote."""
+
+    captions: list[CaptionOut] = Field(default_factory=list)
+
+
+class VersionOut(Schema):
+    """What an image's caption was from some moment on."""
+
+    number: int
+    text: str
+    by: Literal["model", "person"]
+    action: Literal["generated", "picked", "edited", "restored"]
+    model: str = Field(description="name@version of what wrote it; empty for a person's.")
+    caption: UUID | None = Field(
+        None, description="The candidate that it is, or grew out of.", alias="caption_id"
+    )
+    restored_from: int | None = None
+    created_at: datetime
+
+
+class TextIn(SchemaIn):
+    """A person's own caption."""
+
+    text: str = Field(min_length=1, max_length=services.LONGEST_TEXT)
+
+
+class AttentionOut(Schema):
+    """Where the model looked for each word."""
+
+    caption: UUID
+    words: list[str]
+    rows: int
+    columns: int
+    maps: list[list[int]] = Field(
+        description="For each word rows x columns weights, row by row, 0 to 255; 255 is its own maximum."
+    )
+
+
+# -- on the spot -----------------------------------------------------------------------------------------
+
+
+@router.post("/caption", auth=needs("caption"), response={200: CaptionedOut, **problems(413, 422, 503)})
+def caption_photo(
+    request: HttpRequest, image: File[UploadedFile], options: Form[CaptionOptionsIn]
+) -> dict[str, object]:
+    """Caption a photo and keep nothing: neither the photo nor the captions."""
+    wanted = captioner.wanted(options.as_kept())
+    with captioner.about_to_ask():
+        data = image.read()
+        batcher = captioner.captioner(wanted.model)
+    [captions] = batcher.caption([data], n=wanted.n, options=wanted.options)
+    return {
+        "captions": [
+            {"text": each.text, "log_prob": each.log_prob if math.isfinite(each.log_prob) else None}
+            for each in captions
+        ],
+        "model": captioner.model_label(wanted.model),
+    }
+
+
+@router.get("/models", auth=anyone, response={200: Page[ModelOut]})
+def list_models(request: HttpRequest) -> dict[str, object]:
+    """The models that can be asked for."""
+    return {"items": captioner.models(), "next": None}
+
+
+# -- candidates ------------------------------------------------------------------------------------------
+
+
+@router.get(
+    "/images/{uuid:image_id}/captions",
+    auth=needs("images:read"),
+    response={200: Page[CandidateOut], **problems(404)},
+)
+def list_captions(
+    request: HttpRequest,
+    image_id: UUID,
+    token: str = "",
+    cursor: Cursor = "",
+    limit: Limit = DEFAULT_LIMIT,
+) -> dict[str, object]:
+    """The candidates of an image, the newest first; of somebody else's image the one that it shows.
+
+    token: of the link, where the image is only shared.
+    """
+    viewer = viewer_of(request)
+    image = images.image_for(viewer, image_id, share_token=token)
+    found = page(
+        selectors.candidates(viewer, image),
+        cursor=cursor,
+        limit=limit,
+        order=("-created_at", "rank", "id"),
+    )
+    items = _candidates(viewer, found.rows, selectors.shown_id(image))
+    return {"items": items, "next": found.next}
+
+
+def _candidates(viewer: Viewer, captions: list[Caption], shown: UUID | None) -> list[dict[str, object]]:
+    ids = [caption.pk for caption in captions]
+    ratings = dict(
+        Rating.objects.filter(viewer_id=viewer.owner_id, caption_id__in=ids).values_list(
+            "caption_id", "value"
+        )
+    )
+    mapped = set(Attention.objects.filter(caption_id__in=ids).values_list("caption_id", flat=True))
+    return [
+        {
+            "id": caption.pk,
+            "text": caption.text,
+            "log_prob": caption.log_prob,
+            "model": caption.model,
+            "rank": caption.rank,
+            "created_at": caption.created_at,
+            "job": caption.job_id,
+            "shown": caption.pk == shown,
+            "rating": ratings.get(caption.pk),
+            "has_attention": caption.pk in mapped,
+        }
+        for caption in captions
+    ]
+
+
+@router.post(
+    "/images/{uuid:image_id}/captions",
+    auth=needs("images:write"),
+    response={200: CaptionJobOut, 202: CaptionJobOut, **problems(404)},
+    openapi_extra=dict(PREFER),
+)
+def request_captions(request: HttpRequest, image_id: UUID, options: CaptionOptionsIn) -> tuple[int, Job]:
+    """Ask for new candidates of your image. What you picked or wrote yourself stays what it shows."""
+    image = images.own_image(viewer_of(request), image_id)
+    job = create_job(
+        owner=ensure_owner(request),
+        image=image,
+        kind=JobKind.CAPTION,
+        options={"n": settings().candidates, **options.as_kept()},
+        request_id=getattr(request, "request_id", ""),
+    )
+    when_done(request, owner_id=job.owner_id, jobs=[job.pk], then=lambda: _done(job.pk))
+    return 202, job
+
+
+def _done(job_id: UUID) -> CaptionJobOut:
+    job = Job.objects.get(pk=job_id)
+    captions = Caption.objects.filter(job=job).order_by("rank")
+    return CaptionJobOut(
+        **JobOut.from_orm(job).model_dump(), captions=[CaptionOut.from_orm(each) for each in captions]
+    )
+
+
+@router.post(
+    "/images/{uuid:image_id}/captions/{uuid:caption_id}/pick",
+    auth=needs("images:write"),
+    response={200: VersionOut, **problems(404)},
+)
+def pick_caption(request: HttpRequest, image_id: UUID, caption_id: UUID) -> Version:
+    """Show this candidate."""
+    image = images.own_image(viewer_of(request), image_id)
+    caption = Caption.objects.filter(pk=caption_id, image=image).first()
+    if caption is None:
+        raise NotFound("This image has no such caption.")
+    return services.pick(image, caption, ensure_owner(request))
+
+
+@router.get(
+    "/captions/{uuid:caption_id}/attention",
+    auth=needs("images:read"),
+    response={200: AttentionOut, **problems(404)},
+)
+def get_attention(request: HttpRequest, caption_id: UUID, token: str = "") -> dict[str, object]:
+    """Where the model looked for each word of a caption."""
+    found = selectors.attention_for(viewer_of(request), caption_id, share_token=token)
+    looks = unpacked(bytes(found.maps), words=found.words, rows=found.rows, columns=found.columns)
+    return {
+        "caption": caption_id,
+        "words": list(looks.words),
+        "rows": looks.rows,
+        "columns": looks.columns,
+        "maps": looks.maps.reshape(len(looks.words), -1).tolist(),
+    }
+
+
+# -- what is shown ---------------------------------------------------------------------------------------
+
+
+@router.get(
+    "/images/{uuid:image_id}/caption",
+    auth=needs("images:read"),
+    response={200: VersionOut, **problems(404)},
+)
+def get_caption(request: HttpRequest, image_id: UUID) -> Version:
+    """What your image shows now."""
+    image = images.own_image(viewer_of(request), image_id)
+    version = selectors.versions(image).order_by("-number").first()
+    if version is None:
+        raise NotFound("This image has no caption yet.")
+    return version
+
+
+@router.put(
+    "/images/{uuid:image_id}/caption",
+    auth=needs("images:write"),
+    response={200: VersionOut, **problems(404)},
+)
+def edit_caption(request: HttpRequest, image_id: UUID, text: TextIn) -> Version:
+    """Write the caption yourself. No model ever replaces it."""
+    image = images.own_image(viewer_of(request), image_id)
+    return services.edit(image, text.text, ensure_owner(request))
+
+
+@router.get(
+    "/images/{uuid:image_id}/versions",
+    auth=needs("images:read"),
+    response={200: Page[VersionOut], **problems(404)},
+)
+def list_versions(
+    request: HttpRequest, image_id: UUID, cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT
+) -> dict[str, object]:
+    """Everything that your image showed, the newest first."""
+    image = images.own_image(viewer_of(request), image_id)
+    found = page(selectors.versions(image), cursor=cursor, limit=limit, order=("-number",))
+    return {"items": found.rows, "next": found.next}
+
+
+@router.post(
+    "/images/{uuid:image_id}/versions/{int:number}/restore",
+    auth=needs("images:write"),
+    response={200: VersionOut, **problems(404)},
+)
+def restore_version(request: HttpRequest, image_id: UUID, number: int) -> Version:
+    """Show an earlier version again."""
+    image = images.own_image(viewer_of(request), image_id)
+    return services.restore(image, number, ensure_owner(request))

@@ -2,6 +2,77 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
+from django.http import HttpRequest
 from ninja import Router
+from pydantic import Field
+
+from cutline.server.api.auth import needs
+from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
+from cutline.server.api.schemas import JobOut, Page, problems
+from cutline.server.jobs import selectors, services
+from cutline.server.jobs.models import Job, JobKind, JobState
+from cutline.server.people.viewers import viewer_of
 
 router = Router(tags=["jobs"])
+
+
+class JobDetailOut(JobOut):
+    """A job, with its place in the queue."""
+
+    position: int | None = Field(
+        None, description="How many jobs go before it (counted up to 1,000); null unless it is queued."
+    )
+
+
+@router.get("/jobs", auth=needs("images:read"), response={200: Page[JobOut]})
+def list_jobs(
+    request: HttpRequest,
+    state: JobState | None = None,
+    kind: JobKind | None = None,
+    image: UUID | None = None,
+    cursor: Cursor = "",
+    limit: Limit = DEFAULT_LIMIT,
+) -> dict[str, object]:
+    """Your jobs, the newest first."""
+    jobs = selectors.own_jobs(viewer_of(request))
+    if state is not None:
+        jobs = jobs.filter(state=state)
+    if kind is not None:
+        jobs = jobs.filter(kind=kind)
+    if image is not None:
+        jobs = jobs.filter(image_id=image)
+    found = page(jobs, cursor=cursor, limit=limit)
+    return {"items": found.rows, "next": found.next}
+
+
+@router.get("/jobs/{uuid:job_id}", auth=needs("images:read"), response={200: JobDetailOut, **problems(404)})
+def get_job(request: HttpRequest, job_id: UUID) -> Job:
+    """One of your jobs."""
+    return _with_position(selectors.job_for(viewer_of(request), job_id))
+
+
+@router.post(
+    "/jobs/{uuid:job_id}/cancel",
+    auth=needs("images:write"),
+    response={200: JobDetailOut, **problems(404, 409)},
+)
+def cancel_job(request: HttpRequest, job_id: UUID) -> Job:
+    """End a job that has not ended. What it has already written stays."""
+    return _with_position(services.cancel(selectors.job_for(viewer_of(request), job_id)))
+
+
+@router.post(
+    "/jobs/{uuid:job_id}/retry",
+    auth=needs("images:write"),
+    response={200: JobDetailOut, **problems(404, 409)},
+)
+def retry_job(request: HttpRequest, job_id: UUID) -> Job:
+    """Queue a failed or cancelled job again."""
+    return _with_position(services.retry(selectors.job_for(viewer_of(request), job_id)))
+
+
+def _with_position(job: Job) -> Job:
+    job.position = services.queue_position(job)  # type: ignore[attr-defined]  # what JobDetailOut reads
+    return job

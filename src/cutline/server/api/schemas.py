@@ -60,7 +60,9 @@ class CaptionOut(Schema):
 
     id: UUID
     text: str
-    log_prob: float = Field(description="Natural logarithm of its probability, summed over tokens.")
+    log_prob: float | None = Field(
+        description="Natural logarithm of its probability, summed over tokens; null where nobody knows."
+    )
     model: str = Field("", description="name@version")
     rank: int = Field(0, description="0 is the best.")
 

@@ -33,6 +33,6 @@ def keep(image_id: UUID, picture: Image.Image) -> None:
 
 
 def take(image_id: UUID) -> Image.Image | None:
-    """A photo that was kept, as the default model wants it; once."""
+    """A photo that was kept, as small as the default model wants it; once."""
     with _lock:
         return _pictures.pop(image_id, None)

@@ -1,41 +1,252 @@
-"""What is written to captions: candidates, and the history of what an image shows."""
+"""What is written to captions: candidates, and the history of what an image shows.
+
+Whatever a person chose (picked, wrote, restored) stays until a person chooses otherwise: a model's new
+candidates then only join the others. Every change of what is shown is a Version, and an event.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from cutline.server.captions.models import Caption, Version
+from django.utils import timezone
+
+from cutline.server import captioner
+from cutline.server.captions import hot
+from cutline.server.captions.attention import packed
+from cutline.server.captions.models import Attention, Caption, Version
+from cutline.server.config import settings
+from cutline.server.errors import Invalid, NotFound
+from cutline.server.events.services import emit
+from cutline.server.feedback.models import Feedback
+from cutline.server.images import renditions
 from cutline.server.images.models import Image
+from cutline.server.jobs import services as jobs
 from cutline.server.jobs.models import Job
 from cutline.server.people.models import Owner
+from cutline.server.transactions import retried
 
 if TYPE_CHECKING:
-    from cutline.captioning.caption import Caption as Written
+    from PIL import Image as Pillow
+
     from cutline.server.jobs.context import Context
+
+LONGEST_TEXT = 2000  # letters of a caption that a person writes
+MODEL, PERSON = "model", "person"
+
+
+# -- by machine ------------------------------------------------------------------------------------------
 
 
 def run(job: Job, context: Context) -> None:
-    """Write the candidates of a caption job."""
-    raise NotImplementedError
+    """Do a caption job. Raises JobStopped, and whatever the photo or the captioner raises."""
+    wanted = captioner.wanted(job.options, n=settings().candidates)
+    with captioner.about_to_ask():
+        context.stage("reading")
+        picture = _picture(job, wanted.model)
+        context.stage("captioning")
+    batcher = captioner.captioner(wanted.model)
+    [written] = batcher.caption([picture], n=wanted.n, options=wanted.options)
+    context.stage("saving")
+    save_candidates(job, context.token, written, model=captioner.model_label(wanted.model))
+    if job.image_id is not None:
+        renditions.later(job.image_id)
 
 
-def save_candidates(job: Job, token: UUID, captions: Sequence[Written], *, model: str) -> list[Caption]:
-    """Write what a model wrote, end the job, and show the best where no person's text stands."""
-    raise NotImplementedError
+def _picture(job: Job, model: str) -> Pillow.Image | bytes:
+    """The job's photo, from memory or the store. Raises NotFound where it is gone."""
+    if job.image_id is None:
+        raise NotFound("The job has no image.")
+    if model == captioner.DEFAULT and (picture := hot.take(job.image_id)) is not None:
+        return picture
+    return renditions.master_of(job.image_id)
 
 
+def save_candidates(
+    job: Job, token: UUID, captions: Sequence[captioner.Caption], *, model: str
+) -> list[Caption]:
+    """Write what a model wrote and end the job, in one transaction; show the best where nobody chose another.
+
+    Raises LeaseLost where the job is not this worker's any more: then nothing was written.
+    """
+    image_id = job.image_id
+    if image_id is None:
+        raise NotFound("The job has no image.")
+    now = timezone.now()
+    rows = [
+        Caption(
+            image_id=image_id,
+            job=job,
+            rank=rank,
+            text=each.text,
+            log_prob=each.log_prob if math.isfinite(each.log_prob) else None,
+            model=model,
+            options=job.options,
+            created_at=now,
+        )
+        for rank, each in enumerate(captions)
+    ]
+    looks = [_attention(row, each) for row, each in zip(rows, captions, strict=True)]
+    _save(job, token, image_id, rows, [look for look in looks if look])
+    return rows
+
+
+def _attention(row: Caption, written: captioner.Caption) -> Attention | None:
+    weights = written.attention
+    if weights is None or not len(weights):
+        return None
+    _, height, width = weights.shape
+    return Attention(caption=row, words=list(written.words), rows=height, columns=width, maps=packed(weights))
+
+
+@retried
+def _save(job: Job, token: UUID, image_id: UUID, rows: Sequence[Caption], looks: Sequence[Attention]) -> None:
+    jobs.finish(job, token)
+    image = Image.objects.select_for_update().get(pk=image_id)
+    Caption.objects.bulk_create(rows)
+    Attention.objects.bulk_create(looks)
+    last = _last_version(image)
+    if rows and (last is None or last.action == Version.Action.GENERATED):
+        best = rows[0]
+        _show(
+            image,
+            last,
+            Version(
+                text=best.text, by=MODEL, action=Version.Action.GENERATED, model=best.model, caption=best
+            ),
+        )
+    emit(
+        image.owner_id,
+        "caption.ready",
+        {
+            "image": str(image.pk),
+            "job": str(job.pk),
+            "captions": [{"id": str(row.pk), "text": row.text, "log_prob": row.log_prob} for row in rows],
+            "model": rows[0].model if rows else "",
+            "caption": image.caption,
+        },
+    )
+
+
+# -- by people -------------------------------------------------------------------------------------------
+
+
+@retried
 def pick(image: Image, caption: Caption, by: Owner) -> Version:
     """Show a candidate. Raises NotFound for a candidate of another image."""
-    raise NotImplementedError
+    image, last = _locked(image)
+    if caption.image_id != image.pk:
+        raise NotFound("This image has no such caption.")
+    if last and last.action == Version.Action.PICKED and last.caption_id == caption.pk:
+        return last
+    _log(Feedback.Kind.PICK, image, caption, by, after=caption.text)
+    version = Version(
+        text=caption.text,
+        by=MODEL,
+        action=Version.Action.PICKED,
+        model=caption.model,
+        caption=caption,
+        actor=by,
+    )
+    return _changed(image, last, version)
 
 
+@retried
 def edit(image: Image, text: str, by: Owner) -> Version:
-    """Show a person's own text. Raises Invalid for an empty or overlong one."""
-    raise NotImplementedError
+    """Show a person's own text; of white space, single blanks are left. Raises Invalid for one too long.
+
+    An empty text is refused too: a photo without any words helps nobody who cannot see it.
+    """
+    text = " ".join(text.split())
+    if not text or len(text) > LONGEST_TEXT or not text.isprintable():
+        raise Invalid(f"A caption has 1 to {LONGEST_TEXT} letters, all of them printable.")
+    image, last = _locked(image)
+    if last and last.by == PERSON and last.text == text:
+        return last
+    _log(Feedback.Kind.EDIT, image, last.caption if last else None, by, after=text)
+    version = Version(
+        text=text,
+        by=PERSON,
+        action=Version.Action.EDITED,
+        caption=last.caption if last else None,  # what it grew out of
+        actor=by,
+    )
+    return _changed(image, last, version)
 
 
+@retried
 def restore(image: Image, number: int, by: Owner) -> Version:
     """Show an earlier version's text again, as a new version. Raises NotFound."""
-    raise NotImplementedError
+    image, last = _locked(image)
+    earlier = Version.objects.filter(image=image, number=number).first()
+    if earlier is None or last is None:
+        raise NotFound("This image has no such version.")
+    if earlier.pk == last.pk:
+        return last
+    version = Version(
+        text=earlier.text,
+        by=earlier.by,
+        action=Version.Action.RESTORED,
+        model=earlier.model,
+        caption_id=earlier.caption_id,
+        actor=by,
+        restored_from=number,
+    )
+    return _changed(image, last, version)
+
+
+# -- both ------------------------------------------------------------------------------------------------
+
+
+def _locked(image: Image) -> tuple[Image, Version | None]:
+    """The image's row, locked until the transaction ends, and its last version. Raises NotFound."""
+    fresh = Image.objects.select_for_update().filter(pk=image.pk, deleted_at=None).first()
+    if fresh is None:
+        raise NotFound("The image is gone.")
+    return fresh, _last_version(fresh)
+
+
+def _last_version(image: Image) -> Version | None:
+    return Version.objects.filter(image=image).order_by("-number").first()
+
+
+def _show(image: Image, last: Version | None, version: Version) -> None:
+    """Make this what the locked image shows."""
+    version.image = image
+    version.number = last.number + 1 if last else 1
+    version.pk = None  # a transaction that runs again makes a new row
+    version.save(force_insert=True)
+    image.caption, image.caption_by, image.caption_model = version.text, version.by, version.model
+    image.search_text = " ".join([version.text, *image.tags.values_list("name", flat=True)]).lower()
+    image.changed_at = version.created_at
+    image.save(update_fields=["caption", "caption_by", "caption_model", "search_text", "changed_at"])
+
+
+def _changed(image: Image, last: Version | None, version: Version) -> Version:
+    _show(image, last, version)
+    emit(
+        image.owner_id,
+        "caption.changed",
+        {
+            "image": str(image.pk),
+            "caption": image.caption,
+            "by": image.caption_by,
+            "model": image.caption_model,
+            "version": version.number,
+        },
+    )
+    return version
+
+
+def _log(kind: Feedback.Kind, image: Image, caption: Caption | None, by: Owner, *, after: str) -> None:
+    Feedback.objects.create(
+        kind=kind,
+        image=image,
+        caption=caption,
+        viewer=by,
+        before=image.caption,
+        after=after,
+        model=caption.model if caption else "",
+    )

@@ -155,6 +155,7 @@ def renew(contexts: Iterable[Context]) -> None:
     mine = Job.objects.filter(lease_token__in=list(held), state=JobState.RUNNING)
     mine.update(lease_until=timezone.now() + timedelta(seconds=settings().lease_s))
     for pk, token, stage in mine.values_list("pk", "lease_token", "stage"):
+        assert token is not None  # the filter says so
         context = held.pop(token)
         if stage != context.current_stage:
             Job.objects.filter(pk=pk, lease_token=token, state=JobState.RUNNING).update(
@@ -368,7 +369,7 @@ def reason_of(error: Exception) -> tuple[str, str]:
 
 def backoff_s(tries: int) -> float:
     """How long to wait after so many tries: doubling, and never the same for two jobs."""
-    longest = min(_LONGEST_WAIT_S, settings().retry_base_s * 2 ** (tries - 1))
+    longest: float = min(_LONGEST_WAIT_S, settings().retry_base_s * 2.0 ** (tries - 1))
     return longest * random.uniform(0.5, 1.0)
 
 

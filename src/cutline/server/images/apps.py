@@ -1,6 +1,7 @@
 """The app's name and label."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class Config(AppConfig):
@@ -9,3 +10,9 @@ class Config(AppConfig):
     name = "cutline.server.images"
     label = "images"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Keep the search index in place after every migration."""
+        from cutline.server.images.search import install
+
+        post_migrate.connect(install, sender=self)

@@ -80,6 +80,7 @@ class Image(models.Model):
     width_px = models.PositiveIntegerField()
     height_px = models.PositiveIntegerField()
     placeholder = models.TextField(blank=True)  # a tiny picture as a data: URL
+    rendered_at = models.DateTimeField(null=True, blank=True)  # when thumbnails and the like were made
     keep_original = models.BooleanField(default=False)
     visibility = models.CharField(max_length=8, choices=Visibility.choices, default=Visibility.PRIVATE)
     moderation = models.CharField(max_length=8, choices=Moderation.choices, default=Moderation.NONE)
@@ -89,7 +90,7 @@ class Image(models.Model):
     caption = models.TextField(blank=True)
     caption_by = models.CharField(max_length=8, blank=True)  # model | person | nothing yet
     caption_model = models.CharField(max_length=120, blank=True)
-    search_text = models.TextField(blank=True)  # caption and tags, in lower case
+    search_text = models.TextField(blank=True)  # caption and tags, as PostgreSQL searches them: see search.py
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     changed_at = models.DateTimeField(default=timezone.now)
     published_at = models.DateTimeField(null=True, blank=True)  # set while it stands in the gallery
@@ -106,6 +107,9 @@ class Image(models.Model):
                 fields=["-published_at", "-id"],
                 name="gallery",
                 condition=models.Q(published_at__isnull=False, deleted_at__isnull=True),
+            ),
+            models.Index(
+                fields=["created_at"], name="unrendered", condition=models.Q(rendered_at__isnull=True)
             ),
             models.Index(fields=["expires_at"], name="expiry"),
             models.Index(fields=["deleted_at"], name="purge"),

@@ -10,33 +10,37 @@ from __future__ import annotations
 
 import logging
 import mimetypes
+import shutil
+import tempfile
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, Any, cast
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from django.core.files.base import ContentFile
+from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage
-from django.core.files.storage import Storage as DjangoStorage
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
+from storages.backends.s3 import S3Storage
 
 from cutline.errors import ConfigError
 from cutline.server.config import settings
 from cutline.server.errors import Conflict, NotFound, ServiceUnavailable
 from cutline.server.images.models import StoredFile
-
-if TYPE_CHECKING:
-    from storages.backends.s3 import S3Storage
+from cutline.server.images.presign import presigned
 
 log = logging.getLogger(__name__)
 
 PENDING_S = 900.0  # no request or job writes a file for longer before it keeps it
 _SALT = "cutline.files"
+_ONE_REQUEST_BYTES = 64 * 2**20  # what is larger goes to a bucket in parts, and comes into a temporary file
 _STORE_ERRORS = (OSError, ClientError, BotoCoreError)
 _TYPES = {
     "jpg": "image/jpeg",
@@ -49,52 +53,157 @@ _TYPES = {
 }
 
 
-def store() -> DjangoStorage:
+class Folder(FileSystemStorage):
+    """Files in a folder, readable by the service alone."""
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """Delete files, those that are gone already too, and the folders that they leave empty."""
+        for key in keys:
+            self.delete(key)
+        for parent in {Path(self.path(key)).parent for key in keys}:
+            if parent != Path(self.location):
+                with suppress(OSError):  # not empty, or gone already
+                    parent.rmdir()
+
+    def link(self, key: str, *, began: int, lasts_s: int, download_name: str) -> str:
+        """A link to /files that works from `began` (epoch) on, for so long."""
+        expires = began + lasts_s
+        query = {"e": str(expires), "s": signature(key, expires, download_name)}
+        if download_name:
+            query["n"] = download_name
+        return f"/files/{quote(key)}?{urlencode(query)}"
+
+
+class Bucket(S3Storage):  # type: ignore[misc]  # it has no types
+    """Files in an S3 bucket.
+
+    django-storages makes a connection for each thread, which takes a tenth of a second, and every request
+    here is a thread of its own. boto3's client may be shared, so all use one; and a file is one request.
+    """
+
+    @cached_property
+    def client(self) -> Any:
+        """boto3's client, for all threads."""
+        return self.connection.meta.client
+
+    @cached_property
+    def _credentials(self) -> Any:
+        return self._create_session().get_credentials()
+
+    def _save(self, name: str, content: File[bytes]) -> str:
+        key = self._normalize_name(name)
+        parameters = {"ContentType": getattr(content, "content_type", None) or content_type_of(name)}
+        content.seek(0)
+        if (content.size or 0) > _ONE_REQUEST_BYTES:
+            self.client.upload_fileobj(content, self.bucket_name, key, ExtraArgs=parameters)
+        else:
+            self.client.put_object(Bucket=self.bucket_name, Key=key, Body=content.read(), **parameters)
+        return name
+
+    def _open(self, name: str, mode: str = "rb") -> File[bytes]:
+        key = self._normalize_name(name)
+        try:
+            answer = self.client.get_object(Bucket=self.bucket_name, Key=key)
+        except ClientError as error:
+            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
+                raise FileNotFoundError(name) from error
+            raise
+        with closing(answer["Body"]) as body:
+            if answer["ContentLength"] <= _ONE_REQUEST_BYTES:
+                return ContentFile(body.read(), name)
+            file = tempfile.TemporaryFile()  # noqa: SIM115 (whoever opened it closes it)
+            shutil.copyfileobj(body, file, 2**20)
+            file.seek(0)
+            return File(file, name)
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """Delete files, those that are gone already too: one request for at most 1,000."""
+        objects = [{"Key": self._normalize_name(key)} for key in keys]
+        answer = self.client.delete_objects(
+            Bucket=self.bucket_name, Delete={"Objects": objects, "Quiet": True}
+        )
+        if answer.get("Errors"):
+            raise OSError(f"{len(answer['Errors'])} files could not be deleted: {answer['Errors'][0]}")
+
+    def link(self, key: str, *, began: int, lasts_s: int, download_name: str) -> str:
+        """A presigned link that works from `began` (epoch) on, for so long."""
+        return presigned(
+            self._base_url,
+            self._normalize_name(key),
+            credentials=self._credentials,
+            region=self.region_name,
+            began=began,
+            lasts_s=lasts_s,
+            parameters={
+                "response-content-type": content_type_of(key),
+                "response-content-disposition": content_disposition(key, download_name),
+                "response-cache-control": f"private, max-age={lasts_s // 2}",
+            },
+        )
+
+    @cached_property
+    def _base_url(self) -> str:
+        if self.endpoint_url:
+            return f"{self.endpoint_url.rstrip('/')}/{self.bucket_name}"
+        return f"https://{self.bucket_name}.s3.{self.region_name}.amazonaws.com"
+
+
+def store() -> Folder | Bucket:
     """The folder or bucket that the settings name."""
     return _store(settings().storage_url, settings().data_dir)
 
 
 def in_folder() -> bool:
     """Whether files lie in a folder, and this service itself serves them."""
-    return not settings().storage_url.startswith("s3://")
+    return isinstance(store(), Folder)
+
+
+_MAKING = threading.Lock()  # threads that come at once shall not make one client each
+
+
+def _store(url: str, data_dir: Path) -> Folder | Bucket:
+    with _MAKING:
+        return _made_store(url, data_dir)
 
 
 @lru_cache(maxsize=4)
-def _store(url: str, data_dir: Path) -> DjangoStorage:
+def _made_store(url: str, data_dir: Path) -> Folder | Bucket:
     if url.startswith("s3://"):
-        return _bucket(url)
+        bucket = _bucket(url)
+        _ = bucket.client
+        return bucket
     if "://" in url and not url.startswith("file://"):
         raise ConfigError(f"CUTLINE_STORAGE_URL is {url!r}.", hint="Use s3://BUCKET or a folder.")
     folder = Path(url.removeprefix("file://")) if url else data_dir.resolve() / "files"
-    return FileSystemStorage(location=folder, file_permissions_mode=0o600, directory_permissions_mode=0o700)
+    return Folder(location=folder, file_permissions_mode=0o600, directory_permissions_mode=0o700)
 
 
-def _bucket(url: str) -> S3Storage:
-    from botocore.config import Config  # a laptop needs neither
-    from storages.backends.s3 import S3Storage
-
+def _bucket(url: str) -> Bucket:
     parts = urlsplit(url)
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-    options: dict[str, Any] = {
-        "bucket_name": parts.netloc,
-        "location": parts.path.strip("/"),
-        "region_name": query.get("region") or "us-east-1",
-        "access_key": settings().storage_access_key.get_secret_value() or None,
-        "secret_key": settings().storage_secret_key.get_secret_value() or None,
-        "default_acl": None,
-        "file_overwrite": True,  # keys are random: no need to ask first whether one is free
-        "client_config": Config(
-            signature_version="s3v4",
-            connect_timeout=5,
-            read_timeout=30,
-            retries={"max_attempts": 3, "mode": "standard"},
-            max_pool_connections=32,
-            s3={"addressing_style": "path" if query.get("endpoint") else "auto"},
-        ),
-    }
-    if query.get("endpoint"):
-        options["endpoint_url"] = query["endpoint"]
-    return S3Storage(**options)
+    config = Config(
+        signature_version="s3v4",
+        connect_timeout=5,
+        read_timeout=30,
+        retries={"max_attempts": 3, "mode": "standard"},
+        max_pool_connections=32,
+        s3={"addressing_style": "path" if query.get("endpoint") else "auto"},
+        # Other makers' stores do not know the newer checksums.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    return Bucket(
+        bucket_name=parts.netloc,
+        location=parts.path.strip("/"),
+        region_name=query.get("region") or "us-east-1",
+        endpoint_url=query.get("endpoint") or None,
+        access_key=settings().storage_access_key.get_secret_value() or None,
+        secret_key=settings().storage_secret_key.get_secret_value() or None,
+        default_acl=None,
+        file_overwrite=True,  # keys are random: no need to ask first whether one is free
+        signature_version="s3v4",
+        client_config=config,
+    )
 
 
 def content_type_of(key: str) -> str:
@@ -106,21 +215,22 @@ def content_type_of(key: str) -> str:
 # The life of a file
 
 
-def put(key: str, data: bytes, content_type: str = "") -> StoredFile:
+def put(key: str, data: bytes | IO[bytes], content_type: str = "") -> StoredFile:
     """Write a file, pending until `keep`. Call it outside of a transaction: its row must be committed first.
 
-    Raises ServiceUnavailable where the store does not answer; what may have been written goes by itself.
+    data: its bytes, or a seekable file of them. Raises ServiceUnavailable where the store does not answer;
+    what may have been written then goes by itself.
     """
-    file = StoredFile.objects.create(key=key, bytes=len(data))
-    content = ContentFile(data)
+    content: File[bytes] = ContentFile(data) if isinstance(data, bytes) else File(data)
     content.content_type = content_type or content_type_of(key)  # type: ignore[attr-defined]
+    file = StoredFile.objects.create(key=key, bytes=content.size)
     try:
         saved = store().save(key, content)
     except _STORE_ERRORS as error:
         doom([file])
         raise ServiceUnavailable("The store of files does not answer.", hint="Try again soon.") from error
     if saved != key:  # somebody took this random key: never share it
-        StoredFile.objects.create(key=saved, bytes=len(data), state=StoredFile.State.DOOMED)
+        StoredFile.objects.create(key=saved, bytes=file.bytes, state=StoredFile.State.DOOMED)
         doom([file])
         raise ServiceUnavailable(f"The store has a file of the key {key} already.")
     return file
@@ -150,17 +260,31 @@ def doom(files: Iterable[StoredFile | str]) -> None:
         )
 
 
+def abandon(files: Iterable[StoredFile]) -> None:
+    """Give files to the sweep that were put and never kept. Those that were kept after all stay."""
+    StoredFile.objects.filter(key__in=[file.key for file in files], state=StoredFile.State.PENDING).update(
+        state=StoredFile.State.DOOMED, changed_at=timezone.now()
+    )
+
+
 def read(file: StoredFile | str) -> bytes:
     """The bytes of a file. Raises NotFound, or ServiceUnavailable where the store does not answer."""
+    with opened(file) as content:
+        return content.read()
+
+
+@contextmanager
+def opened(file: StoredFile | str) -> Iterator[IO[bytes]]:
+    """A seekable file. Raises NotFound, or ServiceUnavailable where the store does not answer."""
     key = file if isinstance(file, str) else file.key
     try:
-        with store().open(key, "rb") as opened:
-            data: bytes = opened.read()
-            return data
+        content = store().open(key, "rb")
     except FileNotFoundError as error:
         raise NotFound("This file is gone.") from error
     except _STORE_ERRORS as error:
         raise ServiceUnavailable("The store of files does not answer.", hint="Try again soon.") from error
+    with content:
+        yield cast("IO[bytes]", content)
 
 
 def sweep_files(*, pending_s: float = PENDING_S, most: int = 10_000) -> int:
@@ -171,33 +295,15 @@ def sweep_files(*, pending_s: float = PENDING_S, most: int = 10_000) -> int:
     ).update(state=StoredFile.State.DOOMED, changed_at=now)
     doomed = StoredFile.objects.filter(state=StoredFile.State.DOOMED).order_by("changed_at")
     keys = list(doomed.values_list("key", flat=True)[:most])
-    gone = 0
-    for start in range(0, len(keys), 200):
-        deleted = []
-        for key in keys[start : start + 200]:
-            try:
-                _delete(key)
-            except _STORE_ERRORS:
-                log.warning("A file could not be deleted; the next sweep tries again.", exc_info=True)
-                break
-            deleted.append(key)
-        StoredFile.objects.filter(key__in=deleted, state=StoredFile.State.DOOMED).delete()
-        gone += len(deleted)
-        if len(deleted) < len(keys[start : start + 200]):
-            break
-    return gone
-
-
-def _delete(key: str) -> None:
-    folder = store()
-    folder.delete(key)
-    if isinstance(folder, FileSystemStorage):  # and the folder of its image, when this was the last
-        parent = Path(folder.path(key)).parent
-        if parent != Path(folder.base_location):
-            try:
-                parent.rmdir()
-            except OSError:  # not empty, or gone already
-                return
+    for start in range(0, len(keys), 500):
+        some = keys[start : start + 500]
+        try:
+            store().delete_all(some)
+        except _STORE_ERRORS:
+            log.warning("Files could not be deleted; the next sweep tries again.", exc_info=True)
+            return start
+        StoredFile.objects.filter(key__in=some).delete()
+    return len(keys)
 
 
 # Links
@@ -212,13 +318,12 @@ def url(file: StoredFile | str, seconds: float, download_name: str = "") -> str:
     key = file if isinstance(file, str) else file.key
     period_s = max(1, round(seconds))
     began = int(time.time()) // period_s * period_s
-    if in_folder():
-        expires = began + 2 * period_s
-        query = {"e": str(expires), "s": signature(key, expires, download_name)}
-        if download_name:
-            query["n"] = download_name
-        return f"/files/{quote(key)}?{urlencode(query)}"
-    return _presigned(key, began, 2 * period_s, download_name)
+    return _link(settings().storage_url, key, began, 2 * period_s, download_name)
+
+
+@lru_cache(maxsize=20_000)
+def _link(storage_url: str, key: str, began: int, lasts_s: int, download_name: str) -> str:
+    return store().link(key, began=began, lasts_s=lasts_s, download_name=download_name)
 
 
 def signature(key: str, expires: int, download_name: str) -> str:
@@ -231,16 +336,6 @@ def is_signed(key: str, expires: str, given: str, download_name: str) -> bool:
     if not (expires.isascii() and expires.isdigit() and len(expires) < 12 and int(expires) > time.time()):
         return False
     return constant_time_compare(given, signature(key, int(expires), download_name))
-
-
-@lru_cache(maxsize=20_000)
-def _presigned(key: str, began: int, lasts_s: int, download_name: str) -> str:
-    """A presigned URL that says it was made at `began`: made again within the period, it is the same."""
-    from cutline.server.images.presign import presigned
-
-    bucket = _store(settings().storage_url, settings().data_dir)
-    disposition = content_disposition(key, download_name)
-    return presigned(bucket, key, began=began, lasts_s=lasts_s, disposition=disposition)
 
 
 def content_disposition(key: str, download_name: str) -> str:

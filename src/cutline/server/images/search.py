@@ -1,0 +1,153 @@
+"""Full-text search over captions and tags: FTS5 in SQLite, text search and trigrams in PostgreSQL.
+
+`Image.search_text` is what is searched: whoever changes a caption or tags writes it with `text_of`. Each word
+of a query must be there, or begin a word that is there, so that results follow the typing. PostgreSQL also
+forgives a misspelt word, by trigrams.
+
+In SQLite an index of its own (images_search) follows the table by triggers. It also knows whose an image is
+and whether it stands in the gallery, so that a common word costs no more than the matches that may be seen.
+Django rebuilds a SQLite table to alter it and drops its triggers, so that no single migration could make them
+for good: `install` runs after every migrate.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, connections
+from django.db.models import BooleanField, Q, QuerySet
+from django.db.models.expressions import RawSQL
+
+from cutline.server.images.models import Image
+
+_MOST_WORDS = 8
+_LONGEST_WORD = 40
+_FORGIVEN_FROM = 5  # letters: shorter words resemble too many others
+_WORD = re.compile(r"[^\W_]+")
+_GALLERY = "gallery"
+IN_GALLERY = UUID(int=0)
+
+
+def text_of(caption: str, tags: Iterable[str]) -> str:
+    """What is searched of an image: its words in lower case and without accents."""
+    return _plain(" ".join([caption, *tags]))
+
+
+def words_of(query: str) -> list[str]:
+    """The words of a query, as they are searched; empty where it has none."""
+    words = (_stem(word[:_LONGEST_WORD]) for word in _WORD.findall(_plain(query[:1000])))
+    return list(dict.fromkeys(words))[:_MOST_WORDS]
+
+
+def _plain(text: str) -> str:
+    parts = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(part for part in parts if not unicodedata.combining(part))
+
+
+def _stem(word: str) -> str:
+    """A word without the ending of an English plural: by their beginnings, dogs should find a dog."""
+    if word.isascii() and len(word) > 4 and word.endswith("ies"):
+        return word[:-3]
+    if word.isascii() and len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        return word[:-1]
+    return word
+
+
+def matching(images: QuerySet[Image], query: str, shelf: UUID | None = None) -> QuerySet[Image]:
+    """Those of the images that match; all of them for an empty query, none for one without any word.
+
+    images: of the table itself, not of a join. shelf: the owner whose library they are; IN_GALLERY; or None,
+    which is slower: it searches everybody's and drops what is not among the images.
+    """
+    words = words_of(query)
+    if not words:
+        return images.none() if query.strip() else images
+    if connection.vendor == "postgresql":
+        return _in_postgresql(images, words)
+    conditions = [f'words:"{word}"*' for word in words]
+    if shelf is not None:
+        conditions.insert(0, f'shelf:"{_GALLERY if shelf == IN_GALLERY else shelf.hex}"')
+    found = RawSQL(  # the parameter is bound, and _WORD leaves no quotes in a word
+        "SELECT image_id FROM images_search_document WHERE id IN"
+        " (SELECT rowid FROM images_search WHERE images_search MATCH %s)",
+        [" AND ".join(conditions)],
+    )
+    return images.filter(id__in=found)
+
+
+def _in_postgresql(images: QuerySet[Image], words: list[str]) -> QuerySet[Image]:
+    exactly = RawSQL(
+        "to_tsvector('simple', images_image.search_text) @@ to_tsquery('simple', %s)",
+        [" & ".join(f"{word}:*" for word in words)],
+        output_field=BooleanField(),
+    )
+    condition = Q(exactly)
+    if min(len(word) for word in words) >= _FORGIVEN_FROM:
+        nearly = [
+            RawSQL("%s <%% images_image.search_text", [word], output_field=BooleanField()) for word in words
+        ]
+        alike = Q(nearly[0])
+        for each in nearly[1:]:
+            alike &= Q(each)
+        condition |= alike
+    return images.filter(condition)
+
+
+# -- the index -------------------------------------------------------------------------------------------
+
+_SHELF = """replace({row}.owner_id, '-', '') || CASE WHEN {row}.published_at IS NOT NULL
+    AND {row}.deleted_at IS NULL THEN ' gallery' ELSE '' END"""
+_ADD = (
+    "INSERT INTO images_search (rowid, shelf, words) VALUES"
+    " ((SELECT id FROM images_search_document WHERE image_id = NEW.id), {shelf}, NEW.search_text);"
+).format(shelf=_SHELF.format(row="NEW"))
+_REMOVE = (
+    "DELETE FROM images_search WHERE rowid = (SELECT id FROM images_search_document WHERE image_id = OLD.id);"
+)
+_SQLITE = (
+    "CREATE TABLE IF NOT EXISTS images_search_document"
+    " (id INTEGER PRIMARY KEY, image_id CHAR(32) NOT NULL UNIQUE)",
+    "CREATE VIRTUAL TABLE IF NOT EXISTS images_search USING fts5"
+    " (shelf, words, tokenize = 'unicode61', prefix = '2 3 4')",
+    "DROP TRIGGER IF EXISTS images_search_insert",
+    "DROP TRIGGER IF EXISTS images_search_update",
+    "DROP TRIGGER IF EXISTS images_search_delete",
+    "CREATE TRIGGER images_search_insert AFTER INSERT ON images_image BEGIN"
+    " INSERT INTO images_search_document (image_id) VALUES (NEW.id);"
+    f" {_ADD} END",
+    "CREATE TRIGGER images_search_update AFTER UPDATE OF"
+    " search_text, owner_id, published_at, deleted_at ON images_image"
+    " WHEN NEW.search_text IS NOT OLD.search_text OR NEW.owner_id IS NOT OLD.owner_id"
+    " OR (NEW.published_at IS NULL) IS NOT (OLD.published_at IS NULL)"
+    " OR (NEW.deleted_at IS NULL) IS NOT (OLD.deleted_at IS NULL) BEGIN"
+    f" {_REMOVE} {_ADD} END",
+    "CREATE TRIGGER images_search_delete AFTER DELETE ON images_image BEGIN"
+    f" {_REMOVE} DELETE FROM images_search_document WHERE image_id = OLD.id; END",
+    # Rows that came while there were no triggers.
+    "INSERT INTO images_search_document (image_id) SELECT id FROM images_image"
+    " WHERE id NOT IN (SELECT image_id FROM images_search_document)",
+    "INSERT INTO images_search (rowid, shelf, words)"
+    f" SELECT document.id, {_SHELF.format(row='image')}, image.search_text"
+    " FROM images_search_document document JOIN images_image image ON image.id = document.image_id"
+    " WHERE document.id NOT IN (SELECT rowid FROM images_search)",
+)
+_POSTGRESQL = (
+    "CREATE EXTENSION IF NOT EXISTS pg_trgm",
+    "CREATE INDEX IF NOT EXISTS images_search_words ON images_image"
+    " USING gin (to_tsvector('simple', search_text))",
+    "CREATE INDEX IF NOT EXISTS images_search_trigrams ON images_image USING gin (search_text gin_trgm_ops)",
+)
+
+
+def install(using: str = "default", **_: Any) -> None:
+    """Make the index, or what is missing of it. Connected to Django's post_migrate signal."""
+    chosen = connections[using]
+    with chosen.cursor() as cursor:
+        if Image._meta.db_table not in chosen.introspection.table_names(cursor):
+            return  # the database stands at a migration before images
+        for statement in _POSTGRESQL if chosen.vendor == "postgresql" else _SQLITE:
+            cursor.execute(statement)

@@ -75,6 +75,10 @@ PARAMETERS: Mapping[str, Any] = {
 class CutlineAPI(NinjaAPI):
     """NinjaAPI whose document tells the whole truth, and whose operations are named by their functions."""
 
+    def __init__(self, **words: Any) -> None:
+        super().__init__(**words)
+        self._documents: dict[str, OpenAPISchema] = {}
+
     def get_openapi_operation_id(self, operation: Operation) -> str:
         """The function's name: what generated clients call it."""
         return operation.view_func.__name__
@@ -82,8 +86,14 @@ class CutlineAPI(NinjaAPI):
     def get_openapi_schema(
         self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
     ) -> OpenAPISchema:
-        """The document."""
-        schema = super().get_openapi_schema(path_prefix=path_prefix, path_params=path_params)
+        """The document, made once for each prefix."""
+        prefix = self.get_root_path(path_params or {}) if path_prefix is None else path_prefix
+        if prefix not in self._documents:
+            self._documents[prefix] = self._document(prefix)
+        return self._documents[prefix]
+
+    def _document(self, prefix: str) -> OpenAPISchema:
+        schema = super().get_openapi_schema(path_prefix=prefix)
         schema.add_schema_definitions(_problem_schemas())
         components = schema["components"]
         components["headers"] = dict(HEADERS)

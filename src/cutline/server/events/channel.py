@@ -23,6 +23,11 @@ def use_loop(loop: asyncio.AbstractEventLoop | None) -> None:
     _loop = loop
 
 
+def has_loop() -> bool:
+    """Whether a loop was chosen."""
+    return _loop is not None
+
+
 def group_of(owner_id: UUID) -> str:
     """The group of an owner's sockets."""
     return f"owner.{owner_id.hex}"

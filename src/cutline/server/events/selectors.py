@@ -40,6 +40,12 @@ def after(owner_id: UUID | None, seen: int, *, limit: int) -> Replay:
     return Replay(messages=messages, last=last, more=more, reset=reset)
 
 
+def newer(owner_id: UUID, seen: int, *, limit: int) -> list[dict[str, Any]]:
+    """The first of an owner's events after a number, in order."""
+    found = Event.objects.filter(owner_id=owner_id, pk__gt=seen).order_by("pk")[:limit]
+    return [as_message(event) for event in found]
+
+
 def recent(owner_id: UUID, *, seconds: float, limit: int) -> Replay:
     """The newest of what happened in the last seconds, oldest first."""
     since = timezone.now() - timedelta(seconds=seconds)

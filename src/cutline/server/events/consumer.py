@@ -1,0 +1,280 @@
+"""/ws: what happens to the viewer's things, live, and what happened while they were away.
+
+The group of the owner only wakes and carries; the table of events is the truth. What a broken channel layer
+lost is found at the next heartbeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+from channels.db import database_sync_to_async
+from channels.exceptions import StopConsumer
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings as django_settings
+from django.http.request import split_domain_port, validate_host
+
+from cutline.errors import CutlineError
+from cutline.server.api import limits
+from cutline.server.api.auth import same_origin
+from cutline.server.api.limits import RateLimited
+from cutline.server.api.problems import PROBLEM_JSON, problem_fields
+from cutline.server.config import settings
+from cutline.server.errors import CrossOrigin, Forbidden, Malformed, Unauthenticated
+from cutline.server.events import selectors
+from cutline.server.events.channel import group_of
+from cutline.server.people.viewers import Viewer, start_session, viewer_of_scope
+
+HEARTBEAT_S = 20.0
+RECENT_S = 60.0
+REPLAY_LIMIT = 1000
+QUEUE_LIMIT = 2000  # messages that a slow reader may be behind
+SCOPE = "images:read"
+
+# Why a socket was closed; 4000 to 4999 are free for applications (RFC 6455).
+SIGNED_OUT = 4401
+TOO_SLOW = 4408
+
+log = logging.getLogger(__name__)
+
+
+class EventConsumer(AsyncWebsocketConsumer):
+    """One open page or program."""
+
+    viewer: Viewer
+    group: str
+
+    async def websocket_connect(self, message: Mapping[str, Any]) -> None:
+        """Let in who may listen, say hello, and give what they missed; refuse others with a problem."""
+        self.last = 0
+        self.closing = False
+        self.outgoing: asyncio.Queue[str] = asyncio.Queue(QUEUE_LIMIT)
+        self.tasks: list[asyncio.Task[None]] = []
+        try:
+            check_origin(self.scope)
+            after = _after(self.scope)
+            self.viewer, cookie = await database_sync_to_async(_enter)(self.scope)
+        except CutlineError as error:
+            await self._refuse(error)
+            raise StopConsumer from error
+        assert self.viewer.owner_id is not None
+        self.group = group_of(self.viewer.owner_id)
+        # Join before reading what was missed: what comes between is seen twice, and sent once.
+        await self._join()
+        headers = [(b"set-cookie", cookie)] if cookie else []
+        await self.base_send({"type": "websocket.accept", "subprotocol": None, "headers": headers})
+        newest, replay = await database_sync_to_async(_missed)(self.viewer, after)
+        self._put(
+            {
+                "type": "hello",
+                "data": {
+                    "owner": str(self.viewer.owner_id),
+                    "last_event": newest,
+                    "heartbeat_s": HEARTBEAT_S,
+                },
+            }
+        )
+        self.last = replay.last
+        if replay.reset:
+            self.last = newest
+            self._put({"type": "reset", "data": {"last_event": newest}})
+        else:
+            for each in replay.messages:
+                self._put(each)
+        self.tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._beat())]
+
+    async def event(self, message: Mapping[str, Any]) -> None:
+        """An event was committed. Numbers grow in the order of commits; messages may overtake."""
+        event = message["event"]
+        if event["id"] <= self.last:
+            return
+        if message["previous"] == self.last:
+            self._send_event(event)
+        else:
+            await self._catch_up()
+
+    def _send_event(self, event: Mapping[str, Any]) -> None:
+        self.last = event["id"]
+        self._put(event)
+
+    async def _catch_up(self) -> None:
+        """Send what the table has and this socket did not get."""
+        assert self.viewer.owner_id is not None
+        missed = await database_sync_to_async(selectors.newer)(
+            self.viewer.owner_id, self.last, limit=REPLAY_LIMIT
+        )
+        for each in missed:
+            if each["id"] > self.last:
+                self._send_event(each)
+
+    async def recheck(self, message: Mapping[str, Any]) -> None:
+        """Somebody signed out or revoked a key: may this socket still listen?"""
+        await self._recheck()
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """Answer a client's ping; there is nothing else to say to us."""
+        if text_data is not None and len(text_data) < 100 and _is_ping(text_data):
+            self._put({"type": "pong"})
+
+    async def websocket_disconnect(self, message: Mapping[str, Any]) -> None:
+        """The client left."""
+        for task in self.tasks:
+            task.cancel()
+        if hasattr(self, "group"):
+            try:
+                await self.channel_layer.group_discard(self.group, self.channel_name)
+            except Exception as error:  # the layer is away: it forgets by itself
+                log.warning("A socket could not leave its group: %s", error)
+        raise StopConsumer
+
+    def _put(self, message: Mapping[str, Any]) -> None:
+        """Hand a message to the writer. Whoever is too far behind is let go: they can resume."""
+        if self.closing:
+            return
+        try:
+            self.outgoing.put_nowait(json.dumps(message))
+        except asyncio.QueueFull:
+            self._close_soon(TOO_SLOW, "resume with after=N")
+
+    def _close_soon(self, code: int, reason: str) -> None:
+        """Send nothing more, and close as soon as the client reads again."""
+        if self.closing:
+            return
+        self.closing = True
+        while not self.outgoing.empty():
+            self.outgoing.get_nowait()
+        for task in self.tasks:
+            task.cancel()
+        self.tasks = [asyncio.create_task(self._close(code, reason))]
+
+    async def _close(self, code: int, reason: str) -> None:
+        await self.close(code=code, reason=reason)
+
+    async def _write(self) -> None:
+        """Send what is queued. The server blocks here while the client does not read."""
+        while True:
+            await self.send(text_data=await self.outgoing.get())
+
+    async def _beat(self) -> None:
+        """Show that the connection stands, look whether it still may, and find what was lost on the way."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            self._put({"type": "ping"})
+            try:
+                await self._recheck()
+                await self._join()  # a channel layer that was restarted knows no groups
+                await self._catch_up()
+            except Exception as error:  # the database or the layer is away: the next beat looks again
+                log.warning("A socket could not be checked: %s", error)
+
+    async def _recheck(self) -> None:
+        try:
+            viewer = await database_sync_to_async(viewer_of_scope)(self.scope)
+        except Unauthenticated:
+            viewer = None
+        if viewer is None or viewer.owner_id != self.viewer.owner_id or not viewer.has(SCOPE):
+            self._close_soon(SIGNED_OUT, "signed out, or the key was revoked")
+
+    async def _join(self) -> None:
+        try:
+            await self.channel_layer.group_add(self.group, self.channel_name)
+        except Exception as error:
+            log.warning("A socket could not join its group: %s", error)
+
+    async def _refuse(self, error: CutlineError) -> None:
+        """Answer the handshake with a problem, so that the client reads why."""
+        if "websocket.http.response" not in (self.scope.get("extensions") or {}):
+            await self.close()
+            return
+        fields = problem_fields(
+            code=error.code, status=error.http_status, detail=error.message, hint=error.hint
+        )
+        body = json.dumps(fields).encode()
+        headers = [(b"content-type", PROBLEM_JSON.encode()), (b"cache-control", b"no-store")]
+        if isinstance(error, RateLimited):
+            headers.append((b"retry-after", str(error.retry_after_s).encode()))
+        start: Any = {
+            "type": "websocket.http.response.start",
+            "status": error.http_status,
+            "headers": headers,
+        }
+        await self.base_send(start)
+        await self.base_send({"type": "websocket.http.response.body", "body": body})
+
+
+def check_origin(scope: Mapping[str, Any]) -> None:
+    """Refuse a browser's page of another site. A client that names no origin is no browser.
+
+    Raises: CrossOrigin.
+    """
+    headers = dict(scope["headers"])
+    origin = headers.get(b"origin", b"").decode("latin-1")
+    if not origin or origin in settings().trusted_origins:
+        return
+    host = headers.get(b"host", b"").decode("latin-1")
+    secure = scope.get("scheme") == "wss" or (
+        settings().trust_proxy and headers.get(b"x-forwarded-proto", b"") in (b"https", b"wss")
+    )
+    # A name that leads here without being ours (DNS rebinding) is another site, too.
+    if not validate_host(split_domain_port(host)[0], django_settings.ALLOWED_HOSTS) or not same_origin(
+        origin, host, secure=secure
+    ):
+        raise CrossOrigin(
+            "A page of another site opened this.", hint="Connect from our own pages, or by key."
+        )
+
+
+def _enter(scope: Mapping[str, Any]) -> tuple[Viewer, bytes]:
+    """Who connects, and the session cookie that they must be given ("" where they have one)."""
+    viewer = viewer_of_scope(scope)
+    if not viewer.has(SCOPE):
+        raise Forbidden(f"This key may not listen: it lacks the scope {SCOPE}.")
+    if viewer.owner_id is not None:
+        return viewer, b""
+    limits.count_address(viewer.address)
+    viewer, session_key = start_session(viewer.address)
+    parts = [
+        f"{django_settings.SESSION_COOKIE_NAME}={session_key}",
+        f"Max-Age={django_settings.SESSION_COOKIE_AGE}",
+        f"Path={django_settings.SESSION_COOKIE_PATH}",
+        f"SameSite={django_settings.SESSION_COOKIE_SAMESITE}",
+        "HttpOnly",
+    ]
+    if django_settings.SESSION_COOKIE_SECURE:
+        parts.append("Secure")
+    return viewer, "; ".join(parts).encode("ascii")
+
+
+def _after(scope: Mapping[str, Any]) -> int | None:
+    """The event that the client saw last. Raises: Malformed."""
+    found = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("after")
+    if not found:
+        return None
+    if not found[0].isdecimal() or len(found[0]) > 18:
+        raise Malformed("after must be the number of an event.")
+    return int(found[0])
+
+
+def _missed(viewer: Viewer, after: int | None) -> tuple[int, selectors.Replay]:
+    """The newest event there is, and those that the client missed."""
+    assert viewer.owner_id is not None
+    newest = selectors.last_of(viewer.owner_id)
+    if after is None:
+        return newest, selectors.recent(viewer.owner_id, seconds=RECENT_S, limit=REPLAY_LIMIT)
+    replay = selectors.after(viewer.owner_id, after, limit=REPLAY_LIMIT)
+    if replay.more:
+        return newest, selectors.Replay(messages=[], last=newest, reset=True)
+    return newest, replay
+
+
+def _is_ping(text: str) -> bool:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and found.get("type") == "ping"

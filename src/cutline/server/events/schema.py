@@ -1,0 +1,230 @@
+"""Every message that /ws sends, typed: contracts/events.schema.json is made from this."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal, get_args
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+
+class Data(BaseModel):
+    """What an event tells. New fields may come: clients ignore what they do not know."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class ErrorData(BaseModel):
+    """Why something failed."""
+
+    code: str
+    message: str
+
+
+class CandidateData(BaseModel):
+    """A caption that a model wrote."""
+
+    id: UUID
+    text: str
+    log_prob: float = Field(description="Natural logarithm of its probability, summed over tokens.")
+
+
+class ImageData(Data):
+    """An image: read it from the API."""
+
+    image: UUID
+
+
+class JobData(Data):
+    """Where a job stands."""
+
+    job: UUID
+    image: UUID | None = None
+    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    stage: str = ""
+    position: int | None = Field(None, description="How many jobs go before it.")
+    error: ErrorData | None = None
+
+
+class CaptionReadyData(Data):
+    """A model's candidates for an image; `caption` is what the image shows now."""
+
+    image: UUID
+    job: UUID
+    captions: list[CandidateData]
+    model: str
+    caption: str
+
+
+class CaptionChangedData(Data):
+    """An image shows another caption."""
+
+    image: UUID
+    caption: str
+    by: str = Field("", description="model or person")
+
+
+class BulkData(Data):
+    """How far a bulk is."""
+
+    bulk: UUID
+    state: str
+
+
+class ModerationData(Data):
+    """What was decided about showing an image in the gallery."""
+
+    image: UUID
+    moderation: str
+
+
+class HelloData(BaseModel):
+    """The beginning of a connection."""
+
+    owner: UUID
+    last_event: int = Field(description="The newest event there was: come back with ?after= it.")
+    heartbeat_s: float
+
+
+class ResetData(BaseModel):
+    """What came after the number that you named is gone, or too much: read images and jobs anew."""
+
+    last_event: int
+
+
+class Event(BaseModel):
+    """What happened. Numbers grow, with gaps."""
+
+    id: int
+    at: datetime
+
+
+class ImageCreated(Event):
+    """An image was uploaded."""
+
+    type: Literal["image.created"]
+    data: ImageData
+
+
+class ImageChanged(Event):
+    """Visibility, tags, files or another property of an image changed, or its deletion was taken back."""
+
+    type: Literal["image.changed"]
+    data: ImageData
+
+
+class ImageDeleted(Event):
+    """An image was deleted."""
+
+    type: Literal["image.deleted"]
+    data: ImageData
+
+
+class JobChanged(Event):
+    """A job changed its state or stage."""
+
+    type: Literal["job.changed"]
+    data: JobData
+
+
+class CaptionReady(Event):
+    """A captioning job wrote its candidates."""
+
+    type: Literal["caption.ready"]
+    data: CaptionReadyData
+
+
+class CaptionChanged(Event):
+    """A person picked, edited or restored a caption."""
+
+    type: Literal["caption.changed"]
+    data: CaptionChangedData
+
+
+class BulkProgress(Event):
+    """Some of a bulk is done."""
+
+    type: Literal["bulk.progress"]
+    data: BulkData
+
+
+class BulkDone(Event):
+    """A bulk has ended."""
+
+    type: Literal["bulk.done"]
+    data: BulkData
+
+
+class ModerationChanged(Event):
+    """An image was approved, held or rejected."""
+
+    type: Literal["moderation.changed"]
+    data: ModerationData
+
+
+class Hello(BaseModel):
+    """The first message of a connection."""
+
+    type: Literal["hello"]
+    data: HelloData
+
+
+class Reset(BaseModel):
+    """Events were lost to this client."""
+
+    type: Literal["reset"]
+    data: ResetData
+
+
+class Ping(BaseModel):
+    """The heartbeat: nothing happened, and the connection stands. No answer is needed."""
+
+    type: Literal["ping"]
+
+
+class Pong(BaseModel):
+    """The answer to a client's {"type": "ping"}."""
+
+    type: Literal["pong"]
+
+
+Recorded = (
+    ImageCreated
+    | ImageChanged
+    | ImageDeleted
+    | JobChanged
+    | CaptionReady
+    | CaptionChanged
+    | BulkProgress
+    | BulkDone
+    | ModerationChanged
+)
+Message = Annotated[Hello | Reset | Ping | Pong | Recorded, Field(discriminator="type")]
+
+TYPES: tuple[str, ...] = tuple(
+    get_args(kind.model_fields["type"].annotation)[0] for kind in get_args(Recorded)
+)
+_MESSAGES: TypeAdapter[Any] = TypeAdapter(Message)
+
+
+def check(message: Mapping[str, Any]) -> None:
+    """Raise pydantic.ValidationError where a message is none that clients were promised."""
+    _MESSAGES.validate_json(_as_json(message))
+
+
+def _as_json(message: Mapping[str, Any]) -> bytes:
+    import json
+
+    return json.dumps(message).encode()
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a message."""
+    schema = _MESSAGES.json_schema(mode="validation")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A message of Cutline's websocket",
+        **schema,
+    }

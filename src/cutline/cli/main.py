@@ -23,6 +23,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "data": ("cutline.cli.data", "Check data sets."),
     "diagnose": ("cutline.cli.diagnose", "Look into a training."),
     "serve": ("cutline.cli.serve", "Run the caption service: web page, API, websockets."),
+    "worker": ("cutline.cli.worker", "Do the service's jobs in a process of their own."),
+    "beat": ("cutline.cli.beat", "Sweep the service by the clock."),
     "manage": ("cutline.cli.manage", "Administer the service: migrate, createsuperuser ..."),
 }
 # A top-level module that only an extra installs -> the extra.

@@ -1,25 +1,26 @@
-"""`cutline manage`: Django's own commands."""
+"""`cutline manage`: Django's own commands and ours."""
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 
 import click
 
+from cutline.cli._service import data_dir_option, set_up
 
-@click.command(
-    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
-)
-@click.pass_context
-def command(context: click.Context) -> None:
-    """Run a command of the service's administration.
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@data_dir_option
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="COMMAND [ARGUMENTS]...")
+def command(data_dir: Path | None, arguments: tuple[str, ...]) -> None:
+    """Administer the service. `cutline manage help` lists every command.
 
     \b
     cutline manage migrate
     cutline manage createsuperuser
-    cutline manage export_training_data FOLDER
+    cutline manage --data-dir ~/cutline export_training_data FOLDER
     """
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cutline.server.django_settings")
+    set_up(data_dir)
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(["cutline manage", *context.args])
+    execute_from_command_line(["cutline manage", *(arguments or ("help",))])

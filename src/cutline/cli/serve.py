@@ -2,45 +2,82 @@
 
 from __future__ import annotations
 
-import os
+import logging
+import socket
 from pathlib import Path
 
 import click
 
+from cutline.cli._service import data_dir_option, set_up
+from cutline.errors import CutlineError
+
+WEBSOCKET_BYTES = 64 * 2**10  # what a client may send in one message: it has little to say
+
+
+class StartFailed(CutlineError):
+    """Something that the service needs at its start failed."""
+
+    code = "start_failed"
+
+
+class PortTaken(CutlineError):
+    """Another program listens on the port."""
+
+    code = "port_taken"
+
 
 @click.command(context_settings={"show_default": True})
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
-@click.option("--port", default=8000, help="Port to listen on.")
 @click.option(
-    "--data-dir", type=click.Path(path_type=Path), help="Everything that is kept lies here [default: data]."
+    "--port", default=8000, type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one."
 )
+@data_dir_option
 def command(host: str, port: int, data_dir: Path | None) -> None:
     """Serve the web page, the API and websockets.
 
     \b
     cutline serve
     cutline serve --port 9000 --data-dir ~/cutline
+
+    Without further settings this is the whole service: SQLite and files in the data folder, and a worker
+    inside. docs/reference/settings.md tells how to give it PostgreSQL, Redis, S3 and workers.
     """
-    if data_dir:
-        os.environ["CUTLINE_DATA_DIR"] = str(data_dir)
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cutline.server.django_settings")
-    import django
+    settings = set_up(data_dir)
     import uvicorn
     from django.core.management import call_command
     from django.db import connections
 
-    from cutline.server.config import settings
-
-    settings().data_dir.mkdir(parents=True, exist_ok=True)
-    django.setup()
-    if settings().development:
+    if settings.development:
+        # In production somebody decides when: `cutline manage migrate`.
         call_command("migrate", verbosity=0, interactive=False)
         connections.close_all()
-    uvicorn.run(
+    config = uvicorn.Config(
         "cutline.server.asgi:application",
         host=host,
         port=port,
         lifespan="on",
         ws="websockets-sansio",
-        timeout_graceful_shutdown=int(settings().shutdown_s),
+        ws_max_size=WEBSOCKET_BYTES,
+        proxy_headers=settings.trust_proxy,
+        forwarded_allow_ips=list(settings.proxies),
+        server_header=False,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=max(1, round(settings.shutdown_s)),
     )
+    try:
+        listener = config.bind_socket()
+    except SystemExit as error:
+        raise PortTaken(f"Cannot listen on {host}:{port}.", hint="Choose another: --port 0.") from error
+    address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                logging.getLogger("cutline.serve").info("Cutline is at %s", address)
+
+    server = Server(config)
+    server.run(sockets=[listener])
+    if not server.started:
+        raise StartFailed("The service could not start.", hint="The log above says why.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import os
 from typing import Any
@@ -17,24 +16,30 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cutline.server.django_settings"
 logger = logging.getLogger(__name__)
 _settings = settings()
 
+# Whoever publishes is a request or a job: it shall not wait for a broker that is away.
+_BROKER_OPTIONS: dict[str, Any] = {
+    "memory": {"polling_interval": 0.01},  # seconds; the default, 1, is what a caption would wait
+    "redis": {"socket_connect_timeout": 2, "socket_timeout": 10, "socket_keepalive": True},
+}
+
 app = Celery("cutline")
 app.conf.update(
-    broker_url=_settings.broker_url,
+    broker_url=_settings.celery_broker_url,
+    broker_connection_timeout=2,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    broker_transport_options={"polling_interval": 0.01} if _settings.in_process else {},
+    broker_transport_options=_BROKER_OPTIONS.get(
+        _settings.celery_broker_url.partition(":")[0].removesuffix("+socket").replace("rediss", "redis"), {}
+    ),
     imports=[
-        name
-        for name in (
-            "cutline.server.clockwork",
-            "cutline.server.jobs.tasks",
-            "cutline.server.webhooks.tasks",
-            "cutline.server.mail.tasks",
-        )
-        if importlib.util.find_spec(name)
+        "cutline.server.clockwork",
+        "cutline.server.jobs.tasks",
+        "cutline.server.mail.tasks",
+        "cutline.server.webhooks.tasks",
     ],
     result_backend=None,
     task_ignore_result=True,
+    task_publish_retry=False,
     task_serializer="json",
     accept_content=["json"],
     task_default_queue="cutline",
@@ -46,12 +51,12 @@ app.conf.update(
 )
 
 
-def enqueue(task: str, *arguments: Any) -> None:
-    """Queue a task by its name: call it after commit.
+def enqueue(task: str, *arguments: Any, after_s: float = 0) -> None:
+    """Queue a task by its name, to be run after a while: call it after commit.
 
     A queue that does not answer costs a log line and no more: the row is there, and the sweep finds it.
     """
     try:
-        app.send_task(task, args=arguments)
+        app.send_task(task, args=arguments, countdown=after_s or None, ignore_result=True)
     except (OperationalError, OSError):
         logger.warning("The queue does not answer; the sweep will find the work.", extra={"task": task})

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import secrets
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, Self
+from urllib.parse import parse_qs, urlsplit
 
-from pydantic import BaseModel, Field, SecretStr, field_validator
+import limits
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from cutline.errors import ConfigError
+
+SECRET_LENGTH = 50  # characters; what Django's own startproject makes
+SUBMISSION_PORT = 587
+_PRIVATE_NETWORKS = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 
 
 class RunMode(StrEnum):
@@ -60,39 +70,55 @@ class ServerSettings(BaseSettings):
         description="Believe X-Forwarded-For and X-Forwarded-Proto: only behind a proxy that sets them.",
     )
     debug: bool = Field(False, description="Show tracebacks in the browser. Never in production.")
-    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
-    log_format: str = Field("text", description="text for people, json for machines.")
+    proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        _PRIVATE_NETWORKS, description="With trust_proxy: the addresses and networks that proxies have."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="What is logged.")
+    log_format: Literal["text", "json"] = Field("text", description="text for people, json for machines.")
 
     database_url: str = Field(
-        "", description="postgres://USER:PASSWORD@HOST:PORT/NAME; SQLite in the data folder where empty."
+        "",
+        description="postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:////PATH; "
+        "SQLite in the data folder where empty.",
+    )
+    database_pool: int = Field(
+        24, ge=2, description="Connections to PostgreSQL that one process holds at most."
     )
     broker_url: str = Field(
         "memory://",
-        description="redis://... or amqp://...; memory:// runs the worker inside the web process.",
+        description="redis://..., rediss://..., unix://SOCKET?db=0 or amqp://...; "
+        "memory:// runs the worker inside the web process.",
     )
     channel_layer_url: str = Field("memory://", description="redis://...; memory:// for one process.")
     cache_url: str = Field(
         "memory://", description="redis://...; memory:// for one process. Rate limits count there."
     )
     storage_url: str = Field(
-        "", description="s3://BUCKET[/PREFIX]?endpoint=URL&region=R; a folder in the data folder where empty."
+        "",
+        description="s3://BUCKET[/PREFIX]?endpoint=URL&region=R or file:///FOLDER; "
+        "a folder in the data folder where empty.",
     )
     storage_access_key: SecretStr = Field(SecretStr(""), description="The access key of the S3 store.")
     storage_secret_key: SecretStr = Field(SecretStr(""), description="Its secret.")
     mail_url: str = Field(
-        "", description="smtp://USER:PASSWORD@HOST:PORT or smtps://...; files in DATA/mail where empty."
+        "",
+        description="smtp://USER:PASSWORD@HOST:PORT (STARTTLS on port 587 or with ?starttls=1) or "
+        "smtps://...; files in DATA/mail where empty.",
     )
     mail_from: str = Field("Cutline <cutline@localhost>", description="The sender of mails.")
 
     google_client_id: str = Field("", description="Sign-in with Google, where set.")
-    google_secret: SecretStr = SecretStr("")
+    google_secret: SecretStr = Field(SecretStr(""), description="Its secret.")
     github_client_id: str = Field("", description="Sign-in with GitHub, where set.")
-    github_secret: SecretStr = SecretStr("")
+    github_secret: SecretStr = Field(SecretStr(""), description="Its secret.")
     openid_providers: tuple[OpenIdProvider, ...] = Field(
         (), description="JSON list of {id, name, server_url, client_id, secret}."
     )
 
     model: str = Field("", description="What cutline.load takes; the bundled model where empty.")
+    models: dict[str, str] = Field(
+        {}, description='JSON: more models that may be asked for, by id: {"large": "/srv/large.zip"}.'
+    )
     model_threads: int = Field(0, description="Threads of the model; 0: as many as there are cores.")
     candidates: int = Field(3, ge=1, le=10, description="How many captions are written for a photo.")
     batch_size: int = Field(8, ge=1, description="Photos that share a forward pass at most.")
@@ -140,17 +166,57 @@ class ServerSettings(BaseSettings):
         SecretStr(""), description="Bearer token of /metrics; open where empty (in development only)."
     )
 
-    @field_validator("hosts", "trusted_origins", "fetch_allow", mode="before")
+    @field_validator("hosts", "trusted_origins", "fetch_allow", "proxies", mode="before")
     @classmethod
     def _list(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("rate_anonymous", "rate_user", "rate_caption")
+    @classmethod
+    def _rate(cls, value: str) -> str:
+        limits.parse(value)  # ValueError where it is no rate
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _origin(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
+            raise ValueError("must be http(s)://HOST[:PORT]: the service lives at the root of its host")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _one_broker_for_all(self) -> Self:
+        if not self.in_process and "memory:" in (self.channel_layer_url[:7], self.cache_url[:7]):
+            raise ValueError(
+                "workers are processes of their own with this broker_url, so channel_layer_url and cache_url"
+                " cannot be memory://: no event would reach a page, and each process would count for itself"
+            )
+        if bool(self.storage_access_key.get_secret_value()) != bool(
+            self.storage_secret_key.get_secret_value()
+        ):
+            raise ValueError("storage_access_key and storage_secret_key are set together or not at all")
+        if self.publish_below > self.hold_above:
+            raise ValueError("publish_below is above hold_above")
+        return self
+
     @property
     def in_process(self) -> bool:
         """Whether the web process does the work itself (the laptop mode)."""
         return self.broker_url.startswith("memory:")
+
+    @property
+    def celery_broker_url(self) -> str:
+        """broker_url as kombu writes it: it has its own ways to name a socket and to name nothing."""
+        parts = urlsplit(self.broker_url)
+        if self.in_process:
+            return "memory://localhost//"
+        if parts.scheme != "unix":
+            return self.broker_url
+        database = parse_qs(parts.query).get("db", ["0"])[0]
+        return f"redis+socket://{parts.path}?virtual_host={database}"
 
     @property
     def development(self) -> bool:
@@ -160,8 +226,113 @@ class ServerSettings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def settings() -> ServerSettings:
-    """The settings of this process, read once."""
-    return ServerSettings()
+    """The settings of this process, read once.
+
+    Raises ConfigError that names every setting which is malformed or, in production, insecure or missing.
+    """
+    try:
+        made = ServerSettings()
+    except ValidationError as error:
+        found = [(".".join(map(str, each["loc"])), each["msg"]) for each in error.errors()]
+        raise _refusal("The settings cannot be used", found) from error
+    if not made.development and (found := list(unfit_for_production(made))):
+        raise _refusal("These settings are not fit for production", found)
+    return made
+
+
+def _refusal(what: str, found: list[tuple[str, str]]) -> ConfigError:
+    lines = "".join(
+        f"\n  CUTLINE_{name.upper()}: {why}" if name else f"\n  {why.removeprefix('Value error, ')}"
+        for name, why in found
+    )
+    return ConfigError(f"{what}:{lines}", hint="docs/reference/settings.md says what each setting means.")
+
+
+def unfit_for_production(made: ServerSettings) -> Iterator[tuple[str, str]]:
+    """Give (setting, why it is refused) of everything that is insecure or missing.
+
+    What has a default that only suits a laptop must be chosen outright, even where the choice is the same.
+    """
+    secret = made.secret_key.get_secret_value()
+    public = urlsplit(made.public_url)
+    if not secret:
+        yield "secret_key", "is missing: whoever knows it can forge sessions and links, so it has no default"
+    elif len(secret) < SECRET_LENGTH or len(set(secret)) < 10:
+        yield "secret_key", f"can be guessed: give it {SECRET_LENGTH} random characters or more"
+    if made.debug:
+        yield "debug", "shows settings and code to every visitor when something fails"
+    for name, why in _MUST_BE_CHOSEN.items():
+        if name not in made.model_fields_set or getattr(made, name) in ("", ()):
+            yield name, f"is missing: {why}"
+    if "*" in made.hosts:
+        yield "hosts", "answers to any name, so that links in mails can be made to lead to another site"
+    elif "hosts" in made.model_fields_set and not _named(public.hostname or "", made.hosts):
+        yield "hosts", f"lacks {public.hostname}, the host of public_url"
+    if public.scheme != "https" and not _is_local(public.hostname):
+        yield "public_url", "is not https: passwords, sessions and private photos would travel readable"
+    if public.scheme == "https" and not made.trust_proxy:
+        yield (
+            "trust_proxy",
+            "is off, yet only a proxy can serve the https of public_url: everybody would have its address",
+        )
+    for name in ("broker_url", "channel_layer_url", "cache_url", "database_url"):
+        url = urlsplit(getattr(made, name))
+        query = parse_qs(url.query)
+        if url.hostname and not _is_local(url.hostname) and not (url.password or "sslcert" in query):
+            yield (
+                name,
+                f"has no password, and {url.hostname} is another machine: whoever reaches it can write",
+            )
+    store = urlsplit(parse_qs(urlsplit(made.storage_url).query).get("endpoint", [""])[0])
+    if store.scheme == "http" and public.scheme == "https" and not _is_local(store.hostname):
+        yield "storage_url", "has an http endpoint: links to private photos would travel readable"
+    mail = urlsplit(made.mail_url)
+    if made.mail_url and mail.scheme not in ("smtp", "smtps"):
+        yield "mail_url", "is neither smtp:// nor smtps://"
+    elif mail.password and not _is_local(mail.hostname) and not mail_is_encrypted(made.mail_url):
+        yield "mail_url", "sends its password readable: use smtps://, port 587 or ?starttls=1"
+    if made.mail_url and made.mail_from == ServerSettings.model_fields["mail_from"].default:
+        yield "mail_from", "is missing: mail servers refuse a sender at localhost"
+    for provider in ("google", "github"):
+        if (
+            getattr(made, f"{provider}_client_id")
+            and not getattr(made, f"{provider}_secret").get_secret_value()
+        ):
+            yield f"{provider}_secret", f"is missing, yet {provider}_client_id is set"
+
+
+_MUST_BE_CHOSEN = {
+    "public_url": "links in mails lead there, and cookies are made for it",
+    "hosts": "requests for other names are refused",
+    "database_url": "say postgres://..., or sqlite:////PATH for one machine",
+    "broker_url": "say redis://... or amqp://..., or memory:// to work inside the one web process",
+    "channel_layer_url": "say redis://..., or memory:// for one web process",
+    "cache_url": "say redis://..., or memory:// for one web process; rate limits count there",
+    "storage_url": "say s3://BUCKET..., or file:///FOLDER for one machine",
+    "mail_url": "without it nobody can verify an address or reset a password",
+    "metrics_token": "/metrics tells how the service is used, and would be open to everybody",
+}
+
+
+def mail_is_encrypted(url: str) -> bool:
+    """Whether mails leave over TLS, from the start or by STARTTLS."""
+    parts = urlsplit(url)
+    return (
+        parts.scheme == "smtps"
+        or parts.port == SUBMISSION_PORT
+        or parse_qs(parts.query).get("starttls") == ["1"]
+    )
+
+
+def _named(host: str, hosts: tuple[str, ...]) -> bool:
+    return any(host == name.strip("[]") or (name[:1] == "." and f".{host}".endswith(name)) for name in hosts)
+
+
+def _is_local(host: str | None) -> bool:
+    """Whether a host is this machine: what goes there passes no network."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host or "").is_loopback
+    return host in (None, "", "localhost")
 
 
 def development_secret(folder: Path) -> str:

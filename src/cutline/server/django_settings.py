@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import dj_database_url
@@ -12,6 +12,7 @@ from cutline.server.people.providers import social_providers
 
 _settings = settings()
 _data = _settings.data_dir.resolve()
+_here = Path(__file__).parent
 _production = _settings.mode is RunMode.PRODUCTION
 _https = _settings.public_url.startswith("https://")
 
@@ -29,9 +30,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
-    "cutline.server.admin_apps.AdminConfig"
-    if find_spec("cutline.server.admin_apps")
-    else "django.contrib.admin",
+    "cutline.server.admin_apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",
@@ -61,7 +60,10 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "cutline.server.observability.probes.Probes",  # first: probes name no host and have no session
+    "cutline.server.observability.middleware.Observe",
     "django.middleware.security.SecurityMiddleware",
+    "cutline.server.headers.SafetyHeaders",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -71,12 +73,13 @@ MIDDLEWARE = [
     "cutline.server.people.middleware.SessionActivity",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "cutline.server.api.frame.api_frame",
 ]
 
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [],
+        "DIRS": [_here / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -91,23 +94,33 @@ TEMPLATES = [
 # --- what is kept ---------------------------------------------------------------------------------
 
 
+_SQLITE = {
+    # A transaction that reads first and writes later would fail at once where another wrote between.
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,  # seconds that a writer waits for another
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+}
+
+
 def _database() -> dict[str, Any]:
     if _settings.database_url:
         database: dict[str, Any] = dict(dj_database_url.parse(_settings.database_url))
         if database["ENGINE"].endswith("postgresql"):
             # A pool, since the web process answers each request in a thread of its own.
-            database.setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": 32, "timeout": 20}
             database["CONN_MAX_AGE"] = 0
+            database["CONN_HEALTH_CHECKS"] = True  # a restarted database costs a connection, not a request
+            database["OPTIONS"] = {
+                **database.get("OPTIONS", {}),
+                "connect_timeout": 5,
+                "pool": {"min_size": 1, "max_size": _settings.database_pool, "timeout": 20},
+            }
+        else:
+            database["OPTIONS"] = _SQLITE
         return database
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": _data / "cutline.sqlite3",
-        "OPTIONS": {
-            # A transaction that reads first and writes later would fail at once where another wrote between.
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
-        },
+        "OPTIONS": _SQLITE,
     }
 
 
@@ -133,17 +146,20 @@ CHANNEL_LAYERS = {
         },
     )
 }
-STORAGES = {
-    "default": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": _data / "files", "base_url": "/files/"},
-    },
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-}
+# Photos lie in images/storage.py's store; Django itself keeps no files.
+STORAGES = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
 STATIC_URL = "/static/"
 STATIC_ROOT = None  # WhiteNoise finds the files where the packages keep them
+STATICFILES_DIRS = [_here / "static"]
 WHITENOISE_USE_FINDERS = True
+WHITENOISE_ROOT = _here / "webapp" if (_here / "webapp" / "index.html").exists() else None
+WHITENOISE_MAX_AGE = 300
+WHITENOISE_IMMUTABLE_FILE_TEST = r"^/assets/.+-[\w-]{8}\.\w+$"  # vite puts a hash into these names
 FILE_UPLOAD_PERMISSIONS = 0o600
+# How large a body may be is said in api/gate.py, by address; these must not be in its way.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 2**20
+DATA_UPLOAD_MAX_NUMBER_FILES = _settings.max_upload_files
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 
 # --- people ---------------------------------------------------------------------------------------
 
@@ -164,7 +180,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 30
-CSRF_TRUSTED_ORIGINS = list(_settings.trusted_origins)
+CSRF_TRUSTED_ORIGINS = [_settings.public_url, *_settings.trusted_origins]
 
 SESSION_ENGINE = "cutline.server.people.sessions"
 LOGIN_URL = "/account/login"
@@ -211,7 +227,10 @@ EMAIL_BACKEND = "cutline.server.mail.backend.OutboxBackend"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-if _settings.trust_proxy:
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 if _production and _https:
     SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365
+
+# --- logs -----------------------------------------------------------------------------------------
+
+LOGGING_CONFIG = "cutline.server.observability.logs.configure"
+LOGGING = {"level": _settings.log_level, "format": _settings.log_format}

@@ -133,6 +133,7 @@ def _failed(mail: Mail, error: Exception) -> None:
         lease_token=None,
         lease_until=None,
     )
+    enqueue(SEND, after_s=wait_s + 0.1)
 
 
 def _permanent(error: Exception) -> bool:

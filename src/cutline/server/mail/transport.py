@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
-from cutline.server.config import settings
+from cutline.server.config import mail_is_encrypted, settings
 
 _TIMEOUT_S = 20
 
@@ -29,6 +29,6 @@ def transport() -> tuple[str, dict[str, Any]]:
         "username": unquote(parts.username or ""),
         "password": unquote(parts.password or ""),
         "use_ssl": over_tls,
-        "use_tls": not over_tls and (port == 587 or parse_qs(parts.query).get("starttls") == ["1"]),
+        "use_tls": not over_tls and mail_is_encrypted(url),
         "timeout": _TIMEOUT_S,
     }

@@ -1,0 +1,200 @@
+"""/healthz: the process answers. /readyz: so does everything it needs. /metrics: for Prometheus."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+
+from django.core.cache import cache
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from kombu import Connection
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from cutline.server.config import settings
+from cutline.server.images.storage import Folder, store
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_S = 4
+LEAST_FREE_BYTES = 64 * 2**20
+
+stopping = threading.Event()  # set at shutdown: no longer ready, so that no new work is sent here
+
+
+class Unfit(Exception):
+    """A dependency answers, but not well enough."""
+
+
+class Probes:
+    """Answers the three paths before anything that wants a host name, a session or a database."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer a probe, or pass the request on."""
+        probe = _PROBES.get(request.path_info)
+        if probe is None:
+            return self._get_response(request)
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponse(status=405, headers={"Allow": "GET, HEAD"})
+        response = probe(request)
+        response["Cache-Control"] = "no-store"
+        return response
+
+
+def health(request: HttpRequest) -> HttpResponse:
+    """The process is alive; nothing else is asked."""
+    return JsonResponse({"status": "ok"})
+
+
+def readiness(request: HttpRequest) -> HttpResponse:
+    """Ask every dependency, all at once; 503 where one fails. Says which, and why only in the log."""
+    results = check_all()
+    ready = not stopping.is_set() and all(results.values())
+    return JsonResponse(
+        {
+            "status": "ready" if ready else "stopping" if stopping.is_set() else "not ready",
+            "checks": {name: "ok" if good else "failed" for name, good in results.items()},
+        },
+        status=200 if ready else 503,
+    )
+
+
+def check_all() -> dict[str, bool]:
+    """Give {dependency: whether it is fit}; one that takes longer than PATIENCE_S is not."""
+    pool = ThreadPoolExecutor(len(CHECKS), thread_name_prefix="readiness")
+    asked = {pool.submit(_passes, name, check): name for name, check in CHECKS.items()}
+    done, _ = wait(asked, timeout=PATIENCE_S)
+    pool.shutdown(wait=False, cancel_futures=True)
+    return {name: future in done and future.result() for future, name in asked.items()}
+
+
+def _passes(name: str, check: Callable[[], None]) -> bool:
+    try:
+        check()
+    except Exception as error:  # whatever a driver raises: the answer is no, the reason is in the log
+        logger.warning("Not ready: %s.", name, extra={"error": repr(error)})
+        return False
+    else:
+        return True
+    finally:
+        connection.close()
+
+
+def _database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        raise Unfit("Migrations are missing: cutline manage migrate.")
+
+
+def _cache() -> None:
+    cache.set("ready", os.getpid(), timeout=60)
+
+
+def _queue() -> None:
+    with Connection(settings().celery_broker_url, connect_timeout=PATIENCE_S) as broker:
+        broker.ensure_connection(max_retries=1, interval_start=0, timeout=PATIENCE_S)
+
+
+def _channel_layer() -> None:
+    url = settings().channel_layer_url
+    if url.startswith("memory:"):
+        return
+    import redis
+
+    with redis.Redis.from_url(url, socket_timeout=PATIENCE_S, socket_connect_timeout=PATIENCE_S) as client:
+        client.ping()
+
+
+def _files() -> None:
+    files = store()
+    if not isinstance(files, Folder):
+        files.exists("ready")  # asks the bucket; whether the key is there does not matter
+        return
+    folder = Path(files.location)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise Unfit("The folder cannot be written to.")
+    if shutil.disk_usage(folder).free < LEAST_FREE_BYTES:
+        raise Unfit("The disk is full.")
+
+
+CHECKS: Mapping[str, Callable[[], None]] = {
+    "database": _database,
+    "cache": _cache,
+    "queue": _queue,
+    "events": _channel_layer,
+    "files": _files,
+}
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Every series of this process, for whoever has the token."""
+    token = settings().metrics_token.get_secret_value()
+    offered = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    if token and not hmac.compare_digest(token.encode(), offered.encode()):
+        return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})
+    return HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)
+
+
+class QueueCollector(Collector):
+    """How much waits, counted in the database when somebody asks."""
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        """Nothing is counted when the collector is registered."""
+        return []
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Give the depth of the queue of jobs, by kind, priority and state."""
+        from django.db.models import Count, Min
+        from django.utils import timezone
+
+        from cutline.server.jobs.models import Job, JobKind, JobState, Priority
+
+        waiting = (JobState.QUEUED, JobState.RUNNING)
+        depth = GaugeMetricFamily(
+            "cutline_queue_depth", "Jobs that have not ended.", labels=["kind", "priority", "state"]
+        )
+        counts = {
+            (row["kind"], row["priority"], row["state"]): row["jobs"]
+            for row in Job.objects.filter(state__in=waiting)
+            .order_by()
+            .values("kind", "priority", "state")
+            .annotate(jobs=Count("id"))
+        }
+        for kind in JobKind:
+            for priority in Priority:
+                for state in waiting:
+                    depth.add_metric(
+                        [kind.value, priority.name.lower(), state.value],
+                        counts.get((kind.value, priority.value, state.value), 0),
+                    )
+        yield depth
+        oldest = Job.objects.filter(state=JobState.QUEUED).aggregate(at=Min("created_at"))["at"]
+        yield GaugeMetricFamily(
+            "cutline_queue_oldest_seconds",
+            "Age of the oldest job that nobody has begun.",
+            value=(timezone.now() - oldest).total_seconds() if oldest else 0,
+        )
+
+
+REGISTRY.register(QueueCollector())
+
+_PROBES: Mapping[str, Callable[[HttpRequest], HttpResponse]] = {
+    "/healthz": health,
+    "/readyz": readiness,
+    "/metrics": metrics,
+}

@@ -1,7 +1,262 @@
-"""Many photos at once."""
+"""Many photos at once: send an archive or a list of URLs, watch the progress, read the result."""
 
 from __future__ import annotations
 
-from ninja import Router
+from collections.abc import Mapping
+from datetime import datetime
+from typing import IO, Annotated, Any, Literal
+from uuid import UUID
 
-router = Router(tags=["bulk"])
+from django.http import HttpRequest, StreamingHttpResponse
+from ninja import Router, Schema
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import ValidationError as PydanticValidationError
+
+from cutline.server import captioner
+from cutline.server.api.auth import needs
+from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
+from cutline.server.api.parsing import SafeParser, check_json, check_text
+from cutline.server.api.schemas import JobErrorOut, Page, problems
+from cutline.server.api.streams import streamed
+from cutline.server.bulk import selectors, services
+from cutline.server.bulk.models import Bulk, BulkItem
+from cutline.server.config import settings
+from cutline.server.errors import Invalid
+from cutline.server.people.viewers import ensure_owner, viewer_of
+
+router = Router(tags=["bulk"], auth=needs("bulk"))
+
+
+class BulkOptionsIn(BaseModel):
+    """How the photos are captioned."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    n: int | None = Field(None, ge=1, le=10, description="Captions of each photo.")
+    model: str | None = Field(None, max_length=100, description="One of GET /models.")
+    strategy: Literal["greedy", "beam", "sample"] | None = None
+    keep_original: bool = Field(False, description="Keep the files as they were sent, beside our copies.")
+    name: str = Field("", max_length=255, description="What you call it; an archive's file name if empty.")
+
+
+class BulkUrlsIn(BulkOptionsIn):
+    """A list of photos by URL."""
+
+    urls: list[Annotated[str, Field(max_length=2000)]] = Field(min_length=1)
+
+
+class CountsOut(Schema):
+    """How many items stand where. total grows while an archive is read."""
+
+    total: int
+    waiting: int
+    done: int
+    failed: int
+    cancelled: int
+
+
+class BulkOut(Schema):
+    """A bulk and how far it is."""
+
+    id: UUID
+    name: str
+    state: str = Field(description="queued, running, paused, done, failed or cancelled.")
+    counts: CountsOut
+    error: JobErrorOut | None = None
+    created_at: datetime
+    ended_at: datetime | None = None
+    result_urls: dict[str, str] = Field(description="By format: jsonl and csv.")
+
+    @staticmethod
+    def resolve_counts(bulk: Bulk) -> Mapping[str, int]:
+        """Counted from its items."""
+        known: Mapping[str, int] | None = getattr(bulk, "counts", None)
+        return known if known is not None else services.counts(bulk)
+
+    @staticmethod
+    def resolve_error(bulk: Bulk) -> dict[str, str] | None:
+        """Why the archive could not be used."""
+        return {"code": bulk.error_code, "message": bulk.error_message} if bulk.error_code else None
+
+    @staticmethod
+    def resolve_result_urls(bulk: Bulk) -> dict[str, str]:
+        """Where the result is."""
+        return {kind: f"/api/v1/bulk/{bulk.pk}/result.{kind}" for kind in ("jsonl", "csv")}
+
+
+class BulkItemOut(Schema):
+    """One file or URL."""
+
+    number: int = Field(description="Its place in the archive or list, from 0.")
+    file: str = Field(validation_alias="name")
+    state: str = Field(description="waiting, done, failed or cancelled.")
+    image: UUID | None = Field(None, validation_alias="image_id")
+    error: JobErrorOut | None = None
+
+    @staticmethod
+    def resolve_error(item: BulkItem) -> dict[str, str] | None:
+        """Why there is no caption."""
+        return {"code": item.error_code, "message": item.error_message} if item.error_code else None
+
+
+_BODIES: Mapping[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["archive"],
+                    "properties": {
+                        "archive": {"type": "string", "format": "binary", "description": "A zip of photos."},
+                        **BulkOptionsIn.model_json_schema()["properties"],
+                    },
+                }
+            },
+            "application/json": {"schema": BulkUrlsIn.model_json_schema()},
+        },
+    }
+}
+
+
+@router.post("/bulk", response={202: BulkOut, **problems(409, 413, 422)}, openapi_extra=dict(_BODIES))
+def create_bulk(request: HttpRequest) -> tuple[int, Bulk]:
+    """Caption every photo of a zip archive (multipart field `archive`), or of a list of URLs (JSON).
+
+    What cannot be captioned becomes an item with an error; the rest goes on.
+    """
+    if request.content_type == "multipart/form-data":
+        return 202, _from_archive(request)
+    found = SafeParser().parse_body(request)
+    wanted = _checked(BulkUrlsIn, found)
+    assert isinstance(wanted, BulkUrlsIn)
+    bulk = services.create_from_urls(
+        ensure_owner(request),
+        wanted.urls,
+        name=wanted.name,
+        options=_options(wanted),
+        request_id=_request_id(request),
+    )
+    return 202, bulk
+
+
+def _from_archive(request: HttpRequest) -> Bulk:
+    files = request.FILES.getlist("archive")
+    if len(files) != 1 or len(request.FILES) != 1:
+        raise Invalid("Send one archive, in the field `archive`.")
+    fields = {name: value for name, value in request.POST.items() if value != ""}
+    check_json(fields)
+    wanted = _checked(BulkOptionsIn, fields)
+    upload = files[0]
+    file: IO[bytes] = upload.file  # type: ignore[assignment]
+    name = wanted.name or upload.name or ""
+    check_text(name)
+    return services.create_from_archive(
+        ensure_owner(request), file, name, options=_options(wanted), request_id=_request_id(request)
+    )
+
+
+def _checked(kind: type[BulkOptionsIn], found: object) -> BulkOptionsIn:
+    try:
+        wanted = TypeAdapter(kind).validate_python(found)
+    except PydanticValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise Invalid(f"{where or 'The body'}: {first['msg']}.") from error
+    captioner.wanted(
+        {name: value for name, value in _options(wanted).items() if name != "keep_original"},
+        n=settings().candidates,
+    )
+    return wanted
+
+
+def _options(wanted: BulkOptionsIn) -> dict[str, Any]:
+    options: dict[str, Any] = wanted.model_dump(
+        include={"n", "model", "strategy", "keep_original"}, exclude_none=True
+    )
+    return options
+
+
+def _request_id(request: HttpRequest) -> str:
+    return str(getattr(request, "request_id", ""))
+
+
+@router.get("/bulk", response={200: Page[BulkOut], **problems(422)})
+def list_bulks(request: HttpRequest, cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT) -> Any:
+    """Your bulks, the newest first."""
+    found = page(selectors.bulks_of(viewer_of(request)), cursor=cursor, limit=limit)
+    selectors.add_counts(found.rows)
+    return found
+
+
+@router.get("/bulk/{bulk_id}", response={200: BulkOut, **problems(404)})
+def get_bulk(request: HttpRequest, bulk_id: UUID) -> Bulk:
+    """One bulk, and how far it is. Events of type bulk.progress tell it as it goes."""
+    return selectors.bulk_for(viewer_of(request), bulk_id)
+
+
+@router.delete("/bulk/{bulk_id}", response={204: None, **problems(404, 409)})
+def delete_bulk(request: HttpRequest, bulk_id: UUID) -> tuple[int, None]:
+    """Forget a bulk that has ended; its images stay."""
+    services.delete(selectors.bulk_for(viewer_of(request), bulk_id))
+    return 204, None
+
+
+@router.get("/bulk/{bulk_id}/items", response={200: Page[BulkItemOut], **problems(404, 422)})
+def list_bulk_items(
+    request: HttpRequest,
+    bulk_id: UUID,
+    state: Literal["", "waiting", "done", "failed", "cancelled"] = "",
+    cursor: Cursor = "",
+    limit: Limit = DEFAULT_LIMIT,
+) -> Any:
+    """Its files or URLs, in their order."""
+    items = BulkItem.objects.filter(bulk=selectors.bulk_for(viewer_of(request), bulk_id))
+    if state:
+        items = items.filter(state=state)
+    return page(items, cursor=cursor, limit=limit, order=("number",))
+
+
+@router.post("/bulk/{bulk_id}/pause", response={200: BulkOut, **problems(404, 409)})
+def pause_bulk(request: HttpRequest, bulk_id: UUID) -> Bulk:
+    """Hold back what has not begun."""
+    return services.pause(selectors.bulk_for(viewer_of(request), bulk_id))
+
+
+@router.post("/bulk/{bulk_id}/resume", response={200: BulkOut, **problems(404, 409)})
+def resume_bulk(request: HttpRequest, bulk_id: UUID) -> Bulk:
+    """Go on with a paused bulk."""
+    return services.resume(selectors.bulk_for(viewer_of(request), bulk_id))
+
+
+@router.post("/bulk/{bulk_id}/cancel", response={200: BulkOut, **problems(404, 409)})
+def cancel_bulk(request: HttpRequest, bulk_id: UUID) -> Bulk:
+    """End a bulk. What is captioned stays; the rest is not done."""
+    return services.cancel(selectors.bulk_for(viewer_of(request), bulk_id))
+
+
+def _file(kind: str) -> Mapping[str, Any]:
+    schema = {"type": "string", "format": "binary"}
+    return {"responses": {200: {"description": "The result.", "content": {kind: {"schema": schema}}}}}
+
+
+@router.get(
+    "/bulk/{bulk_id}/result.jsonl",
+    response={**problems(404)},
+    openapi_extra=dict(_file("application/x-ndjson")),
+)
+def bulk_result_jsonl(request: HttpRequest, bulk_id: UUID) -> StreamingHttpResponse:
+    """A line for each item that has ended: {"file", "model", "captions"} or {"file", "error"}."""
+    return _result(request, bulk_id, "jsonl", "application/x-ndjson")
+
+
+@router.get("/bulk/{bulk_id}/result.csv", response={**problems(404)}, openapi_extra=dict(_file("text/csv")))
+def bulk_result_csv(request: HttpRequest, bulk_id: UUID) -> StreamingHttpResponse:
+    """A row for each item that has ended, with a header."""
+    return _result(request, bulk_id, "csv", "text/csv; charset=utf-8")
+
+
+def _result(request: HttpRequest, bulk_id: UUID, kind: str, content_type: str) -> StreamingHttpResponse:
+    bulk = selectors.bulk_for(viewer_of(request), bulk_id)
+    lines = selectors.result_lines(bulk, kind)
+    return streamed(request, lines, content_type=content_type, file_name=f"captions-{bulk.pk}.{kind}")

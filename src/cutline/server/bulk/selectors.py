@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
+from cutline.server.bulk import services
 from cutline.server.bulk.models import Bulk, BulkItem
 from cutline.server.captions.models import Caption
 from cutline.server.config import settings
@@ -34,6 +35,16 @@ def bulk_for(viewer: Viewer, bulk_id: UUID) -> Bulk:
     if bulk is None:
         raise NotFound("There is no such bulk.")
     return bulk
+
+
+def add_counts(bulks: Sequence[Bulk]) -> None:
+    """Count the items of all these in one query, into their `counts`."""
+    found = BulkItem.objects.filter(bulk__in=bulks).values_list("bulk", "state")
+    by_bulk: dict[UUID, dict[str, int]] = {}
+    for bulk_id, state, number in found.annotate(number=Count("pk")).order_by():
+        by_bulk.setdefault(bulk_id, {})[state] = number
+    for bulk in bulks:
+        bulk.counts = services.with_total(by_bulk.get(bulk.pk, {}))  # type: ignore[attr-defined]
 
 
 # The result, a line for each item that has ended. The library's `cutline caption --output` writes the same.
@@ -65,7 +76,7 @@ def _ended(bulk: Bulk) -> Iterator[list[BulkItem]]:
 def _captions(items: Sequence[BulkItem]) -> Mapping[int, Sequence[Caption]]:
     """The candidates that the bulk wrote for each item, or else the newest of its picture."""
     by_image: dict[UUID, list[Caption]] = {}
-    shown = [item.image_id for item in items if item.image is not None and item.image.deleted_at is None]
+    shown = [item.image.pk for item in items if item.image is not None and item.image.deleted_at is None]
     for caption in Caption.objects.filter(image_id__in=shown).order_by("-created_at", "job_id", "rank"):
         by_image.setdefault(caption.image_id, []).append(caption)
     found = {}

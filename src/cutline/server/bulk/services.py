@@ -23,13 +23,14 @@ from cutline.server.bulk import archive
 from cutline.server.bulk.models import Bulk, BulkItem, BulkState
 from cutline.server.captions.models import Caption
 from cutline.server.config import settings
-from cutline.server.errors import Cancelled, Conflict, Invalid, NotFound, QuotaExceeded
+from cutline.server.errors import ArchiveTooLarge, Cancelled, Conflict, Invalid, NotFound, QuotaExceeded
 from cutline.server.events.services import emit
 from cutline.server.images import fetch, storage
 from cutline.server.images import services as images
-from cutline.server.images.models import Image
+from cutline.server.images.models import Image, StoredFile
 from cutline.server.jobs import services as jobs
 from cutline.server.jobs.context import Context
+from cutline.server.jobs.hints import hint
 from cutline.server.jobs.models import Job, JobKind, JobState, Priority
 from cutline.server.people.models import Owner
 from cutline.server.transactions import retried
@@ -59,9 +60,7 @@ def create_from_archive(
     most = settings().max_bulk_bytes // (1 if owner.user_id else ANONYMOUS_SHARE)
     size = file.seek(0, 2)
     if size > most:
-        raise archive.ArchiveTooLarge(
-            f"The archive has {size:,} bytes; the limit is {most:,}.", hint="Send several."
-        )
+        raise ArchiveTooLarge(f"The archive has {size:,} bytes; the limit is {most:,}.", hint="Send several.")
     archive.open_archive(file, max_members=settings().max_bulk_items).close()
     file.seek(0)
     bulk = Bulk(owner=owner, name=_one_line(name)[:255], options=dict(options))
@@ -70,7 +69,7 @@ def create_from_archive(
 
 
 @retried
-def _save_archive(bulk: Bulk, stored: storage.StoredFile, request_id: str) -> Bulk:
+def _save_archive(bulk: Bulk, stored: StoredFile, request_id: str) -> Bulk:
     _check_unended(bulk.owner, lock=True)
     storage.keep(stored)
     bulk.archive = stored
@@ -90,7 +89,7 @@ def create_from_urls(
     if not urls:
         raise Invalid("There are no URLs in the list.")
     if len(urls) > settings().max_bulk_items:
-        raise archive.ArchiveTooLarge(f"At most {settings().max_bulk_items:,} URLs are taken at once.")
+        raise ArchiveTooLarge(f"At most {settings().max_bulk_items:,} URLs are taken at once.")
     _check_unended(owner, lock=True)
     # Nobody gets a machine that calls others for photos which could not be kept anyway.
     room = settings().max_images if owner.user_id else settings().max_images_anonymous
@@ -144,7 +143,7 @@ def resume(bulk: Bulk) -> Bulk:
     ):
         _queue(bulk, "")
     else:
-        transaction.on_commit(jobs.hint)
+        transaction.on_commit(hint)
     transaction.on_commit(lambda: settle(bulk.pk))
     return bulk
 
@@ -168,7 +167,7 @@ def delete(bulk: Bulk) -> None:
 
 
 @retried
-def _move(bulk: Bulk, before: Iterable[BulkState], after: BulkState) -> Bulk:
+def _move(bulk: Bulk, before: Iterable[str], after: BulkState) -> Bulk:
     bulk = Bulk.objects.select_for_update().get(pk=bulk.pk)
     if bulk.state not in before:
         raise Conflict(f"The bulk is {bulk.state} already.")
@@ -358,6 +357,7 @@ def _create_missing(chunk: Sequence[Job]) -> None:
 @retried
 def _finish_expansion(job: Job, context: Context) -> bool:
     """End the job, and say whether it may: not where the bulk was paused and goes on."""
+    assert job.bulk_id is not None
     bulk = Bulk.objects.select_for_update().get(pk=job.bulk_id)
     left = bulk.archive_id is not None and next(iter(_unstored(bulk)), None) is not None
     if left and bulk.state == BulkState.RUNNING:
@@ -427,6 +427,7 @@ def _outcome(job: Job) -> dict[str, Any]:
 
 def _expansion_ended(job: Job) -> None:
     """End a bulk whose expansion failed or was cancelled."""
+    assert job.bulk_id is not None
     if job.state == JobState.DONE:
         return
     bulk = Bulk.objects.select_for_update().get(pk=job.bulk_id)
@@ -479,6 +480,11 @@ def counts(bulk: Bulk) -> dict[str, int]:
     found = dict(
         BulkItem.objects.filter(bulk=bulk).values_list("state").annotate(number=Count("pk")).order_by()
     )
+    return with_total(found)
+
+
+def with_total(found: Mapping[str, int]) -> dict[str, int]:
+    """Numbers of items by state, those of no items and the total among them."""
     by_state = {str(state): found.get(state, 0) for state in BulkItem.State}
     return {"total": sum(by_state.values()), **by_state}
 
@@ -522,6 +528,8 @@ def sweep() -> None:
 
 @retried
 def _settle_item(item: BulkItem) -> None:
+    if item.image_id is None:
+        return
     if Caption.objects.filter(image_id=item.image_id).exists():
         values: dict[str, Any] = {"state": BulkItem.State.DONE}
     else:

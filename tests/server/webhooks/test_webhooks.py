@@ -1,0 +1,311 @@
+"""Webhooks against a real receiver: what it gets, how often, and when we stop."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.core import mail
+from django.db import transaction
+from django.utils import timezone
+
+from cutline.server.errors import AddressForbidden, Conflict, Invalid, QuotaExceeded
+from cutline.server.events.services import emit
+from cutline.server.people.models import Owner, User
+from cutline.server.webhooks import services, signing
+from cutline.server.webhooks.models import Delivery, Webhook
+from tests.server.services.receiver import Receiver
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Configure = Callable[..., object]
+
+
+@pytest.fixture
+def path() -> str:
+    """A path of the receiver that no other test calls."""
+    return f"/hook/{uuid4().hex}"
+
+
+@pytest.fixture
+def owner() -> Owner:
+    user = User.objects.create_user("ada@example.org", "a long enough password")
+    return Owner.objects.get_or_create(user=user)[0]
+
+
+@pytest.fixture
+def webhook(owner: Owner, receiver: Receiver, path: str, configure: Configure) -> Webhook:
+    configure(fetch_allow="127.0.0.0/8")
+    return services.create(owner, receiver.url + path)
+
+
+def _happen(owner: Owner, type: str = "caption.ready", **data: object) -> None:
+    with transaction.atomic():
+        emit(owner.pk, type, data or {"image": str(uuid4())})
+
+
+def _again_now() -> None:
+    """Let all that waits be due, as if its time had come."""
+    Delivery.objects.update(run_after=timezone.now())
+    Webhook.objects.update(held_until=None)
+
+
+@pytest.mark.both_databases
+def test_an_event_arrives_signed(webhook: Webhook, owner: Owner, receiver: Receiver, path: str) -> None:
+    image = str(uuid4())
+    _happen(owner, image=image, caption="a dog on a beach, wähl")
+    assert services.deliver_due() == 1
+
+    [call] = receiver.at(path)
+    signing.verify(webhook.secret, call.headers, call.body)
+    body = json.loads(call.body)
+    assert body["type"] == "caption.ready"
+    assert body["data"] == {"image": image, "caption": "a dog on a beach, wähl"}
+    assert call.headers["content-type"] == "application/json"
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.status_code, delivery.attempts) == ("delivered", 204, 1)
+    assert delivery.tries[0]["status_code"] == 204
+
+
+def test_only_events_that_were_asked_for_are_sent(webhook: Webhook, owner: Owner) -> None:
+    services.change(webhook, events=["image.deleted"])
+    _happen(owner, "caption.ready")
+    _happen(owner, "image.deleted")
+    assert [each.type for each in Delivery.objects.all()] == ["image.deleted"]
+
+
+def test_somebody_else_s_events_are_not_sent(webhook: Webhook) -> None:
+    _happen(Owner.objects.create())
+    assert not Delivery.objects.exists()
+
+
+def test_an_event_that_is_rolled_back_is_not_sent(webhook: Webhook, owner: Owner) -> None:
+    with transaction.atomic():
+        emit(owner.pk, "caption.ready", {})
+        transaction.set_rollback(True)
+    assert not Delivery.objects.exists()
+
+
+def test_a_failing_call_is_tried_again_later_and_later(
+    webhook: Webhook, owner: Owner, receiver: Receiver, path: str
+) -> None:
+    receiver.failures[path] = 2
+    _happen(owner)
+    waits = []
+    for _ in range(3):
+        _again_now()
+        began = timezone.now()
+        assert services.deliver_due() == 1
+        waits.append((Delivery.objects.get().run_after - began).total_seconds())
+    assert [call.status for call in receiver.at(path)] == [500, 500, 204]
+    assert len({call.headers["webhook-id"] for call in receiver.at(path)}) == 1
+    assert waits[0] < 10 < 50 < waits[1]
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.attempts) == ("delivered", 3)
+    webhook.refresh_from_db()
+    assert webhook.failing_since is None
+
+
+def test_a_call_that_never_succeeds_fails_after_the_last_try(
+    webhook: Webhook, owner: Owner, receiver: Receiver, path: str
+) -> None:
+    receiver.failures[path] = 1000
+    _happen(owner)
+    for _ in range(len(services.RETRY_S) + 3):
+        _again_now()
+        services.deliver_due()
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.attempts) == ("failed", len(services.RETRY_S) + 1)
+    assert len(receiver.at(path)) == len(services.RETRY_S) + 1
+
+
+def test_while_a_webhook_fails_its_other_calls_wait(
+    webhook: Webhook, owner: Owner, receiver: Receiver, path: str
+) -> None:
+    receiver.failures[path] = 1
+    for _ in range(5):
+        _happen(owner)
+    assert services.deliver_due() == 1
+    _again_now()
+    assert services.deliver_due() == 5
+
+
+def test_a_webhook_that_fails_for_days_is_disabled_and_its_owner_told(
+    webhook: Webhook, owner: Owner, receiver: Receiver, path: str
+) -> None:
+    receiver.failures[path] = 2
+    _happen(owner)
+    services.deliver_due()
+    webhook.refresh_from_db()
+    assert webhook.failing_since is not None
+    assert webhook.is_active
+    Webhook.objects.update(failing_since=timezone.now() - services.GIVE_UP - timedelta(hours=1))
+    _again_now()
+    services.deliver_due()
+    webhook.refresh_from_db()
+    assert not webhook.is_active
+    assert "500" in webhook.disabled_reason
+    told = _mails_to("ada@example.org")
+    assert len(told) == 1
+
+    _again_now()
+    assert services.deliver_due() == 0
+    services.change(webhook, is_active=True)
+    assert services.deliver_due() == 1
+    assert Delivery.objects.get().state == "delivered"
+
+
+def _mails_to(address: str) -> list[object]:
+    from cutline.server.mail.models import Mail
+
+    sent = [message for message in getattr(mail, "outbox", []) if address in message.recipients()]
+    return [*sent, *Mail.objects.filter(recipient=address)]
+
+
+def test_an_address_that_became_private_is_not_called(
+    webhook: Webhook, owner: Owner, receiver: Receiver, path: str, configure: Configure
+) -> None:
+    configure(fetch_allow="")
+    _happen(owner)
+    services.deliver_due()
+    assert not receiver.at(path)
+    assert "open internet" in Delivery.objects.get().error
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/",
+        "http://169.254.169.254/latest/meta-data",
+        "http://[::ffff:10.0.0.1]/",
+        "http://0.0.0.0/",
+        "ftp://example.org/",
+    ],
+)
+def test_a_webhook_cannot_be_made_for_a_private_address(owner: Owner, url: str) -> None:
+    with pytest.raises(AddressForbidden):
+        services.create(owner, url)
+
+
+def test_a_replay_is_the_same_message_once_more(
+    webhook: Webhook, owner: Owner, receiver: Receiver, path: str
+) -> None:
+    _happen(owner)
+    services.deliver_due()
+    first = Delivery.objects.get()
+    again = services.replay(first)
+    with pytest.raises(Conflict):
+        services.replay(again)
+    services.deliver_due()
+    one, two = receiver.at(path)
+    assert one.body == two.body
+    assert one.headers["webhook-id"] == two.headers["webhook-id"]
+    assert again.replay_of == first
+
+
+def test_a_test_call_is_made_once_whatever_comes_of_it(
+    webhook: Webhook, receiver: Receiver, path: str
+) -> None:
+    receiver.failures[path] = 1
+    services.send_test(webhook)
+    services.deliver_due()
+    _again_now()
+    services.deliver_due()
+    [call] = receiver.at(path)
+    assert json.loads(call.body)["type"] == "webhook.test"
+    webhook.refresh_from_db()
+    assert webhook.failing_since is None
+
+
+def test_after_a_new_secret_the_old_one_signs_for_a_day(
+    webhook: Webhook, owner: Owner, receiver: Receiver, path: str
+) -> None:
+    old = webhook.secret
+    services.rotate_secret(webhook)
+    _happen(owner)
+    services.deliver_due()
+    Webhook.objects.update(previous_until=timezone.now() - timedelta(seconds=1))
+    _happen(owner)
+    services.deliver_due()
+    one, two = receiver.at(path)
+    signing.verify(old, one.headers, one.body)
+    signing.verify(webhook.secret, one.headers, one.body)
+    signing.verify(webhook.secret, two.headers, two.body)
+    with pytest.raises(Invalid):
+        signing.verify(old, two.headers, two.body)
+
+
+@pytest.mark.both_databases
+def test_a_delivery_whose_worker_died_goes_to_another(
+    webhook: Webhook, owner: Owner, receiver: Receiver, path: str
+) -> None:
+    _happen(owner)
+    assert services.claim() is not None
+    assert services.claim() is None
+    Delivery.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert services.deliver_due() == 1
+    assert len(receiver.at(path)) == 1
+
+
+def test_a_worker_that_lost_its_lease_records_nothing(webhook: Webhook, owner: Owner) -> None:
+    _happen(owner)
+    delivery = services.claim()
+    assert delivery is not None
+    Delivery.objects.update(lease_token=uuid4())
+    services.attempt(delivery)
+    assert Delivery.objects.get().state == "waiting"
+
+
+@pytest.mark.both_databases
+def test_workers_at_once_make_each_call_once(
+    webhook: Webhook, owner: Owner, receiver: Receiver, path: str
+) -> None:
+    from django.db import connections
+
+    for number in range(20):
+        _happen(owner, number=number)
+
+    def work() -> None:
+        services.deliver_due()
+        connections.close_all()
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    numbers = [json.loads(call.body)["data"]["number"] for call in receiver.at(path)]
+    assert sorted(numbers) == list(range(20))
+
+
+def test_there_is_a_limit_to_webhooks(owner: Owner) -> None:
+    anonymous = Owner.objects.create()
+    for _ in range(services.MAX_WEBHOOKS_ANONYMOUS):
+        services.create(anonymous, "https://example.org/hook")
+    with pytest.raises(QuotaExceeded):
+        services.create(anonymous, "https://example.org/hook")
+    services.create(owner, "https://example.org/hook")
+
+
+def test_unknown_events_are_refused(owner: Owner) -> None:
+    with pytest.raises(Invalid, match=r"no\.such"):
+        services.create(owner, "https://example.org/hook", ["no.such"])
+
+
+@pytest.mark.both_databases
+def test_the_log_forgets_what_is_old_and_the_text_of_deleted_images(webhook: Webhook, owner: Owner) -> None:
+    image = uuid4()
+    _happen(owner, image=str(image), caption="a secret")
+    _happen(owner, "image.deleted", image=str(image))
+    _happen(owner)
+    services.forget_images([image])
+    assert [each.type for each in Delivery.objects.order_by("pk") if each.image_id == image] == [
+        "image.deleted"
+    ]
+    Delivery.objects.update(created_at=timezone.now() - services.KEEP - timedelta(hours=1))
+    services.sweep()
+    assert not Delivery.objects.exists()

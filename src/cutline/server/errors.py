@@ -81,6 +81,12 @@ class AddressForbidden(Invalid):
     code = "address_forbidden"
 
 
+class NothingStored(Invalid):
+    """Of several files none could be used, for different reasons."""
+
+    code = "nothing_stored"
+
+
 class FetchFailed(Invalid):
     """The photo of a URL could not be fetched."""
 

@@ -162,6 +162,7 @@ class ImageOut(Schema):
     source_url: str | None = None
     share_url: str | None = None
     keep_original: bool | None = None
+    original_url: str | None = None
 
 
 class EventOut(Schema):

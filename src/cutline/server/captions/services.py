@@ -23,6 +23,7 @@ from cutline.server.events.services import emit
 from cutline.server.feedback.models import Feedback
 from cutline.server.images import renditions
 from cutline.server.images.models import Image
+from cutline.server.images.search import text_of
 from cutline.server.jobs import services as jobs
 from cutline.server.jobs.models import Job
 from cutline.server.people.models import Owner
@@ -219,7 +220,7 @@ def _show(image: Image, last: Version | None, version: Version) -> None:
     version.pk = None  # a transaction that runs again makes a new row
     version.save(force_insert=True)
     image.caption, image.caption_by, image.caption_model = version.text, version.by, version.model
-    image.search_text = " ".join([version.text, *image.tags.values_list("name", flat=True)]).lower()
+    image.search_text = text_of(version.text, image.tags.values_list("name", flat=True))
     image.changed_at = version.created_at
     image.save(update_fields=["caption", "caption_by", "caption_model", "search_text", "changed_at"])
 

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 from django.core.cache import cache
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from cutline.server.bulk.models import Bulk, BulkItem
@@ -97,14 +97,19 @@ def store_upload(
     except IntegrityError:
         if written := Image.objects.filter(pk=image.pk).first():  # committed, and only its answer was lost
             return Stored(image=written, job=written.jobs.first(), is_new=True)
-        storage.abandon(file for file, _ in files)
+        _abandon(image, files)
         if found := _again(owner, photo, data if keep_original else None):
             return found  # the same picture came twice at once, and the other was faster
         raise
     except Exception:
-        storage.abandon(file for file, _ in files)
+        _abandon(image, files)
         raise
     return Stored(image=image, job=job, is_new=True)
+
+
+def _abandon(image: Image, files: Sequence[tuple[StoredFile, Rendition]]) -> None:
+    renditions.recent.forget(image.pk)
+    storage.abandon(file for file, _ in files)
 
 
 def _image_of(owner: Owner, photo: Photo, file_name: str, source_url: str, *, keep_original: bool) -> Image:
@@ -381,23 +386,6 @@ def _destroy_some(ids: Sequence[UUID], condition: Q) -> int:
     return len(images)
 
 
-@retried
-def reassign(owner_from: Owner, owner_to: Owner) -> None:
-    """Give all images of one owner to another; of a picture that both have, the receiver's stays.
-
-    Images of accounts do not expire. Jobs, captions and the like follow their image by themselves, except
-    for `Job.owner`, which whoever calls moves.
-    """
-    hashes = Image.objects.filter(owner=owner_to).values("content_hash")
-    twice = Image.objects.filter(owner=owner_from, content_hash__in=hashes)
-    _destroy_some(list(twice.values_list("pk", flat=True)), Q())
-    Image.objects.filter(owner=owner_from).update(
-        owner=owner_to,
-        expires_at=None if owner_to.user_id else F("expires_at"),
-        changed_at=timezone.now(),
-    )
-
-
 def _locked(image: Image) -> Image:
     fresh = (
         Image.objects.select_for_update(of=("self",) if connection.features.has_select_for_update_of else ())
@@ -500,13 +488,3 @@ def _decided(
             "reason": reason if by else "",
         },
     )
-
-
-# -- by the clock ----------------------------------------------------------------------------------------
-
-
-def sweep() -> None:
-    """What is due by the clock: images that expired, files that are doomed, renditions that are missing."""
-    purge()
-    storage.sweep_files()
-    renditions.sweep()

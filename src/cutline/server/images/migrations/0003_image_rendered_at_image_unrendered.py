@@ -4,20 +4,21 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('images', '0002_initial'),
-        ('people', '0002_merged_into'),
+        ("images", "0002_initial"),
+        ("people", "0002_merged_into"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='image',
-            name='rendered_at',
+            model_name="image",
+            name="rendered_at",
             field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.AddIndex(
-            model_name='image',
-            index=models.Index(condition=models.Q(('rendered_at__isnull', True)), fields=['created_at'], name='unrendered'),
+            model_name="image",
+            index=models.Index(
+                condition=models.Q(("rendered_at__isnull", True)), fields=["created_at"], name="unrendered"
+            ),
         ),
     ]

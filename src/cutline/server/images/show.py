@@ -1,0 +1,82 @@
+"""Images as the API shows them: to this viewer, in a constant number of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from cutline.alt_text import shorten
+from cutline.server.config import settings
+from cutline.server.images import selectors
+from cutline.server.images.models import Image, Rendition, RenditionKind, Visibility
+from cutline.server.jobs.models import Job
+from cutline.server.people.viewers import Viewer
+
+_ALT_TEXT = 125  # letters: screen readers cut longer ones
+
+
+def shown(images: Sequence[Image], viewer: Viewer) -> list[Mapping[str, Any]]:
+    """What the viewer sees of images that they may see: the fields of api.schemas.ImageOut."""
+    details = selectors.details(images)
+    return [
+        _one(image, viewer, details.renditions[image.pk], details.tags[image.pk], details.jobs.get(image.pk))
+        for image in images
+    ]
+
+
+def _one(
+    image: Image, viewer: Viewer, renditions: Sequence[Rendition], tags: Sequence[str], job: Job | None
+) -> Mapping[str, Any]:
+    mine = selectors.is_owner(viewer, image)
+    fields: dict[str, Any] = {
+        "id": image.pk,
+        "caption": image.caption,
+        "caption_by": image.caption_by,
+        "caption_model": image.caption_model,
+        "alt_text": shorten(image.caption, _ALT_TEXT) if image.caption else "",
+        "width_px": image.width_px,
+        "height_px": image.height_px,
+        "placeholder": image.placeholder,
+        "urls": selectors.urls(renditions),
+        "tags": list(tags),
+        "visibility": image.visibility,
+        "moderation": image.moderation,
+        "job": None,
+        "mine": mine,
+        "created_at": image.created_at,
+        "changed_at": image.changed_at,
+        "published_at": image.published_at,
+        "expires_at": image.expires_at,
+    }
+    return {**fields, **_for_owner(image, renditions, job)} if mine else fields
+
+
+def _for_owner(image: Image, renditions: Sequence[Rendition], job: Job | None) -> Mapping[str, Any]:
+    original = next((each for each in renditions if each.kind == RenditionKind.ORIGINAL), None)
+    return {
+        "job": _job(job) if job else None,
+        "file_name": image.file_name,
+        "source_url": image.source_url,
+        "share_url": share_url(image),
+        "keep_original": image.keep_original,
+        "original_url": selectors.file_url(original, _download_name(image, original)) if original else None,
+    }
+
+
+def _job(job: Job) -> Mapping[str, Any]:
+    error = {"code": job.error_code, "message": job.error_message} if job.error_code else None
+    return {"id": job.pk, "state": job.state, "stage": job.stage, "error": error}
+
+
+def share_url(image: Image) -> str | None:
+    """The link of an image that is shared; None for a private one."""
+    if image.visibility == Visibility.PRIVATE:
+        return None
+    return f"{settings().public_url.rstrip('/')}/shared/{image.share_token}"
+
+
+def _download_name(image: Image, original: Rendition) -> str:
+    ending = original.file_id.rpartition(".")[2]
+    name = image.file_name or f"photo-{UUID(str(image.pk)).hex[:8]}"
+    return name if name.lower().endswith(f".{ending}") else f"{name}.{ending}"

@@ -107,10 +107,6 @@ class MicroBatcher:
             raise CaptionerUnavailable("This captioner is closed.")
         return [job.done.result() for job in jobs]
 
-    def prepare(self, image: Source) -> Image.Image:
-        """Read an image and make it as small as the captioner wants it, as `caption` does. Raises ImageError."""
-        return self._prepare(image)
-
     def close(self) -> None:
         """Answer what was asked, then stop. May be called twice."""
         with self._gate:

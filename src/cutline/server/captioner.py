@@ -39,7 +39,6 @@ __all__ = [
     "close_captioners",
     "model_label",
     "models",
-    "prepare",
     "wanted",
 ]
 
@@ -114,11 +113,6 @@ def models() -> list[Model]:
         name, version = (ready.name, ready.version) if ready else ("", "")
         listed.append(Model(id=each, name=name, version=version, is_default=each == DEFAULT))
     return listed
-
-
-def prepare(image: Source) -> Image.Image:
-    """Read an image and make it as small as the default model wants it. Raises ImageError."""
-    return _SHELF.get(DEFAULT).prepare(image)
 
 
 def close_captioners() -> None:

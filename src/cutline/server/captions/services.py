@@ -14,7 +14,6 @@ from uuid import UUID
 from django.utils import timezone
 
 from cutline.server import captioner
-from cutline.server.captions import hot
 from cutline.server.captions.attention import packed
 from cutline.server.captions.models import Attention, Caption, Version
 from cutline.server.config import settings
@@ -46,7 +45,7 @@ def run(job: Job, context: Context) -> None:
     wanted = captioner.wanted(job.options, n=settings().candidates)
     with captioner.about_to_ask():
         context.stage("reading")
-        picture = _picture(job, wanted.model)
+        picture = _picture(job)
         context.stage("captioning")
     batcher = captioner.captioner(wanted.model)
     [written] = batcher.caption([picture], n=wanted.n, options=wanted.options)
@@ -56,13 +55,12 @@ def run(job: Job, context: Context) -> None:
         renditions.later(job.image_id)
 
 
-def _picture(job: Job, model: str) -> Pillow.Image | bytes:
+def _picture(job: Job) -> Pillow.Image | bytes:
     """The job's photo, from memory or the store. Raises NotFound where it is gone."""
     if job.image_id is None:
         raise NotFound("The job has no image.")
-    if model == captioner.DEFAULT and (picture := hot.take(job.image_id)) is not None:
-        return picture
-    return renditions.master_of(job.image_id)
+    recent = renditions.recent.get(job.image_id)
+    return recent if recent is not None else renditions.source_of(job.image_id)
 
 
 def save_candidates(

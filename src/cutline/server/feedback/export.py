@@ -1,0 +1,193 @@
+"""Feedback as a data set: captions.jsonl and images/, as `cutline train` and `cutline data check` read them.
+
+Only images whose owner consented, and of those only texts that somebody stands behind: a person's own words,
+a candidate that was picked, one that was rated up and never down. feedback.jsonl beside it has every event of
+the same images, for training that learns from comparisons. Nothing says whose an image was.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+from uuid import UUID
+
+from cutline.errors import OutputError
+from cutline.server.captions.models import Caption, Version
+from cutline.server.errors import NotFound
+from cutline.server.feedback.models import Feedback, Rating
+from cutline.server.images import renditions
+from cutline.server.images.models import Image
+
+logger = logging.getLogger(__name__)
+
+CAPTIONS, FEEDBACK, IMAGES = "captions.jsonl", "feedback.jsonl", "images"
+_AT_ONCE = 200
+
+
+@dataclass(slots=True, kw_only=True)
+class Exported:
+    """What an export wrote."""
+
+    images: int = 0
+    captions: int = 0
+    events: int = 0
+    skipped: int = 0  # images whose file is gone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """What people made of the captions of one image."""
+
+    good: dict[str, str] = field(default_factory=dict)  # text -> why: edited, picked or rated
+    bad: list[str] = field(default_factory=list)  # rated down, or replaced by a person's own words
+
+
+def export(folder: Path) -> Exported:
+    """Write the data set into a folder that is not there yet, or empty. Raises OutputError.
+
+    It is written beside the folder first: an export that ends early leaves no half of a data set behind.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputError(f"{folder} is there already and not empty.", hint="Name another folder.")
+    draft = folder.with_name(folder.name + ".partial")
+    try:
+        (draft / IMAGES).mkdir(parents=True)
+        with (
+            (draft / CAPTIONS).open("w", encoding="utf-8") as captions,
+            (draft / FEEDBACK).open("w", encoding="utf-8") as feedback,
+        ):
+            exported = _write(draft, captions, feedback)
+        if folder.exists():
+            folder.rmdir()
+        draft.rename(folder)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written ({error.strerror or error}).") from error
+    return exported
+
+
+def _write(folder: Path, captions: IO[str], feedback: IO[str]) -> Exported:
+    exported = Exported()
+    for images in _consenting():
+        ids = [image.pk for image in images]
+        learned = _learned(ids)
+        events = _events(ids)
+        for image in images:
+            found = learned.get(image.pk)
+            if found and found.good:
+                _write_image(folder, image, found, captions, exported)
+            for event in events.get(image.pk, ()):
+                _write_line(feedback, event)
+                exported.events += 1
+    return exported
+
+
+def _consenting() -> Iterator[list[Image]]:
+    """The images that may train, in a stable order, some at a time."""
+    allowed = Image.objects.filter(owner__may_train=True, deleted_at=None).order_by("pk")
+    last: UUID | None = None
+    while images := list((allowed if last is None else allowed.filter(pk__gt=last))[:_AT_ONCE]):
+        yield images
+        last = images[-1].pk
+
+
+def _learned(ids: Sequence[UUID]) -> dict[UUID, Learned]:
+    learned = {image_id: Learned() for image_id in ids}
+    last: dict[UUID, Version] = {}
+    for version in Version.objects.filter(image_id__in=ids).order_by("image_id", "number"):
+        last[version.image_id] = version
+    for image_id, version in last.items():
+        # What an image shows now; an earlier text was given up.
+        if version.by == "person":
+            learned[image_id].good[version.text] = "edited"
+        elif version.action != Version.Action.GENERATED:
+            learned[image_id].good[version.text] = "picked"
+    for caption, value in _verdicts(ids):
+        found = learned[caption.image_id]
+        if value > 0:
+            found.good.setdefault(caption.text, "rated")
+        elif caption.text not in found.good and caption.text not in found.bad:
+            found.bad.append(caption.text)
+    for image_id, before in _edited_away(ids):
+        found = learned[image_id]
+        if before and before not in found.good and before not in found.bad:
+            found.bad.append(before)
+    return learned
+
+
+def _verdicts(ids: Sequence[UUID]) -> Iterator[tuple[Caption, int]]:
+    """Rated captions, with 1 where all who rated agree that they are good, else -1."""
+    verdicts: dict[UUID, tuple[Caption, int]] = {}
+    ratings = Rating.objects.filter(caption__image_id__in=ids).select_related("caption").order_by("pk")
+    for rating in ratings:
+        value = min(rating.value, verdicts[rating.caption_id][1] if rating.caption_id in verdicts else 1)
+        verdicts[rating.caption_id] = rating.caption, value
+    yield from verdicts.values()
+
+
+def _edited_away(ids: Sequence[UUID]) -> Iterator[tuple[UUID, str]]:
+    edits = Feedback.objects.filter(image_id__in=ids, kind=Feedback.Kind.EDIT).order_by("pk")
+    yield from edits.values_list("image_id", "before")
+
+
+def _events(ids: Sequence[UUID]) -> dict[UUID, list[dict[str, object]]]:
+    """Everything that was logged about these images, oldest first, without saying by whom."""
+    events: dict[UUID, list[dict[str, object]]] = {}
+    for each in Feedback.objects.filter(image_id__in=ids).select_related("caption").order_by("pk"):
+        events.setdefault(each.image_id, []).append(
+            {
+                "image": name_of(each.image_id),
+                "kind": each.kind,
+                "candidate": each.caption.text if each.caption else "",
+                "before": each.before,
+                "after": each.after,
+                "model": each.model,
+                "at": each.created_at.isoformat(),
+            }
+        )
+    ratings = Rating.objects.filter(caption__image_id__in=ids).select_related("caption").order_by("pk")
+    for rating in ratings:
+        events.setdefault(rating.caption.image_id, []).append(
+            {
+                "image": name_of(rating.caption.image_id),
+                "kind": "rating",
+                "candidate": rating.caption.text,
+                "value": rating.value,
+                "model": rating.caption.model,
+                "at": rating.changed_at.isoformat(),
+            }
+        )
+    return events
+
+
+def name_of(image_id: UUID) -> str:
+    """An image's file in the data set; its table says the same."""
+    return f"{IMAGES}/{image_id}.jpg"
+
+
+def _write_image(folder: Path, image: Image, learned: Learned, captions: IO[str], exported: Exported) -> None:
+    try:
+        data = renditions.source_of(image.pk)
+    except NotFound:
+        logger.warning("The file of %s is gone; it is left out.", image.pk)
+        exported.skipped += 1
+        return
+    (folder / name_of(image.pk)).write_bytes(data)
+    _write_line(
+        captions,
+        {
+            "image": name_of(image.pk),
+            "captions": list(learned.good),
+            "because": list(learned.good.values()),
+            "rejected": learned.bad,
+        },
+    )
+    exported.images += 1
+    exported.captions += len(learned.good)
+
+
+def _write_line(file: IO[str], row: dict[str, object]) -> None:
+    file.write(json.dumps(row, ensure_ascii=False) + "\n")

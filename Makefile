@@ -6,12 +6,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-# What `make train` trains, and what it overrides: make train RECIPE=recipes/x.yaml ARGS="data.folder=photos"
+# What `make train` trains, and what it overrides: make train RECIPE=recipes/x.yaml ARGS="data.folder=photos".
+# `make run` hands ARGS to `cutline serve`.
 RECIPE ?= recipes/cutline-base.yaml
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench train system docs clean
+.PHONY: help setup demo run test check bench train system docs clean
 
 help:  ## Say what each command does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +21,9 @@ setup: $(VENV)/dev.stamp system  ## Install everything for development, the opti
 
 demo: $(VENV)/base.stamp  ## Caption the photos in examples/ and write demo/index.html
 	@$(BIN)/python examples/demo.py
+
+run: $(VENV)/server.stamp  ## Serve web page, API and worker on http://127.0.0.1:8000 (ARGS="--port 9000")
+	@$(BIN)/cutline serve $(ARGS)
 
 test: $(VENV)/dev.stamp $(if $(CI),system)  ## Run every test, with coverage; warnings are errors
 	$(BIN)/python -m pytest --cov=cutline --cov-report=term
@@ -64,6 +68,12 @@ $(VENV)/venv.stamp:
 $(VENV)/base.stamp: $(VENV)/venv.stamp pyproject.toml
 	@echo "Installing Cutline into $(VENV) ..."
 	@$(PIP) --editable .
+	@touch $@
+
+# The caption service. It needs no torch, and no server beside itself.
+$(VENV)/server.stamp: $(VENV)/base.stamp
+	@echo "Installing the caption service into $(VENV) ..."
+	@$(PIP) --editable '.[server]'
 	@touch $@
 
 # torch first and by itself, so that nothing that comes after chooses another one.

@@ -2,7 +2,8 @@
 
     python docs/generate.py [--check]
 
-docs/reference/cli.md holds every command's help, errors.md the error tree, recipe.md the keys of a recipe;
+docs/reference/cli.md holds every command's help, errors.md the error tree, recipe.md the keys of a recipe,
+settings.md the service's settings;
 contracts/bundle.schema.json is the JSON Schema of bundle.json.
 """
 
@@ -147,6 +148,65 @@ def _default(field: dataclasses.Field[Any]) -> str:
     return "its defaults" if dataclasses.is_dataclass(made) else f"`{json.dumps(made, default=str)}`"
 
 
+def settings_reference() -> str:
+    """Every setting of the service, as Markdown."""
+    from cutline.server.config import ServerSettings
+
+    rows = "\n".join(
+        f"| `CUTLINE_{name.upper()}` | {field.description} | {_setting_default(field.default)} |"
+        for name, field in ServerSettings.model_fields.items()
+    )
+    return f"{NOTE}\n{SETTINGS_INTRODUCTION}\n| variable | what | default |\n|---|---|---|\n{rows}\n"
+
+
+def _setting_default(value: Any) -> str:
+    if isinstance(value, (bool, int, float)):
+        return f"`{str(value).lower()}`"
+    text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return f"`{text}`" if text else ""
+
+
+SETTINGS_INTRODUCTION = """\
+# Settings of the service
+
+`cutline serve`, `worker`, `beat` and `manage` read these environment variables, once, when they start. None
+is needed on a laptop: `cutline serve` keeps everything below `CUTLINE_DATA_DIR`, and a worker runs inside it.
+
+To run on PostgreSQL, Redis and S3, with as many web processes and workers as you like, give all of them the
+same variables:
+
+```sh
+export CUTLINE_MODE=production
+export CUTLINE_PUBLIC_URL=https://cutline.example.com
+export CUTLINE_HOSTS=cutline.example.com
+export CUTLINE_TRUST_PROXY=true
+export CUTLINE_SECRET_KEY=...             # python -c "import secrets; print(secrets.token_urlsafe(50))"
+export CUTLINE_DATABASE_URL=postgres://cutline:...@database/cutline
+export CUTLINE_BROKER_URL=redis://:...@redis/0
+export CUTLINE_CHANNEL_LAYER_URL=redis://:...@redis/1
+export CUTLINE_CACHE_URL=redis://:...@redis/2
+export CUTLINE_STORAGE_URL="s3://photos?endpoint=https://s3.example.com&region=us-east-1"
+export CUTLINE_STORAGE_ACCESS_KEY=... CUTLINE_STORAGE_SECRET_KEY=...
+export CUTLINE_MAIL_URL=smtp://cutline:...@mail.example.com:587
+export CUTLINE_MAIL_FROM="Cutline <cutline@example.com>"
+export CUTLINE_METRICS_TOKEN=...
+```
+
+```bash
+cutline manage migrate
+cutline serve --host 0.0.0.0
+cutline worker
+```
+
+In production mode nothing starts with a setting that is insecure or missing: the command names each one and
+says why. `memory://` for the broker, a `sqlite:////PATH` and a `file:///FOLDER` are allowed there, but must
+be chosen outright. Workers sweep by the clock for lost jobs and old files; `cutline beat` is that clock alone,
+for workers that are started with `--no-beat`.
+
+Tables in a variable are JSON; lists of names are separated by commas.
+"""
+
+
 def bundle_schema() -> str:
     """The JSON Schema of bundle.json."""
     from cutline.captioning.bundle import manifest_schema
@@ -158,6 +218,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "docs/reference/cli.md": command_reference,
     "docs/reference/errors.md": error_reference,
     "docs/reference/recipe.md": recipe_reference,
+    "docs/reference/settings.md": settings_reference,
     "contracts/bundle.schema.json": bundle_schema,
 }
 

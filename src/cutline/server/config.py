@@ -69,6 +69,9 @@ class ServerSettings(BaseSettings):
         False,
         description="Believe X-Forwarded-For and X-Forwarded-Proto: only behind a proxy that sets them.",
     )
+    web_app: bool = Field(
+        True, description="Serve the web app where it is built in; otherwise a small page stands in."
+    )
     debug: bool = Field(False, description="Show tracebacks in the browser. Never in production.")
     proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         _PRIVATE_NETWORKS, description="With trust_proxy: the addresses and networks that proxies have."

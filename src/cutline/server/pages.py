@@ -1,0 +1,43 @@
+"""The web page: the web app where it is built in, otherwise a small page that works without it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.views.decorators.http import require_safe
+
+from cutline.server.config import settings
+
+WEB_APP = Path(__file__).parent / "webapp" / "index.html"
+# What the web app's own paths never are; a name with a dot is a file that is not there.
+_NOT_PAGES = r"(?:api|files|static|assets|ws|_allauth|accounts|admin)(?:/|$)"
+
+
+def is_built_in() -> bool:
+    """Whether the web app is served."""
+    return settings().web_app and WEB_APP.exists()
+
+
+@require_safe
+def web_app(request: HttpRequest) -> HttpResponse:
+    """Each path of the web app is the same file; the app itself tells them apart."""
+    return HttpResponse(WEB_APP.read_bytes())
+
+
+@require_safe
+def interim(request: HttpRequest) -> HttpResponse:
+    """Drop a photo, see the caption arrive."""
+    return render(request, "interim.html")
+
+
+def routes(*, built_in: bool) -> list[URLPattern | URLResolver]:
+    """The paths that show pages, with the web app built in or not."""
+    if built_in:
+        return [re_path(rf"^(?!{_NOT_PAGES})[^.]*$", web_app, name="index")]
+    return [
+        path("", interim, name="index"),
+        path("account/", include("cutline.server.people.urls")),
+    ]

@@ -2,6 +2,10 @@ import react from '@vitejs/plugin-react';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
+// The service that the development server passes calls on to.
+const SERVICE = process.env.CUTLINE_URL ?? 'http://127.0.0.1:8000';
+const PASSED_ON = ['/api', '/files', '/_allauth', '/admin', '/accounts', '/static'];
+
 // The build lands inside the Python package: the server serves it, and a wheel contains it.
 export default defineConfig({
   plugins: [react()],
@@ -10,17 +14,14 @@ export default defineConfig({
     outDir: '../src/cutline/server/webapp',
     emptyOutDir: true,
     target: 'es2022',
-    manifest: true,
     assetsInlineLimit: 0, // the content security policy allows no data: scripts or fonts
   },
   server: {
     port: 5173,
-    proxy: Object.fromEntries(
-      ['/api', '/files', '/_allauth', '/admin', '/accounts', '/static'].map((path) => [
-        path,
-        'http://127.0.0.1:8000',
-      ]).concat([['/ws', { target: 'ws://127.0.0.1:8000', ws: true }] as never]),
-    ),
+    proxy: {
+      ...Object.fromEntries(PASSED_ON.map((path) => [path, { target: SERVICE, changeOrigin: true }])),
+      '/ws': { target: SERVICE, ws: true, changeOrigin: true },
+    },
   },
   test: {
     environment: 'jsdom',

@@ -4,7 +4,7 @@ import { useDispatch } from 'react-redux';
 import { baseApi } from '@/shared/api/base';
 import { EventStream } from '@/shared/api/events';
 import { announced, connectionChanged, eventReceived } from '@/shared/api/live';
-import { useViewer } from './viewer';
+import { useViewer } from '@/shared/api/viewer';
 
 // What an event makes stale. The rest is laid over from the live state at once.
 const STALE: Record<string, string[]> = {

@@ -4,7 +4,7 @@ import Container from '@mui/material/Container';
 import Stack from '@mui/material/Stack';
 import { useTranslation } from 'react-i18next';
 import { Link, NavLink } from 'react-router';
-import { useViewer } from '../viewer';
+import { useViewer } from '@/shared/api/viewer';
 import { PLACES } from './navigation';
 import { Preferences } from './Preferences';
 

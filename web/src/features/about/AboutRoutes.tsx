@@ -1,7 +1,22 @@
-import { useTranslation } from 'react-i18next';
-import { Page } from '@/shared/ui/Page';
+import { lazy, Suspense } from 'react';
+import { Route, Routes } from 'react-router';
+import { TextPage } from './TextPage';
+
+const ModelPage = lazy(() => import('./ModelPage'));
+const ApiPage = lazy(() => import('./ApiPage'));
 
 export default function AboutRoutes() {
-  const { t } = useTranslation('about');
-  return <Page title={t('title')}>{null}</Page>;
+  return (
+    <Suspense fallback={null}>
+      <Routes>
+        <Route index element={<TextPage name="how" />} />
+        <Route path="model" element={<ModelPage />} />
+        <Route path="api" element={<ApiPage />} />
+        <Route path="terms" element={<TextPage name="terms" />} />
+        <Route path="privacy" element={<TextPage name="privacy" />} />
+        <Route path="accessibility" element={<TextPage name="accessibility" />} />
+        <Route path="*" element={<TextPage name="how" />} />
+      </Routes>
+    </Suspense>
+  );
 }

@@ -1,7 +1,70 @@
+import Box from '@mui/material/Box';
+import Button from '@mui/material/Button';
+import Typography from '@mui/material/Typography';
+import { useCallback } from 'react';
 import { useTranslation } from 'react-i18next';
+import { useSelector } from 'react-redux';
+import { Link } from 'react-router';
+import { useListImagesQuery, type ImageOut } from '@/shared/api/generated';
 import { Page } from '@/shared/ui/Page';
+import { DropZone } from './DropZone';
+import { ImageCard } from './ImageCard';
+import { Points } from './Points';
+import { UploadCard } from './UploadCard';
+import { selectUploads } from './uploads';
+import { useUploader } from './useUploader';
+
+const RECENT = 12;
 
 export default function CaptionPage() {
   const { t } = useTranslation('caption');
-  return <Page title={t('title')}>{null}</Page>;
+  const uploader = useUploader();
+  const uploads = useSelector(selectUploads);
+  const recent = useListImagesQuery({ limit: RECENT });
+  const onFiles = useCallback((files: File[]) => uploader.add(files), [uploader]);
+  const onUrls = useCallback((urls: string[]) => uploader.addUrls(urls), [uploader]);
+
+  const images = new Map<string, ImageOut>(recent.data?.items.map((image) => [image.id, image]));
+  // An upload keeps its place when its image is known; images of earlier visits follow.
+  const sent = new Set(uploads.map((upload) => upload.image));
+  const earlier = [...images.values()].filter((image) => !sent.has(image.id));
+  const isEmpty = uploads.length === 0 && earlier.length === 0;
+
+  return (
+    <Page title={t('title')} lead={t('lead')} width="xl">
+      <DropZone onFiles={onFiles} onUrls={onUrls} />
+      {isEmpty ? (
+        <Points />
+      ) : (
+        <Box component="section" aria-labelledby="recent" sx={{ mt: 5 }}>
+          <Box sx={{ display: 'flex', justifyContent: 'space-between', alignItems: 'baseline', mb: 2, gap: 2 }}>
+            <Typography variant="h2" id="recent">
+              {t('recent')}
+            </Typography>
+            <Button component={Link} to="/library">
+              {t('all')}
+            </Button>
+          </Box>
+          <Box
+            component="ul"
+            sx={{
+              listStyle: 'none',
+              p: 0,
+              m: 0,
+              display: 'grid',
+              gap: 2.5,
+              gridTemplateColumns: 'repeat(auto-fill, minmax(min(100%, 270px), 1fr))',
+            }}
+          >
+            {uploads.map((upload) => (
+              <UploadCard key={upload.id} upload={upload} image={upload.image ? images.get(upload.image) : undefined} />
+            ))}
+            {earlier.map((image) => (
+              <ImageCard key={image.id} image={image} />
+            ))}
+          </Box>
+        </Box>
+      )}
+    </Page>
+  );
 }

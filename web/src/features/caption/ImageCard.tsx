@@ -1,0 +1,65 @@
+import { useTranslation } from 'react-i18next';
+import { useDispatch, useSelector } from 'react-redux';
+import { useRetryJobMutation, type ImageOut } from '@/shared/api/generated';
+import { announced, type LiveState } from '@/shared/api/live';
+import { copyText } from '@/shared/lib/clipboard';
+import { Photo } from '@/shared/ui/Photo';
+import { photoSources } from '@/shared/lib/sources';
+import { toastShown } from '@/shared/ui/toasts';
+import { PhotoCard, type CardStatus } from './PhotoCard';
+import { previewOfImage } from './uploader';
+
+interface ImageCardProps {
+  image: ImageOut;
+  name?: string;
+}
+
+/** An image that the server has: its job's progress, then its caption. */
+export function ImageCard({ image, name }: ImageCardProps) {
+  const { t } = useTranslation('caption');
+  const dispatch = useDispatch();
+  const live = useSelector((state: { live: LiveState }) => state.live.images[image.id]);
+  const [retry] = useRetryJobMutation();
+  const caption = live?.caption ?? image.caption;
+  const job = live?.job ?? image.job;
+  const position = live?.job?.position ?? null;
+  const title = name ?? image.file_name ?? '';
+
+  const status = ((): CardStatus => {
+    if (caption) return { kind: 'done', text: '', progress: 1 };
+    if (job?.state === 'failed' || job?.state === 'cancelled') {
+      return { kind: 'failed', text: t('status.failed'), hint: job.error?.message, progress: null };
+    }
+    if (job?.state === 'running') return { kind: 'running', text: t('status.running'), progress: null };
+    const text = position === null ? t('status.queuedUnknown') : t('status.queued', { count: position });
+    return { kind: 'queued', text, progress: null };
+  })();
+
+  const preview = previewOfImage(image.id);
+  const sources = photoSources(image.urls, 'thumbnail') ?? (preview ? { jpeg: preview } : null);
+  const copy = async () => {
+    const isCopied = await copyText(caption);
+    if (isCopied) dispatch(announced(t('copied')));
+    dispatch(toastShown({ tone: isCopied ? 'success' : 'error', text: isCopied ? t('copied') : caption }));
+  };
+  return (
+    <PhotoCard
+      to={`/images/${image.id}`}
+      name={title}
+      caption={caption || null}
+      status={status}
+      picture={
+        <Photo
+          sources={sources}
+          alt={caption || t('card.noCaption', { name: title })}
+          width={image.width_px}
+          height={image.height_px}
+          placeholder={image.placeholder}
+          sx={{ position: 'absolute', inset: 0, aspectRatio: 'auto' }}
+        />
+      }
+      onCopy={caption ? () => void copy() : undefined}
+      onRetry={status.kind === 'failed' && job ? () => void retry({ jobId: job.id }) : undefined}
+    />
+  );
+}

@@ -1,0 +1,28 @@
+import Box from '@mui/material/Box';
+import Typography from '@mui/material/Typography';
+import { useTranslation } from 'react-i18next';
+import { visuallyHidden } from '@/shared/ui/Page';
+
+const POINTS = ['one', 'two', 'three'] as const;
+
+/** What a newcomer gets, while there is no photo yet. */
+export function Points() {
+  const { t } = useTranslation('caption');
+  return (
+    <Box component="section" aria-labelledby="points" sx={{ mt: { xs: 4, md: 6 } }}>
+      <Box component="h2" id="points" sx={visuallyHidden}>
+        {t('points.heading')}
+      </Box>
+      <Box sx={{ display: 'grid', gap: { xs: 3, md: 5 }, gridTemplateColumns: { md: 'repeat(3, 1fr)' } }}>
+        {POINTS.map((point) => (
+          <Box key={point} sx={{ borderTop: 2, borderColor: 'primary.main', pt: 2 }}>
+            <Typography variant="h3" gutterBottom>
+              {t(`points.${point}.title`)}
+            </Typography>
+            <Typography color="text.secondary">{t(`points.${point}.text`)}</Typography>
+          </Box>
+        ))}
+      </Box>
+    </Box>
+  );
+}

@@ -1,0 +1,70 @@
+import Box from '@mui/material/Box';
+import { useTranslation } from 'react-i18next';
+import { skipToken } from '@reduxjs/toolkit/query';
+import { useGetImageQuery, type ImageOut } from '@/shared/api/generated';
+import { useFormats } from '@/shared/i18n/format';
+import { ImageCard } from './ImageCard';
+import { PhotoCard, type CardStatus } from './PhotoCard';
+import { previewOf } from './uploader';
+import type { Upload } from './uploads';
+import { useUploader } from './useUploader';
+
+/** A photo on its way; once the server has it, the image that it became. */
+export function UploadCard({ upload, image }: { upload: Upload; image?: ImageOut }) {
+  const { t } = useTranslation('caption');
+  const formats = useFormats();
+  const uploader = useUploader();
+  const single = useGetImageQuery(upload.image && !image ? { imageId: upload.image } : skipToken);
+  const known = image ?? single.data;
+  if (known) return <ImageCard image={known} name={upload.url ?? upload.name} />;
+
+  const status = ((): CardStatus => {
+    switch (upload.state) {
+      case 'waiting':
+        if (upload.problem?.status === 0) return { kind: 'waiting', text: t('status.held'), progress: null };
+        if (upload.problem) return { kind: 'waiting', text: t('status.busy'), progress: null };
+        return { kind: 'waiting', text: t('status.waiting'), progress: 0 };
+      case 'sending':
+        return {
+          kind: 'sending',
+          text: t('status.sending', { percent: formats.percent(upload.progress) }),
+          progress: upload.progress,
+        };
+      case 'sent':
+        return { kind: 'queued', text: t('status.queuedUnknown'), progress: null };
+      case 'failed':
+        return {
+          kind: 'failed',
+          text: upload.problem?.detail || t('status.failed'),
+          hint: upload.problem?.hint,
+          progress: null,
+        };
+      default: {
+        const never: never = upload.state;
+        return never;
+      }
+    }
+  })();
+  const preview = previewOf(upload.id);
+  const isOpen = upload.state === 'waiting' || upload.state === 'sending';
+  return (
+    <PhotoCard
+      to={null}
+      name={upload.name}
+      caption={null}
+      status={status}
+      picture={
+        preview ? (
+          <Box
+            component="img"
+            src={preview}
+            alt={upload.name}
+            sx={{ position: 'absolute', width: '100%', height: '100%', objectFit: 'cover' }}
+          />
+        ) : null
+      }
+      onRetry={upload.state === 'failed' ? () => uploader.retry(upload.id) : undefined}
+      onRemove={isOpen || upload.state === 'failed' ? () => uploader.cancel(upload.id) : undefined}
+    />
+  );
+}

@@ -1,0 +1,1901 @@
+import { baseApi as api } from "./base";
+export const addTagTypes = [
+  "bulk",
+  "captions",
+  "feedback",
+  "webhooks",
+  "errors",
+  "events",
+  "gallery",
+  "images",
+  "jobs",
+  "people",
+] as const;
+const injectedRtkApi = api
+  .enhanceEndpoints({
+    addTagTypes,
+  })
+  .injectEndpoints({
+    endpoints: (build) => ({
+      createBulk: build.mutation<CreateBulkApiResponse, CreateBulkApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/bulk`,
+          method: "POST",
+          body: queryArg.body,
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+          },
+        }),
+        invalidatesTags: ["bulk"],
+      }),
+      listBulks: build.query<ListBulksApiResponse, ListBulksApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/bulk`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+          params: {
+            cursor: queryArg.cursor,
+            limit: queryArg.limit,
+          },
+        }),
+        providesTags: ["bulk"],
+      }),
+      getBulk: build.query<GetBulkApiResponse, GetBulkApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/bulk/${queryArg.bulkId}`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+        }),
+        providesTags: ["bulk"],
+      }),
+      deleteBulk: build.mutation<DeleteBulkApiResponse, DeleteBulkApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/bulk/${queryArg.bulkId}`,
+          method: "DELETE",
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+            "If-Match": queryArg["If-Match"],
+          },
+        }),
+        invalidatesTags: ["bulk"],
+      }),
+      cancelBulk: build.mutation<CancelBulkApiResponse, CancelBulkApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/bulk/${queryArg.bulkId}/cancel`,
+          method: "POST",
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+          },
+        }),
+        invalidatesTags: ["bulk"],
+      }),
+      listBulkItems: build.query<ListBulkItemsApiResponse, ListBulkItemsApiArg>(
+        {
+          query: (queryArg) => ({
+            url: `/api/v1/bulk/${queryArg.bulkId}/items`,
+            headers: {
+              "If-None-Match": queryArg["If-None-Match"],
+            },
+            params: {
+              state: queryArg.state,
+              cursor: queryArg.cursor,
+              limit: queryArg.limit,
+            },
+          }),
+          providesTags: ["bulk"],
+        },
+      ),
+      pauseBulk: build.mutation<PauseBulkApiResponse, PauseBulkApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/bulk/${queryArg.bulkId}/pause`,
+          method: "POST",
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+          },
+        }),
+        invalidatesTags: ["bulk"],
+      }),
+      bulkResultCsv: build.query<BulkResultCsvApiResponse, BulkResultCsvApiArg>(
+        {
+          query: (queryArg) => ({
+            url: `/api/v1/bulk/${queryArg.bulkId}/result.csv`,
+            headers: {
+              "If-None-Match": queryArg["If-None-Match"],
+            },
+          }),
+          providesTags: ["bulk"],
+        },
+      ),
+      bulkResultJsonl: build.query<
+        BulkResultJsonlApiResponse,
+        BulkResultJsonlApiArg
+      >({
+        query: (queryArg) => ({
+          url: `/api/v1/bulk/${queryArg.bulkId}/result.jsonl`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+        }),
+        providesTags: ["bulk"],
+      }),
+      resumeBulk: build.mutation<ResumeBulkApiResponse, ResumeBulkApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/bulk/${queryArg.bulkId}/resume`,
+          method: "POST",
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+          },
+        }),
+        invalidatesTags: ["bulk"],
+      }),
+      captionPhoto: build.mutation<CaptionPhotoApiResponse, CaptionPhotoApiArg>(
+        {
+          query: (queryArg) => ({
+            url: `/api/v1/caption`,
+            method: "POST",
+            body: queryArg.multiPartBodyParams,
+            headers: {
+              "Idempotency-Key": queryArg["Idempotency-Key"],
+            },
+          }),
+          invalidatesTags: ["captions"],
+        },
+      ),
+      getAttention: build.query<GetAttentionApiResponse, GetAttentionApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/captions/${queryArg.captionId}/attention`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+          params: {
+            token: queryArg.token,
+          },
+        }),
+        providesTags: ["captions"],
+      }),
+      rateCaption: build.mutation<RateCaptionApiResponse, RateCaptionApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/captions/${queryArg.captionId}/rating`,
+          method: "PUT",
+          body: queryArg.ratingIn,
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+          },
+          params: {
+            token: queryArg.token,
+          },
+        }),
+        invalidatesTags: ["feedback"],
+      }),
+      unrateCaption: build.mutation<
+        UnrateCaptionApiResponse,
+        UnrateCaptionApiArg
+      >({
+        query: (queryArg) => ({
+          url: `/api/v1/captions/${queryArg.captionId}/rating`,
+          method: "DELETE",
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+          },
+          params: {
+            token: queryArg.token,
+          },
+        }),
+        invalidatesTags: ["feedback"],
+      }),
+      getDelivery: build.query<GetDeliveryApiResponse, GetDeliveryApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/deliveries/${queryArg.deliveryId}`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+        }),
+        providesTags: ["webhooks"],
+      }),
+      replayDelivery: build.mutation<
+        ReplayDeliveryApiResponse,
+        ReplayDeliveryApiArg
+      >({
+        query: (queryArg) => ({
+          url: `/api/v1/deliveries/${queryArg.deliveryId}/replay`,
+          method: "POST",
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+          },
+        }),
+        invalidatesTags: ["webhooks"],
+      }),
+      listErrors: build.query<ListErrorsApiResponse, ListErrorsApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/errors`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+        }),
+        providesTags: ["errors"],
+      }),
+      readError: build.query<ReadErrorApiResponse, ReadErrorApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/errors/${queryArg.code}`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+        }),
+        providesTags: ["errors"],
+      }),
+      listEvents: build.query<ListEventsApiResponse, ListEventsApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/events`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+          params: {
+            after: queryArg.after,
+            limit: queryArg.limit,
+          },
+        }),
+        providesTags: ["events"],
+      }),
+      noteFeedback: build.mutation<NoteFeedbackApiResponse, NoteFeedbackApiArg>(
+        {
+          query: (queryArg) => ({
+            url: `/api/v1/feedback`,
+            method: "POST",
+            body: queryArg.feedbackIn,
+            headers: {
+              "Idempotency-Key": queryArg["Idempotency-Key"],
+            },
+          }),
+          invalidatesTags: ["feedback"],
+        },
+      ),
+      listGallery: build.query<ListGalleryApiResponse, ListGalleryApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/gallery`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+          params: {
+            q: queryArg.q,
+            tag: queryArg.tag,
+            cursor: queryArg.cursor,
+            limit: queryArg.limit,
+          },
+        }),
+        providesTags: ["gallery"],
+      }),
+      uploadImages: build.mutation<UploadImagesApiResponse, UploadImagesApiArg>(
+        {
+          query: (queryArg) => ({
+            url: `/api/v1/images`,
+            method: "POST",
+            body: queryArg.multiPartBodyParams,
+            headers: {
+              Prefer: queryArg.prefer,
+              "Idempotency-Key": queryArg["Idempotency-Key"],
+            },
+          }),
+          invalidatesTags: ["images"],
+        },
+      ),
+      listImages: build.query<ListImagesApiResponse, ListImagesApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/images`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+          params: {
+            q: queryArg.q,
+            tag: queryArg.tag,
+            visibility: queryArg.visibility,
+            state: queryArg.state,
+            from: queryArg["from"],
+            to: queryArg.to,
+            cursor: queryArg.cursor,
+            limit: queryArg.limit,
+            order: queryArg.order,
+          },
+        }),
+        providesTags: ["images"],
+      }),
+      actOnImages: build.mutation<ActOnImagesApiResponse, ActOnImagesApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/images/actions`,
+          method: "POST",
+          body: queryArg.actionIn,
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+          },
+        }),
+        invalidatesTags: ["images"],
+      }),
+      exportImages: build.query<ExportImagesApiResponse, ExportImagesApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/images/export`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+          params: {
+            q: queryArg.q,
+            tag: queryArg.tag,
+            visibility: queryArg.visibility,
+            state: queryArg.state,
+            from: queryArg["from"],
+            to: queryArg.to,
+            format: queryArg.format,
+          },
+        }),
+        providesTags: ["images"],
+      }),
+      uploadFromUrls: build.mutation<
+        UploadFromUrlsApiResponse,
+        UploadFromUrlsApiArg
+      >({
+        query: (queryArg) => ({
+          url: `/api/v1/images/from-url`,
+          method: "POST",
+          body: queryArg.urlsIn,
+          headers: {
+            Prefer: queryArg.prefer,
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+          },
+        }),
+        invalidatesTags: ["images"],
+      }),
+      getImage: build.query<GetImageApiResponse, GetImageApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/images/${queryArg.imageId}`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+        }),
+        providesTags: ["images"],
+      }),
+      changeImage: build.mutation<ChangeImageApiResponse, ChangeImageApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/images/${queryArg.imageId}`,
+          method: "PATCH",
+          body: queryArg.imageIn,
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+            "If-Match": queryArg["If-Match"],
+          },
+        }),
+        invalidatesTags: ["images"],
+      }),
+      deleteImage: build.mutation<DeleteImageApiResponse, DeleteImageApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/images/${queryArg.imageId}`,
+          method: "DELETE",
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+            "If-Match": queryArg["If-Match"],
+          },
+        }),
+        invalidatesTags: ["images"],
+      }),
+      getCaption: build.query<GetCaptionApiResponse, GetCaptionApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/images/${queryArg.imageId}/caption`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+        }),
+        providesTags: ["captions"],
+      }),
+      editCaption: build.mutation<EditCaptionApiResponse, EditCaptionApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/images/${queryArg.imageId}/caption`,
+          method: "PUT",
+          body: queryArg.textIn,
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+            "If-Match": queryArg["If-Match"],
+          },
+        }),
+        invalidatesTags: ["captions"],
+      }),
+      listCaptions: build.query<ListCaptionsApiResponse, ListCaptionsApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/images/${queryArg.imageId}/captions`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+          params: {
+            token: queryArg.token,
+            cursor: queryArg.cursor,
+            limit: queryArg.limit,
+          },
+        }),
+        providesTags: ["captions"],
+      }),
+      requestCaptions: build.mutation<
+        RequestCaptionsApiResponse,
+        RequestCaptionsApiArg
+      >({
+        query: (queryArg) => ({
+          url: `/api/v1/images/${queryArg.imageId}/captions`,
+          method: "POST",
+          body: queryArg.captionOptionsIn,
+          headers: {
+            Prefer: queryArg.prefer,
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+          },
+        }),
+        invalidatesTags: ["captions"],
+      }),
+      pickCaption: build.mutation<PickCaptionApiResponse, PickCaptionApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/images/${queryArg.imageId}/captions/${queryArg.captionId}/pick`,
+          method: "POST",
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+          },
+        }),
+        invalidatesTags: ["captions"],
+      }),
+      reportImage: build.mutation<ReportImageApiResponse, ReportImageApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/images/${queryArg.imageId}/report`,
+          method: "POST",
+          body: queryArg.reportIn,
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+          },
+          params: {
+            token: queryArg.token,
+          },
+        }),
+        invalidatesTags: ["gallery"],
+      }),
+      undeleteImage: build.mutation<
+        UndeleteImageApiResponse,
+        UndeleteImageApiArg
+      >({
+        query: (queryArg) => ({
+          url: `/api/v1/images/${queryArg.imageId}/undelete`,
+          method: "POST",
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+          },
+        }),
+        invalidatesTags: ["images"],
+      }),
+      listVersions: build.query<ListVersionsApiResponse, ListVersionsApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/images/${queryArg.imageId}/versions`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+          params: {
+            cursor: queryArg.cursor,
+            limit: queryArg.limit,
+          },
+        }),
+        providesTags: ["captions"],
+      }),
+      restoreVersion: build.mutation<
+        RestoreVersionApiResponse,
+        RestoreVersionApiArg
+      >({
+        query: (queryArg) => ({
+          url: `/api/v1/images/${queryArg.imageId}/versions/${queryArg["number"]}/restore`,
+          method: "POST",
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+          },
+        }),
+        invalidatesTags: ["captions"],
+      }),
+      listJobs: build.query<ListJobsApiResponse, ListJobsApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/jobs`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+          params: {
+            state: queryArg.state,
+            kind: queryArg.kind,
+            image: queryArg.image,
+            cursor: queryArg.cursor,
+            limit: queryArg.limit,
+          },
+        }),
+        providesTags: ["jobs"],
+      }),
+      getJob: build.query<GetJobApiResponse, GetJobApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/jobs/${queryArg.jobId}`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+        }),
+        providesTags: ["jobs"],
+      }),
+      cancelJob: build.mutation<CancelJobApiResponse, CancelJobApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/jobs/${queryArg.jobId}/cancel`,
+          method: "POST",
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+          },
+        }),
+        invalidatesTags: ["jobs"],
+      }),
+      retryJob: build.mutation<RetryJobApiResponse, RetryJobApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/jobs/${queryArg.jobId}/retry`,
+          method: "POST",
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+          },
+        }),
+        invalidatesTags: ["jobs"],
+      }),
+      listKeys: build.query<ListKeysApiResponse, ListKeysApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/keys`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+          params: {
+            cursor: queryArg.cursor,
+            limit: queryArg.limit,
+          },
+        }),
+        providesTags: ["people"],
+      }),
+      createKey: build.mutation<CreateKeyApiResponse, CreateKeyApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/keys`,
+          method: "POST",
+          body: queryArg.keyIn,
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+          },
+        }),
+        invalidatesTags: ["people"],
+      }),
+      revokeKey: build.mutation<RevokeKeyApiResponse, RevokeKeyApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/keys/${queryArg.keyId}`,
+          method: "DELETE",
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+          },
+        }),
+        invalidatesTags: ["people"],
+      }),
+      getMe: build.query<GetMeApiResponse, GetMeApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/me`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+        }),
+        providesTags: ["people"],
+      }),
+      changeMe: build.mutation<ChangeMeApiResponse, ChangeMeApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/me`,
+          method: "PATCH",
+          body: queryArg.meIn,
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+            "If-Match": queryArg["If-Match"],
+          },
+        }),
+        invalidatesTags: ["people"],
+      }),
+      deleteMe: build.mutation<DeleteMeApiResponse, DeleteMeApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/me`,
+          method: "DELETE",
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+            "If-Match": queryArg["If-Match"],
+          },
+        }),
+        invalidatesTags: ["people"],
+      }),
+      exportMe: build.query<ExportMeApiResponse, ExportMeApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/me/export`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+        }),
+        providesTags: ["people"],
+      }),
+      listModels: build.query<ListModelsApiResponse, ListModelsApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/models`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+        }),
+        providesTags: ["captions"],
+      }),
+      getSession: build.query<GetSessionApiResponse, GetSessionApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/session`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+        }),
+        providesTags: ["people"],
+      }),
+      getSharedImage: build.query<
+        GetSharedImageApiResponse,
+        GetSharedImageApiArg
+      >({
+        query: (queryArg) => ({
+          url: `/api/v1/shared/${queryArg.token}`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+        }),
+        providesTags: ["gallery"],
+      }),
+      listWebhooks: build.query<ListWebhooksApiResponse, ListWebhooksApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/webhooks`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+          params: {
+            cursor: queryArg.cursor,
+            limit: queryArg.limit,
+          },
+        }),
+        providesTags: ["webhooks"],
+      }),
+      createWebhook: build.mutation<
+        CreateWebhookApiResponse,
+        CreateWebhookApiArg
+      >({
+        query: (queryArg) => ({
+          url: `/api/v1/webhooks`,
+          method: "POST",
+          body: queryArg.webhookIn,
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+          },
+        }),
+        invalidatesTags: ["webhooks"],
+      }),
+      getWebhook: build.query<GetWebhookApiResponse, GetWebhookApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/webhooks/${queryArg.webhookId}`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+        }),
+        providesTags: ["webhooks"],
+      }),
+      changeWebhook: build.mutation<
+        ChangeWebhookApiResponse,
+        ChangeWebhookApiArg
+      >({
+        query: (queryArg) => ({
+          url: `/api/v1/webhooks/${queryArg.webhookId}`,
+          method: "PATCH",
+          body: queryArg.webhookChangeIn,
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+            "If-Match": queryArg["If-Match"],
+          },
+        }),
+        invalidatesTags: ["webhooks"],
+      }),
+      deleteWebhook: build.mutation<
+        DeleteWebhookApiResponse,
+        DeleteWebhookApiArg
+      >({
+        query: (queryArg) => ({
+          url: `/api/v1/webhooks/${queryArg.webhookId}`,
+          method: "DELETE",
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+            "If-Match": queryArg["If-Match"],
+          },
+        }),
+        invalidatesTags: ["webhooks"],
+      }),
+      listDeliveries: build.query<
+        ListDeliveriesApiResponse,
+        ListDeliveriesApiArg
+      >({
+        query: (queryArg) => ({
+          url: `/api/v1/webhooks/${queryArg.webhookId}/deliveries`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+          params: {
+            cursor: queryArg.cursor,
+            limit: queryArg.limit,
+          },
+        }),
+        providesTags: ["webhooks"],
+      }),
+      rotateWebhookSecret: build.mutation<
+        RotateWebhookSecretApiResponse,
+        RotateWebhookSecretApiArg
+      >({
+        query: (queryArg) => ({
+          url: `/api/v1/webhooks/${queryArg.webhookId}/secret`,
+          method: "POST",
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+          },
+        }),
+        invalidatesTags: ["webhooks"],
+      }),
+      testWebhook: build.mutation<TestWebhookApiResponse, TestWebhookApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/webhooks/${queryArg.webhookId}/test`,
+          method: "POST",
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+          },
+        }),
+        invalidatesTags: ["webhooks"],
+      }),
+    }),
+    overrideExisting: false,
+  });
+export { injectedRtkApi as api };
+export type CreateBulkApiResponse = /** status 202 Accepted */ BulkOut;
+export type CreateBulkApiArg = {
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+  body: {
+    /** A zip of photos. */
+    archive: Blob;
+    /** Captions of each photo. */
+    n?: number | null;
+    /** One of GET /models. */
+    model?: string | null;
+    strategy?: ("greedy" | "beam" | "sample") | null;
+    /** Keep the files as they were sent, beside our copies. */
+    keep_original?: boolean;
+    /** What you call it; an archive's file name if empty. */
+    name?: string;
+  };
+};
+export type ListBulksApiResponse = /** status 200 OK */ PageBulkOut;
+export type ListBulksApiArg = {
+  cursor?: string;
+  limit?: number;
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type GetBulkApiResponse = /** status 200 OK */ BulkOut;
+export type GetBulkApiArg = {
+  bulkId: string;
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type DeleteBulkApiResponse = unknown;
+export type DeleteBulkApiArg = {
+  bulkId: string;
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+  /** An ETag of a GET of this address: write only where nothing changed since. */
+  "If-Match"?: string;
+};
+export type CancelBulkApiResponse = /** status 200 OK */ BulkOut;
+export type CancelBulkApiArg = {
+  bulkId: string;
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+};
+export type ListBulkItemsApiResponse = /** status 200 OK */ PageBulkItemOut;
+export type ListBulkItemsApiArg = {
+  bulkId: string;
+  state?: "" | "waiting" | "done" | "failed" | "cancelled";
+  cursor?: string;
+  limit?: number;
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type PauseBulkApiResponse = /** status 200 OK */ BulkOut;
+export type PauseBulkApiArg = {
+  bulkId: string;
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+};
+export type BulkResultCsvApiResponse = /** status 200 The result. */ Blob;
+export type BulkResultCsvApiArg = {
+  bulkId: string;
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type BulkResultJsonlApiResponse = /** status 200 The result. */ Blob;
+export type BulkResultJsonlApiArg = {
+  bulkId: string;
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type ResumeBulkApiResponse = /** status 200 OK */ BulkOut;
+export type ResumeBulkApiArg = {
+  bulkId: string;
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+};
+export type CaptionPhotoApiResponse = /** status 200 OK */ CaptionedOut;
+export type CaptionPhotoApiArg = {
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+  multiPartBodyParams: {
+    image: Blob;
+    /** How many captions. */
+    n?: number | null;
+    strategy?: ("greedy" | "beam" | "sample") | null;
+    /** Sentences kept alive at once. */
+    beam_size?: number | null;
+    length_penalty?: number | null;
+    /** Fewest tokens. */
+    min_length?: number | null;
+    /** Most tokens. */
+    max_length?: number | null;
+    /** No run of so many words twice. */
+    no_repeat_ngram?: number | null;
+    /** Sampling: below 1 sharpens. */
+    temperature?: number | null;
+    /** Sampling: the k likeliest only; 0 is all. */
+    top_k?: number | null;
+    /** Sampling: the likeliest of this share. */
+    top_p?: number | null;
+    /** Sampling: the same seed, the same words. */
+    seed?: number | null;
+    /** The caption starts with exactly this. */
+    prefix?: string | null;
+    /** A model's id (GET /models). */
+    model?: string | null;
+  };
+};
+export type GetAttentionApiResponse = /** status 200 OK */ AttentionOut;
+export type GetAttentionApiArg = {
+  captionId: string;
+  token?: string;
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type RateCaptionApiResponse = /** status 200 OK */ RatingOut;
+export type RateCaptionApiArg = {
+  captionId: string;
+  token?: string;
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+  ratingIn: RatingIn;
+};
+export type UnrateCaptionApiResponse = unknown;
+export type UnrateCaptionApiArg = {
+  captionId: string;
+  token?: string;
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+};
+export type GetDeliveryApiResponse = /** status 200 OK */ DeliveryOut;
+export type GetDeliveryApiArg = {
+  deliveryId: string;
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type ReplayDeliveryApiResponse = /** status 202 Accepted */ DeliveryOut;
+export type ReplayDeliveryApiArg = {
+  deliveryId: string;
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+};
+export type ListErrorsApiResponse = /** status 200 OK */ ErrorsOut;
+export type ListErrorsApiArg = {
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type ReadErrorApiResponse = /** status 200 OK */ ErrorOut;
+export type ReadErrorApiArg = {
+  code: string;
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type ListEventsApiResponse = /** status 200 OK */ EventsOut;
+export type ListEventsApiArg = {
+  /** The last event seen. */
+  after?: number;
+  limit?: number;
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type NoteFeedbackApiResponse = /** status 200 OK */ NotedOut;
+export type NoteFeedbackApiArg = {
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+  feedbackIn: FeedbackIn;
+};
+export type ListGalleryApiResponse = /** status 200 OK */ PageImageOut;
+export type ListGalleryApiArg = {
+  /** Words of captions and tags, or beginnings of words. */
+  q?: string;
+  /** All of these. */
+  tag?: string[];
+  cursor?: string;
+  limit?: number;
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type UploadImagesApiResponse =
+  /** status 200 OK */ UploadsOut | /** status 202 Accepted */ UploadsOut;
+export type UploadImagesApiArg = {
+  /** wait=N: wait up to N seconds (at most 60) for the result. */
+  prefer?: string;
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+  multiPartBodyParams: {
+    files: Blob[];
+    /** How many captions. */
+    n?: number | null;
+    strategy?: ("greedy" | "beam" | "sample") | null;
+    /** Sentences kept alive at once. */
+    beam_size?: number | null;
+    length_penalty?: number | null;
+    /** Fewest tokens. */
+    min_length?: number | null;
+    /** Most tokens. */
+    max_length?: number | null;
+    /** No run of so many words twice. */
+    no_repeat_ngram?: number | null;
+    /** Sampling: below 1 sharpens. */
+    temperature?: number | null;
+    /** Sampling: the k likeliest only; 0 is all. */
+    top_k?: number | null;
+    /** Sampling: the likeliest of this share. */
+    top_p?: number | null;
+    /** Sampling: the same seed, the same words. */
+    seed?: number | null;
+    /** The caption starts with exactly this. */
+    prefix?: string | null;
+    /** A model's id (GET /models). */
+    model?: string | null;
+    /** Keep the file as it was sent, for you alone. */
+    keep_original?: boolean;
+  };
+};
+export type ListImagesApiResponse = /** status 200 OK */ PageImageOut;
+export type ListImagesApiArg = {
+  /** Words of captions and tags, or beginnings of words. */
+  q?: string;
+  /** All of these. */
+  tag?: string[];
+  visibility?: "" | "private" | "unlisted" | "public";
+  /** Of the latest caption job. */
+  state?: "" | "queued" | "running" | "done" | "failed" | "cancelled";
+  /** Uploaded then or later. */
+  from?: string | null;
+  /** Uploaded before. */
+  to?: string | null;
+  cursor?: string;
+  limit?: number;
+  order?: "newest" | "oldest";
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type ActOnImagesApiResponse = /** status 200 OK */ ActedOut;
+export type ActOnImagesApiArg = {
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+  actionIn: ActionIn;
+};
+export type ExportImagesApiResponse = unknown;
+export type ExportImagesApiArg = {
+  /** Words of captions and tags, or beginnings of words. */
+  q?: string;
+  /** All of these. */
+  tag?: string[];
+  visibility?: "" | "private" | "unlisted" | "public";
+  /** Of the latest caption job. */
+  state?: "" | "queued" | "running" | "done" | "failed" | "cancelled";
+  /** Uploaded then or later. */
+  from?: string | null;
+  /** Uploaded before. */
+  to?: string | null;
+  format?: "csv" | "json" | "jsonl" | "zip";
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type UploadFromUrlsApiResponse =
+  /** status 200 OK */ UploadsOut | /** status 202 Accepted */ UploadsOut;
+export type UploadFromUrlsApiArg = {
+  /** wait=N: wait up to N seconds (at most 60) for the result. */
+  prefer?: string;
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+  urlsIn: UrlsIn;
+};
+export type GetImageApiResponse = /** status 200 OK */ ImageOut;
+export type GetImageApiArg = {
+  imageId: string;
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type ChangeImageApiResponse = /** status 200 OK */ ImageOut;
+export type ChangeImageApiArg = {
+  imageId: string;
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+  /** An ETag of a GET of this address: write only where nothing changed since. */
+  "If-Match"?: string;
+  imageIn: ImageIn;
+};
+export type DeleteImageApiResponse = unknown;
+export type DeleteImageApiArg = {
+  imageId: string;
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+  /** An ETag of a GET of this address: write only where nothing changed since. */
+  "If-Match"?: string;
+};
+export type GetCaptionApiResponse = /** status 200 OK */ VersionOut;
+export type GetCaptionApiArg = {
+  imageId: string;
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type EditCaptionApiResponse = /** status 200 OK */ VersionOut;
+export type EditCaptionApiArg = {
+  imageId: string;
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+  /** An ETag of a GET of this address: write only where nothing changed since. */
+  "If-Match"?: string;
+  textIn: TextIn;
+};
+export type ListCaptionsApiResponse = /** status 200 OK */ PageCandidateOut;
+export type ListCaptionsApiArg = {
+  imageId: string;
+  token?: string;
+  cursor?: string;
+  limit?: number;
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type RequestCaptionsApiResponse =
+  /** status 200 OK */ CaptionJobOut | /** status 202 Accepted */ CaptionJobOut;
+export type RequestCaptionsApiArg = {
+  imageId: string;
+  /** wait=N: wait up to N seconds (at most 60) for the result. */
+  prefer?: string;
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+  captionOptionsIn: CaptionOptionsIn;
+};
+export type PickCaptionApiResponse = /** status 200 OK */ VersionOut;
+export type PickCaptionApiArg = {
+  imageId: string;
+  captionId: string;
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+};
+export type ReportImageApiResponse = /** status 201 Created */ ReportOut;
+export type ReportImageApiArg = {
+  imageId: string;
+  token?: string;
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+  reportIn: ReportIn;
+};
+export type UndeleteImageApiResponse = /** status 200 OK */ ImageOut;
+export type UndeleteImageApiArg = {
+  imageId: string;
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+};
+export type ListVersionsApiResponse = /** status 200 OK */ PageVersionOut;
+export type ListVersionsApiArg = {
+  imageId: string;
+  cursor?: string;
+  limit?: number;
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type RestoreVersionApiResponse = /** status 200 OK */ VersionOut;
+export type RestoreVersionApiArg = {
+  imageId: string;
+  number: number;
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+};
+export type ListJobsApiResponse = /** status 200 OK */ PageJobOut;
+export type ListJobsApiArg = {
+  state?: JobState | null;
+  kind?: JobKind | null;
+  image?: string | null;
+  cursor?: string;
+  limit?: number;
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type GetJobApiResponse = /** status 200 OK */ JobDetailOut;
+export type GetJobApiArg = {
+  jobId: string;
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type CancelJobApiResponse = /** status 200 OK */ JobDetailOut;
+export type CancelJobApiArg = {
+  jobId: string;
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+};
+export type RetryJobApiResponse = /** status 200 OK */ JobDetailOut;
+export type RetryJobApiArg = {
+  jobId: string;
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+};
+export type ListKeysApiResponse = /** status 200 OK */ PageKeyOut;
+export type ListKeysApiArg = {
+  cursor?: string;
+  limit?: number;
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type CreateKeyApiResponse = /** status 201 Created */ NewKeyOut;
+export type CreateKeyApiArg = {
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+  keyIn: KeyIn;
+};
+export type RevokeKeyApiResponse = unknown;
+export type RevokeKeyApiArg = {
+  keyId: string;
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+};
+export type GetMeApiResponse = /** status 200 OK */ MeOut;
+export type GetMeApiArg = {
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type ChangeMeApiResponse = /** status 200 OK */ MeOut;
+export type ChangeMeApiArg = {
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+  /** An ETag of a GET of this address: write only where nothing changed since. */
+  "If-Match"?: string;
+  meIn: MeIn;
+};
+export type DeleteMeApiResponse = unknown;
+export type DeleteMeApiArg = {
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+  /** An ETag of a GET of this address: write only where nothing changed since. */
+  "If-Match"?: string;
+};
+export type ExportMeApiResponse = /** status 200 OK */ Blob;
+export type ExportMeApiArg = {
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type ListModelsApiResponse = /** status 200 OK */ PageModelOut;
+export type ListModelsApiArg = {
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type GetSessionApiResponse = /** status 200 OK */ SessionOut;
+export type GetSessionApiArg = {
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type GetSharedImageApiResponse = /** status 200 OK */ ImageOut;
+export type GetSharedImageApiArg = {
+  token: string;
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type ListWebhooksApiResponse = /** status 200 OK */ PageWebhookOut;
+export type ListWebhooksApiArg = {
+  cursor?: string;
+  limit?: number;
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type CreateWebhookApiResponse =
+  /** status 201 Created */ WebhookSecretOut;
+export type CreateWebhookApiArg = {
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+  webhookIn: WebhookIn;
+};
+export type GetWebhookApiResponse = /** status 200 OK */ WebhookOut;
+export type GetWebhookApiArg = {
+  webhookId: string;
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type ChangeWebhookApiResponse = /** status 200 OK */ WebhookOut;
+export type ChangeWebhookApiArg = {
+  webhookId: string;
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+  /** An ETag of a GET of this address: write only where nothing changed since. */
+  "If-Match"?: string;
+  webhookChangeIn: WebhookChangeIn;
+};
+export type DeleteWebhookApiResponse = unknown;
+export type DeleteWebhookApiArg = {
+  webhookId: string;
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+  /** An ETag of a GET of this address: write only where nothing changed since. */
+  "If-Match"?: string;
+};
+export type ListDeliveriesApiResponse = /** status 200 OK */ PageDeliveryOut;
+export type ListDeliveriesApiArg = {
+  webhookId: string;
+  cursor?: string;
+  limit?: number;
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type RotateWebhookSecretApiResponse =
+  /** status 200 OK */ WebhookSecretOut;
+export type RotateWebhookSecretApiArg = {
+  webhookId: string;
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+};
+export type TestWebhookApiResponse = /** status 202 Accepted */ DeliveryOut;
+export type TestWebhookApiArg = {
+  webhookId: string;
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+};
+export type CountsOut = {
+  total: number;
+  waiting: number;
+  done: number;
+  failed: number;
+  cancelled: number;
+};
+export type JobErrorOut = {
+  code: string;
+  message: string;
+};
+export type BulkOut = {
+  id: string;
+  name: string;
+  /** queued, running, paused, done, failed or cancelled. */
+  state: string;
+  counts: CountsOut;
+  error?: JobErrorOut | null;
+  created_at: string;
+  ended_at?: string | null;
+  /** By format: jsonl and csv. */
+  result_urls: {
+    [key: string]: string;
+  };
+};
+export type FieldErrorOut = {
+  where: string[];
+  message: string;
+  kind: string;
+};
+export type ProblemOut = {
+  /** An address that explains the code. */
+  type: string;
+  title: string;
+  status: number;
+  /** What happened. */
+  detail: string;
+  /** Stable; GET /api/v1/errors lists them all. */
+  code: string;
+  /** What was kept, and what to do next. */
+  hint?: string;
+  request_id?: string;
+  errors?: FieldErrorOut[] | null;
+};
+export type PageBulkOut = {
+  items: BulkOut[];
+  next?: string | null;
+};
+export type BulkItemOut = {
+  /** Its place in the archive or list, from 0. */
+  number: number;
+  file: string;
+  /** waiting, done, failed or cancelled. */
+  state: string;
+  image?: string | null;
+  error?: JobErrorOut | null;
+};
+export type PageBulkItemOut = {
+  items: BulkItemOut[];
+  next?: string | null;
+};
+export type WrittenOut = {
+  text: string;
+  /** Natural logarithm of its probability; null: unknown. */
+  log_prob: number | null;
+};
+export type CaptionedOut = {
+  captions: WrittenOut[];
+  /** name@version */
+  model: string;
+};
+export type AttentionOut = {
+  caption: string;
+  words: string[];
+  rows: number;
+  columns: number;
+  /** For each word rows x columns weights, row by row, 0 to 255; 255 is its own maximum. */
+  maps: number[][];
+};
+export type RatingOut = {
+  caption: string;
+  value: 1 | -1;
+};
+export type RatingIn = {
+  value: 1 | -1;
+};
+export type TryOut = {
+  at: string;
+  status_code?: number | null;
+  error?: string;
+  /** The beginning of what the server said. */
+  answer?: string;
+  duration_ms?: number;
+};
+export type DeliveryOut = {
+  id: string;
+  webhook: string;
+  event?: number | null;
+  type: string;
+  body: {
+    [key: string]: any;
+  };
+  /** waiting, delivered or failed. */
+  state: string;
+  attempts: number;
+  status_code?: number | null;
+  error?: string;
+  tries: TryOut[];
+  replay_of?: string | null;
+  next_try_at?: string | null;
+  created_at: string;
+  ended_at?: string | null;
+};
+export type ErrorOut = {
+  code: string;
+  /** The HTTP status it usually comes with. */
+  status: number;
+  meaning: string;
+};
+export type ErrorsOut = {
+  items: ErrorOut[];
+};
+export type EventOut = {
+  id: number;
+  type: string;
+  data: {
+    [key: string]: any;
+  };
+  at: string;
+};
+export type EventsOut = {
+  items: EventOut[];
+  /** The number to come back with. */
+  last: number;
+  /** There are more already. */
+  more: boolean;
+  /** Events before these are gone: read the images and jobs anew. */
+  reset: boolean;
+};
+export type NotedOut = {
+  noted: number;
+};
+export type SeenIn = {
+  kind: "impression" | "copy";
+  caption: string;
+};
+export type FeedbackIn = {
+  events: SeenIn[];
+};
+export type UrlsOut = {
+  thumbnail?: {
+    [key: string]: string;
+  };
+  large?: {
+    [key: string]: string;
+  };
+  master?: {
+    [key: string]: string;
+  };
+};
+export type ImageJobOut = {
+  id: string;
+  state: string;
+  stage?: string;
+  error?: JobErrorOut | null;
+};
+export type ImageOut = {
+  id: string;
+  caption: string;
+  /** model, person, or empty: nothing yet. */
+  caption_by: string;
+  /** name@version of what wrote it. */
+  caption_model?: string;
+  alt_text?: string;
+  width_px: number;
+  height_px: number;
+  /** A tiny picture as a data: URL. */
+  placeholder?: string;
+  urls: UrlsOut;
+  tags: string[];
+  visibility: string;
+  moderation: string;
+  job?: ImageJobOut | null;
+  mine: boolean;
+  created_at: string;
+  changed_at: string;
+  published_at?: string | null;
+  expires_at?: string | null;
+  /** For the owner alone, as are the next ones. */
+  file_name?: string | null;
+  source_url?: string | null;
+  share_url?: string | null;
+  keep_original?: boolean | null;
+  original_url?: string | null;
+};
+export type PageImageOut = {
+  items: ImageOut[];
+  next?: string | null;
+};
+export type UploadErrorOut = {
+  code: string;
+  message: string;
+  hint?: string;
+};
+export type CaptionOut = {
+  id: string;
+  text: string;
+  /** Natural logarithm of its probability, summed over tokens; null where nobody knows. */
+  log_prob: number | null;
+  /** name@version */
+  model?: string;
+  /** 0 is the best. */
+  rank?: number;
+};
+export type UploadedOut = {
+  /** Its name, or its URL. */
+  file: string;
+  /** exists: you have this picture already; its image is given. */
+  status: "created" | "exists" | "failed";
+  /** The image. */
+  id?: string | null;
+  /** What captions it, or did. */
+  job?: string | null;
+  error?: UploadErrorOut | null;
+  /** What the image shows now. */
+  caption?: string;
+  /** The candidates, where they are there already (Prefer: wait=N). */
+  captions?: CaptionOut[];
+  job_state?: string;
+};
+export type UploadsOut = {
+  items: UploadedOut[];
+  /** All images, in this order, without the files that failed. */
+  images: string[];
+  jobs: string[];
+};
+export type ActedOut = {
+  changed: string[];
+  /** Not yours, not there, or not to be changed so. */
+  failed: string[];
+};
+export type ActionIn = {
+  ids: string[];
+  action: "delete" | "undelete" | "set_visibility" | "add_tags" | "remove_tags";
+  visibility?: ("private" | "unlisted" | "public") | null;
+  tags?: string[];
+};
+export type UrlsIn = {
+  /** How many captions. */
+  n?: number | null;
+  strategy?: ("greedy" | "beam" | "sample") | null;
+  /** Sentences kept alive at once. */
+  beam_size?: number | null;
+  length_penalty?: number | null;
+  /** Fewest tokens. */
+  min_length?: number | null;
+  /** Most tokens. */
+  max_length?: number | null;
+  /** No run of so many words twice. */
+  no_repeat_ngram?: number | null;
+  /** Sampling: below 1 sharpens. */
+  temperature?: number | null;
+  /** Sampling: the k likeliest only; 0 is all. */
+  top_k?: number | null;
+  /** Sampling: the likeliest of this share. */
+  top_p?: number | null;
+  /** Sampling: the same seed, the same words. */
+  seed?: number | null;
+  /** The caption starts with exactly this. */
+  prefix?: string | null;
+  /** A model's id (GET /models). */
+  model?: string | null;
+  /** Keep the file as it was sent, for you alone. */
+  keep_original?: boolean;
+  urls: string[];
+};
+export type ImageIn = {
+  visibility?: ("private" | "unlisted" | "public") | null;
+  tags?: string[] | null;
+};
+export type VersionOut = {
+  number: number;
+  text: string;
+  by: "model" | "person";
+  action: "generated" | "picked" | "edited" | "restored";
+  /** name@version of what wrote it; empty for a person's. */
+  model: string;
+  /** The candidate that it is, or grew out of. */
+  caption?: string | null;
+  restored_from?: number | null;
+  created_at: string;
+};
+export type TextIn = {
+  text: string;
+};
+export type CandidateOut = {
+  id: string;
+  text: string;
+  /** Natural logarithm of its probability, summed over tokens; null where nobody knows. */
+  log_prob: number | null;
+  /** name@version */
+  model?: string;
+  /** 0 is the best. */
+  rank?: number;
+  created_at: string;
+  job?: string | null;
+  /** Whether it is what the image shows. */
+  shown: boolean;
+  /** Your own. */
+  rating?: (1 | -1) | null;
+  /** Whether GET /captions/{id}/attention has maps. */
+  has_attention: boolean;
+};
+export type PageCandidateOut = {
+  items: CandidateOut[];
+  next?: string | null;
+};
+export type CaptionJobOut = {
+  id: string;
+  kind: string;
+  /** queued, running, done, failed or cancelled. */
+  state: string;
+  stage?: string;
+  image?: string | null;
+  bulk?: string | null;
+  error?: JobErrorOut | null;
+  attempts?: number;
+  created_at: string;
+  started_at?: string | null;
+  ended_at?: string | null;
+  captions?: CaptionOut[];
+};
+export type CaptionOptionsIn = {
+  /** How many captions. */
+  n?: number | null;
+  strategy?: ("greedy" | "beam" | "sample") | null;
+  /** Sentences kept alive at once. */
+  beam_size?: number | null;
+  length_penalty?: number | null;
+  /** Fewest tokens. */
+  min_length?: number | null;
+  /** Most tokens. */
+  max_length?: number | null;
+  /** No run of so many words twice. */
+  no_repeat_ngram?: number | null;
+  /** Sampling: below 1 sharpens. */
+  temperature?: number | null;
+  /** Sampling: the k likeliest only; 0 is all. */
+  top_k?: number | null;
+  /** Sampling: the likeliest of this share. */
+  top_p?: number | null;
+  /** Sampling: the same seed, the same words. */
+  seed?: number | null;
+  /** The caption starts with exactly this. */
+  prefix?: string | null;
+  /** A model's id (GET /models). */
+  model?: string | null;
+};
+export type ReportOut = {
+  image: string;
+  reason: string;
+};
+export type ReportIn = {
+  reason:
+    | "sexual"
+    | "violent"
+    | "hateful"
+    | "privacy"
+    | "copyright"
+    | "spam"
+    | "other";
+  text?: string;
+};
+export type PageVersionOut = {
+  items: VersionOut[];
+  next?: string | null;
+};
+export type JobOut = {
+  id: string;
+  kind: string;
+  /** queued, running, done, failed or cancelled. */
+  state: string;
+  stage?: string;
+  image?: string | null;
+  bulk?: string | null;
+  error?: JobErrorOut | null;
+  attempts?: number;
+  created_at: string;
+  started_at?: string | null;
+  ended_at?: string | null;
+};
+export type PageJobOut = {
+  items: JobOut[];
+  next?: string | null;
+};
+export type JobState = "queued" | "running" | "done" | "failed" | "cancelled";
+export type JobKind = "caption" | "moderate" | "bulk" | "fetch";
+export type JobDetailOut = {
+  id: string;
+  kind: string;
+  /** queued, running, done, failed or cancelled. */
+  state: string;
+  stage?: string;
+  image?: string | null;
+  bulk?: string | null;
+  error?: JobErrorOut | null;
+  attempts?: number;
+  created_at: string;
+  started_at?: string | null;
+  ended_at?: string | null;
+  /** How many jobs go before it (counted up to 1,000); null unless it is queued. */
+  position?: number | null;
+};
+export type KeyOut = {
+  id: string;
+  name: string;
+  /** Its first letters, to tell keys apart. */
+  prefix: string;
+  scopes: string[];
+  created_at: string;
+  last_used_at: string | null;
+  expires_at: string | null;
+  revoked_at: string | null;
+};
+export type PageKeyOut = {
+  items: KeyOut[];
+  next?: string | null;
+};
+export type NewKeyOut = {
+  id: string;
+  name: string;
+  /** Its first letters, to tell keys apart. */
+  prefix: string;
+  scopes: string[];
+  created_at: string;
+  last_used_at: string | null;
+  expires_at: string | null;
+  revoked_at: string | null;
+  /** The secret: keep it, nobody can show it again. */
+  key: string;
+};
+export type Scope =
+  "caption" | "images:read" | "images:write" | "bulk" | "webhooks" | "account";
+export type KeyIn = {
+  name: string;
+  scopes: Scope[];
+  /** With a time zone; null: it works until revoked. */
+  expires_at?: string | null;
+};
+export type MeOut = {
+  owner: string;
+  user: string | null;
+  email: string | null;
+  name: string | null;
+  role: string;
+  /** Consent: may images and feedback train models? */
+  may_train: boolean;
+  may_train_changed_at: string | null;
+  created_at: string;
+};
+export type MeIn = {
+  name?: string | null;
+  may_train?: boolean | null;
+};
+export type ModelOut = {
+  id: string;
+  name: string;
+  version: string;
+  is_default: boolean;
+};
+export type PageModelOut = {
+  items: ModelOut[];
+  next?: string | null;
+};
+export type ViewerOut = {
+  /** Whom images belong to; null before the first write. */
+  owner: string | null;
+  /** The account; null without one. */
+  user: string | null;
+  email?: string | null;
+  name?: string | null;
+  role: string;
+  /** What the key may do; null for a session. */
+  scopes?: string[] | null;
+};
+export type LimitsOut = {
+  max_upload_bytes: number;
+  max_upload_files: number;
+  max_pixels: number;
+  max_bulk_bytes: number;
+  max_bulk_items: number;
+  max_images: number;
+  /** Images without an account go after so many days. */
+  anonymous_days: number;
+  /** Deleted images can be brought back for so long. */
+  undo_s: number;
+};
+export type ProviderOut = {
+  id: string;
+  name: string;
+};
+export type SessionOut = {
+  viewer: ViewerOut;
+  limits: LimitsOut;
+  providers: ProviderOut[];
+  /** name@version of the model that writes captions. */
+  model: string | null;
+};
+export type WebhookOut = {
+  id: string;
+  url: string;
+  events: string[];
+  is_active: boolean;
+  created_at: string;
+  /** The first failure since the last success. */
+  failing_since?: string | null;
+  /** When we switched it off, after long failure. */
+  disabled_at?: string | null;
+  disabled_reason?: string;
+};
+export type PageWebhookOut = {
+  items: WebhookOut[];
+  next?: string | null;
+};
+export type WebhookSecretOut = {
+  id: string;
+  url: string;
+  events: string[];
+  is_active: boolean;
+  created_at: string;
+  /** The first failure since the last success. */
+  failing_since?: string | null;
+  /** When we switched it off, after long failure. */
+  disabled_at?: string | null;
+  disabled_reason?: string;
+  /** whsec_...: the key of the signatures, for Standard Webhooks libraries. */
+  secret: string;
+  /** Until when the secret before signs as well. */
+  previous_until?: string | null;
+};
+export type WebhookIn = {
+  /** http or https, on the open internet. */
+  url: string;
+  /** Empty: all. There are image.created, image.changed, image.deleted, job.changed, caption.ready, caption.changed, bulk.progress, bulk.done, moderation.changed. */
+  events?: string[];
+};
+export type WebhookChangeIn = {
+  url?: string | null;
+  events?: string[] | null;
+  is_active?: boolean | null;
+};
+export type PageDeliveryOut = {
+  items: DeliveryOut[];
+  next?: string | null;
+};
+export const {
+  useCreateBulkMutation,
+  useListBulksQuery,
+  useLazyListBulksQuery,
+  useGetBulkQuery,
+  useLazyGetBulkQuery,
+  useDeleteBulkMutation,
+  useCancelBulkMutation,
+  useListBulkItemsQuery,
+  useLazyListBulkItemsQuery,
+  usePauseBulkMutation,
+  useBulkResultCsvQuery,
+  useLazyBulkResultCsvQuery,
+  useBulkResultJsonlQuery,
+  useLazyBulkResultJsonlQuery,
+  useResumeBulkMutation,
+  useCaptionPhotoMutation,
+  useGetAttentionQuery,
+  useLazyGetAttentionQuery,
+  useRateCaptionMutation,
+  useUnrateCaptionMutation,
+  useGetDeliveryQuery,
+  useLazyGetDeliveryQuery,
+  useReplayDeliveryMutation,
+  useListErrorsQuery,
+  useLazyListErrorsQuery,
+  useReadErrorQuery,
+  useLazyReadErrorQuery,
+  useListEventsQuery,
+  useLazyListEventsQuery,
+  useNoteFeedbackMutation,
+  useListGalleryQuery,
+  useLazyListGalleryQuery,
+  useUploadImagesMutation,
+  useListImagesQuery,
+  useLazyListImagesQuery,
+  useActOnImagesMutation,
+  useExportImagesQuery,
+  useLazyExportImagesQuery,
+  useUploadFromUrlsMutation,
+  useGetImageQuery,
+  useLazyGetImageQuery,
+  useChangeImageMutation,
+  useDeleteImageMutation,
+  useGetCaptionQuery,
+  useLazyGetCaptionQuery,
+  useEditCaptionMutation,
+  useListCaptionsQuery,
+  useLazyListCaptionsQuery,
+  useRequestCaptionsMutation,
+  usePickCaptionMutation,
+  useReportImageMutation,
+  useUndeleteImageMutation,
+  useListVersionsQuery,
+  useLazyListVersionsQuery,
+  useRestoreVersionMutation,
+  useListJobsQuery,
+  useLazyListJobsQuery,
+  useGetJobQuery,
+  useLazyGetJobQuery,
+  useCancelJobMutation,
+  useRetryJobMutation,
+  useListKeysQuery,
+  useLazyListKeysQuery,
+  useCreateKeyMutation,
+  useRevokeKeyMutation,
+  useGetMeQuery,
+  useLazyGetMeQuery,
+  useChangeMeMutation,
+  useDeleteMeMutation,
+  useExportMeQuery,
+  useLazyExportMeQuery,
+  useListModelsQuery,
+  useLazyListModelsQuery,
+  useGetSessionQuery,
+  useLazyGetSessionQuery,
+  useGetSharedImageQuery,
+  useLazyGetSharedImageQuery,
+  useListWebhooksQuery,
+  useLazyListWebhooksQuery,
+  useCreateWebhookMutation,
+  useGetWebhookQuery,
+  useLazyGetWebhookQuery,
+  useChangeWebhookMutation,
+  useDeleteWebhookMutation,
+  useListDeliveriesQuery,
+  useLazyListDeliveriesQuery,
+  useRotateWebhookSecretMutation,
+  useTestWebhookMutation,
+} = injectedRtkApi;

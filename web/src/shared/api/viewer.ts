@@ -1,0 +1,24 @@
+import { useMemo } from 'react';
+import { useGetSessionQuery } from './generated';
+
+export interface Viewer {
+  ownerId: string | null;
+  isSignedIn: boolean;
+  isStaff: boolean;
+  email: string | null;
+}
+
+/** Who is here; undefined until the server has said so. */
+export function useViewer(): Viewer | undefined {
+  const viewer = useGetSessionQuery({}).data?.viewer;
+  return useMemo(
+    () =>
+      viewer && {
+        ownerId: viewer.owner ?? null,
+        isSignedIn: Boolean(viewer.user),
+        isStaff: Boolean(viewer.user) && viewer.role !== 'user',
+        email: viewer.email ?? null,
+      },
+    [viewer],
+  );
+}

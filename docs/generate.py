@@ -200,7 +200,7 @@ cutline worker
 
 In production mode nothing starts with a setting that is insecure or missing: the command names each one and
 says why. `memory://` for the broker, a `sqlite:////PATH` and a `file:///FOLDER` are allowed there, but must
-be chosen outright. Workers sweep by the clock for lost jobs and old files; `cutline beat` is that clock alone,
+be chosen outright. Workers sweep by the clock for lost jobs and old files; `cutline beat` is only that clock,
 for workers that are started with `--no-beat`.
 
 Tables in a variable are JSON; lists of names are separated by commas.

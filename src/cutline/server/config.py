@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cutline.errors import ConfigError
 
-SECRET_LENGTH = 50  # characters; what Django's own startproject makes
+SECRET_LENGTH, SECRET_VARIETY = 50, 5  # characters, different ones: as Django's own check wants it
 SUBMISSION_PORT = 587
 _PRIVATE_NETWORKS = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 
@@ -260,7 +260,7 @@ def unfit_for_production(made: ServerSettings) -> Iterator[tuple[str, str]]:
     public = urlsplit(made.public_url)
     if not secret:
         yield "secret_key", "is missing: whoever knows it can forge sessions and links, so it has no default"
-    elif len(secret) < SECRET_LENGTH or len(set(secret)) < 10:
+    elif len(secret) < SECRET_LENGTH or len(set(secret)) < SECRET_VARIETY:
         yield "secret_key", f"can be guessed: give it {SECRET_LENGTH} random characters or more"
     if made.debug:
         yield "debug", "shows settings and code to every visitor when something fails"
@@ -269,8 +269,8 @@ def unfit_for_production(made: ServerSettings) -> Iterator[tuple[str, str]]:
             yield name, f"is missing: {why}"
     if "*" in made.hosts:
         yield "hosts", "answers to any name, so that links in mails can be made to lead to another site"
-    elif "hosts" in made.model_fields_set and not _named(public.hostname or "", made.hosts):
-        yield "hosts", f"lacks {public.hostname}, the host of public_url"
+    elif not _named(public.hostname or "", made.hosts):
+        yield "hosts", f"lacks {public.hostname}, the host of public_url: its requests would be refused"
     if public.scheme != "https" and not _is_local(public.hostname):
         yield "public_url", "is not https: passwords, sessions and private photos would travel readable"
     if public.scheme == "https" and not made.trust_proxy:
@@ -294,7 +294,7 @@ def unfit_for_production(made: ServerSettings) -> Iterator[tuple[str, str]]:
         yield "mail_url", "is neither smtp:// nor smtps://"
     elif mail.password and not _is_local(mail.hostname) and not mail_is_encrypted(made.mail_url):
         yield "mail_url", "sends its password readable: use smtps://, port 587 or ?starttls=1"
-    if made.mail_url and made.mail_from == ServerSettings.model_fields["mail_from"].default:
+    if not _is_local(mail.hostname) and made.mail_from == ServerSettings.model_fields["mail_from"].default:
         yield "mail_from", "is missing: mail servers refuse a sender at localhost"
     for provider in ("google", "github"):
         if (
@@ -306,7 +306,6 @@ def unfit_for_production(made: ServerSettings) -> Iterator[tuple[str, str]]:
 
 _MUST_BE_CHOSEN = {
     "public_url": "links in mails lead there, and cookies are made for it",
-    "hosts": "requests for other names are refused",
     "database_url": "say postgres://..., or sqlite:////PATH for one machine",
     "broker_url": "say redis://... or amqp://..., or memory:// to work inside the one web process",
     "channel_layer_url": "say redis://..., or memory:// for one web process",

@@ -142,7 +142,7 @@ class Service:
         """Ask the service's database directly; parameters stand as %s."""
         if self.mode is Mode.PRODUCTION:
             with psycopg.connect(self.database, autocommit=True, connect_timeout=5) as connection:
-                return connection.execute(query, parameters).fetchall()  # type: ignore[arg-type, unused-ignore]
+                return connection.execute(query, parameters).fetchall()  # type: ignore[arg-type]
         with sqlite3.connect(f"file:{self.data / 'cutline.sqlite3'}?mode=ro", uri=True, timeout=20) as lite:
             return lite.execute(query.replace("%s", "?"), parameters).fetchall()  # type: ignore[arg-type]
 
@@ -165,7 +165,7 @@ class Service:
         self.database = self._servers.postgresql.create(name)
         return {
             "mode": "production",
-            "secret_key": "tests-" * 12,
+            "secret_key": "a-secret-of-the-tests-" * 3,
             "database_url": self.database,
             "broker_url": broker,
             "channel_layer_url": channels,

@@ -206,6 +206,7 @@ HEADLESS_FRONTEND_URLS = {
     "account_signup": f"{_settings.public_url}/account/signup",
     "socialaccount_login_error": f"{_settings.public_url}/account/provider/callback",
 }
+HEADLESS_ADAPTER = "cutline.server.people.adapters.HeadlessAdapter"
 HEADLESS_CLIENTS = ("browser", "app")
 SOCIALACCOUNT_ADAPTER = "cutline.server.people.adapters.SocialAdapter"
 SOCIALACCOUNT_PROVIDERS = social_providers(_settings)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
 from django.contrib.auth import logout
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Router, Schema
 from pydantic import Field, StringConstraints
 
@@ -17,6 +17,7 @@ from cutline.server import captioner
 from cutline.server.api.auth import anyone, needs
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cutline.server.api.schemas import Page, SchemaIn, problems
+from cutline.server.api.streams import streamed
 from cutline.server.config import settings
 from cutline.server.errors import Forbidden, ReauthenticationRequired
 from cutline.server.people import keys, selectors, services
@@ -24,7 +25,6 @@ from cutline.server.people.keys import Scope
 from cutline.server.people.models import ApiKey, Owner
 from cutline.server.people.providers import provider_names
 from cutline.server.people.viewers import Viewer, ensure_owner, viewer_of
-from cutline.server.streaming import download
 
 router = Router(tags=["people"])
 
@@ -195,11 +195,11 @@ def delete_me(request: HttpRequest) -> tuple[int, None]:
 
 
 @router.get("/me/export", response={200: bytes, **problems(404)}, auth=needs("account"))
-def export_me(request: HttpRequest) -> HttpResponse:
+def export_me(request: HttpRequest) -> StreamingHttpResponse:
     """Everything that is kept of the viewer, as a zip file that is made while it is sent."""
     owner = selectors.owner_for(viewer_of(request))
-    return download(  # type: ignore[return-value]
-        request, services.export_owner(owner), name="cutline-export.zip", content_type="application/zip"
+    return streamed(
+        request, services.export_owner(owner), content_type="application/zip", file_name="cutline-export.zip"
     )
 
 

@@ -7,6 +7,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.headless.adapter import DefaultHeadlessAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from cryptography.fernet import Fernet
@@ -30,6 +31,15 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
     def get_client_ip(self, request: HttpRequest) -> str:
         """The client's address, as everything else in the service sees it."""
         return address_of(request.META) or "0.0.0.0"
+
+
+class HeadlessAdapter(DefaultHeadlessAdapter):  # type: ignore[misc]  # allauth has no types
+    """Links in mails stay readable: a path may hold colons, so programs that cut out the key get it right."""
+
+    def get_frontend_url(self, urlname: str, **kwargs: str) -> str | None:
+        """The address of a page of the web app."""
+        url: str | None = super().get_frontend_url(urlname, **kwargs)
+        return url and url.replace("%3A", ":")
 
 
 class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth has no types

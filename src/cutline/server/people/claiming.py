@@ -13,6 +13,7 @@ from cutline.server.captions.models import Caption, Version
 from cutline.server.feedback.models import Feedback
 from cutline.server.images import storage
 from cutline.server.images.models import Decision, Image, RenditionKind, Report, Tag, Visibility
+from cutline.server.images.search import text_of
 from cutline.server.jobs.models import Job
 from cutline.server.people.models import Owner, User
 from cutline.server.transactions import retried
@@ -91,8 +92,7 @@ def _merge(image: Image, into: Image) -> None:
     _merge_files(image, into)
     into.file_name = into.file_name or image.file_name
     into.source_url = into.source_url or image.source_url
-    words = [into.caption, *into.tags.order_by("name").values_list("name", flat=True)]
-    into.search_text = " ".join(word for word in words if word).lower()
+    into.search_text = text_of(into.caption, into.tags.order_by("name").values_list("name", flat=True))
     into.changed_at = timezone.now()
     into.save()
     image.delete()

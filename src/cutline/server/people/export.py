@@ -95,15 +95,24 @@ def _table(
     archive: zipfile.ZipFile, sink: _Sink, name: str, rows: QuerySet[Any], make: Callable[[Any], Any]
 ) -> Iterator[bytes]:
     with archive.open(name, "w") as entry:
-        for row in rows.iterator(chunk_size=_AT_ONCE):
+        for row in _all(rows):
             entry.write(f"{_json(make(row))}\n".encode())
             yield sink.take()
+
+
+def _all(rows: QuerySet[Any]) -> Iterator[Any]:
+    """Every row, some at a time: no query stays open while the client reads slowly."""
+    rows = rows.order_by("pk")
+    some = list(rows[:_AT_ONCE])
+    while some:
+        yield from some
+        some = list(rows.filter(pk__gt=some[-1].pk)[:_AT_ONCE])
 
 
 def _files(archive: zipfile.ZipFile, sink: _Sink, owner: Owner) -> Iterator[bytes]:
     kept = (RenditionKind.ORIGINAL, RenditionKind.MASTER)
     images = Image.objects.filter(owner=owner, deleted_at=None).prefetch_related("renditions")
-    for image in images.iterator(chunk_size=_AT_ONCE):
+    for image in _all(images):
         for rendition in image.renditions.all():
             if rendition.kind not in kept:
                 continue
@@ -212,41 +221,41 @@ _TABLES: tuple[tuple[str, Callable[[Owner], QuerySet[Any]], Callable[[Any], Any]
     ("images", _images, _image),
     (
         "feedback",
-        lambda owner: Feedback.objects.filter(viewer=owner).order_by("pk"),
+        lambda owner: Feedback.objects.filter(viewer=owner),
         _maker("kind", "image_id", "caption_id", "before", "after", "model", "created_at"),
     ),
     (
         "ratings",
-        lambda owner: Rating.objects.filter(viewer=owner).order_by("pk"),
+        lambda owner: Rating.objects.filter(viewer=owner),
         _maker("caption_id", "value", "created_at", "changed_at"),
     ),
     (
         "reports",
-        lambda owner: Report.objects.filter(reporter=owner).order_by("pk"),
+        lambda owner: Report.objects.filter(reporter=owner),
         _maker("image_id", "reason", "text", "created_at", "resolved_at"),
     ),
     (
         "keys",
-        lambda owner: ApiKey.objects.filter(owner=owner).order_by("created_at"),
+        lambda owner: ApiKey.objects.filter(owner=owner),
         _maker("id", "name", "prefix", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at"),
     ),
     (
         "jobs",
-        lambda owner: Job.objects.filter(owner=owner).order_by("created_at"),
+        lambda owner: Job.objects.filter(owner=owner),
         _maker(
             *("id", "kind", "image_id", "bulk_id", "options", "state", "stage", "attempts", "error_code"),
             *("error_message", "created_at", "started_at", "ended_at"),
         ),
     ),
-    ("bulks", lambda owner: Bulk.objects.filter(owner=owner).order_by("created_at"), _bulk),
+    ("bulks", lambda owner: Bulk.objects.filter(owner=owner), _bulk),
     (
         "webhooks",
-        lambda owner: Webhook.objects.filter(owner=owner).order_by("created_at"),
+        lambda owner: Webhook.objects.filter(owner=owner),
         _maker("id", "url", "events", "is_active", "created_at"),
     ),
     (
         "deliveries",
-        lambda owner: Delivery.objects.filter(webhook__owner=owner).order_by("created_at"),
+        lambda owner: Delivery.objects.filter(webhook__owner=owner),
         _maker(
             *("id", "webhook_id", "type", "body", "state", "attempts", "status_code", "error"),
             *("created_at", "ended_at"),

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
 
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
@@ -139,11 +137,24 @@ def owner_of(user: User) -> Owner:
 
 
 def address_of(meta: Mapping[str, Any]) -> str:
-    """The client's network address; behind a trusted proxy, the one that this proxy saw."""
-    if settings().trust_proxy and (forwarded := str(meta.get("HTTP_X_FORWARDED_FOR", ""))):
-        with suppress(ValueError):
-            return str(ip_address(forwarded.rsplit(",", 1)[-1].strip()))
-    return str(meta.get("REMOTE_ADDR", ""))
+    """The client's network address: behind trusted proxies, the first that none of them has.
+
+    What stands further left in X-Forwarded-For, the client may have made up.
+    """
+    address = str(meta.get("REMOTE_ADDR", ""))
+    if not settings().trust_proxy:
+        return address
+    proxies = [ip_network(each, strict=False) for each in settings().proxies]
+    for hop in reversed(str(meta.get("HTTP_X_FORWARDED_FOR", "")).split(",")):
+        try:
+            from_proxy = not address or any(ip_address(address) in network for network in proxies)
+            hop = str(ip_address(hop.strip()))
+        except ValueError:
+            break
+        if not from_proxy:
+            break
+        address = hop
+    return address
 
 
 def _owner(owner_id: UUID | None) -> Owner | None:
@@ -186,12 +197,13 @@ def _viewer_of_session(session: SessionBase, address: str) -> Viewer:
     return Viewer(owner_id=_anonymous_owner_id(session), address=address)
 
 
-def _user_of(session: SessionBase) -> AbstractBaseUser | AnonymousUser:
+def _user_of(session: SessionBase) -> User | AnonymousUser:
     # Django's own check of a session (is the user active, is the password still the one of the login?) takes
     # a request, of which it reads the session alone.
     request = HttpRequest()
     request.session = session
-    return get_user(request)
+    user = get_user(request)
+    return user if isinstance(user, User) else AnonymousUser()
 
 
 def _enter_session_of_token(request: HttpRequest) -> None:

@@ -1,0 +1,262 @@
+"""Who is asking: sessions, keys, tokens, and whatever pretends to be one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.contrib.sessions.models import Session
+from django.test import Client
+from django.utils import timezone
+
+from cutline.server.errors import Unauthenticated
+from cutline.server.people import keys
+from cutline.server.people.models import ApiKey, Owner, Role, User
+from cutline.server.people.sessions import SessionStore, is_signed
+from cutline.server.people.viewers import Viewer, address_of, owner_of, start_session, viewer_of_scope
+from tests.server.people.accounts import PASSWORD, Person
+
+pytestmark = pytest.mark.django_db
+
+COOKIE = django_settings.SESSION_COOKIE_NAME
+
+
+def a_key(role: Role = Role.USER, **words: Any) -> tuple[ApiKey, str]:
+    """A key of a new account."""
+    user = User.objects.create_user("key@example.org", PASSWORD, role=role)
+    return keys.create(owner_of(user), **{"name": "script", "scopes": ["account"], **words})
+
+
+def viewer_with(**headers: str) -> Any:
+    """What the service answers to somebody who sends these headers."""
+    return Client().get("/api/v1/session", headers=headers)
+
+
+def scope(**words: Any) -> dict[str, Any]:
+    """A websocket's scope."""
+    return {"type": "websocket", "headers": [], "query_string": b"", "client": ("203.0.113.9", 1), **words}
+
+
+# -- sessions --------------------------------------------------------------------------------------------
+
+
+def test_looking_makes_no_owner_and_sets_no_session_cookie(person: Person) -> None:
+    assert person.owner_id is None
+    assert COOKIE not in person.browser.cookies
+    assert not Owner.objects.exists()
+
+
+def test_the_first_write_makes_an_owner_whom_the_cookie_names_from_then_on(person: Person) -> None:
+    owner = person.write_something()
+    assert owner.user is None
+    assert person.owner_id == str(owner.pk)
+    cookie = person.browser.cookies[COOKIE]
+    assert cookie["httponly"]
+    assert cookie["samesite"] == "Lax"
+    assert person.write_something() == owner
+
+
+def test_a_cookie_with_one_letter_changed_gives_nothing(person: Person) -> None:
+    person.write_something()
+    key = person.browser.cookies[COOKIE].value
+    for place in range(len(key)):
+        person.browser.cookies[COOKIE] = key[:place] + ("a" if key[place] != "a" else "b") + key[place + 1 :]
+        assert person.owner_id is None, place
+    person.browser.cookies[COOKIE] = key
+    assert person.owner_id is not None
+
+
+def test_a_session_that_was_not_signed_here_is_none_even_where_its_row_stands(person: Person) -> None:
+    owner = person.write_something()
+    made_up = "a" * 32
+    Session.objects.create(
+        session_key=made_up,
+        session_data=SessionStore().encode({"owner_id": owner.pk.hex}),
+        expire_date=timezone.now() + timedelta(days=1),
+    )
+    assert not is_signed(made_up)
+    person.browser.cookies[COOKIE] = made_up
+    assert person.owner_id is None
+
+
+def test_session_data_that_was_changed_in_the_database_gives_nothing(person: Person) -> None:
+    person.write_something()
+    row = Session.objects.get()
+    row.session_data = row.session_data[:-3] + "AAA"
+    row.save()
+    assert person.owner_id is None
+
+
+@pytest.mark.parametrize("cookie", ["", "x", "é" * 40, "../../etc/passwd", "0" * 5000])
+def test_nonsense_for_a_cookie_is_nobody(person: Person, cookie: str) -> None:
+    person.browser.cookies[COOKIE] = cookie
+    assert person.owner_id is None
+
+
+def test_a_closed_account_s_session_and_key_open_nothing(person: Person) -> None:
+    user = person.sign_up()
+    secret = person.api("POST", "/keys", {"name": "k", "scopes": ["account"]}).json()["key"]
+    user.is_active = False
+    user.save()
+    assert person.owner_id is None
+    assert viewer_with(Authorization=f"Bearer {secret}").status_code == 401
+
+
+def test_an_owner_that_is_gone_is_replaced_at_the_next_write(person: Person) -> None:
+    owner = person.write_something()
+    owner.delete()
+    assert person.api("GET", "/me").status_code == 404
+    assert person.write_something() != owner
+
+
+def test_a_visit_of_somebody_without_account_is_noted_but_not_at_every_write(person: Person) -> None:
+    owner = person.write_something()
+    long_ago = timezone.now() - timedelta(days=3)
+    Owner.objects.filter(pk=owner.pk).update(last_seen_at=long_ago)
+    person.write_something()
+    seen = person.owner.last_seen_at
+    assert seen > long_ago
+    person.write_something()
+    assert person.owner.last_seen_at == seen
+
+
+# -- keys ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("header", ["Authorization", "X-API-Key"])
+def test_a_key_names_its_account_and_scopes(header: str) -> None:
+    key, secret = a_key(scopes=["caption", "images:read"])
+    answer = viewer_with(**{header: f"Bearer {secret}" if header == "Authorization" else secret})
+    viewer = answer.json()["viewer"]
+    assert viewer["owner"] == str(key.owner_id)
+    assert viewer["email"] == "key@example.org"
+    assert viewer["scopes"] == ["caption", "images:read"]
+
+
+def test_a_key_that_does_not_work_is_refused_and_never_falls_back_to_the_session(person: Person) -> None:
+    person.sign_up()
+    answer = person.api("GET", "/session", None, Authorization="Bearer ck_wrong")
+    assert answer.status_code == 401
+    assert answer.json()["code"] == "unauthenticated"
+
+
+def test_a_key_ends_with_its_expiry(person: Person) -> None:
+    key, secret = a_key(expires_at=timezone.now() + timedelta(hours=1))
+    assert viewer_with(Authorization=f"Bearer {secret}").status_code == 200
+    ApiKey.objects.filter(pk=key.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert viewer_with(Authorization=f"Bearer {secret}").status_code == 401
+
+
+def test_a_key_of_an_admin_has_no_powers_of_staff() -> None:
+    _, secret = a_key(role=Role.ADMIN)
+    assert viewer_with(Authorization=f"Bearer {secret}").json()["viewer"]["role"] == "user"
+
+
+def test_of_a_key_only_a_hash_is_kept(person: Person) -> None:
+    key, secret = a_key()
+    assert secret.startswith("ck_")
+    assert len(secret) > 40
+    row = ApiKey.objects.filter(pk=key.pk).values().get()
+    assert secret not in str(row)
+    assert secret[len("ck_") + 8 :] not in str(row)
+
+
+def test_the_last_use_of_a_key_is_kept_to_the_minute(django_assert_num_queries: Callable[..., Any]) -> None:
+    key, secret = a_key()
+    assert key.last_used_at is None
+    viewer_with(Authorization=f"Bearer {secret}")
+    key.refresh_from_db()
+    first = key.last_used_at
+    assert first is not None
+    keys.note_use(key)
+    key.refresh_from_db()
+    assert key.last_used_at == first
+    ApiKey.objects.filter(pk=key.pk).update(last_used_at=first - timedelta(minutes=5))
+    viewer_with(Authorization=f"Bearer {secret}")
+    key.refresh_from_db()
+    assert key.last_used_at is not None
+    assert key.last_used_at > first - timedelta(minutes=1)
+
+
+# -- roles -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("role", "reads", "moderates", "administers"),
+    [
+        (Role.USER, False, False, False),
+        (Role.REVIEWER, True, False, False),
+        (Role.MODERATOR, True, True, False),
+        (Role.ADMIN, True, True, True),
+    ],
+)
+def test_what_each_role_may_do(role: Role, reads: bool, moderates: bool, administers: bool) -> None:
+    viewer = Viewer(owner_id=None, role=role)
+    assert (viewer.is_staff_reader, viewer.can_moderate, viewer.is_admin) == (reads, moderates, administers)
+
+
+def test_a_session_may_do_everything_and_a_key_what_its_scopes_say() -> None:
+    assert Viewer(owner_id=None).has("bulk")
+    assert not Viewer(owner_id=None, scopes=frozenset({"caption"})).has("bulk")
+
+
+# -- websockets ------------------------------------------------------------------------------------------
+
+
+def test_a_websocket_is_known_by_the_session_cookie(person: Person) -> None:
+    owner = person.write_something()
+    cookie = f"theme=dark; {COOKIE}={person.browser.cookies[COOKIE].value}"
+    viewer = viewer_of_scope(scope(headers=[(b"cookie", cookie.encode())]))
+    assert viewer.owner_id == owner.pk
+    assert viewer.address == "203.0.113.9"
+
+
+def test_a_websocket_of_an_account_is_known_with_its_role(person: Person) -> None:
+    user = person.sign_up()
+    User.objects.filter(pk=user.pk).update(role=Role.MODERATOR)
+    cookie = f"{COOKIE}={person.browser.cookies[COOKIE].value}".encode()
+    viewer = viewer_of_scope(scope(headers=[(b"cookie", cookie)]))
+    assert (viewer.user_id, viewer.role) == (user.pk, Role.MODERATOR)
+
+
+def test_a_websocket_is_known_by_a_key_in_a_header_or_in_its_address() -> None:
+    key, secret = a_key()
+    scopes = [
+        scope(headers=[(b"authorization", f"Bearer {secret}".encode())]),
+        scope(headers=[(b"x-api-key", secret.encode())]),
+        scope(query_string=f"after=3&key={secret}".encode()),
+    ]
+    assert [viewer_of_scope(each).key_id for each in scopes] == [key.pk] * 3
+    with pytest.raises(Unauthenticated):
+        viewer_of_scope(scope(query_string=b"key=ck_wrong"))
+
+
+def test_a_websocket_with_nothing_or_a_changed_cookie_is_nobody(person: Person) -> None:
+    person.write_something()
+    changed = person.browser.cookies[COOKIE].value[:-1] + "!"
+    assert viewer_of_scope(scope()).owner_id is None
+    assert viewer_of_scope(scope(headers=[(b"cookie", f"{COOKIE}={changed}".encode())])).owner_id is None
+    assert viewer_of_scope(scope(headers=[(b"cookie", b"\xff;;=;")])).owner_id is None
+
+
+def test_a_session_that_a_websocket_began_goes_on_over_http(person: Person) -> None:
+    viewer, cookie = start_session("203.0.113.9")
+    person.browser.cookies[COOKIE] = cookie
+    assert person.owner_id == str(viewer.owner_id)
+
+
+# -- addresses -------------------------------------------------------------------------------------------
+
+
+def test_forwarded_addresses_are_believed_only_behind_trusted_proxies(configure: Callable[..., Any]) -> None:
+    meta = {"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": "198.51.100.1, 203.0.113.5"}
+    assert address_of(meta) == "10.0.0.1"
+    configure(trust_proxy=True, proxies="10.0.0.0/8")
+    assert address_of(meta) == "203.0.113.5"  # what stands before it, the client may have made up
+    assert address_of({**meta, "HTTP_X_FORWARDED_FOR": "203.0.113.5, 10.0.0.7"}) == "203.0.113.5"
+    assert address_of({**meta, "HTTP_X_FORWARDED_FOR": "nonsense"}) == "10.0.0.1"
+    assert address_of({"REMOTE_ADDR": "10.0.0.1"}) == "10.0.0.1"
+    assert address_of({**meta, "REMOTE_ADDR": "203.0.113.77"}) == "203.0.113.77"

@@ -220,10 +220,8 @@ def upload_from_urls(request: HttpRequest, wanted: UrlsIn) -> tuple[int, Uploads
 def _store(
     request: HttpRequest, sent: Sequence[_Sent], options: UploadIn
 ) -> tuple[int, UploadsOut] | HttpResponse:
-    chosen = options.as_kept()
-    keep_original = chosen.pop("keep_original")
-    chosen.pop("urls", None)
-    chosen.setdefault("n", settings().candidates)
+    given = options.model_dump(include=set(CaptionOptionsIn.model_fields))
+    chosen = {"n": settings().candidates, **CaptionOptionsIn(**given).as_kept()}
     owner = ensure_owner(request)
     items: list[UploadedOut] = []
     errors: list[CutlineError] = []
@@ -234,7 +232,7 @@ def _store(
                 owner,
                 data,
                 name,
-                keep_original=keep_original,
+                keep_original=options.keep_original,
                 source_url=each.url,
                 options=chosen,
                 request_id=getattr(request, "request_id", ""),

@@ -91,6 +91,7 @@ def _after(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase
     ticket = getattr(request, "ticket", None)
     if ticket is not None:
         idempotency.finish(ticket, response)
+    idempotency.release(request)
     response = as_problem(request, conditional.finish(request, response))
     standing = getattr(request, "standing", None)
     if standing is not None:

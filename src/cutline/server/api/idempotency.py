@@ -113,6 +113,13 @@ def abandon(ticket: Ticket) -> None:
     IdempotentAnswer.objects.filter(pk=ticket.row_id).delete()
 
 
+def release(request: HttpRequest) -> None:
+    """Close the copy of the body, where one was made."""
+    copy: IO[bytes] | None = getattr(request, "body_copy", None)
+    if copy is not None:
+        copy.close()
+
+
 def sweep() -> int:
     """Delete answers that are older than a day; gives how many."""
     return IdempotentAnswer.objects.filter(created_at__lt=timezone.now() - KEPT).delete()[0]
@@ -174,7 +181,8 @@ def _chunks(request: HttpRequest) -> Iterator[bytes]:
     stream: Any = request._stream
     copy: IO[bytes] | None = None
     if not (hasattr(stream, "seekable") and stream.seekable()):
-        copy = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # noqa: SIM115 (Django reads and drops it)
+        copy = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # noqa: SIM115 (release closes it)
+        request.body_copy = copy  # type: ignore[attr-defined]
     while chunk := stream.read(_CHUNK_BYTES):
         if copy is not None:
             copy.write(chunk)

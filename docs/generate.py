@@ -4,7 +4,7 @@
 
 docs/reference/cli.md holds every command's help, errors.md the error tree, recipe.md the keys of a recipe,
 settings.md the service's settings;
-contracts/bundle.schema.json is the JSON Schema of bundle.json.
+contracts/ holds the JSON Schemas of bundle.json and of the websocket's messages, and the API's OpenAPI.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import argparse
 import dataclasses
 import inspect
 import json
+import os
 import sys
+import tempfile
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -69,7 +71,20 @@ def error_reference() -> str:
     return (
         f"{NOTE}\n# Errors\n\nEvery error that Cutline raises on purpose is one of these. Programs may rely\n"
         "on the codes; they stand in the `error` of a JSON line too. Those further right are kinds of\n"
-        f"the one above them.\n\n| error | code | when |\n|---|---|---|\n{rows}\n"
+        f"the one above them.\n\n| error | code | when |\n|---|---|---|\n{rows}\n\n"
+        "## In answers of the service\n\nAn error of the API is a problem document (RFC 9457,\n"
+        "`application/problem+json`) with one of these codes and, usually, this HTTP status. The service\n"
+        "lists them itself: `GET /api/v1/errors`.\n\n| code | status | when |\n|---|---|---|\n"
+        f"{_problems()}\n"
+    )
+
+
+def _problems() -> str:
+    _set_up_django()
+    from cutline.server.api.problems import error_kinds
+
+    return "\n".join(
+        f"| `{kind.code}` | {kind.http_status} | {_first_line(kind)} |" for kind in error_kinds()
     )
 
 
@@ -214,12 +229,45 @@ def bundle_schema() -> str:
     return json.dumps(manifest_schema(), indent=2) + "\n"
 
 
+def openapi() -> str:
+    """The service's API, as OpenAPI."""
+    _set_up_django()
+    from cutline.server.api.app import api
+
+    return json.dumps(api.get_openapi_schema(path_prefix="/api/v1/"), indent=2) + "\n"
+
+
+def events_schema() -> str:
+    """The JSON Schema of what the websocket sends."""
+    _set_up_django()
+    from cutline.server.events.schema import json_schema
+
+    return json.dumps(json_schema(), indent=2) + "\n"
+
+
+def _set_up_django() -> None:
+    """Let the service's modules be imported, with default settings: nothing generated depends on ours."""
+    import django
+    from django.apps import apps
+
+    if apps.ready:
+        return
+    for name in [name for name in os.environ if name.startswith("CUTLINE_")]:
+        del os.environ[name]
+    os.environ["DJANGO_SETTINGS_MODULE"] = "cutline.server.django_settings"
+    with tempfile.TemporaryDirectory() as folder:  # the secret of development is written there
+        os.environ["CUTLINE_DATA_DIR"] = folder
+        django.setup()
+
+
 GENERATED: Mapping[str, Callable[[], str]] = {
     "docs/reference/cli.md": command_reference,
     "docs/reference/errors.md": error_reference,
     "docs/reference/recipe.md": recipe_reference,
     "docs/reference/settings.md": settings_reference,
     "contracts/bundle.schema.json": bundle_schema,
+    "contracts/events.schema.json": events_schema,
+    "contracts/openapi.json": openapi,
 }
 
 

@@ -35,6 +35,11 @@ class Slice:
     rows: list[Any]
     next: str | None
 
+    @property
+    def items(self) -> list[Any]:
+        """The rows, as schemas.Page calls them: an endpoint may give this object as it is."""
+        return self.rows
+
 
 def page(
     rows: QuerySet[Row], *, cursor: str, limit: int, order: Sequence[str] = ("-created_at", "-id")

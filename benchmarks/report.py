@@ -92,13 +92,13 @@ def table(results: Mapping[str, Any]) -> str:
             "<!-- Written by `make bench`. -->",
             _setting(results),
             "",
-            *_rows(("claim", "measured", "must be", "met"), claims),
+            *rows(("claim", "measured", "must be", "met"), claims),
             "",
-            *_rows(("one photo", "ms", "times ours"), _latency(results)),
+            *rows(("one photo", "ms", "times ours"), _latency(results)),
             "",
-            *_rows(("many photos", "images/s", "of the encoder"), _throughput(results)),
+            *rows(("many photos", "images/s", "of the encoder"), _throughput(results)),
             "",
-            *_rows(("cold start", "s", "peak MB"), _starts(results)),
+            *rows(("cold start", "s", "peak MB"), _starts(results)),
             "",
         ]
     )
@@ -152,6 +152,7 @@ def _starts(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return [(name, f"{run['wall_s']:.2f}", f"{run['peak_mb']:.0f}") for name, run in runs.items()]
 
 
-def _rows(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+def rows(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    """A table's lines."""
     rule = ["---"] + ["---:"] * (len(head) - 1)
     return ["| " + " | ".join(row) + " |" for row in (head, rule, *body)]

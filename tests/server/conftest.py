@@ -66,6 +66,17 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         names.insert(0, "_database")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[Any]:
+    """Show what the service wrote last, where a test of the running service failed."""
+    report = yield
+    service = getattr(item, "funcargs", {}).get("live")
+    if report.failed and isinstance(service, Service):
+        for process in service.processes:
+            report.sections.append((f"last output of {process.name}", process.output()[-3000:]))
+    return report
+
+
 # -- databases -------------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from http.cookies import SimpleCookie
 from types import TracebackType
@@ -21,8 +22,9 @@ Event = dict[str, Any]
 class Listener:
     """An open websocket, and every event that came over it."""
 
-    def __init__(self, connection: ClientConnection) -> None:
-        self._connection = connection
+    def __init__(self, opening: AbstractContextManager[ClientConnection]) -> None:
+        self._stack = contextlib.ExitStack()
+        self._connection = self._stack.enter_context(opening)
         self.events: list[Event] = []
         self.arrived: list[float] = []  # time.perf_counter() of each
         self.hello = self._receive(10)
@@ -33,6 +35,13 @@ class Listener:
         """The number of the last event seen; what the server said at the beginning, before there was one."""
         numbers = [event["id"] for event in self.events if event.get("id")]
         return numbers[-1] if numbers else int(self.hello["data"]["last_event"])
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """What the handshake's answer set."""
+        answer = self._connection.response
+        headers = answer.headers.get_all("Set-Cookie") if answer else []
+        return {name: morsel.value for header in headers for name, morsel in SimpleCookie(header).items()}
 
     def wait(self, matches: Callable[[Event], bool], *, timeout_s: float = 60) -> Event:
         """The first event that matches, of those that came and those to come. Raises TimeoutError."""
@@ -60,15 +69,15 @@ class Listener:
             timeout_s=timeout_s,
         )
 
-    def drain(self, seconds: float) -> list[Event]:
-        """Everything that came, and comes within so many seconds."""
+    def drain(self, seconds: float, stop: Callable[[Event], bool] = lambda event: False) -> list[Event]:
+        """Everything that came, and comes within so many seconds; until `stop` says so."""
         with contextlib.suppress(TimeoutError, ConnectionClosed):
-            self.wait(lambda event: False, timeout_s=seconds)
+            self.wait(stop, timeout_s=seconds)
         return self.events
 
     def close(self) -> None:
         """Leave."""
-        self._connection.close()
+        self._stack.close()
 
     def __enter__(self) -> Self:
         return self
@@ -118,12 +127,12 @@ class Visitor(httpx.Client):
         }
         if self.cookies:
             headers["Cookie"] = "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.cookies.jar)
-        connection = connect(address, additional_headers=headers, max_size=2**24, open_timeout=20)
-        response = connection.response
-        for header in response.headers.get_all("Set-Cookie") if response else ():
-            for name, morsel in SimpleCookie(header).items():
-                self.cookies.set(name, morsel.value, domain="127.0.0.1")
-        return Listener(connection)
+        listener = Listener(
+            connect(address, additional_headers=headers, max_size=2**24, open_timeout=20, proxy=None)
+        )
+        for name, value in listener.cookies.items():
+            self.cookies.set(name, value, domain="127.0.0.1")
+        return listener
 
     def account(self, method: str, path: str, **body: Any) -> httpx.Response:
         """Call the accounts' API: account("POST", "auth/login", email=..., password=...)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import logging
 import re
 from email.message import EmailMessage
 from typing import Any, cast
@@ -18,6 +19,7 @@ class Mailbox:
     """SMTP on 127.0.0.1, in a thread of this process."""
 
     def __init__(self) -> None:
+        logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd tells every line it reads
         self.messages: list[EmailMessage] = []
         self.port = free_ports(1)[0]
         self._controller = Controller(self, hostname="127.0.0.1", port=self.port)  # type: ignore[no-untyped-call]

@@ -43,9 +43,10 @@ class PostgreSQL:
         if self._user:
             shutil.chown(self._data, self._user)
         self._programs = _programs(folder)
-        make = [self._programs / "initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
-        launcher = [sys.executable, "-I", "-S", LAUNCHER, str(os.getpid()), self._user]
-        subprocess.run([*launcher, *make, "--no-sync"], check=True, capture_output=True, cwd="/")
+        make: list[str | Path] = [self._programs / "initdb", "-D", self._data, "--no-sync"]
+        make += ["-U", "postgres", "-A", "trust", "-E", "UTF8"]
+        launcher: list[str | Path] = [sys.executable, "-I", "-S", LAUNCHER, str(os.getpid()), self._user]
+        subprocess.run([*launcher, *make], check=True, capture_output=True, cwd="/")
         options = {
             "fsync": "off",
             "listen_addresses": "127.0.0.1",

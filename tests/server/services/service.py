@@ -142,9 +142,9 @@ class Service:
         """Ask the service's database directly; parameters stand as %s."""
         if self.mode is Mode.PRODUCTION:
             with psycopg.connect(self.database, autocommit=True, connect_timeout=5) as connection:
-                return connection.execute(query, parameters).fetchall()  # type: ignore[arg-type]
+                return connection.execute(query, parameters).fetchall()
         with sqlite3.connect(f"file:{self.data / 'cutline.sqlite3'}?mode=ro", uri=True, timeout=20) as lite:
-            return lite.execute(query.replace("%s", "?"), parameters).fetchall()  # type: ignore[arg-type]
+            return lite.execute(query.replace("%s", "?"), parameters).fetchall()
 
     def stored_keys(self) -> set[str]:
         """The names of all files that are really there."""

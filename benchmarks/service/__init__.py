@@ -1,0 +1,1 @@
+"""What the caption service adds to captioning: delivery, latency, throughput, long lists."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
 
 
@@ -9,3 +11,8 @@ class AdminConfig(DjangoAdminConfig):
     """Every `admin.site` is Cutline's: INSTALLED_APPS names this instead of django.contrib.admin."""
 
     default_site = "cutline.server.admin_site.CutlineAdminSite"
+
+    def ready(self) -> None:
+        """Find each app's pages, and that of the log, which belongs to no app of ours."""
+        super().ready()
+        import_module("cutline.server.admin_log")

@@ -7,21 +7,27 @@ did not offer to the public: see `may_look_at`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from django.contrib.admin import site
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
+from django.urls import NoReverseMatch, reverse
 
+from cutline.server.admin_theme import pages
 from cutline.server.images.models import Image, Visibility
 from cutline.server.people.models import Role, User
+from cutline.server.statistics import Day, Statistics, statistics
 
 if TYPE_CHECKING:  # unfold has no types; its classes are Django's with another face
     from django.contrib.admin import AdminSite, ModelAdmin, TabularInline
+    from django.template.response import TemplateResponse
 else:
     from unfold.admin import ModelAdmin as _UnfoldModelAdmin
     from unfold.admin import TabularInline as _UnfoldTabularInline
@@ -74,10 +80,160 @@ class CutlineAdminSite(AdminSite):
     site_title = "Cutline"
     site_header = "Cutline"
     index_title = "Overview"
+    index_template = "admin/cutline/dashboard.html"
+    login_template = "admin/cutline/login.html"
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Whether the admin opens at all."""
         return role_of(request) in READERS
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """The first page: numbers and charts of the last 30 days."""
+        return super().index(request, {**dashboard(statistics(30)), **(extra_context or {})})
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """The menu: the pages that this person may open."""
+    registered = {
+        f"{model._meta.app_label}_{model._meta.model_name}": page for model, page in site._registry.items()
+    }
+    menu: list[dict[str, Any]] = [
+        {"items": [{"title": "Overview", "icon": "dashboard", "link": reverse("admin:index")}]}
+    ]
+    for group, listed in pages().items():
+        items = [
+            {"title": title, "icon": icon, "link": reverse(f"admin:{name}_changelist")}
+            for icon, title, name in listed
+            if name in registered and registered[name].has_module_permission(request)
+        ]
+        if items:
+            menu.append({"title": group, "separator": True, "items": items})
+    return menu
+
+
+# The dashboard
+
+
+def dashboard(found: Statistics) -> dict[str, Any]:
+    """What the first page shows of the statistics."""
+    return {
+        "cards": _cards(found),
+        "model_table": {
+            "headers": ["Model", "Captions", "Rated up", "Rated down"],
+            "rows": [[use.model, use.captions, use.ratings_up, use.ratings_down] for use in found.models],
+        },
+        "charts": [
+            _chart("Uploads", found.days, "bar", {"photos": [day.uploads for day in found.days]}),
+            _chart(
+                "Seconds from upload to caption",
+                found.days,
+                "line",
+                {
+                    "median": [day.latency.median_s for day in found.days],
+                    "95th percentile": [day.latency.p95_s for day in found.days],
+                },
+            ),
+            _chart(
+                "Ratings",
+                found.days,
+                "bar",
+                {
+                    "up": [day.ratings_up for day in found.days],
+                    "down": [day.ratings_down for day in found.days],
+                },
+            ),
+            _chart(
+                "What people did with captions",
+                found.days,
+                "line",
+                {
+                    "edited": [day.edits for day in found.days],
+                    "picked another": [day.picks for day in found.days],
+                    "copied": [day.copies for day in found.days],
+                },
+            ),
+        ],
+    }
+
+
+def _list(name: str, query: str = "") -> str:
+    try:
+        return reverse(f"admin:{name}_changelist") + query
+    except NoReverseMatch:  # a page that is not there
+        return ""
+
+
+def _cards(found: Statistics) -> list[dict[str, Any]]:
+    today, queue = found.days[-1], found.queue
+    waits = f"the first has waited {queue.oldest_s:.0f} s" if queue.oldest_s else "nobody waits"
+    median_s = today.latency.median_s
+    return [
+        {
+            "title": "Photos",
+            "value": f"{found.images:,}",
+            "note": f"{today.uploads:,} today, {found.public_images:,} in the gallery",
+            "href": _list("images_image"),
+        },
+        {
+            "title": "To decide",
+            "value": f"{found.held_images:,}",
+            "note": f"{found.open_reports:,} open reports",
+            "href": _list("images_image", "?moderation__exact=held"),
+        },
+        {
+            "title": "Queue",
+            "value": f"{queue.interactive:,}",
+            "note": f"{waits}; {queue.bulk:,} of bulks, {queue.running:,} at work",
+            "href": _list("jobs_job", "?state__exact=queued"),
+        },
+        {
+            "title": "Upload to caption",
+            "value": "-" if median_s is None else f"{median_s:.2f} s",
+            "note": f"median today; {today.failed_jobs:,} failed",
+            "href": _list("jobs_job", "?state__exact=failed"),
+        },
+        {
+            "title": "Accounts",
+            "value": f"{found.accounts:,}",
+            "note": f"{today.accounts:,} new today, {found.anonymous:,} visitors without one",
+            "href": _list("people_user"),
+        },
+        {
+            "title": "Outgoing trouble",
+            "value": f"{found.failing_webhooks + found.failed_mails:,}",
+            "note": f"{found.failing_webhooks:,} failing webhooks, {found.failed_mails:,} failed mails",
+            "href": _list("webhooks_webhook"),
+        },
+    ]
+
+
+_COLOURS = ("var(--color-primary-500)", "var(--color-base-400)", "var(--color-primary-300)")
+
+
+def _chart(
+    title: str, days: Sequence[Day], kind: str, lines: Mapping[str, Sequence[float | None]]
+) -> dict[str, Any]:
+    datasets = [
+        {
+            "label": label,
+            "data": list(values),
+            "borderColor": colour,
+            "backgroundColor": colour,
+            "displayYAxis": True,
+            "maxTicksXLimit": 6,
+            "spanGaps": True,
+            "tension": 0.3,
+        }
+        for (label, values), colour in zip(lines.items(), _COLOURS, strict=False)
+    ]
+    data = {"labels": [day.date.strftime("%d %b") for day in days], "datasets": datasets}
+    return {
+        "title": title,
+        "template": f"unfold/components/chart/{kind}.html",
+        "data": json.dumps(data),
+        "legend": [(label, colour) for label, colour in zip(lines, _COLOURS, strict=False) if len(lines) > 1],
+        "is_empty": not any(value for values in lines.values() for value in values),
+    }
 
 
 class _ByRole:

@@ -7,6 +7,7 @@ from typing import Any
 
 import dj_database_url
 
+from cutline.server.admin_theme import UNFOLD as UNFOLD
 from cutline.server.config import RunMode, development_secret, settings
 from cutline.server.people.providers import social_providers
 
@@ -64,7 +65,7 @@ MIDDLEWARE = [
     "cutline.server.observability.middleware.Observe",
     "django.middleware.security.SecurityMiddleware",
     "cutline.server.headers.SafetyHeaders",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "cutline.server.static_files.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -154,6 +155,7 @@ STATICFILES_DIRS = [_here / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_ROOT = _here / "webapp" if _settings.web_app and (_here / "webapp").exists() else None
 WHITENOISE_MAX_AGE = 300
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 WHITENOISE_IMMUTABLE_FILE_TEST = r"^/assets/.+-[\w-]{8}\.\w+$"  # vite puts a hash into these names
 FILE_UPLOAD_PERMISSIONS = 0o600
 # How large a body may be is said in api/gate.py, by address; these must not be in its way.

@@ -9,7 +9,7 @@ from uuid import UUID
 from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
 from django.contrib.auth import logout
 from django.http import HttpRequest, StreamingHttpResponse
-from ninja import Router, Schema
+from ninja import Router, Schema, Status
 from pydantic import Field, StringConstraints
 
 from cutline.errors import CutlineError
@@ -173,7 +173,7 @@ def change_me(request: HttpRequest, body: MeIn) -> MeOut:
 
 
 @router.delete("/me", response={204: None, **problems(404, 409)}, auth=anyone)
-def delete_me(request: HttpRequest) -> tuple[int, None]:
+def delete_me(request: HttpRequest) -> Status[None]:
     """Delete the account, or the anonymous session's things: at once, all of it, for good.
 
     By session only, and for an account only within five minutes of signing in or of reauthenticating at
@@ -191,7 +191,7 @@ def delete_me(request: HttpRequest) -> tuple[int, None]:
             )
         services.delete_account(owner.user)
     logout(request)
-    return 204, None
+    return Status(204, None)
 
 
 @router.get("/me/export", response={200: bytes, **problems(404)}, auth=needs("account"))
@@ -211,20 +211,20 @@ def list_keys(request: HttpRequest, cursor: Cursor = "", limit: Limit = DEFAULT_
 
 
 @router.post("/keys", response={201: NewKeyOut, **problems(409)}, auth=anyone)
-def create_key(request: HttpRequest, body: KeyIn) -> tuple[int, NewKeyOut]:
+def create_key(request: HttpRequest, body: KeyIn) -> Status[NewKeyOut]:
     """Make an API key. Its secret is in this answer and never again. By session only."""
     _by_session(viewer_of(request))
     key, secret = keys.create(
         ensure_owner(request), name=body.name, scopes=body.scopes, expires_at=body.expires_at
     )
-    return 201, NewKeyOut(**KeyOut.from_orm(key).dict(), key=secret)
+    return Status(201, NewKeyOut(**KeyOut.from_orm(key).dict(), key=secret))
 
 
 @router.delete("/keys/{key_id}", response={204: None, **problems(404)}, auth=needs("account"))
-def revoke_key(request: HttpRequest, key_id: UUID) -> tuple[int, None]:
+def revoke_key(request: HttpRequest, key_id: UUID) -> Status[None]:
     """End a key at once. Doing it again changes nothing."""
     keys.revoke(selectors.owner_for(viewer_of(request)).pk, key_id)
-    return 204, None
+    return Status(204, None)
 
 
 def _me(owner: Owner) -> MeOut:

@@ -143,7 +143,11 @@ CHANNEL_LAYERS = {
         {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 1000}},
         {
             "BACKEND": "channels_redis.core.RedisChannelLayer",
-            "CONFIG": {"hosts": [_settings.channel_layer_url], "capacity": 1000},
+            # A socket waits 5 s for an event at a time: a client that gives up as early would close it.
+            "CONFIG": {
+                "hosts": [{"address": _settings.channel_layer_url, "socket_timeout": 15}],
+                "capacity": 1000,
+            },
         },
     )
 }

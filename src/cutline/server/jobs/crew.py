@@ -164,7 +164,9 @@ class Crew:
     def _run(self, job: Job, context: Context) -> None:
         labels = {"job": str(job.pk), "kind": job.kind, "request_id": job.request_id}
         try:
+            began = time.monotonic()
             self._table[job.kind](job, context)
+            logger.info("done", extra={**labels, "ms": round(1000 * (time.monotonic() - began))})
         except JobStopped:
             logger.info("stopped", extra=labels)
         except Exception as error:  # whatever it is ends in the row, and this thread must live on

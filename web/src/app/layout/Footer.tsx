@@ -22,12 +22,12 @@ export function Footer() {
         maxWidth="xl"
         sx={{ py: 3, display: 'flex', flexWrap: 'wrap', gap: 2, justifyContent: 'space-between', alignItems: 'center' }}
       >
-        <Typography variant="body2" color="text.secondary">
+        <Typography variant="body2" color="textSecondary">
           {t('tagline')}
         </Typography>
         <Box component="nav" aria-label={t('footer.label')} sx={{ display: 'flex', flexWrap: 'wrap', columnGap: 2.5, rowGap: 0.5 }}>
           {LINKS.map(([to, label]) => (
-            <Link key={to} component={RouterLink} to={to} variant="body2" color="text.secondary" sx={{ py: 0.5 }}>
+            <Link key={to} component={RouterLink} to={to} variant="body2" color="textSecondary" sx={{ py: 0.5 }}>
               {t(label)}
             </Link>
           ))}

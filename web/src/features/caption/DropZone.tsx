@@ -93,7 +93,7 @@ export function DropZone({ onFiles, onUrls }: DropZoneProps) {
         borderStyle: 'dashed',
         borderColor: isOver ? 'primary.main' : 'divider',
         bgcolor: isOver ? 'action.hover' : 'background.paper',
-        borderRadius: 4,
+        borderRadius: '18px',
         px: { xs: 2, sm: 4 },
         py: { xs: 4, md: 6 },
         textAlign: 'center',
@@ -104,7 +104,7 @@ export function DropZone({ onFiles, onUrls }: DropZoneProps) {
       <Typography component="p" variant="h3" sx={{ mt: 1 }}>
         {t('drop.title')}
       </Typography>
-      <Typography color="text.secondary" sx={{ mb: 2.5, mt: 0.5 }}>
+      <Typography color="textSecondary" sx={{ mb: 2.5, mt: 0.5 }}>
         {t('drop.hint')}
       </Typography>
       <Stack direction="row" spacing={1.5} useFlexGap sx={{ justifyContent: 'center', flexWrap: 'wrap' }}>

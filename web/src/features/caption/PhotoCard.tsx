@@ -39,7 +39,7 @@ export function PhotoCard({ picture, name, caption, status, to, onCopy, onRetry,
         bgcolor: 'background.paper',
         border: 1,
         borderColor: status.kind === 'failed' ? 'error.main' : 'divider',
-        borderRadius: 3.5,
+        borderRadius: '14px',
         overflow: 'hidden',
       }}
     >
@@ -56,7 +56,7 @@ export function PhotoCard({ picture, name, caption, status, to, onCopy, onRetry,
         {caption ? (
           <Typography sx={{ typography: 'h3', fontWeight: 450, fontSize: '1.15rem' }}>{caption}</Typography>
         ) : (
-          <Typography noWrap color="text.secondary" title={name}>
+          <Typography noWrap color="textSecondary" title={name}>
             {name}
           </Typography>
         )}

@@ -19,7 +19,7 @@ export function Points() {
             <Typography variant="h3" gutterBottom>
               {t(`points.${point}.title`)}
             </Typography>
-            <Typography color="text.secondary">{t(`points.${point}.text`)}</Typography>
+            <Typography color="textSecondary">{t(`points.${point}.text`)}</Typography>
           </Box>
         ))}
       </Box>

@@ -1,7 +1,20 @@
 import { useTranslation } from 'react-i18next';
+import { useParams } from 'react-router';
+import { useGetSharedImageQuery } from '@/shared/api/generated';
+import { Failure } from '@/shared/ui/StateView';
 import { Page } from '@/shared/ui/Page';
+import { PhotoSkeleton } from './PhotoSkeleton';
+import { PhotoView } from './PhotoView';
 
+/** A photo that somebody shared by its link. */
 export default function SharedPage() {
   const { t } = useTranslation('photo');
-  return <Page title={t('title')}>{null}</Page>;
+  const { token = '' } = useParams();
+  const { data, error, isFetching, refetch } = useGetSharedImageQuery({ token });
+  if (data) return <PhotoView image={data} token={token} />;
+  return (
+    <Page title={t('title')} width="xl" hideTitle>
+      {error && !isFetching ? <Failure error={error} onRetry={() => void refetch()} /> : <PhotoSkeleton />}
+    </Page>
+  );
 }

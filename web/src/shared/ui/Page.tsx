@@ -42,7 +42,7 @@ export function Page({ title, lead, actions, hideTitle = false, width = 'lg', ch
             {title}
           </Typography>
           {lead ? (
-            <Typography color="text.secondary" sx={{ mt: 1, maxWidth: '60ch', fontSize: '1.1rem' }}>
+            <Typography color="textSecondary" sx={{ mt: 1, maxWidth: '60ch', fontSize: '1.1rem' }}>
               {lead}
             </Typography>
           ) : null}

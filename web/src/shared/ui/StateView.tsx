@@ -21,7 +21,7 @@ export function Message({ title, hint, children, role }: MessageProps) {
         {title}
       </Typography>
       {hint ? (
-        <Typography color="text.secondary" sx={{ maxWidth: '46ch' }}>
+        <Typography color="textSecondary" sx={{ maxWidth: '46ch' }}>
           {hint}
         </Typography>
       ) : null}

@@ -1,0 +1,93 @@
+import Box from '@mui/material/Box';
+import Button from '@mui/material/Button';
+import Stack from '@mui/material/Stack';
+import Typography from '@mui/material/Typography';
+import { useTranslation } from 'react-i18next';
+import { useDispatch } from 'react-redux';
+import { usePickCaptionMutation, type AttentionOut, type CandidateOut, type ImageOut } from '@/shared/api/generated';
+import { announced } from '@/shared/api/live';
+import { problemOf } from '@/shared/api/problem';
+import { useFormats } from '@/shared/i18n/format';
+import { toastShown } from '@/shared/ui/toasts';
+import { Words } from './Words';
+
+interface CandidatesProps {
+  image: ImageOut;
+  candidates: CandidateOut[];
+  attention: AttentionOut | null; // of the one that is looked at, where it is not the one shown
+  looked: string | null;
+  onLook: (id: string) => void;
+  word: number | null;
+  onWord: (word: number | null) => void;
+}
+
+/** What the model proposed, best first, and how sure it was: of a word, on average. */
+export function Candidates({ image, candidates, attention, looked, onLook, word, onWord }: CandidatesProps) {
+  const { t } = useTranslation('photo');
+  const formats = useFormats();
+  const dispatch = useDispatch();
+  const [pick, { isLoading }] = usePickCaptionMutation();
+  if (candidates.length === 0) return null;
+  const choose = async (candidate: CandidateOut) => {
+    const result = await pick({ imageId: image.id, captionId: candidate.id });
+    if (result.error) dispatch(toastShown({ tone: 'error', text: problemOf(result.error).detail || t('pick.failed') }));
+    else dispatch(announced(t('pick.done')));
+  };
+  return (
+    <Box component="section" aria-labelledby="candidates">
+      <Typography variant="h3" component="h2" id="candidates" gutterBottom>
+        {t('candidates')}
+      </Typography>
+      <Stack component="ol" spacing={1} sx={{ listStyle: 'none', p: 0, m: 0 }}>
+        {candidates.map((candidate) => {
+          const isLooked = candidate.id === looked && attention !== null;
+          return (
+            <Box
+              component="li"
+              key={candidate.id}
+              sx={{
+                border: 1,
+                borderColor: candidate.shown ? 'primary.main' : 'divider',
+                borderRadius: '14px',
+                bgcolor: 'background.paper',
+                p: 1.5,
+              }}
+            >
+              <Typography sx={{ fontFamily: 'h3.fontFamily', fontSize: '1.05rem' }}>
+                {isLooked ? <Words attention={attention} word={word} onWord={onWord} /> : candidate.text}
+              </Typography>
+              <Stack direction="row" spacing={1} useFlexGap sx={{ mt: 0.5, alignItems: 'center', flexWrap: 'wrap' }}>
+                <Typography variant="body2" color="textSecondary" sx={{ flex: 1, minWidth: 120 }}>
+                  {candidate.log_prob === null ? '' : t('score', { score: formats.percent(sureness(candidate)) })}
+                </Typography>
+                {candidate.shown ? (
+                  <Typography variant="body2" color="primary" sx={{ fontWeight: 600, py: 1 }}>
+                    {t('shown')}
+                  </Typography>
+                ) : (
+                  <>
+                    {candidate.has_attention && !isLooked ? (
+                      <Button size="small" color="inherit" onClick={() => onLook(candidate.id)}>
+                        {t('look')}
+                      </Button>
+                    ) : null}
+                    {image.mine ? (
+                      <Button size="small" disabled={isLoading} onClick={() => void choose(candidate)}>
+                        {t('pick.button')}
+                      </Button>
+                    ) : null}
+                  </>
+                )}
+              </Stack>
+            </Box>
+          );
+        })}
+      </Stack>
+    </Box>
+  );
+}
+
+/** The geometric mean of the probabilities of a candidate's words, its end among them. */
+function sureness(candidate: CandidateOut): number {
+  return Math.exp((candidate.log_prob ?? 0) / (candidate.text.split(/\s+/).length + 1));
+}

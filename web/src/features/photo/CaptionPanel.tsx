@@ -1,0 +1,74 @@
+import ContentCopy from '@mui/icons-material/ContentCopyOutlined';
+import Edit from '@mui/icons-material/EditOutlined';
+import Box from '@mui/material/Box';
+import Button from '@mui/material/Button';
+import Skeleton from '@mui/material/Skeleton';
+import Stack from '@mui/material/Stack';
+import Typography from '@mui/material/Typography';
+import { lazy, Suspense, useRef, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import type { AttentionOut, CandidateOut, ImageOut } from '@/shared/api/generated';
+import { EditCaption } from './EditCaption';
+import { Rating } from './Rating';
+import { Words } from './Words';
+
+const CopyMenu = lazy(() => import('./CopyMenu'));
+
+interface CaptionPanelProps {
+  image: ImageOut;
+  caption: string;
+  candidate: CandidateOut | null; // whose text is shown, where a model wrote it
+  attention: AttentionOut | null;
+  word: number | null;
+  onWord: (word: number | null) => void;
+}
+
+/** The sentence under the picture, and what can be done with it. */
+export function CaptionPanel({ image, caption, candidate, attention, word, onWord }: CaptionPanelProps) {
+  const { t } = useTranslation('photo');
+  const [isEditing, setEditing] = useState(false);
+  const [anchor, setAnchor] = useState<HTMLElement | null>(null);
+  const editButton = useRef<HTMLButtonElement>(null);
+  const done = () => {
+    setEditing(false);
+    // The field is gone: whoever typed in it finds the button that opened it.
+    setTimeout(() => editButton.current?.focus(), 0);
+  };
+  if (isEditing) return <EditCaption image={image} caption={caption} onDone={done} />;
+  return (
+    <Box component="section" aria-label={t('caption')}>
+      <Typography variant="h2" component="p" sx={{ fontSize: 'clamp(1.5rem, 1.1rem + 1.6vw, 2.3rem)', minHeight: '2.4em' }}>
+        {caption ? attention && attention.words.length > 0 ? <Words attention={attention} word={word} onWord={onWord} /> : caption : <Skeleton />}
+      </Typography>
+      {caption ? (
+        <Typography variant="body2" color="textSecondary" sx={{ mt: 1 }}>
+          {image.caption_by === 'person' ? t('by.person') : t('by.model', { model: image.caption_model ?? '' })}
+          {attention ? ` ${t('wordsHint')}` : ''}
+        </Typography>
+      ) : null}
+      <Stack direction="row" spacing={1} useFlexGap sx={{ mt: 2, flexWrap: 'wrap', alignItems: 'center' }}>
+        <Button
+          variant="contained"
+          startIcon={<ContentCopy />}
+          disabled={!caption}
+          aria-haspopup="menu"
+          aria-expanded={anchor !== null}
+          onClick={(event) => setAnchor(event.currentTarget)}
+        >
+          {t('copy.button')}
+        </Button>
+        {image.mine ? (
+          <Button ref={editButton} variant="outlined" startIcon={<Edit />} onClick={() => setEditing(true)}>
+            {t('edit.button')}
+          </Button>
+        ) : null}
+        {candidate ? <Rating candidate={candidate} /> : null}
+      </Stack>
+      {anchor ? (
+        <Suspense fallback={null}>
+          <CopyMenu image={image} caption={caption} candidate={candidate} anchor={anchor} onClose={() => setAnchor(null)} />
+        </Suspense>
+      ) : null}
+    </Box>
+  );
+}

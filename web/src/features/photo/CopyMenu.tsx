@@ -1,0 +1,43 @@
+import Menu from '@mui/material/Menu';
+import MenuItem from '@mui/material/MenuItem';
+import { useTranslation } from 'react-i18next';
+import { useDispatch } from 'react-redux';
+import { useNoteFeedbackMutation, type CandidateOut, type ImageOut } from '@/shared/api/generated';
+import { announced } from '@/shared/api/live';
+import { captionAs, copyText, type CopyFormat } from '@/shared/lib/clipboard';
+import { toastShown } from '@/shared/ui/toasts';
+
+const FORMATS: readonly CopyFormat[] = ['text', 'alt', 'markdown', 'html'];
+
+interface CopyMenuProps {
+  image: ImageOut;
+  caption: string;
+  candidate: CandidateOut | null;
+  anchor: HTMLElement;
+  onClose: () => void;
+}
+
+export default function CopyMenu({ image, caption, candidate, anchor, onClose }: CopyMenuProps) {
+  const { t } = useTranslation('photo');
+  const dispatch = useDispatch();
+  const [note] = useNoteFeedbackMutation();
+  // Links to files of private photos soon stop working: the file's own name is what a page can use.
+  const address = image.file_name || 'photo.jpg';
+  const copy = async (format: CopyFormat) => {
+    const text = captionAs(format, caption, address);
+    const isCopied = await copyText(text);
+    onClose();
+    if (isCopied) dispatch(announced(t('copy.done')));
+    dispatch(toastShown({ tone: isCopied ? 'success' : 'error', text: isCopied ? t('copy.done') : t('copy.failed', { text }) }));
+    if (isCopied && candidate) void note({ feedbackIn: { events: [{ kind: 'copy', caption: candidate.id }] } });
+  };
+  return (
+    <Menu anchorEl={anchor} open onClose={onClose} slotProps={{ list: { 'aria-label': t('copy.button') } }}>
+      {FORMATS.map((format) => (
+        <MenuItem key={format} onClick={() => void copy(format)}>
+          {t(`copy.${format}`)}
+        </MenuItem>
+      ))}
+    </Menu>
+  );
+}

@@ -1,0 +1,65 @@
+import Alert from '@mui/material/Alert';
+import Button from '@mui/material/Button';
+import Stack from '@mui/material/Stack';
+import TextField from '@mui/material/TextField';
+import { useEffect, useRef, useState, type FormEvent } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useDispatch } from 'react-redux';
+import { useEditCaptionMutation, type ImageOut } from '@/shared/api/generated';
+import { announced } from '@/shared/api/live';
+import { problemOf } from '@/shared/api/problem';
+
+interface EditCaptionProps {
+  image: ImageOut;
+  caption: string;
+  onDone: () => void;
+}
+
+export function EditCaption({ image, caption, onDone }: EditCaptionProps) {
+  const { t } = useTranslation(['photo', 'common']);
+  const dispatch = useDispatch();
+  const [text, setText] = useState(caption);
+  const [edit, { isLoading, error }] = useEditCaptionMutation();
+  const field = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => field.current?.focus(), []);
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    if (text.trim() === caption) {
+      onDone();
+      return;
+    }
+    const result = await edit({ imageId: image.id, textIn: { text: text.trim() } });
+    if (result.error) return;
+    dispatch(announced(t('edit.saved')));
+    onDone();
+  };
+  const problem = error ? problemOf(error) : null;
+  return (
+    <Stack component="form" spacing={2} onSubmit={(event) => void submit(event)} noValidate>
+      <TextField
+        label={t('edit.label')}
+        helperText={t('edit.hint')}
+        value={text}
+        onChange={(event) => setText(event.target.value)}
+        onKeyDown={(event) => {
+          if (event.key === 'Escape') onDone();
+        }}
+        inputRef={field}
+        multiline
+        minRows={2}
+        maxRows={8}
+      />
+      {problem ? (
+        <Alert severity="error" role="alert">
+          {problem.status === 0 ? t('edit.offline') : [problem.detail, problem.hint].filter(Boolean).join(' ')}
+        </Alert>
+      ) : null}
+      <Stack direction="row" spacing={1}>
+        <Button type="submit" variant="contained" disabled={isLoading || text.trim() === ''}>
+          {t('common:action.save')}
+        </Button>
+        <Button onClick={onDone}>{t('common:action.cancel')}</Button>
+      </Stack>
+    </Stack>
+  );
+}

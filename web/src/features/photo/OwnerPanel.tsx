@@ -1,0 +1,75 @@
+import Box from '@mui/material/Box';
+import Button from '@mui/material/Button';
+import Stack from '@mui/material/Stack';
+import Typography from '@mui/material/Typography';
+import { lazy, Suspense, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useDispatch } from 'react-redux';
+import { useNavigate } from 'react-router';
+import { useDeleteImageMutation, type ImageOut } from '@/shared/api/generated';
+import { problemOf } from '@/shared/api/problem';
+import { useFormats } from '@/shared/i18n/format';
+import { toastShown } from '@/shared/ui/toasts';
+import { Sharing } from './Sharing';
+import { Tags } from './Tags';
+
+const Recaption = lazy(() => import('./Recaption'));
+const History = lazy(() => import('./History'));
+
+interface OwnerPanelProps {
+  image: ImageOut;
+  caption: string;
+}
+
+/** What an owner can do with a photo beside its words. */
+export function OwnerPanel({ image, caption }: OwnerPanelProps) {
+  const { t } = useTranslation('photo');
+  const formats = useFormats();
+  const dispatch = useDispatch();
+  const navigate = useNavigate();
+  const [open, setOpen] = useState<'recaption' | 'history' | null>(null);
+  const [remove, { isLoading }] = useDeleteImageMutation();
+  const toggle = (part: 'recaption' | 'history') => setOpen(open === part ? null : part);
+  const onDelete = async () => {
+    const result = await remove({ imageId: image.id });
+    if (result.error) {
+      dispatch(toastShown({ tone: 'error', text: problemOf(result.error).detail || t('delete.failed') }));
+      return;
+    }
+    dispatch(toastShown({ tone: 'info', text: t('delete.done'), undo: { kind: 'undelete', ids: [image.id] } }));
+    void navigate('/library');
+  };
+  return (
+    <Stack spacing={4}>
+      <Box>
+        <Stack direction="row" spacing={1} useFlexGap sx={{ flexWrap: 'wrap' }}>
+          <Button variant="outlined" aria-expanded={open === 'recaption'} onClick={() => toggle('recaption')}>
+            {t('recaption.open')}
+          </Button>
+          <Button variant="outlined" aria-expanded={open === 'history'} onClick={() => toggle('history')}>
+            {t('history.open')}
+          </Button>
+        </Stack>
+        <Suspense fallback={<Box sx={{ minHeight: 200 }} />}>
+          {open === 'recaption' ? <Recaption image={image} onDone={() => setOpen(null)} /> : null}
+          {open === 'history' ? <History image={image} caption={caption} /> : null}
+        </Suspense>
+      </Box>
+      <Sharing image={image} />
+      <Tags image={image} />
+      <Box component="section" aria-label={t('details')}>
+        <Typography variant="body2" color="textSecondary">
+          {[image.file_name, `${image.width_px} × ${image.height_px}`, formats.dateTime(image.created_at)].filter(Boolean).join(' · ')}
+        </Typography>
+        {image.expires_at ? (
+          <Typography variant="body2" color="textSecondary">
+            {t('expires', { date: formats.dateTime(image.expires_at) })}
+          </Typography>
+        ) : null}
+        <Button color="error" disabled={isLoading} onClick={() => void onDelete()} sx={{ mt: 1, ml: -2 }}>
+          {t('delete.button')}
+        </Button>
+      </Box>
+    </Stack>
+  );
+}

@@ -1,0 +1,19 @@
+import Box from '@mui/material/Box';
+import Skeleton from '@mui/material/Skeleton';
+import { useTranslation } from 'react-i18next';
+
+export const COLUMNS = { display: 'grid', gap: { xs: 3, md: 5 }, gridTemplateColumns: { md: 'minmax(0, 3fr) minmax(320px, 2fr)' } } as const;
+
+export function PhotoSkeleton() {
+  const { t } = useTranslation();
+  return (
+    <Box sx={COLUMNS} role="status" aria-label={t('state.loading')}>
+      <Skeleton variant="rounded" sx={{ aspectRatio: '4 / 3', height: 'auto' }} />
+      <Box>
+        <Skeleton sx={{ fontSize: '2.4rem' }} />
+        <Skeleton sx={{ fontSize: '2.4rem', width: '60%', mb: 3 }} />
+        <Skeleton variant="rounded" height={280} />
+      </Box>
+    </Box>
+  );
+}

@@ -1,0 +1,106 @@
+import Box from '@mui/material/Box';
+import Stack from '@mui/material/Stack';
+import { skipToken } from '@reduxjs/toolkit/query';
+import { useEffect, useMemo, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useSelector } from 'react-redux';
+import { useGetAttentionQuery, useListCaptionsQuery, useNoteFeedbackMutation, type ImageOut } from '@/shared/api/generated';
+import type { LiveState } from '@/shared/api/live';
+import { photoSources } from '@/shared/lib/sources';
+import { AttentionOverlay } from '@/shared/ui/AttentionOverlay';
+import { Page } from '@/shared/ui/Page';
+import { Photo } from '@/shared/ui/Photo';
+import { Candidates } from './Candidates';
+import { CaptionPanel } from './CaptionPanel';
+import { JobNote } from './JobNote';
+import { OwnerPanel } from './OwnerPanel';
+import { COLUMNS } from './PhotoSkeleton';
+import { ReportButton } from './ReportButton';
+
+interface PhotoViewProps {
+  image: ImageOut;
+  token?: string; // of the link by which it was opened
+}
+
+export function PhotoView({ image, token }: PhotoViewProps) {
+  const { t } = useTranslation('photo');
+  const live = useSelector((state: { live: LiveState }) => state.live.images[image.id]);
+  const caption = live?.caption ?? image.caption;
+  const captions = useListCaptionsQuery({ imageId: image.id, token, limit: 50 });
+  const candidates = captions.data?.items ?? [];
+  const shown = candidates.find((each) => each.shown);
+  // Words are explained of what the page shows; of an edited text, those of the candidate that is looked at.
+  const [looked, setLooked] = useState<string | null>(null);
+  const explained = candidates.find((each) => each.id === looked) ?? shown;
+  const attention = useGetAttentionQuery(
+    explained?.has_attention ? { captionId: explained.id, token } : skipToken,
+  );
+  const [word, setWord] = useState<number | null>(null);
+  const map = useMemo(() => {
+    const weights = word === null ? undefined : attention.currentData?.maps[word];
+    return attention.currentData && weights
+      ? { rows: attention.currentData.rows, columns: attention.currentData.columns, weights }
+      : null;
+  }, [attention.currentData, word]);
+
+  const [note] = useNoteFeedbackMutation();
+  const seen = shown?.id;
+  useEffect(() => {
+    if (seen) void note({ feedbackIn: { events: [{ kind: 'impression', caption: seen }] } });
+  }, [note, seen]);
+
+  const name = image.file_name ?? '';
+  return (
+    <Page title={caption || t('untitled', { name })} width="xl" hideTitle>
+      <Box sx={COLUMNS}>
+        <Box sx={{ position: { md: 'sticky' }, top: { md: 24 }, alignSelf: 'start' }}>
+          <Box
+            sx={{
+              position: 'relative',
+              mx: 'auto',
+              // As large as the window allows, whatever the photo's shape.
+              maxWidth: `min(100%, calc(78vh * ${image.width_px / image.height_px}))`,
+              borderRadius: '14px',
+              overflow: 'hidden',
+            }}
+          >
+            <Photo
+              eager
+              sources={photoSources(image.urls, 'large') ?? photoSources(image.urls, 'master')}
+              alt={caption || t('noCaption', { name })}
+              width={image.width_px}
+              height={image.height_px}
+              placeholder={image.placeholder}
+              fit="contain"
+            />
+            <AttentionOverlay map={map} />
+          </Box>
+        </Box>
+        <Stack spacing={4}>
+          <JobNote image={image} job={live?.job ?? image.job ?? null} hasCaption={Boolean(caption)} />
+          <CaptionPanel
+            image={image}
+            caption={caption}
+            candidate={shown ?? null}
+            attention={explained?.id === shown?.id ? (attention.currentData ?? null) : null}
+            word={word}
+            onWord={setWord}
+          />
+          <Candidates
+            image={image}
+            candidates={candidates}
+            attention={explained && explained.id !== shown?.id ? (attention.currentData ?? null) : null}
+            looked={explained?.id ?? null}
+            onLook={(id) => {
+              setLooked(id);
+              setWord(null);
+            }}
+            word={word}
+            onWord={setWord}
+          />
+          {image.mine ? <OwnerPanel image={image} caption={caption} /> : <ReportButton image={image} token={token} />}
+        </Stack>
+      </Box>
+    </Page>
+  );
+}

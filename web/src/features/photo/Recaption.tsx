@@ -1,0 +1,82 @@
+import Alert from '@mui/material/Alert';
+import Button from '@mui/material/Button';
+import MenuItem from '@mui/material/MenuItem';
+import Stack from '@mui/material/Stack';
+import TextField from '@mui/material/TextField';
+import { useState, type FormEvent } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useListModelsQuery, useRequestCaptionsMutation, type CaptionOptionsIn, type ImageOut } from '@/shared/api/generated';
+import { problemOf } from '@/shared/api/problem';
+
+const STRATEGIES = ['beam', 'greedy', 'sample'] as const;
+type Strategy = (typeof STRATEGIES)[number];
+
+/** A number that may be left empty. */
+function numberOf(text: string): number | null {
+  return text.trim() === '' ? null : Number(text);
+}
+
+export default function Recaption({ image, onDone }: { image: ImageOut; onDone: () => void }) {
+  const { t } = useTranslation('photo');
+  const models = useListModelsQuery({}).data?.items ?? [];
+  const [request, { isLoading, error }] = useRequestCaptionsMutation();
+  const [strategy, setStrategy] = useState<Strategy>('beam');
+  const [model, setModel] = useState('');
+  const [count, setCount] = useState('3');
+  const [shortest, setShortest] = useState('');
+  const [longest, setLongest] = useState('');
+  const [temperature, setTemperature] = useState('0.7');
+  const [prefix, setPrefix] = useState('');
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    const captionOptionsIn: CaptionOptionsIn = {
+      n: numberOf(count),
+      strategy,
+      min_length: numberOf(shortest),
+      max_length: numberOf(longest),
+      ...(strategy === 'sample' ? { temperature: numberOf(temperature) } : {}),
+      ...(prefix.trim() ? { prefix: prefix.trim() } : {}),
+      ...(model ? { model } : {}),
+    };
+    const result = await request({ imageId: image.id, captionOptionsIn });
+    if (!result.error) onDone();
+  };
+  return (
+    <Stack component="form" spacing={2} onSubmit={(event) => void submit(event)} sx={{ mt: 2 }}>
+      <TextField select label={t('recaption.strategy')} value={strategy} onChange={(event) => setStrategy(event.target.value as Strategy)}>
+        {STRATEGIES.map((each) => (
+          <MenuItem key={each} value={each}>
+            {t(`recaption.${each}`)}
+          </MenuItem>
+        ))}
+      </TextField>
+      {models.length > 1 ? (
+        <TextField select label={t('recaption.model')} value={model} onChange={(event) => setModel(event.target.value)}>
+          <MenuItem value="">{t('recaption.default')}</MenuItem>
+          {models.map((each) => (
+            <MenuItem key={each.id} value={each.id}>
+              {`${each.name}@${each.version}`}
+            </MenuItem>
+          ))}
+        </TextField>
+      ) : null}
+      <Stack direction="row" spacing={2}>
+        <TextField type="number" label={t('recaption.count')} value={count} onChange={(event) => setCount(event.target.value)} slotProps={{ htmlInput: { min: 1, max: 10 } }} />
+        <TextField type="number" label={t('recaption.shortest')} value={shortest} onChange={(event) => setShortest(event.target.value)} slotProps={{ htmlInput: { min: 1, max: 30 } }} />
+        <TextField type="number" label={t('recaption.longest')} value={longest} onChange={(event) => setLongest(event.target.value)} slotProps={{ htmlInput: { min: 1, max: 30 } }} />
+      </Stack>
+      {strategy === 'sample' ? (
+        <TextField type="number" label={t('recaption.temperature')} value={temperature} onChange={(event) => setTemperature(event.target.value)} slotProps={{ htmlInput: { min: 0.1, max: 2, step: 0.1 } }} />
+      ) : null}
+      <TextField label={t('recaption.prefix')} helperText={t('recaption.prefixHint')} value={prefix} onChange={(event) => setPrefix(event.target.value)} />
+      {error ? (
+        <Alert severity="error" role="alert">
+          {[problemOf(error).detail, problemOf(error).hint].filter(Boolean).join(' ') || t('recaption.failed')}
+        </Alert>
+      ) : null}
+      <Button type="submit" variant="contained" disabled={isLoading} sx={{ alignSelf: 'flex-start' }}>
+        {t('recaption.send')}
+      </Button>
+    </Stack>
+  );
+}

@@ -1,0 +1,23 @@
+import Button from '@mui/material/Button';
+import { lazy, Suspense, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import type { ImageOut } from '@/shared/api/generated';
+
+const ReportDialog = lazy(() => import('@/shared/ui/ReportDialog'));
+
+export function ReportButton({ image, token }: { image: ImageOut; token?: string }) {
+  const { t } = useTranslation('photo');
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <div>
+      <Button color="inherit" onClick={() => setOpen(true)}>
+        {t('report')}
+      </Button>
+      {isOpen ? (
+        <Suspense fallback={null}>
+          <ReportDialog imageId={image.id} token={token} onClose={() => setOpen(false)} />
+        </Suspense>
+      ) : null}
+    </div>
+  );
+}

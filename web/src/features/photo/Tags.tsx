@@ -1,0 +1,61 @@
+import Close from '@mui/icons-material/Close';
+import Button from '@mui/material/Button';
+import Stack from '@mui/material/Stack';
+import TextField from '@mui/material/TextField';
+import Typography from '@mui/material/Typography';
+import { useState, type FormEvent } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useChangeImageMutation, type ImageOut } from '@/shared/api/generated';
+import { problemOf } from '@/shared/api/problem';
+
+export function Tags({ image }: { image: ImageOut }) {
+  const { t } = useTranslation('photo');
+  const [text, setText] = useState('');
+  const [change, { isLoading, error }] = useChangeImageMutation();
+  const write = (tags: string[]) => change({ imageId: image.id, imageIn: { tags } });
+  const add = async (event: FormEvent) => {
+    event.preventDefault();
+    const fresh = text.split(',').map((each) => each.trim().toLowerCase()).filter(Boolean);
+    if (fresh.length === 0) return;
+    const result = await write([...new Set([...image.tags, ...fresh])]);
+    if (!result.error) setText('');
+  };
+  return (
+    <section aria-labelledby="tags">
+      <Typography variant="h3" component="h2" id="tags" gutterBottom>
+        {t('tags.label')}
+      </Typography>
+      {image.tags.length > 0 ? (
+        <Stack component="ul" direction="row" spacing={1} useFlexGap sx={{ flexWrap: 'wrap', listStyle: 'none', p: 0, m: 0, mb: 1.5 }}>
+          {image.tags.map((tag) => (
+            <li key={tag}>
+              <Button
+                size="small"
+                variant="outlined"
+                color="inherit"
+                endIcon={<Close />}
+                disabled={isLoading}
+                aria-label={t('tags.remove', { tag })}
+                onClick={() => void write(image.tags.filter((each) => each !== tag))}
+              >
+                {tag}
+              </Button>
+            </li>
+          ))}
+        </Stack>
+      ) : null}
+      <Stack component="form" direction="row" spacing={1} onSubmit={(event) => void add(event)} noValidate>
+        <TextField
+          label={t('tags.add')}
+          value={text}
+          onChange={(event) => setText(event.target.value)}
+          error={Boolean(error)}
+          helperText={error ? problemOf(error).detail || t('tags.failed') : t('tags.hint')}
+        />
+        <Button type="submit" variant="outlined" disabled={isLoading} sx={{ alignSelf: 'flex-start' }}>
+          {t('tags.button')}
+        </Button>
+      </Stack>
+    </section>
+  );
+}

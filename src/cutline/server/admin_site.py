@@ -229,7 +229,7 @@ def _chart(
     data = {"labels": [day.date.strftime("%d %b") for day in days], "datasets": datasets}
     return {
         "title": title,
-        "template": f"unfold/components/chart/{kind}.html",
+        "kind": kind,
         "data": json.dumps(data),
         "legend": [(label, colour) for label, colour in zip(lines, _COLOURS, strict=False) if len(lines) > 1],
         "is_empty": not any(value for values in lines.values() for value in values),

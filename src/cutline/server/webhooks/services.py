@@ -299,6 +299,9 @@ def attempt(delivery: Delivery) -> None:
             error = f"The server answered with the status {status}."
     except (AddressForbidden, FetchFailed) as refusal:
         error = str(refusal)
+    except Exception:  # whatever it is ends in the row, and the next call must be made
+        logger.exception("A webhook's call failed unexpectedly.", extra={"delivery": str(delivery.pk)})
+        error = "A fault of ours."
     one = {
         "at": now.isoformat(),
         "status_code": status,

@@ -139,7 +139,7 @@ def dashboard(found: Statistics) -> dict[str, Any]:
                 "bar",
                 {
                     "up": [day.ratings_up for day in found.days],
-                    "down": [day.ratings_down for day in found.days],
+                    "down": [-day.ratings_down for day in found.days],
                 },
             ),
             _chart(
@@ -222,7 +222,6 @@ def _chart(
             "displayYAxis": True,
             "maxTicksXLimit": 6,
             "spanGaps": True,
-            "tension": 0.3,
         }
         for (label, values), colour in zip(lines.items(), _COLOURS, strict=False)
     ]

@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
@@ -66,8 +66,10 @@ class EventConsumer(AsyncWebsocketConsumer):
         self.group = group_of(self.viewer.owner_id)
         # Join before reading what was missed: what comes between is seen twice, and sent once.
         await self._join()
-        headers = [(b"set-cookie", cookie)] if cookie else []
-        await self.base_send({"type": "websocket.accept", "subprotocol": None, "headers": headers})
+        accept: Any = {"type": "websocket.accept", "subprotocol": None, "headers": []}
+        if cookie:
+            accept["headers"].append((b"set-cookie", cookie))
+        await self.base_send(accept)
         newest, replay = await database_sync_to_async(_missed)(self.viewer, after)
         self._put(
             {
@@ -195,16 +197,15 @@ class EventConsumer(AsyncWebsocketConsumer):
             code=error.code, status=error.http_status, detail=error.message, hint=error.hint
         )
         body = json.dumps(fields).encode()
-        headers = [(b"content-type", PROBLEM_JSON.encode()), (b"cache-control", b"no-store")]
+        headers: list[tuple[bytes, bytes]] = [
+            (b"content-type", PROBLEM_JSON.encode()),
+            (b"cache-control", b"no-store"),
+        ]
         if isinstance(error, RateLimited):
             headers.append((b"retry-after", str(error.retry_after_s).encode()))
-        start: Any = {
-            "type": "websocket.http.response.start",
-            "status": error.http_status,
-            "headers": headers,
-        }
-        await self.base_send(start)
-        await self.base_send({"type": "websocket.http.response.body", "body": body})
+        start = {"type": "websocket.http.response.start", "status": error.http_status, "headers": headers}
+        for message in (start, {"type": "websocket.http.response.body", "body": body}):
+            await self.base_send(cast("Any", message))  # the types know no answers to handshakes
 
 
 def check_origin(scope: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, get_args
@@ -11,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 
 class Data(BaseModel):
-    """What an event tells. New fields may come: clients ignore what they do not know."""
+    """What an event tells."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="forbid")
 
 
 class ErrorData(BaseModel):
@@ -37,11 +38,25 @@ class ImageData(Data):
     image: UUID
 
 
+class ImageCreatedData(ImageData):
+    """A new image, and the job that captions it."""
+
+    job: UUID
+
+
+class ImageChangedData(ImageData):
+    """An image, with who may see it now."""
+
+    visibility: Literal["private", "unlisted", "public"]
+    moderation: Literal["none", "pending", "approved", "held", "rejected"]
+
+
 class JobData(Data):
     """Where a job stands."""
 
     job: UUID
     image: UUID | None = None
+    kind: Literal["caption", "moderate", "bulk", "fetch"]
     state: Literal["queued", "running", "done", "failed", "cancelled"]
     stage: str = ""
     position: int | None = Field(None, description="How many jobs go before it.")
@@ -63,21 +78,37 @@ class CaptionChangedData(Data):
 
     image: UUID
     caption: str
-    by: str = Field("", description="model or person")
+    by: Literal["model", "person"] = Field(description="Who wrote it.")
+    model: str = Field(description="name@version; empty where a person wrote it.")
+    version: int = Field(description="Its number in the image's history.")
+
+
+class CountsData(BaseModel):
+    """How many items of a bulk stand where."""
+
+    total: int
+    waiting: int
+    done: int
+    failed: int
+    cancelled: int
 
 
 class BulkData(Data):
     """How far a bulk is."""
 
     bulk: UUID
-    state: str
+    state: Literal["queued", "running", "paused", "done", "failed", "cancelled"]
+    counts: CountsData
+    error: ErrorData | None = None
 
 
 class ModerationData(Data):
     """What was decided about showing an image in the gallery."""
 
     image: UUID
-    moderation: str
+    moderation: Literal["none", "pending", "approved", "held", "rejected"]
+    published: bool = Field(description="Whether it stands in the gallery now.")
+    reason: str = Field(description="A moderator's words.")
 
 
 class HelloData(BaseModel):
@@ -105,14 +136,14 @@ class ImageCreated(Event):
     """An image was uploaded."""
 
     type: Literal["image.created"]
-    data: ImageData
+    data: ImageCreatedData
 
 
 class ImageChanged(Event):
     """Visibility, tags, files or another property of an image changed, or its deletion was taken back."""
 
     type: Literal["image.changed"]
-    data: ImageData
+    data: ImageChangedData
 
 
 class ImageDeleted(Event):
@@ -211,13 +242,7 @@ _MESSAGES: TypeAdapter[Any] = TypeAdapter(Message)
 
 def check(message: Mapping[str, Any]) -> None:
     """Raise pydantic.ValidationError where a message is none that clients were promised."""
-    _MESSAGES.validate_json(_as_json(message))
-
-
-def _as_json(message: Mapping[str, Any]) -> bytes:
-    import json
-
-    return json.dumps(message).encode()
+    _MESSAGES.validate_json(json.dumps(message))
 
 
 def json_schema() -> dict[str, Any]:

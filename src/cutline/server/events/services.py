@@ -13,13 +13,14 @@ from django.utils import timezone
 from cutline.server.config import settings
 from cutline.server.events.channel import group_of, send
 from cutline.server.events.models import Event
+from cutline.server.events.schema import check
 from cutline.server.people.models import Owner
 
 
 def emit(owner_id: UUID, type: str, data: Mapping[str, Any]) -> Event:
     """Record what happened to an owner's things, in the caller's transaction, and tell sockets and webhooks.
 
-    type, data: one of contracts/events.schema.json.
+    type, data: one of contracts/events.schema.json. Raises pydantic.ValidationError where they are not.
     """
     from cutline.server.webhooks.services import enqueue_for
 
@@ -30,6 +31,7 @@ def emit(owner_id: UUID, type: str, data: Mapping[str, Any]) -> Event:
             Event.objects.filter(owner_id=owner_id).order_by("-pk").values_list("pk", flat=True).first()
         )
         event = Event.objects.create(owner_id=owner_id, type=type, data=dict(data))
+        check(as_message(event))
         enqueue_for(event)
     message = {"type": "event", "event": as_message(event), "previous": previous or 0}
     transaction.on_commit(lambda: send(group_of(owner_id), message))

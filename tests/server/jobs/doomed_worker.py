@@ -1,0 +1,81 @@
+"""A worker that kills itself with SIGKILL at one exact moment, which the command line names.
+
+It is the service's own crew with its own table. At the moment that the argument names, the process is gone
+at once: nothing is cleaned up, and nothing that was not committed stays.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+MOMENTS = (
+    "claiming",
+    "claimed",
+    "reading",
+    "captioning",
+    "saving",
+    "writing",
+    "written",
+    "failing",
+    "failed",
+)
+
+
+def die(*_: Any, **__: Any) -> None:
+    """Be gone."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(60)
+
+
+def then_die(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Do it, and be gone."""
+
+    @wraps(function)
+    def run(*args: Any, **kwargs: Any) -> None:
+        function(*args, **kwargs)
+        die()
+
+    return run
+
+
+def main(moment: str) -> None:
+    """Work until the moment comes."""
+    import django
+
+    django.setup()
+    from cutline.server.captions import services as captions
+    from cutline.server.jobs import services
+    from cutline.server.jobs.crew import Crew
+    from cutline.server.jobs.models import Job
+    from cutline.server.jobs.tasks import TABLE
+
+    def on_stage(job: Job, stage: str) -> None:
+        if stage == moment:
+            die()
+
+    table = dict(TABLE)
+    match moment:
+        case "claiming":  # the row has its lease, and the transaction is not committed
+            services.announce = die
+        case "claimed":  # committed, and nothing done
+            table["caption"] = die
+        case "writing":  # everything of the result is written, and not committed
+            captions.emit = die  # type: ignore[attr-defined]
+        case "written":  # committed, and nobody told
+            captions._save = then_die(captions._save)
+        case "failing":
+            services._tell_bulk = die
+        case "failed":
+            services.fail = then_die(services.fail)
+    Crew(table, threads=2, on_stage=on_stage).start()
+    time.sleep(60)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

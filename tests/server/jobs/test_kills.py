@@ -1,0 +1,162 @@
+"""A worker process is killed in each window of a job: nothing is lost, and nothing done twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from cutline.server.captions.models import Attention, Caption, Version
+from cutline.server.events.models import Event
+from cutline.server.images import renditions
+from cutline.server.images.models import Image, Rendition, StoredFile
+from cutline.server.jobs import services
+from cutline.server.jobs.crew import Crew
+from cutline.server.jobs.models import Job, JobState
+from cutline.server.jobs.tasks import TABLE
+from tests.server.jobs.making import make_owner, upload
+from tests.server.services.process import wait_until
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
+
+ROOT = Path(__file__).parents[3]
+CANDIDATES = 3
+
+
+def database_url() -> str:
+    """The test's own database, for another process."""
+    found = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{found['NAME']}"
+    return f"postgres://{found['USER']}:{found['PASSWORD']}@{found['HOST']}:{found['PORT']}/{found['NAME']}"
+
+
+@pytest.fixture
+def start_worker() -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
+    """Start a worker that is killed at a moment."""
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def start(moment: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "tests.server.jobs.doomed_worker", moment]
+        child = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, "CUTLINE_DATABASE_URL": database_url()}
+        )
+        begun.append(child)
+        return child
+
+    yield start
+    for child in begun:
+        child.kill()
+        child.wait()
+
+
+def forget_leases() -> None:
+    """As if so much time had passed."""
+    Job.objects.filter(state=JobState.RUNNING).update(lease_until=timezone.now())
+    services.sweep()
+    Job.objects.update(run_after=timezone.now())
+
+
+def work_off(*, timeout_s: float = 180) -> None:
+    """Do everything that is due, in threads of this process."""
+    crew = Crew(TABLE, threads=2)
+    crew.start()
+    try:
+        unended = Job.objects.filter(state__in=(JobState.QUEUED, JobState.RUNNING))
+        wait_until(lambda: not unended.exists(), timeout_s=timeout_s, what="the end of all jobs")
+    finally:
+        crew.stop(30)
+        assert renditions.wait(180)
+
+
+def assert_captioned_once(image: Image, job: Job) -> None:
+    """One job, done; its candidates, the history and the event, each once."""
+    assert list(Job.objects.values_list("pk", "state")) == [(job.pk, JobState.DONE)]
+    assert sorted(Caption.objects.values_list("job_id", "rank")) == [(job.pk, n) for n in range(CANDIDATES)]
+    assert Attention.objects.count() == CANDIDATES
+    assert list(Version.objects.values_list("number", "action")) == [(1, "generated")]
+    image.refresh_from_db()
+    assert image.caption == Caption.objects.get(rank=0).text
+    assert Event.objects.filter(type="caption.ready").count() == 1
+
+
+@pytest.mark.parametrize(
+    "moment", ["claiming", "claimed", "reading", "captioning", "saving", "writing", "written"]
+)
+def test_a_worker_that_is_killed(moment: str, start_worker: Callable[[str], subprocess.Popen[bytes]]) -> None:
+    image, job = upload(make_owner())
+    assert start_worker(moment).wait(180) == -signal.SIGKILL
+    state = Job.objects.get().state
+    assert state == {"claiming": JobState.QUEUED, "written": JobState.DONE}.get(moment, JobState.RUNNING)
+    assert Caption.objects.count() == (CANDIDATES if moment == "written" else 0)
+    forget_leases()
+    work_off()
+    assert_captioned_once(image, job)
+    assert not StoredFile.objects.exclude(state=StoredFile.State.LIVE).exists()
+    assert set(Rendition.objects.values_list("image_id", flat=True)) == {image.pk}
+
+
+@pytest.mark.parametrize("moment", ["failing", "failed"])
+def test_a_worker_that_is_killed_while_it_says_why_a_job_failed(
+    moment: str, start_worker: Callable[[str], subprocess.Popen[bytes]]
+) -> None:
+    _, job = upload(make_owner(), options={"prefix": "zzqx unheard of"})
+    assert start_worker(moment).wait(180) == -signal.SIGKILL
+    forget_leases()
+    work_off()
+    row = Job.objects.get(pk=job.pk)
+    assert (row.state, row.error_code) == (JobState.FAILED, "option_invalid")
+    told = Event.objects.filter(type="job.changed", data__state="failed")
+    assert told.count() == 1
+
+
+def test_a_worker_that_was_only_asleep_writes_nothing_any_more(
+    start_worker: Callable[[str], subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    image, job = upload(make_owner())
+    sleeper = start_worker("never")
+    held = Job.objects.filter(state=JobState.RUNNING)
+
+    def seize() -> bool:
+        # Stop it in whatever it is doing; look again while it is stopped, for it may just have finished.
+        if not held.exists():
+            return False
+        sleeper.send_signal(signal.SIGSTOP)
+        return True
+
+    wait_until(seize, timeout_s=60, what="a job at work", every_s=0.001)
+    time.sleep(0.05)
+    if not held.exists():
+        pytest.skip("it was done before it could be stopped")
+    forget_leases()
+    work_off()
+    assert_captioned_once(image, job)
+    sleeper.send_signal(signal.SIGCONT)
+    time.sleep(2)
+    assert sleeper.poll() is None
+    assert_captioned_once(image, job)
+
+
+def test_jobs_in_hand_at_shutdown_are_finished_or_given_back(configure: Callable[..., Any]) -> None:
+    owner = make_owner()
+    for seed in range(6):
+        upload(owner, seed)
+    crew = Crew(TABLE, threads=3)
+    crew.start()
+    wait_until(Job.objects.filter(state=JobState.RUNNING).exists, timeout_s=30, what="a job at work")
+    crew.stop(30)
+    assert renditions.wait(180)
+    states = set(Job.objects.values_list("state", flat=True))
+    assert JobState.RUNNING not in states
+    assert set(Job.objects.filter(state=JobState.QUEUED).values_list("attempts", flat=True)) <= {0}
+    work_off()
+    assert set(Job.objects.values_list("state", "attempts")) == {(JobState.DONE, 1)}

@@ -265,7 +265,7 @@ def unfit_for_production(made: ServerSettings) -> Iterator[tuple[str, str]]:
     if made.debug:
         yield "debug", "shows settings and code to every visitor when something fails"
     for name, why in _MUST_BE_CHOSEN.items():
-        if name not in made.model_fields_set or getattr(made, name) in ("", ()):
+        if name not in made.model_fields_set or getattr(made, name) in ("", SecretStr("")):
             yield name, f"is missing: {why}"
     if "*" in made.hosts:
         yield "hosts", "answers to any name, so that links in mails can be made to lead to another site"

@@ -12,6 +12,8 @@ import time
 
 from celery.worker import state as celery_state
 
+from cutline.errors import CutlineError
+from cutline.server.captioner import captioner
 from cutline.server.celery_app import app
 from cutline.server.clockwork import Clock
 from cutline.server.events import channel
@@ -48,6 +50,7 @@ class Worker:
         start_crew()
         if self._clock:
             self._clock.start()
+        threading.Thread(target=_warm_up, name="cutline-warm-up", daemon=True).start()
         logger.info("The worker has started.")
 
     def _run_loop(self) -> None:
@@ -65,3 +68,11 @@ class Worker:
         stop_crew(timeout_s)
         self._thread.join(max(_LAST_MESSAGES_S, deadline - time.monotonic()))
         logger.info("The worker has stopped.")
+
+
+def _warm_up() -> None:
+    """Load the model before somebody waits for it. Where that fails, jobs will say why."""
+    try:
+        captioner()
+    except CutlineError as error:
+        logger.error("The model cannot be loaded: %s", error)

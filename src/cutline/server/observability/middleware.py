@@ -57,6 +57,6 @@ class Observe:
 
 
 def route_of(request: HttpRequest) -> str:
-    """The template of the path that answered, as /api/v1/images/<uuid:image_id>."""
+    """The template of the path that answered, as /api/v1/images/<uuidstr:image_id>."""
     match = request.resolver_match
     return f"/{match.route}" if match else "static or unknown"

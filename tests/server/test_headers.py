@@ -1,0 +1,70 @@
+"""What browsers are told about every answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from cutline.server import headers
+from cutline.server.config import ServerSettings
+
+Configure = Callable[..., ServerSettings]
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> None:
+    headers._policy.cache_clear()
+
+
+def policy(path: str = "/") -> dict[str, set[str]]:
+    parts = (part.split() for part in headers.content_policy(path).split("; "))
+    return {name: set(sources) for name, *sources in parts}
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/session", "/nowhere", "/static/interim/page.js"])
+def test_every_answer_may_be_framed_by_nobody_and_sniffed_as_nothing_else(path: str, db: None) -> None:
+    answer = Client().get(path)
+    assert "frame-ancestors 'none'" in answer["Content-Security-Policy"]
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["Referrer-Policy"] == "same-origin"
+
+
+def test_only_our_own_scripts_run() -> None:
+    assert policy()["script-src"] == {"'self'"}
+    assert policy()["default-src"] == {"'none'"}
+    assert "'unsafe-inline'" not in policy()["style-src"]
+
+
+def test_what_is_looser_is_so_for_the_admin_alone() -> None:
+    assert "'unsafe-eval'" in policy("/admin/")["script-src"]
+    assert policy("/admin")["script-src"] == {"'self'"}
+    assert policy("/api/v1/docs")["script-src"] == {"'self'"}
+
+
+def test_pictures_may_come_from_the_object_store(configure: Configure) -> None:
+    configure(storage_url="s3://photos/x?endpoint=https://s3.example.com:9000&region=eu")
+    assert "https://s3.example.com:9000" in policy()["img-src"]
+
+
+def test_a_form_may_lead_to_the_providers_that_are_set(configure: Configure) -> None:
+    assert policy()["form-action"] == {"'self'"}
+    headers._policy.cache_clear()
+    configure(
+        google_client_id="id",
+        google_secret="secret",
+        openid_providers='[{"id":"x","name":"X","server_url":"https://login.example.com/realm",'
+        '"client_id":"c","secret":"s"}]',
+    )
+    assert policy()["form-action"] == {"'self'", "https://accounts.google.com", "https://login.example.com"}
+
+
+def test_no_shared_cache_keeps_what_was_made_for_one_viewer(db: None) -> None:
+    for path in ("/", "/api/v1/images"):
+        assert "private" in Client().get(path)["Cache-Control"]
+
+
+def test_static_files_may_be_cached() -> None:
+    answer = Client().get("/static/interim/page.js")
+    assert (answer.status_code, answer["Cache-Control"]) == (200, "max-age=300, public")

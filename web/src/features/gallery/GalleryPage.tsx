@@ -1,7 +1,65 @@
+import Box from '@mui/material/Box';
+import FlagOutlined from '@mui/icons-material/FlagOutlined';
+import IconButton from '@mui/material/IconButton';
+import { lazy, Suspense, useCallback, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { useSearchParams } from 'react-router';
+import { useGalleryInfiniteQuery } from '@/shared/api/lists';
 import { Page } from '@/shared/ui/Page';
+import { PhotoGrid, PhotoGridSkeleton } from '@/shared/ui/PhotoGrid';
+import { SearchField } from '@/shared/ui/SearchField';
+import { Message, QueryView } from '@/shared/ui/StateView';
+
+const ReportDialog = lazy(() => import('@/shared/ui/ReportDialog'));
 
 export default function GalleryPage() {
   const { t } = useTranslation('gallery');
-  return <Page title={t('title')}>{null}</Page>;
+  const [address, setAddress] = useSearchParams();
+  const q = address.get('q') ?? '';
+  const query = useGalleryInfiniteQuery({ q });
+  const images = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data]);
+  const [reported, setReported] = useState<string | null>(null);
+  const search = useCallback((text: string) => setAddress(text ? { q: text } : {}, { replace: true }), [setAddress]);
+  const { fetchNextPage } = query;
+  const more = useCallback(() => void fetchNextPage(), [fetchNextPage]);
+  return (
+    <Page title={t('title')} lead={t('lead')} width="xl">
+      <Box sx={{ maxWidth: 420, mb: 3 }}>
+        <SearchField label={t('search')} value={q} onSearch={search} />
+      </Box>
+      <QueryView
+        query={query}
+        loading={<PhotoGridSkeleton />}
+        isEmpty={() => images.length === 0}
+        empty={<Message title={t(q ? 'nothing' : 'empty')} hint={t(q ? 'nothingHint' : 'emptyHint')} />}
+      >
+        {(data) => (
+          <PhotoGrid
+            images={images}
+            label={t('title')}
+            pages={data.pages.length}
+            hasMore={query.hasNextPage}
+            isLoadingMore={query.isFetchingNextPage}
+            onMore={more}
+            corner={(image) =>
+              image.mine ? null : (
+                <IconButton
+                  aria-label={t('report', { caption: image.caption })}
+                  onClick={() => setReported(image.id)}
+                  sx={{ bgcolor: 'background.paper', '&:hover': { bgcolor: 'background.paper' } }}
+                >
+                  <FlagOutlined fontSize="small" />
+                </IconButton>
+              )
+            }
+          />
+        )}
+      </QueryView>
+      {reported ? (
+        <Suspense fallback={null}>
+          <ReportDialog imageId={reported} onClose={() => setReported(null)} />
+        </Suspense>
+      ) : null}
+    </Page>
+  );
 }

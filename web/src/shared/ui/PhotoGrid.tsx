@@ -1,0 +1,161 @@
+import Box from '@mui/material/Box';
+import Button from '@mui/material/Button';
+import Skeleton from '@mui/material/Skeleton';
+import { useWindowVirtualizer } from '@tanstack/react-virtual';
+import { useEffect, useLayoutEffect, useRef, useState, type ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
+import type { ImageOut } from '../api/generated';
+import { photoSources } from '../lib/sources';
+import { Photo } from './Photo';
+
+const CELL_PX = 230; // at least so wide
+const GAP_PX = 16;
+const WORDS_PX = 76;
+const LOAD_BY_ITSELF = 3; // pages; then the footer is reachable, and a button goes on
+
+function columnsIn(width: number): number {
+  return Math.max(width < 420 ? 2 : 1, Math.floor((width + GAP_PX) / (CELL_PX + GAP_PX)));
+}
+
+function useWidth() {
+  const element = useRef<HTMLDivElement>(null);
+  const [box, setBox] = useState({ width: 0, top: 0 });
+  useLayoutEffect(() => {
+    const node = element.current;
+    if (!node) return undefined;
+    const measure = () => setBox({ width: node.clientWidth, top: node.getBoundingClientRect().top + scrollY });
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(node);
+    observer.observe(document.body);
+    return () => observer.disconnect();
+  }, []);
+  return { element, ...box };
+}
+
+interface PhotoGridProps {
+  images: ImageOut[];
+  label: string;
+  pages: number; // that have been loaded
+  hasMore: boolean;
+  isLoadingMore: boolean;
+  onMore: () => void;
+  corner?: (image: ImageOut) => ReactNode; // a checkbox, a menu
+}
+
+/**
+ * A grid of any number of photos: only the rows near the window exist, so ten thousand scroll as ten do.
+ * Cells are of one size, so that nothing moves when a photo or a caption arrives.
+ */
+export function PhotoGrid({ images, label, pages, hasMore, isLoadingMore, onMore, corner }: PhotoGridProps) {
+  const { t } = useTranslation();
+  const { element, width, top } = useWidth();
+  const columns = columnsIn(width);
+  const cell = (width - GAP_PX * (columns - 1)) / columns;
+  const rowHeight = cell * 0.75 + WORDS_PX + GAP_PX;
+  const rows = Math.ceil(images.length / columns);
+  const virtual = useWindowVirtualizer({ count: rows, estimateSize: () => rowHeight, overscan: 3, scrollMargin: top });
+  useEffect(() => virtual.measure(), [virtual, rowHeight]);
+  const items = virtual.getVirtualItems();
+  const isNearEnd = (items.at(-1)?.index ?? 0) >= rows - 2;
+  const mayLoad = hasMore && !isLoadingMore && pages < LOAD_BY_ITSELF;
+  useEffect(() => {
+    if (isNearEnd && mayLoad) onMore();
+  }, [isNearEnd, mayLoad, onMore]);
+
+  return (
+    <Box ref={element}>
+      {width > 0 ? (
+        <Box role="list" aria-label={label} sx={{ position: 'relative', height: virtual.getTotalSize() }}>
+          {items.map((row) => (
+            <Box
+              key={row.key}
+              role="presentation"
+              sx={{ display: 'grid', gap: `${GAP_PX}px`, gridTemplateColumns: `repeat(${columns}, 1fr)` }}
+              style={{ position: 'absolute', insetInline: 0, top: 0, transform: `translateY(${row.start - top}px)` }}
+            >
+              {images.slice(row.index * columns, (row.index + 1) * columns).map((image, place) => (
+                <Box
+                  key={image.id}
+                  role="listitem"
+                  aria-setsize={hasMore ? -1 : images.length}
+                  aria-posinset={row.index * columns + place + 1}
+                  sx={{ position: 'relative', height: rowHeight - GAP_PX, minWidth: 0 }}
+                >
+                  <GridPhoto image={image} />
+                  {corner ? <Box sx={{ position: 'absolute', top: 6, right: 6 }}>{corner(image)}</Box> : null}
+                </Box>
+              ))}
+            </Box>
+          ))}
+        </Box>
+      ) : null}
+      {hasMore ? (
+        <Box sx={{ textAlign: 'center', py: 3 }}>
+          <Button variant="outlined" onClick={onMore} disabled={isLoadingMore}>
+            {t(isLoadingMore ? 'state.loading' : 'action.loadMore')}
+          </Button>
+        </Box>
+      ) : null}
+    </Box>
+  );
+}
+
+function GridPhoto({ image }: { image: ImageOut }) {
+  const { t } = useTranslation();
+  const words = image.caption || t('photo.noCaption');
+  return (
+    <Box
+      component={Link}
+      to={`/images/${image.id}`}
+      sx={{ color: 'text.primary', textDecoration: 'none', display: 'block', borderRadius: '14px', '&:hover p': { textDecoration: 'underline' } }}
+    >
+      <Photo
+        sources={photoSources(image.urls, 'thumbnail')}
+        alt=""
+        width={4}
+        height={3}
+        placeholder={image.placeholder}
+        sx={{ borderRadius: '14px', border: 1, borderColor: 'divider' }}
+      />
+      <Box
+        component="p"
+        sx={{
+          m: 0,
+          mt: 1,
+          fontFamily: 'h3.fontFamily',
+          typography: 'h3',
+          fontWeight: 450,
+          fontSize: '1.02rem',
+          color: image.caption ? 'text.primary' : 'text.secondary',
+          display: '-webkit-box',
+          WebkitLineClamp: 2,
+          WebkitBoxOrient: 'vertical',
+          overflow: 'hidden',
+        }}
+      >
+        {words}
+      </Box>
+    </Box>
+  );
+}
+
+export function PhotoGridSkeleton() {
+  const { t } = useTranslation();
+  return (
+    <Box
+      role="status"
+      aria-label={t('state.loading')}
+      sx={{ display: 'grid', gap: `${GAP_PX}px`, gridTemplateColumns: `repeat(auto-fill, minmax(min(45%, ${CELL_PX}px), 1fr))` }}
+    >
+      {Array.from({ length: 12 }, (_, place) => (
+        <Box key={place} sx={{ minHeight: 240 }}>
+          <Skeleton variant="rounded" sx={{ aspectRatio: '4 / 3', height: 'auto', borderRadius: '14px' }} />
+          <Skeleton sx={{ mt: 1 }} />
+          <Skeleton sx={{ width: '60%' }} />
+        </Box>
+      ))}
+    </Box>
+  );
+}

@@ -12,17 +12,20 @@ for good: `install` runs after every migrate.
 
 from __future__ import annotations
 
+import logging
 import re
 import unicodedata
 from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, connections
+from django.db import ProgrammingError, connection, connections, transaction
 from django.db.models import BooleanField, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from cutline.server.images.models import Image
+
+log = logging.getLogger(__name__)
 
 _MOST_WORDS = 8
 _LONGEST_WORD = 40
@@ -143,6 +146,12 @@ _POSTGRESQL = (
 )
 
 
+_FORGIVING = """DO $$ BEGIN
+    PERFORM word_similarity('', '');
+    EXECUTE format('ALTER DATABASE %I SET pg_trgm.word_similarity_threshold = 0.45', current_database());
+END $$"""
+
+
 def install(using: str = "default", **_: Any) -> None:
     """Make the index, or what is missing of it. Connected to Django's post_migrate signal."""
     chosen = connections[using]
@@ -151,3 +160,9 @@ def install(using: str = "default", **_: Any) -> None:
             return  # the database stands at a migration before images
         for statement in _POSTGRESQL if chosen.vendor == "postgresql" else _SQLITE:
             cursor.execute(statement)
+        if chosen.vendor == "postgresql":
+            try:
+                with transaction.atomic(using):
+                    cursor.execute(_FORGIVING)
+            except ProgrammingError as error:  # only the database's owner may
+                log.warning("Search forgives fewer misspelt words: %s", error)

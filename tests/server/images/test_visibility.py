@@ -1,0 +1,209 @@
+"""Who may see an image: visibility, moderation, reports, decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from cutline.server.errors import Conflict, Forbidden, Invalid, NotFound
+from cutline.server.events.models import Event
+from cutline.server.images import moderation, selectors, services
+from cutline.server.images.models import Decision, Image, Moderation, Report, Visibility
+from cutline.server.images.show import shown
+from cutline.server.jobs import services as jobs
+from cutline.server.jobs.context import Context
+from cutline.server.jobs.models import Job, JobKind, JobState
+from cutline.server.people.models import Owner, Role, User
+from cutline.server.people.viewers import Viewer
+from tests.server.images.conftest import viewer_of_owner
+
+pytestmark = [pytest.mark.django_db]
+
+Upload = Callable[..., Image]
+NOBODY = Viewer(owner_id=None)
+
+
+def publish(image: Image, score: float = 0.01) -> Image:
+    services.set_visibility(image, Visibility.PUBLIC)
+    return services.judged(image, score)
+
+
+def sees(viewer: Viewer, image: Image) -> bool:
+    """Whether a viewer finds an image, alike by every way."""
+    try:
+        selectors.image_for(viewer, image.pk)
+        by_id = True
+    except NotFound:
+        by_id = False
+    assert selectors.visible_to(viewer).filter(pk=image.pk).exists() == by_id
+    return by_id
+
+
+def test_a_private_image_is_404_to_others(upload: Upload, owner: Owner, other: Owner) -> None:
+    image = upload(1)
+    assert sees(viewer_of_owner(owner), image)
+    for viewer in (viewer_of_owner(other), NOBODY, *(viewer_of_owner(other, role) for role in Role)):
+        assert not sees(viewer, image)
+        with pytest.raises(NotFound):
+            selectors.image_for(viewer, image.pk, share_token=image.share_token)
+        with pytest.raises(NotFound):
+            selectors.own_image(viewer, image.pk)
+    with pytest.raises(NotFound):
+        selectors.shared_image(image.share_token)
+    with pytest.raises(NotFound):
+        selectors.image_for(viewer_of_owner(owner), uuid4())
+
+
+def test_an_unlisted_image_is_seen_with_its_link_alone(upload: Upload, other: Owner) -> None:
+    image = services.set_visibility(upload(1), Visibility.UNLISTED)
+    assert not sees(viewer_of_owner(other), image)
+    assert selectors.shared_image(image.share_token) == image
+    assert selectors.image_for(NOBODY, image.pk, share_token=image.share_token) == image
+    for wrong in ("", "x", image.share_token[:-1], image.share_token + "A"):
+        with pytest.raises(NotFound):
+            selectors.image_for(NOBODY, image.pk, share_token=wrong)
+        with pytest.raises(NotFound):
+            selectors.shared_image(wrong)
+
+
+def test_an_old_link_does_not_work_after_the_image_was_private(upload: Upload) -> None:
+    image = services.set_visibility(upload(1), Visibility.UNLISTED)
+    old = image.share_token
+    services.set_visibility(image, Visibility.PRIVATE)
+    services.set_visibility(image, Visibility.UNLISTED)
+    with pytest.raises(NotFound):
+        selectors.shared_image(old)
+
+
+def test_a_public_image_waits_for_moderation(upload: Upload, other: Owner) -> None:
+    image = services.set_visibility(upload(1), Visibility.PUBLIC)
+    assert image.moderation == Moderation.PENDING
+    assert Job.objects.filter(image=image, kind=JobKind.MODERATE).count() == 1
+    assert not sees(viewer_of_owner(other), image)
+    assert sees(viewer_of_owner(other, Role.MODERATOR), image)
+    assert not selectors.gallery()
+    services.judged(image, 0.01)
+    assert sees(viewer_of_owner(other), image)
+    assert sees(NOBODY, image)
+    assert [each.pk for each in selectors.gallery()] == [image.pk]
+    event = Event.objects.get(type="moderation.changed")
+    assert event.data == {"image": str(image.pk), "moderation": "approved", "published": True, "reason": ""}
+
+
+@pytest.mark.parametrize(
+    ("score", "expected", "seen"),
+    [(0.1, Moderation.APPROVED, True), (0.5, Moderation.HELD, False), (0.95, Moderation.REJECTED, False)],
+)
+def test_the_score_publishes_holds_or_refuses(
+    upload: Upload, score: float, expected: Moderation, seen: bool
+) -> None:
+    image = publish(upload(1), score)
+    assert (image.moderation, sees(NOBODY, image)) == (expected, seen)
+    assert Decision.objects.get().nsfw_score == score
+
+
+def test_a_refused_picture_cannot_be_made_public_again(upload: Upload) -> None:
+    image = publish(upload(1), 0.95)
+    services.set_visibility(image, Visibility.PRIVATE)
+    with pytest.raises(Conflict):
+        services.set_visibility(image, Visibility.PUBLIC)
+
+
+def test_an_approved_picture_that_comes_back_is_not_asked_about_again(upload: Upload) -> None:
+    image = publish(upload(1))
+    services.set_visibility(image, Visibility.PRIVATE)
+    assert not sees(NOBODY, image)
+    services.set_visibility(image, Visibility.PUBLIC)
+    assert sees(NOBODY, image)
+    assert Job.objects.filter(kind=JobKind.MODERATE).count() == 1
+
+
+def test_a_person_is_not_overruled_by_the_machine(upload: Upload, moderator: User) -> None:
+    image = services.set_visibility(upload(1), Visibility.PUBLIC)
+    services.decide(image, moderator, Moderation.REJECTED, "a logo")
+    services.judged(image, 0.01)
+    image.refresh_from_db()
+    assert image.moderation == Moderation.REJECTED
+    assert not sees(NOBODY, image)
+
+
+@pytest.mark.parametrize("role", [Role.USER, Role.REVIEWER])
+def test_only_moderators_decide(upload: Upload, role: Role) -> None:
+    person = User.objects.create_user("x@example.org", role=role)
+    with pytest.raises(Forbidden):
+        services.decide(publish(upload(1)), person, Moderation.REJECTED)
+
+
+def test_what_is_no_decision_is_refused(upload: Upload, moderator: User) -> None:
+    with pytest.raises(Invalid):
+        services.decide(publish(upload(1)), moderator, Moderation.PENDING)
+
+
+def test_three_people_who_object_take_a_picture_out_of_sight(upload: Upload, moderator: User) -> None:
+    image = publish(upload(1))
+    people = [Owner.objects.create() for _ in range(services.HOLD_AFTER_REPORTS)]
+    for person in people[:-1]:
+        services.report(image, person, Report.Reason.SPAM)
+        services.report(image, person, Report.Reason.VIOLENT, "really")
+    assert sees(NOBODY, image)
+    assert Report.objects.count() == len(people) - 1
+    services.report(image, people[-1], Report.Reason.SPAM)
+    assert not sees(NOBODY, image)
+    services.decide(image, moderator, Moderation.APPROVED)
+    assert sees(NOBODY, image)
+    assert not Report.objects.filter(resolved_at=None).exists()
+    for person in [Owner.objects.create() for _ in range(services.HOLD_AFTER_REPORTS)]:
+        services.report(image, person, Report.Reason.SPAM)
+    assert sees(NOBODY, image)  # a moderator has looked: numbers alone do not overrule them
+
+
+def test_what_others_see_tells_nothing_of_the_owners(upload: Upload, owner: Owner, other: Owner) -> None:
+    image = publish(upload(1, keep_original=True))
+    image.refresh_from_db()
+    [mine] = shown([image], viewer_of_owner(owner))
+    [theirs] = shown([image], viewer_of_owner(other))
+    assert (mine["file_name"], mine["mine"]) == ("1.jpg", True)
+    assert mine["original_url"]
+    assert mine["share_url"].endswith(image.share_token)
+    assert theirs["mine"] is False
+    assert theirs["job"] is None
+    assert not {"file_name", "source_url", "share_url", "keep_original", "original_url"} & set(theirs)
+    assert "original" not in str(theirs["urls"])
+
+
+def test_the_classifier_lets_ordinary_photos_pass(upload: Upload, owner: Owner, photo: bytes) -> None:
+    image = services.store_upload(owner, photo, "cat.jpg").image
+    services.set_visibility(image, Visibility.PUBLIC)
+    Job.objects.filter(kind=JobKind.CAPTION).delete()
+    job = jobs.claim("a worker")
+    assert job is not None
+    assert job.kind == JobKind.MODERATE
+    moderation.run(job, Context(job))
+    image.refresh_from_db()
+    job.refresh_from_db()
+    assert (job.state, image.moderation) == (JobState.DONE, Moderation.APPROVED)
+    assert image.nsfw_score is not None
+    assert image.nsfw_score < 0.3
+    assert image.published_at is not None
+
+
+@pytest.mark.parametrize("names", [[""], ["#"], ["x" * 41], ["a\u200bb"], [f"t{n}" for n in range(51)]])
+def test_tags_that_make_no_sense_are_refused(upload: Upload, names: list[str]) -> None:
+    with pytest.raises(Invalid):
+        services.set_tags(upload(1), names)
+
+
+def test_nothing_can_be_done_to_a_deleted_image(upload: Upload, owner: Owner) -> None:
+    image = upload(1)
+    services.delete([image])
+    changes: list[Callable[[], Any]] = [
+        lambda: services.set_visibility(image, Visibility.PUBLIC),
+        lambda: services.set_tags(image, ["a"]),
+        lambda: services.report(image, owner, Report.Reason.SPAM),
+    ]
+    for change in changes:
+        with pytest.raises(NotFound):
+            change()

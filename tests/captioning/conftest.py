@@ -25,7 +25,7 @@ def make_captioner(tmp_path: Path) -> MakeCaptioner:
 
     def make(tiny: Tiny | None = None, **settings: object) -> BundleCaptioner:
         folder = make_bundle(tmp_path / f"tiny-{len(made)}", tiny)
-        made.append(BundleCaptioner(folder, threads=1, **settings))
+        made.append(BundleCaptioner(folder, **({"threads": 1} | settings)))
         return made[-1]
 
     return make

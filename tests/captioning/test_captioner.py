@@ -134,6 +134,24 @@ def test_a_prefix_or_a_length_that_the_model_cannot_write_is_refused(
             captioner.caption(photos, options=options)
 
 
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [
+        ({"strategy": "best"}, "'best', but must be one of greedy, beam, sample"),
+        ({"beam_size": "3"}, "beam_size is '3', but must be from 1 to 64"),
+        ({"temperature": float("nan")}, "temperature is nan"),
+        ({"prefix": 3}, "prefix is 3, but must be a text"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_refused(option: dict[str, object], reason: str) -> None:
+    with pytest.raises(OptionError, match=reason):
+        DecodingOptions(**option)
+
+
+def test_a_strategy_may_be_given_by_its_name() -> None:
+    assert DecodingOptions(strategy="sample") == DecodingOptions(strategy=Strategy.SAMPLE)
+
+
 def test_a_bad_image_ends_a_call_with_its_error(
     make_captioner: MakeCaptioner, photos: list[Image.Image]
 ) -> None:
@@ -165,12 +183,27 @@ def test_a_stream_without_end_is_read_no_further_than_needed(
             taken += 1
             yield photos[taken % len(photos)]
 
-    stream = make_captioner(batch_size=2).caption_each(endless())
+    stream = make_captioner(batch_size=2, threads=2).caption_each(endless())
     for _ in range(5):
         next(stream)
     stream.close()
-    assert 5 <= taken <= 12
-    assert not [each for each in threading.enumerate() if each.name.startswith("cutline-read")]
+    assert 5 <= taken <= 20
+    assert not [each for each in threading.enumerate() if each.name.startswith("cutline-caption")]
+
+
+def test_many_photos_are_captioned_side_by_side_in_their_order(
+    make_captioner: MakeCaptioner, photos: list[Image.Image]
+) -> None:
+    many = [*photos, b"", *photos[::-1], *photos]
+    alone = make_captioner(threads=3, batch_size=64).caption_each(many)
+    beside = make_captioner(threads=3, batch_size=2).caption_each(many)
+    for one, other in zip(alone, beside, strict=True):
+        if isinstance(one, list):
+            assert isinstance(other, list)
+            assert [each.text for each in one] == [each.text for each in other]
+            assert one[0].token_log_probs == pytest.approx(other[0].token_log_probs, abs=1e-5)
+        else:
+            assert isinstance(other, type(one))
 
 
 def test_threads_may_share_a_captioner(make_captioner: MakeCaptioner, photos: list[Image.Image]) -> None:
@@ -257,12 +290,16 @@ def test_a_graph_that_would_read_another_file_is_refused(
             BundleCaptioner(Bundle(manifest=whole.manifest, files=files, where="here"), engine=engine)
 
 
-@pytest.mark.parametrize("kind", [TRANSFORMER, LSTM])
-def test_openvino_writes_the_same_captions(tmp_path: Path, photos: list[Image.Image], kind: str) -> None:
+@pytest.mark.parametrize(("kind", "batch_size"), [(TRANSFORMER, 32), (TRANSFORMER, 2), (LSTM, 2)])
+def test_openvino_writes_the_same_captions(
+    tmp_path: Path, photos: list[Image.Image], kind: str, batch_size: int
+) -> None:
     pytest.importorskip("openvino", exc_type=ImportError)
     folder = make_bundle(tmp_path / "bundle", Tiny(kind=kind))
     one = BundleCaptioner(folder, threads=1).caption(photos, n=2)
-    other = BundleCaptioner(folder, threads=1, engine=Engine.OPENVINO).caption(photos, n=2)
+    other = BundleCaptioner(folder, threads=2, engine=Engine.OPENVINO, batch_size=batch_size).caption(
+        photos, n=2
+    )
     assert texts(one) == texts(other)
     for a, b in zip(one, other, strict=True):
         assert a[0].log_prob == pytest.approx(b[0].log_prob, abs=1e-2)

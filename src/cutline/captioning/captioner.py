@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from cutline.captioning.bundle import Bundle, Manifest, read_bundle
 from cutline.captioning.caption import Caption, as_list
-from cutline.captioning.decoding import Hypothesis, decode
+from cutline.captioning.decoding import Hypothesis, Scores, decode
 from cutline.captioning.options import Decoding, DecodingOptions, Strategy, settle
 from cutline.captioning.runtime import (
     Encoded,
     Engine,
+    Floats,
     Pixels,
     Runtime,
     default_threads,
     joined,
     open_runtime,
 )
+from cutline.captioning.streaming import Outcome, Outcomes
 from cutline.captioning.tokenizer import Tokenizer
 from cutline.errors import CutlineError
 from cutline.images import DEFAULT_LIMITS, Limits, Source, read_pixels
@@ -33,7 +38,9 @@ from cutline.images import DEFAULT_LIMITS, Limits, Source, read_pixels
 if TYPE_CHECKING:
     from cutline.captioning.caption import Sources
 
-BATCH_SIZE = 32
+T = TypeVar("T")
+
+BATCH_SIZE = 16
 """Images that are decoded together: the decoder is quicker for each the more there are."""
 
 ENCODED_AT_ONCE = 4
@@ -43,8 +50,8 @@ ENCODED_AT_ONCE = 4
 class BundleCaptioner:
     """A bundle, loaded. May be used from several threads at once.
 
-    ``batch_size`` is how many images are decoded together; ``threads`` is for the graphs, by default one for
-    each core; ``limits`` are of the images.
+    ``batch_size`` is how many images are decoded together; ``threads`` by default is one for each core;
+    ``limits`` are of the images.
     """
 
     def __init__(
@@ -59,7 +66,13 @@ class BundleCaptioner:
         whole = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
         self.manifest: Manifest = whole.manifest
         self._tokenizer = Tokenizer(whole)
-        self._runtime: Runtime = open_runtime(whole, engine=engine, threads=threads)
+        self._threads = threads or default_threads()
+        self._runtime: Runtime = open_runtime(whole, engine=engine, threads=self._threads)
+        self._open_for_many = partial(
+            open_runtime, whole, engine=engine, threads=self._threads, is_shared_out=True
+        )
+        self._runtime_for_many: Runtime | None = None
+        self._opening = threading.Lock()
         self._batch_size = batch_size
         self._limits = limits
 
@@ -90,16 +103,21 @@ class BundleCaptioner:
         return outcomes
 
     def caption_each(
-        self, images: Iterable[Source], *, n: int = 1, options: DecodingOptions | None = None
-    ) -> Iterator[list[Caption] | CutlineError]:
+        self,
+        images: Iterable[Source],
+        *,
+        n: int = 1,
+        options: DecodingOptions | None = None,
+        batch_size: int | None = None,
+    ) -> Outcomes:
         """Caption any number of images as they come; an image that cannot be read gives its error in place.
 
-        Photos are read and scaled on threads while the graphs work on those before them. At most a few
-        batches are in memory at once. Raises OptionError before it reads anything.
+        Few images share all threads. Of many, each thread takes a batch from photos to sentences, beside the
+        others. At most a few batches are in memory at once. Raises OptionError before it reads anything.
         """
         asked = (options or DecodingOptions()).over(self.defaults)
         decoding = self._settled(asked, n)
-        return self._stream(iter(images), decoding, asked.prefix or "")
+        return self._stream(iter(images), decoding, asked.prefix or "", batch_size or self._batch_size)
 
     def prepare(self, image: Source) -> Image.Image:
         """Read an image and scale it to the model's size, as ``caption`` does first. Raises ImageError."""
@@ -110,31 +128,57 @@ class BundleCaptioner:
         prefix = self._tokenizer.prefix_ids(asked.prefix) if asked.prefix else ()
         return settle(asked, n=n, longest=longest, prefix=prefix)
 
-    def _stream(
-        self, images: Iterator[Source], decoding: Decoding, prefix: str
-    ) -> Iterator[list[Caption] | CutlineError]:
-        first = list(islice(images, 2))
-        if len(first) < 2:  # no threads for one photo
-            yield from self._outcomes([self._try_read(each) for each in first], decoding, prefix)
-            return
-        with ThreadPoolExecutor(default_threads(), thread_name_prefix="cutline-read") as pool:
-            yield from self._batches(pool, chain(first, images), decoding, prefix)
+    def _stream(self, images: Iterator[Source], decoding: Decoding, prefix: str, size: int) -> Outcomes:
+        first = list(islice(images, max(size, 2)))
+        if len(first) < max(size, 2):
+            yield from self._few(first, decoding, prefix)
+        else:
+            yield from self._many(chain(first, images), decoding, prefix, size)
 
-    def _batches(
-        self,
-        pool: ThreadPoolExecutor,
-        images: Iterator[Source],
-        decoding: Decoding,
-        prefix: str,
-    ) -> Iterator[list[Caption] | CutlineError]:
-        waiting: deque[Future[Pixels | CutlineError]] = deque()
-        while True:
-            ahead = 2 * self._batch_size - len(waiting)
-            waiting.extend(pool.submit(self._try_read, image) for image in islice(images, ahead))
-            if not waiting:
-                return
-            batch = [waiting.popleft().result() for _ in range(min(self._batch_size, len(waiting)))]
-            yield from self._outcomes(batch, decoding, prefix)
+    def _few(self, images: Sequence[Source], decoding: Decoding, prefix: str) -> list[Outcome]:
+        if len(images) < 2:  # no threads for one photo
+            read = list(map(self._try_read, images))
+        else:
+            with ThreadPoolExecutor(self._threads, thread_name_prefix="cutline-read") as pool:
+                read = list(pool.map(self._try_read, images))
+        seen = [_see(self._runtime, piece) for piece in _pieces(read, ENCODED_AT_ONCE)]
+        return self._tell(self._runtime, seen, decoding, prefix)
+
+    def _many(self, images: Iterator[Source], decoding: Decoding, prefix: str, size: int) -> Outcomes:
+        """Work on small tasks, as many at once as there are threads.
+
+        A batch is decoded when the next ones are encoded: then it need not wait, and at the end every thread
+        has one.
+        """
+        runtime = self._for_many()
+        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="cutline-caption")
+        encoding: deque[list[Future[_Seen]]] = deque()
+        telling: deque[Future[list[Outcome]]] = deque()
+
+        def see(piece: Sequence[Source]) -> _Seen:
+            return _see(runtime, list(map(self._try_read, piece)))
+
+        def tell(seen: Sequence[Future[_Seen]]) -> list[Outcome]:
+            return self._tell(runtime, [each.result() for each in seen], decoding, prefix)
+
+        try:
+            for batch in _shared_out(images, size, self._threads):
+                encoding.append([pool.submit(see, piece) for piece in _pieces(batch, ENCODED_AT_ONCE)])
+                if len(encoding) > self._threads:
+                    telling.append(pool.submit(tell, encoding.popleft()))
+                if len(telling) > self._threads:
+                    yield from telling.popleft().result()
+            telling.extend(pool.submit(tell, each) for each in encoding)
+            while telling:
+                yield from telling.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _for_many(self) -> Runtime:
+        with self._opening:
+            if self._runtime_for_many is None:
+                self._runtime_for_many = self._open_for_many() if self._threads > 1 else self._runtime
+            return self._runtime_for_many
 
     def _read(self, image: Source) -> Pixels:
         return read_pixels(image, self.manifest.preprocessing, limits=self._limits)
@@ -145,33 +189,24 @@ class BundleCaptioner:
         except CutlineError as error:
             return error
 
-    def _outcomes(
-        self, batch: Sequence[Pixels | CutlineError], decoding: Decoding, prefix: str
-    ) -> Iterator[list[Caption] | CutlineError]:
-        pixels = [each for each in batch if not isinstance(each, CutlineError)]
-        captions = iter(self._caption_pixels(pixels, decoding, prefix) if pixels else ())
-        return iter([each if isinstance(each, CutlineError) else next(captions) for each in batch])
-
-    def _caption_pixels(
-        self, pixels: Sequence[Pixels], decoding: Decoding, prefix: str
-    ) -> list[list[Caption]]:
-        encoded = self._encode(pixels)
-        draws = [_draws(each, decoding) for each in pixels] if decoding.strategy is Strategy.SAMPLE else []
-        found = decode(self._runtime, encoded, self.manifest.architecture, decoding, draws)
-        return [[self._written(each, prefix) for each in hypotheses] for hypotheses in found]
-
-    def _encode(self, pixels: Sequence[Pixels]) -> Encoded:
-        pieces = [
-            self._runtime.encode(np.stack(pixels[start : start + ENCODED_AT_ONCE]))
-            for start in range(0, len(pixels), ENCODED_AT_ONCE)
-        ]
-        return pieces[0] if len(pieces) == 1 else joined(pieces)
+    def _tell(
+        self, runtime: Runtime, seen: Sequence[_Seen], decoding: Decoding, prefix: str
+    ) -> list[Outcome]:
+        read = [each for part in seen for each in part.read]
+        encoded = [part.encoded for part in seen if part.encoded is not None]
+        draws: list[Scores] = []
+        if decoding.strategy is Strategy.SAMPLE:
+            draws = [_draws(each, decoding) for each in read if not isinstance(each, CutlineError)]
+        found = (
+            decode(runtime, joined(encoded), self.manifest.architecture, decoding, draws) if encoded else []
+        )
+        written = iter([self._written(each, prefix) for each in hypotheses] for hypotheses in found)
+        return [each if isinstance(each, CutlineError) else next(written) for each in read]
 
     def _written(self, hypothesis: Hypothesis, prefix: str) -> Caption:
         words = self._tokenizer.words(hypothesis.tokens)
         rows, cols = self.manifest.architecture.grid
-        maps = [hypothesis.attention[start:stop].mean(axis=0) for start, stop in words.spans]
-        attention = np.array(maps, np.float32).reshape(len(maps), rows, cols)
+        attention = _by_word(hypothesis.attention, words.spans).reshape(-1, rows, cols)
         return Caption(
             text=_as_asked(self._tokenizer.sentence(words.words), prefix),
             log_prob=float(sum(hypothesis.log_probs)),
@@ -181,13 +216,45 @@ class BundleCaptioner:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Seen:
+    """A few photos, each as pixels or an error, and what the encoder saw in the pixels, if there are any."""
+
+    read: Sequence[Pixels | CutlineError]
+    encoded: Encoded | None
+
+
+def _see(runtime: Runtime, read: Sequence[Pixels | CutlineError]) -> _Seen:
+    pixels = [each for each in read if not isinstance(each, CutlineError)]
+    return _Seen(read=read, encoded=runtime.encode(np.stack(pixels)) if pixels else None)
+
+
+def _pieces(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _shared_out(images: Iterator[Source], size: int, workers: int) -> Iterator[Sequence[Source]]:
+    """Give batches, none above ``size``; what is left at the end is shared out evenly."""
+    while round_ := list(islice(images, size * workers)):
+        yield from _pieces(round_, -(-len(round_) // workers))
+
+
+def _by_word(attention: Floats, spans: Sequence[tuple[int, int]]) -> Floats:
+    """Average over the tokens of each word, which follow on one another. [T, R] -> [W, R]."""
+    if not spans:
+        return attention[:0]
+    sums = np.add.reduceat(attention, [start for start, _ in spans], axis=0)
+    counts = np.array([[stop - start] for start, stop in spans], np.float32)
+    return np.divide(sums, counts, dtype=np.float32)
+
+
 def _as_asked(text: str, prefix: str) -> str:
     """Give the prefix back in the capitals in which it was asked for."""
     asked = prefix.strip()
     return asked + text[len(asked) :] if text.casefold().startswith(asked.casefold()) else text
 
 
-def _draws(pixels: Pixels, decoding: Decoding) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def _draws(pixels: Pixels, decoding: Decoding) -> Scores:
     """Give an image's own random numbers, [n, max_length + 1].
 
     They come of the seed and the pixels: so the same photo draws the same captions wherever it stands in a

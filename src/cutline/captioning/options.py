@@ -49,14 +49,26 @@ class DecodingOptions:
     """The caption starts with exactly this text."""
 
     def __post_init__(self) -> None:
-        """Refuse values out of range (OptionError)."""
+        """Refuse values out of range, or not of their type (OptionError); take strategies by their names."""
+        if self.strategy is not None:
+            object.__setattr__(self, "strategy", _strategy(self.strategy))
         if complaint := out_of_range(self):
             raise OptionError(f"{complaint}.")
+
+        if not isinstance(self.prefix, str | None):
+            raise OptionError(f"prefix is {self.prefix!r:.60}, but must be a text.")
 
     def over(self, defaults: DecodingOptions) -> DecodingOptions:
         """Give these options, with what is None taken from ``defaults``."""
         chosen = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
         return replace(defaults, **chosen)
+
+
+def _strategy(name: str) -> Strategy:
+    try:
+        return Strategy(name)
+    except ValueError as error:
+        raise OptionError(f"strategy is {name!r:.60}, but must be one of {', '.join(Strategy)}.") from error
 
 
 PLAIN = DecodingOptions(

@@ -54,6 +54,8 @@ class Encoded:
 def joined(pieces: Sequence[Encoded]) -> Encoded:
     """Put batches of images after one another, as one."""
     first = pieces[0]
+    if len(pieces) == 1:
+        return first
     return Encoded(
         memory={name: np.concatenate([each.memory[name] for each in pieces]) for name in first.memory},
         state={name: np.concatenate([each.state[name] for each in pieces]) for name in first.state},
@@ -170,9 +172,18 @@ def default_threads() -> int:
 
 
 def open_runtime(
-    bundle: Bundle, *, engine: Engine = Engine.ONNXRUNTIME, threads: int | None = None
+    bundle: Bundle,
+    *,
+    engine: Engine = Engine.ONNXRUNTIME,
+    threads: int | None = None,
+    is_shared_out: bool = False,
 ) -> Runtime:
-    """Load a bundle's graphs. Raises BundleDamaged, or MissingExtra for an engine that is not installed."""
+    """Load a bundle's graphs. Raises BundleDamaged, or MissingExtra for an engine that is not installed.
+
+    A call of ``encode`` uses all ``threads``; where they are shared out, one, so that as many calls run side
+    by side: more photos a second, each of them later. A call of ``step`` always uses one, for its work is too
+    small to be divided.
+    """
     count = threads or default_threads()
     for name in (ENCODER, DECODER):
         _check_whole(bundle, name)
@@ -183,8 +194,8 @@ def open_runtime(
     else:
         assert_never(engine)
     return GraphRuntime(
-        load(bundle, ENCODER, count),
-        load(bundle, DECODER, count),
+        load(bundle, ENCODER, count, count if is_shared_out else 1),
+        load(bundle, DECODER, count, count),
         bundle.manifest.architecture.state,
         bundle.where,
     )
@@ -199,12 +210,13 @@ def _check_whole(bundle: Bundle, name: str) -> None:
         raise BundleDamaged(f"{name} of {bundle.where} keeps weights in other files, which a bundle may not.")
 
 
-def _load_onnxruntime(bundle: Bundle, name: str, threads: int) -> Graph:
+def _load_onnxruntime(bundle: Bundle, name: str, threads: int, calls: int) -> Graph:
+    """Load a graph of which so many calls share the threads."""
     import onnxruntime
 
     try:
         session = onnxruntime.InferenceSession(
-            bundle.files[name], _session_options(threads), providers=["CPUExecutionProvider"]
+            bundle.files[name], _session_options(threads // calls), providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # the library's own errors share no narrower class
         raise BundleDamaged(f"{name} of {bundle.where} does not load: {error}.") from error
@@ -227,12 +239,12 @@ def _session_options(threads: int) -> onnxruntime.SessionOptions:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what goes wrong is raised; it need not be printed as well
-    # The two graphs take turns: threads of one that spin for work would take the cores from the other.
+    # Threads that spin for work would take the cores from whatever is at work.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
 
-def _load_openvino(bundle: Bundle, name: str, threads: int) -> Graph:
+def _load_openvino(bundle: Bundle, name: str, threads: int, calls: int) -> Graph:
     try:
         import openvino  # type: ignore[import-untyped]
     except ImportError as error:
@@ -242,7 +254,7 @@ def _load_openvino(bundle: Bundle, name: str, threads: int) -> Graph:
     try:
         core = openvino.Core()
         model = core.read_model(bundle.files[name], b"")
-        compiled = core.compile_model(model, "CPU", _openvino_settings(threads))
+        compiled = core.compile_model(model, "CPU", _openvino_settings(threads, calls))
     except RuntimeError as error:
         raise BundleDamaged(f"{name} of {bundle.where} does not load: {error}.") from error
     ports = {port.get_any_name(): port for port in compiled.outputs}
@@ -255,11 +267,11 @@ def _load_openvino(bundle: Bundle, name: str, threads: int) -> Graph:
     return Graph(inputs=tuple(port.get_any_name() for port in compiled.inputs), outputs=tuple(ports), run=run)
 
 
-def _openvino_settings(threads: int) -> dict[str, str | int]:
+def _openvino_settings(threads: int, calls: int) -> dict[str, str | int]:
     # In its default precision, bfloat16, captions differ from those of ONNX Runtime, on which the bundle's
     # scores were measured. Quantised layers run as integers either way.
     return {
         "INFERENCE_NUM_THREADS": threads,
-        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": calls,
         "INFERENCE_PRECISION_HINT": "f32",
     }

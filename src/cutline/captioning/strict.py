@@ -15,6 +15,7 @@ import typing
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from numbers import Real
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
 T = TypeVar("T")
@@ -66,11 +67,13 @@ def dump(value: object) -> Any:
 
 
 def out_of_range(value: Hashable) -> str:
-    """Say which number of a dataclass is outside the range that its annotation sets; else ""."""
+    """Say which number of a dataclass is none, or outside the range that its annotation sets; else ""."""
     for name, bounds in _ranges(type(value)).items():
         number = getattr(value, name)
-        if number is not None and not bounds.holds(number):
-            return f"{name} is {number}, but must be {bounds}"
+        if number is None:
+            continue
+        if not isinstance(number, Real) or not bounds.holds(float(number)):
+            return f"{name} is {number!r:.60}, but must be {bounds}"
     return ""
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cutline.captioning.options import DecodingOptions
+from cutline.captioning.streaming import caption_each
 from cutline.errors import CutlineError, DataError, ImageError
 from cutline.metrics.judgement import Judge, Judgement, TokenizerChoice, compare
 from cutline.metrics.report import DataSet, Evaluation, Item, System
@@ -29,12 +30,12 @@ from cutline.training.datasets import (
 if TYPE_CHECKING:
     from PIL import Image
 
-    from cutline.captioning.caption import Caption, Captioner
+    from cutline.captioning.caption import Captioner
+    from cutline.images import Source
 
 Load = Callable[[str | None], "Captioner"]
 
 DEFAULT = "default"
-BATCH = 32
 FEW_PHOTOS = 100
 
 
@@ -120,7 +121,7 @@ def captions_of(place: str, selection: Selection, options: DecodingOptions, load
 def write_captions(
     captioner: Captioner, examples: Sequence[Example], options: DecodingOptions, bar: Bar
 ) -> Written:
-    """Caption photos in batches; one that cannot be read fails alone.
+    """Caption photos; one that cannot be read fails alone.
 
     Raises DataError when the data set has no photos, and whatever makes the captioner useless.
     """
@@ -133,14 +134,31 @@ def write_captions(
     progress = bar(name, len(examples))
     captions: dict[str, str] = {}
     failures: dict[str, str] = {}
-    for batch in _batches(examples, BATCH):
-        for example, outcome in zip(batch, _caption_batch(captioner, batch, options), strict=True):
-            if isinstance(outcome, CutlineError):
-                failures[example.key] = str(outcome)
-            else:
-                captions[example.key] = outcome[0].text
+    handed: deque[Example] = deque()
+
+    def count(photos: int) -> None:
         if progress is not None:
-            progress.update(len(batch))
+            progress.update(photos)
+
+    def sources() -> Iterator[Source]:
+        for example in examples:
+            assert example.image is not None  # as was checked
+            try:
+                source = read_source(example.image)
+            except ImageError as error:
+                failures[example.key] = str(error)
+                count(1)
+                continue
+            handed.append(example)
+            yield source
+
+    for outcome in caption_each(captioner, sources(), options=options):
+        example = handed.popleft()
+        if isinstance(outcome, CutlineError):
+            failures[example.key] = str(outcome)
+        else:
+            captions[example.key] = outcome[0].text
+        count(1)
     return Written(
         name=name,
         captions=captions,
@@ -149,25 +167,6 @@ def write_captions(
         trained_on=_trained_on(captioner),
         hash=_bundle_hash(captioner),
     )
-
-
-def _batches(examples: Sequence[Example], size: int) -> Iterator[list[Example]]:
-    rest = iter(examples)
-    while batch := list(islice(rest, size)):
-        yield batch
-
-
-def _caption_batch(
-    captioner: Captioner, batch: Sequence[Example], options: DecodingOptions
-) -> list[list[Caption] | CutlineError]:
-    """Captions or the error of each photo. Where a batch fails on a photo, each is tried alone."""
-    try:
-        sources = [read_source(example.image) for example in batch if example.image is not None]
-        return list(captioner.caption(sources, options=options))
-    except ImageError as error:
-        if len(batch) == 1:
-            return [error]
-        return [outcome for example in batch for outcome in _caption_batch(captioner, [example], options)]
 
 
 def _decoding(captioner: Captioner, options: DecodingOptions) -> dict[str, Any]:

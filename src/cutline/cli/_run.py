@@ -1,4 +1,4 @@
-"""One run over many photos: reading ahead on threads, captioning in batches, writing in order.
+"""One run over many photos: reading ahead on threads, captioning as they come, writing in order.
 
 At no time are more than a few batches in memory, however many photos there are.
 """
@@ -9,8 +9,9 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -18,17 +19,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from PIL import Image
 
+from cutline.captioning.streaming import Outcome, Outcomes, caption_each
 from cutline.cli._outputs import CaptionFile, Line, Metadata, Scored, Sidecars, key
 from cutline.cli._photos import STDIN, Found
-from cutline.errors import (
-    BundleError,
-    CaptionerUnavailable,
-    CutlineError,
-    ImageMissing,
-    MissingExtra,
-    OptionError,
-    OutputError,
-)
+from cutline.errors import CutlineError, ImageMissing, OutputError
 from cutline.images import Limits, Preprocessing, open_image, to_pixels
 
 if TYPE_CHECKING:
@@ -36,10 +30,9 @@ if TYPE_CHECKING:
     from cutline.captioning.options import DecodingOptions
 
 READERS = min(4, os.cpu_count() or 1)
+READ_AHEAD = 32
 # For captioners that do not say what they look at: enough for any vision model, little enough to keep many.
 PLENTY_PX = 1024
-# What is wrong with the captioner or the request, and not with a photo: going on would fail a million times.
-_HOPELESS = (OptionError, CaptionerUnavailable, BundleError, MissingExtra)
 
 
 class Progress(Protocol):
@@ -59,7 +52,7 @@ class Job:
     n: int
     options: DecodingOptions
     limits: Limits
-    batch_size: int
+    batch_size: int | None  # None: as suits the captioner
     decorate: Callable[[str], str]
     emit: Callable[[Line], None]  # writes one photo's line
     report: Callable[[str], None]  # tells a person, on stderr
@@ -106,12 +99,16 @@ class Run:
     def over(self, photos: Iterator[Found]) -> Tally:
         """Caption all photos, each once. A photo that fails is told and passed over.
 
-        Raises what makes going on senseless (see _HOPELESS, OutputError), with what was kept until then.
+        Raises what makes going on senseless, and would for a million photos, with what was kept until then.
         """
         try:
-            for batch in self._batches(self._fresh(photos)):
-                self._caption_batch(batch)
-                self._count(len(batch))
+            with closing(self._read_ahead(self._fresh(photos))) as ready:
+                for each, outcome in self._outcomes(ready):
+                    if isinstance(outcome, CutlineError):
+                        self._write_failure(each.found, outcome)
+                    else:
+                        self._write(each, outcome)
+                    self._count(1)
         except CutlineError as error:
             if self.tally.captioned and not error.kept:
                 output = self._job.output
@@ -142,19 +139,17 @@ class Run:
                 yield found
             seen.add(name)
 
-    def _batches(self, photos: Iterator[Found]) -> Iterator[list[_Ready]]:
-        """Photos read ahead on threads, in order, a batch at a time."""
-        size = self._job.batch_size
+    def _read_ahead(self, photos: Iterator[Found]) -> Generator[_Ready, None, None]:
+        """Photos read on threads, in order."""
         waiting: deque[Future[_Ready]] = deque()
         pool = ThreadPoolExecutor(READERS, thread_name_prefix="cutline-read")
         try:
             while True:
-                waiting.extend(
-                    pool.submit(self._read, each) for each in islice(photos, 2 * size - len(waiting))
-                )
+                ahead = islice(photos, READ_AHEAD - len(waiting))
+                waiting.extend(pool.submit(self._read, each) for each in ahead)
                 if not waiting:
                     return
-                yield [waiting.popleft().result() for _ in range(min(size, len(waiting)))]
+                yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -174,27 +169,29 @@ class Run:
 
     # Captioning
 
-    def _caption_batch(self, batch: Sequence[_Ready]) -> None:
-        captions = iter(self._captions([ready.photo for ready in batch if ready.photo is not None]))
-        for ready in batch:
-            outcome = ready.error or next(captions)
-            if isinstance(outcome, CutlineError):
-                self._write_failure(ready.found, outcome)
-            else:
-                self._write(ready, outcome)
+    def _outcomes(self, photos: Iterable[_Ready]) -> Iterator[tuple[_Ready, Outcome]]:
+        """Each photo with its captions or its error, in order."""
+        handed: deque[_Ready] = deque()  # to the captioner, and what failed in between
 
-    def _captions(self, photos: Sequence[Image.Image]) -> Sequence[Sequence[Caption] | CutlineError]:
-        """Captions or the error of each photo. Where a batch fails, each photo is tried alone."""
-        if not photos:
-            return []
-        try:
-            return self._captioner.caption(photos, n=self._job.n, options=self._job.options)
-        except _HOPELESS:
-            raise
-        except CutlineError as error:
-            if len(photos) == 1:
-                return [error]
-            return [outcome for photo in photos for outcome in self._captions([photo])]
+        def pictures() -> Iterator[Image.Image]:
+            for each in photos:
+                handed.append(each)
+                if each.photo is not None:
+                    yield each.photo
+
+        def failed() -> Iterator[tuple[_Ready, Outcome]]:
+            while handed and (error := handed[0].error) is not None:
+                yield handed.popleft(), error
+
+        job = self._job
+        stream: Outcomes = caption_each(
+            self._captioner, pictures(), n=job.n, options=job.options, batch_size=job.batch_size
+        )
+        with closing(stream):
+            for outcome in stream:
+                yield from failed()
+                yield handed.popleft(), outcome
+        yield from failed()
 
     # Writing
 

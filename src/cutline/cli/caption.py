@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from cutline.cli._run import Tally
     from cutline.images import Limits
 
-BATCH_SIZE = 8
 HELP = """Write a caption for each PHOTO: a file, a folder (with all folders in it), a glob, or - for an
 image on standard input.
 
@@ -64,7 +63,7 @@ class Wishes:
     prefix: str
     suffix: str
     max_chars: int | None
-    batch_size: int
+    batch_size: int | None
     quiet: bool
     decoding: dict[str, Any]
     limits: dict[str, int]
@@ -138,11 +137,7 @@ OUTPUTS = _group(
 @DECODING
 @OUTPUTS
 @click.option(
-    "--batch-size",
-    type=click.IntRange(1, 1024),
-    default=BATCH_SIZE,
-    show_default=True,
-    help="Photos at once.",
+    "--batch-size", type=click.IntRange(1, 1024), help="Photos at once; by default what suits the model."
 )
 @LIMITS
 @click.option("--quiet", "-q", is_flag=True, help="No summary and no progress bar.")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
+from allauth.account.decorators import reauthentication_required
+from allauth.core.exceptions import ReauthenticationRequired as AllauthWantsMore
 from django.contrib.auth import logout
 from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Router, Schema, Status
@@ -22,7 +23,7 @@ from cutline.server.config import settings
 from cutline.server.errors import Forbidden, ReauthenticationRequired
 from cutline.server.people import keys, selectors, services
 from cutline.server.people.keys import Scope
-from cutline.server.people.models import ApiKey, Owner
+from cutline.server.people.models import Owner
 from cutline.server.people.providers import provider_names
 from cutline.server.people.viewers import Viewer, ensure_owner, viewer_of
 
@@ -185,10 +186,7 @@ def delete_me(request: HttpRequest) -> Status[None]:
     if owner.user is None:
         services.delete_owner(owner)
     else:
-        if not did_recently_reauthenticate(request):
-            raise ReauthenticationRequired(
-                "Deleting an account needs a fresh sign-in.", hint="Sign in again."
-            )
+        _check_fresh_sign_in(request)
         services.delete_account(owner.user)
     logout(request)
     return Status(204, None)
@@ -203,11 +201,11 @@ def export_me(request: HttpRequest) -> StreamingHttpResponse:
     )
 
 
-@router.get("/keys", response=Page[KeyOut], auth=needs("account"))
-def list_keys(request: HttpRequest, cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT) -> Page[ApiKey]:
+@router.get("/keys", response={200: Page[KeyOut], **problems(422)}, auth=needs("account"))
+def list_keys(request: HttpRequest, cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT) -> dict[str, Any]:
     """The viewer's API keys, those that were revoked too, the newest first."""
     found = page(selectors.keys_of(viewer_of(request)), cursor=cursor, limit=limit)
-    return Page[ApiKey].model_construct(items=found.rows, next=found.next)
+    return {"items": found.rows, "next": found.next}
 
 
 @router.post("/keys", response={201: NewKeyOut, **problems(409)}, auth=anyone)
@@ -245,6 +243,15 @@ def _by_session(viewer: Viewer) -> None:
     """A key that leaked must not make others that outlive it, nor end the account."""
     if viewer.key_id is not None:
         raise Forbidden("An API key may not do this.", hint="Do it in the web app, signed in.")
+
+
+def _check_fresh_sign_in(request: HttpRequest) -> None:
+    try:
+        reauthentication_required(lambda request: None, app="account")(request)
+    except AllauthWantsMore as error:
+        raise ReauthenticationRequired(
+            "Deleting an account needs a fresh sign-in.", hint="Sign in again, or reauthenticate."
+        ) from error
 
 
 def _model() -> str | None:

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
+import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
+from allauth.account import app_settings as account_settings
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.headless.adapter import DefaultHeadlessAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from cryptography.fernet import Fernet
 from django.conf import settings as django_settings
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
 
+from cutline.server.config import settings
 from cutline.server.people.models import User
 from cutline.server.people.viewers import address_of
 
 if TYPE_CHECKING:
     from allauth.socialaccount.models import SocialLogin
+
+
+log = logging.getLogger(__name__)
+
+SIGNED_IN_AT = "signed_in_at"  # in the session, in seconds since the epoch
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
@@ -27,6 +38,16 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
     def clean_email(self, email: str) -> str:
         """One spelling of each address."""
         return str(super().clean_email(email)).lower()
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send a mail that names the service by its public address, whatever host the request named."""
+        site = {"name": "Cutline", "domain": settings().public_url}
+        super().send_mail(template_prefix, email, {"current_site": site, **context})
+
+    def is_reauthentication_required(self, *, app: str) -> bool:
+        """Whether a change of what opens the account wants another proof: not minutes after signing in."""
+        signed_in_at = float(self.request.session.get(SIGNED_IN_AT, 0))
+        return bool(time.time() - signed_in_at > account_settings.REAUTHENTICATION_TIMEOUT)
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """The client's address, as everything else in the service sees it."""
@@ -43,7 +64,21 @@ class HeadlessAdapter(DefaultHeadlessAdapter):  # type: ignore[misc]  # allauth 
 
 
 class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth has no types
-    """Takes the name that a provider tells."""
+    """Takes the name that a provider tells; leads back to the web app whatever goes wrong there."""
+
+    def on_authentication_error(
+        self,
+        request: HttpRequest,
+        provider: Any,
+        error: Any = None,
+        exception: Exception | None = None,
+        extra_context: dict[str, Any] | None = None,
+    ) -> None:
+        """Log what went wrong, and go to the web app where allauth does not know that it came from there."""
+        log.warning("signing in by %s failed: %s", provider, error, exc_info=exception)
+        context = extra_context or {}
+        if not (context.get("state") or context.get("state_id")):
+            raise ImmediateHttpResponse(HttpResponseRedirect(failed_url(str(error or "unknown"))))
 
     def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]) -> User:
         """Fill in a new user from what the provider says of them."""
@@ -68,6 +103,12 @@ class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no typ
 
     def _get_site_name(self) -> str:
         return "Cutline"
+
+
+def failed_url(error: str) -> str:
+    """The page of the web app that tells why signing in by a provider failed."""
+    url = django_settings.HEADLESS_FRONTEND_URLS["socialaccount_login_error"]
+    return f"{url}?{urlencode({'error': error, 'error_process': 'login'})}"
 
 
 def _fernet() -> Fernet:

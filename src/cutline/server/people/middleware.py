@@ -1,12 +1,18 @@
-"""When each session was last used, and from where: what the list of sessions shows."""
+"""When each session was last used; and what is told where a provider of sign-in does not answer."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from allauth.usersessions.models import UserSession
 from django.core.cache import cache
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from requests import RequestException
+
+from cutline.server.people.adapters import failed_url
+
+log = logging.getLogger(__name__)
 
 _EVERY_S = 300
 
@@ -23,3 +29,10 @@ class SessionActivity:
         if key and request.user.is_authenticated and cache.add(f"session-seen:{key}", 1, _EVERY_S):
             UserSession.objects.create_from_request(request)
         return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Lead back to the web app where a provider of sign-in cannot be reached: allauth lets that fail."""
+        if not isinstance(exception, RequestException):
+            return None
+        log.warning("a provider of sign-in does not answer: %s", exception)
+        return HttpResponseRedirect(failed_url("unavailable"))

@@ -61,8 +61,8 @@ def main(moment: str) -> None:
 
     table = dict(TABLE)
     match moment:
-        case "claiming":  # the row has its lease, and the transaction is not committed
-            services.announce = die
+        case "claiming":  # the lease is written, and not committed
+            services._set = die
         case "claimed":  # committed, and nothing done
             table["caption"] = die
         case "writing":  # everything of the result is written, and not committed

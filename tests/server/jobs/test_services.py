@@ -224,12 +224,15 @@ def test_a_lease_that_is_renewed_is_not_swept(owner: Owner) -> None:
     assert Job.objects.get().state == JobState.RUNNING
 
 
-def test_a_renewal_writes_down_what_a_job_is_doing(owner: Owner) -> None:
+def test_a_renewal_writes_down_what_a_job_is_doing_and_tells_it_once(owner: Owner) -> None:
     queue(owner)
     context = Context(claimed())
     context.stage("captioning")
-    services.renew([context])
+    for _ in range(2):
+        services.renew([context])
     assert Job.objects.get().stage == "captioning"
+    told = Event.objects.get(type="job.changed").data
+    assert (told["state"], told["stage"]) == ("running", "captioning")
 
 
 def test_whoever_works_on_a_cancelled_job_is_told_to_stop(owner: Owner) -> None:

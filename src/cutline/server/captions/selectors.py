@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from uuid import UUID
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery, UUIDField
 
 from cutline.server.captions.models import Attention, Caption, Version
 from cutline.server.errors import NotFound
@@ -17,7 +17,9 @@ from cutline.server.people.viewers import Viewer
 def candidates(viewer: Viewer, image: Image) -> QuerySet[Caption]:
     """The captions of an image that its viewer may see, unordered: the owner all, others the one it shows."""
     captions = Caption.objects.filter(image=image)
-    return captions if is_owner(viewer, image) else captions.filter(pk__in=shown_ids([image.pk]).values())
+    return (
+        captions if images.is_owner(viewer, image) else captions.filter(pk__in=shown_ids([image.pk]).values())
+    )
 
 
 def shown_id(image: Image) -> UUID | None:
@@ -29,7 +31,8 @@ def shown_ids(image_ids: Collection[UUID]) -> dict[UUID, UUID]:
     """The candidates that these images show, by image, in one query."""
     last = Version.objects.filter(image=OuterRef("pk")).order_by("-number")
     shown = Image.objects.filter(pk__in=image_ids).annotate(
-        last_by=Subquery(last.values("by")[:1]), last_caption=Subquery(last.values("caption_id")[:1])
+        last_by=Subquery(last.values("by")[:1]),
+        last_caption=Subquery(last.values("caption_id")[:1], output_field=UUIDField()),
     )
     rows = shown.filter(last_by="model").exclude(last_caption=None)
     return dict(rows.values_list("pk", "last_caption"))
@@ -40,7 +43,7 @@ def caption_for(viewer: Viewer, caption_id: UUID, *, share_token: str = "") -> C
     caption = Caption.objects.filter(pk=caption_id).first()
     if caption is not None:
         image = images.image_for(viewer, caption.image_id, share_token=share_token)
-        if is_owner(viewer, image) or shown_id(image) == caption.pk:
+        if images.is_owner(viewer, image) or shown_id(image) == caption.pk:
             caption.image = image
             return caption
     raise NotFound("There is no such caption.")
@@ -56,7 +59,7 @@ def captions_for(viewer: Viewer, caption_ids: Collection[UUID]) -> list[Caption]
         caption
         for caption in captions
         if caption.image_id in seen
-        and (is_owner(viewer, caption.image) or shown.get(caption.image_id) == caption.pk)
+        and (images.is_owner(viewer, caption.image) or shown.get(caption.image_id) == caption.pk)
     ]
 
 
@@ -72,8 +75,3 @@ def attention_for(viewer: Viewer, caption_id: UUID, *, share_token: str = "") ->
 def versions(image: Image) -> QuerySet[Version]:
     """The history of an own image, unordered."""
     return Version.objects.filter(image=image)
-
-
-def is_owner(viewer: Viewer, image: Image) -> bool:
-    """Whether the image is the viewer's."""
-    return viewer.owner_id is not None and image.owner_id == viewer.owner_id

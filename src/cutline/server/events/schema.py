@@ -29,7 +29,9 @@ class CandidateData(BaseModel):
 
     id: UUID
     text: str
-    log_prob: float = Field(description="Natural logarithm of its probability, summed over tokens.")
+    log_prob: float | None = Field(
+        description="Natural logarithm of its probability, summed over tokens; null where nobody knows."
+    )
 
 
 class ImageData(Data):

@@ -19,6 +19,7 @@ from cutline.server.config import settings
 from cutline.server.jobs import services
 from cutline.server.jobs.context import Context, JobStopped, LeaseLost
 from cutline.server.jobs.models import Job, Priority
+from cutline.server.observability import request_id
 from cutline.server.observability.metrics import JOBS_NOW
 from cutline.server.transactions import forget_broken_connection
 
@@ -165,7 +166,8 @@ class Crew:
         labels = {"job": str(job.pk), "kind": job.kind, "request_id": job.request_id}
         try:
             began = time.monotonic()
-            self._table[job.kind](job, context)
+            with request_id.bound(job.request_id):
+                self._table[job.kind](job, context)
             logger.info("done", extra={**labels, "ms": round(1000 * (time.monotonic() - began))})
         except JobStopped:
             logger.info("stopped", extra=labels)

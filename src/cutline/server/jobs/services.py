@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -23,6 +24,7 @@ from cutline.server.bulk.models import Bulk, BulkState
 from cutline.server.config import settings
 from cutline.server.errors import Conflict, ServiceUnavailable
 from cutline.server.events.services import emit
+from cutline.server.images.models import Image
 from cutline.server.jobs.context import Context, LeaseLost
 from cutline.server.jobs.hints import hint
 from cutline.server.jobs.models import Job, JobKind, JobState, Priority
@@ -31,7 +33,6 @@ from cutline.server.transactions import retried
 
 if TYPE_CHECKING:
     from cutline.server.bulk.models import BulkItem
-    from cutline.server.images.models import Image
     from cutline.server.people.models import Owner
 
 logger = logging.getLogger(__name__)
@@ -109,13 +110,13 @@ def _skips_locked() -> bool:
 
 
 def _candidates(bulk_too: bool) -> QuerySet[Job]:
-    candidates = due(timezone.now()).select_related("image", "owner")
+    candidates = due(timezone.now())
     return candidates if bulk_too else candidates.filter(priority__lt=Priority.BULK)
 
 
 @retried
 def _claim_skipping_locked(bulk_too: bool) -> Job | None:
-    job = _candidates(bulk_too).select_for_update(skip_locked=True, of=("self",)).first()
+    job = _candidates(bulk_too).select_for_update(skip_locked=True).first()
     return job if job is not None and _take(job, job.attempts) else None
 
 
@@ -140,7 +141,6 @@ def _take(job: Job, attempts: int) -> bool:
     if not Job.objects.filter(pk=job.pk, state=JobState.QUEUED, attempts=attempts).update(**values):
         return False
     _set(job, values)
-    announce(job)
     return True
 
 
@@ -148,21 +148,29 @@ def _take(job: Job, attempts: int) -> bool:
 
 
 def renew(contexts: Iterable[Context]) -> None:
-    """Lengthen the leases of running jobs and write down their stages; stop those whose lease is gone."""
+    """Lengthen the leases of running jobs, write down and tell their stages; stop those whose lease is gone.
+
+    So only a job that takes its time is told to be running, and costs the writes for it.
+    """
     held = {context.token: context for context in contexts}
     if not held:
         return
     mine = Job.objects.filter(lease_token__in=list(held), state=JobState.RUNNING)
     mine.update(lease_until=timezone.now() + timedelta(seconds=settings().lease_s))
-    for pk, token, stage in mine.values_list("pk", "lease_token", "stage"):
-        assert token is not None  # the filter says so
-        context = held.pop(token)
-        if stage != context.current_stage:
-            Job.objects.filter(pk=pk, lease_token=token, state=JobState.RUNNING).update(
-                stage=context.current_stage[:20]
-            )
+    for job in mine:
+        assert job.lease_token is not None  # the filter says so
+        context = held.pop(job.lease_token)
+        if job.stage != context.current_stage:
+            with suppress(LeaseLost):
+                _note_stage(job, job.lease_token, context.current_stage[:20])
     for context in held.values():
         context.stopped.set()
+
+
+@retried
+def _note_stage(job: Job, token: UUID, stage: str) -> None:
+    _move(job, token, stage=stage)
+    announce(job)
 
 
 # -- ended -----------------------------------------------------------------------------------------------
@@ -228,8 +236,15 @@ def _release(job: Job, token: UUID | None, attempts: int) -> None:
 
 def _end(job: Job, token: UUID | None, state: JobState, **values: str) -> None:
     _move(job, token, state=state, lease_until=None, ended_at=timezone.now(), **values)
+    _lock_image(job)
     announce(job)
     _tell_bulk(job)
+
+
+def _lock_image(job: Job) -> None:
+    """Lock rows in one order everywhere: the job, its image, then the owner (as `emit` does)."""
+    if job.image_id is not None and connection.features.has_select_for_update:
+        list(Image.objects.filter(pk=job.image_id).select_for_update(no_key=True).values_list("pk"))
 
 
 def _move(job: Job, token: UUID | None, **values: Any) -> None:

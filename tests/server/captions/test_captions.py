@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+import cutline
+from cutline.server.captions import selectors, services
+from cutline.server.captions.attention import packed, unpacked
+from cutline.server.captions.models import Caption, Version
+from cutline.server.errors import Invalid, NotFound
+from cutline.server.events.models import Event
+from cutline.server.feedback.models import Feedback
+from cutline.server.images.models import Image, Visibility
+from cutline.server.jobs.context import LeaseLost
+from cutline.server.jobs.models import Job, JobState
+from cutline.server.jobs.services import claim, create_job
+from cutline.server.people.models import Owner
+from cutline.server.people.viewers import Viewer
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+
+Write = Callable[..., list[Caption]]
+
+
+@pytest.fixture
+def owner() -> Owner:
+    return Owner.objects.create()
+
+
+@pytest.fixture
+def image(owner: Owner) -> Image:
+    return Image.objects.create(owner=owner, content_hash=uuid4().hex, width_px=40, height_px=30)
+
+
+@pytest.fixture
+def write(image: Image) -> Write:
+    """Let a model write captions of the image, in a job of its own."""
+
+    def run(*texts: str, model: str = "m@1", log_prob: float = -2.5) -> list[Caption]:
+        create_job(owner=image.owner, image=image)
+        job = claim()
+        assert job is not None
+        assert job.lease_token is not None
+        written = [
+            cutline.Caption(
+                text=text,
+                log_prob=log_prob,
+                words=("a", "b"),
+                attention=np.full((2, 3, 4), 0.5, np.float32),
+            )
+            for text in texts
+        ]
+        found = services.save_candidates(job, job.lease_token, written, model=model)
+        image.refresh_from_db()
+        return found
+
+    return run
+
+
+def viewer(owner: Owner | None) -> Viewer:
+    return Viewer(owner_id=owner.pk if owner else None)
+
+
+def history(image: Image) -> list[tuple[int, str, str, str]]:
+    return list(
+        Version.objects.filter(image=image).order_by("number").values_list("number", "text", "by", "action")
+    )
+
+
+# -- what a model writes ---------------------------------------------------------------------------------
+
+
+def test_the_best_candidate_is_shown_and_told(image: Image, write: Write) -> None:
+    best, second = write("A dog.", "A puppy.")
+    assert (image.caption, image.caption_by, image.caption_model) == ("A dog.", "model", "m@1")
+    assert history(image) == [(1, "A dog.", "model", "generated")]
+    assert image.search_text == "a dog."
+    ready = Event.objects.get(type="caption.ready")
+    assert ready.owner_id == image.owner_id
+    assert ready.data["captions"] == [
+        {"id": str(best.pk), "text": "A dog.", "log_prob": -2.5},
+        {"id": str(second.pk), "text": "A puppy.", "log_prob": -2.5},
+    ]
+    assert (ready.data["image"], ready.data["model"], ready.data["caption"]) == (
+        str(image.pk),
+        "m@1",
+        "A dog.",
+    )
+    assert Job.objects.get().state == JobState.DONE
+
+
+def test_a_probability_that_nobody_knows_is_null(image: Image, write: Write) -> None:
+    (caption,) = write("A dog.", log_prob=math.nan)
+    caption.refresh_from_db()
+    assert caption.log_prob is None
+    assert Event.objects.get(type="caption.ready").data["captions"][0]["log_prob"] is None
+
+
+def test_a_newer_model_replaces_what_a_model_wrote(image: Image, write: Write) -> None:
+    write("A dog.")
+    write("A small dog.", model="m@2")
+    assert (image.caption, image.caption_model) == ("A small dog.", "m@2")
+    assert [number for number, *_ in history(image)] == [1, 2]
+
+
+def test_nothing_is_written_without_the_lease(image: Image, write: Write) -> None:
+    create_job(owner=image.owner, image=image)
+    job = claim()
+    assert job is not None
+    with pytest.raises(LeaseLost):
+        services.save_candidates(job, uuid4(), [cutline.Caption(text="A dog.", log_prob=0)], model="m@1")
+    assert not Caption.objects.exists()
+    assert history(image) == []
+
+
+# -- what a person chose stays ---------------------------------------------------------------------------
+
+
+def test_no_model_replaces_a_persons_text(image: Image, write: Write) -> None:
+    write("A dog.")
+    services.edit(image, "Rex, at home", image.owner)
+    write("A wolf.")
+    assert (image.caption, image.caption_by) == ("Rex, at home", "person")
+    assert Caption.objects.filter(text="A wolf.").exists()
+
+
+def test_no_model_replaces_what_a_person_picked_or_restored(image: Image, write: Write) -> None:
+    _, second = write("A dog.", "A puppy.")
+    services.pick(image, second, image.owner)
+    write("A wolf.")
+    assert image.caption == "A puppy."
+    services.restore(image, 1, image.owner)
+    write("A fox.")
+    assert image.caption == "A dog."
+
+
+# -- history ---------------------------------------------------------------------------------------------
+
+
+def test_every_change_is_a_version_with_its_provenance(image: Image, write: Write) -> None:
+    _, second = write("A dog.", "A puppy.")
+    services.edit(image, "  My\n dog ", image.owner)
+    services.pick(image, second, image.owner)
+    restored = services.restore(image, 2, image.owner)
+    assert history(image) == [
+        (1, "A dog.", "model", "generated"),
+        (2, "My dog", "person", "edited"),
+        (3, "A puppy.", "model", "picked"),
+        (4, "My dog", "person", "restored"),
+    ]
+    assert restored.restored_from == 2
+    image.refresh_from_db()
+    assert (image.caption, image.caption_by, image.caption_model) == ("My dog", "person", "")
+    assert Version.objects.get(number=3).model == "m@1"
+    assert [
+        event.data["version"] for event in Event.objects.filter(type="caption.changed").order_by("id")
+    ] == [
+        2,
+        3,
+        4,
+    ]
+
+
+def test_doing_the_same_again_changes_nothing(image: Image, write: Write) -> None:
+    _, second = write("A dog.", "A puppy.")
+    for _ in range(2):
+        services.pick(image, second, image.owner)
+    for _ in range(2):
+        services.edit(image, "My dog", image.owner)
+    services.restore(image, 3, image.owner)
+    assert [number for number, *_ in history(image)] == [1, 2, 3]
+    assert Feedback.objects.count() == 2
+
+
+def test_edits_and_picks_are_feedback(image: Image, write: Write) -> None:
+    best, second = write("A dog.", "A puppy.")
+    services.edit(image, "My dog", image.owner)
+    services.pick(image, second, image.owner)
+    rows = Feedback.objects.order_by("id").values_list(
+        "kind", "before", "after", "caption_id", "model", "viewer"
+    )
+    assert list(rows) == [
+        ("edit", "A dog.", "My dog", best.pk, "m@1", image.owner_id),
+        ("pick", "My dog", "A puppy.", second.pk, "m@1", image.owner_id),
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "  \n ", "x" * 2001, "a\x00b", "a\x1bb"])
+def test_a_text_that_is_none_is_refused(image: Image, text: str) -> None:
+    with pytest.raises(Invalid):
+        services.edit(image, text, image.owner)
+
+
+def test_candidates_and_versions_of_others_cannot_be_chosen(image: Image, write: Write) -> None:
+    (caption,) = write("A dog.")
+    other = Image.objects.create(owner=image.owner, content_hash="x", width_px=1, height_px=1)
+    with pytest.raises(NotFound):
+        services.pick(other, caption, image.owner)
+    with pytest.raises(NotFound):
+        services.restore(image, 7, image.owner)
+
+
+# -- who sees what ---------------------------------------------------------------------------------------
+
+
+def test_others_see_only_what_a_public_image_shows(image: Image, write: Write, owner: Owner) -> None:
+    best, second = write("A dog.", "A puppy.")
+    stranger = viewer(Owner.objects.create())
+    for caption in (best, second):
+        with pytest.raises(NotFound):
+            selectors.caption_for(stranger, caption.pk)
+        assert selectors.caption_for(viewer(owner), caption.pk) == caption
+    Image.objects.update(visibility=Visibility.PUBLIC, published_at=image.created_at)
+    image.refresh_from_db()
+    assert selectors.caption_for(stranger, best.pk) == best
+    with pytest.raises(NotFound):
+        selectors.caption_for(stranger, second.pk)
+    assert list(selectors.candidates(stranger, image)) == [best]
+    assert selectors.captions_for(stranger, [best.pk, second.pk]) == [best]
+    assert set(selectors.candidates(viewer(owner), image)) == {best, second}
+    services.edit(image, "My dog", owner)
+    assert list(selectors.candidates(stranger, image)) == []
+    with pytest.raises(NotFound):
+        selectors.attention_for(stranger, best.pk)
+
+
+# -- attention -------------------------------------------------------------------------------------------
+
+
+def test_attention_maps_come_back_as_they_went_and_small() -> None:
+    weights = np.random.default_rng(1).random((12, 9, 9), np.float32) ** 4
+    weights[3] = 0
+    data = packed(weights)
+    looks = unpacked(data, words=["w"] * 12, rows=9, columns=9)
+    peaks = weights.max(axis=(1, 2), keepdims=True)
+    expected = np.divide(weights, peaks, out=np.zeros_like(weights), where=peaks > 0)
+    assert np.abs(looks.maps / 255 - expected).max() <= 0.5 / 255 + 1e-6
+    assert len(data) < weights.nbytes / 3
+
+
+def test_bytes_that_are_no_maps_are_refused() -> None:
+    with pytest.raises(ValueError, match="no attention maps"):
+        unpacked(b"nonsense", words=["a"], rows=1, columns=1)
+
+
+def test_maps_are_kept_with_each_candidate(image: Image, write: Write, owner: Owner) -> None:
+    best, _ = write("A dog.", "A puppy.")
+    found = selectors.attention_for(viewer(owner), best.pk)
+    looks = unpacked(bytes(found.maps), words=found.words, rows=found.rows, columns=found.columns)
+    assert looks.words == ("a", "b")
+    assert looks.maps.shape == (2, 3, 4)

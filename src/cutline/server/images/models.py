@@ -111,8 +111,9 @@ class Image(models.Model):
             models.Index(
                 fields=["created_at"], name="unrendered", condition=models.Q(rendered_at__isnull=True)
             ),
-            models.Index(fields=["expires_at"], name="expiry"),
-            models.Index(fields=["deleted_at"], name="purge"),
+            # Partial, or SQLite would take them for the many rows that are not deleted, and sort those.
+            models.Index(fields=["expires_at"], name="expiry", condition=models.Q(expires_at__isnull=False)),
+            models.Index(fields=["deleted_at"], name="purge", condition=models.Q(deleted_at__isnull=False)),
             models.Index(fields=["moderation", "changed_at"], name="moderation_queue"),
         ]
 

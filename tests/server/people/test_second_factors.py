@@ -7,7 +7,6 @@ import hmac
 import shutil
 import struct
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -97,12 +96,10 @@ def test_the_secret_of_the_codes_is_kept_encrypted(person: Person) -> None:
     assert secret not in kept
 
 
-def test_setting_up_codes_is_told_by_mail(
-    person: Person, django_capture_on_commit_callbacks: Callable[..., Any]
-) -> None:
+@pytest.mark.django_db(transaction=True)
+def test_setting_up_codes_is_told_by_mail(person: Person) -> None:
     person.sign_up()
-    with django_capture_on_commit_callbacks(execute=True):
-        set_up_totp(person)
+    set_up_totp(person)
     assert "uthenticator" in mails_to(person.email)[-1].text
 
 

@@ -76,7 +76,8 @@ def check_text(text: str) -> None:
 
 def check_body_type(request: HttpRequest) -> None:
     """Refuse a body of a type that no endpoint reads. Raises: UnsupportedMedia."""
-    has_body = request.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in request.headers
+    length = request.headers.get("Content-Length", "")  # empty under WSGI where there is none
+    has_body = length not in ("", "0") or "Transfer-Encoding" in request.headers
     kind = request.content_type
     if has_body and kind and kind not in BODY_TYPES and not _is_json(kind):
         raise UnsupportedMedia(

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import IO, Any
-from uuid import UUID
 
 from cryptography.fernet import Fernet
 from django.conf import settings as django_settings
@@ -61,7 +60,7 @@ def begin(request: HttpRequest) -> Ticket | HttpResponse | None:
     fingerprint = _fingerprint(request)
     owner_id = ensure_owner(request).pk
     kept_as = hashlib.sha256(key.encode()).hexdigest()
-    cipher = _cipher(owner_id, key)
+    cipher = _cipher(key)
     for _ in range(2):  # the row that stood in the way may be gone when it is looked for
         try:
             with transaction.atomic():
@@ -136,10 +135,8 @@ def _replay(row: IdempotentAnswer, cipher: Fernet) -> HttpResponse:
     return response
 
 
-def _cipher(owner_id: UUID, key: str) -> Fernet:
-    secret = hmac.digest(
-        django_settings.SECRET_KEY.encode(), f"idempotency:{owner_id.hex}:{key}".encode(), "sha256"
-    )
+def _cipher(key: str) -> Fernet:
+    secret = hmac.digest(django_settings.SECRET_KEY.encode(), f"idempotency:{key}".encode(), "sha256")
     return Fernet(base64.urlsafe_b64encode(secret))
 
 

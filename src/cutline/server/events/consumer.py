@@ -31,6 +31,7 @@ from cutline.server.events.channel import group_of
 from cutline.server.people.viewers import Viewer, start_session, viewer_of_scope
 
 HEARTBEAT_S = 20.0
+RECHECK_S = 0.3
 RECENT_S = 60.0
 REPLAY_LIMIT = 1000
 QUEUE_LIMIT = 2000  # messages that a slow reader may be behind
@@ -115,7 +116,11 @@ class EventConsumer(AsyncWebsocketConsumer):
                 self._send_event(each)
 
     async def recheck(self, message: Mapping[str, Any]) -> None:
-        """Somebody signed out or revoked a key: may this socket still listen?"""
+        """Somebody signs out or revokes a key: in a moment, may this socket still listen?"""
+        self.tasks.append(asyncio.create_task(self._recheck_soon()))
+
+    async def _recheck_soon(self) -> None:
+        await asyncio.sleep(RECHECK_S)  # the word comes just before the session is gone
         await self._recheck()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:

@@ -13,6 +13,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from cutline.server.errors import Conflict, Invalid, NotFound
+from cutline.server.events.services import recheck
 from cutline.server.people.models import ApiKey, Owner
 
 PREFIX = "ck_"
@@ -100,3 +101,4 @@ def revoke(owner_id: UUID, key_id: UUID) -> None:
     if not keys.exists():
         raise NotFound("There is no such key.")
     keys.filter(revoked_at=None).update(revoked_at=timezone.now())
+    recheck(owner_id)

@@ -15,6 +15,7 @@ from django.utils import timezone
 from cutline.server.bulk.models import Bulk
 from cutline.server.config import settings
 from cutline.server.errors import Conflict, Forbidden
+from cutline.server.events.services import recheck
 from cutline.server.feedback.models import Feedback
 from cutline.server.images import storage
 from cutline.server.images.models import Image, Rendition
@@ -105,6 +106,8 @@ def end_sessions(user: User) -> None:
     keys = list(UserSession.objects.filter(user=user).values_list("session_key", flat=True))
     Session.objects.filter(session_key__in=keys).delete()
     UserSession.objects.filter(user=user).delete()
+    for owner_id in Owner.objects.filter(user=user).values_list("pk", flat=True):
+        recheck(owner_id)
 
 
 def sweep_owners() -> int:

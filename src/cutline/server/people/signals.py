@@ -6,9 +6,10 @@ import time
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth.signals import user_logged_in
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.http import HttpRequest
 
+from cutline.server.events.services import recheck
 from cutline.server.people import adapters, services, viewers
 from cutline.server.people.models import Owner, User
 
@@ -16,6 +17,7 @@ from cutline.server.people.models import Owner, User
 def connect() -> None:
     """Listen; called once, when the app is ready."""
     user_logged_in.connect(_signed_in, dispatch_uid="cutline.people.signed_in")
+    user_logged_out.connect(_signed_out, dispatch_uid="cutline.people.signed_out")
 
 
 def _signed_in(sender: object, request: HttpRequest, user: User, **words: Any) -> None:
@@ -25,6 +27,12 @@ def _signed_in(sender: object, request: HttpRequest, user: User, **words: Any) -
     owner = Owner.objects.filter(pk=UUID(owner_id)).first() if owner_id else None
     if owner is not None:
         services.claim(owner, user)
+        recheck(owner.pk)
     else:
         viewers.owner_of(user)
     vars(request).pop("viewer", None)
+
+
+def _signed_out(sender: object, user: User | None, **words: Any) -> None:
+    for owner_id in Owner.objects.filter(user=user).values_list("pk", flat=True) if user else ():
+        recheck(owner_id)

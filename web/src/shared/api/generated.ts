@@ -10,6 +10,7 @@ export const addTagTypes = [
   "images",
   "jobs",
   "people",
+  "stats",
 ] as const;
 const injectedRtkApi = api
   .enhanceEndpoints({
@@ -639,6 +640,18 @@ const injectedRtkApi = api
         }),
         providesTags: ["gallery"],
       }),
+      getStats: build.query<GetStatsApiResponse, GetStatsApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/stats`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+          params: {
+            days: queryArg.days,
+          },
+        }),
+        providesTags: ["stats"],
+      }),
       listWebhooks: build.query<ListWebhooksApiResponse, ListWebhooksApiArg>({
         query: (queryArg) => ({
           url: `/api/v1/webhooks`,
@@ -1193,6 +1206,12 @@ export type GetSessionApiArg = {
 export type GetSharedImageApiResponse = /** status 200 OK */ ImageOut;
 export type GetSharedImageApiArg = {
   token: string;
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
+export type GetStatsApiResponse = /** status 200 OK */ StatsOut;
+export type GetStatsApiArg = {
+  days?: number;
   /** An ETag: where nothing changed, the answer is a bare 304. */
   "If-None-Match"?: string;
 };
@@ -1762,6 +1781,52 @@ export type SessionOut = {
   /** name@version of the model that writes captions. */
   model: string | null;
 };
+export type LatencyOut = {
+  median_s: number | null;
+  p95_s: number | null;
+};
+export type DayOut = {
+  date: string;
+  uploads: number;
+  /** New ones. */
+  accounts: number;
+  ratings_up: number;
+  ratings_down: number;
+  edits: number;
+  picks: number;
+  copies: number;
+  failed_jobs: number;
+  latency: LatencyOut;
+};
+export type QueueOut = {
+  interactive: number;
+  bulk: number;
+  running: number;
+  /** How long the first in line has waited. */
+  oldest_s: number | null;
+};
+export type ModelUseOut = {
+  model: string;
+  captions: number;
+  ratings_up: number;
+  ratings_down: number;
+};
+export type StatsOut = {
+  since: string;
+  days: DayOut[];
+  queue: QueueOut;
+  models: ModelUseOut[];
+  images: number;
+  public_images: number;
+  accounts: number;
+  /** Visitors without an account who kept something. */
+  anonymous: number;
+  /** Waiting for a moderator, or for the machine. */
+  held_images: number;
+  open_reports: number;
+  failing_webhooks: number;
+  failed_mails: number;
+};
 export type WebhookOut = {
   id: string;
   url: string;
@@ -1887,6 +1952,8 @@ export const {
   useLazyGetSessionQuery,
   useGetSharedImageQuery,
   useLazyGetSharedImageQuery,
+  useGetStatsQuery,
+  useLazyGetStatsQuery,
   useListWebhooksQuery,
   useLazyListWebhooksQuery,
   useCreateWebhookMutation,

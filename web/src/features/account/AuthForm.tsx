@@ -1,0 +1,89 @@
+import Alert from '@mui/material/Alert';
+import Button from '@mui/material/Button';
+import Stack from '@mui/material/Stack';
+import TextField from '@mui/material/TextField';
+import { useRef, useState, type FormEvent, type ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import type { Answer, FieldError } from './allauth';
+
+export interface Field {
+  name: string;
+  label: string;
+  type?: 'text' | 'email' | 'password' | 'url';
+  autoComplete?: string;
+  hint?: string;
+  inputMode?: 'numeric';
+}
+
+interface AuthFormProps {
+  fields: readonly Field[];
+  submit: string;
+  onSubmit: (values: Record<string, string>) => Promise<Answer>;
+  // True when the answer was dealt with; otherwise its errors are shown.
+  onAnswer: (answer: Answer, values: Record<string, string>) => boolean;
+  children?: ReactNode;
+}
+
+/** A form whose errors stand at their fields, and whose first wrong field gets the focus. */
+export function AuthForm({ fields, submit, onSubmit, onAnswer, children }: AuthFormProps) {
+  const { t } = useTranslation('account');
+  const [errors, setErrors] = useState<FieldError[]>([]);
+  const [isBusy, setBusy] = useState(false);
+  const form = useRef<HTMLFormElement>(null);
+  const send = async (event: FormEvent) => {
+    event.preventDefault();
+    if (!form.current) return;
+    const values = Object.fromEntries([...new FormData(form.current)].map(([name, value]) => [name, String(value)]));
+    const missing = fields.filter((field) => !values[field.name]?.trim());
+    if (missing.length > 0) {
+      setErrors(missing.map((field) => ({ param: field.name, code: 'required', message: t('error.required') })));
+      focus(missing[0]?.name);
+      return;
+    }
+    setBusy(true);
+    const answer = await onSubmit(values);
+    setBusy(false);
+    if (onAnswer(answer, values)) {
+      setErrors([]);
+      return;
+    }
+    const fallback = answer.status === 0 ? t('error.offline') : answer.status === 429 ? t('error.tooMany') : t('error.failed');
+    const given = answer.errors.length > 0 ? answer.errors : [{ code: 'failed', message: fallback }];
+    setErrors(given);
+    focus(given.find((error) => error.param)?.param);
+  };
+  const focus = (name?: string) => {
+    if (name) form.current?.querySelector<HTMLInputElement>(`[name="${CSS.escape(name)}"]`)?.focus();
+  };
+  const known = new Set(fields.map((field) => field.name));
+  const general = errors.filter((error) => !error.param || !known.has(error.param));
+  return (
+    <Stack component="form" ref={form} spacing={2.5} noValidate onSubmit={(event) => void send(event)}>
+      {general.map((error) => (
+        <Alert key={error.message} severity="error" role="alert">
+          {error.message}
+        </Alert>
+      ))}
+      {fields.map((field) => {
+        const error = errors.find((each) => each.param === field.name);
+        return (
+          <TextField
+            key={field.name}
+            name={field.name}
+            label={field.label}
+            type={field.type ?? 'text'}
+            autoComplete={field.autoComplete}
+            error={Boolean(error)}
+            helperText={error?.message ?? field.hint}
+            required
+            slotProps={{ htmlInput: { inputMode: field.inputMode }, inputLabel: { required: false } }}
+          />
+        );
+      })}
+      {children}
+      <Button type="submit" variant="contained" size="large" disabled={isBusy}>
+        {submit}
+      </Button>
+    </Stack>
+  );
+}

@@ -1,0 +1,73 @@
+import Alert from '@mui/material/Alert';
+import Button from '@mui/material/Button';
+import Dialog from '@mui/material/Dialog';
+import DialogActions from '@mui/material/DialogActions';
+import DialogContent from '@mui/material/DialogContent';
+import DialogTitle from '@mui/material/DialogTitle';
+import FormControlLabel from '@mui/material/FormControlLabel';
+import Stack from '@mui/material/Stack';
+import Switch from '@mui/material/Switch';
+import Typography from '@mui/material/Typography';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useChangeMeMutation, useDeleteMeMutation, type MeOut } from '@/shared/api/generated';
+import { problemOf } from '@/shared/api/problem';
+import { useEntered } from './entered';
+import { Section } from './Section';
+
+/** Consent, a copy of everything, and the way out. */
+export function DataSection({ me }: { me: MeOut }) {
+  const { t } = useTranslation(['account', 'common']);
+  const [change, changing] = useChangeMeMutation();
+  const [remove, removing] = useDeleteMeMutation();
+  const [isAsking, setAsking] = useState(false);
+  const entered = useEntered();
+  const onDelete = async () => {
+    const result = await remove({});
+    if (!result.error) entered('/');
+  };
+  return (
+    <Section title={t('data.title')}>
+      <Stack spacing={3} sx={{ alignItems: 'flex-start' }}>
+        <div>
+          <FormControlLabel
+            label={t('data.consent')}
+            control={
+              <Switch
+                checked={me.may_train}
+                disabled={changing.isLoading}
+                onChange={(_, isOn) => void change({ meIn: { may_train: isOn } })}
+              />
+            }
+          />
+          <Typography variant="body2" color="textSecondary" sx={{ maxWidth: '60ch' }}>
+            {t('data.consentHint')}
+          </Typography>
+        </div>
+        <Button component="a" href="/api/v1/me/export" download variant="outlined">
+          {t('data.export')}
+        </Button>
+        <Button color="error" variant="outlined" onClick={() => setAsking(true)}>
+          {t('data.delete')}
+        </Button>
+      </Stack>
+      <Dialog open={isAsking} onClose={() => setAsking(false)} aria-labelledby="delete-title">
+        <DialogTitle id="delete-title">{t('data.deleteTitle')}</DialogTitle>
+        <DialogContent>
+          <Typography>{t('data.deleteText')}</Typography>
+          {removing.error ? (
+            <Alert severity="error" role="alert" sx={{ mt: 2 }}>
+              {problemOf(removing.error).detail || t('error.failed')}
+            </Alert>
+          ) : null}
+        </DialogContent>
+        <DialogActions>
+          <Button onClick={() => setAsking(false)}>{t('common:action.cancel')}</Button>
+          <Button color="error" variant="contained" disabled={removing.isLoading} onClick={() => void onDelete()}>
+            {t('data.deleteSubmit')}
+          </Button>
+        </DialogActions>
+      </Dialog>
+    </Section>
+  );
+}

@@ -1,0 +1,91 @@
+import Alert from '@mui/material/Alert';
+import Button from '@mui/material/Button';
+import Checkbox from '@mui/material/Checkbox';
+import FormControlLabel from '@mui/material/FormControlLabel';
+import FormGroup from '@mui/material/FormGroup';
+import Skeleton from '@mui/material/Skeleton';
+import Stack from '@mui/material/Stack';
+import TextField from '@mui/material/TextField';
+import Typography from '@mui/material/Typography';
+import { useState, type FormEvent } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useCreateKeyMutation, useListKeysQuery, useRevokeKeyMutation, type Scope } from '@/shared/api/generated';
+import { problemOf } from '@/shared/api/problem';
+import { useFormats } from '@/shared/i18n/format';
+import { QueryView } from '@/shared/ui/StateView';
+import { Section } from './Section';
+import { Secret } from './Secret';
+
+const SCOPES: readonly Scope[] = ['caption', 'images:read', 'images:write', 'bulk', 'webhooks', 'account'];
+
+/** Keys for programs: what each may do, when it was used last. */
+export function KeysSection() {
+  const { t } = useTranslation('account');
+  const formats = useFormats();
+  const keys = useListKeysQuery({});
+  const [create, creating] = useCreateKeyMutation();
+  const [revoke] = useRevokeKeyMutation();
+  const [name, setName] = useState('');
+  const [scopes, setScopes] = useState<Scope[]>(['caption', 'images:read', 'images:write']);
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    const result = await create({ keyIn: { name: name.trim(), scopes } });
+    if (!result.error) setName('');
+  };
+  return (
+    <Section title={t('keys.title')} hint={t('keys.hint')}>
+      <QueryView query={keys} loading={<Skeleton height={60} />}>
+        {({ items }) => (
+          <Stack component="ul" spacing={1} sx={{ listStyle: 'none', p: 0, m: 0, mb: 2 }}>
+            {items.map((key) => (
+              <Stack component="li" direction="row" spacing={2} key={key.id} sx={{ justifyContent: 'space-between', alignItems: 'center' }}>
+                <div>
+                  <Typography>
+                    {key.name} <code>{key.prefix}…</code>
+                  </Typography>
+                  <Typography variant="body2" color="textSecondary">
+                    {key.scopes.join(', ')} ·{' '}
+                    {key.last_used_at ? t('keys.used', { when: formats.relative(key.last_used_at) }) : t('keys.unused')}
+                  </Typography>
+                </div>
+                {key.revoked_at ? (
+                  <Typography variant="body2">{t('keys.revoked')}</Typography>
+                ) : (
+                  <Button size="small" color="error" onClick={() => void revoke({ keyId: key.id })}>
+                    {t('keys.revoke')}
+                  </Button>
+                )}
+              </Stack>
+            ))}
+          </Stack>
+        )}
+      </QueryView>
+      {creating.data ? <Secret label={t('keys.secret')} value={creating.data.key} /> : null}
+      <Stack component="form" spacing={1.5} onSubmit={(event) => void submit(event)} noValidate sx={{ maxWidth: 520 }}>
+        <TextField label={t('keys.name')} value={name} onChange={(event) => setName(event.target.value)} />
+        <FormGroup row role="group" aria-label={t('keys.scopes')}>
+          {SCOPES.map((scope) => (
+            <FormControlLabel
+              key={scope}
+              label={scope}
+              control={
+                <Checkbox
+                  checked={scopes.includes(scope)}
+                  onChange={(_, isOn) => setScopes(isOn ? [...scopes, scope] : scopes.filter((each) => each !== scope))}
+                />
+              }
+            />
+          ))}
+        </FormGroup>
+        {creating.error ? (
+          <Alert severity="error" role="alert">
+            {problemOf(creating.error).detail || t('error.failed')}
+          </Alert>
+        ) : null}
+        <Button type="submit" variant="outlined" disabled={creating.isLoading || !name.trim() || scopes.length === 0} sx={{ alignSelf: 'flex-start' }}>
+          {t('keys.create')}
+        </Button>
+      </Stack>
+    </Section>
+  );
+}

@@ -1,0 +1,38 @@
+import Button from '@mui/material/Button';
+import { useEffect, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link, useNavigate, useSearchParams } from 'react-router';
+import { Page } from '@/shared/ui/Page';
+import { Message } from '@/shared/ui/StateView';
+import { ask, pendingFlow } from './allauth';
+import { useEntered } from './entered';
+
+/** Where a provider sends people back to. */
+export function ProviderPage() {
+  const { t } = useTranslation('account');
+  const [address] = useSearchParams();
+  const navigate = useNavigate();
+  const entered = useEntered();
+  const [hasFailed, setFailed] = useState(address.has('error'));
+  useEffect(() => {
+    if (address.has('error')) return;
+    void ask('GET', '/auth/session').then((answer) => {
+      if (answer.status === 200) entered('/');
+      else if (pendingFlow(answer) === 'mfa_authenticate') void navigate('/account/code', { replace: true });
+      else setFailed(true);
+    });
+  }, [address, entered, navigate]);
+  return (
+    <Page title={t('provider.title')} width="sm" hideTitle>
+      {hasFailed ? (
+        <Message role="alert" title={t('provider.failed')} hint={t('provider.failedHint')}>
+          <Button component={Link} to="/account/sign-in" variant="contained">
+            {t('signIn.title')}
+          </Button>
+        </Message>
+      ) : (
+        <Message role="status" title={t('provider.busy')} />
+      )}
+    </Page>
+  );
+}

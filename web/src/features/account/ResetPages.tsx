@@ -1,0 +1,53 @@
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useParams } from 'react-router';
+import { Page } from '@/shared/ui/Page';
+import { Message } from '@/shared/ui/StateView';
+import { ask } from './allauth';
+import { AuthForm } from './AuthForm';
+import { useEntered } from './entered';
+
+export function ResetRequestPage() {
+  const { t } = useTranslation('account');
+  const [sentTo, setSentTo] = useState<string | null>(null);
+  return (
+    <Page title={t('reset.title')} lead={sentTo ? undefined : t('reset.lead')} width="sm" hideTitle={sentTo !== null}>
+      {sentTo !== null ? (
+        <Message role="status" title={t('reset.sent')} hint={t('reset.sentHint', { email: sentTo })} />
+      ) : (
+        <AuthForm
+          fields={[{ name: 'email', label: t('field.email'), type: 'email', autoComplete: 'username' }]}
+          submit={t('reset.submit')}
+          onSubmit={(values) => ask('POST', '/auth/password/request', values)}
+          onAnswer={(answer, values) => {
+            if (answer.status !== 200) return false;
+            setSentTo(values.email ?? '');
+            return true;
+          }}
+        />
+      )}
+    </Page>
+  );
+}
+
+export function ResetPage() {
+  const { t } = useTranslation('account');
+  const { key = '' } = useParams();
+  const entered = useEntered();
+  return (
+    <Page title={t('reset.newTitle')} width="sm">
+      <AuthForm
+        fields={[{ name: 'password', label: t('field.newPassword'), type: 'password', autoComplete: 'new-password', hint: t('field.passwordHint') }]}
+        submit={t('reset.save')}
+        onSubmit={(values) => ask('POST', '/auth/password/reset', { ...values, key })}
+        onAnswer={(answer) => {
+          // 401: the password is changed, and one may now sign in with it.
+          if (answer.status === 200) entered('/');
+          else if (answer.status === 401) entered('/account/sign-in');
+          else return false;
+          return true;
+        }}
+      />
+    </Page>
+  );
+}

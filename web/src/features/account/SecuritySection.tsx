@@ -1,0 +1,211 @@
+import Alert from '@mui/material/Alert';
+import Box from '@mui/material/Box';
+import Button from '@mui/material/Button';
+import Stack from '@mui/material/Stack';
+import TextField from '@mui/material/TextField';
+import Typography from '@mui/material/Typography';
+import { useCallback, useEffect, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useDispatch } from 'react-redux';
+import { useFormats } from '@/shared/i18n/format';
+import { toastShown } from '@/shared/ui/toasts';
+import { ask, createPasskey, hasPasskeys } from './allauth';
+import { AuthForm } from './AuthForm';
+import { useSecureAsk } from './Secure';
+import { Section } from './Section';
+
+interface Authenticator {
+  id?: number;
+  type: 'totp' | 'recovery_codes' | 'webauthn';
+  name?: string;
+  created_at: number;
+  unused_code_count?: number;
+}
+
+/** Password, codes from an app, passkeys, and the codes for when both are lost. */
+export function SecuritySection() {
+  const { t } = useTranslation('account');
+  const [authenticators, setAuthenticators] = useState<Authenticator[] | null>(null);
+  const load = useCallback(() => {
+    void ask<Authenticator[]>('GET', '/account/authenticators').then((answer) => {
+      if (answer.status === 200) setAuthenticators(answer.data);
+    });
+  }, []);
+  useEffect(load, [load]);
+  const of = (type: Authenticator['type']) => authenticators?.filter((each) => each.type === type) ?? [];
+  return (
+    <Section title={t('security.title')}>
+      <Stack spacing={4}>
+        <PasswordPart />
+        <TotpPart isOn={of('totp').length > 0} onChange={load} />
+        {of('recovery_codes').length > 0 ? <RecoveryPart left={of('recovery_codes')[0]?.unused_code_count ?? 0} /> : null}
+        {hasPasskeys ? <PasskeyPart passkeys={of('webauthn')} onChange={load} /> : null}
+      </Stack>
+    </Section>
+  );
+}
+
+function PasswordPart() {
+  const { t } = useTranslation('account');
+  const secure = useSecureAsk();
+  const dispatch = useDispatch();
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <Box>
+      <Button variant="outlined" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+        {t('security.password')}
+      </Button>
+      {isOpen ? (
+        <Box sx={{ mt: 2, maxWidth: 420 }}>
+          <AuthForm
+            fields={[
+              { name: 'current_password', label: t('field.password'), type: 'password', autoComplete: 'current-password' },
+              { name: 'new_password', label: t('field.newPassword'), type: 'password', autoComplete: 'new-password', hint: t('field.passwordHint') },
+            ]}
+            submit={t('reset.save')}
+            onSubmit={(values) => secure('POST', '/account/password/change', values)}
+            onAnswer={(answer) => {
+              if (answer.status !== 200) return false;
+              setOpen(false);
+              dispatch(toastShown({ tone: 'success', text: t('security.passwordDone') }));
+              return true;
+            }}
+          />
+        </Box>
+      ) : null}
+    </Box>
+  );
+}
+
+function TotpPart({ isOn, onChange }: { isOn: boolean; onChange: () => void }) {
+  const { t } = useTranslation('account');
+  const secure = useSecureAsk();
+  const dispatch = useDispatch();
+  const [secret, setSecret] = useState<{ secret: string; url: string } | null>(null);
+  const begin = async () => {
+    const answer = await secure('GET', '/account/authenticators/totp');
+    const meta = answer.meta as { secret?: string; totp_url?: string };
+    if (meta.secret) setSecret({ secret: meta.secret, url: meta.totp_url ?? '' });
+  };
+  const end = async () => {
+    const answer = await secure('DELETE', '/account/authenticators/totp');
+    if (answer.status === 200) dispatch(toastShown({ tone: 'info', text: t('totp.off') }));
+    onChange();
+  };
+  return (
+    <Box>
+      <Typography variant="h3" gutterBottom>
+        {t('totp.title')}
+      </Typography>
+      <Typography color="textSecondary" sx={{ mb: 1.5 }}>
+        {t(isOn ? 'totp.on' : 'totp.hint')}
+      </Typography>
+      {isOn ? (
+        <Button color="error" onClick={() => void end()}>
+          {t('totp.end')}
+        </Button>
+      ) : secret ? (
+        <Stack spacing={2} sx={{ maxWidth: 420 }}>
+          <TextField label={t('totp.secret')} value={secret.secret} slotProps={{ htmlInput: { readOnly: true } }} helperText={t('totp.secretHint')} />
+          <Button component="a" href={secret.url} variant="text" sx={{ alignSelf: 'flex-start' }}>
+            {t('totp.open')}
+          </Button>
+          <AuthForm
+            fields={[{ name: 'code', label: t('field.code'), autoComplete: 'one-time-code', inputMode: 'numeric' }]}
+            submit={t('totp.submit')}
+            onSubmit={(values) => secure('POST', '/account/authenticators/totp', values)}
+            onAnswer={(answer) => {
+              if (answer.status !== 200) return false;
+              setSecret(null);
+              onChange();
+              return true;
+            }}
+          />
+        </Stack>
+      ) : (
+        <Button variant="outlined" onClick={() => void begin()}>
+          {t('totp.begin')}
+        </Button>
+      )}
+    </Box>
+  );
+}
+
+function RecoveryPart({ left }: { left: number }) {
+  const { t } = useTranslation('account');
+  const secure = useSecureAsk();
+  const [codes, setCodes] = useState<string[] | null>(null);
+  const show = async (method: 'GET' | 'POST') => {
+    const answer = await secure<{ unused_codes?: string[] }>(method, '/account/authenticators/recovery-codes', method === 'POST' ? {} : undefined);
+    if (answer.status === 200) setCodes(answer.data.unused_codes ?? []);
+  };
+  return (
+    <Box>
+      <Typography variant="h3" gutterBottom>
+        {t('recovery.title')}
+      </Typography>
+      <Typography color="textSecondary" sx={{ mb: 1.5 }}>
+        {t('recovery.hint', { count: left })}
+      </Typography>
+      {codes ? (
+        <Alert severity="warning" icon={false} sx={{ mb: 1.5 }}>
+          <Box component="ul" sx={{ listStyle: 'none', p: 0, m: 0, columns: 2, fontFamily: 'monospace' }}>
+            {codes.map((code) => (
+              <li key={code}>{code}</li>
+            ))}
+          </Box>
+        </Alert>
+      ) : null}
+      <Stack direction="row" spacing={1}>
+        <Button variant="outlined" onClick={() => void show('GET')}>
+          {t('recovery.show')}
+        </Button>
+        <Button onClick={() => void show('POST')}>{t('recovery.renew')}</Button>
+      </Stack>
+    </Box>
+  );
+}
+
+function PasskeyPart({ passkeys, onChange }: { passkeys: Authenticator[]; onChange: () => void }) {
+  const { t } = useTranslation('account');
+  const formats = useFormats();
+  const secure = useSecureAsk();
+  const dispatch = useDispatch();
+  const add = async () => {
+    const options = await secure('GET', '/account/authenticators/webauthn');
+    if (options.status !== 200) return;
+    const credential = await createPasskey(options.data as unknown as Parameters<typeof createPasskey>[0]);
+    const answer = credential ? await ask('POST', '/account/authenticators/webauthn', { name: t('passkey.name'), credential }) : null;
+    if (answer?.status !== 200) dispatch(toastShown({ tone: 'error', text: t('passkey.failed') }));
+    onChange();
+  };
+  const remove = async (id: number) => {
+    await secure('DELETE', '/account/authenticators/webauthn', { authenticators: [id] });
+    onChange();
+  };
+  return (
+    <Box>
+      <Typography variant="h3" gutterBottom>
+        {t('passkey.title')}
+      </Typography>
+      <Typography color="textSecondary" sx={{ mb: 1.5 }}>
+        {t('passkey.hint')}
+      </Typography>
+      <Stack component="ul" spacing={1} sx={{ listStyle: 'none', p: 0, m: 0, mb: 1.5 }}>
+        {passkeys.map((passkey) => (
+          <Stack component="li" direction="row" key={passkey.id} sx={{ justifyContent: 'space-between', alignItems: 'center' }}>
+            <Typography>
+              {passkey.name} · {formats.date(new Date(passkey.created_at * 1000))}
+            </Typography>
+            <Button color="error" size="small" onClick={() => void remove(passkey.id ?? 0)}>
+              {t('remove')}
+            </Button>
+          </Stack>
+        ))}
+      </Stack>
+      <Button variant="outlined" onClick={() => void add()}>
+        {t('passkey.add')}
+      </Button>
+    </Box>
+  );
+}

@@ -1,0 +1,62 @@
+import Button from '@mui/material/Button';
+import Stack from '@mui/material/Stack';
+import Typography from '@mui/material/Typography';
+import { useCallback, useEffect, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useFormats } from '@/shared/i18n/format';
+import { ask } from './allauth';
+import { Section } from './Section';
+
+interface Session {
+  id: number;
+  user_agent: string;
+  ip: string;
+  created_at: number;
+  last_seen_at?: number;
+  is_current: boolean;
+}
+
+/** Where one is signed in, and the way to end it. */
+export function SessionsSection() {
+  const { t } = useTranslation('account');
+  const formats = useFormats();
+  const [sessions, setSessions] = useState<Session[]>([]);
+  const load = useCallback(() => {
+    void ask<Session[]>('GET', '/auth/sessions').then((answer) => {
+      if (answer.status === 200) setSessions(answer.data);
+    });
+  }, []);
+  useEffect(load, [load]);
+  const end = (ids: number[]) => void ask('DELETE', '/auth/sessions', { sessions: ids }).then(load);
+  const others = sessions.filter((session) => !session.is_current);
+  return (
+    <Section title={t('sessions.title')}>
+      <Stack component="ul" spacing={1.5} sx={{ listStyle: 'none', p: 0, m: 0 }}>
+        {sessions.map((session) => (
+          <Stack component="li" direction="row" spacing={2} key={session.id} sx={{ alignItems: 'center', justifyContent: 'space-between' }}>
+            <div>
+              <Typography sx={{ overflowWrap: 'anywhere' }}>{session.user_agent}</Typography>
+              <Typography variant="body2" color="textSecondary">
+                {session.ip} · {formats.relative(new Date((session.last_seen_at ?? session.created_at) * 1000))}
+              </Typography>
+            </div>
+            {session.is_current ? (
+              <Typography variant="body2" sx={{ whiteSpace: 'nowrap' }}>
+                {t('sessions.this')}
+              </Typography>
+            ) : (
+              <Button size="small" color="error" onClick={() => end([session.id])}>
+                {t('sessions.end')}
+              </Button>
+            )}
+          </Stack>
+        ))}
+      </Stack>
+      {others.length > 1 ? (
+        <Button variant="outlined" sx={{ mt: 2 }} onClick={() => end(others.map((session) => session.id))}>
+          {t('sessions.endOthers')}
+        </Button>
+      ) : null}
+    </Section>
+  );
+}

@@ -1,0 +1,64 @@
+import Button from '@mui/material/Button';
+import Skeleton from '@mui/material/Skeleton';
+import { useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
+import { useGetMeQuery } from '@/shared/api/generated';
+import { useViewer } from '@/shared/api/viewer';
+import { Page } from '@/shared/ui/Page';
+import { Message, QueryView } from '@/shared/ui/StateView';
+import { ask } from './allauth';
+import { DataSection } from './DataSection';
+import { useEntered } from './entered';
+import { KeysSection } from './KeysSection';
+import { SecureProvider } from './Secure';
+import { SecuritySection } from './SecuritySection';
+import { SessionsSection } from './SessionsSection';
+import { WebhooksSection } from './WebhooksSection';
+
+export default function SettingsPage() {
+  const { t } = useTranslation('account');
+  const viewer = useViewer();
+  const entered = useEntered();
+  const me = useGetMeQuery({});
+  if (viewer && !viewer.isSignedIn) {
+    return (
+      <Page title={t('title')} width="md" hideTitle>
+        <Message title={t('anonymous')} hint={t('anonymousHint')}>
+          <Button component={Link} to="/account/sign-up" variant="contained">
+            {t('signUp.title')}
+          </Button>
+          <Button component={Link} to="/account/sign-in">
+            {t('signIn.title')}
+          </Button>
+        </Message>
+      </Page>
+    );
+  }
+  const signOut = () => void ask('DELETE', '/auth/session').then(() => entered('/'));
+  return (
+    <Page
+      title={t('title')}
+      lead={viewer?.email ?? ' '}
+      width="md"
+      actions={
+        <Button variant="outlined" onClick={signOut}>
+          {t('signOut')}
+        </Button>
+      }
+    >
+      <SecureProvider>
+        <QueryView query={me} loading={<Skeleton variant="rounded" height={480} />}>
+          {(data) => (
+            <>
+              <SecuritySection />
+              <SessionsSection />
+              <KeysSection />
+              <WebhooksSection />
+              <DataSection me={data} />
+            </>
+          )}
+        </QueryView>
+      </SecureProvider>
+    </Page>
+  );
+}

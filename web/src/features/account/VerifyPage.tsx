@@ -1,0 +1,42 @@
+import Button from '@mui/material/Button';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link, useParams } from 'react-router';
+import { Page } from '@/shared/ui/Page';
+import { Message } from '@/shared/ui/StateView';
+import { ask } from './allauth';
+import { useEntered } from './entered';
+
+/** What the link in the mail leads to. It asks first: programs that look at mails follow links, too. */
+export function VerifyPage() {
+  const { t } = useTranslation('account');
+  const { key = '' } = useParams();
+  const entered = useEntered();
+  const [state, setState] = useState<'asking' | 'busy' | 'failed' | 'signInNext'>('asking');
+  const confirm = async () => {
+    setState('busy');
+    const answer = await ask('POST', '/auth/email/verify', { key });
+    if (answer.status === 200) entered('/');
+    else if (answer.status === 401) setState('signInNext');
+    else setState('failed');
+  };
+  return (
+    <Page title={t('verify.title')} width="sm" hideTitle>
+      {state === 'failed' ? (
+        <Message role="alert" title={t('verify.failed')} hint={t('verify.failedHint')} />
+      ) : state === 'signInNext' ? (
+        <Message role="status" title={t('verify.done')} hint={t('verify.signIn')}>
+          <Button component={Link} to="/account/sign-in" variant="contained">
+            {t('signIn.title')}
+          </Button>
+        </Message>
+      ) : (
+        <Message title={t('verify.title')} hint={t('verify.hint')}>
+          <Button variant="contained" size="large" disabled={state === 'busy'} onClick={() => void confirm()}>
+            {t('verify.submit')}
+          </Button>
+        </Message>
+      )}
+    </Page>
+  );
+}

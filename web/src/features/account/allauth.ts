@@ -1,0 +1,117 @@
+// The accounts' own API (django-allauth, headless, for browsers): https://docs.allauth.org/en/latest/headless/
+export interface FieldError {
+  message: string;
+  code: string;
+  param?: string;
+}
+
+export interface Flow {
+  id: string;
+  is_pending?: boolean;
+  types?: string[];
+}
+
+export interface Answer<T = Record<string, unknown>> {
+  status: number; // 0: no answer came
+  data: T;
+  meta: Record<string, unknown>;
+  errors: FieldError[];
+}
+
+function csrfToken(): string {
+  return /(?:^|;\s*)csrftoken=([^;]+)/.exec(document.cookie)?.[1] ?? '';
+}
+
+const BASE = '/_allauth/browser/v1';
+
+/** Ask. Refusals are answers too (401 says which step is missing); nothing is thrown. */
+export async function ask<T = Record<string, unknown>>(
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Answer<T>> {
+  if (method !== 'GET' && !csrfToken()) await fetch(`${BASE}/config`, { credentials: 'same-origin' }).catch(() => null);
+  try {
+    const answer = await fetch(`${BASE}${path}`, {
+      method,
+      credentials: 'same-origin',
+      headers: {
+        ...headers,
+        ...(method === 'GET' ? {} : { 'X-CSRFToken': csrfToken() }),
+        ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+      },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    const json = (await answer.json().catch(() => ({}))) as Partial<Answer<T>>;
+    return { status: answer.status, data: (json.data ?? {}) as T, meta: json.meta ?? {}, errors: json.errors ?? [] };
+  } catch {
+    return { status: 0, data: {} as T, meta: {}, errors: [] };
+  }
+}
+
+export function pendingFlow(answer: Answer): string | null {
+  const flows = (answer.data as { flows?: Flow[] }).flows ?? [];
+  return flows.find((flow) => flow.is_pending)?.id ?? null;
+}
+
+export function needsReauthentication(answer: Answer): boolean {
+  const flows = (answer.data as { flows?: Flow[] }).flows ?? [];
+  return answer.status === 401 && flows.some((flow) => flow.id === 'reauthenticate' || flow.id === 'mfa_reauthenticate');
+}
+
+/** A social provider is reached by a form of the page, not by script: the browser must go there. */
+export function goToProvider(provider: string): void {
+  const form = document.createElement('form');
+  form.method = 'POST';
+  form.action = `${BASE}/auth/provider/redirect`;
+  const fields = {
+    provider,
+    process: 'login',
+    callback_url: `${location.origin}/account/provider/callback`,
+    csrfmiddlewaretoken: csrfToken(),
+  };
+  for (const [name, value] of Object.entries(fields)) {
+    const input = document.createElement('input');
+    input.type = 'hidden';
+    input.name = name;
+    input.value = value;
+    form.append(input);
+  }
+  document.body.append(form);
+  form.submit();
+}
+
+interface CreationOptions {
+  creation_options: { publicKey: PublicKeyCredentialCreationOptionsJSON };
+}
+
+interface RequestOptions {
+  request_options: { publicKey: PublicKeyCredentialRequestOptionsJSON };
+}
+
+/** Ask the device for a passkey. Null where the person or the device declines. */
+export async function createPasskey(options: CreationOptions): Promise<unknown> {
+  try {
+    const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(options.creation_options.publicKey);
+    const credential = (await navigator.credentials.create({ publicKey })) as PublicKeyCredential | null;
+    return credential?.toJSON() ?? null;
+  } catch {
+    return null;
+  }
+}
+
+export async function answerWithPasskey(path: string): Promise<Answer | null> {
+  const options = await ask<RequestOptions>('GET', path);
+  if (options.status !== 200) return options as unknown as Answer;
+  try {
+    const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options.data.request_options.publicKey);
+    const credential = (await navigator.credentials.get({ publicKey })) as PublicKeyCredential | null;
+    if (!credential) return null;
+    return await ask('POST', path, { credential: credential.toJSON() });
+  } catch {
+    return null;
+  }
+}
+
+export const hasPasskeys = typeof window !== 'undefined' && 'PublicKeyCredential' in window;

@@ -28,6 +28,7 @@ from cutline.server.images.models import Image
 from cutline.server.jobs.context import Context, LeaseLost
 from cutline.server.jobs.hints import hint
 from cutline.server.jobs.models import Job, JobKind, JobState, Priority
+from cutline.server.observability import request_id as request_ids
 from cutline.server.observability.metrics import JOB_S, JOB_WAIT_S, JOBS
 from cutline.server.transactions import retried
 
@@ -73,6 +74,8 @@ def create_job(
 
 def create_jobs(jobs: Sequence[Job]) -> list[Job]:
     """Write many jobs at once, in the caller's transaction, with no more hints than a worker has threads."""
+    for job in jobs:
+        job.request_id = job.request_id or request_ids.current()
     created = Job.objects.bulk_create(jobs, batch_size=500)
     for _ in range(min(len(created), settings().worker_threads)):
         transaction.on_commit(hint)

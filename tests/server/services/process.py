@@ -88,7 +88,7 @@ class Process:
         """How it ended; None while it runs."""
         return None if self._child is None else self._child.poll()
 
-    def start(self, ready: Callable[[], bool] | None = None, *, timeout_s: float = 30) -> None:
+    def start(self, ready: Callable[[], bool] | None = None, *, timeout_s: float = 120) -> None:
         """Start it, and wait until it is ready. Raises ServerFailed, with its output."""
         launcher = [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), self._user]
         with self.log.open("ab") as log:

@@ -114,7 +114,7 @@ class Service:
 
     def start_web(self) -> None:
         """Start the web process, and wait until it says that it is ready. Raises ServerFailed."""
-        self.web.start(self._ready, timeout_s=60)
+        self.web.start(self._ready, timeout_s=240)
 
     def stop(self) -> None:
         """End everything, kindly."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 from pathlib import Path
 
@@ -78,6 +79,9 @@ def command(host: str, port: int, data_dir: Path | None) -> None:
                 logging.getLogger("cutline.serve").info("Cutline is at %s", address)
 
     server = Server(config)
+    # uvicorn raises the signal again once it has stopped: having stopped as told is no failure.
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda number, frame: None)
     server.run(sockets=[listener])
     if not server.started:
         raise StartFailed("The service could not start.", hint="The log above says why.")

@@ -96,6 +96,7 @@ class Clock:
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+        logger.info("The clock has started.")
 
     def stop(self) -> None:
         """End after the part that is running, without waiting for it."""

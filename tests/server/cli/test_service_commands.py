@@ -1,0 +1,143 @@
+"""`cutline serve` and `cutline worker` as processes: where they keep things, how they begin and end."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.server.services.process import Process, free_ports, wait_until
+from tests.server.services.redis import Redis
+from tests.server.services.service import CUTLINE, Mode, Service
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """The service on a laptop, not started, with a folder of its own."""
+    made = Service(Mode.LAPTOP, tmp_path)
+    yield made
+    made.stop()
+
+
+def run(service: Service, *words: str, **changes: str) -> Process:
+    """Run a command to its end."""
+    env = service.env | {f"CUTLINE_{name.upper()}": value for name, value in changes.items()}
+    process = Process("command", [CUTLINE, *words], folder=service.folder, env=env)
+    process.start()
+    wait_until(lambda: not process.alive, timeout_s=60, what="the command's end", every_s=0.1)
+    return process
+
+
+def test_one_command_keeps_everything_below_its_data_folder_and_ends_as_told(
+    service: Service, photo: bytes
+) -> None:
+    service.start()
+    with service.visitor() as visitor, visitor.listen() as listener:
+        image = visitor.upload(photo)[0]["id"]
+        assert listener.caption_of(image)["data"]["caption"]
+    assert service.web.stop(30) == 0
+    assert sorted(path.name for path in service.folder.iterdir()) == ["data", "logs"]
+    assert {"cutline.sqlite3", "files", "secret.key"} <= {path.name for path in service.data.iterdir()}
+    assert f"Cutline is at {service.url}" in service.web.output()
+    assert not re.search("Traceback|Warning:", service.web.output())
+
+
+def test_a_service_that_is_told_to_stop_loses_no_job(
+    service: Service, make_photo: Callable[..., bytes]
+) -> None:
+    service.start()
+    with service.visitor() as visitor:
+        images = [visitor.upload(make_photo(number))[0]["id"] for number in range(12)]
+    assert service.web.stop(40) == 0
+    assert service.rows("select count(*) from jobs_job where state in ('running', 'failed')") == [(0,)]
+    service.start_web()
+    done = "select count(*) from jobs_job where state = 'done'"
+    wait_until(lambda: service.rows(done) == [(len(images),)], timeout_s=60, what="the jobs", every_s=0.1)
+    assert service.rows("select count(*) from captions_version") == [(len(images),)]
+
+
+def test_a_port_that_is_taken_is_said_in_one_sentence(service: Service) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = run(service, "serve", "--port", port)
+    assert done.returncode == 1
+    assert f"Cannot listen on 127.0.0.1:{port}." in done.output()
+    assert "Traceback" not in done.output()
+
+
+def test_port_0_takes_a_free_one_and_says_which(service: Service) -> None:
+    process = Process("free", [CUTLINE, "serve", "--port", "0"], folder=service.folder, env=service.env)
+    process.start(lambda: "Cutline is at" in process.output(), timeout_s=60)
+    found = re.search(r"Cutline is at (http://127\.0\.0\.1:\d+)", process.output())
+    assert found
+    assert httpx.get(f"{found[1]}/healthz", timeout=20).json() == {"status": "ok"}
+    assert process.stop(30) == 0
+
+
+def test_a_worker_needs_a_queue_between_processes(service: Service) -> None:
+    done = run(service, "worker")
+    assert done.returncode == 2
+    assert "CUTLINE_BROKER_URL" in done.output()
+
+
+def test_a_worker_tells_its_numbers_and_ends_as_told(service: Service, redis: Redis, photo: bytes) -> None:
+    broker, channels, cache = redis.take(3)
+    settings = {"broker_url": broker, "channel_layer_url": channels, "cache_url": cache}
+    service.env |= {f"CUTLINE_{name.upper()}": value for name, value in settings.items()}
+    port = free_ports(1)[0]
+    web = Process(
+        "web",
+        [CUTLINE, "serve", "--port", str(service.port), "--data-dir", str(service.data)],
+        folder=service.folder / "logs",
+        env=service.env,
+    )
+    worker = Process(
+        "worker",
+        [CUTLINE, "worker", "--metrics-port", str(port)],
+        folder=service.folder / "logs",
+        env=service.env,
+    )
+
+    def numbers() -> str:
+        return httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=20).text
+
+    def is_up() -> bool:
+        try:
+            return httpx.get(f"{service.url}/readyz", timeout=20).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    try:
+        web.start(is_up, timeout_s=60)
+        worker.start(lambda: "The worker has started." in worker.output(), timeout_s=60)
+        with service.visitor() as visitor, visitor.listen() as listener:
+            item = visitor.post("/images", files={"files": photo}, headers={"X-Request-Id": "trace-7"})
+            listener.caption_of(item.json()["images"][0])
+        wait_until(
+            lambda: 'cutline_jobs_total{kind="caption",outcome="done"} 1.0' in numbers(),
+            timeout_s=10,
+            what="the number of jobs",
+        )
+        said = numbers()
+        for name in ("cutline_model_seconds_count 1.0", "cutline_batch_size_count 1.0"):
+            assert name in said
+        assert re.search(r'cutline_job_stage_seconds_count\{kind="caption",stage="\w+"\} 1\.0', said)
+        assert re.search(r"cutline\.server\.jobs\S* done .*\[trace-7\]", worker.output())
+        assert worker.stop(30) == 0
+        assert "The worker has stopped." in worker.output()
+        assert web.stop(30) == 0
+    finally:
+        worker.kill()
+        web.kill()
+
+
+def test_the_clock_by_itself_ends_as_told(service: Service) -> None:
+    service.manage("migrate", "--verbosity", "0")
+    beat = Process("beat", [CUTLINE, "beat"], folder=service.folder / "logs", env=service.env)
+    beat.start(lambda: "The clock has started." in beat.output(), timeout_s=60)
+    assert beat.stop(30) == 0
+    assert "ERROR" not in beat.output()

@@ -1,0 +1,130 @@
+"""The page that stands in for the web app, in a real browser; and which paths are pages."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from django.urls import Resolver404, URLResolver, resolve
+from django.urls.resolvers import RegexPattern
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from cutline.server import pages
+from screenshot import FLAGS
+from tests.server.conftest import EXAMPLES
+from tests.server.services.service import Mode, Service
+
+CHROMIUM = shutil.which("chromium")
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    made = Service(Mode.LAPTOP, tmp_path_factory.mktemp("pages"), settings={"web_app": False})
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=[(1280, 800), (360, 740)], ids=["desktop", "phone"])
+def page(request: pytest.FixtureRequest, browser: Browser, service: Service) -> Iterator[Page]:
+    """The page, newly opened; the browser must have had nothing to complain of."""
+    width, height = request.param
+    context = browser.new_context(viewport={"width": width, "height": height})
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(service.url)
+    yield page
+    context.close()
+    assert [text for text in complaints if "422" not in text] == []
+
+
+def wait_for_caption(page: Page) -> str:
+    page.wait_for_selector(".photo .caption:not(:empty)", timeout=60_000)
+    return page.inner_text(".photo .caption")
+
+
+@needs_chromium
+def test_a_dropped_photo_gets_its_caption_over_the_websocket(page: Page) -> None:
+    page.set_input_files("#files", EXAMPLES / "cat.jpg")
+    caption = wait_for_caption(page)
+    assert page.inner_text("#status") == f"Caption: {caption}"
+    assert page.get_attribute(".photo img", "alt") == caption
+    assert page.locator(".others li").count() >= 1
+    page.reload()  # what is there already comes from the API
+    assert wait_for_caption(page) == caption
+    page.wait_for_function("[...document.images].every((image) => image.naturalWidth > 0)")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.click("text=Remove")
+    page.wait_for_selector("#empty:visible")
+    assert page.locator(".photo").count() == 0
+
+
+@needs_chromium
+def test_what_is_no_photo_is_told_and_the_rest_goes_on(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "notes.jpg").write_text("these are words")
+    page.set_input_files("#files", [tmp_path / "notes.jpg", EXAMPLES / "coffee.jpg"])
+    wait_for_caption(page)
+    assert "not an image" in page.inner_text(".photo.failed .state")
+
+
+@needs_chromium
+def test_the_page_can_be_used_by_keyboard(page: Page) -> None:
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "files"
+    assert page.evaluate("document.querySelector('label[for=files]').innerText")
+
+
+def test_the_page_has_no_inline_script_or_style(db: None) -> None:
+    answer = Client().get("/")
+    assert answer.status_code == 200
+    if not pages.is_built_in():
+        assert "<style" not in answer.content.decode()
+        assert "style=" not in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("path", "is_page"),
+    [
+        ("", True),
+        ("gallery", True),
+        ("photos/3f0c", True),
+        ("account/verify-email/Mg:1vM:x_-Y", True),
+        ("apiary", True),
+        ("api/v1/nothing", False),
+        ("api", False),
+        ("files/images/x", False),
+        ("admin/", False),
+        ("accounts/google/login/callback/", False),
+        ("_allauth/browser/v1/config", False),
+        ("assets/index-abc.js", False),
+        ("favicon.ico", False),
+        ("ws", False),
+    ],
+)
+def test_the_web_app_answers_its_own_paths_and_no_others(path: str, is_page: bool) -> None:
+    resolver = URLResolver(RegexPattern(r"^/"), pages.routes(built_in=True))
+    try:
+        resolver.resolve(f"/{path}")
+    except Resolver404:
+        assert not is_page
+    else:
+        assert is_page
+
+
+def test_the_root_is_a_page_in_any_case() -> None:
+    assert resolve("/").url_name == "index"
+    assert [route.name for route in pages.routes(built_in=False) if hasattr(route, "name")] == ["index"]

@@ -11,7 +11,7 @@ from allauth.core.exceptions import ReauthenticationRequired as AllauthWantsMore
 from django.contrib.auth import logout
 from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Router, Schema, Status
-from pydantic import Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from cutline.errors import CutlineError
 from cutline.server import captioner
@@ -98,7 +98,9 @@ class KeyIn(SchemaIn):
 
     name: KeyName
     scopes: list[Scope] = Field(min_length=1)
-    expires_at: datetime | None = Field(None, description="With a time zone; null: it works until revoked.")
+    expires_at: AwareDatetime | None = Field(
+        None, description="With a time zone; null: it works until revoked."
+    )
 
 
 class KeyOut(Schema):

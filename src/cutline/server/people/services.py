@@ -28,11 +28,13 @@ from cutline.server.transactions import retried
 __all__ = [
     "change_role",
     "claim",
+    "close_account",
     "delete_account",
     "delete_owner",
     "end_sessions",
     "export_account",
     "export_owner",
+    "reopen_account",
     "set_consent",
     "sweep_owners",
 ]
@@ -67,6 +69,24 @@ def change_role(user: User, role: Role, *, by: User) -> None:
         user.role = role
         user.is_superuser = role == Role.ADMIN
         user.save(update_fields=["role", "is_superuser"])
+
+
+@retried
+def close_account(user: User) -> None:
+    """Let nobody sign in as this user, and end what is open; what belongs to the account stays.
+
+    Raises:
+        Conflict: the last admin cannot go.
+    """
+    if user.role == Role.ADMIN:
+        _check_other_admin(user)
+    User.objects.filter(pk=user.pk).update(is_active=False)
+    end_sessions(user)
+
+
+def reopen_account(user: User) -> None:
+    """Let somebody in again."""
+    User.objects.filter(pk=user.pk).update(is_active=True)
 
 
 @retried

@@ -1,7 +1,154 @@
+import Alert from '@mui/material/Alert';
+import Box from '@mui/material/Box';
+import Button from '@mui/material/Button';
+import LinearProgress from '@mui/material/LinearProgress';
+import Skeleton from '@mui/material/Skeleton';
+import Stack from '@mui/material/Stack';
+import Typography from '@mui/material/Typography';
+import { useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { Link, useNavigate } from 'react-router';
+import { useListBulksQuery, type BulkOut } from '@/shared/api/generated';
+import type { Problem } from '@/shared/api/problem';
+import { useFormats } from '@/shared/i18n/format';
 import { Page } from '@/shared/ui/Page';
+import { Message, QueryView } from '@/shared/ui/StateView';
+import { Progress } from './Progress';
+import { pack, sendArchive } from './send';
+
+const ACTIVE_MS = 3_000;
 
 export default function BulkListPage() {
   const { t } = useTranslation('bulk');
-  return <Page title={t('title')}>{null}</Page>;
+  const bulks = useListBulksQuery({ limit: 50 }, { pollingInterval: ACTIVE_MS * 5 });
+  return (
+    <Page title={t('title')} lead={t('lead')} width="lg">
+      <NewBulk />
+      <Typography variant="h2" sx={{ mt: 5, mb: 2 }}>
+        {t('earlier')}
+      </Typography>
+      <QueryView
+        query={bulks}
+        loading={<Skeleton variant="rounded" height={160} />}
+        isEmpty={({ items }) => items.length === 0}
+        empty={<Message title={t('none')} hint={t('noneHint')} />}
+      >
+        {({ items }) => (
+          <Stack component="ul" spacing={1.5} sx={{ listStyle: 'none', p: 0, m: 0 }}>
+            {items.map((bulk) => (
+              <BulkRow key={bulk.id} bulk={bulk} />
+            ))}
+          </Stack>
+        )}
+      </QueryView>
+    </Page>
+  );
+}
+
+function BulkRow({ bulk }: { bulk: BulkOut }) {
+  const formats = useFormats();
+  return (
+    <Box component="li" sx={{ border: 1, borderColor: 'divider', borderRadius: '14px', p: 2, bgcolor: 'background.paper' }}>
+      <Stack direction="row" spacing={2} sx={{ justifyContent: 'space-between', alignItems: 'baseline', mb: 1 }}>
+        <Typography
+          component={Link}
+          to={`/bulk/${bulk.id}`}
+          sx={{ color: 'text.primary', fontWeight: 600, overflowWrap: 'anywhere' }}
+        >
+          {bulk.name || bulk.id}
+        </Typography>
+        <Typography variant="body2" color="textSecondary" sx={{ whiteSpace: 'nowrap' }}>
+          {formats.relative(bulk.created_at)}
+        </Typography>
+      </Stack>
+      <Progress bulk={bulk} />
+    </Box>
+  );
+}
+
+/** A zip or a folder, sent as one. */
+function NewBulk() {
+  const { t } = useTranslation('bulk');
+  const formats = useFormats();
+  const navigate = useNavigate();
+  const archive = useRef<HTMLInputElement>(null);
+  const folder = useRef<HTMLInputElement>(null);
+  const [share, setShare] = useState<number | null>(null);
+  const [problem, setProblem] = useState<Problem | null>(null);
+
+  const send = async (blob: Blob, name: string) => {
+    setProblem(null);
+    setShare(0);
+    const sent = await sendArchive(blob, name, crypto.randomUUID(), setShare);
+    setShare(null);
+    if (sent.ok) void navigate(`/bulk/${sent.bulk.id}`);
+    else setProblem(sent.problem);
+  };
+  const pickedArchive = (file: File | undefined) => {
+    if (file) void send(file, file.name);
+  };
+  const pickedFolder = async (files: File[]) => {
+    const first = files[0];
+    if (!first) return;
+    setShare(0);
+    const visible = files.filter((file) => !file.name.startsWith('.'));
+    const name = first.webkitRelativePath.split('/')[0] || 'photos';
+    await send(await pack(visible), `${name}.zip`);
+  };
+  return (
+    <Box sx={{ border: 2, borderStyle: 'dashed', borderColor: 'divider', borderRadius: '18px', bgcolor: 'background.paper', p: { xs: 3, md: 5 }, textAlign: 'center' }}>
+      <Typography variant="h3" component="p">
+        {t('new.title')}
+      </Typography>
+      <Typography color="textSecondary" sx={{ mb: 2.5 }}>
+        {t('new.hint')}
+      </Typography>
+      <Stack direction="row" spacing={1.5} useFlexGap sx={{ justifyContent: 'center', flexWrap: 'wrap' }}>
+        <Button variant="contained" size="large" disabled={share !== null} onClick={() => archive.current?.click()}>
+          {t('new.zip')}
+        </Button>
+        <Button variant="outlined" size="large" disabled={share !== null} onClick={() => folder.current?.click()}>
+          {t('new.folder')}
+        </Button>
+      </Stack>
+      <Box sx={{ minHeight: 44, mt: 2 }}>
+        {share !== null ? (
+          <>
+            <LinearProgress variant="determinate" value={share * 100} aria-label={t('new.sending', { percent: formats.percent(share) })} />
+            <Typography variant="body2" sx={{ mt: 0.5 }}>
+              {t('new.sending', { percent: formats.percent(share) })}
+            </Typography>
+          </>
+        ) : null}
+        {problem ? (
+          <Alert severity="error" role="alert">
+            {problem.status === 0 ? t('new.offline') : [problem.detail, problem.hint].filter(Boolean).join(' ')}
+          </Alert>
+        ) : null}
+      </Box>
+      <input
+        ref={archive}
+        type="file"
+        accept=".zip,application/zip"
+        hidden
+        aria-label={t('new.zip')}
+        onChange={(event) => {
+          pickedArchive(event.target.files?.[0]);
+          event.target.value = '';
+        }}
+      />
+      <input
+        ref={folder}
+        type="file"
+        multiple
+        hidden
+        {...{ webkitdirectory: '' }}
+        aria-label={t('new.folder')}
+        onChange={(event) => {
+          void pickedFolder([...(event.target.files ?? [])]);
+          event.target.value = '';
+        }}
+      />
+    </Box>
+  );
 }

@@ -6,13 +6,14 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from cutline.captioning.batching import MicroBatcher, Preparing
+from cutline.captioning.bundle import read_bundle
 from cutline.captioning.caption import Caption, Captioner, as_list
 from cutline.captioning.captioner import BundleCaptioner
 from cutline.captioning.options import DecodingOptions, Strategy
@@ -33,10 +34,12 @@ __all__ = [
     "DEFAULT",
     "Caption",
     "Model",
+    "ModelCard",
     "Wanted",
     "about_to_ask",
     "captioner",
     "close_captioners",
+    "model_card",
     "model_label",
     "models",
     "wanted",
@@ -51,6 +54,16 @@ class Model:
     name: str
     version: str
     is_default: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """What a bundle says of itself: its card in Markdown, and what was measured. Empty for other models."""
+
+    licence: str = ""
+    description: str = ""
+    metrics: Mapping[str, object] = field(default_factory=dict)
+    card: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +126,21 @@ def models() -> list[Model]:
         name, version = (ready.name, ready.version) if ready else ("", "")
         listed.append(Model(id=each, name=name, version=version, is_default=each == DEFAULT))
     return listed
+
+
+@lru_cache(maxsize=16)
+def model_card(model: str = "") -> ModelCard:
+    """What a model says of itself. Raises Invalid for an unknown model, BundleError for a damaged one."""
+    uri = _uri(model or DEFAULT)
+    if uri.partition(":")[0] in SCHEMES:
+        return ModelCard()
+    bundle = read_bundle(uri or default_bundle())
+    return ModelCard(
+        licence=bundle.manifest.licence,
+        description=bundle.manifest.training_data.description,
+        metrics=bundle.manifest.metrics,
+        card=bundle.files.get("MODEL_CARD.md", b"").decode(),
+    )
 
 
 def close_captioners() -> None:

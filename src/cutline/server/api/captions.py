@@ -71,6 +71,15 @@ class CaptionedOut(Schema):
     model: str = Field(description="name@version")
 
 
+class ModelCardOut(Schema):
+    """What a model says of itself; empty where it does not come as a bundle."""
+
+    licence: str
+    description: str = Field(description="What it learned from.")
+    metrics: dict[str, Any] = Field(description="As measured on held-out data, by source.")
+    card: str = Field(description="Its model card, in Markdown.")
+
+
 class ModelOut(Schema):
     """A model that may be asked for. name and version are empty until it was first used."""
 
@@ -155,6 +164,12 @@ def caption_photo(
 def list_models(request: HttpRequest) -> dict[str, object]:
     """The models that can be asked for."""
     return {"items": captioner.models(), "next": None}
+
+
+@router.get("/models/{model}/card", auth=anyone, response={200: ModelCardOut, **problems(422)})
+def get_model_card(request: HttpRequest, model: str) -> captioner.ModelCard:
+    """What a model says of itself: where it comes from, how good it is, where it fails."""
+    return captioner.model_card(model)
 
 
 # -- candidates ------------------------------------------------------------------------------------------

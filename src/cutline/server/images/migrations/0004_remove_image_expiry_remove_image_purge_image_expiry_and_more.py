@@ -4,27 +4,30 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('images', '0003_image_rendered_at_image_unrendered'),
-        ('people', '0002_merged_into'),
+        ("images", "0003_image_rendered_at_image_unrendered"),
+        ("people", "0002_merged_into"),
     ]
 
     operations = [
         migrations.RemoveIndex(
-            model_name='image',
-            name='expiry',
+            model_name="image",
+            name="expiry",
         ),
         migrations.RemoveIndex(
-            model_name='image',
-            name='purge',
+            model_name="image",
+            name="purge",
         ),
         migrations.AddIndex(
-            model_name='image',
-            index=models.Index(condition=models.Q(('expires_at__isnull', False)), fields=['expires_at'], name='expiry'),
+            model_name="image",
+            index=models.Index(
+                condition=models.Q(("expires_at__isnull", False)), fields=["expires_at"], name="expiry"
+            ),
         ),
         migrations.AddIndex(
-            model_name='image',
-            index=models.Index(condition=models.Q(('deleted_at__isnull', False)), fields=['deleted_at'], name='purge'),
+            model_name="image",
+            index=models.Index(
+                condition=models.Q(("deleted_at__isnull", False)), fields=["deleted_at"], name="purge"
+            ),
         ),
     ]

@@ -8,7 +8,7 @@ from typing import IO, Annotated, Any, Literal
 from uuid import UUID
 
 from django.http import HttpRequest, StreamingHttpResponse
-from ninja import Router, Schema
+from ninja import Router, Schema, Status
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic import ValidationError as PydanticValidationError
 
@@ -120,13 +120,13 @@ _BODIES: Mapping[str, Any] = {
 
 
 @router.post("/bulk", response={202: BulkOut, **problems(409, 413, 422)}, openapi_extra=dict(_BODIES))
-def create_bulk(request: HttpRequest) -> tuple[int, Bulk]:
+def create_bulk(request: HttpRequest) -> Status[Bulk]:
     """Caption every photo of a zip archive (multipart field `archive`), or of a list of URLs (JSON).
 
     What cannot be captioned becomes an item with an error; the rest goes on.
     """
     if request.content_type == "multipart/form-data":
-        return 202, _from_archive(request)
+        return Status(202, _from_archive(request))
     found = SafeParser().parse_body(request)
     wanted = _checked(BulkUrlsIn, found)
     assert isinstance(wanted, BulkUrlsIn)
@@ -137,7 +137,7 @@ def create_bulk(request: HttpRequest) -> tuple[int, Bulk]:
         options=_options(wanted),
         request_id=_request_id(request),
     )
-    return 202, bulk
+    return Status(202, bulk)
 
 
 def _from_archive(request: HttpRequest) -> Bulk:
@@ -196,10 +196,10 @@ def get_bulk(request: HttpRequest, bulk_id: UUID) -> Bulk:
 
 
 @router.delete("/bulk/{bulk_id}", response={204: None, **problems(404, 409)})
-def delete_bulk(request: HttpRequest, bulk_id: UUID) -> tuple[int, None]:
+def delete_bulk(request: HttpRequest, bulk_id: UUID) -> Status[None]:
     """Forget a bulk that has ended; its images stay."""
     services.delete(selectors.bulk_for(viewer_of(request), bulk_id))
-    return 204, None
+    return Status(204, None)
 
 
 @router.get("/bulk/{bulk_id}/items", response={200: Page[BulkItemOut], **problems(404, 422)})

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from django.http import HttpRequest
-from ninja import File, Form, Router, Schema, UploadedFile
+from ninja import File, Form, Router, Schema, Status, UploadedFile
 from pydantic import Field
 
 from cutline.server import captioner
@@ -234,7 +234,7 @@ def _candidates(viewer: Viewer, captions: list[Caption], shown: UUID | None) -> 
     response={200: CaptionJobOut, 202: CaptionJobOut, **problems(404)},
     openapi_extra=dict(PREFER),
 )
-def request_captions(request: HttpRequest, image_id: UUID, options: CaptionOptionsIn) -> tuple[int, Job]:
+def request_captions(request: HttpRequest, image_id: UUID, options: CaptionOptionsIn) -> Status[Job]:
     """Ask for new candidates of your image. What you picked or wrote yourself stays what it shows."""
     image = images.own_image(viewer_of(request), image_id)
     job = create_job(
@@ -245,7 +245,7 @@ def request_captions(request: HttpRequest, image_id: UUID, options: CaptionOptio
         request_id=getattr(request, "request_id", ""),
     )
     when_done(request, owner_id=job.owner_id, jobs=[job.pk], then=lambda: _done(job.pk))
-    return 202, job
+    return Status(202, job)
 
 
 def _done(job_id: UUID) -> CaptionJobOut:

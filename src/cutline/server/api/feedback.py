@@ -6,7 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 from django.http import HttpRequest
-from ninja import Router, Schema
+from ninja import Router, Schema, Status
 from pydantic import Field
 
 from cutline.server.api.auth import anyone, needs
@@ -71,13 +71,13 @@ def rate_caption(
     auth=needs("images:write"),
     response={204: None, **problems(404)},
 )
-def unrate_caption(request: HttpRequest, caption_id: UUID, token: str = "") -> tuple[int, None]:
+def unrate_caption(request: HttpRequest, caption_id: UUID, token: str = "") -> Status[None]:
     """Take your rating back."""
     viewer = viewer_of(request)
     caption = selectors.caption_for(viewer, caption_id, share_token=token)
     if viewer.owner_id is not None:
         services.unrate(caption, viewer.owner_id)
-    return 204, None
+    return Status(204, None)
 
 
 @router.post("/feedback", auth=anyone, response={200: NotedOut})

@@ -18,6 +18,7 @@ from cutline.server.api.auth import check_origin
 from cutline.server.api.limits import RateLimited, Standing
 from cutline.server.api.problems import as_problem, problem_of
 from cutline.server.errors import Unauthenticated
+from cutline.server.observability.request_id import current as current_request_id
 from cutline.server.people.viewers import address_of, viewer_of
 
 PREFIX = "/api/"
@@ -54,6 +55,7 @@ def api_frame(
 
 def _before(request: HttpRequest) -> HttpResponse | None:
     """Give the answer of what may not, or need not, reach an endpoint."""
+    request.request_id = current_request_id()  # type: ignore[attr-defined]
     try:
         standing = _count(request)
         if standing is not None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from django.http import HttpRequest
-from ninja import Query, Router, Schema
+from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
 from cutline.server.api.auth import anyone
@@ -64,11 +64,11 @@ def get_shared_image(request: HttpRequest, token: str) -> Mapping[str, Any]:
 @router.post("/images/{uuid:image_id}/report", auth=anyone, response={201: ReportOut, **problems(404, 422)})
 def report_image(
     request: HttpRequest, image_id: UUID, wanted: ReportIn, token: str = ""
-) -> tuple[int, ReportOut]:
+) -> Status[ReportOut]:
     """Tell the moderators that an image should not be there. Saying it again replaces what you said.
 
     token: of the link, where the image is only shared.
     """
     image = selectors.image_for(viewer_of(request), image_id, share_token=token)
     services.report(image, ensure_owner(request), Report.Reason(wanted.reason), wanted.text)
-    return 201, ReportOut(image=image.pk, reason=wanted.reason)
+    return Status(201, ReportOut(image=image.pk, reason=wanted.reason))

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from ninja import File, Form, Query, Router, Schema, UploadedFile
+from ninja import File, Form, Query, Router, Schema, Status, UploadedFile
 from pydantic import Field, model_validator
 
 from cutline.errors import CutlineError, ImageError
@@ -184,7 +184,7 @@ class _Sent:
 )
 def upload_images(
     request: HttpRequest, files: File[list[UploadedFile]], options: Form[UploadIn]
-) -> tuple[int, UploadsOut] | HttpResponse:
+) -> Status[UploadsOut] | HttpResponse:
     """Keep photos and caption them. Of several, those that cannot be used are told; the others are kept.
 
     The answer is an error only where every file failed.
@@ -205,7 +205,7 @@ def _reader(file: UploadedFile) -> Callable[[], tuple[bytes, str]]:
     response={200: UploadsOut, 202: UploadsOut, **problems(409, 413, 422, 503)},
     openapi_extra=dict(PREFER),
 )
-def upload_from_urls(request: HttpRequest, wanted: UrlsIn) -> tuple[int, UploadsOut] | HttpResponse:
+def upload_from_urls(request: HttpRequest, wanted: UrlsIn) -> Status[UploadsOut] | HttpResponse:
     """Fetch photos, keep and caption them: http and https, from the open internet alone."""
     most_bytes = settings().max_upload_bytes
     with ThreadPoolExecutor(_FETCHERS) as pool:
@@ -219,7 +219,7 @@ def upload_from_urls(request: HttpRequest, wanted: UrlsIn) -> tuple[int, Uploads
 
 def _store(
     request: HttpRequest, sent: Sequence[_Sent], options: UploadIn
-) -> tuple[int, UploadsOut] | HttpResponse:
+) -> Status[UploadsOut] | HttpResponse:
     given = options.model_dump(include=set(CaptionOptionsIn.model_fields))
     chosen = {"n": settings().candidates, **CaptionOptionsIn(**given).as_kept()}
     owner = ensure_owner(request)
@@ -246,7 +246,7 @@ def _store(
         return problem(request, _all_failed(errors), errors=_by_file(errors))
     jobs = [item.job for item in items if item.job is not None]
     when_done(request, owner_id=owner.pk, jobs=jobs, then=lambda: _with_captions(items))
-    return 202, _uploads(items)
+    return Status(202, _uploads(items))
 
 
 def _stored(name: str, stored: services.Stored) -> UploadedOut:
@@ -519,10 +519,10 @@ def change_image(request: HttpRequest, image_id: UUID, wanted: ImageIn) -> Mappi
 
 
 @router.delete("/images/{uuid:image_id}", auth=needs("images:write"), response={204: None, **problems(404)})
-def delete_image(request: HttpRequest, image_id: UUID) -> tuple[int, None]:
+def delete_image(request: HttpRequest, image_id: UUID) -> Status[None]:
     """Delete your image. It is hidden at once, and can be brought back for some minutes."""
     services.delete([selectors.own_image(viewer_of(request), image_id)])
-    return 204, None
+    return Status(204, None)
 
 
 @router.post(

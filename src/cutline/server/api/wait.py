@@ -3,7 +3,7 @@
 An endpoint says what would be the better answer, and gives the one that needs no waiting:
 
     when_done(request, jobs=[job.id], then=lambda: ImagesOut(...))
-    return 202, ...
+    return Status(202, ...)
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from django.http import HttpRequest
-from ninja import Router, Schema
+from ninja import Router, Schema, Status
 from pydantic import Field
 
 from cutline.server.api.auth import needs
@@ -101,12 +101,12 @@ def list_webhooks(request: HttpRequest, cursor: Cursor = "", limit: Limit = DEFA
 
 
 @router.post("/webhooks", response={201: WebhookSecretOut, **problems(409, 422)})
-def create_webhook(request: HttpRequest, webhook: WebhookIn) -> tuple[int, Webhook]:
+def create_webhook(request: HttpRequest, webhook: WebhookIn) -> Status[Webhook]:
     """Have your server called when something happens. The secret in the answer is not shown again.
 
     Calls are signed as in Standard Webhooks: check webhook-signature before you believe one.
     """
-    return 201, services.create(ensure_owner(request), webhook.url, webhook.events)
+    return Status(201, services.create(ensure_owner(request), webhook.url, webhook.events))
 
 
 @router.get("/webhooks/{webhook_id}", response={200: WebhookOut, **problems(404)})
@@ -123,10 +123,10 @@ def change_webhook(request: HttpRequest, webhook_id: UUID, change: WebhookChange
 
 
 @router.delete("/webhooks/{webhook_id}", response={204: None, **problems(404)})
-def delete_webhook(request: HttpRequest, webhook_id: UUID) -> tuple[int, None]:
+def delete_webhook(request: HttpRequest, webhook_id: UUID) -> Status[None]:
     """Call no more, and forget the log."""
     selectors.webhook_for(viewer_of(request), webhook_id).delete()
-    return 204, None
+    return Status(204, None)
 
 
 @router.post("/webhooks/{webhook_id}/secret", response={200: WebhookSecretOut, **problems(404)})
@@ -136,9 +136,9 @@ def rotate_webhook_secret(request: HttpRequest, webhook_id: UUID) -> Webhook:
 
 
 @router.post("/webhooks/{webhook_id}/test", response={202: DeliveryOut, **problems(404, 409)})
-def test_webhook(request: HttpRequest, webhook_id: UUID) -> tuple[int, Delivery]:
+def test_webhook(request: HttpRequest, webhook_id: UUID) -> Status[Delivery]:
     """Call it once, with an event of type webhook.test."""
-    return 202, services.send_test(selectors.webhook_for(viewer_of(request), webhook_id))
+    return Status(202, services.send_test(selectors.webhook_for(viewer_of(request), webhook_id)))
 
 
 @router.get("/webhooks/{webhook_id}/deliveries", response={200: Page[DeliveryOut], **problems(404, 422)})
@@ -157,6 +157,6 @@ def get_delivery(request: HttpRequest, delivery_id: UUID) -> Delivery:
 
 
 @router.post("/deliveries/{delivery_id}/replay", response={202: DeliveryOut, **problems(404, 409)})
-def replay_delivery(request: HttpRequest, delivery_id: UUID) -> tuple[int, Delivery]:
+def replay_delivery(request: HttpRequest, delivery_id: UUID) -> Status[Delivery]:
     """Send the same message again. Its webhook-id is the first one's: a receiver can tell."""
-    return 202, services.replay(selectors.delivery_for(viewer_of(request), delivery_id))
+    return Status(202, services.replay(selectors.delivery_for(viewer_of(request), delivery_id)))

@@ -1,0 +1,90 @@
+"""docs/guide/api.md: every example in it is run, in its order, against a running service."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from cutline.server.webhooks import signing
+from tests.server.services.service import Service
+
+ROOT = Path(__file__).parents[3]
+GUIDE = (ROOT / "docs/guide/api.md").read_text("utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """The examples in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", GUIDE, flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def environment(live: Service, tmp_path: Path, photo: bytes) -> dict[str, str]:
+    """Where the service is, and a key that may do everything."""
+    (tmp_path / "photo.jpg").write_bytes(photo)
+    made = live.manage(
+        "shell",
+        "--verbosity=0",
+        "-c",
+        "from cutline.server.people import keys;"
+        "from cutline.server.people.models import User;"
+        "from cutline.server.people.viewers import owner_of;"
+        f"user = User.objects.create_user('guide-{time.time_ns()}@example.org', 'a long password');"
+        "print(keys.create(owner_of(user), name='guide', scopes=list(keys.Scope))[1])",
+    )
+    return {"CUTLINE": live.url, "KEY": made.strip().splitlines()[-1]}
+
+
+def test_the_examples_in_python_run(
+    environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    try:
+        exec("\n".join(blocks("python")), names)
+        secret, is_ours = names["secret"], names["is_ours"]
+        assert isinstance(secret, str)
+        assert callable(is_ours)
+        body = b'{"type": "caption.ready"}'
+        now = int(time.time())
+        headers = signing.headers([secret], message_id="m", timestamp=now, body=body)
+        assert is_ours(secret, headers, body)
+        assert not is_ours(secret, headers, body + b" ")
+        old = signing.headers([secret], message_id="m", timestamp=now - 600, body=body)
+        assert not is_ours(secret, old, body)
+    finally:
+        if (api := names.get("api")) is not None:
+            api.close()  # type: ignore[attr-defined]
+
+
+def test_the_examples_in_the_shell_run(environment: dict[str, str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["sh", "-ec", "\n".join(blocks("sh"))],
+        cwd=tmp_path,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(each) for each in re.findall(r"^\{.*?\}$|\{.*?\}(?=\{|$)", done.stdout, re.DOTALL)]
+    assert answers[0]["captions"][0]["text"]
+
+
+def test_the_answers_that_it_shows_are_of_this_form() -> None:
+    for example in blocks("json"):
+        assert set(json.loads(example)) == {"captions", "model"}
+
+
+def test_every_scope_is_explained() -> None:
+    from cutline.server.people.keys import Scope
+
+    for scope in Scope:
+        assert f"| `{scope}` |" in GUIDE, scope

@@ -1,0 +1,150 @@
+"""The whole contract against the running service: whatever is sent, only what is documented comes back.
+
+Each operation is tried with generated requests, valid and invalid; every second one names things that exist.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import CHECKS, load_all_checks
+
+from tests.server import photos
+from tests.server.services.client import Visitor
+from tests.server.services.process import wait_until
+from tests.server.services.receiver import Receiver
+from tests.server.services.service import Mode, Service
+
+EXAMPLES = 16
+load_all_checks()
+CHECKED = CHECKS.get_by_names(
+    [
+        "not_a_server_error",
+        "status_code_conformance",
+        "content_type_conformance",
+        "response_headers_conformance",
+        "response_schema_conformance",
+        "unsupported_method",
+    ]
+)
+EMAIL, PASSWORD = "schema@example.org", "correct horse battery staple"
+
+contract = schemathesis.openapi.from_path(Path(__file__).parents[3] / "contracts/openapi.json")
+
+
+class Things:
+    """An account with one of everything, made anew where a request took it away."""
+
+    def __init__(self, service: Service, receiver: Receiver) -> None:
+        made = service.manage(
+            "shell",
+            "--verbosity=0",
+            "-c",
+            "from cutline.server.people import keys;"
+            "from cutline.server.people.models import User, Role;"
+            "from cutline.server.people.viewers import owner_of;"
+            f"user = User.objects.create_user({EMAIL!r}, {PASSWORD!r});"
+            "print(keys.create(owner_of(user), name='all', scopes=list(keys.Scope))[1])",
+        )
+        self.key = made.strip().splitlines()[-1]
+        self.service = service
+        self.receiver = receiver
+        self.client = Visitor(service.url, key=self.key)
+        self.numbers = itertools.count(5000)
+        self.known: dict[str, Any] = {}
+
+    def refresh(self) -> None:
+        """Make what is missing."""
+        known = self.known
+        if not self._is_there("images/{image_id}"):
+            (item,) = self.client.upload(photos.generated(next(self.numbers)))
+            known.update(image_id=item["id"], job_id=item["job"], number=1, code="not_found")
+            wait_until(
+                lambda: self.client.get(f"/images/{item['id']}/captions").json()["items"],
+                timeout_s=60,
+                what="the caption of a photo",
+            )
+            known["caption_id"] = self.client.get(f"/images/{item['id']}/captions").json()["items"][0]["id"]
+            image = self.client.patch(f"/images/{item['id']}", json={"visibility": "unlisted"}).json()
+            known["token"] = image["share_url"].rpartition("/")[2]
+        if not self._is_there("bulk/{bulk_id}"):
+            archive = io.BytesIO()
+            with zipfile.ZipFile(archive, "w") as file:
+                file.writestr("a.jpg", photos.generated(next(self.numbers)))
+            answer = self.client.post("/bulk", files={"archive": ("a.zip", archive.getvalue())})
+            known["bulk_id"] = answer.raise_for_status().json()["id"]
+        if not self._is_there("webhooks/{webhook_id}"):
+            answer = self.client.post("/webhooks", json={"url": f"{self.receiver.url}/schema"})
+            known["webhook_id"] = answer.raise_for_status().json()["id"]
+            answer = self.client.post(f"/webhooks/{known['webhook_id']}/test").raise_for_status()
+            known["delivery_id"] = answer.json()["id"]
+        answer = self.client.post("/keys", json={"name": "spare", "scopes": ["caption"]})
+        if answer.status_code == 201:
+            known["key_id"] = answer.json()["id"]
+
+    def _is_there(self, path: str) -> bool:
+        try:
+            return self.client.get("/" + path.format(**self.known)).status_code == 200
+        except KeyError:
+            return False
+
+
+@pytest.fixture(scope="module")
+def things(folder: Path, receiver: Receiver) -> Iterator[Things]:
+    service = Service(
+        Mode.LAPTOP, folder / "schema", settings={"candidates": 1, "fetch_timeout_s": 1, "log_level": "ERROR"}
+    )
+    service.start()
+    try:
+        found = Things(service, receiver)
+        yield found
+        found.client.close()
+    finally:
+        service.stop()
+
+
+@pytest.fixture(scope="module")
+def turns() -> Iterator[int]:
+    return itertools.count()
+
+
+@contract.parametrize()
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+def test_only_what_is_documented_comes_back(case: schemathesis.Case, things: Things, turns: Any) -> None:
+    turn = next(turns)
+    if case.path == "/api/v1/me" and case.method == "DELETE":
+        headers = {}  # the account is needed for the rest
+    else:
+        headers = {"Authorization": f"Bearer {things.key}"} if turn % 8 else {}
+    if turn % 2 and case.path_parameters:
+        things.refresh()
+        for name in case.path_parameters:
+            case.path_parameters[name] = things.known.get(name, case.path_parameters[name])
+    case.call_and_validate(base_url=things.service.url, headers=headers, checks=CHECKED, timeout=60)
+
+
+def test_the_page_of_the_contract_needs_nobody_else(things: Things) -> None:
+    page = httpx.get(f"{things.service.url}/api/v1/docs")
+    assert page.status_code == 200
+    for address in page.text.split('"'):
+        assert not address.startswith(("http:", "https:", "//")), address
+        if address.startswith("/static/"):
+            assert httpx.get(things.service.url + address).status_code == 200
+    assert "swagger" in page.text
+    served = httpx.get(f"{things.service.url}/api/v1/openapi.json").json()
+    assert set(served["paths"]) == set(contract.raw_schema["paths"])

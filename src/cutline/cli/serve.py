@@ -64,7 +64,7 @@ def command(host: str, port: int, data_dir: Path | None) -> None:
         server_header=False,
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=max(1, round(settings.shutdown_s)),
+        timeout_graceful_shutdown=max(1, round(settings.shutdown_s / 2)),
     )
     try:
         listener = config.bind_socket()

@@ -47,6 +47,7 @@ async def _lifespan(receive: Any, send: Any) -> None:
         else:
             probes.stopping.set()
             if worker:
-                await asyncio.to_thread(worker.stop, settings().shutdown_s)
+                # The other half is what `cutline serve` gives requests, before this.
+                await asyncio.to_thread(worker.stop, settings().shutdown_s / 2)
             await send({"type": "lifespan.shutdown.complete"})
             return

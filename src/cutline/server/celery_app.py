@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from typing import Any
 
 from celery import Celery
@@ -19,7 +20,13 @@ _settings = settings()
 # Whoever publishes is a request or a job: it shall not wait for a broker that is away.
 _BROKER_OPTIONS: dict[str, Any] = {
     "memory": {"polling_interval": 0.01},  # seconds; the default, 1, is what a caption would wait
-    "redis": {"socket_connect_timeout": 2, "socket_timeout": 10, "socket_keepalive": True},
+    "redis": {
+        "socket_connect_timeout": 2,
+        "socket_timeout": 10,
+        "socket_keepalive": True,
+        "max_retries": 1,
+        "interval_start": 0.1,
+    },
 }
 
 app = Celery("cutline")
@@ -51,12 +58,20 @@ app.conf.update(
 )
 
 
+_LEAVE_ALONE_S = 1.0  # a broker that did not answer is not asked again for so long
+_away_until = 0.0
+
+
 def enqueue(task: str, *arguments: Any, after_s: float = 0) -> None:
     """Queue a task by its name, to be run after a while: call it after commit.
 
     A queue that does not answer costs a log line and no more: the row is there, and the sweep finds it.
     """
+    global _away_until
+    if time.monotonic() < _away_until:
+        return
     try:
         app.send_task(task, args=arguments, countdown=after_s or None, ignore_result=True)
     except (OperationalError, OSError):
+        _away_until = time.monotonic() + _LEAVE_ALONE_S
         logger.warning("The queue does not answer; the sweep will find the work.", extra={"task": task})

@@ -158,7 +158,9 @@ class ServerSettings(BaseSettings):
     )
     max_attempts: int = Field(5, description="Tries of a job before it fails for good.")
     retry_base_s: float = Field(2, description="The first retry waits so long, the next twice as long ...")
-    shutdown_s: float = Field(20, description="How long running jobs may take to finish at shutdown.")
+    shutdown_s: float = Field(
+        20, description="How long running requests and jobs may take to finish at shutdown."
+    )
     event_hours: float = Field(24, description="How long events can be resumed from.")
     rate_anonymous: str = Field("120/minute", description="Requests of one address without an account.")
     rate_user: str = Field("600/minute", description="Requests of one account or key.")

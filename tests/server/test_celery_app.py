@@ -1,0 +1,39 @@
+"""The queue is a hint: when it is away, whoever enqueues goes on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.server.services.process import free_ports
+
+PROGRAM = """
+import time
+import django
+django.setup()
+from cutline.server.celery_app import enqueue
+enqueue("cutline.mail.send")  # the first makes the connection's parts
+began = time.perf_counter()
+for _ in range(50):
+    enqueue("cutline.mail.send", after_s=2)
+print(time.perf_counter() - began)
+"""
+
+
+def test_a_queue_that_is_away_costs_a_line_and_no_more(tmp_path: Path) -> None:
+    port = free_ports(1)[0]
+    redis = {name: f"redis://127.0.0.1:{port}/0" for name in ("BROKER_URL", "CHANNEL_LAYER_URL", "CACHE_URL")}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env=os.environ
+        | {f"CUTLINE_{name}": url for name, url in redis.items()}
+        | {"CUTLINE_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 3
+    assert done.stderr.count("The queue does not answer; the sweep will find the work.") in (1, 2, 3)

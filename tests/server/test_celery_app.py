@@ -24,7 +24,7 @@ print(time.perf_counter() - began)
 
 def test_a_queue_that_is_away_costs_a_line_and_no_more(tmp_path: Path) -> None:
     port = free_ports(1)[0]
-    redis = {name: f"redis://127.0.0.1:{port}/0" for name in ("BROKER_URL", "CHANNEL_LAYER_URL", "CACHE_URL")}
+    redis = dict.fromkeys(("BROKER_URL", "CHANNEL_LAYER_URL", "CACHE_URL"), f"redis://127.0.0.1:{port}/0")
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         env=os.environ

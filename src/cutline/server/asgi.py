@@ -16,6 +16,7 @@ from cutline.server.api.gate import gated  # noqa: E402
 from cutline.server.config import settings  # noqa: E402
 from cutline.server.events import channel  # noqa: E402
 from cutline.server.observability import probes  # noqa: E402
+from cutline.server.observability.metrics import WEBSOCKETS  # noqa: E402
 from cutline.server.routing import websockets  # noqa: E402
 
 _gated = gated(_django)  # type: ignore[arg-type]  # Django's own types of ASGI are narrower
@@ -27,7 +28,8 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
     elif scope["type"] == "websocket":
-        await _websockets(scope, receive, send)
+        with WEBSOCKETS.track_inprogress():
+            await _websockets(scope, receive, send)
     else:
         await _gated(scope, receive, send)
 

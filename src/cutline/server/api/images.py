@@ -41,6 +41,7 @@ from cutline.server.images import fetch, selectors, services, storage
 from cutline.server.images.models import Image, Rendition, RenditionKind, Visibility
 from cutline.server.images.show import shown
 from cutline.server.jobs.models import Job
+from cutline.server.observability.metrics import UPLOADS
 from cutline.server.people.viewers import Viewer, ensure_owner, viewer_of
 
 router = Router(tags=["images"])
@@ -242,6 +243,7 @@ def _store(
             items.append(_failed(each.name, error))
         else:
             items.append(_stored(each.name, stored))
+        UPLOADS.labels(items[-1].error.code if items[-1].error else items[-1].status).inc()
     if len(errors) == len(items):
         return problem(request, _all_failed(errors), errors=_by_file(errors))
     jobs = [item.job for item in items if item.job is not None]

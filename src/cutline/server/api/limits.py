@@ -18,6 +18,7 @@ from limits.strategies import RateLimiter, SlidingWindowCounterRateLimiter
 
 from cutline.server.config import settings
 from cutline.server.errors import TooManyRequests
+from cutline.server.observability.metrics import RATE_LIMITED
 
 if TYPE_CHECKING:
     from cutline.server.people.viewers import Viewer
@@ -111,6 +112,7 @@ def _hit(policy: str, rate: str, who: str) -> Standing | None:
         reset_s=max(1, math.ceil(stats.reset_time - time.time())),
     )
     if not allowed:
+        RATE_LIMITED.labels(policy).inc()
         raise RateLimited(standing)
     return standing
 

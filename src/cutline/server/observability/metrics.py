@@ -19,7 +19,6 @@ REQUESTS_NOW = Gauge("cutline_http_requests_in_progress", "Requests at work now.
 RATE_LIMITED = Counter("cutline_rate_limited", "Requests refused by a rate limit.", ["limit"])
 UPLOADS = Counter("cutline_uploads", "Uploaded photos: created, exists, or the error's code.", ["outcome"])
 WEBSOCKETS = Gauge("cutline_websockets", "Open websockets.")
-EVENTS = Counter("cutline_events", "Events that were written, by type.", ["type"])
 
 # Jobs
 JOBS = Counter("cutline_jobs", "Jobs: done, failed, cancelled, retried, released, lost.", ["kind", "outcome"])

@@ -1,12 +1,61 @@
+import Box from '@mui/material/Box';
+import Link from '@mui/material/Link';
+import Skeleton from '@mui/material/Skeleton';
+import Typography from '@mui/material/Typography';
 import { useTranslation } from 'react-i18next';
+import Markdown from 'react-markdown';
+import remarkGfm from 'remark-gfm';
+import { useGetModelCardQuery, useListModelsQuery } from '@/shared/api/generated';
 import { Page } from '@/shared/ui/Page';
+import { QueryView } from '@/shared/ui/StateView';
 import { AboutNav } from './AboutNav';
 
+/** What the model in use says of itself. The card's own headings stand below the page's. */
 export default function ModelPage() {
   const { t } = useTranslation('about');
+  const models = useListModelsQuery({});
+  const card = useGetModelCardQuery({ model: 'default' });
+  const model = models.data?.items.find((each) => each.is_default);
   return (
     <Page title={t('model.title')} lead={t('model.lead')} width="md">
       <AboutNav />
+      <Typography sx={{ mb: 3 }}>
+        {t('model.inUse')}: <strong>{model ? `${model.name}@${model.version}` : '…'}</strong>
+      </Typography>
+      <QueryView query={card} loading={<Skeleton variant="rounded" height={640} />}>
+        {(data) =>
+          data.card ? (
+            <Box
+              component="article"
+              sx={{
+                overflowX: 'auto',
+                '& h2, & h3': { typography: 'h3', mt: 4, mb: 1 },
+                '& table': { borderCollapse: 'collapse', my: 2 },
+                '& th, & td': { border: 1, borderColor: 'divider', px: 1.5, py: 0.75, textAlign: 'left' },
+                '& p, & li': { maxWidth: '72ch' },
+              }}
+            >
+              <Markdown
+                remarkPlugins={[remarkGfm]}
+                components={{
+                  h1: ({ children }) => (
+                    <Typography variant="h2" component="h2">
+                      {children}
+                    </Typography>
+                  ),
+                  h2: ({ children }) => <h3>{children}</h3>,
+                  h3: ({ children }) => <h4>{children}</h4>,
+                  a: ({ children, href }) => <Link href={href}>{children}</Link>,
+                }}
+              >
+                {data.card}
+              </Markdown>
+            </Box>
+          ) : (
+            <Typography>{t('model.none')}</Typography>
+          )
+        }
+      </QueryView>
     </Page>
   );
 }

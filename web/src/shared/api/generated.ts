@@ -619,6 +619,15 @@ const injectedRtkApi = api
         }),
         providesTags: ["captions"],
       }),
+      getModelCard: build.query<GetModelCardApiResponse, GetModelCardApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/models/${queryArg.model}/card`,
+          headers: {
+            "If-None-Match": queryArg["If-None-Match"],
+          },
+        }),
+        providesTags: ["captions"],
+      }),
       getSession: build.query<GetSessionApiResponse, GetSessionApiArg>({
         query: (queryArg) => ({
           url: `/api/v1/session`,
@@ -1198,6 +1207,12 @@ export type ListModelsApiArg = {
   /** An ETag: where nothing changed, the answer is a bare 304. */
   "If-None-Match"?: string;
 };
+export type GetModelCardApiResponse = /** status 200 OK */ ModelCardOut;
+export type GetModelCardApiArg = {
+  model: string;
+  /** An ETag: where nothing changed, the answer is a bare 304. */
+  "If-None-Match"?: string;
+};
 export type GetSessionApiResponse = /** status 200 OK */ SessionOut;
 export type GetSessionApiArg = {
   /** An ETag: where nothing changed, the answer is a bare 304. */
@@ -1747,6 +1762,17 @@ export type PageModelOut = {
   items: ModelOut[];
   next?: string | null;
 };
+export type ModelCardOut = {
+  licence: string;
+  /** What it learned from. */
+  description: string;
+  /** As measured on held-out data, by source. */
+  metrics: {
+    [key: string]: any;
+  };
+  /** Its model card, in Markdown. */
+  card: string;
+};
 export type ViewerOut = {
   /** Whom images belong to; null before the first write. */
   owner: string | null;
@@ -1948,6 +1974,8 @@ export const {
   useLazyExportMeQuery,
   useListModelsQuery,
   useLazyListModelsQuery,
+  useGetModelCardQuery,
+  useLazyGetModelCardQuery,
   useGetSessionQuery,
   useLazyGetSessionQuery,
   useGetSharedImageQuery,

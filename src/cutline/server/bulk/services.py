@@ -114,7 +114,7 @@ def _url_item(url: str) -> dict[str, Any]:
 
 def _check_unended(owner: Owner, *, lock: bool = False) -> None:
     if lock:  # the owner's row: two requests at once would both count too few
-        Owner.objects.select_for_update().get(pk=owner.pk)
+        Owner.objects.select_for_update(no_key=True).get(pk=owner.pk)
     most = MAX_UNENDED if owner.user_id else MAX_UNENDED_ANONYMOUS
     if Bulk.objects.filter(owner=owner, state__in=_OPEN).count() >= most:
         raise QuotaExceeded(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -24,7 +24,7 @@ def emit(owner_id: UUID, type: str, data: Mapping[str, Any]) -> Event:
     """
     from cutline.server.webhooks.services import enqueue_for
 
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         _one_after_the_other(owner_id)
         # Sockets compare it with what they sent last: so none is skipped where messages overtake each other.
         previous = (
@@ -57,6 +57,22 @@ def as_message(event: Event) -> dict[str, Any]:
 def recheck(owner_id: UUID) -> None:
     """Let an owner's sockets see whether they may still listen: after a logout, or when a key was revoked."""
     transaction.on_commit(lambda: send(group_of(owner_id), {"type": "recheck"}))
+
+
+def forget_images(owner_ids: Iterable[UUID], image_ids: Iterable[UUID]) -> None:
+    """Take the words of images that are gone for good out of events and webhooks' logs.
+
+    The events stay, without text: a socket that saw one of them can still resume from its number.
+    """
+    from cutline.server.webhooks import services as webhooks
+
+    gone = list(image_ids)
+    told = Event.objects.filter(owner_id__in=list(owner_ids), type__in=("caption.ready", "caption.changed"))
+    for event in told.filter(data__image__in=[str(image_id) for image_id in gone]):
+        emptied = {name: [] if isinstance(value, list) else "" for name, value in event.data.items()}
+        kept = {name: event.data[name] for name in event.data.keys() - {"caption", "captions"}}
+        Event.objects.filter(pk=event.pk).update(data={**emptied, **kept})
+    webhooks.forget_images(gone)
 
 
 def sweep() -> int:

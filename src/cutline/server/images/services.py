@@ -16,9 +16,10 @@ from django.db.models import Q
 from django.utils import timezone
 
 from cutline.server.bulk.models import Bulk, BulkItem
+from cutline.server.captions.head_start import head_starts
 from cutline.server.config import settings
 from cutline.server.errors import Conflict, Forbidden, Invalid, NotFound, QuotaExceeded
-from cutline.server.events.services import emit
+from cutline.server.events.services import emit, forget_images
 from cutline.server.images import renditions, search, storage
 from cutline.server.images.models import (
     Decision,
@@ -81,6 +82,8 @@ def store_upload(
         return found
     _check_quota(owner)
     image = _image_of(owner, photo, file_name, source_url, keep_original=keep_original)
+    if priority < Priority.BULK:
+        head_starts.begin(image.pk, photo.picture, options or {})
     files = _put(image, photo, data if keep_original else None)
     job = Job(
         owner=owner,
@@ -382,6 +385,7 @@ def _destroy_some(ids: Sequence[UUID], condition: Q) -> int:
     for image in images:
         if image.deleted_at is None:
             emit(image.owner_id, "image.deleted", {"image": str(image.pk)})
+    forget_images({image.owner_id for image in images}, [image.pk for image in images])
     Image.objects.filter(pk__in=[image.pk for image in images]).delete()
     return len(images)
 

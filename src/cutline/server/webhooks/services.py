@@ -71,7 +71,7 @@ def create(owner: Owner, url: str, events: Iterable[str] = ()) -> Webhook:
     most = MAX_WEBHOOKS if owner.user_id else MAX_WEBHOOKS_ANONYMOUS
     with transaction.atomic():
         # The owner's row is the lock: two requests at once would both count too few.
-        Owner.objects.select_for_update().get(pk=owner.pk)
+        Owner.objects.select_for_update(no_key=True).get(pk=owner.pk)
         if Webhook.objects.filter(owner=owner).count() >= most:
             raise QuotaExceeded(f"You have {most} webhooks, which is as many as you may have.")
         return Webhook.objects.create(

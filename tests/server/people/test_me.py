@@ -86,6 +86,8 @@ def test_another_site_cannot_change_the_account(person: Person) -> None:
     answer = person.api("PATCH", "/me", {"may_train": True}, Origin="https://evil.example")
     assert answer.status_code == 403
     assert answer.json()["code"] == "cross_origin"
+    basic = {"Origin": "https://evil.example", "Authorization": "Basic dTpw"}  # as browsers add it themselves
+    assert person.api("PATCH", "/me", {"may_train": True}, **basic).status_code == 403
 
 
 # -- keys ------------------------------------------------------------------------------------------------

@@ -234,6 +234,14 @@ def test_a_websocket_is_known_by_a_key_in_a_header_or_in_its_address() -> None:
         viewer_of_scope(scope(query_string=b"key=ck_wrong"))
 
 
+def test_a_websocket_of_an_app_is_known_by_its_token_and_survives_odd_cookies(person: Person) -> None:
+    owner = person.write_something()
+    token = person.browser.cookies[COOKIE].value
+    assert viewer_of_scope(scope(headers=[(b"x-session-token", token.encode())])).owner_id == owner.pk
+    odd = f'a"b=c; {{"json": 1}}; {COOKIE}={token}'
+    assert viewer_of_scope(scope(headers=[(b"cookie", odd.encode())])).owner_id == owner.pk
+
+
 def test_a_websocket_with_nothing_or_a_changed_cookie_is_nobody(person: Person) -> None:
     person.write_something()
     changed = person.browser.cookies[COOKIE].value[:-1] + "!"

@@ -17,6 +17,7 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from cryptography.fernet import Fernet
 from django.conf import settings as django_settings
+from django.contrib.auth.hashers import make_password
 from django.http import HttpRequest, HttpResponseRedirect
 
 from cutline.server.config import settings
@@ -43,6 +44,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         """Send a mail that names the service by its public address, whatever host the request named."""
         site = {"name": "Cutline", "domain": settings().public_url}
         super().send_mail(template_prefix, email, {"current_site": site, **context})
+
+    def send_account_already_exists_mail(self, email: str) -> None:
+        """Tell whoever has the account; takes as long as making one, or the time would tell the asker too."""
+        make_password(email)
+        super().send_account_already_exists_mail(email)
 
     def is_reauthentication_required(self, *, app: str) -> bool:
         """Whether a change of what opens the account wants another proof: not minutes after signing in."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import parse_qs
@@ -14,7 +13,7 @@ from django.conf import settings as django_settings
 from django.contrib.auth import get_user
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import SessionBase
-from django.http import HttpRequest
+from django.http import HttpRequest, parse_cookie
 from django.utils import timezone
 
 from cutline.server.config import settings
@@ -101,7 +100,7 @@ def ensure_owner(request: HttpRequest) -> Owner:
 
 
 def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
-    """Who opens a websocket: by key (Authorization, X-API-Key or ?key=), else by the session cookie.
+    """Who opens a websocket: by key (Authorization, X-API-Key, ?key=), X-Session-Token or session cookie.
 
     It asks the database: call it through database_sync_to_async.
 
@@ -116,11 +115,9 @@ def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
     query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
     if secret := _key_of(headers) or query.get("key", [""])[0]:
         return _viewer_of_key(secret, address)
-    try:
-        cookie = SimpleCookie(headers.get("Cookie", "")).get(django_settings.SESSION_COOKIE_NAME)
-    except CookieError:
-        cookie = None
-    return _viewer_of_session(SessionStore(cookie.value if cookie else None), address)
+    cookies = parse_cookie(headers.get("Cookie", ""))
+    token = headers.get("X-Session-Token") or cookies.get(django_settings.SESSION_COOKIE_NAME)
+    return _viewer_of_session(SessionStore(token), address)
 
 
 def start_session(address: str) -> tuple[Viewer, str]:

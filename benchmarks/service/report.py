@@ -37,7 +37,7 @@ def _ms(spread: Mapping[str, float]) -> str:
 
 def _one(modes: Mapping[str, Any]) -> list[tuple[str, ...]]:
     names = {
-        "enqueue_to_event_s": "job's row to its first websocket event, median (p99) in ms",
+        "enqueue_to_event_s": "job's row, through queue and worker, to its event, median (p99) in ms",
         "bare_s": "the captioner alone, bytes to captions, median (p99) in ms",
         "upload_to_caption_s": "upload to caption over the websocket, median (p99) in ms",
         "upload_to_answer_s": "upload to the answer of the upload, median (p99) in ms",

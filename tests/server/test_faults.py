@@ -291,29 +291,30 @@ class Load:
             time.sleep(0.2)
 
 
-def kill_at_random(
-    victims: dict[str, tuple[Callable[[], None], Callable[[], None]]], until: Callable[[], bool]
-) -> Counter[str]:
-    """Kill and start one after the other, in random order and at random moments; each at least once."""
+Victims = dict[str, tuple[Callable[[], None], Callable[[], None]]]  # name -> how it is killed, and started
+
+
+def kill_at_random(victims: Victims, load: Load, *, times: int) -> None:
+    """Upload everything; meanwhile kill and start each victim so often, in random order, at random moments.
+
+    Moments are counted in uploads, so that a slow machine sees as many kills as a fast one.
+    """
     dice = random.Random(20260101)
-    killed: Counter[str] = Counter()
-    while not until() or len(killed) < len(victims):
-        left = [name for name in victims if name not in killed] or list(victims)
-        name = dice.choice(left)
-        kill, start = victims[name]
-        time.sleep(dice.uniform(0.1, 1.5))
-        kill()
-        time.sleep(dice.uniform(0.0, 0.5))
-        start()
-        killed[name] += 1
-    return killed
-
-
-def begin(load: Load) -> threading.Thread:
-    """Run a load beside us; join() raises nothing: look at load.images."""
-    thread = threading.Thread(target=load.run, name="load")
-    thread.start()
-    return thread
+    names = list(victims) * times
+    dice.shuffle(names)
+    moments = sorted(dice.randrange(load.count * 9 // 10) for _ in names)
+    with ThreadPoolExecutor(1) as pool:
+        uploads = pool.submit(load.run)
+        for name, moment in zip(names, moments, strict=True):
+            while len(load.images) < moment and not uploads.done():
+                time.sleep(0.01)
+            kill, start = victims[name]
+            time.sleep(dice.uniform(0.0, 0.3))
+            kill()
+            time.sleep(dice.uniform(0.0, 0.5))
+            start()
+        uploads.result()
+    assert len(load.images) == load.count
 
 
 def test_anything_killed_at_random_moments_under_load(
@@ -321,20 +322,23 @@ def test_anything_killed_at_random_moments_under_load(
 ) -> None:
     service = run_service(Mode.PRODUCTION)
     load = Load(service, JOBS)
-    thread = begin(load)
-    victims = {worker.name: (worker.kill, worker.start) for worker in service.workers}
     assert service.beat is not None
-    victims |= {
-        "beat": (service.beat.kill, service.beat.start),
-        "web": (service.web.kill, service.start_web),
-        "postgresql": (mortal.postgresql.kill, mortal.postgresql.start),
-        "redis": (mortal.redis.kill, mortal.redis.start),
-        "store": (mortal.store.kill, mortal.store.start),
-    }
-    killed = kill_at_random(victims, until=lambda: not thread.is_alive())
-    thread.join()
-    assert set(killed) == set(victims)
-    assert len(load.images) == JOBS
+    workers: Victims = {worker.name: (worker.kill, worker.start) for worker in service.workers}
+    kill_at_random(
+        workers
+        | {
+            "beat": (service.beat.kill, service.beat.start),
+            "web": (service.web.kill, service.start_web),
+            "postgresql": (mortal.postgresql.kill, mortal.postgresql.start),
+            "redis": (mortal.redis.kill, mortal.redis.start),
+            "store": (mortal.store.kill, mortal.store.start),
+        },
+        load,
+        times=2,
+    )
+    for kill, start in workers.values():  # once more, at what is left to be done
+        kill()
+        start()
     dead = [process.name for process in service.processes if not process.alive]
     assert not dead, f"{dead} ended by itself\n{service.output()[-5000:]}"
     check(service, load.images)
@@ -345,10 +349,7 @@ def test_a_laptops_one_process_killed_at_random_moments_under_load(
 ) -> None:
     service = run_service(Mode.LAPTOP)
     load = Load(service, JOBS)
-    thread = begin(load)
-    kill_at_random({"web": (service.web.kill, service.start_web)}, until=lambda: not thread.is_alive())
-    thread.join()
-    assert len(load.images) == JOBS
+    kill_at_random({"web": (service.web.kill, service.start_web)}, load, times=8)
     check(service, load.images)
 
 

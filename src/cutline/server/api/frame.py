@@ -1,12 +1,14 @@
 """What every answer under /api goes through.
 
-Before the endpoint: who asks, how often, from where, is it a repetition, does If-Match hold. After it:
-waiting, keeping the answer, problems, caching, the rate's headers.
+Before the endpoint: who asks, how often, from where. Around it: is it a repetition, does If-Match hold. After
+it: waiting, keeping the answer, problems, caching, the rate's headers.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse
@@ -63,17 +65,33 @@ def _before(request: HttpRequest) -> HttpResponse | None:
         check_origin(request)
         parsing.check_text(request.path)
         parsing.check_body_type(request)
-        begun = idempotency.begin(request)
-        if isinstance(begun, HttpResponse):
-            return begun
-        request.ticket = begun  # type: ignore[attr-defined]
-        conditional.check_if_match(request)
     except RateLimited as error:
         request.standing = error.standing  # type: ignore[attr-defined]
         return problem_of(request, error)
     except Exception as error:
         return problem_of(request, error)
     return None
+
+
+def once(run: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Wrap an operation: what was done already is not done again, and nothing that changed meanwhile.
+
+    Around operations, so that an address or method that does not exist uses no key up.
+    """
+
+    @functools.wraps(run)
+    def answer(request: HttpRequest, *words: Any, **named: Any) -> HttpResponseBase:
+        try:
+            begun = idempotency.begin(request)
+            if isinstance(begun, HttpResponse):
+                return begun
+            request.ticket = begun  # type: ignore[attr-defined]
+            conditional.check_if_match(request)
+        except Exception as error:
+            return problem_of(request, error)
+        return run(request, *words, **named)
+
+    return answer
 
 
 def _count(request: HttpRequest) -> Standing | None:

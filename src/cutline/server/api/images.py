@@ -22,7 +22,7 @@ from cutline.server.api.auth import needs
 from cutline.server.api.captions import CaptionOptionsIn
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cutline.server.api.problems import problem
-from cutline.server.api.schemas import CaptionOut, ImageOut, JobErrorOut, Page, SchemaIn, problems
+from cutline.server.api.schemas import CaptionOut, ImageOut, JobErrorOut, Page, SchemaIn, a_file, problems
 from cutline.server.api.streams import streamed
 from cutline.server.api.wait import PREFER, when_done
 from cutline.server.captions.models import Caption
@@ -365,7 +365,12 @@ def _acted(image: Image, wanted: ActionIn) -> bool:
     return True
 
 
-@router.get("/images/export", auth=needs("images:read"), response={200: None, **problems(422)})
+@router.get(
+    "/images/export",
+    auth=needs("images:read"),
+    response={200: None, **problems(422)},
+    openapi_extra=a_file("text/csv", "application/json", "application/jsonl", "application/zip"),
+)
 def export_images(
     request: HttpRequest,
     wanted: Query[LibraryIn],

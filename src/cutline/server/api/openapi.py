@@ -9,6 +9,7 @@ from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 
+from cutline.server.api.frame import once
 from cutline.server.api.problems import PROBLEM_JSON
 from cutline.server.api.schemas import ProblemOut
 
@@ -77,6 +78,7 @@ class CutlineAPI(NinjaAPI):
 
     def __init__(self, **words: Any) -> None:
         super().__init__(**words)
+        self.add_decorator(once, mode="view")
         self._documents: dict[str, OpenAPISchema] = {}
 
     def get_openapi_operation_id(self, operation: Operation) -> str:

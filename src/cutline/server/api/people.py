@@ -17,7 +17,7 @@ from cutline.errors import CutlineError
 from cutline.server import captioner
 from cutline.server.api.auth import anyone, needs
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
-from cutline.server.api.schemas import Page, SchemaIn, problems
+from cutline.server.api.schemas import Page, SchemaIn, a_file, problems
 from cutline.server.api.streams import streamed
 from cutline.server.config import settings
 from cutline.server.errors import Forbidden, ReauthenticationRequired
@@ -194,7 +194,12 @@ def delete_me(request: HttpRequest) -> Status[None]:
     return Status(204, None)
 
 
-@router.get("/me/export", response={200: bytes, **problems(404)}, auth=needs("account"))
+@router.get(
+    "/me/export",
+    response={200: None, **problems(404)},
+    auth=needs("account"),
+    openapi_extra=a_file("application/zip"),
+)
 def export_me(request: HttpRequest) -> StreamingHttpResponse:
     """Everything that is kept of the viewer, as a zip file that is made while it is sent."""
     owner = selectors.owner_for(viewer_of(request))

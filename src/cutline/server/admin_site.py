@@ -178,7 +178,7 @@ def _cards(found: Statistics) -> list[dict[str, Any]]:
             "title": "To decide",
             "value": f"{found.held_images:,}",
             "note": f"{found.open_reports:,} open reports",
-            "href": _list("images_image", "?moderation__exact=held"),
+            "href": _list("images_image", "?queue=look"),
         },
         {
             "title": "Queue",

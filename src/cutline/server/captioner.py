@@ -143,6 +143,11 @@ def model_card(model: str = "") -> ModelCard:
     )
 
 
+def is_idle() -> bool:
+    """Whether nobody asks for captions in this process, nor is about to."""
+    return not _COMING.count() and not _ASKED.count()
+
+
 def close_captioners() -> None:
     """Answer what was asked, and forget the models."""
     _SHELF.close()
@@ -198,15 +203,16 @@ class _Measured:
     ) -> list[list[Caption]]:
         batch: Sequence[Source] = as_list(images)
         began = time.monotonic()
-        answers = self._captioner.caption(batch, n=n, options=options)
+        with _ASKED.one_more():
+            answers = self._captioner.caption(batch, n=n, options=options)
         MODEL_S.observe(time.monotonic() - began)
         BATCH_SIZE.observe(len(batch))
         CAPTIONS.labels(self._label).inc(sum(len(captions) for captions in answers))
         return answers
 
 
-class _Coming:
-    """Counts the threads that are about to ask for captions: a batch waits for them and for no more."""
+class _Counter:
+    """Counts the threads that are in a context."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -257,7 +263,8 @@ class _Shelf:
             return self._ready[model]
 
 
-_COMING = _Coming()
+_COMING = _Counter()  # about to ask for captions: a batch waits for them, and for nobody else
+_ASKED = _Counter()  # passes that are running
 _SHELF = _Shelf()
 about_to_ask = _COMING.one_more
 """A context in which a photo is made ready for `captioner`: batches wait a moment for it."""

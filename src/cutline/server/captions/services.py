@@ -13,8 +13,10 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from cutline.errors import CutlineError
 from cutline.server import captioner
 from cutline.server.captions.attention import packed
+from cutline.server.captions.head_start import head_starts
 from cutline.server.captions.models import Attention, Caption, Version
 from cutline.server.config import settings
 from cutline.server.errors import Invalid, NotFound
@@ -43,16 +45,30 @@ MODEL, PERSON = "model", "person"
 def run(job: Job, context: Context) -> None:
     """Do a caption job. Raises JobStopped, and whatever the photo or the captioner raises."""
     wanted = captioner.wanted(job.options, n=settings().candidates)
-    with captioner.about_to_ask():
-        context.stage("reading")
-        picture = _picture(job)
-        context.stage("captioning")
-    batcher = captioner.captioner(wanted.model)
-    [written] = batcher.caption([picture], n=wanted.n, options=wanted.options)
+    written = _head_start(job, wanted, context)
+    if written is None:
+        with captioner.about_to_ask():
+            context.stage("reading")
+            picture = _picture(job)
+            context.stage("captioning")
+        batcher = captioner.captioner(wanted.model)
+        [written] = batcher.caption([picture], n=wanted.n, options=wanted.options)
     context.stage("saving")
     save_candidates(job, context.token, written, model=captioner.model_label(wanted.model))
     if job.image_id is not None:
         renditions.later(job.image_id)
+
+
+def _head_start(job: Job, wanted: captioner.Wanted, context: Context) -> list[captioner.Caption] | None:
+    """What was written while the photo was stored; None where nothing was, or it came to nothing."""
+    begun = head_starts.take(job.image_id, wanted) if job.image_id else None
+    if begun is None:
+        return None
+    context.stage("captioning")
+    try:
+        return begun.result()
+    except CutlineError:  # it may be of the moment: try as if there had been no head start
+        return None
 
 
 def _picture(job: Job) -> Pillow.Image | bytes:
@@ -106,7 +122,7 @@ def _save(job: Job, token: UUID, image_id: UUID, rows: Sequence[Caption], looks:
     image = Image.objects.select_for_update().get(pk=image_id)
     Caption.objects.bulk_create(rows)
     Attention.objects.bulk_create(looks)
-    last = _last_version(image)
+    last = _last_version(image) if image.caption_by else None
     if rows and (last is None or last.action == Version.Action.GENERATED):
         best = rows[0]
         _show(

@@ -1,0 +1,61 @@
+"""Captioning a photo while it is still being stored, where web and worker are one process and idle.
+
+The job that comes with the photo finds its captions written, or nearly. Nothing depends on it: what has no
+head start, or lost it, is captioned by its job from the beginning.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+from uuid import UUID
+
+from PIL import Image
+
+from cutline.errors import CutlineError
+from cutline.server import captioner
+from cutline.server.captioner import Caption, Wanted
+from cutline.server.config import settings
+from cutline.server.jobs import hints
+
+_MOST = 16  # that nobody has fetched: uploads that came to nothing leave theirs behind
+
+
+class HeadStarts:
+    """Captions on their way, by the image that they are of."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._begun: OrderedDict[UUID, tuple[Wanted, Future[list[Caption]]]] = OrderedDict()
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="cutline-head-start")
+
+    def begin(self, image_id: UUID, picture: Image.Image, options: Mapping[str, Any]) -> None:
+        """Caption a photo from now on, if the model has nothing else to do and its job will be ours."""
+        if not hints.are_heard_here() or not captioner.is_idle():
+            return
+        try:
+            wanted = captioner.wanted(options, n=settings().candidates)
+        except CutlineError:
+            return  # its job will say what is wrong
+        if wanted.model != captioner.DEFAULT:
+            return
+        with self._lock:
+            self._begun[image_id] = wanted, self._pool.submit(_caption, picture, wanted)
+            while len(self._begun) > _MOST:
+                self._begun.popitem(last=False)
+
+    def take(self, image_id: UUID, wanted: Wanted) -> Future[list[Caption]] | None:
+        """What was begun for an image, once; None where nothing was, or something else is wanted."""
+        with self._lock:
+            begun = self._begun.pop(image_id, None)
+        return begun[1] if begun is not None and begun[0] == wanted else None
+
+
+def _caption(picture: Image.Image, wanted: Wanted) -> list[Caption]:
+    return captioner.captioner(wanted.model).caption([picture], n=wanted.n, options=wanted.options)[0]
+
+
+head_starts = HeadStarts()

@@ -14,6 +14,7 @@ from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Model, QuerySet
+from django.utils import timezone
 
 from cutline.server.bulk.models import Bulk
 from cutline.server.captions.models import Caption, Version
@@ -94,7 +95,9 @@ def _json(value: Any, **options: Any) -> str:
 def _table(
     archive: zipfile.ZipFile, sink: _Sink, name: str, rows: QuerySet[Any], make: Callable[[Any], Any]
 ) -> Iterator[bytes]:
-    with archive.open(name, "w") as entry:
+    member = zipfile.ZipInfo(name, timezone.now().timetuple()[:6])
+    member.compress_type = zipfile.ZIP_DEFLATED
+    with archive.open(member, "w") as entry:
         for row in _all(rows):
             entry.write(f"{_json(make(row))}\n".encode())
             yield sink.take()

@@ -126,7 +126,9 @@ class ServerSettings(BaseSettings):
     candidates: int = Field(3, ge=1, le=10, description="How many captions are written for a photo.")
     batch_size: int = Field(8, ge=1, description="Photos that share a forward pass at most.")
     batch_wait_ms: float = Field(4.0, ge=0, description="How long a photo waits for others to share it with.")
-    worker_threads: int = Field(8, ge=1, description="Jobs that a worker has in hand at once.")
+    worker_threads: int = Field(
+        16, ge=1, description="Jobs that a worker has in hand at once; twice batch_size keeps batches full."
+    )
 
     max_upload_bytes: int = Field(32 * 2**20, description="One photo's size.")
     max_upload_files: int = Field(100, description="Photos in one request.")

@@ -144,6 +144,7 @@ def _take(job: Job, attempts: int) -> bool:
     if not Job.objects.filter(pk=job.pk, state=JobState.QUEUED, attempts=attempts).update(**values):
         return False
     _set(job, values)
+    announce(job)
     return True
 
 
@@ -151,10 +152,7 @@ def _take(job: Job, attempts: int) -> bool:
 
 
 def renew(contexts: Iterable[Context]) -> None:
-    """Lengthen the leases of running jobs, write down and tell their stages; stop those whose lease is gone.
-
-    So only a job that takes its time is told to be running, and costs the writes for it.
-    """
+    """Lengthen the leases of running jobs, write down and tell their stages; stop those that lost theirs."""
     held = {context.token: context for context in contexts}
     if not held:
         return

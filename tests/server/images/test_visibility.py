@@ -207,3 +207,13 @@ def test_nothing_can_be_done_to_a_deleted_image(upload: Upload, owner: Owner) ->
     for change in changes:
         with pytest.raises(NotFound):
             change()
+
+
+def test_a_picture_whose_judgement_was_lost_is_judged_when_it_is_published_again(upload: Upload) -> None:
+    image = services.set_visibility(upload(1), Visibility.PUBLIC)
+    Job.objects.filter(kind=JobKind.MODERATE).update(state=JobState.FAILED)
+    services.set_visibility(image, Visibility.PRIVATE)
+    services.set_visibility(image, Visibility.PUBLIC)
+    services.set_visibility(image, Visibility.PRIVATE)
+    services.set_visibility(image, Visibility.PUBLIC)
+    assert Job.objects.filter(kind=JobKind.MODERATE, state=JobState.QUEUED).count() == 1

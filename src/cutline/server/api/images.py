@@ -503,10 +503,13 @@ _EXPORTS: Mapping[str, tuple[Callable[[Iterable[_Exported]], Iterator[bytes]], s
 
 
 @router.get("/images/{uuid:image_id}", auth=needs("images:read"), response={200: ImageOut, **problems(404)})
-def get_image(request: HttpRequest, image_id: UUID) -> Mapping[str, Any]:
-    """An image that you may see: your own, or one of the gallery."""
+def get_image(request: HttpRequest, image_id: UUID, token: str = "") -> Mapping[str, Any]:
+    """An image that you may see: your own, or one of the gallery.
+
+    token: of the link, where the image is only shared.
+    """
     viewer = viewer_of(request)
-    return shown([selectors.image_for(viewer, image_id)], viewer)[0]
+    return shown([selectors.image_for(viewer, image_id, share_token=token)], viewer)[0]
 
 
 @router.patch(

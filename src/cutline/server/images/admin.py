@@ -14,6 +14,7 @@ from cutline.server.admin_site import StaffAdmin, StaffInline, may_look_at
 from cutline.server.errors import Conflict, NotFound
 from cutline.server.images import selectors, services
 from cutline.server.images.models import Decision, Image, Moderation, Report, Visibility
+from cutline.server.jobs.models import JobKind, JobState
 from cutline.server.people.models import User
 
 _HIDDEN = "private"
@@ -34,14 +35,16 @@ class NeedsLook(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """What can be chosen."""
-        return [("look", "held or reported")]
+        return [("look", "held, reported, or not judged")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Image]) -> QuerySet[Image]:
         """The images that were chosen, those that most people reported first."""
         if self.value() != "look":
             return queryset
         return queryset.filter(
-            Q(moderation=Moderation.HELD) | Q(reports__isnull=False, reports__resolved_at=None),
+            Q(moderation=Moderation.HELD)
+            | Q(reports__isnull=False, reports__resolved_at=None)
+            | Q(moderation=Moderation.PENDING, jobs__kind=JobKind.MODERATE, jobs__state=JobState.FAILED),
             deleted_at=None,
         ).distinct()
 

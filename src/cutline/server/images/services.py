@@ -34,7 +34,7 @@ from cutline.server.images.models import (
     share_token,
 )
 from cutline.server.images.verify import Photo, examine
-from cutline.server.jobs.models import Job, JobKind, Priority
+from cutline.server.jobs.models import Job, JobKind, JobState, Priority
 from cutline.server.jobs.services import create_job
 from cutline.server.people.models import Owner, Role, User
 from cutline.server.transactions import retried
@@ -44,6 +44,7 @@ LONGEST_TAG = 40
 HOLD_AFTER_REPORTS = 3  # people who object, before a picture waits for a moderator out of sight
 _COUNT_EXACTLY = 5000  # quotas above this are checked against a count that is a minute old
 _AT_ONCE = 200
+_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,36 +79,35 @@ def store_upload(
     Raises ImageError, QuotaExceeded or ServiceUnavailable; then nothing is left behind.
     """
     photo = examine(data)
-    if found := _again(owner, photo, data if keep_original else None):
-        return found
-    _check_quota(owner)
-    image = _image_of(owner, photo, file_name, source_url, keep_original=keep_original)
-    if priority < Priority.BULK:
-        head_starts.begin(image.pk, photo.picture, options or {})
-    files = _put(image, photo, data if keep_original else None)
-    job = Job(
-        owner=owner,
-        image=image,
-        priority=priority,
-        options=dict(options or {}),
-        bulk=bulk,
-        bulk_item=bulk_item,
-        request_id=request_id[:64],
-    )
-    renditions.recent.put(image.pk, photo.picture)
-    try:
-        job = _create(image, files, job)
-    except IntegrityError:
-        if written := Image.objects.filter(pk=image.pk).first():  # committed, and only its answer was lost
-            return Stored(image=written, job=written.jobs.first(), is_new=True)
-        _abandon(image, files)
-        if found := _again(owner, photo, data if keep_original else None):
-            return found  # the same picture came twice at once, and the other was faster
-        raise
-    except Exception:
-        _abandon(image, files)
-        raise
-    return Stored(image=image, job=job, is_new=True)
+    original = data if keep_original else None
+    for _ in range(_TRIES):
+        if found := _again(owner, photo, original):
+            return found
+        _check_quota(owner)
+        image = _image_of(owner, photo, file_name, source_url, keep_original=keep_original)
+        if priority < Priority.BULK:
+            head_starts.begin(image.pk, photo.picture, options or {})
+        files = _put(image, photo, original)
+        job = Job(
+            owner=owner,
+            image=image,
+            priority=priority,
+            options=dict(options or {}),
+            bulk=bulk,
+            bulk_item=bulk_item,
+            request_id=request_id[:64],
+        )
+        renditions.recent.put(image.pk, photo.picture)
+        try:
+            return Stored(image=image, job=_create(image, files, job), is_new=True)
+        except IntegrityError:
+            if written := Image.objects.filter(pk=image.pk).first():  # only the commit's answer was lost
+                return Stored(image=written, job=written.jobs.first(), is_new=True)
+            _abandon(image, files)  # the same picture came twice at once, and the other was faster
+        except Exception:
+            _abandon(image, files)
+            raise
+    raise Conflict("This picture is being stored and deleted at once.", hint="Send it again.")
 
 
 def _abandon(image: Image, files: Sequence[tuple[StoredFile, Rendition]]) -> None:
@@ -191,7 +191,10 @@ def _again(owner: Owner, photo: Photo, original: bytes | None) -> Stored | None:
     if image is None:
         return None
     if image.deleted_at is not None:
-        _revive(image)
+        try:
+            _revive(image)
+        except NotFound:  # purged just now
+            return None
     if original is not None and not image.keep_original:
         keep_the_original(image, original, photo.format)
     job = image.jobs.filter(kind=JobKind.CAPTION).order_by("-created_at", "-pk").first()
@@ -263,9 +266,11 @@ def set_visibility(image: Image, visibility: Visibility) -> Image:
     if visibility == Visibility.PRIVATE:
         image.share_token = share_token()
     image.visibility = visibility
-    if visibility == Visibility.PUBLIC and image.moderation == Moderation.NONE:
+    if visibility == Visibility.PUBLIC and image.moderation in (Moderation.NONE, Moderation.PENDING):
         image.moderation = Moderation.PENDING
-        create_job(owner=image.owner, image=image, kind=JobKind.MODERATE, priority=Priority.INTERACTIVE)
+        open_jobs = image.jobs.filter(kind=JobKind.MODERATE, state__in=(JobState.QUEUED, JobState.RUNNING))
+        if not open_jobs.exists():
+            create_job(owner=image.owner, image=image, kind=JobKind.MODERATE)
     _publish(image)
     image.changed_at = timezone.now()
     image.save(update_fields=["visibility", "moderation", "share_token", "published_at", "changed_at"])

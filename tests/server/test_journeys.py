@@ -86,6 +86,15 @@ def test_a_caption_that_was_ready_before_the_socket_opened_is_not_missed(
         assert listener.caption_of(item["id"], timeout_s=10)
 
 
+def test_somebody_new_who_only_listens_stays_connected_beyond_a_heartbeat(
+    visitor: Visitor, make_photo: MakePhoto
+) -> None:
+    with visitor.listen() as listener:
+        listener.drain(listener.hello["data"]["heartbeat_s"] + 2)
+        (item,) = visitor.upload(make_photo(9))
+        assert listener.caption_of(item["id"])
+
+
 def test_a_client_that_comes_back_gets_what_it_missed_once_and_nothing_twice(
     visitor: Visitor, make_photo: MakePhoto
 ) -> None:

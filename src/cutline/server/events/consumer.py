@@ -70,6 +70,7 @@ class EventConsumer(AsyncWebsocketConsumer):
         accept: Any = {"type": "websocket.accept", "subprotocol": None, "headers": []}
         if cookie:
             accept["headers"].append((b"set-cookie", cookie))
+            self._remember(cookie)
         await self.base_send(accept)
         newest, replay = await database_sync_to_async(_missed)(self.viewer, after)
         self._put(
@@ -90,6 +91,11 @@ class EventConsumer(AsyncWebsocketConsumer):
             for each in replay.messages:
                 self._put(each)
         self.tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._beat())]
+
+    def _remember(self, cookie: bytes) -> None:
+        """Keep a session that begins here as if the client had sent it: each heartbeat asks for it."""
+        others = [each for each in self.scope["headers"] if each[0] not in (b"cookie", b"x-session-token")]
+        self.scope = {**self.scope, "headers": [*others, (b"cookie", cookie.partition(b";")[0])]}
 
     async def event(self, message: Mapping[str, Any]) -> None:
         """An event was committed. Numbers grow in the order of commits; messages may overtake."""

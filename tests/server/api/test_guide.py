@@ -7,7 +7,9 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,8 +76,19 @@ def test_the_examples_in_the_shell_run(environment: dict[str, str], tmp_path: Pa
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    answers = [json.loads(each) for each in re.findall(r"^\{.*?\}$|\{.*?\}(?=\{|$)", done.stdout, re.DOTALL)]
+    answers = list(_documents(done.stdout))
     assert answers[0]["captions"][0]["text"]
+    assert answers[1]["items"][0]["caption"]
+    assert answers[2]["items"]
+    assert answers[3] == answers[4]
+
+
+def _documents(text: str) -> Iterator[Any]:
+    """JSON documents, one behind the other."""
+    while text := text.strip():
+        found, end = json.JSONDecoder().raw_decode(text)
+        yield found
+        text = text[end:]
 
 
 def test_the_answers_that_it_shows_are_of_this_form() -> None:

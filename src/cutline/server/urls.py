@@ -16,3 +16,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("cutline.server.images.urls")),  # /files/...
     *pages.routes(built_in=pages.is_built_in()),
 ]
+
+handler400 = "cutline.server.api.problems.bad_request"
+handler500 = "cutline.server.api.problems.server_error"

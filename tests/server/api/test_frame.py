@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 
@@ -270,6 +270,7 @@ def test_counters_that_cannot_be_reached_refuse_nobody(
 # -- repeated writes -------------------------------------------------------------------------------------
 
 
+@pytest.mark.both_databases
 def test_a_repeated_write_is_done_once_and_answered_the_same(client: Client) -> None:
     first = post(client, "things", {"name": "a"}, **{"Idempotency-Key": "k1"})
     again = post(client, "things", {"name": "a"}, **{"Idempotency-Key": "k1"})
@@ -500,3 +501,33 @@ def test_the_documents_of_errors_and_problems_agree() -> None:
     codes = [kind.code for kind in error_kinds()]
     assert len(codes) == len(set(codes))
     assert NotFound.code in codes
+
+
+@pytest.mark.urls("cutline.server.urls")
+def test_what_breaks_around_the_api_is_a_problem_too(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(raise_request_exception=False)
+    settings.ALLOWED_HOSTS = ["cutline.example"]
+    answer = client.get("/api/v1/errors", headers={"Host": "evil.example"})
+    assert (answer.status_code, answer["Content-Type"], answer.json()["code"]) == (400, PROBLEM, "malformed")
+
+    def broken(*words: object) -> None:
+        raise OperationalError("secret detail")
+
+    monkeypatch.setattr("django.contrib.sessions.middleware.SessionMiddleware.process_request", broken)
+    answer = client.get("/api/v1/errors", headers={"Host": "cutline.example"})
+    assert (answer.status_code, answer["Content-Type"], answer.json()["code"]) == (
+        503,
+        PROBLEM,
+        "unavailable",
+    )
+    assert "secret detail" not in answer.content.decode()
+
+
+def test_an_answer_that_cannot_be_kept_is_given_all_the_same(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*words: object) -> None:
+        raise OperationalError("away")
+
+    monkeypatch.setattr(idempotency, "finish", broken)
+    assert post(client, "things", {"name": "a"}, **{"Idempotency-Key": "k"}).status_code == 201

@@ -7,10 +7,12 @@ it: waiting, keeping the answer, problems, caching, the rate's headers.
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.decorators import async_only_middleware
@@ -24,6 +26,8 @@ from cutline.server.observability.request_id import current as current_request_i
 from cutline.server.people.viewers import address_of, viewer_of
 
 PREFIX = "/api/"
+
+log = logging.getLogger(__name__)
 
 
 @async_only_middleware
@@ -45,12 +49,7 @@ def api_frame(
         else:
             response = early
         response = await sync_to_async(_after)(request, response)
-        if head and isinstance(response, HttpResponse):
-            length = str(len(response.content))
-            response.content = b""
-            response["Content-Length"] = length
-            request.method = "HEAD"
-        return response
+        return _without_body(request, response) if head else response
 
     return answer
 
@@ -94,6 +93,18 @@ def once(run: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase
     return answer
 
 
+def _without_body(request: HttpRequest, response: HttpResponseBase) -> HttpResponse:
+    """The answer to a HEAD, of that to a GET: an empty one with its headers."""
+    request.method = "HEAD"
+    empty = HttpResponse(status=response.status_code)
+    empty.headers = response.headers
+    empty.cookies = response.cookies
+    if isinstance(response, HttpResponse):
+        empty["Content-Length"] = str(len(response.content))
+    response.close()
+    return empty
+
+
 def _count(request: HttpRequest) -> Standing | None:
     try:
         viewer = viewer_of(request)
@@ -110,7 +121,10 @@ def _after(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase
     response = as_problem(request, response)
     ticket = getattr(request, "ticket", None)
     if ticket is not None:
-        idempotency.finish(ticket, response)
+        try:
+            idempotency.finish(ticket, response)
+        except DatabaseError as error:  # the write is done: say so, though a repetition cannot be told
+            log.error("An answer could not be kept", exc_info=error)
     idempotency.release(request)
     response = as_problem(request, conditional.finish(request, response))
     standing = getattr(request, "standing", None)

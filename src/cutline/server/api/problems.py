@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
+from django.views import defaults
 from ninja.errors import HttpError, ValidationError
 
 from cutline import errors as library_errors
@@ -173,6 +175,21 @@ def as_problem(request: HttpRequest, response: HttpResponseBase) -> HttpResponse
         if header in response:
             made[header] = response[header]
     return made
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler400: what was refused before it reached the API, as an unknown host."""
+    if request.path.startswith("/api/"):
+        return problem_of(request, exception)
+    return defaults.bad_request(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500: what broke around the API, as the database when a session is saved."""
+    error = sys.exc_info()[1]
+    if request.path.startswith("/api/"):
+        return problem_of(request, error if isinstance(error, Exception) else RuntimeError("unknown"))
+    return defaults.server_error(request)
 
 
 def add_handlers(api: NinjaAPI) -> None:

@@ -31,5 +31,5 @@ def streamed(
 
 async def _one_by_one(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
     # Django would read all of a plain iterator before it sends the first byte.
-    while (chunk := await sync_to_async(next)(chunks, None)) is not None:
+    while (chunk := await sync_to_async(lambda: next(chunks, None))()) is not None:
         yield chunk

@@ -130,6 +130,17 @@ def test_resuming_with_another_recipe_is_refused(tmp_path: Path) -> None:
         train(tmp_path, tiny_stage(learning_rate=0.02, schedule="constant"), resume=True)
 
 
+def test_an_option_that_is_younger_than_a_checkpoint_does_not_keep_it_from_resuming(tmp_path: Path) -> None:
+    result = train(tmp_path, tiny_stage(epochs=1))
+    state = read_checkpoint(result.last)
+    del state["stage"]["caption_weight"]
+    write_checkpoint(result.last, {**state, "stage": state["stage"] | {"epochs": 2}})
+    train(tmp_path, tiny_stage(epochs=2), resume=True)
+    write_checkpoint(result.last, {**state, "stage": state["stage"] | {"epochs": 3}})
+    with pytest.raises(TrainingError, match="another caption_weight"):
+        train(tmp_path, tiny_stage(epochs=3, caption_weight=0.5), resume=True)
+
+
 def test_accumulated_batches_equal_one_large_batch(tmp_path: Path) -> None:
     """Although captions differ in length, and so batches in their number of tokens."""
     large = train(tmp_path / "large", tiny_stage(batch_size=12))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tiny_system import CONCEPTS, ROWS, WIDTH, PlantedStore, tiny_corpus, tiny_system
+from another_device import another_device
+from tiny_system import CONCEPTS, ROWS, WIDTH, PlantedStore, tiny_corpus, tiny_lstm, tiny_system
 from torch import nn
 
 from cutline.training.corpus import Corpus, concept_targets
+from cutline.training.lstm_objective import LstmCaptionObjective, SampledBatch
 from cutline.training.objectives import (
     CaptionObjective,
     ConceptObjective,
@@ -171,6 +173,52 @@ def test_a_sample_no_better_than_its_siblings_gets_no_push(
     monkeypatch.setattr(objective, "_rewards", lambda items, ids: torch.ones(ids.shape[:2]))
     torch.manual_seed(0)
     assert abs(objective.loss(next(objective.batches(0))).value.item()) < 1e-6
+
+
+def test_captions_of_people_and_text_alone_can_be_mixed_into_the_rewards(
+    tiny: tuple[Corpus, PlantedStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With rewards that teach nothing, what is mixed in is the whole loss, and is learnt."""
+    changes = {"caption_weight": 0.5, "text_share": 0.5, "text_weight": 0.25, "concept_weight": 0.0}
+    objective = RewardObjective(tiny_system(), *tiny, options(**changes))
+    monkeypatch.setattr(objective, "_rewards", lambda items, ids: torch.ones(ids.shape[:2]))
+    loss = objective.loss(next(objective.batches(0)))
+    assert loss.value.item() == pytest.approx(
+        0.5 * loss.logs["captions"] + 0.25 * loss.logs["text"], abs=1e-5
+    )
+    before = objective.evaluate()["loss"]
+    train(objective, 10)
+    assert objective.evaluate()["loss"] < 0.7 * before
+
+
+# Devices
+
+
+@pytest.mark.parametrize("kind", ["concepts", "text", "captions", "rewards", "lstm"])
+def test_an_objective_works_where_its_module_is(tiny: tuple[Corpus, PlantedStore], kind: str) -> None:
+    """On a device that mixes with no other, as a GPU does not."""
+    changes = {"text_share": 0.5, "concept_weight": 1.0, "caption_weight": 0.5, "distill_weight": 1.0}
+    made: dict[str, Callable[[], Objective | LstmCaptionObjective]] = {
+        "concepts": lambda: concept_objective(tiny, **changes),
+        "text": lambda: TextObjective(tiny_system(), *tiny, options(**changes)),
+        "captions": lambda: CaptionObjective(tiny_system(), *tiny, options(**changes)),
+        "rewards": lambda: RewardObjective(tiny_system(), *tiny, options(**changes)),
+        "lstm": lambda: LstmCaptionObjective(
+            CaptionObjective(tiny_lstm(), *tiny, options()), epochs=2, scheduled_sampling=0.5
+        ),
+    }
+    objective = made[kind]()
+    with another_device() as device:
+        objective.module.to(device)
+        batch = next(iter(objective.batches(0)))
+        if isinstance(batch, SampledBatch):
+            batch = replace(batch, own_share=0.5)
+        loss = objective.loss(batch)
+        loss.value.backward()
+        objective.module.eval()
+        assert objective.evaluate()["loss"] > 0
+    learning = [each for group in objective.parameter_groups() for each in group.parameters]
+    assert any(each.grad is not None and each.grad.abs().sum() > 0 for each in learning)
 
 
 # Batches

@@ -7,6 +7,7 @@ name.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -14,6 +15,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor, nn
 
 from cutline.training.corpus import Captions, Corpus, tokenise_captions
+from cutline.training.lstm import LstmCaptioner, LstmConfig
+from cutline.training.lstm_objective import RegionSystem
 from cutline.training.objectives import CaptionSystem
 from cutline.training.transformer import TransformerCaptioner, TransformerConfig
 
@@ -113,6 +116,23 @@ def tiny_system(*, seed: int = 0, **changes: int | float) -> CaptionSystem:
     """A system with random weights."""
     torch.manual_seed(seed)
     return CaptionSystem(PlainTail(), TransformerCaptioner(tiny_config(**changes)))
+
+
+def tiny_lstm(*, seed: int = 0) -> CaptionSystem:
+    """An lstm-attention system with random weights."""
+    torch.manual_seed(seed)
+    config = LstmConfig(
+        vocabulary=len(WORDS),
+        feature_width=WIDTH,
+        rows=ROWS,
+        columns=COLUMNS,
+        width=12,
+        hidden=20,
+        attention_width=10,
+        embedding_width=9,
+        max_tokens=12,
+    )
+    return RegionSystem(PlainTail(), cast(TransformerCaptioner, LstmCaptioner(config)))
 
 
 def tiny_corpus(*, train: int = 48, dev: int = 12, texts: int = 24) -> tuple[Corpus, PlantedStore]:

@@ -263,6 +263,12 @@ def build_objective(
                 f"Stage {stage.name} has no captions without photos.", hint="Add a source with images: none."
             )
         return cast(Objective, TextObjective(system, corpus, store, options))
+    if stage.text_share and not (corpus.concepts and corpus.texts):
+        raise ConfigError(
+            f"Stage {stage.name} mixes in captions without photos (text_share), but there are none, or no"
+            " concepts to write them from.",
+            hint="Add a source with images: none and set decoder.concepts, or set text_share: 0.",
+        )
     if stage.objective == "rewards":
         return cast(Objective, RewardObjective(system, corpus, store, options))
     captions = CaptionObjective(system, corpus, store, options)
@@ -327,6 +333,7 @@ def stage_options(recipe: RecipeConfig, stage: StageConfig) -> ObjectiveOptions:
         samples=stage.samples,
         temperature=stage.temperature,
         bleu_reward=stage.bleu_reward,
+        caption_weight=stage.caption_weight,
         max_tokens=recipe.decoder.max_tokens,
         seed=recipe.seed,
     )

@@ -175,7 +175,9 @@ class StageConfig:
     the photos of a source. text_share: captions without photos, as a share of the batch, mixed in with
     text_weight. concept_weight: of the concepts' loss beside the words'. distill_weight: how much a concepts
     stage must not forget ImageNet. rewards alone: samples (captions drawn for each photo), temperature (of
-    the draws: below 1 they are nearer to what a beam writes) and bleu_reward (BLEU-4's share beside CIDEr-D).
+    the draws: below 1 they are nearer to what a beam writes), bleu_reward (BLEU-4's share beside CIDEr-D) and
+    caption_weight (of cross-entropy on people's captions beside the rewards, which alone narrow the language;
+    text_share helps there too).
     """
 
     name: str
@@ -213,6 +215,7 @@ class StageConfig:
     samples: Annotated[int, Range(2, 64)] = 5
     temperature: Annotated[float, Range(0.05, 5)] = 0.5
     bleu_reward: NonNegative = 0.0
+    caption_weight: NonNegative = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense together."""

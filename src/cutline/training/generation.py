@@ -35,14 +35,16 @@ def generate(
     count: int = 1,
     max_tokens: int = 20,
     temperature: float = 0.0,
+    device: torch.device | None = None,
 ) -> Tensor:
     """Write ``count`` captions for each image -> ids [B, K, L], ended by <end> and padded.
 
     temperature: 0 is greedy; else drawn from the softmax of logits / temperature, by torch's generator.
+    device: where the model is; by default the CPU.
     """
     state = model.initial(memory, count)
-    tokens = torch.full((images, count), START_ID)
-    ended = torch.zeros((images, count), dtype=torch.bool)
+    tokens = torch.full((images, count), START_ID, device=device)
+    ended = torch.zeros((images, count), dtype=torch.bool, device=device)
     written: list[Tensor] = []
     for _ in range(max_tokens):
         logits, state, _ = model.step(tokens, state, memory)

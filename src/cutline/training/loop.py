@@ -467,6 +467,8 @@ class _Run:
 
     def _refuse_another_stage(self, theirs: Mapping[str, object]) -> None:
         ours = plain(self.stage)
+        # An option that is younger than the checkpoint had what is now its default.
+        theirs = plain(StageConfig(name=self.stage.name, objective=self.stage.objective)) | dict(theirs)
         changed = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
         if changed:
             raise TrainingError(

@@ -79,7 +79,8 @@ class LstmCaptionObjective:
 
     def loss(self, batch: SampledBatch) -> Loss:
         """One step's loss."""
-        given, captions = batch.batch, self.captions
+        captions = self.captions
+        given = batch.batch.to(captions.device)
         regions = captions.system.regions(cast(Tensor, given.cached))
         memory = self.captioner.remember_regions(captions.dropout(regions))
         taught = self.captioner.teach(memory, given.tokens[..., :-1], own_share=batch.own_share)

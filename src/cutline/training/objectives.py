@@ -7,7 +7,7 @@ C concepts, T concept tokens.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -49,6 +49,15 @@ class Batch:
     text_tokens: Tensor | None
     seed: int
 
+    def to(self, device: torch.device) -> Batch:
+        """The same batch, with its tensors there."""
+        return replace(
+            self,
+            cached=None if self.cached is None else self.cached.to(device),
+            tokens=self.tokens.to(device),
+            text_tokens=None if self.text_tokens is None else self.text_tokens.to(device),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectiveOptions:
@@ -69,6 +78,7 @@ class ObjectiveOptions:
     samples: int = 5
     temperature: float = 0.5
     bleu_reward: float = 0.0
+    caption_weight: float = 0.0
     max_tokens: int = 22
     seed: int = 0
 
@@ -113,6 +123,11 @@ class _PhotoObjective:
         self.options = options
         repeats = dict(options.repeat)
         self.items = [item for item in corpus.train for _ in range(repeats.get(item.source, 1))]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the module is now: the loop may have moved it."""
+        return next(self.module.parameters()).device
 
     def steps_per_epoch(self) -> int:
         """Whole batches; the rest waits for the next epoch's order."""
@@ -182,11 +197,15 @@ class _PhotoObjective:
             )
         return groups
 
+    def _concept_targets(self, items: Sequence[Captions]) -> Tensor:
+        """The share of each photo's captions that name each concept, beside the module: [B, C]."""
+        return torch.from_numpy(concept_targets(items, len(self.corpus.concepts))).to(self.device)
+
     @torch.no_grad()
     def dev_scores(self) -> Floats:
         """The concept head's probabilities for the dev photos: [N, C]."""
         scores = [
-            torch.sigmoid(self.system.concept_logits(self.system.regions(cached))).float().numpy()
+            torch.sigmoid(self.system.concept_logits(self.system.regions(cached))).float().cpu().numpy()
             for _, cached in self._dev_batches()
         ]
         return np.concatenate(scores)
@@ -195,7 +214,8 @@ class _PhotoObjective:
         dev = list(self.corpus.dev)
         for start in range(0, len(dev), size):
             chosen = dev[start : start + size]
-            yield chosen, self.store.read([item.row for item in chosen], [0] * len(chosen))
+            cached = self.store.read([item.row for item in chosen], [0] * len(chosen))
+            yield chosen, cached.to(self.device)
 
 
 class ConceptObjective(_PhotoObjective):
@@ -226,15 +246,18 @@ class ConceptObjective(_PhotoObjective):
 
     def loss(self, batch: Batch) -> Loss:
         """One step's loss."""
-        cached = cast(Tensor, batch.cached)
+        device = self.device
+        cached = cast(Tensor, batch.to(device).cached)
+        teacher, classifier = self.teacher.to(device), self.classifier.to(device)
         regions = self.system.regions(cached)
         with torch.no_grad():
-            taught = self.classifier(self.teacher(cached).float().mean(1))
-        targets = torch.from_numpy(concept_targets(batch.items, len(self.corpus.concepts)))
+            taught = classifier(teacher(cached).float().mean(1))
+        targets = self._concept_targets(batch.items)
         logits = self.system.concept_logits(self.dropout(regions))
-        named = F.binary_cross_entropy_with_logits(logits, targets, reduction="none") * self.learnt
+        named = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+        named = named * self.learnt.to(device)
         kept = F.kl_div(
-            F.log_softmax(self.classifier(regions.mean(1)), -1),
+            F.log_softmax(classifier(regions.mean(1)), -1),
             F.log_softmax(taught, -1),
             log_target=True,
             reduction="batchmean",
@@ -270,13 +293,12 @@ class TextObjective(_PhotoObjective):
 
     def loss(self, batch: Batch) -> Loss:
         """One step's loss."""
-        return text_loss(
-            self.system, self.simulator, batch.items, batch.tokens, self.options, seed=batch.seed
-        )
+        tokens = batch.to(self.device).tokens
+        return text_loss(self.system, self.simulator, batch.items, tokens, self.options, seed=batch.seed)
 
     def evaluate(self) -> dict[str, float]:
         """Loss of the dev captions, written from the concepts that the head sees in the dev photos."""
-        scores = torch.from_numpy(self.dev_scores())
+        scores = torch.from_numpy(self.dev_scores()).to(self.device)
         top, ids = torch.topk(scores, self.system.captioner.config.concept_tokens)
         total, tokens = 0.0, 0.0
         rng = np.random.default_rng(0)
@@ -285,9 +307,8 @@ class TextObjective(_PhotoObjective):
             part = slice(start, start + 50)
             with torch.no_grad():
                 memory = self.system.captioner.remember(None, ids[part], top[part])
-                value, weight = _cross_entropy(
-                    self.system.captioner, memory, self._packed(dev[part], rng), 0.0
-                )
+                tokens_of_part = self._packed(dev[part], rng).to(self.device)
+                value, weight = _cross_entropy(self.system.captioner, memory, tokens_of_part, 0.0)
             total, tokens = total + float(value) * weight, tokens + weight
         return {"loss": total / tokens}
 
@@ -305,6 +326,7 @@ class CaptionObjective(_PhotoObjective):
     def loss(self, batch: Batch) -> Loss:
         """One step's loss."""
         options = self.options
+        batch = batch.to(self.device)
         regions = self.system.regions(cast(Tensor, batch.cached))
         logits = self.system.concept_logits(regions)
         memory = self.system.remember(self.dropout(regions), logits)
@@ -317,7 +339,7 @@ class CaptionObjective(_PhotoObjective):
         """Add what the stage asks for beside its main loss: concepts [B, C], and captions without photos."""
         options = self.options
         if options.concept_weight:
-            targets = torch.from_numpy(concept_targets(batch.items, len(self.corpus.concepts)))
+            targets = self._concept_targets(batch.items)
             named = (
                 F.binary_cross_entropy_with_logits(logits.float(), targets, reduction="none").sum(1).mean()
             )
@@ -345,7 +367,8 @@ class CaptionObjective(_PhotoObjective):
             with torch.no_grad():
                 regions = self.system.regions(cached)
                 memory = self.system.remember(regions, self.system.concept_logits(regions))
-                value, weight = _cross_entropy(self.system.captioner, memory, self._packed(items, rng), 0.0)
+                tokens_of_part = self._packed(items, rng).to(self.device)
+                value, weight = _cross_entropy(self.system.captioner, memory, tokens_of_part, 0.0)
                 ids = self._generate(memory, count=1)
             total, tokens = total + float(value) * weight, tokens + weight
             written += [self._words(row[0]) for row in ids]
@@ -369,6 +392,7 @@ class CaptionObjective(_PhotoObjective):
             count=count,
             temperature=temperature,
             max_tokens=self.options.max_tokens - 2,
+            device=memory.device,
         )
 
     def _words(self, row: Tensor) -> list[str]:
@@ -380,9 +404,10 @@ class RewardObjective(CaptionObjective):
     """Self-critical training (Rennie et al., 2017): samples that beat their siblings become likelier.
 
     The baseline of a sample is the mean reward of the image's other samples (Luo, 2020). The reward is
-    CIDEr-D, with each source's own document frequencies, plus ``bleu_reward`` times smoothed BLEU-4. A
-    share of cross-entropy on text keeps the language broad. The policy is the softmax of logits /
-    temperature: below 1, samples are as good as what a beam writes, and each has something to teach.
+    CIDEr-D, with each source's own document frequencies, plus ``bleu_reward`` times smoothed BLEU-4. The
+    policy is the softmax of logits / temperature: below 1, samples are as good as what a beam writes, and
+    each has something to teach. Rewards alone narrow the language; cross-entropy of people's captions beside
+    them (``caption_weight``; Paulus et al., 2018) and of text alone (``text_share``) keep it broad.
     """
 
     def __init__(
@@ -393,7 +418,8 @@ class RewardObjective(CaptionObjective):
 
     def loss(self, batch: Batch) -> Loss:
         """One step's loss."""
-        captioner = self.system.captioner
+        captioner, options = self.system.captioner, self.options
+        batch = batch.to(self.device)
         regions = self.system.regions(cast(Tensor, batch.cached))
         logits = self.system.concept_logits(regions)
         was_training = captioner.training
@@ -401,11 +427,11 @@ class RewardObjective(CaptionObjective):
         with torch.no_grad():
             ids = self._generate(
                 self.system.remember(regions, logits),
-                count=self.options.samples,
-                temperature=self.options.temperature,
+                count=options.samples,
+                temperature=options.temperature,
             )
         captioner.train(was_training)
-        rewards = self._rewards(batch.items, ids)
+        rewards = self._rewards(batch.items, ids).to(ids.device)
         others = (rewards.sum(1, keepdim=True) - rewards) / (rewards.shape[1] - 1)
         memory = self.system.remember(self.dropout(regions), logits)
         start = batch.tokens[:, :1, :1].expand(-1, ids.shape[1], -1)
@@ -413,13 +439,19 @@ class RewardObjective(CaptionObjective):
         written = ids != PAD_ID
         logits_written = captioner(memory, tokens[..., :-1], written).float()
         advantage = (rewards - others).unsqueeze(-1).expand_as(ids)[written]
-        surprise = F.cross_entropy(logits_written / self.options.temperature, ids[written], reduction="none")
+        surprise = F.cross_entropy(logits_written / options.temperature, ids[written], reduction="none")
         value = (advantage * surprise).mean()
         logs = {"reward": float(rewards.mean())}
+        if options.caption_weight:
+            taught, _ = _cross_entropy(captioner, memory, batch.tokens, options.label_smoothing)
+            value = value + options.caption_weight * taught
+            logs["captions"] = float(taught.detach())
         value = self._with_side_tasks(value, logs, batch, logits)
         return Loss(value=value, weight=float(written.sum()), logs=logs)
 
     def _rewards(self, items: Sequence[Captions], ids: Tensor) -> Tensor:
+        """CIDEr-D, and some BLEU-4, of written captions [B, K, L], on the CPU: [B, K]."""
+        ids = ids.cpu()
         rewards = torch.zeros(ids.shape[:2])
         for row, item in enumerate(items):
             for column in range(ids.shape[1]):
@@ -446,7 +478,8 @@ def text_loss(
     captioner = system.captioner
     rng = np.random.default_rng(seed)
     ids, scores = simulator.draw([item.concepts for item in items], captioner.config.concept_tokens, rng)
-    memory = captioner.remember(None, torch.from_numpy(ids), torch.from_numpy(scores))
+    device = tokens.device
+    memory = captioner.remember(None, torch.from_numpy(ids).to(device), torch.from_numpy(scores).to(device))
     value, weight = _cross_entropy(captioner, memory, tokens, options.label_smoothing)
     return Loss(value=value, weight=weight, logs={"text": float(value.detach())})
 

@@ -26,7 +26,7 @@ from cutline.training.build import (
     write_vocabulary,
 )
 from cutline.training.checkpoints import load_weights, read_checkpoint
-from cutline.training.config import RecipeConfig, StageConfig, parse_yaml, plain
+from cutline.training.config import RecipeConfig, StageConfig, load_recipe, plain
 from cutline.training.distributed import ALONE, World
 from cutline.training.features import FeatureStore
 from cutline.training.loop import BEST, LAST, FitResult, Objective, Stepper, endless_windows, fit
@@ -164,8 +164,8 @@ def _claim(recipe: RecipeConfig, *, resume: bool) -> None:
         )
     now = plain(recipe)
     if resume and path.exists():
-        before = parse_yaml(path.read_text(encoding="utf-8"), str(path))
-        changed = [name for name in _FIXED if before.get(name) != now[name]]
+        before = plain(load_recipe(path))  # with the defaults of options that are younger
+        changed = [name for name in _FIXED if before[name] != now[name]]
         if changed:
             raise TrainingError(
                 f"The training in {recipe.output} was begun with another {', '.join(changed)}.",

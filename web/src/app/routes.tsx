@@ -31,7 +31,7 @@ export function AppRoutes() {
         <Route path="library" element={<LibraryPage />} />
         <Route path="gallery" element={<GalleryPage />} />
         <Route path="images/:id" element={<PhotoPage />} />
-        <Route path="s/:token" element={<SharedPage />} />
+        <Route path="shared/:token" element={<SharedPage />} />
         <Route path="bulk" element={<BulkListPage />} />
         <Route path="bulk/:id" element={<BulkPage />} />
         <Route path="account/*" element={<AccountRoutes />} />

@@ -49,7 +49,7 @@ def check_if_match(request: HttpRequest) -> None:
     Raises: PreconditionFailed.
     """
     wanted = request.headers.get("If-Match")
-    if wanted is None or request.method in ("GET", "HEAD", "OPTIONS", "POST"):
+    if not wanted or request.method in ("GET", "HEAD", "OPTIONS", "POST"):
         return
     found = resolve(request.path_info)
     probe = copy.copy(request)

@@ -53,7 +53,7 @@ PARAMETERS: Mapping[str, Any] = {
         "in": "header",
         "name": "Idempotency-Key",
         "required": False,
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[A-Za-z0-9_.:-]+$"},
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
         "description": "Repeat a write with the same key within a day, and it is done once.",
     },
     "IfNoneMatch": {

@@ -24,8 +24,11 @@ const GATHER_MS = 400; // a folder's captions come by the dozen: one reload for 
 export function Live() {
   const dispatch = useDispatch();
   const { t } = useTranslation();
-  const owner = useViewer()?.ownerId;
+  const viewer = useViewer();
+  const isKnown = viewer !== undefined;
+  const owner = viewer?.ownerId;
   useEffect(() => {
+    if (!isKnown) return undefined; // whose events these are is not settled yet
     const stale = new Set<string>();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const reload = () => {
@@ -53,6 +56,6 @@ export function Live() {
       stream.stop();
       clearTimeout(timer);
     };
-  }, [dispatch, owner, t]);
+  }, [dispatch, isKnown, owner, t]);
   return null;
 }

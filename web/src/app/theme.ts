@@ -51,6 +51,8 @@ export const theme = createTheme({
   components: {
     MuiCssBaseline: {
       styleOverrides: {
+        // What has the focus is not hidden behind the bar at the bottom of a phone.
+        html: { scrollPaddingBottom: 80 },
         body: { minHeight: '100dvh' },
         '#root': { minHeight: '100dvh', display: 'flex', flexDirection: 'column' },
         ':focus-visible': { outline: '3px solid var(--mui-palette-primary-main)', outlineOffset: 2 },

@@ -27,10 +27,14 @@ export default function ModelPage() {
           data.card ? (
             <Box
               component="article"
+              tabIndex={0} // wide tables scroll sideways, by keyboard, too
+              aria-label={t('model.title')}
               sx={{
                 overflowX: 'auto',
                 '& h2, & h3': { typography: 'h3', mt: 4, mb: 1 },
                 '& table': { borderCollapse: 'collapse', my: 2 },
+                '& h4': { typography: 'subtitle1', fontWeight: 600, mt: 3, mb: 1 },
+                '& code': { fontSize: '0.9em', overflowWrap: 'anywhere' },
                 '& th, & td': { border: 1, borderColor: 'divider', px: 1.5, py: 0.75, textAlign: 'left' },
                 '& p, & li': { maxWidth: '72ch' },
               }}

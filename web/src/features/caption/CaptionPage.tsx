@@ -41,7 +41,7 @@ export default function CaptionPage() {
             <Typography variant="h2" id="recent">
               {t('recent')}
             </Typography>
-            <Button component={Link} to="/library">
+            <Button component={Link} to="/library" sx={{ mr: -2 }}>
               {t('all')}
             </Button>
           </Box>

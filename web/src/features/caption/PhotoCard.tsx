@@ -74,7 +74,7 @@ export function PhotoCard({ picture, name, caption, status, to, onCopy, onRetry,
             value={(status.progress ?? 0) * 100}
           />
         ) : null}
-        <Stack direction="row" spacing={1} sx={{ minHeight: 40 }}>
+        <Stack direction="row" spacing={1} sx={{ minHeight: 40, ml: onRetry ? 0 : -2 }}>
           {onCopy ? (
             <Button size="small" onClick={onCopy}>
               {t('card.copy')}

@@ -59,7 +59,10 @@ export function UploadCard({ upload, image }: { upload: Upload; image?: ImageOut
             component="img"
             src={preview}
             alt={upload.name}
-            sx={{ position: 'absolute', width: '100%', height: '100%', objectFit: 'cover' }}
+            onError={(event) => {
+              event.currentTarget.hidden = true; // no picture, or one that this browser cannot show
+            }}
+            sx={{ position: 'absolute', width: '100%', height: '100%', objectFit: 'cover', '&[hidden]': { display: 'none' } }}
           />
         ) : null
       }

@@ -1,3 +1,4 @@
+import type { Problem } from '@/shared/api/problem';
 import { createStore, del, entries, set } from 'idb-keyval';
 
 /** What waits to be sent: the photo itself, or the address that the server shall fetch. */
@@ -7,6 +8,7 @@ export interface Waiting {
   file: Blob | null;
   url: string | null;
   addedAt: number;
+  problem: Problem | null; // why the server refused it: it is sent again only on request
 }
 
 const store = () => createStore('cutline-outbox', 'photos');

@@ -58,7 +58,7 @@ export class Uploader {
   }
 
   retry(waiting: Waiting['id']): void {
-    void left().then((all) => this.enqueue(all.filter((each) => each.id === waiting)));
+    void left().then((all) => this.enqueue(all.filter((each) => each.id === waiting).map((each) => ({ ...each, problem: null }))));
   }
 
   cancel(id: string): void {
@@ -71,7 +71,7 @@ export class Uploader {
 
   private accept(what: Pick<Waiting, 'name' | 'file' | 'url'>[]): void {
     const now = Date.now();
-    const waiting = what.map((each, place) => ({ ...each, id: crypto.randomUUID(), addedAt: now + place }));
+    const waiting = what.map((each, place) => ({ ...each, id: crypto.randomUUID(), addedAt: now + place, problem: null }));
     // Kept first: a tab that is closed in this moment finds them when it comes back.
     for (const each of waiting) void keep(each);
     this.enqueue(waiting);
@@ -84,8 +84,10 @@ export class Uploader {
       if (file && !previews.has(id)) previews.set(id, URL.createObjectURL(file));
     }
     this.dispatch(uploadsAdded(fresh.map(({ id, name, url }) => ({ id, name, url }))));
-    for (const { id } of fresh) this.dispatch(uploadChanged({ id, state: 'waiting', problem: null, progress: 0 }));
-    this.queue.push(...fresh);
+    for (const { id, problem } of fresh) {
+      this.dispatch(uploadChanged({ id, state: problem ? 'failed' : 'waiting', problem, progress: 0 }));
+    }
+    this.queue.push(...fresh.filter((each) => !each.problem));
     this.pump();
   }
 
@@ -127,6 +129,7 @@ export class Uploader {
       ? { status: answer.status, code: item.error.code, title: '', detail: item.error.message, hint: '' }
       : problemOf({ status: answer.status, data: answer.data });
     this.dispatch(uploadChanged({ id, state: 'failed', problem }));
+    await keep({ ...waiting, problem });
   }
 
   /** No answer, too many requests, or a server in trouble: wait, and send the same again. */

@@ -6,11 +6,13 @@ import TableCell from '@mui/material/TableCell';
 import TableHead from '@mui/material/TableHead';
 import TableRow from '@mui/material/TableRow';
 import Typography from '@mui/material/Typography';
+import { skipToken } from '@reduxjs/toolkit/query';
 import { useTranslation } from 'react-i18next';
 import { useGetStatsQuery, type StatsOut } from '@/shared/api/generated';
 import { useFormats } from '@/shared/i18n/format';
+import { useViewer } from '@/shared/api/viewer';
 import { Page } from '@/shared/ui/Page';
-import { QueryView } from '@/shared/ui/StateView';
+import { Failure, QueryView } from '@/shared/ui/StateView';
 import { Chart } from './Chart';
 
 const REFRESH_MS = 30_000;
@@ -18,12 +20,17 @@ const REFRESH_MS = 30_000;
 /** How the service fares, for its staff. */
 export default function DashboardPage() {
   const { t } = useTranslation('dashboard');
-  const stats = useGetStatsQuery({ days: 30 }, { pollingInterval: REFRESH_MS });
+  const viewer = useViewer();
+  const stats = useGetStatsQuery(viewer?.isStaff ? { days: 30 } : skipToken, { pollingInterval: REFRESH_MS });
   return (
     <Page title={t('title')} lead={t('lead')} width="xl">
-      <QueryView query={stats} loading={<Skeleton variant="rounded" height={640} />}>
-        {(data) => <Dashboard stats={data} />}
-      </QueryView>
+      {viewer && !viewer.isStaff ? (
+        <Failure error={{ status: 403 }} />
+      ) : (
+        <QueryView query={stats} loading={<Skeleton variant="rounded" height={640} />}>
+          {(data) => <Dashboard stats={data} />}
+        </QueryView>
+      )}
     </Page>
   );
 }

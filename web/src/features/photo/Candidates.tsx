@@ -54,10 +54,10 @@ export function Candidates({ image, candidates, attention, looked, onLook, word,
               }}
             >
               <Typography sx={{ fontFamily: 'h3.fontFamily', fontSize: '1.05rem' }}>
-                {isLooked ? <Words attention={attention} word={word} onWord={onWord} /> : candidate.text}
+                {isLooked ? <Words text={candidate.text} attention={attention} word={word} onWord={onWord} /> : candidate.text}
               </Typography>
               <Stack direction="row" spacing={1} useFlexGap sx={{ mt: 0.5, alignItems: 'center', flexWrap: 'wrap' }}>
-                <Typography variant="body2" color="textSecondary" sx={{ flex: 1, minWidth: 120 }}>
+                <Typography variant="body2" color="textSecondary" sx={{ flex: { xs: '1 0 100%', sm: '1 1 0' }, minWidth: 120 }}>
                   {candidate.log_prob === null ? '' : t('score', { score: formats.percent(sureness(candidate)) })}
                 </Typography>
                 {candidate.shown ? (

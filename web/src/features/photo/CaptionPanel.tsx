@@ -37,8 +37,8 @@ export function CaptionPanel({ image, caption, candidate, attention, word, onWor
   if (isEditing) return <EditCaption image={image} caption={caption} onDone={done} />;
   return (
     <Box component="section" aria-label={t('caption')}>
-      <Typography variant="h2" component="p" sx={{ fontSize: 'clamp(1.5rem, 1.1rem + 1.6vw, 2.3rem)', minHeight: '2.4em' }}>
-        {caption ? attention && attention.words.length > 0 ? <Words attention={attention} word={word} onWord={onWord} /> : caption : <Skeleton />}
+      <Typography variant="h2" component="p" sx={{ fontSize: 'clamp(1.5rem, 1.1rem + 1.6vw, 2.3rem)', minHeight: '1.2em', textWrap: 'balance' }}>
+        {caption ? attention && attention.words.length > 0 ? <Words text={caption} attention={attention} word={word} onWord={onWord} /> : caption : <Skeleton />}
       </Typography>
       {caption ? (
         <Typography variant="body2" color="textSecondary" sx={{ mt: 1 }}>

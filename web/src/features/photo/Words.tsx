@@ -7,6 +7,7 @@ import { announced } from '@/shared/api/live';
 import { placeOf } from '@/shared/ui/AttentionOverlay';
 
 interface WordsProps {
+  text: string; // as it is shown
   attention: AttentionOut;
   word: number | null;
   onWord: (word: number | null) => void;
@@ -16,10 +17,13 @@ interface WordsProps {
  * A caption whose words say where the model looked: by pointing, tapping, or with the arrow keys. One stop
  * of the tab key, as in a toolbar.
  */
-export function Words({ attention, word, onWord }: WordsProps) {
+export function Words({ text, attention, word, onWord }: WordsProps) {
   const { t } = useTranslation('photo');
   const dispatch = useDispatch();
   const group = useRef<HTMLSpanElement>(null);
+  // The model's words are bare; the text has their capital letter and full stop.
+  const written = text.split(/\s+/);
+  const shown = written.length === attention.words.length ? written : attention.words;
   const say = (index: number) => {
     const { rows, columns, maps, words } = attention;
     const place = placeOf({ rows, columns, weights: maps[index] ?? [] });
@@ -41,7 +45,7 @@ export function Words({ attention, word, onWord }: WordsProps) {
   };
   return (
     <Box component="span" ref={group} role="group" aria-label={t('words')} onMouseLeave={() => onWord(null)}>
-      {attention.words.map((text, index) => (
+      {shown.map((each, index) => (
         // The same word may come twice: its place is what tells it apart.
         <span key={index}>
           <Box
@@ -73,7 +77,7 @@ export function Words({ attention, word, onWord }: WordsProps) {
               '&:focus-visible': { outline: '3px solid', outlineColor: 'primary.main', outlineOffset: 2 },
             }}
           >
-            {text}
+            {each}
           </Box>{' '}
         </span>
       ))}

@@ -5,10 +5,14 @@ export type GalleryFilters = Pick<ListGalleryApiArg, 'q' | 'tag'>;
 
 const LIMIT = 60;
 
-/** What is not set is left out of the address. */
-function params(filters: object, cursor: string | null): Record<string, unknown> {
-  const given = Object.entries(filters).filter(([, value]) => value !== undefined && value !== '');
-  return { ...Object.fromEntries(given), limit: LIMIT, ...(cursor ? { cursor } : {}) };
+/** The address of a page of a list. What is not set is left out; what has many values comes many times. */
+function address(path: string, filters: object, cursor: string | null): string {
+  const params = new URLSearchParams({ limit: String(LIMIT) });
+  for (const [name, value] of Object.entries(filters) as [string, string | string[] | undefined][]) {
+    for (const each of [value ?? []].flat()) if (each) params.append(name, each);
+  }
+  if (cursor) params.set('cursor', cursor);
+  return `${path}?${params.toString()}`;
 }
 
 const pages = {
@@ -21,12 +25,12 @@ const listsApi = api.injectEndpoints({
   endpoints: (build) => ({
     library: build.infiniteQuery<PageImageOut, LibraryFilters, string | null>({
       infiniteQueryOptions: pages,
-      query: ({ queryArg, pageParam }) => ({ url: '/api/v1/images', params: params(queryArg, pageParam) }),
+      query: ({ queryArg, pageParam }) => address('/api/v1/images', queryArg, pageParam),
       providesTags: ['images'],
     }),
     gallery: build.infiniteQuery<PageImageOut, GalleryFilters, string | null>({
       infiniteQueryOptions: pages,
-      query: ({ queryArg, pageParam }) => ({ url: '/api/v1/gallery', params: params(queryArg, pageParam) }),
+      query: ({ queryArg, pageParam }) => address('/api/v1/gallery', queryArg, pageParam),
       providesTags: ['gallery'],
     }),
   }),

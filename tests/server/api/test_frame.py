@@ -243,6 +243,18 @@ def test_each_key_and_each_account_has_its_own_limit(
     assert client.get("/api/v1/whoami")["RateLimit-Policy"] == '"account";q=2;w=60'
 
 
+def test_captioning_without_an_account_has_a_limit_of_its_own(
+    client: Client, configure: Callable[..., object], user: User
+) -> None:
+    configure(rate_caption="1/minute")
+    answers = [client.post("/api/v1/caption") for _ in range(2)]
+    assert [each["RateLimit-Policy"] for each in answers] == ['"caption";q=1;w=60'] * 2
+    assert [each.status_code for each in answers] == [404, 429]  # there is no such endpoint in the probe
+    assert client.get("/api/v1/whoami").status_code == 200
+    key = key_with(user, "caption")
+    assert client.post("/api/v1/caption", headers={"X-API-Key": key}).status_code == 404
+
+
 def test_guessing_keys_is_limited_by_address(client: Client, configure: Callable[..., object]) -> None:
     configure(rate_anonymous="2/minute")
     found = [

@@ -113,7 +113,12 @@ def _database() -> dict[str, Any]:
             database["OPTIONS"] = {
                 **database.get("OPTIONS", {}),
                 "connect_timeout": 5,
-                "pool": {"min_size": 1, "max_size": _settings.database_pool, "timeout": 20},
+                # Never fewer than a busy worker's threads and its helpers need.
+                "pool": {
+                    "min_size": 1,
+                    "max_size": max(_settings.database_pool, _settings.worker_threads + 8),
+                    "timeout": 20,
+                },
             }
         else:
             database["OPTIONS"] = _SQLITE

@@ -137,6 +137,8 @@ class Crew:
 
     def _wait(self) -> None:
         """Sleep until a hint comes; one of the sleepers looks by itself now and then."""
+        if connection.vendor == "postgresql":
+            connection.close()  # to the pool: others need it meanwhile
         with self._condition:
             if not self._hints and not self._stopping.is_set():
                 watches = not self._watched

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from cutline.errors import UnreadableImage
+from cutline.server.errors import ServiceUnavailable
+from cutline.server.jobs import services
+from cutline.server.jobs.context import Context, JobStopped
+from cutline.server.jobs.crew import Crew, Run
+from cutline.server.jobs.models import Job, JobState, Priority
+from cutline.server.people.models import Owner
+from tests.server.jobs.making import make_owner, queue
+from tests.server.services.process import wait_until
+
+pytestmark = [pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Crew]]:
+    crews: list[Crew] = []
+
+    def begin(run: Run, *, threads: int = 2) -> Crew:
+        table: Mapping[str, Run] = {"caption": run}
+        crew = Crew(table, threads=threads)
+        crews.append(crew)
+        crew.start()
+        return crew
+
+    yield begin
+    for crew in crews:
+        crew.stop(10)
+
+
+@pytest.fixture
+def owner() -> Owner:
+    return make_owner()
+
+
+def finish(job: Job, context: Context) -> None:
+    services.finish(job, context.token)
+
+
+def all_in(state: JobState) -> Callable[[], bool]:
+    return lambda: not Job.objects.exclude(state=state).exists()
+
+
+def test_a_lost_hint_costs_a_moment_and_no_more(owner: Owner, start: Callable[..., Crew]) -> None:
+    start(finish)
+    time.sleep(0.3)  # everybody sleeps
+    queue(owner)
+    wait_until(all_in(JobState.DONE), timeout_s=20, what="a job that nobody hinted at")
+
+
+def test_one_hint_makes_a_thread_work_until_nothing_is_left(owner: Owner, start: Callable[..., Crew]) -> None:
+    for _ in range(10):
+        queue(owner)
+    start(finish, threads=1).wake()
+    wait_until(all_in(JobState.DONE), timeout_s=30, what="all jobs")
+
+
+def test_interactive_work_finds_a_thread_while_bulk_work_takes_long(
+    owner: Owner, start: Callable[..., Crew]
+) -> None:
+    gate = threading.Event()
+
+    def run(job: Job, context: Context) -> None:
+        if job.priority == Priority.BULK:
+            gate.wait(30)
+        finish(job, context)
+
+    for _ in range(6):
+        queue(owner, priority=Priority.BULK)
+    crew = start(run, threads=3)
+    running = Job.objects.filter(state=JobState.RUNNING)
+    wait_until(lambda: running.count() == 2, timeout_s=20, what="two bulk jobs at work")
+    job = queue(owner)
+    crew.wake()
+    wait_until(Job.objects.filter(pk=job.pk, state=JobState.DONE).exists, timeout_s=20, what="the photo")
+    assert running.count() == 2
+    gate.set()
+    wait_until(all_in(JobState.DONE), timeout_s=30, what="the bulk")
+
+
+def test_a_thread_outlives_whatever_a_job_raises(owner: Owner, start: Callable[..., Crew]) -> None:
+    raised = iter([UnreadableImage("damaged"), RuntimeError("a bug"), JobStopped("cancelled")])
+
+    def run(job: Job, context: Context) -> None:
+        if error := next(raised, None):
+            raise error
+        finish(job, context)
+
+    jobs = [queue(owner) for _ in range(4)]
+    start(run, threads=1).wake()
+    wait_until(Job.objects.filter(state=JobState.DONE).exists, timeout_s=20, what="the last job")
+    found = dict(Job.objects.values_list("pk", "error_code"))
+    assert [found[job.pk] for job in jobs] == ["image_unreadable", "internal_error", "", ""]
+
+
+def test_what_may_pass_is_tried_until_it_passes(
+    owner: Owner, start: Callable[..., Crew], configure: Callable[..., Any]
+) -> None:
+    configure(retry_base_s=0.05)
+    tries: list[int] = []
+
+    def run(job: Job, context: Context) -> None:
+        tries.append(job.attempts)
+        if len(tries) < 3:
+            raise ServiceUnavailable("away")
+        finish(job, context)
+
+    queue(owner)
+    start(run)
+    wait_until(all_in(JobState.DONE), timeout_s=20, what="the third try")
+    assert tries == [1, 2, 3]
+
+
+def test_a_lease_is_renewed_for_as_long_as_the_job_takes(
+    owner: Owner, start: Callable[..., Crew], configure: Callable[..., Any]
+) -> None:
+    configure(lease_s=1)
+    swept: list[int] = []
+
+    def run(job: Job, context: Context) -> None:
+        context.stage("thinking")
+        for _ in range(5):
+            time.sleep(0.5)
+            swept.append(services.sweep())
+        finish(job, context)
+
+    queue(owner)
+    start(run)
+    wait_until(all_in(JobState.DONE), timeout_s=30, what="the long job")
+    assert swept == [0] * 5
+    row = Job.objects.get()
+    assert (row.attempts, row.losses, row.stage) == (1, 0, "thinking")
+
+
+def test_a_job_that_outlasts_the_shutdown_goes_back_and_can_write_nothing(
+    owner: Owner, start: Callable[..., Crew]
+) -> None:
+    gate, ended = threading.Event(), threading.Event()
+    outcome: list[str] = []
+
+    def run(job: Job, context: Context) -> None:
+        gate.wait(30)
+        try:
+            finish(job, context)
+            outcome.append("written")
+        except JobStopped:
+            outcome.append("refused")
+            raise
+        finally:
+            ended.set()
+
+    queue(owner)
+    crew = start(run, threads=1)
+    wait_until(Job.objects.filter(state=JobState.RUNNING).exists, timeout_s=20, what="a job at work")
+    crew.stop(0.2)
+    row = Job.objects.get()
+    assert (row.state, row.attempts) == (JobState.QUEUED, 0)
+    gate.set()
+    assert ended.wait(20)
+    assert outcome == ["refused"]
+    assert Job.objects.get().state == JobState.QUEUED

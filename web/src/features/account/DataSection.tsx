@@ -13,6 +13,7 @@ import { useTranslation } from 'react-i18next';
 import { useChangeMeMutation, useDeleteMeMutation, type MeOut } from '@/shared/api/generated';
 import { problemOf } from '@/shared/api/problem';
 import { useEntered } from './entered';
+import { useConfirm } from './Secure';
 import { Section } from './Section';
 
 /** Consent, a copy of everything, and the way out. */
@@ -22,8 +23,13 @@ export function DataSection({ me }: { me: MeOut }) {
   const [remove, removing] = useDeleteMeMutation();
   const [isAsking, setAsking] = useState(false);
   const entered = useEntered();
+  const confirm = useConfirm();
   const onDelete = async () => {
-    const result = await remove({});
+    let result = await remove({});
+    // Who signed in some time ago is asked for the password first.
+    if (result.error && problemOf(result.error).code === 'reauthentication_required' && (await confirm())) {
+      result = await remove({});
+    }
     if (!result.error) entered('/');
   };
   return (

@@ -1,7 +1,7 @@
 import Dialog from '@mui/material/Dialog';
 import DialogContent from '@mui/material/DialogContent';
 import DialogTitle from '@mui/material/DialogTitle';
-import { createContext, useCallback, useContext, useMemo, useState, type ReactNode } from 'react';
+import { createContext, useCallback, useContext, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { ask, needsReauthentication, type Answer } from './allauth';
 import { AuthForm } from './AuthForm';
@@ -15,20 +15,32 @@ export function useSecureAsk(): Ask {
   return useContext(SecureContext);
 }
 
+const ConfirmContext = createContext<() => Promise<boolean>>(() => Promise.resolve(false));
+
+/** Ask the person for the password again; false where they would rather not. */
+export function useConfirm(): () => Promise<boolean> {
+  return useContext(ConfirmContext);
+}
+
 export function SecureProvider({ children }: { children: ReactNode }) {
   const { t } = useTranslation('account');
   const [resume, setResume] = useState<{ go: (confirmed: boolean) => void } | null>(null);
-  const secure = useCallback<Ask>(async <T,>(...args: Parameters<typeof ask>): Promise<Answer<T>> => {
-    const answer = await ask<T>(...args);
-    if (!needsReauthentication(answer as Answer)) return answer;
+  const confirm = useCallback(async () => {
     const isConfirmed = await new Promise<boolean>((go) => setResume({ go }));
     setResume(null);
-    return isConfirmed ? ask<T>(...args) : answer;
+    return isConfirmed;
   }, []);
-  const value = useMemo(() => secure, [secure]);
+  const secure = useCallback<Ask>(
+    async <T,>(...args: Parameters<typeof ask>): Promise<Answer<T>> => {
+      const answer = await ask<T>(...args);
+      if (!needsReauthentication(answer as Answer)) return answer;
+      return (await confirm()) ? ask<T>(...args) : answer;
+    },
+    [confirm],
+  );
   return (
-    <SecureContext value={value}>
-      {children}
+    <SecureContext value={secure}>
+      <ConfirmContext value={confirm}>{children}</ConfirmContext>
       {resume ? (
         <Dialog open onClose={() => resume.go(false)} aria-labelledby="confirm-title" fullWidth maxWidth="xs">
           <DialogTitle id="confirm-title">{t('confirm.title')}</DialogTitle>

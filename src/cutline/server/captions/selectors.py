@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from uuid import UUID
 
 from django.db.models import OuterRef, QuerySet, Subquery, UUIDField
@@ -42,10 +43,11 @@ def caption_for(viewer: Viewer, caption_id: UUID, *, share_token: str = "") -> C
     """A caption that the viewer may see. Raises NotFound for all others, whether they are there or not."""
     caption = Caption.objects.filter(pk=caption_id).first()
     if caption is not None:
-        image = images.image_for(viewer, caption.image_id, share_token=share_token)
-        if images.is_owner(viewer, image) or shown_id(image) == caption.pk:
-            caption.image = image
-            return caption
+        with suppress(NotFound):  # the same words, whether the caption or its image is hidden
+            image = images.image_for(viewer, caption.image_id, share_token=share_token)
+            if images.is_owner(viewer, image) or shown_id(image) == caption.pk:
+                caption.image = image
+                return caption
     raise NotFound("There is no such caption.")
 
 

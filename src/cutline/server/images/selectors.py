@@ -39,7 +39,7 @@ class Filters:
 def visible_to(viewer: Viewer) -> QuerySet[Image]:
     """Their own, what stands in the gallery, and for staff what was offered to the public."""
     allowed = _IN_GALLERY
-    if viewer.owner_id is not None:
+    if viewer.owner_id is not None and _for_images(viewer):
         allowed |= Q(owner_id=viewer.owner_id, deleted_at__isnull=True)
     if viewer.is_staff_reader:
         allowed |= Q(visibility=Visibility.PUBLIC, deleted_at__isnull=True)
@@ -66,8 +66,12 @@ def may_see(viewer: Viewer, image: Image) -> bool:
 
 
 def is_owner(viewer: Viewer, image: Image) -> bool:
-    """Whether the image is the viewer's."""
-    return viewer.owner_id is not None and image.owner_id == viewer.owner_id
+    """Whether the image is the viewer's; to a key for other things than images it is a stranger's."""
+    return viewer.owner_id is not None and image.owner_id == viewer.owner_id and _for_images(viewer)
+
+
+def _for_images(viewer: Viewer) -> bool:
+    return viewer.has("images:read") or viewer.has("images:write")
 
 
 def _has_link(image: Image, token: str) -> bool:

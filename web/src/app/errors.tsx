@@ -8,13 +8,11 @@ import { Message } from '@/shared/ui/StateView';
 export function Crashed() {
   const { t } = useTranslation();
   return (
-    <main>
-      <Message role="alert" title={t('state.crashed')} hint={t('state.crashedHint')}>
+    <Message role="alert" title={t('state.crashed')} hint={t('state.crashedHint')}>
         <Button variant="contained" onClick={() => location.reload()}>
           {t('state.reload')}
         </Button>
       </Message>
-    </main>
   );
 }
 

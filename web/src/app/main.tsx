@@ -2,6 +2,7 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { ready } from '@/shared/i18n';
 import { App } from './App';
+import { fetchNextPages } from './routes';
 import { makeStore } from './store';
 
 const root = document.getElementById('root');
@@ -13,4 +14,5 @@ void ready.then(() => {
       <App store={store} />
     </StrictMode>,
   );
+  fetchNextPages();
 });

@@ -4,20 +4,32 @@ import i18n from '@/shared/i18n';
 import { NotFound } from './errors';
 import { Shell } from './layout/Shell';
 
+// What people go to next is fetched in a quiet moment, so that it is there without a connection, too.
+const NEXT_MS = 3_000;
+const next: (() => Promise<unknown>)[] = [];
+
+export function fetchNextPages(): void {
+  setTimeout(() => {
+    for (const load of next) load().catch(() => undefined); // tried again when the page is opened
+  }, NEXT_MS);
+}
+
 /** A page's code and its words come together, when it is opened. */
-function page(namespace: string, load: () => Promise<{ default: ComponentType }>) {
-  return lazy(async () => {
+function page(namespace: string, load: () => Promise<{ default: ComponentType }>, isNext = false) {
+  const both = async () => {
     const [module] = await Promise.all([load(), i18n.loadNamespaces(namespace)]);
     return module;
-  });
+  };
+  if (isNext) next.push(both);
+  return lazy(both);
 }
 
 const CaptionPage = page('caption', () => import('@/features/caption/CaptionPage'));
-const LibraryPage = page('library', () => import('@/features/library/LibraryPage'));
-const GalleryPage = page('gallery', () => import('@/features/gallery/GalleryPage'));
-const PhotoPage = page('photo', () => import('@/features/photo/PhotoPage'));
+const LibraryPage = page('library', () => import('@/features/library/LibraryPage'), true);
+const GalleryPage = page('gallery', () => import('@/features/gallery/GalleryPage'), true);
+const PhotoPage = page('photo', () => import('@/features/photo/PhotoPage'), true);
 const SharedPage = page('photo', () => import('@/features/photo/SharedPage'));
-const BulkListPage = page('bulk', () => import('@/features/bulk/BulkListPage'));
+const BulkListPage = page('bulk', () => import('@/features/bulk/BulkListPage'), true);
 const BulkPage = page('bulk', () => import('@/features/bulk/BulkPage'));
 const AccountRoutes = page('account', () => import('@/features/account/AccountRoutes'));
 const AboutRoutes = page('about', () => import('@/features/about/AboutRoutes'));

@@ -70,6 +70,8 @@ export const theme = createTheme({
     MuiIconButton: { styleOverrides: { root: { minWidth: 40, minHeight: 40 } } },
     MuiLink: { defaultProps: { underline: 'always' } },
     MuiPaper: { styleOverrides: { rounded: { borderRadius: 14 } } },
+    // Within a landmark, as everything that is read should be.
+    MuiMenu: { defaultProps: { container: () => document.getElementById('content') } },
     MuiTextField: { defaultProps: { variant: 'outlined', size: 'small', fullWidth: true } },
     MuiTooltip: { defaultProps: { arrow: true, describeChild: true } },
   },

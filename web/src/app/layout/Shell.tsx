@@ -3,9 +3,11 @@ import Link from '@mui/material/Link';
 import { lazy, Suspense } from 'react';
 import { useSelector } from 'react-redux';
 import { useTranslation } from 'react-i18next';
-import { Outlet } from 'react-router';
+import { ErrorBoundary } from 'react-error-boundary';
+import { Outlet, useLocation } from 'react-router';
 import { Announcer } from '@/shared/ui/Announcer';
 import type { RootState } from '../store';
+import { Crashed } from '../errors';
 import { ConnectionBar } from './ConnectionBar';
 import { Footer } from './Footer';
 import { Header } from './Header';
@@ -16,6 +18,7 @@ const Toasts = lazy(() => import('./ToastsWithUndo'));
 /** What stands around every page. */
 export function Shell() {
   const { t } = useTranslation();
+  const { pathname } = useLocation();
   const hasToasts = useSelector((state: RootState) => state.toasts.items.length > 0);
   return (
     <>
@@ -39,7 +42,9 @@ export function Shell() {
       <Box component="main" id="content" tabIndex={-1} sx={{ flex: 1, display: 'flex', flexDirection: 'column', outline: 'none' }}>
         {/* As high as a screen while a page's code comes: the footer must not jump. */}
         <Suspense fallback={<Box sx={{ minHeight: '100dvh' }} />}>
-          <Outlet />
+          <ErrorBoundary FallbackComponent={Crashed} resetKeys={[pathname]}>
+            <Outlet />
+          </ErrorBoundary>
         </Suspense>
       </Box>
       <Footer />

@@ -5,6 +5,7 @@ import FormControlLabel from '@mui/material/FormControlLabel';
 import FormLabel from '@mui/material/FormLabel';
 import Radio from '@mui/material/Radio';
 import RadioGroup from '@mui/material/RadioGroup';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useDispatch } from 'react-redux';
 import { useChangeImageMutation, type ImageOut } from '@/shared/api/generated';
@@ -21,8 +22,11 @@ export function Sharing({ image }: { image: ImageOut }) {
   const { t } = useTranslation('photo');
   const dispatch = useDispatch();
   const [change, { isLoading }] = useChangeImageMutation();
+  const [chosen, setChosen] = useState<Visibility | null>(null); // until the server has said so
   const choose = async (visibility: Visibility) => {
+    setChosen(visibility);
     const result = await change({ imageId: image.id, imageIn: { visibility } });
+    setChosen(null);
     if (result.error) dispatch(toastShown({ tone: 'error', text: problemOf(result.error).detail || t('visibility.failed') }));
     else dispatch(announced(t('visibility.changed', { choice: t(`visibility.${visibility}`) })));
   };
@@ -33,13 +37,13 @@ export function Sharing({ image }: { image: ImageOut }) {
     dispatch(toastShown({ tone: isCopied ? 'success' : 'error', text: isCopied ? t('link.done') : link }));
   };
   return (
-    <FormControl component="section" disabled={isLoading}>
+    <FormControl component="section" aria-busy={isLoading}>
       <FormLabel id="visibility" sx={{ typography: 'h3', color: 'text.primary', mb: 0.5, '&.Mui-focused': { color: 'text.primary' } }}>
         {t('visibility.label')}
       </FormLabel>
       <RadioGroup
         aria-labelledby="visibility"
-        value={image.visibility}
+        value={chosen ?? image.visibility}
         onChange={(_, value) => void choose(value as Visibility)}
       >
         {CHOICES.map((choice) => (

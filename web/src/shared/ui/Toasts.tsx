@@ -29,7 +29,8 @@ export function Toasts({ onUndo }: ToastsProps) {
     >
       <Alert
         severity={toast.tone}
-        variant="filled"
+        variant="outlined"
+        sx={{ bgcolor: 'background.paper', color: 'text.primary', borderWidth: 2, alignItems: 'center' }}
         onClose={close}
         closeText={t('action.close')}
         role={toast.tone === 'error' ? 'alert' : 'status'}

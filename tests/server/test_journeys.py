@@ -157,7 +157,8 @@ def test_a_client_may_wait_for_the_caption_in_the_answer(visitor: Visitor, photo
     assert answer.json()["items"][0]["captions"][0]["text"].strip()
 
 
-def test_captioning_alone_stores_nothing(live: Service, visitor: Visitor, photo: bytes) -> None:
+def test_captioning_alone_stores_nothing(live: Service, visitor: Visitor, make_photo: MakePhoto) -> None:
+    photo = make_photo(25)
     before = live.rows("SELECT count(*) FROM images_image")
     answer = visitor.post("/caption", files={"image": ("cat.jpg", photo)}, data={"n": "2"})
     assert answer.status_code == 200, answer.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -117,7 +118,9 @@ class Service:
         self.web.start(self._ready, timeout_s=240)
 
     def stop(self) -> None:
-        """End everything, kindly."""
+        """End everything, kindly and at once."""
+        for process in self.processes:
+            process.signal(signal.SIGTERM)
         for process in reversed(self.processes):
             process.stop(30)
 

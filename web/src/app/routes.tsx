@@ -4,14 +4,18 @@ import i18n from '@/shared/i18n';
 import { NotFound } from './errors';
 import { Shell } from './layout/Shell';
 
-// What people go to next is fetched in a quiet moment, so that it is there without a connection, too.
-const NEXT_MS = 3_000;
+// What people go to next is fetched once they begin to do something, so that it is there without a
+// connection, too. The first page alone does not wait for it.
 const next: (() => Promise<unknown>)[] = [];
 
 export function fetchNextPages(): void {
-  setTimeout(() => {
+  const fetchThem = () => {
+    removeEventListener('pointerdown', fetchThem);
+    removeEventListener('keydown', fetchThem);
     for (const load of next) load().catch(() => undefined); // tried again when the page is opened
-  }, NEXT_MS);
+  };
+  addEventListener('pointerdown', fetchThem);
+  addEventListener('keydown', fetchThem);
 }
 
 /** A page's code and its words come together, when it is opened. */

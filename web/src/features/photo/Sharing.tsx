@@ -22,13 +22,15 @@ export function Sharing({ image }: { image: ImageOut }) {
   const { t } = useTranslation('photo');
   const dispatch = useDispatch();
   const [change, { isLoading }] = useChangeImageMutation();
-  const [chosen, setChosen] = useState<Visibility | null>(null); // until the server has said so
+  const [chosen, setChosen] = useState<Visibility | null>(null); // until the photo says so
+  if (chosen !== null && chosen === image.visibility) setChosen(null);
   const choose = async (visibility: Visibility) => {
     setChosen(visibility);
     const result = await change({ imageId: image.id, imageIn: { visibility } });
-    setChosen(null);
-    if (result.error) dispatch(toastShown({ tone: 'error', text: problemOf(result.error).detail || t('visibility.failed') }));
-    else dispatch(announced(t('visibility.changed', { choice: t(`visibility.${visibility}`) })));
+    if (result.error) {
+      setChosen(null);
+      dispatch(toastShown({ tone: 'error', text: problemOf(result.error).detail || t('visibility.failed') }));
+    } else dispatch(announced(t('visibility.changed', { choice: t(`visibility.${visibility}`) })));
   };
   const link = image.visibility === 'private' ? null : image.share_url;
   const copy = async () => {

@@ -466,7 +466,10 @@ def test_two_runs_cannot_write_to_one_file(tmp_path: Path) -> None:
 def started(*arguments: str | Path, slow_s: float) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, FIXED, "caption", *map(str, arguments)]
     environment = os.environ | {"FIXED_SLOW_S": str(slow_s)}
+    # Where the tests run in the background of a script, they inherit that SIGINT is ignored.
+    heeded = signal.signal(signal.SIGINT, signal.default_int_handler)
     running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    signal.signal(signal.SIGINT, heeded)
     try:
         yield running
     finally:

@@ -25,7 +25,7 @@ from django.utils import timezone
 
 from cutline.server.api.models import IdempotentAnswer
 from cutline.server.errors import KeyInUse, KeyReused, Malformed
-from cutline.server.people.viewers import ensure_owner
+from cutline.server.people.viewers import ensure_owner, viewer_of
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
@@ -149,7 +149,9 @@ def _fingerprint(request: HttpRequest) -> str:
     if request.content_type == "multipart/form-data":
         boundary = (request.content_params or {}).get("boundary", "")
     made = hashlib.sha256()
-    for part in (request.method or "", request.get_full_path(), request.content_type or ""):
+    # Another key of the same owner may not do the same, and is not given what this one was told.
+    by = str(viewer_of(request).key_id)
+    for part in (by, request.method or "", request.get_full_path(), request.content_type or ""):
         made.update(part.encode() + b"\0")
     for chunk in _without(boundary.encode("latin-1", "replace"), _chunks(request)):
         made.update(chunk)

@@ -16,7 +16,7 @@ from cutline.server.jobs.models import Job
 
 @admin.register(Job)
 class JobAdmin(StaffAdmin[Job]):
-    """A job's options are left out: a prefix is the owner's own text."""
+    """Options and the error's words are left out: a prefix or a name in them is the owner's own text."""
 
     list_display = ("id", "kind", "state", "stage", "priority", "attempts", "error_code", "created_at")
     list_filter = ("state", "kind", "priority", "error_code")
@@ -35,7 +35,6 @@ class JobAdmin(StaffAdmin[Job]):
         "attempts",
         "losses",
         "error_code",
-        "error_message",
         "request_id",
         "created_at",
         "run_after",

@@ -138,6 +138,14 @@ def _on_postgresql(
 
 
 @pytest.fixture(autouse=True)
+def _rates() -> None:
+    """Count requests anew: all tests of this process come from one address."""
+    from cutline.server.api.limits import forget
+
+    forget()
+
+
+@pytest.fixture(autouse=True)
 def _database(request: pytest.FixtureRequest, django_db_blocker: Any) -> Iterator[None]:
     """Let the test run on PostgreSQL where its marks say so."""
     if getattr(request, "param", "sqlite") == "sqlite":

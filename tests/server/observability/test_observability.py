@@ -139,11 +139,9 @@ def test_requests_are_counted_by_the_template_of_their_route(client: Client, db:
 
 def test_an_odd_method_makes_no_series_of_its_own(client: Client, db: None) -> None:
     client.generic("BREW", "/")
-    assert {dict(labels)["method"] for name, labels in series(client) if "method" in dict(labels)} <= {
-        "GET",
-        "POST",
-        "other",
-    }
+    known = {dict(labels)["method"] for _, labels in series(client) if "method" in dict(labels)}
+    assert "BREW" not in known
+    assert "other" in known
 
 
 def test_the_depth_of_the_queue_is_counted_in_the_database(client: Client, db: None) -> None:

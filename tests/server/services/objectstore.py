@@ -53,7 +53,7 @@ class ObjectStore:
             "s3.port.grpc": str(ports[7]),
             "s3.port.iceberg": "0",
             "s3.port.lance": "0",
-            "volume.max": "40",
+            "volume.max": "1000",
             "volume.port": str(volume),
             "volume.port.grpc": str(ports[5]),
             "volume.preStopSeconds": "0",

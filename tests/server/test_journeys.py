@@ -158,7 +158,7 @@ def test_a_client_may_wait_for_the_caption_in_the_answer(visitor: Visitor, photo
 
 
 def test_captioning_alone_stores_nothing(live: Service, visitor: Visitor, make_photo: MakePhoto) -> None:
-    photo = make_photo(25)
+    photo = make_photo(9_125)  # of a number that no other test uploads
     before = live.rows("SELECT count(*) FROM images_image")
     answer = visitor.post("/caption", files={"image": ("cat.jpg", photo)}, data={"n": "2"})
     assert answer.status_code == 200, answer.text

@@ -13,14 +13,13 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from cutline.captioning.bundle import read_bundle
 from cutline.captioning.sources import default_bundle
+from cutline.metrics.report import bundle_scores
 from screenshot import screenshot
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,19 +34,6 @@ def replaced(text: str, name: str, body: str) -> str:
     if count != 1:
         raise LookupError(f"The README has {count} places for {name}.")
     return changed
-
-
-def scores(metrics: Mapping[str, Any]) -> str:
-    """The dev scores that a bundle carries, as Markdown."""
-    sources: Mapping[str, Mapping[str, float]] = metrics["sources"]
-    names = list(next(iter(sources.values())))
-    rule = "|---" + "|---:" * len(names) + "|"
-    rows = [
-        f"| {source} | " + " | ".join(f"{found[name]:g}" for name in names) + " |"
-        for source, found in sources.items()
-    ]
-    head = f"| {metrics['split']} photos of | {' | '.join(names)} |"
-    return "\n".join([head, rule, *rows, "", f"Scores times 100; tokenizer: {metrics['tokenizer']}."])
 
 
 def speeds(folder: Path) -> str:
@@ -67,7 +53,7 @@ def main() -> int:
     text = replaced(README.read_text("utf-8"), "demo", f"\n```text\n{captions}\n```\n\n")
     metrics = read_bundle(default_bundle()).manifest.metrics
     if "sources" in metrics:
-        text = replaced(text, "scores", f"\n{scores(metrics)}\n\n")
+        text = replaced(text, "scores", f"\n{bundle_scores(metrics)}\n\n")
     if measured := speeds(ROOT / "benchmarks"):
         text = replaced(text, "bench", f"\n{measured}\n\n")
     else:

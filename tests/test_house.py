@@ -186,14 +186,6 @@ def test_speeds_of_a_busy_machine_stay_out_of_the_readme(tmp_path: Path) -> None
     assert seen == ["", "", "fast"]
 
 
-def test_the_scores_of_a_bundle_become_a_table() -> None:
-    sources = {"here": {"photos": 10, "BLEU-4": 22.51}, "there": {"photos": 9, "BLEU-4": 12.0}}
-    table = refresh.scores({"split": "dev", "tokenizer": "words@1", "sources": sources}).splitlines()
-    assert table[0] == "| dev photos of | photos | BLEU-4 |"
-    assert table[2:4] == ["| here | 10 | 22.51 |", "| there | 9 | 12 |"]
-    assert "words@1" in table[-1]
-
-
 # What stays out
 
 

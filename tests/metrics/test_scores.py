@@ -29,6 +29,7 @@ from cutline.metrics import (
     vocabulary_used,
 )
 from cutline.metrics.meteor import stem
+from cutline.metrics.report import bundle_scores
 
 REFS = [[tokenize(text) for text in texts] for texts in REFERENCES]
 GOOD_WORDS = [tokenize(text) for text in GOOD]
@@ -201,6 +202,14 @@ def test_variety_of_known_captions() -> None:
 
 def test_variety_of_nothing_is_nothing() -> None:
     assert [distinct_n([], 1), repetition([[]]), mean_length([]), unique_captions([])] == [0, 0, 0, 0]
+
+
+def test_the_scores_of_a_bundle_become_a_table() -> None:
+    sources = {"here": {"photos": 10, "BLEU-4": 22.51}, "there": {"photos": 9, "BLEU-4": 12.0}}
+    table = bundle_scores({"split": "dev", "tokenizer": "words@1", "sources": sources}).splitlines()
+    assert table[0] == "| dev photos of | photos | BLEU-4 |"
+    assert table[2:4] == ["| here | 10 | 22.51 |", "| there | 9 | 12 |"]
+    assert "words@1" in table[-1]
 
 
 def test_metrics_need_no_torch_and_no_runtime() -> None:

@@ -17,6 +17,12 @@ def test_concepts_are_the_frequent_words_that_carry_a_picture() -> None:
     assert set(everything) == {"dog", "red", "ball", "running", "two"}
 
 
+def test_concepts_that_are_as_frequent_stand_in_the_order_of_the_alphabet() -> None:
+    captions = [["dog", "ball"], ["cat", "ball"]]
+    for order in (captions, captions[::-1]):
+        assert choose_concepts(order, limit=3) == ["ball", "cat", "dog"]
+
+
 def test_every_imagenet_class_has_its_line_and_most_have_everyday_words() -> None:
     words = imagenet_words()
     assert len(words) == 1000

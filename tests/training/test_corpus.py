@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from tiny_system import CONCEPTS, word_tokenizer
 
-from cutline.training.corpus import Captions, concept_targets, pack, tokenise_captions
+from cutline.training.corpus import Captions, concept_targets, pack, tokenise_captions, with_concepts
 from cutline.training.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 
 PLACES = {word: place for place, word in enumerate(CONCEPTS)}
 
 
 def tokenised(*texts: str) -> Captions | None:
-    return tokenise_captions(word_tokenizer(), texts, key="a", source="b", row=3, concepts=PLACES)
+    found = tokenise_captions(word_tokenizer(), texts, key="a", source="b", row=3)
+    return with_concepts(found, PLACES) if found else None
 
 
 def test_a_concepts_share_is_of_the_captions_that_name_it() -> None:

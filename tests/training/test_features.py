@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tiny_data import photo, write_photos
 from torch import Tensor, nn
 
 from cutline.errors import ImageError
-from cutline.images import Preprocessing, open_image, to_pixels
+from cutline.images import Preprocessing, open_image, read_pixels, to_pixels
 from cutline.training.datasets import Example
 from cutline.training.features import FeatureConfig, feature_store
 
@@ -60,6 +61,17 @@ def listed(folder: Path, names: list[str]) -> list[Example]:
 
 def config(**changes: Any) -> FeatureConfig:
     return FeatureConfig(**({"trunk": "tiny", "preprocessing": SIZE} | changes))
+
+
+def test_a_large_photo_becomes_the_same_pixels_as_in_use(tmp_path: Path) -> None:
+    """A large JPEG is decoded smaller, here as there."""
+    cells = np.random.default_rng(3).integers(0, 255, (12, 16, 3), np.uint8)
+    path = tmp_path / "large.jpg"
+    Image.fromarray(cells).resize((640, 480), Image.Resampling.BICUBIC).save(path)
+    used = read_pixels(path, SIZE)
+    assert not np.array_equal(used, to_pixels(open_image(path), SIZE)), "else this test shows nothing"
+    store = feature_store(tmp_path / "cache", listed(tmp_path, ["large.jpg"]), Pixels(), config(), quiet=True)
+    assert np.array_equal(store.read([0], [0])[0].numpy(), used)
 
 
 def test_variant_zero_is_what_the_trunk_makes_of_the_photo_itself(tmp_path: Path) -> None:

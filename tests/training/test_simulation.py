@@ -82,3 +82,15 @@ def test_a_head_that_never_errs_makes_a_simulator_that_does_not() -> None:
     ids, scores = ConceptSimulator(targets * 0.9, targets).draw([{2: 1.0}], 3, np.random.default_rng(0))
     assert ids[0, 0] == 2
     assert scores[0].tolist() == pytest.approx([0.9, 0.0, 0.0])
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_share_has_its_level_however_its_float_was_rounded(kind: type[np.floating]) -> None:
+    for captions in range(1, 6):
+        for share in (kind(captions) / kind(5), np.nextafter(kind(captions) / kind(5), kind(2))):
+            scores = np.array([[captions / 10, 0.0]], dtype=np.float32)
+            simulator = ConceptSimulator(scores, np.array([[share, 0]], dtype=kind))
+            named = [{0: float(np.float32(captions / 5))}]
+            ids, drawn = simulator.draw(named, 1, np.random.default_rng(0))
+            assert (ids[0, 0], drawn[0, 0]) == (0, pytest.approx(captions / 10))
+            assert len(simulator._named[captions - 1]) == 1

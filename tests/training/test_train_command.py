@@ -13,7 +13,7 @@ from cutline import load
 from cutline.captioning.bundle import read_bundle
 from cutline.cli.train import command
 from cutline.errors import ConfigError, TrainingError
-from cutline.training.build import batches_per_epoch, gather, sample
+from cutline.training.build import batches_per_epoch, gather, read_vocabulary, sample
 from cutline.training.checkpoints import average_weights, write_checkpoint
 from cutline.training.config import load_recipe
 from cutline.training.devices import choose_device
@@ -107,6 +107,25 @@ def test_the_bundle_can_be_the_mean_of_stages(first: Path, tmp_path: Path) -> No
 def graphs(bundle: Path) -> list[str]:
     files = read_bundle(bundle).manifest.files
     return [files["encoder.onnx"].sha256, files["decoder.onnx"].sha256]
+
+
+def test_a_training_keeps_its_vocabulary_whatever_becomes_of_the_data(first: Path, tmp_path: Path) -> None:
+    """Else the weights of a word, or of a concept, would be read as another's."""
+    changed, run = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(first.parent / "data", changed)
+    listing = changed / "captions.jsonl"
+    listing.write_text(listing.read_text().replace("square", "zebra"))
+    shutil.copytree(first.parent / "run", run, ignore=shutil.ignore_patterns("bundle"))
+    (run / "concepts.json").write_text('["red", "circle", "blue"]')
+    before = (run / "tokenizer.json").read_text()
+    train(first, "stages.captions.epochs=25", f"output={run}", f"data.shapes.path={changed}", "--resume")
+    assert (run / "tokenizer.json").read_text() == before
+    [[best]] = load(str(run / "bundle")).caption([first.parent / "data" / "001.png"])
+    assert "square" in best.text
+    material = gather(load_recipe(run / "recipe.yaml"), read_vocabulary(run))
+    assert material.corpus.concepts == ("red", "circle", "blue")
+    captions = next(each for each in material.corpus.train if {"red", "circle"} <= set(each.words[0]))
+    assert captions.concepts == {0: 1.0, 1: 1.0}
 
 
 def test_a_dry_run_says_what_is_coming_and_writes_nothing(tmp_path: Path) -> None:

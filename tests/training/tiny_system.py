@@ -14,7 +14,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor, nn
 
-from cutline.training.corpus import Captions, Corpus, tokenise_captions
+from cutline.training.corpus import Captions, Corpus, tokenise_captions, with_concepts
 from cutline.training.lstm import LstmCaptioner, LstmConfig
 from cutline.training.lstm_objective import RegionSystem
 from cutline.training.objectives import CaptionSystem
@@ -53,11 +53,9 @@ def captions(count: int, *, seed: int, source: str = "photos", photos: bool = Tr
         thing, other = (str(each) for each in rng.choice(THINGS, 2, replace=False))
         texts = say(str(rng.choice(COLOURS)), thing, other)
         key = f"{source}-{seed}-{row}"
-        one = tokenise_captions(
-            tokenizer, texts, key=key, source=source, row=row if photos else -1, concepts=places
-        )
+        one = tokenise_captions(tokenizer, texts, key=key, source=source, row=row if photos else -1)
         assert one is not None
-        found.append(one)
+        found.append(with_concepts(one, places))
     return found
 
 

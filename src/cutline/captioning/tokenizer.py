@@ -40,6 +40,7 @@ class Tokenizer:
             self._fast = Fast.from_str(bundle.files[TOKENIZER].decode())
         except Exception as error:  # the Rust library raises bare Exception
             raise BundleDamaged(f"{TOKENIZER} of {bundle.where} is no tokenizer: {error}.") from error
+        self._fast.encode_special_tokens = True  # "<end>" in a prefix is text, and no token
         size = self._fast.get_vocab_size(with_added_tokens=True)
         if size != architecture.vocabulary:
             raise BundleDamaged(

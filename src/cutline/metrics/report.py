@@ -181,6 +181,15 @@ def _versus_table(evaluation: Evaluation) -> str:
     return _table(head, rows)
 
 
+def bundle_scores(metrics: Mapping[str, Any]) -> str:
+    """The scores by source that a bundle carries (``metrics`` in bundle.json), as Markdown."""
+    sources: Mapping[str, Mapping[str, float]] = metrics["sources"]
+    names = list(dict.fromkeys(name for scores in sources.values() for name in scores))
+    rows = [[source, *(f"{scores[name]:g}" for name in names)] for source, scores in sources.items()]
+    table = _table([f"{metrics['split']} photos of", *names], rows)
+    return f"{table}\n\nScores times 100; tokenizer: {metrics['tokenizer']}."
+
+
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -13,13 +13,12 @@ import numpy as np
 from tokenizers import Tokenizer
 from torch import nn
 
-from cutline.errors import ConfigError, DataError
+from cutline.errors import ConfigError, DataError, TrainingError
 from cutline.images import Preprocessing
-from cutline.metrics import tokenize
 from cutline.training.checkpoints import seed_everything
 from cutline.training.concepts import choose_concepts
 from cutline.training.config import ImageConfig, RecipeConfig, StageConfig
-from cutline.training.corpus import Captions, Corpus, tokenise_captions
+from cutline.training.corpus import Captions, Corpus, tokenise_captions, with_concepts
 from cutline.training.datasets import load_examples
 from cutline.training.encoders import Encoder, build_encoder
 from cutline.training.examples import Example
@@ -41,6 +40,7 @@ from cutline.training.transformer import TransformerCaptioner, TransformerConfig
 from cutline.training.vocabulary import build_tokenizer
 
 _GLOVE_WIDTH = 50
+_TOKENIZER, _CONCEPTS = "tokenizer.json", "concepts.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +64,18 @@ class Models:
     teacher: nn.Module
 
 
-def gather(recipe: RecipeConfig) -> Material:
-    """Read the captions, learn the vocabulary and choose the concepts, from the training split alone.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """What the weights of a training are about: its words, and its concepts in their order."""
 
+    tokenizer: Tokenizer
+    concepts: tuple[str, ...]
+
+
+def gather(recipe: RecipeConfig, vocabulary: Vocabulary | None = None) -> Material:
+    """Read the captions; learn the vocabulary and choose the concepts, from the training split alone.
+
+    vocabulary: that of a training that has begun, which stays, whatever has become of the data since.
     Raises DataError.
     """
     examples = [example for source in recipe.data for example in load_examples(source)]
@@ -77,14 +86,15 @@ def gather(recipe: RecipeConfig) -> Material:
         raise DataError("The recipe's data has no photo to train on.")
     if not dev:
         raise DataError("The recipe's data has no photo in the dev split.", hint="Set data.NAME.dev_share.")
-    captions = [caption for example in training for caption in example.captions]
-    tokenizer = build_tokenizer(captions, recipe.text)
-    concepts = choose_concepts((tokenize(caption) for caption in captions), limit=recipe.decoder.concepts)
+    if vocabulary is None:
+        captions = [caption for example in training for caption in example.captions]
+        tokenizer = build_tokenizer(captions, recipe.text)
+    else:
+        tokenizer = vocabulary.tokenizer
     photos = (*seen, *dev)
     rows = {(example.source, example.key, example.split): row for row, example in enumerate(photos)}
 
-    def tokenised(chosen: Sequence[Example]) -> tuple[Captions, ...]:
-        numbers = {word: place for place, word in enumerate(concepts)}
+    def tokenised(chosen: Iterable[Example]) -> list[Captions]:
         found = (
             tokenise_captions(
                 tokenizer,
@@ -92,20 +102,24 @@ def gather(recipe: RecipeConfig) -> Material:
                 key=example.key,
                 source=example.source,
                 row=rows.get((example.source, example.key, example.split), -1),
-                concepts=numbers,
             )
             for example in chosen
         )
-        return tuple(each for each in found if each is not None)
+        return [each for each in found if each is not None]
 
-    texts = [example for example in training if example.image is None]
-    corpus = Corpus(
-        tokenizer=tokenizer,
-        concepts=tuple(concepts),
-        train=tokenised(seen),
-        dev=tokenised(dev),
-        texts=tokenised(texts),
-    )
+    parts = {
+        "train": tokenised(seen),
+        "dev": tokenised(dev),
+        "texts": tokenised(example for example in training if example.image is None),
+    }
+    if vocabulary is None:
+        learnt = (words for each in (*parts["train"], *parts["texts"]) for words in each.words)
+        concepts = tuple(choose_concepts(learnt, limit=recipe.decoder.concepts))
+    else:
+        concepts = vocabulary.concepts
+    numbers = {word: place for place, word in enumerate(concepts)}
+    named = {name: tuple(with_concepts(each, numbers) for each in part) for name, part in parts.items()}
+    corpus = Corpus(tokenizer=tokenizer, concepts=concepts, **named)
     return Material(corpus=corpus, photos=photos, examples=tuple(examples))
 
 
@@ -339,8 +353,22 @@ def stage_options(recipe: RecipeConfig, stage: StageConfig) -> ObjectiveOptions:
     )
 
 
+def read_vocabulary(folder: Path) -> Vocabulary | None:
+    """What `write_vocabulary` kept in a training's output; None where nothing was. Raises TrainingError."""
+    paths = folder / _TOKENIZER, folder / _CONCEPTS
+    if not all(path.exists() for path in paths):
+        return None
+    try:
+        tokenizer = Tokenizer.from_str(paths[0].read_text(encoding="utf-8"))
+        concepts = json.loads(paths[1].read_text(encoding="utf-8"))
+    except Exception as error:  # the tokenizers library raises bare Exception
+        raise TrainingError(f"{folder} holds a damaged {_TOKENIZER} or {_CONCEPTS} ({error}).") from error
+    tokenizer.encode_special_tokens = True
+    return Vocabulary(tokenizer=tokenizer, concepts=tuple(concepts))
+
+
 def write_vocabulary(folder: Path, corpus: Corpus) -> None:
     """Keep what a bundle needs beside the weights: tokenizer.json and concepts.json."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "tokenizer.json").write_text(corpus.tokenizer.to_str(pretty=True), encoding="utf-8")
-    (folder / "concepts.json").write_text(json.dumps(corpus.concepts), encoding="utf-8")
+    (folder / _TOKENIZER).write_text(corpus.tokenizer.to_str(pretty=True), encoding="utf-8")
+    (folder / _CONCEPTS).write_text(json.dumps(corpus.concepts), encoding="utf-8")

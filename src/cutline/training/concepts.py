@@ -29,9 +29,9 @@ _EMPTY = frozenset(_FUNCTION_WORDS.split())
 
 
 def choose_concepts(captions: Iterable[Sequence[str]], *, limit: int) -> list[str]:
-    """The most frequent content words of tokenised captions, most frequent first."""
+    """The most frequent content words of tokenised captions, most frequent first; equals by the alphabet."""
     counts = Counter(word for caption in captions for word in caption if word not in _EMPTY and len(word) > 1)
-    return [word for word, _ in counts.most_common(limit)]
+    return sorted(counts, key=lambda word: (-counts[word], word))[:limit]
 
 
 def imagenet_words() -> list[list[str]]:

@@ -6,8 +6,8 @@ Legend of shapes: S captions of one photo, L tokens, C concepts.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -53,29 +53,29 @@ class Corpus:
 
 
 def tokenise_captions(
-    tokenizer: Tokenizer,
-    captions: Sequence[str],
-    *,
-    key: str,
-    source: str,
-    row: int,
-    concepts: dict[str, int],
+    tokenizer: Tokenizer, captions: Sequence[str], *, key: str, source: str, row: int
 ) -> Captions | None:
-    """Tokenise the captions of one photo; None when none of them holds a word."""
+    """Tokenise the captions of one photo, no concepts known yet; None when none of them holds a word."""
     codes = tokenizer.encode_batch(list(captions), add_special_tokens=False)
     kept = [(tuple(tokenize(text)), tuple(code.ids)) for text, code in zip(captions, codes, strict=True)]
     kept = [(words, ids) for words, ids in kept if words and ids]
     if not kept:
         return None
-    named = Counter(concepts[word] for words, _ in kept for word in set(words) if word in concepts)
     return Captions(
         key=key,
         source=source,
         row=row,
         words=tuple(words for words, _ in kept),
         ids=tuple(ids for _, ids in kept),
-        concepts={place: count / len(kept) for place, count in named.items()},
+        concepts={},
     )
+
+
+def with_concepts(captions: Captions, concepts: Mapping[str, int]) -> Captions:
+    """Fill in which concepts, {word: number}, the captions name."""
+    named = Counter(concepts[word] for words in captions.words for word in set(words) if word in concepts)
+    shares = {place: count / len(captions.words) for place, count in sorted(named.items())}
+    return replace(captions, concepts=shares)
 
 
 def pack(captions: Captions, *, count: int, length: int, rng: np.random.Generator) -> Ints:

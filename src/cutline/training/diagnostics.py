@@ -26,6 +26,7 @@ from cutline.training.build import (
     build_objective,
     gather,
     open_features,
+    read_vocabulary,
     sample,
 )
 from cutline.training.checkpoints import load_weights, read_checkpoint, seed_everything
@@ -98,7 +99,8 @@ def set_up(
 ) -> Bench:
     """Build one stage on a sample of the photos, with the best weights of the run where there is one."""
     recipe = subject.recipe
-    material = sample(gather(recipe), photos=photos, dev=dev, texts=photos)
+    vocabulary = read_vocabulary(subject.run) if subject.run is not None else None
+    material = sample(gather(recipe, vocabulary), photos=photos, dev=dev, texts=photos)
     models = build_models(recipe, material)
     if subject.run is not None:
         load_weights(models.system, read_checkpoint(_best_checkpoint(subject))["module"])

@@ -70,9 +70,7 @@ class TransformerDecoderGraph(nn.Module):
     def forward(self, tokens: Tensor, memory: HeadPairs, state: HeadPairs) -> tuple[Tensor, ...]:
         """Tokens [B, K] -> log_probs [B, K, V], the best and their ids [B, K, M], attention [B, K, R]."""
         logits, grown, attention = self.captioner.step(tokens, state, memory)
-        log_probs = torch.log_softmax(logits, dim=-1)
-        best, ids = torch.topk(log_probs, min(CANDIDATES, log_probs.shape[-1]), dim=-1)
-        return (log_probs, best, ids, attention, *(part for pair in grown for part in pair))
+        return (*scores_and_best(logits), attention, *(part for pair in grown for part in pair))
 
 
 def export_graph(
@@ -111,38 +109,104 @@ def _quiet_exporter() -> Iterator[None]:
         logger.setLevel(level)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heads:
+    """The attention of a transformer's decoder: what its graphs and bundle.json call its keys and values.
+
+    ``width`` is of one head.
+    """
+
+    layers: int
+    heads: int
+    width: int
+
+    @property
+    def memory_names(self) -> list[str]:
+        """Inputs that hold the photo, in order."""
+        return [f"memory.{part}" for part in self._parts("")]
+
+    @property
+    def state_names(self) -> list[str]:
+        """States that hold the words so far, in order."""
+        return self._parts("self_")
+
+    def _parts(self, prefix: str) -> list[str]:
+        return [f"{prefix}{part}_{layer}" for layer in range(self.layers) for part in ("key", "value")]
+
+    def states(self) -> dict[str, State]:
+        """What bundle.json says of the states."""
+        return dict.fromkeys(self.state_names, State(shape=(self.heads, 0, self.width), grows_on=1))
+
+    def examples(self, *shape: int) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values of each layer, to trace a graph with."""
+        return [
+            (torch.randn(*shape, self.width), torch.randn(*shape, self.width)) for _ in range(self.layers)
+        ]
+
+
+def export_with_heads(
+    encoder: nn.Module, decoder: nn.Module, folder: Path, *, heads: Heads, places: int, size: tuple[int, int]
+) -> None:
+    """Write the graphs of a transformer: encoder.onnx and decoder.onnx, in float32, into ``folder``.
+
+    encoder: pixels [B, H, W, 3] -> keys and values of the memory, which has so many ``places``. decoder:
+    tokens, memory and state, as `TransformerDecoderGraph`. size: H and W.
+    """
+    batch, beams, past = torch.export.Dim("batch"), torch.export.Dim("beams"), torch.export.Dim("past")
+    export_graph(
+        encoder,
+        (torch.zeros(2, *size, 3, dtype=torch.uint8),),
+        folder / ENCODER,
+        inputs=["pixels"],
+        outputs=heads.memory_names,
+        dynamic=({0: batch},),
+    )
+    grows = {0: batch, 1: beams, 3: past}
+    export_graph(
+        decoder,
+        (
+            torch.ones(2, 3, dtype=torch.int64),
+            heads.examples(2, heads.heads, places),
+            heads.examples(2, 3, heads.heads, 4),
+        ),
+        folder / DECODER,
+        inputs=["tokens", *heads.memory_names, *(f"state.{name}" for name in heads.state_names)],
+        outputs=_decoder_outputs(heads.state_names),
+        dynamic=(
+            {0: batch, 1: beams},
+            [({0: batch}, {0: batch})] * heads.layers,
+            [(grows, grows)] * heads.layers,
+        ),
+    )
+
+
+def _decoder_outputs(states: list[str]) -> list[str]:
+    return ["log_probs", "top_log_probs", "top_tokens", "attention", *(f"next.{name}" for name in states)]
+
+
+def scores_and_best(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits [B, K, V] -> log-probabilities, and the best of them with their ids [B, K, M]."""
+    log_probs = torch.log_softmax(logits, dim=-1)
+    best, ids = torch.topk(log_probs, min(CANDIDATES, log_probs.shape[-1]), dim=-1)
+    return log_probs, best, ids
+
+
+def _heads_of(config: TransformerConfig) -> Heads:
+    return Heads(layers=config.decoder_layers, heads=config.heads, width=config.head_width)
+
+
 def export_transformer(
     trunk: nn.Module, system: CaptionSystem, folder: Path, *, height: int, width: int
 ) -> None:
     """Write encoder.onnx and decoder.onnx, in float32, into ``folder``."""
     config = system.captioner.config
-    layers = range(config.decoder_layers)
-    memory_names = [f"memory.{part}_{layer}" for layer in layers for part in ("key", "value")]
-    state_names = [f"self_{part}_{layer}" for layer in layers for part in ("key", "value")]
-    batch, beams, past = torch.export.Dim("batch"), torch.export.Dim("beams"), torch.export.Dim("past")
-    export_graph(
+    export_with_heads(
         TransformerEncoderGraph(trunk, system),
-        (torch.zeros(2, height, width, 3, dtype=torch.uint8),),
-        folder / ENCODER,
-        inputs=["pixels"],
-        outputs=memory_names,
-        dynamic=({0: batch},),
-    )
-    places = config.regions + (config.concept_tokens if config.concepts else 0)
-    memory = [tuple(torch.randn(2, config.heads, places, config.head_width) for _ in "kv") for _ in layers]
-    state = [tuple(torch.randn(2, 3, config.heads, 4, config.head_width) for _ in "kv") for _ in layers]
-    export_graph(
         TransformerDecoderGraph(system.captioner),
-        (torch.ones(2, 3, dtype=torch.int64), memory, state),
-        folder / DECODER,
-        inputs=["tokens", *memory_names, *(f"state.{name}" for name in state_names)],
-        outputs=["log_probs", "top_log_probs", "top_tokens", "attention"]
-        + [f"next.{name}" for name in state_names],
-        dynamic=(
-            {0: batch, 1: beams},
-            [({0: batch}, {0: batch}) for _ in layers],
-            [({0: batch, 1: beams, 3: past}, {0: batch, 1: beams, 3: past}) for _ in layers],
-        ),
+        folder,
+        heads=_heads_of(config),
+        places=config.regions + (config.concept_tokens if config.concepts else 0),
+        size=(height, width),
     )
 
 
@@ -171,9 +235,7 @@ class LstmDecoderGraph(nn.Module):
     def forward(self, tokens: Tensor, memory: LstmMemory, state: LstmState) -> tuple[Tensor, ...]:
         """Tokens [B, K] -> log_probs [B, K, V], the best and their ids [B, K, M], attention, hidden, cell."""
         logits, after, attention = self.captioner.step(tokens, state, memory)
-        log_probs = torch.log_softmax(logits, dim=-1)
-        best, ids = torch.topk(log_probs, min(CANDIDATES, log_probs.shape[-1]), dim=-1)
-        return log_probs, best, ids, attention, *after
+        return *scores_and_best(logits), attention, *after
 
 
 def export_lstm(
@@ -201,8 +263,7 @@ def export_lstm(
         (torch.ones(2, 3, dtype=torch.int64), memory, state),
         folder / DECODER,
         inputs=["tokens", *memory_names, *(f"state.{name}" for name in state_names)],
-        outputs=["log_probs", "top_log_probs", "top_tokens", "attention"]
-        + [f"next.{name}" for name in state_names],
+        outputs=_decoder_outputs(state_names),
         dynamic=(
             {0: batch, 1: beams},
             ({0: batch}, {0: batch}),
@@ -250,12 +311,7 @@ def architecture_of(captioner: nn.Module) -> Architecture:
         state = State(shape=(captioner.config.hidden,))
         return _architecture(captioner.config, "lstm-attention", {"hidden": state, "cell": state})
     if isinstance(captioner, TransformerCaptioner):
-        config = captioner.config
-        grown = State(shape=(config.heads, 0, config.head_width), grows_on=1)
-        names = [
-            f"self_{part}_{layer}" for layer in range(config.decoder_layers) for part in ("key", "value")
-        ]
-        return _architecture(config, "transformer", dict.fromkeys(names, grown))
+        return _architecture(captioner.config, "transformer", _heads_of(captioner.config).states())
     raise TypeError(f"a {type(captioner).__name__} cannot be exported")
 
 

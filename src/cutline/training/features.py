@@ -103,7 +103,7 @@ def _pixels(examples: Sequence[Example], config: FeatureConfig, done: int) -> It
     def one(place: int) -> Pixels:
         variant, row = divmod(place, len(examples))
         example = examples[row]
-        image = open_example(example)
+        image = open_example(example, enough_px=config.preprocessing.enough_px)  # as inference does
         if variant:
             rng = augmentation_rng(config.seed, variant, row)
             image = augment(image, config.augmentation, rng, flip=may_flip(example.captions))

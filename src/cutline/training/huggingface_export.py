@@ -22,11 +22,17 @@ from tokenizers import AddedToken, Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that torch's own documentation uses
 
-from cutline.captioning.bundle import DECODER, ENCODER, Architecture, Manifest, State, TrainingData
+from cutline.captioning.bundle import Architecture, Manifest, TrainingData
 from cutline.captioning.options import DecodingOptions, Strategy
 from cutline.errors import CaptionerUnavailable, MissingExtra
 from cutline.images import Preprocessing
-from cutline.training.export import CANDIDATES, BundleDetails, bundle_graphs, export_graph
+from cutline.training.export import (
+    BundleDetails,
+    Heads,
+    bundle_graphs,
+    export_with_heads,
+    scores_and_best,
+)
 from cutline.training.transformer import HeadPairs
 from cutline.training.vision import VisionNetwork, read_preprocessor, token_grid, without_progress_bars
 
@@ -199,11 +205,9 @@ class _DecoderGraph(nn.Module):
         """Tokens [B, K] -> log_probs [B, K, V], the best and their ids [B, K, M], attention [B, K, R]."""
         known = torch.where(tokens < self.writer.vocabulary, tokens, self.words.own_start)
         logits, grown, looked = self.writer.step(known, state, memory)
-        log_probs = torch.log_softmax(logits, dim=-1)
-        log_probs = F.pad(log_probs, (0, self.words.size - log_probs.shape[-1]), value=-torch.inf)
-        best, ids = torch.topk(log_probs, min(CANDIDATES, self.words.size), dim=-1)
+        logits = F.pad(logits, (0, self.words.size - logits.shape[-1]), value=-torch.inf)
         attention = looked[..., looked.shape[-1] - self.regions :]  # class tokens come first
-        return (log_probs, best, ids, attention, *(part for pair in grown for part in pair))
+        return (*scores_and_best(logits), attention, *(part for pair in grown for part in pair))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -470,8 +474,11 @@ def _add(tokenizer: Tokenizer, role: str) -> int:
 # Graphs
 
 
+def _heads_of(writer: Writer) -> Heads:
+    return Heads(layers=len(writer.layers), heads=writer.heads, width=writer.head_width)
+
+
 def _architecture(writer: Writer, words: _Words, grid: tuple[int, int]) -> Architecture:
-    state = State(shape=(writer.heads, 0, writer.head_width), grows_on=1)
     return Architecture(
         kind="transformer",
         grid=grid,
@@ -481,45 +488,22 @@ def _architecture(writer: Writer, words: _Words, grid: tuple[int, int]) -> Archi
         end_id=words.end_id,
         pad_id=words.pad_id,
         unknown_id=words.unknown_id,
-        state=dict.fromkeys(_state_names(writer), state),
+        state=_heads_of(writer).states(),
     )
-
-
-def _state_names(writer: Writer) -> list[str]:
-    return [f"self_{part}_{layer}" for layer in range(len(writer.layers)) for part in ("key", "value")]
 
 
 def _export(vision: VisionNetwork, parts: _Loaded, words: _Words, folder: Path) -> tuple[int, int]:
     """Write both graphs; give the grid that the image tokens lie on."""
     writer = parts.writer
-    layers = range(len(writer.layers))
-    pixels = torch.zeros(2, *vision.size, 3, dtype=torch.uint8)
-    seen = writer.remember(parts.project(vision.run(pixels)))
-    grid = token_grid(seen[0][0].shape[2], vision.size, vision.network.config)
-    memory_names = [f"memory.{part}_{layer}" for layer in layers for part in ("key", "value")]
-    state_names = _state_names(writer)
-    batch, beams, past = torch.export.Dim("batch"), torch.export.Dim("beams"), torch.export.Dim("past")
-    export_graph(
+    blank = torch.zeros(1, *vision.size, 3, dtype=torch.uint8)
+    places = writer.remember(parts.project(vision.run(blank)))[0][0].shape[2]
+    grid = token_grid(places, vision.size, vision.network.config)
+    export_with_heads(
         _EncoderGraph(vision, parts.project, writer),
-        (pixels,),
-        folder / ENCODER,
-        inputs=["pixels"],
-        outputs=memory_names,
-        dynamic=({0: batch},),
-    )
-    state = [tuple(torch.randn(2, 3, writer.heads, 4, writer.head_width) for _ in "kv") for _ in layers]
-    grows = {0: batch, 1: beams, 3: past}
-    export_graph(
         _DecoderGraph(writer, words, grid[0] * grid[1]),
-        (torch.full((2, 3), words.end_id), seen, state),
-        folder / DECODER,
-        inputs=["tokens", *memory_names, *(f"state.{name}" for name in state_names)],
-        outputs=["log_probs", "top_log_probs", "top_tokens", "attention"]
-        + [f"next.{name}" for name in state_names],
-        dynamic=(
-            {0: batch, 1: beams},
-            [({0: batch}, {0: batch}) for _ in layers],
-            [(grows, grows) for _ in layers],
-        ),
+        folder,
+        heads=_heads_of(writer),
+        places=places,
+        size=vision.size,
     )
     return grid

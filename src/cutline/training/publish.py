@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +11,6 @@ from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Tokenizer
 
 from cutline.captioning.bundle import DECODER, ENCODER, Manifest, TrainingData
 from cutline.captioning.captioner import BundleCaptioner
@@ -20,7 +18,15 @@ from cutline.captioning.options import DecodingOptions, Strategy
 from cutline.errors import DataError, TrainingError
 from cutline.images import to_pixels
 from cutline.metrics import TOKENIZER, bleu, cider_d, rouge_l, tokenize
-from cutline.training.build import Material, build_models, gather, preprocessing
+from cutline.metrics.report import bundle_scores
+from cutline.training.build import (
+    Material,
+    Vocabulary,
+    build_models,
+    gather,
+    preprocessing,
+    read_vocabulary,
+)
 from cutline.training.checkpoints import average_weights, load_weights
 from cutline.training.config import RecipeConfig
 from cutline.training.corpus import pack
@@ -55,7 +61,7 @@ def publish(recipe: RecipeConfig, target: Path, *, checkpoint: Path | None = Non
     """
     chosen = {checkpoint: 1.0} if checkpoint else published_weights(recipe)
     weights = average_weights(chosen)
-    material = _as_trained(recipe, gather(recipe))
+    material = gather(recipe, _kept_vocabulary(recipe))
     models = build_models(recipe, material)
     fresh, unused = load_weights(models.system, weights)
     if fresh or unused:
@@ -91,7 +97,7 @@ def publish(recipe: RecipeConfig, target: Path, *, checkpoint: Path | None = Non
             else:
                 _refuse(recipe, before, after)
             graphs = small
-        told = replace(details, metrics=after, card=details.card.replace(CARD_METRICS, metrics_table(after)))
+        told = replace(details, metrics=after, card=details.card.replace(CARD_METRICS, bundle_scores(after)))
         manifest = bundle_graphs(target, graphs, architecture, tokenizer, told)
     return Published(manifest=manifest, cider_float=mean_cider(before), cider=mean_cider(after))
 
@@ -102,15 +108,11 @@ def published_weights(recipe: RecipeConfig) -> dict[Path, float]:
     return {recipe.output / stage / BEST: weight for stage, weight in average.items()}
 
 
-def _as_trained(recipe: RecipeConfig, material: Material) -> Material:
-    """The material with the vocabulary that the training kept, whatever has become of the data since."""
-    try:
-        tokenizer = Tokenizer.from_str((recipe.output / "tokenizer.json").read_text(encoding="utf-8"))
-        concepts = json.loads((recipe.output / "concepts.json").read_text(encoding="utf-8"))
-    except OSError as error:
-        raise TrainingError(f"{recipe.output} holds no training ({error}).", hint="Train first.") from error
-    tokenizer.encode_special_tokens = True
-    return replace(material, corpus=replace(material.corpus, tokenizer=tokenizer, concepts=tuple(concepts)))
+def _kept_vocabulary(recipe: RecipeConfig) -> Vocabulary:
+    vocabulary = read_vocabulary(recipe.output)
+    if vocabulary is None:
+        raise TrainingError(f"{recipe.output} holds no training.", hint="Train first.")
+    return vocabulary
 
 
 def _details(recipe: RecipeConfig, material: Material) -> BundleDetails:
@@ -171,18 +173,6 @@ def mean_cider(metrics: Mapping[str, Any]) -> float:
     return float(np.mean([scores["CIDEr-D"] for scores in metrics["sources"].values()]))
 
 
-def metrics_table(metrics: Mapping[str, Any]) -> str:
-    """Dev metrics as a Markdown table, with the tokenizer that they rest on."""
-    sources: Mapping[str, Mapping[str, float]] = metrics["sources"]
-    names = list(dict.fromkeys(name for scores in sources.values() for name in scores))
-    rows = [
-        f"| {source} | " + " | ".join(f"{scores[name]:g}" for name in names) + " |"
-        for source, scores in sources.items()
-    ]
-    head = ["| dev photos of | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    return "\n".join([*head, *rows, "", f"Tokenizer: {metrics['tokenizer']}."])
-
-
 def _loss_of_cider(before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
     """The share of dev CIDEr-D that quantising lost; negative where it gained."""
     return 1 - mean_cider(after) / max(mean_cider(before), 1e-9)
@@ -227,4 +217,5 @@ def _batches(recipe: RecipeConfig, photos: Sequence[Example]) -> Iterator[Pixels
     size = preprocessing(recipe.image)
     for start in range(0, len(photos), _BATCH):
         batch = photos[start : start + _BATCH]
-        yield np.stack([to_pixels(open_example(example), size) for example in batch])
+        opened = [open_example(example, enough_px=size.enough_px) for example in batch]
+        yield np.stack([to_pixels(photo, size) for photo in opened])

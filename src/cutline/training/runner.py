@@ -22,6 +22,7 @@ from cutline.training.build import (
     build_objective,
     gather,
     open_features,
+    read_vocabulary,
     sample,
     write_vocabulary,
 )
@@ -58,8 +59,10 @@ def run_recipe(
     if world.first:
         _claim(recipe, resume=resume)
     world.from_first(None)  # nobody reads what the first is writing
-    material = gather(recipe)
-    if world.first:
+    begun = read_vocabulary(recipe.output) if resume else None
+    material = gather(recipe, begun)
+    world.from_first(None)  # nobody looks for what the first is writing
+    if world.first and begun is None:
         write_vocabulary(recipe.output, material.corpus)
     models = build_models(recipe, material)
     if world.first:

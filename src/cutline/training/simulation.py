@@ -14,6 +14,12 @@ Floats = npt.NDArray[np.float32]
 _LEVELS = 5
 
 
+def _level(shares: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
+    """The level of a share of captions, 0 to _LEVELS; three fifths is 3, however its float was rounded."""
+    levels: npt.NDArray[np.intp] = np.ceil(shares * _LEVELS - 1e-4).astype(np.intp)
+    return levels
+
+
 class ConceptSimulator:
     """Draws concept probabilities that err as the concept head errs on photos it was not trained on.
 
@@ -23,7 +29,7 @@ class ConceptSimulator:
 
     def __init__(self, scores: Floats, targets: Floats, *, smoothing: float = 4.0) -> None:
         """Learn from probabilities and targets (shares of captions) of held-out photos, both [N, C]."""
-        levels = np.ceil(targets * _LEVELS).astype(int)
+        levels = _level(targets)
         everything = scores[levels > 0]
         self._named = [
             scores[levels == level] if (levels == level).any() else everything
@@ -54,7 +60,7 @@ class ConceptSimulator:
             places = np.fromiter(named, dtype=np.intp, count=len(named))
             drawn = self._expected(places) * self._scale * rng.choice(self._errors, self._alone.shape)
             for place, share in named.items():
-                drawn[place] = rng.choice(self._named[int(np.ceil(share * _LEVELS)) - 1])
+                drawn[place] = rng.choice(self._named[int(_level(np.array(share))) - 1])
             top = np.argpartition(-drawn, count)[:count]
             top = top[np.argsort(-drawn[top], kind="stable")]
             ids[row], scores[row] = top, np.minimum(drawn[top], 0.99)

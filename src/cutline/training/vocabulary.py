@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from tokenizers import (
     Regex,
@@ -57,13 +58,7 @@ def _word_tokenizer(texts: list[str], config: TextConfig) -> Tokenizer:
     tokenizer.pre_tokenizer = _word_splitter()
     # Its clean-up joins commas, full stops and clitics to the word before; no word has its prefix.
     tokenizer.decoder = decoders.WordPiece(prefix="\u0000", cleanup=True)
-    trainer = trainers.WordLevelTrainer(
-        vocab_size=config.vocabulary_size,
-        min_frequency=config.minimum_count,
-        special_tokens=list(SPECIAL_TOKENS),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator(texts, trainers.WordLevelTrainer(**_how_to_learn(config)))
     return tokenizer
 
 
@@ -84,14 +79,17 @@ def _bpe_tokenizer(texts: list[str], config: TextConfig) -> Tokenizer:
         [pre_tokenizers.Metaspace(), pre_tokenizers.Split(Regex(_PUNCTUATION), "isolated")]
     )
     tokenizer.decoder = decoders.Metaspace()
-    trainer = trainers.BpeTrainer(
-        vocab_size=config.vocabulary_size,
-        min_frequency=config.minimum_count,
-        special_tokens=list(SPECIAL_TOKENS),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator(texts, trainers.BpeTrainer(**_how_to_learn(config)))
     return tokenizer
+
+
+def _how_to_learn(config: TextConfig) -> dict[str, Any]:
+    return {
+        "vocab_size": config.vocabulary_size,
+        "min_frequency": config.minimum_count,
+        "special_tokens": list(SPECIAL_TOKENS),
+        "show_progress": False,
+    }
 
 
 def count_words(captions: Iterable[str], config: TextConfig) -> Counter[str]:

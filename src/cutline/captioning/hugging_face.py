@@ -155,7 +155,9 @@ class HuggingFaceCaptioner:
         return {"do_sample": False, "num_beams": max(n, asked.beam_size or usual)}
 
     def _prefix(self, text: str) -> list[int]:
-        tokens: list[int] = self._tokenizer.encode(text.strip(), add_special_tokens=False)
+        tokens: list[int] = self._tokenizer.encode(
+            text.strip(), add_special_tokens=False, split_special_tokens=True
+        )
         unknown = self._tokenizer.unk_token_id
         if unknown is not None and unknown in tokens and unknown != self._end_id:
             raise OptionError(f"The prefix {text!r} holds a word that this model does not know.")

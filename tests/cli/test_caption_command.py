@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import os
 import pty
@@ -696,6 +697,22 @@ def test_killed_at_any_moment_every_original_is_whole(tmp_path: Path) -> None:
         for path in photos:
             with Image.open(path) as image:
                 image.load()
+
+
+@pytest.mark.parametrize("options", [["--write-metadata"], ["--sidecar"], ["--output", "in/out.jsonl"]])
+def test_what_a_killed_run_left_is_swept_away_and_what_another_run_writes_is_not(
+    cutline: Cutline, tmp_path: Path, options: list[str]
+) -> None:
+    photo(tmp_path / "in" / "a.jpg")
+    left, written = (tmp_path / "in" / f".cutline-tmp-{name}.jpg" for name in ("left", "written"))
+    for path in (left, written):
+        path.write_bytes(b"half")
+        os.utime(path, (0, 0))
+    with written.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        cutline(tmp_path / "in" / "a.jpg", *options)
+    assert not left.exists()
+    assert written.exists()
 
 
 def test_without_the_extra_metadata_the_error_says_what_to_install(

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import hashlib
-import importlib
+import importlib.util
 import io
 import json
 import math
@@ -210,6 +211,7 @@ class CaptionFile:
     def __enter__(self) -> CaptionFile:
         """Open, lock, read and mend the file."""
         with _output_errors(self.path):
+            _sweep(os.path.dirname(os.path.realpath(self.path)))
             self._file = self._open_locked()
             try:
                 self._read()
@@ -362,28 +364,45 @@ def _output_errors(path: str) -> Iterator[None]:
         raise OutputError(f"{path} cannot be written ({error.strerror or error}).") from error
 
 
+_TEMPORARY = ".cutline-tmp-"
+_SURELY_LOCKED_S = 2.0
+
+
 @contextlib.contextmanager
 def _replacement(path: str, *, keep_times: bool = False) -> Iterator[str]:
     """A temporary file that takes the place of `path` if all goes well, and vanishes otherwise."""
     folder = os.path.dirname(path)
     handle, temporary = tempfile.mkstemp(
-        prefix=".cutline-", suffix=os.path.splitext(path)[1], dir=folder or "."
+        prefix=_TEMPORARY, suffix=os.path.splitext(path)[1], dir=folder or "."
     )
-    os.close(handle)
-    try:
-        yield temporary
-        if os.path.exists(path):
-            _copy_standing(path, temporary, times=keep_times)
-        else:
-            os.chmod(temporary, 0o666 & ~_umask())
-        with open(temporary, "rb") as file:
+    with open(handle, "rb") as file:
+        _lock(file)  # until we end, or are killed: see _sweep
+        try:
+            yield temporary
+            if os.path.exists(path):
+                _copy_standing(path, temporary, times=keep_times)
+            else:
+                os.chmod(temporary, 0o666 & ~_umask())
             os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(folder)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+            os.replace(temporary, path)
+            _sync_folder(folder)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+
+
+@functools.cache
+def _sweep(folder: str) -> None:
+    """Once a run, remove what killed runs left in a folder: temporary files that nobody has locked."""
+    if importlib.util.find_spec("fcntl") is None:
+        return
+    with contextlib.suppress(OSError), os.scandir(folder or ".") as entries:
+        for entry in entries:
+            if entry.name.startswith(_TEMPORARY) and time.time() - entry.stat().st_mtime > _SURELY_LOCKED_S:
+                with open(entry.path, "rb") as file:
+                    if _lock(file):
+                        os.unlink(entry.path)
 
 
 def _copy_standing(source: str, target: str, *, times: bool) -> None:
@@ -435,6 +454,7 @@ class Sidecars:
         folder, name = os.path.split(photo)
         data = "".join(f"{text}\n" for text in texts).encode("utf-8")
         digest = hashlib.sha256(data).hexdigest()
+        _sweep(folder)
         with _output_errors(os.path.join(folder, os.path.splitext(name)[0] + ".txt")):
             ours = self._ours(folder)
             sidecar = self._name_for(folder, name, ours)
@@ -535,6 +555,7 @@ class Metadata:
     def write(self, photo: str, text: str) -> bool:
         """Put the text into the photo; False if a person's description stayed. Raises OutputError."""
         path = os.path.realpath(photo)  # a link stays a link
+        _sweep(os.path.dirname(path))
         with _output_errors(photo):
             before = os.stat(path)
             changed = self._changed(photo, Path(path).read_bytes(), text)

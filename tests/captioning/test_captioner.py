@@ -306,6 +306,15 @@ def test_openvino_writes_the_same_captions(
         assert np.allclose(a[0].attention, b[0].attention, atol=1e-2)
 
 
+def test_a_uri_chooses_openvino(bundle: Path, photos: list[Image.Image]) -> None:
+    pytest.importorskip("openvino", exc_type=ImportError)
+    assert texts(cutline.load(f"openvino:{bundle}").caption(photos)) == texts(
+        cutline.load(str(bundle)).caption(photos)
+    )
+    with pytest.raises(BundleMissing):
+        cutline.load("openvino:nowhere")
+
+
 def test_a_prepared_photo_gets_the_same_caption(make_captioner: MakeCaptioner) -> None:
     captioner = make_captioner()
     photo = Image.linear_gradient("L").convert("RGB").resize((300, 200))

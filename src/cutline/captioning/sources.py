@@ -37,6 +37,13 @@ def _bundle(place: str) -> Captioner:
     return BundleCaptioner(place)
 
 
+def _on_openvino(place: str) -> Captioner:
+    from cutline.captioning.captioner import BundleCaptioner
+    from cutline.captioning.runtime import Engine
+
+    return BundleCaptioner(place or default_bundle(), engine=Engine.OPENVINO)
+
+
 def _hugging_face(place: str) -> Captioner:
     from cutline.captioning.hugging_face import HuggingFaceCaptioner
 
@@ -49,4 +56,8 @@ def _endpoint(place: str) -> Captioner:
     return EndpointCaptioner.from_place(place)
 
 
-SCHEMES: Mapping[str, Callable[[str], Captioner]] = {"hf": _hugging_face, "openai": _endpoint}
+SCHEMES: Mapping[str, Callable[[str], Captioner]] = {
+    "hf": _hugging_face,
+    "openai": _endpoint,
+    "openvino": _on_openvino,
+}

@@ -131,7 +131,11 @@ OUTPUTS = _group(
 @click.option("--from-file", metavar="LIST", help="Read paths, one a line, from LIST; - is standard input.")
 @click.option("--null", "-0", is_flag=True, help="Paths in LIST end in NUL, as from find -print0.")
 @click.option(
-    "--model", "-m", metavar="URI", help="A bundle's folder or zip, hf:FOLDER, or openai:URL#MODEL."
+    "--model",
+    "-m",
+    metavar="URI",
+    help="A bundle's folder or zip, openvino:BUNDLE to run it on OpenVINO (openvino: alone is the one that"
+    " ships), hf:FOLDER, or openai:URL#MODEL.",
 )
 @click.option("-n", "n", type=click.IntRange(1, 64), default=1, show_default=True, help="Captions a photo.")
 @DECODING

@@ -28,9 +28,9 @@ Examples:
   cutline evaluate photos/ --captions captions.jsonl --split test
   cutline evaluate default flickr8k/ --limit 100 --beam-size 5
 
-BUNDLE is a bundle's folder or zip, hf:FOLDER, openai:URL#MODEL, default for the model that ships, or a .jsonl
-file as `cutline caption --output` writes it. DATA is a data set's folder or file. Leave BUNDLE out when you
-give --captions.
+BUNDLE is a bundle's folder or zip, openvino:BUNDLE, hf:FOLDER, openai:URL#MODEL, default for the model that
+ships, or a .jsonl file as `cutline caption --output` writes it. DATA is a data set's folder or file. Leave
+BUNDLE out when you give --captions.
 
 --output DIR receives evaluation.json, evaluation.md, evaluation.html (one page with the best, median and
 worst photos in it) and captions.jsonl. METEOR and SPICE are Java programs: without Java and pycocoevalcap

@@ -130,7 +130,7 @@ def test_a_bad_image_fails_its_own_caller_alone() -> None:
 def test_closing_answers_what_was_asked_and_refuses_what_comes_after() -> None:
     inner = Recording()
     inner.gate.clear()
-    batcher = MicroBatcher(inner, max_batch=2, max_wait_ms=1)
+    batcher = MicroBatcher(inner, max_batch=2, max_wait_ms=PATIENT_MS)
     with ThreadPoolExecutor(5) as pool:
         waiting = [pool.submit(asks(batcher, photo(i))) for i in range(5)]
         while batcher._jobs.qsize() < 3:

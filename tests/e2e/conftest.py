@@ -30,7 +30,7 @@ CHROMIUM = shutil.which("chromium")
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while Playwright is open, its event loop runs in this thread
 def browser() -> Iterator[Browser]:
     """Chromium, with the web app to show."""
     if CHROMIUM is None:

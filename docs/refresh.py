@@ -20,7 +20,7 @@ from PIL import Image
 from cutline.captioning.bundle import read_bundle
 from cutline.captioning.sources import default_bundle
 from cutline.metrics.report import bundle_scores
-from screenshot import screenshot
+from screenshots import screenshot
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"

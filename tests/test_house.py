@@ -28,7 +28,7 @@ from benchmarks import report, timing
 from cutline.captioning.sources import default_bundle
 from cutline.cli.main import COMMANDS, EXTRAS, cli
 from cutline.errors import BundleMissing, MissingExtra
-from screenshot import FLAGS
+from screenshots import FLAGS
 
 ROOT = Path(__file__).parents[1]
 PHOTOS = sorted((ROOT / "examples").glob("*.jpg"))

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from cutline.server import pages
-from screenshot import FLAGS
+from screenshots import FLAGS
 
 # The fixtures of the running service.
 from tests.server.conftest import (  # noqa: F401

@@ -13,7 +13,7 @@ from django.urls.resolvers import RegexPattern
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from cutline.server import pages
-from screenshot import FLAGS
+from screenshots import FLAGS
 from tests.server.conftest import EXAMPLES
 from tests.server.services.service import Mode, Service
 

@@ -14,7 +14,7 @@ from allauth.mfa.models import Authenticator
 from django.core.cache import cache
 from playwright.sync_api import sync_playwright
 
-from screenshot import FLAGS
+from screenshots import FLAGS
 from tests.server.people.accounts import PASSWORD, Person, link_in, mails_to
 from tests.server.people.authenticator import Passkey
 

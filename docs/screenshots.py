@@ -1,6 +1,6 @@
 """Take the README's picture of the demo page: run after `make demo`.
 
-    python docs/screenshot.py [PAGE] [--output docs/images/demo.jpg] [--dark] [--width 1280]
+    python docs/screenshots.py [PAGE] [--output docs/images/demo.jpg] [--dark] [--width 1280]
 
 Wants Debian's chromium (`make setup` installs it where it can).
 """

@@ -58,6 +58,16 @@ def test_a_caption_says_what_the_model_thought(
             assert caption.attention.sum(axis=(1, 2)) == pytest.approx(1, abs=1e-5)
 
 
+def test_a_word_that_also_looked_elsewhere_shares_its_look_among_the_cells() -> None:
+    """The model that ships looks at its concepts, too, which lie in no cell."""
+    examples = Path(__file__).parents[2] / "examples"
+    for captions in cutline.load().caption([examples / "cat.jpg", examples / "coffee.jpg"], n=2):
+        for caption in captions:
+            assert caption.attention is not None
+            assert caption.attention.min() >= 0
+            assert caption.attention.sum(axis=(1, 2)) == pytest.approx(1, abs=1e-5)
+
+
 def test_n_best_are_different_and_best_first(
     make_captioner: MakeCaptioner, photos: list[Image.Image]
 ) -> None:

@@ -33,7 +33,9 @@ class Caption:
     token_log_probs: tuple[float, ...] = ()
     words: tuple[str, ...] = ()
     attention: NDArray[np.float32] | None = None
-    """[W, rows, cols]: for each of ``words``, how much it looked at each cell of the image grid."""
+    """[W, rows, cols]: for each of ``words``, how its look was shared among the cells of the image grid.
+    A word's map sums to 1.
+    """
 
 
 @runtime_checkable

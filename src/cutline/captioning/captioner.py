@@ -240,12 +240,15 @@ def _shared_out(images: Iterator[Source], size: int, workers: int) -> Iterator[S
 
 
 def _by_word(attention: Floats, spans: Sequence[tuple[int, int]]) -> Floats:
-    """Average over the tokens of each word, which follow on one another. [T, R] -> [W, R]."""
+    """Share each word's look among the cells, its tokens together. [T, R] -> [W, R], rows summing to 1.
+
+    The graphs' own rows may sum to less: a model may also look at what lies in no cell, such as concepts.
+    """
     if not spans:
         return attention[:0]
-    sums = np.add.reduceat(attention, [start for start, _ in spans], axis=0)
-    counts = np.array([[stop - start] for start, stop in spans], np.float32)
-    return np.divide(sums, counts, dtype=np.float32)
+    looks = np.add.reduceat(attention, [start for start, _ in spans], axis=0)
+    whole = looks.sum(axis=1, keepdims=True)
+    return np.divide(looks, np.where(whole > 0, whole, 1), dtype=np.float32)
 
 
 def _as_asked(text: str, prefix: str) -> str:

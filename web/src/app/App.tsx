@@ -6,6 +6,7 @@ import { Provider } from 'react-redux';
 import { BrowserRouter } from 'react-router';
 import { Uploader } from '@/features/caption/uploader';
 import { UploaderContext } from '@/features/caption/useUploader';
+import { hasOwner } from '@/shared/api/viewer';
 import { Crashed } from './errors';
 import { Live } from './Live';
 import { AppRoutes } from './routes';
@@ -13,7 +14,7 @@ import type { Store } from './store';
 import { theme } from './theme';
 
 export function App({ store }: { store: Store }) {
-  const [uploader] = useState(() => new Uploader(store.dispatch));
+  const [uploader] = useState(() => new Uploader(store.dispatch, () => hasOwner(store.getState())));
   useEffect(() => uploader.start(), [uploader]);
   return (
     <Provider store={store}>

@@ -20,15 +20,16 @@ const STALE: Record<string, string[]> = {
 
 const GATHER_MS = 400; // a folder's captions come by the dozen: one reload for all of them
 
-/** Keeps the live connection, for as long as the app is open. Renders nothing. */
+/** Keeps the live connection, for as long as somebody with photos has the app open. Renders nothing. */
 export function Live() {
   const dispatch = useDispatch();
   const { t } = useTranslation();
   const viewer = useViewer();
-  const isKnown = viewer !== undefined;
   const owner = viewer?.ownerId;
   useEffect(() => {
-    if (!isKnown) return undefined; // whose events these are is not settled yet
+    // Nothing happens to somebody who has nothing; and a connection without a session begins one, which would
+    // race with the one that a first photo begins. What came since the photo is sent when we connect.
+    if (!owner) return undefined;
     const stale = new Set<string>();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const reload = () => {
@@ -56,6 +57,6 @@ export function Live() {
       stream.stop();
       clearTimeout(timer);
     };
-  }, [dispatch, isKnown, owner, t]);
+  }, [dispatch, owner, t]);
   return null;
 }

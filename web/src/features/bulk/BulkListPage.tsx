@@ -7,8 +7,9 @@ import Stack from '@mui/material/Stack';
 import Typography from '@mui/material/Typography';
 import { useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { useDispatch } from 'react-redux';
 import { Link, useNavigate } from 'react-router';
-import { useListBulksQuery, type BulkOut } from '@/shared/api/generated';
+import { api, useListBulksQuery, type BulkOut } from '@/shared/api/generated';
 import type { Problem } from '@/shared/api/problem';
 import { useFormats } from '@/shared/i18n/format';
 import { Page } from '@/shared/ui/Page';
@@ -70,6 +71,7 @@ function BulkRow({ bulk }: { bulk: BulkOut }) {
 function NewBulk() {
   const { t } = useTranslation('bulk');
   const formats = useFormats();
+  const dispatch = useDispatch();
   const navigate = useNavigate();
   const archive = useRef<HTMLInputElement>(null);
   const folder = useRef<HTMLInputElement>(null);
@@ -81,8 +83,11 @@ function NewBulk() {
     setShare(0);
     const sent = await sendArchive(blob, name, crypto.randomUUID(), setShare);
     setShare(null);
-    if (sent.ok) void navigate(`/bulk/${sent.bulk.id}`);
-    else setProblem(sent.problem);
+    if (sent.ok) {
+      // Who has sent something is somebody: events come from now on.
+      dispatch(api.util.invalidateTags(['bulk', 'people']));
+      void navigate(`/bulk/${sent.bulk.id}`);
+    } else setProblem(sent.problem);
   };
   const pickedArchive = (file: File | undefined) => {
     if (file) void send(file, file.name);

@@ -35,9 +35,10 @@ class Request {
   }
 }
 
-function make() {
+function make(isKnown = () => true) {
   const store = configureStore({ reducer: { uploads: uploadsReducer } });
-  return { uploader: new Uploader(store.dispatch), first: () => store.getState().uploads.items[0] };
+  const states = () => store.getState().uploads.items.map((each) => each.state);
+  return { uploader: new Uploader(store.dispatch, isKnown), first: () => store.getState().uploads.items[0], states };
 }
 
 describe('Uploader', () => {
@@ -72,5 +73,16 @@ describe('Uploader', () => {
     await vi.advanceTimersByTimeAsync(60_000);
     expect(first()).toMatchObject({ state: 'failed', problem: { detail: 'No image.' } });
     expect(keys).toHaveLength(1);
+  });
+
+  it('sends the first photo of somebody new alone, for its answer brings the session', async () => {
+    let isKnown = false;
+    const { uploader, states } = make(() => isKnown);
+    replies = ['image-1', 'image-2', 'image-3'].map((id) => ({ status: 202, data: { items: [{ id }] } }));
+    uploader.add(['one', 'two', 'three'].map((name) => new File(['x'], `${name}.jpg`)));
+    expect(states().filter((each) => each === 'sending')).toHaveLength(1);
+    isKnown = true;
+    await vi.advanceTimersByTimeAsync(1);
+    expect(states()).toEqual(['sent', 'sent', 'sent']);
   });
 });

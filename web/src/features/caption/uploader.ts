@@ -1,4 +1,5 @@
 import type { Dispatch } from '@reduxjs/toolkit';
+import { api } from '@/shared/api/generated';
 import { problemOf, type Problem } from '@/shared/api/problem';
 import { forget, keep, left, type Waiting } from './outbox';
 import { uploadChanged, uploadRemoved, uploadsAdded } from './uploads';
@@ -37,7 +38,11 @@ export class Uploader {
   private pausedUntil = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(private readonly dispatch: Dispatch) {}
+  /** isKnown: whether the server knows this browser, by a session that its cookie names. */
+  constructor(
+    private readonly dispatch: Dispatch,
+    private readonly isKnown: () => boolean,
+  ) {}
 
   /** Take up what an earlier visit left. Gives what stops it. */
   start(): () => void {
@@ -97,7 +102,9 @@ export class Uploader {
   };
 
   private readonly pump = (): void => {
-    while (this.active < AT_ONCE && Date.now() >= this.pausedUntil) {
+    // The first photo of somebody new goes alone, for its answer brings the session: photos that were sent
+    // beside it would each begin a session of their own, and all but one of those would be lost.
+    while (this.active < (this.isKnown() ? AT_ONCE : 1) && Date.now() >= this.pausedUntil) {
       const next = this.queue.shift();
       if (!next) return;
       this.active += 1;
@@ -122,6 +129,7 @@ export class Uploader {
       const preview = previews.get(id);
       if (preview) previewsOfImages.set(item.id, preview);
       this.dispatch(uploadChanged({ id, state: 'sent', progress: 1, image: item.id }));
+      if (!this.isKnown()) this.dispatch(api.util.invalidateTags(['people']));
       await forget(id);
       return;
     }

@@ -17,6 +17,7 @@ interface Handlers {
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 30_000;
 const SILENCE_MS = 60_000; // three heartbeats of the server
+const REPLAYED_MS = 60_000; // so much the server sends again to whoever connects for the first time
 
 export class EventStream {
   private socket: WebSocket | null = null;
@@ -25,6 +26,7 @@ export class EventStream {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private silence: ReturnType<typeof setTimeout> | undefined;
   private stopped = true;
+  private startedAt = 0;
 
   constructor(
     private readonly handlers: Handlers,
@@ -34,6 +36,7 @@ export class EventStream {
   start(): void {
     if (!this.stopped) return;
     this.stopped = false;
+    this.startedAt = Date.now();
     addEventListener('online', this.now);
     this.open();
   }
@@ -95,6 +98,7 @@ export class EventStream {
     if (message.type === 'hello') {
       this.delay = FIRST_DELAY_MS;
       const hello = message.data as { last_event?: number } | undefined;
+      if (this.last === null && Date.now() - this.startedAt > REPLAYED_MS / 2) this.handlers.onReset();
       if (this.last === null && typeof hello?.last_event === 'number') this.last = hello.last_event;
       this.handlers.onConnection('open');
     } else if (message.type === 'ping') {

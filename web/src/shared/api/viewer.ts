@@ -1,5 +1,5 @@
 import { useMemo } from 'react';
-import { useGetSessionQuery } from './generated';
+import { api, useGetSessionQuery } from './generated';
 
 export interface Viewer {
   ownerId: string | null;
@@ -21,4 +21,11 @@ export function useViewer(): Viewer | undefined {
       },
     [viewer],
   );
+}
+
+const selectSession = api.endpoints.getSession.select({});
+
+/** Whether the server knows this browser: what it writes belongs to somebody. */
+export function hasOwner(state: Parameters<typeof selectSession>[0]): boolean {
+  return Boolean(selectSession(state).data?.viewer.owner);
 }

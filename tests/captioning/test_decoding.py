@@ -435,6 +435,15 @@ def test_choices_that_contradict_each_other_are_refused(
         settle(options, n=n, longest=LONGEST)
 
 
+def test_a_default_length_gives_way_to_the_one_that_was_asked_for() -> None:
+    """Or a short caption could only be had by someone who knows the bundle's own least length."""
+    defaults = DecodingOptions(min_length=2, max_length=3)
+    short = settle(DecodingOptions(max_length=1).over(defaults), n=1, longest=LONGEST)
+    assert (short.min_length, short.max_length) == (1, 1)
+    long = settle(DecodingOptions(min_length=LONGEST).over(defaults), n=1, longest=LONGEST)
+    assert (long.min_length, long.max_length) == (LONGEST, LONGEST)
+
+
 @pytest.mark.parametrize(
     "values",
     [{"temperature": 0.0}, {"top_p": 1.1}, {"beam_size": 0}, {"seed": -1}, {"temperature": float("nan")}],

@@ -37,6 +37,8 @@ class DecodingOptions:
     """Most tokens before the end token; a sentence that gets there is ended."""
     no_repeat_ngram: Annotated[int, Between(0, 16)] | None = None
     """No run of this many tokens occurs twice in a sentence; 0 allows all."""
+    no_repeat_words: bool | None = None
+    """No word occurs twice but for the bundle's function words ("a", "of"); where tokens are words."""
     temperature: Annotated[float, Between(0.01, 100)] | None = None
     """Sampling: below 1 sharpens, above 1 flattens."""
     top_k: Annotated[int, Between(0)] | None = None
@@ -59,9 +61,18 @@ class DecodingOptions:
             raise OptionError(f"prefix is {self.prefix!r:.60}, but must be a text.")
 
     def over(self, defaults: DecodingOptions) -> DecodingOptions:
-        """Give these options, with what is None taken from ``defaults``."""
+        """Give these options, with what is None taken from ``defaults``.
+
+        A default length that contradicts one asked for gives way: nobody asked for it.
+        """
         chosen = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
-        return replace(defaults, **chosen)
+        merged = replace(defaults, **chosen)
+        if merged.max_length is not None and (merged.min_length or 0) > merged.max_length:
+            if self.min_length is None:
+                return replace(merged, min_length=merged.max_length)
+            if self.max_length is None:
+                return replace(merged, max_length=None)
+        return merged
 
 
 def _strategy(name: str) -> Strategy:
@@ -77,6 +88,7 @@ PLAIN = DecodingOptions(
     length_penalty=0.7,
     min_length=0,
     no_repeat_ngram=0,
+    no_repeat_words=False,
     temperature=1.0,
     top_k=0,
     top_p=1.0,
@@ -88,7 +100,8 @@ PLAIN = DecodingOptions(
 class Decoding:
     """Options with every choice made; what decoders are given.
 
-    ``seed`` None draws anew each time. ``prefix`` are token ids.
+    ``seed`` None draws anew each time. ``prefix`` are token ids; ``repeatable`` those that may occur twice,
+    None for all.
     """
 
     strategy: Strategy
@@ -103,11 +116,20 @@ class Decoding:
     top_p: float
     seed: int | None = None
     prefix: tuple[int, ...] = ()
+    repeatable: tuple[int, ...] | None = None
 
 
-def settle(options: DecodingOptions, *, n: int, longest: int, prefix: tuple[int, ...] = ()) -> Decoding:
+def settle(
+    options: DecodingOptions,
+    *,
+    n: int,
+    longest: int,
+    prefix: tuple[int, ...] = (),
+    repeatable: tuple[int, ...] | None = None,
+) -> Decoding:
     """Make every choice. ``longest`` is the most tokens, before the end token, that the model can write.
 
+    ``prefix`` and ``repeatable`` are those of Decoding.
     Raises OptionError for choices that contradict each other.
     """
     chosen = options.over(PLAIN)
@@ -139,4 +161,5 @@ def settle(options: DecodingOptions, *, n: int, longest: int, prefix: tuple[int,
         top_p=chosen.top_p or 1.0,
         seed=chosen.seed,
         prefix=prefix,
+        repeatable=repeatable,
     )

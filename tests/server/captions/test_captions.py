@@ -189,7 +189,22 @@ def test_edits_and_picks_are_feedback(image: Image, write: Write) -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["", "  \n ", "x" * 2001, "a\x00b", "a\x1bb"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Our family 👩\u200d👩\u200d👧",  # emoji held together by joiners
+        "Cardiff 🏴\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f",
+        "می\u200cرسد",  # Persian spells with a non-joiner
+        "क्\u200dष",
+        "\u200fתם, Anna!\u200e",
+        "\U0001fae8 newer than Python's tables",
+    ],
+)
+def test_people_write_in_every_script_and_with_every_emoji(image: Image, text: str) -> None:
+    assert services.edit(image, text, image.owner).text == text
+
+
+@pytest.mark.parametrize("text", ["", "  \n ", "x" * 2001, "a\x00b", "a\x1bb", "a\u202eb", "a\ufeffb"])
 def test_a_text_that_is_none_is_refused(image: Image, text: str) -> None:
     with pytest.raises(Invalid):
         services.edit(image, text, image.owner)

@@ -172,6 +172,7 @@ def test_what_comes_for_a_session_that_was_claimed_goes_to_the_account(
         ("C:\\fakepath\\cat.jpg", "cat.jpg"),
         ("a\0b\u202egpj.exe", "abgpj.exe"),
         ("  Ünïcode 猫.jpg ", "Ünïcode 猫.jpg"),
+        ("👩\u200d👧 می\u200cرسد.jpg", "👩\u200d👧 می\u200cرسد.jpg"),
         ("x" * 300 + ".jpg", "x" * 255),
         ("", ""),
     ],

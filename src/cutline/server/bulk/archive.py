@@ -28,6 +28,7 @@ from cutline.server.errors import (
     MemberRefused,
     MemberTooLarge,
 )
+from cutline.server.texts import is_readable
 
 MAX_NAME = 1000
 _MAX_DIRECTORY_BYTES = 64 * 2**20
@@ -146,7 +147,7 @@ def _is_junk(name: str) -> bool:
 
 
 def _refusal(info: zipfile.ZipInfo, name: str, max_bytes: int) -> MemberRefused | None:
-    unsafe = name.startswith("/") or ".." in name.split("/") or name[1:2] == ":" or not name.isprintable()
+    unsafe = name.startswith("/") or ".." in name.split("/") or name[1:2] == ":" or not is_readable(name)
     if unsafe or "\0" in info.orig_filename or len(info.orig_filename) > MAX_NAME:
         return MemberNameUnsafe(f"{name[:200]!a} is a name that could lead out of the archive.")
     if info.flag_bits & 0x1:

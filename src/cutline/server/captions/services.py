@@ -28,6 +28,7 @@ from cutline.server.images.search import text_of
 from cutline.server.jobs import services as jobs
 from cutline.server.jobs.models import Job
 from cutline.server.people.models import Owner
+from cutline.server.texts import is_readable
 from cutline.server.transactions import retried
 
 if TYPE_CHECKING:
@@ -175,8 +176,8 @@ def edit(image: Image, text: str, by: Owner) -> Version:
     An empty text is refused too: a photo without any words helps nobody who cannot see it.
     """
     text = " ".join(text.split())
-    if not text or len(text) > LONGEST_TEXT or not text.isprintable():
-        raise Invalid(f"A caption has 1 to {LONGEST_TEXT} letters, all of them printable.")
+    if not text or len(text) > LONGEST_TEXT or not is_readable(text):
+        raise Invalid(f"A caption has 1 to {LONGEST_TEXT} letters, none of them a control character.")
     image, last = _locked(image)
     if last and last.by == PERSON and last.text == text:
         return last

@@ -37,6 +37,7 @@ from cutline.server.images.verify import Photo, examine
 from cutline.server.jobs.models import Job, JobKind, JobState, Priority
 from cutline.server.jobs.services import create_job
 from cutline.server.people.models import Owner, Role, User
+from cutline.server.texts import is_readable
 from cutline.server.transactions import retried
 
 MOST_TAGS = 50
@@ -226,7 +227,7 @@ def keep_the_original(image: Image, original: bytes, format: str) -> None:
 def clean_file_name(name: str) -> str:
     """A file's name for people to read: its last part, without what cannot be shown or would mislead."""
     name = re.split(r"[/\\]", name)[-1]
-    kept = "".join(c for c in name if c.isprintable() and unicodedata.category(c) not in ("Cf", "Co", "Cs"))
+    kept = "".join(letter for letter in name if is_readable(letter))
     return kept.strip()[:255]
 
 
@@ -314,8 +315,8 @@ def set_tags(image: Image, names: Sequence[str]) -> list[str]:
 def clean_tag(name: str) -> str:
     """A tag as it is kept: white space is one blank, no # in front, lower case. Raises Invalid."""
     tag = unicodedata.normalize("NFC", " ".join(name.split()).lstrip("#").strip().lower())
-    if not tag or len(tag) > LONGEST_TAG or not tag.isprintable():
-        raise Invalid(f"A tag has 1 to {LONGEST_TAG} letters, all of them printable.")
+    if not tag or len(tag) > LONGEST_TAG or not is_readable(tag):
+        raise Invalid(f"A tag has 1 to {LONGEST_TAG} letters, none of them a control character.")
     return tag
 
 

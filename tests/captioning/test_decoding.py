@@ -127,7 +127,7 @@ def check_equal(found: list[Hypothesis], wanted: list[tuple[float, tuple[int, ..
     assert [each.score for each in found] == pytest.approx([score for score, _ in wanted[:n]], abs=1e-4)
 
 
-@pytest.mark.parametrize("penalty", [0.7, 0.0, 1.5, -0.5])
+@pytest.mark.parametrize("penalty", [0.7, 0.0, 1.5, -0.5, -1])
 def test_a_beam_as_wide_as_the_language_finds_the_very_best(model: Model, penalty: float) -> None:
     pixels = images(3)
     options = DecodingOptions(beam_size=64, length_penalty=penalty, max_length=3)

@@ -328,7 +328,7 @@ class _Search:
         open_: Flags = np.isfinite(best)
         if self._decoding.strategy is not Strategy.BEAM:
             return open_
-        lengths = np.array([self._length + 2, self._decoding.max_length + 1])
+        lengths = np.array([self._length + 2, self._decoding.max_length + 1], np.float64)
         reachable = best / (lengths**self._decoding.length_penalty).max()
         worst = np.array([self._worst(image) for image in self._images.tolist()])
         better: Flags = reachable > worst

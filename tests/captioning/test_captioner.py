@@ -11,7 +11,7 @@ import onnx
 import pytest
 from conftest import MakeCaptioner
 from PIL import Image
-from tiny_bundle import COLS, LSTM, ROWS, TRANSFORMER, Tiny, make_bundle
+from tiny_bundle import COLS, LSTM, ROWS, TRANSFORMER, Tiny, bpe_tokenizer, make_bundle
 
 import cutline
 from cutline.captioning.bundle import Bundle, export_bundle, read_bundle
@@ -120,6 +120,29 @@ def test_what_is_not_asked_for_is_as_the_bundle_says(
     assert short.defaults.max_length == 2
 
 
+def test_no_word_comes_twice_but_the_bundles_function_words_until_it_is_asked_for(
+    make_captioner: MakeCaptioner, photos: list[Image.Image]
+) -> None:
+    careful = make_captioner(
+        Tiny(decoding=(("no_repeat_words", True), ("min_length", 5)), function_words=("and", "unheard"))
+    )
+
+    def twice(options: DecodingOptions) -> set[str]:
+        found = (each[0].words for each in careful.caption(photos, options=options))
+        return {word for words in found for word in words if words.count(word) > 1}
+
+    assert twice(DecodingOptions()) <= {"and"}
+    assert twice(DecodingOptions(no_repeat_words=False)) > {"and"}
+
+
+def test_words_are_not_told_apart_where_tokens_are_parts_of_them(
+    make_captioner: MakeCaptioner, photos: list[Image.Image]
+) -> None:
+    captioner = make_captioner(Tiny(tokenizer=bpe_tokenizer(["a dog runs"], 300)))
+    with pytest.raises(OptionError, match="tokens are words"):
+        captioner.caption(photos, options=DecodingOptions(no_repeat_words=True))
+
+
 @pytest.mark.parametrize("prefix", ["A dog", "a DOG and", "dog", " a dog "])
 @pytest.mark.parametrize("strategy", Strategy)
 def test_a_caption_starts_with_exactly_the_prefix(
@@ -151,6 +174,7 @@ def test_a_prefix_or_a_length_that_the_model_cannot_write_is_refused(
         ({"beam_size": "3"}, "beam_size is '3', but must be from 1 to 64"),
         ({"temperature": float("nan")}, "temperature is nan"),
         ({"prefix": 3}, "prefix is 3, but must be a text"),
+        ({"no_repeat_words": 1}, "no_repeat_words is 1, but must be true or false"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_refused(option: dict[str, object], reason: str) -> None:

@@ -160,6 +160,19 @@ def test_no_run_of_words_comes_twice_and_the_best_without_is_found(model: Model,
         check_equal(hypotheses, ranked(model, each, allowed, 0.0), n=5)
 
 
+def test_no_word_comes_twice_but_those_that_may_and_the_best_without_is_found(model: Model) -> None:
+    pixels, may = images(2), (4, 6)
+    options = DecodingOptions(beam_size=64, length_penalty=0.0, min_length=3, max_length=3)
+    decoding = settle(options, n=5, longest=LONGEST, repeatable=may)
+    allowed = [
+        each for each in all_sentences(3, 3) if not repeats([word for word in each if word not in may], 1)
+    ]
+    assert any(repeats(each, 1) for each in allowed)
+    found = decode(model.runtime, model.runtime.encode(pixels), model.bundle.manifest.architecture, decoding)
+    for each, hypotheses in zip(pixels, found, strict=True):
+        check_equal(hypotheses, ranked(model, each, allowed, 0.0), n=5)
+
+
 @pytest.mark.parametrize("strategy", Strategy)
 def test_where_no_word_is_left_the_sentence_ends_however_short(tmp_path: Path, strategy: Strategy) -> None:
     model = made(tmp_path / "bundle", Tiny(max_tokens=9))

@@ -33,6 +33,7 @@ class Tiny:
     sharpness: float = 2.0
     decoding: tuple[tuple[str, object], ...] = ()
     full_stop: bool = True
+    function_words: tuple[str, ...] = ()
 
 
 def word_tokenizer(words: list[str] = WORDS) -> str:
@@ -82,7 +83,11 @@ def manifest(tiny: Tiny, vocabulary: int) -> dict[str, Any]:
             "state": state,
         },
         "preprocessing": {"width_px": SIDE, "height_px": SIDE, "mode": "squash", "resample": "bilinear"},
-        "text": {"sentence_case": True, "full_stop": tiny.full_stop},
+        "text": {
+            "sentence_case": True,
+            "full_stop": tiny.full_stop,
+            "function_words": list(tiny.function_words),
+        },
         "decoding": {"strategy": "beam", "beam_size": 3, "length_penalty": 0.7} | dict(tiny.decoding),
         "training_data": {"hash": "none", "description": "random weights"},
         "metrics": {},

@@ -92,10 +92,11 @@ class Architecture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextStyle:
-    """How words become a sentence."""
+    """How words become a sentence. ``function_words`` carry its grammar: they may occur in it twice."""
 
     sentence_case: bool = True
     full_stop: bool = True
+    function_words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

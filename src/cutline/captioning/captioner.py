@@ -126,7 +126,8 @@ class BundleCaptioner:
     def _settled(self, asked: DecodingOptions, n: int) -> Decoding:
         longest = self.manifest.architecture.max_tokens - 1
         prefix = self._tokenizer.prefix_ids(asked.prefix) if asked.prefix else ()
-        return settle(asked, n=n, longest=longest, prefix=prefix)
+        repeatable = self._tokenizer.function_word_ids() if asked.no_repeat_words else None
+        return settle(asked, n=n, longest=longest, prefix=prefix, repeatable=repeatable)
 
     def _stream(self, images: Iterator[Source], decoding: Decoding, prefix: str, size: int) -> Outcomes:
         first = list(islice(images, max(size, 2)))

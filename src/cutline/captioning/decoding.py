@@ -134,7 +134,7 @@ class _Search:
 
     def advance(self) -> None:
         """Write one more token of every open hypothesis."""
-        repeats = _repeats(self._tokens, self._decoding.no_repeat_ngram)
+        repeats = self._repeats()
         step, full = self._step(repeats)
         rows = np.full(len(self._endings), -1)
         rows[self._images] = np.arange(len(self._images))
@@ -204,6 +204,14 @@ class _Search:
         )  # a tiny vocabulary used up: the sentence ends, however short
         allowed[stuck, self._architecture.end_id] = log_probs[stuck, self._architecture.end_id]
         return _Candidates(log_probs=allowed, tokens=np.arange(log_probs.shape[2]))
+
+    def _repeats(self) -> Ints:
+        """Give the tokens that may not come again, -1 for none. [B, K, any number]"""
+        repeats = _repeats(self._tokens, self._decoding.no_repeat_ngram)
+        if self._decoding.repeatable is None:
+            return repeats
+        words = np.where(np.isin(self._tokens, self._decoding.repeatable), -1, self._tokens)
+        return np.concatenate([repeats, words], axis=2)
 
     def _banned_now(self) -> list[int]:
         if self._length < self._decoding.min_length:

@@ -38,7 +38,15 @@ _REFUSED = {
     404: "it has no such address or model",
 }
 _MAX_ANSWER_BYTES = 4 * 2**20
-_UNSUPPORTED = ("beam_size", "length_penalty", "min_length", "no_repeat_ngram", "top_k", "prefix")
+_UNSUPPORTED = (
+    "beam_size",
+    "length_penalty",
+    "min_length",
+    "no_repeat_ngram",
+    "no_repeat_words",
+    "top_k",
+    "prefix",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,7 +117,9 @@ class HuggingFaceCaptioner:
         )
 
     def _settings(self, asked: DecodingOptions, n: int) -> dict[str, Any]:
-        """Say in transformers' words what is asked for."""
+        """Say in transformers' words what is asked for. Raises OptionError for what it has no words for."""
+        if asked.no_repeat_words:
+            raise OptionError("Models of transformers do not know no_repeat_words.")
         prefix = len(self._prefix(asked.prefix)) if asked.prefix else 0
         settings: dict[str, Any] = {"num_return_sequences": n}
         if asked.max_length is not None:  # ours leaves out the end token, theirs the prefix

@@ -59,6 +59,8 @@ class DecodingOptions:
 
         if not isinstance(self.prefix, str | None):
             raise OptionError(f"prefix is {self.prefix!r:.60}, but must be a text.")
+        if not isinstance(self.no_repeat_words, bool | None):
+            raise OptionError(f"no_repeat_words is {self.no_repeat_words!r:.60}, but must be true or false.")
 
     def over(self, defaults: DecodingOptions) -> DecodingOptions:
         """Give these options, with what is None taken from ``defaults``.

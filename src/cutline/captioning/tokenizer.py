@@ -86,6 +86,16 @@ class Tokenizer:
             hint="Choose another word, or put it before the caption yourself.",
         )
 
+    def function_word_ids(self) -> tuple[int, ...]:
+        """Give the tokens of the bundle's function words, as far as the model knows them.
+
+        Raises OptionError where the model's tokens are parts of words.
+        """
+        if not self._is_word_level:
+            raise OptionError("no_repeat_words needs a model whose tokens are words; this one's are parts.")
+        ids = (self._fast.token_to_id(word) for word in self._style.function_words)
+        return tuple(token for token in ids if token is not None)
+
     def _decode(self, tokens: tuple[int, ...]) -> str:
         if self._is_word_level:
             return self._piece(tokens[0])

@@ -90,6 +90,11 @@ DECODING = _group(
     click.option(
         "--no-repeat-ngram", type=int, help="No run of this many tokens occurs twice; 0 allows all."
     ),
+    click.option(
+        "--no-repeat-words/--repeat-words",
+        default=None,
+        help='No word occurs twice, but for such as "a" and "of".',
+    ),
     click.option("--temperature", type=float, help="Sampling: below 1 safer, above 1 bolder."),
     click.option("--top-k", type=int, help="Sampling: only among the k likeliest tokens."),
     click.option("--top-p", type=float, help="Sampling: only among the likeliest, up to this probability."),
@@ -156,8 +161,8 @@ def command(load: Callable[[str | None], Captioner] | None, /, **typed: Any) -> 
 
 # fmt: off
 DECODING_NAMES = (
-    "strategy", "beam_size", "length_penalty", "min_length", "max_length", "no_repeat_ngram", "temperature",
-    "top_k", "top_p", "seed", "start_with",
+    "strategy", "beam_size", "length_penalty", "min_length", "max_length", "no_repeat_ngram",
+    "no_repeat_words", "temperature", "top_k", "top_p", "seed", "start_with",
 )
 LIMIT_NAMES = (
     "max_file_bytes", "max_pixels", "max_side_px", "max_frames", "max_total_pixels", "max_metadata_bytes",

@@ -36,7 +36,12 @@ BUNDLE out when you give --captions.
 worst photos in it) and captions.jsonl. METEOR and SPICE are Java programs: without Java and pycocoevalcap
 they are reported as not computed. A photo that fails counts as an empty caption; the exit code is then 1."""
 
-DECODING_NAMES = ("strategy", "beam_size", "length_penalty", "min_length", "max_length", "no_repeat_ngram")
+# fmt: off
+DECODING_NAMES = (
+    "strategy", "beam_size", "length_penalty", "min_length", "max_length", "no_repeat_ngram",
+    "no_repeat_words",
+)
+# fmt: on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +96,11 @@ class Wishes:
 @click.option("--min-length", type=int, help="Fewest tokens.")
 @click.option("--max-length", type=int, help="Most tokens.")
 @click.option("--no-repeat-ngram", type=int, help="No run of this many tokens occurs twice; 0 allows all.")
+@click.option(
+    "--no-repeat-words/--repeat-words",
+    default=None,
+    help='No word occurs twice, but for such as "a" and "of".',
+)
 @click.pass_obj
 def command(load: Callable[[str | None], Captioner] | None, /, **typed: Any) -> int:
     """Score a model on a data set."""

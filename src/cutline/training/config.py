@@ -253,6 +253,8 @@ class ExportConfig:
     max_loss_of_cider. card: a Markdown file that becomes the model card, @METRICS@ in it the dev scores.
     average: stages and their weights; what is exported is then the weighted mean of their best checkpoints
     (Wortsman et al., 2022: model soups), and none named exports the last stage's.
+    function_words: words such as "a" and "of"; where there are any, no other word is written twice in a
+    sentence. For tokenizers of words.
     """
 
     name: str = ""
@@ -268,6 +270,7 @@ class ExportConfig:
     min_length: Natural = 1
     max_length: Natural = 0
     no_repeat_ngram: Natural = 3
+    function_words: tuple[str, ...] = ()
     max_loss_of_cider: Share = 0.01
 
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from cutline.captioning.bundle import DECODER, ENCODER, Manifest, TrainingData
+from cutline.captioning.bundle import DECODER, ENCODER, Manifest, TextStyle, TrainingData
 from cutline.captioning.captioner import BundleCaptioner
 from cutline.captioning.options import DecodingOptions, Strategy
 from cutline.errors import DataError, TrainingError
@@ -131,7 +131,9 @@ def _details(recipe: RecipeConfig, material: Material) -> BundleDetails:
             min_length=export.min_length,
             max_length=export.max_length or recipe.decoder.max_tokens - 2,
             no_repeat_ngram=export.no_repeat_ngram,
+            no_repeat_words=bool(export.function_words) or None,
         ),
+        text=TextStyle(function_words=export.function_words),
         training_data=TrainingData(
             hash=data_hash(training), description=export.description or describe(training)
         ),

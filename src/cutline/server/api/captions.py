@@ -43,6 +43,7 @@ class CaptionOptionsIn(SchemaIn):
     min_length: int | None = Field(None, ge=0, le=_BIG, description="Fewest tokens.")
     max_length: int | None = Field(None, ge=1, le=_BIG, description="Most tokens.")
     no_repeat_ngram: int | None = Field(None, ge=0, le=16, description="No run of so many words twice.")
+    no_repeat_words: bool | None = Field(None, description='No word twice, but for such as "a" and "of".')
     temperature: float | None = Field(None, ge=0.01, le=100, description="Sampling: below 1 sharpens.")
     top_k: int | None = Field(None, ge=0, le=_BIG, description="Sampling: the k likeliest only; 0 is all.")
     top_p: float | None = Field(None, ge=0.001, le=1, description="Sampling: the likeliest of this share.")

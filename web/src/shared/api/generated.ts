@@ -351,6 +351,9 @@ const injectedRtkApi = api
           headers: {
             "If-None-Match": queryArg["If-None-Match"],
           },
+          params: {
+            token: queryArg.token,
+          },
         }),
         providesTags: ["images"],
       }),
@@ -865,6 +868,8 @@ export type CaptionPhotoApiArg = {
     max_length?: number | null;
     /** No run of so many words twice. */
     no_repeat_ngram?: number | null;
+    /** No word twice, but for such as "a" and "of". */
+    no_repeat_words?: boolean | null;
     /** Sampling: below 1 sharpens. */
     temperature?: number | null;
     /** Sampling: the k likeliest only; 0 is all. */
@@ -970,6 +975,8 @@ export type UploadImagesApiArg = {
     max_length?: number | null;
     /** No run of so many words twice. */
     no_repeat_ngram?: number | null;
+    /** No word twice, but for such as "a" and "of". */
+    no_repeat_words?: boolean | null;
     /** Sampling: below 1 sharpens. */
     temperature?: number | null;
     /** Sampling: the k likeliest only; 0 is all. */
@@ -1011,7 +1018,7 @@ export type ActOnImagesApiArg = {
   "Idempotency-Key"?: string;
   actionIn: ActionIn;
 };
-export type ExportImagesApiResponse = unknown;
+export type ExportImagesApiResponse = /** status 200 The file. */ Blob;
 export type ExportImagesApiArg = {
   /** Words of captions and tags, or beginnings of words. */
   q?: string;
@@ -1040,6 +1047,7 @@ export type UploadFromUrlsApiArg = {
 export type GetImageApiResponse = /** status 200 OK */ ImageOut;
 export type GetImageApiArg = {
   imageId: string;
+  token?: string;
   /** An ETag: where nothing changed, the answer is a bare 304. */
   "If-None-Match"?: string;
 };
@@ -1197,7 +1205,7 @@ export type DeleteMeApiArg = {
   /** An ETag of a GET of this address: write only where nothing changed since. */
   "If-Match"?: string;
 };
-export type ExportMeApiResponse = /** status 200 OK */ Blob;
+export type ExportMeApiResponse = /** status 200 The file. */ Blob;
 export type ExportMeApiArg = {
   /** An ETag: where nothing changed, the answer is a bare 304. */
   "If-None-Match"?: string;
@@ -1548,6 +1556,8 @@ export type UrlsIn = {
   max_length?: number | null;
   /** No run of so many words twice. */
   no_repeat_ngram?: number | null;
+  /** No word twice, but for such as "a" and "of". */
+  no_repeat_words?: boolean | null;
   /** Sampling: below 1 sharpens. */
   temperature?: number | null;
   /** Sampling: the k likeliest only; 0 is all. */
@@ -1633,6 +1643,8 @@ export type CaptionOptionsIn = {
   max_length?: number | null;
   /** No run of so many words twice. */
   no_repeat_ngram?: number | null;
+  /** No word twice, but for such as "a" and "of". */
+  no_repeat_words?: boolean | null;
   /** Sampling: below 1 sharpens. */
   temperature?: number | null;
   /** Sampling: the k likeliest only; 0 is all. */
@@ -1847,7 +1859,7 @@ export type StatsOut = {
   accounts: number;
   /** Visitors without an account who kept something. */
   anonymous: number;
-  /** Waiting for a moderator, or for the machine. */
+  /** Waiting for a moderator (also because of their words), or for the machine. */
   held_images: number;
   open_reports: number;
   failing_webhooks: number;

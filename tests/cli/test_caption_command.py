@@ -369,6 +369,22 @@ def test_csv_has_a_row_a_photo(cutline: Cutline, tmp_path: Path) -> None:
     assert second["error_code"] == "image_unreadable"
 
 
+def test_no_name_becomes_a_formula_of_a_spreadsheet_and_each_is_known_again(
+    cutline: Cutline, tmp_path: Path
+) -> None:
+    names = ["=cmd().jpg", "+1.jpg", "@sum.jpg", "'=quoted.jpg", "'plain.jpg", "\tA1.jpg"]
+    for name in names:
+        photo(tmp_path / name)
+    cutline(*names, "--output", "out.csv")
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    written = ["'=cmd().jpg", "'+1.jpg", "'@sum.jpg", "''=quoted.jpg", "'plain.jpg", "\\tA1.jpg"]
+    assert [row["file"] for row in rows] == written
+    assert float(rows[0]["log_prob"]) < 0  # a number stays one
+    cutline(*names, "--output", "out.csv")
+    assert "0 captioned, 6 skipped" in cutline.err
+
+
 def test_failures_are_remembered_and_tried_again_only_when_asked(cutline: Cutline, tmp_path: Path) -> None:
     good, bad = photo(tmp_path / "a.jpg"), tmp_path / "b.jpg"
     bad.write_bytes(b"")

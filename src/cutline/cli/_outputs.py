@@ -26,6 +26,7 @@ from typing import Any, BinaryIO, Protocol
 
 from cutline.errors import CutlineError, ImageError, MissingExtra, OptionError, OutputError
 from cutline.images import Limits, open_image
+from cutline.spreadsheet import as_written, harmless
 
 FSYNC_EVERY_S = 1.0
 
@@ -157,17 +158,18 @@ class Csv:
         cells: list[str] = []
         for caption in line.captions[: self._n]:
             log_prob = _json_number(caption.log_prob)
-            cells += [caption.text, "" if log_prob is None else str(log_prob)]
+            cells += [harmless(caption.text), "" if log_prob is None else str(log_prob)]
         cells += [""] * (2 * self._n - len(cells))
-        cells += [line.error.code, str(line.error)] if line.error else ["", ""]
-        return self._row([line.file, "" if line.error else line.model, *cells])
+        cells += [line.error.code, harmless(str(line.error))] if line.error else ["", ""]
+        # A control character in front is spelt out, and no formula any more.
+        return self._row([harmless(one_line(line.file)), "" if line.error else harmless(line.model), *cells])
 
     def parse(self, raw: bytes) -> Done:
         """Read a row back."""
         cells = next(csv.reader([raw.decode("utf-8", "surrogateescape")], strict=True), [])
         if len(cells) != len(self._columns):
             raise ValueError(f"{len(cells)} columns, not {len(self._columns)}")
-        return Done(file=cells[0], model=cells[1], failed=bool(cells[-2]))
+        return Done(file=as_written(cells[0]), model=as_written(cells[1]), failed=bool(cells[-2]))
 
     def may_begin(self, raw: bytes) -> bool:
         """Any text may begin a row; what cannot is a file without our header, and that is seen earlier."""

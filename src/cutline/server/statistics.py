@@ -100,7 +100,8 @@ def statistics(days: int = 30) -> Statistics:
         accounts=User.objects.count(),
         anonymous=Owner.objects.filter(user=None).count(),
         held_images=live.filter(
-            visibility=Visibility.PUBLIC, moderation__in=(Moderation.HELD, Moderation.PENDING)
+            Q(moderation__in=(Moderation.HELD, Moderation.PENDING)) | Q(words_unread_at__isnull=False),
+            visibility=Visibility.PUBLIC,
         ).count(),
         open_reports=Report.objects.filter(resolved_at=None).count(),
         failing_webhooks=Webhook.objects.filter(failing_since__isnull=False).count(),

@@ -107,6 +107,21 @@ def test_the_result_as_csv_has_the_library_s_columns(owner: Owner, work: Work, m
     assert rows[2][6] == "image_unreadable"
 
 
+def test_no_cell_of_the_result_is_a_formula_of_a_spreadsheet(
+    owner: Owner, work: Work, make_photo: MakePhoto
+) -> None:
+    bulk = _zipped(owner, ("=1+1.jpg", make_photo(1)), ("@a.txt", b"no"), n=1)
+    work()
+    item = bulk.items.get(number=0)
+    item.image.captions.update(text="-2+3 cats", model="+model@1")
+    rows = list(csv.reader(io.StringIO(b"".join(selectors.result_lines(bulk, "csv")).decode())))
+    assert [row[0] for row in rows[1:]] == ["'=1+1.jpg", "'@a.txt"]
+    assert rows[1][1:3] == ["'+model@1", "'-2+3 cats"]
+    assert float(rows[1][3]) < 0  # a number stays one
+    lines = b"".join(selectors.result_lines(bulk, "jsonl"))
+    assert b'"=1+1.jpg"' in lines
+
+
 def test_a_list_of_urls_is_fetched_and_captioned(
     owner: Owner, work: Work, receiver: Receiver, make_photo: MakePhoto
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
+from cutline.server.captions import services as captions
 from cutline.server.images import services
 from cutline.server.images.models import Image, Moderation, Report, Visibility
 from cutline.server.people.models import Owner, Role, User
@@ -110,3 +111,19 @@ def test_the_lists_cost_the_same_queries_however_long(
     browser = staff(Role.ADMIN)
     with django_assert_max_num_queries(14):  # type: ignore[attr-defined]
         assert browser.get(LIST).status_code == 200
+
+
+def test_the_queue_has_the_pictures_whose_words_nobody_read(
+    staff: Callable[[Role], Client], images: dict[str, Image], owner: Owner
+) -> None:
+    browser = staff(Role.MODERATOR)
+    public = images["public"]
+    assert str(public.pk) not in browser.get(f"{LIST}?queue=look").content.decode()
+    captions.edit(public, "words of a person", owner)
+    services.set_tags(public, ["sunset"])
+    queue = browser.get(f"{LIST}?queue=look").content.decode()
+    assert str(public.pk) in queue
+    assert "words of a person" in queue
+    assert "#sunset" in browser.get(f"{LIST}{public.pk}/change/").content.decode()
+    browser.post(LIST, {"action": "approve", "_selected_action": [str(public.pk)]})
+    assert str(public.pk) not in browser.get(f"{LIST}?queue=look").content.decode()

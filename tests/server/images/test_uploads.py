@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -137,6 +138,31 @@ def test_nobody_has_more_images_than_the_quota(
         upload(3, other)
     assert not upload(1, other).deleted_at  # what is there already counts once
     upload(3)  # an account has another quota
+
+
+@pytest.mark.django_db(transaction=True)
+def test_uploads_at_once_do_not_pass_the_quota_together(
+    other: Owner, configure: Callable[..., Any], make_photo: Callable[..., bytes]
+) -> None:
+    configure(max_images_anonymous=3)
+    others = 8
+    together = threading.Barrier(others)
+
+    def send(number: int) -> bool:
+        try:
+            together.wait(20)
+            services.store_upload(other, make_photo(number), f"{number}.jpg")
+        except QuotaExceeded:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with ThreadPoolExecutor(others) as pool:
+        taken = list(pool.map(send, range(others)))
+    assert taken.count(True) == Image.objects.filter(owner=other).count() == 3
+    storage.sweep_files()
+    assert StoredFile.objects.count() == 3  # those that were refused left nothing
 
 
 @pytest.mark.django_db(transaction=True)

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from cutline.server.captions import services as captions
 from cutline.server.errors import Conflict, Forbidden, Invalid, NotFound
 from cutline.server.events.models import Event
 from cutline.server.images import moderation, selectors, services
@@ -188,6 +189,45 @@ def test_the_classifier_lets_ordinary_photos_pass(upload: Upload, owner: Owner, 
     assert image.nsfw_score is not None
     assert image.nsfw_score < 0.3
     assert image.published_at is not None
+
+
+def unread(image: Image) -> bool:
+    image.refresh_from_db()
+    return image.words_unread_at is not None
+
+
+def test_words_that_change_after_publication_wait_for_a_moderator_and_show_meanwhile(
+    upload: Upload, owner: Owner, moderator: User
+) -> None:
+    image = publish(upload(1))
+    assert not unread(image)
+    captions.edit(image, "a person's words", owner)
+    assert unread(image)
+    assert selectors.image_for(NOBODY, image.pk).caption == "a person's words"
+    services.decide(image, moderator, Moderation.APPROVED)
+    assert not unread(image)
+    services.set_tags(image, ["one"])
+    assert unread(image)
+    services.decide(image, moderator, Moderation.APPROVED)
+    services.set_tags(image, [])  # takes away, says nothing
+    assert not unread(image)
+    captions.edit(image, "other words", owner)
+    services.decide(image, moderator, Moderation.REJECTED)
+    assert not unread(image)
+    assert not sees(NOBODY, image)
+
+
+def test_words_from_before_publication_wait_too_and_a_private_picture_s_never(
+    upload: Upload, owner: Owner
+) -> None:
+    written, tagged, silent = upload(1), upload(2), upload(3)
+    captions.edit(written, "a person's words", owner)
+    services.set_tags(tagged, ["one"])
+    assert not unread(written)
+    assert not unread(tagged)
+    assert [unread(publish(image)) for image in (written, tagged, silent)] == [True, True, False]
+    services.set_visibility(written, Visibility.PRIVATE)
+    assert not unread(written)
 
 
 @pytest.mark.parametrize("names", [[""], ["#"], ["x" * 41], ["a\u200bb"], [f"t{n}" for n in range(51)]])

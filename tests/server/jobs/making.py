@@ -7,7 +7,7 @@ from typing import Any
 
 from cutline.server.images.models import Image
 from cutline.server.images.services import store_upload
-from cutline.server.jobs.models import Job, Priority
+from cutline.server.jobs.models import Job, JobKind, Priority
 from cutline.server.jobs.services import create_job
 from cutline.server.people.models import Owner
 from tests.server import photos
@@ -33,6 +33,6 @@ def upload(
     return stored.image, stored.job
 
 
-def queue(owner: Owner, *, priority: Priority = Priority.INTERACTIVE) -> Job:
+def queue(owner: Owner, *, priority: Priority = Priority.INTERACTIVE, kind: JobKind = JobKind.CAPTION) -> Job:
     """A job of no image: enough for what only looks at the queue."""
-    return create_job(owner=owner, priority=priority)
+    return create_job(owner=owner, priority=priority, kind=kind)

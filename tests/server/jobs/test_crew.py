@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.utils import timezone
 
 from cutline.errors import UnreadableImage
 from cutline.server.errors import ServiceUnavailable
 from cutline.server.jobs import services
 from cutline.server.jobs.context import Context, JobStopped
 from cutline.server.jobs.crew import Crew, Run
-from cutline.server.jobs.models import Job, JobState, Priority
+from cutline.server.jobs.models import Job, JobKind, JobState, Priority
 from cutline.server.people.models import Owner
 from tests.server.jobs.making import make_owner, queue
 from tests.server.services.process import wait_until
@@ -25,7 +27,7 @@ def start() -> Iterator[Callable[..., Crew]]:
     crews: list[Crew] = []
 
     def begin(run: Run, *, threads: int = 2) -> Crew:
-        table: Mapping[str, Run] = {"caption": run}
+        table: Mapping[str, Run] = {"caption": run, "fetch": run}
         crew = Crew(table, threads=threads)
         crews.append(crew)
         crew.start()
@@ -84,6 +86,44 @@ def test_interactive_work_finds_a_thread_while_bulk_work_takes_long(
     assert running.count() == 2
     gate.set()
     wait_until(all_in(JobState.DONE), timeout_s=30, what="the bulk")
+
+
+def test_slow_urls_leave_half_of_the_threads_to_other_bulk_work(
+    owner: Owner, start: Callable[..., Crew]
+) -> None:
+    gate = threading.Event()
+
+    def run(job: Job, context: Context) -> None:
+        if job.kind == JobKind.FETCH:
+            gate.wait(30)
+        finish(job, context)
+
+    for _ in range(8):
+        queue(owner, priority=Priority.BULK, kind=JobKind.FETCH)
+    photos = [queue(owner, priority=Priority.BULK) for _ in range(3)]
+    start(run, threads=5).wake()
+    captioned = Job.objects.filter(pk__in=[job.pk for job in photos], state=JobState.DONE)
+    try:
+        wait_until(lambda: captioned.count() == 3, timeout_s=20, what="photos behind slow URLs")
+        fetching = Job.objects.filter(kind=JobKind.FETCH, state=JobState.RUNNING)
+        wait_until(lambda: fetching.count() == 2, timeout_s=20, what="two fetches at work")
+        time.sleep(1.0)  # whoever looked by itself meanwhile took none
+        assert fetching.count() == 2
+    finally:
+        gate.set()
+    wait_until(all_in(JobState.DONE), timeout_s=30, what="the URLs")
+
+
+@pytest.mark.both_databases
+def test_looking_past_waiting_urls_has_an_index_of_its_own(owner: Owner) -> None:
+    now = timezone.now()
+    Job.objects.bulk_create(
+        Job(owner=owner, kind=JobKind.FETCH, priority=Priority.BULK, created_at=now) for _ in range(3000)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    plan = services._candidates(True, False).explain()
+    assert "job_queue_unfetched" in plan, plan
 
 
 def test_a_thread_outlives_whatever_a_job_raises(owner: Owner, start: Callable[..., Crew]) -> None:

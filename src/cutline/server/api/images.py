@@ -43,6 +43,7 @@ from cutline.server.images.show import shown
 from cutline.server.jobs.models import Job
 from cutline.server.observability.metrics import UPLOADS
 from cutline.server.people.viewers import Viewer, ensure_owner, viewer_of
+from cutline.spreadsheet import harmless
 
 router = Router(tags=["images"])
 
@@ -439,18 +440,13 @@ def _as_csv(rows: Iterable[_Exported]) -> Iterator[bytes]:
     yield _csv_line(_COLUMNS)
     for row in rows:
         fields = {**row.fields, "tags": " ".join(f"#{tag}" for tag in row.fields["tags"])}
-        yield _csv_line([_harmless(str(fields[name])) for name in _COLUMNS])
+        yield _csv_line([harmless(str(fields[name])) for name in _COLUMNS])
 
 
 def _csv_line(values: Sequence[str]) -> bytes:
     line = io.StringIO()
     csv.writer(line).writerow(values)
     return line.getvalue().encode()
-
-
-def _harmless(value: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
 def _as_zip(rows: Iterable[_Exported]) -> Iterator[bytes]:

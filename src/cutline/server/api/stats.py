@@ -69,7 +69,9 @@ class StatsOut(Schema):
     public_images: int
     accounts: int
     anonymous: int = Field(description="Visitors without an account who kept something.")
-    held_images: int = Field(description="Waiting for a moderator, or for the machine.")
+    held_images: int = Field(
+        description="Waiting for a moderator, be it for their words, or for the machine."
+    )
     open_reports: int
     failing_webhooks: int
     failed_mails: int

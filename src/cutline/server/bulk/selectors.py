@@ -18,6 +18,7 @@ from cutline.server.captions.models import Caption
 from cutline.server.config import settings
 from cutline.server.errors import NotFound
 from cutline.server.people.viewers import Viewer
+from cutline.spreadsheet import harmless
 
 _CHUNK = 500
 
@@ -116,11 +117,17 @@ def _csv_header(n: int) -> bytes:
 def _csv_line(fields: Mapping[str, Any], n: int) -> bytes:
     cells: list[str] = []
     for caption in fields.get("captions", ())[:n]:
-        cells += [caption["text"], "" if caption["log_prob"] is None else str(caption["log_prob"])]
+        cells += [harmless(caption["text"]), "" if caption["log_prob"] is None else str(caption["log_prob"])]
     cells += [""] * (2 * n - len(cells))
     error = fields.get("error", {})
     return _csv_row(
-        [fields["file"], fields.get("model", ""), *cells, error.get("code", ""), error.get("message", "")]
+        [
+            harmless(fields["file"]),
+            harmless(fields.get("model", "")),
+            *cells,
+            error.get("code", ""),
+            harmless(error.get("message", "")),
+        ]
     )
 
 

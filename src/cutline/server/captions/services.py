@@ -25,6 +25,7 @@ from cutline.server.feedback.models import Feedback
 from cutline.server.images import renditions
 from cutline.server.images.models import Image
 from cutline.server.images.search import text_of
+from cutline.server.images.services import let_words_be_read
 from cutline.server.jobs import services as jobs
 from cutline.server.jobs.models import Job
 from cutline.server.people.models import Owner
@@ -237,7 +238,18 @@ def _show(image: Image, last: Version | None, version: Version) -> None:
     image.caption, image.caption_by, image.caption_model = version.text, version.by, version.model
     image.search_text = text_of(version.text, image.tags.values_list("name", flat=True))
     image.changed_at = version.created_at
-    image.save(update_fields=["caption", "caption_by", "caption_model", "search_text", "changed_at"])
+    if version.by == PERSON:
+        let_words_be_read(image)
+    image.save(
+        update_fields=[
+            "caption",
+            "caption_by",
+            "caption_model",
+            "search_text",
+            "words_unread_at",
+            "changed_at",
+        ]
+    )
 
 
 def _changed(image: Image, last: Version | None, version: Version) -> Version:

@@ -35,7 +35,7 @@ class NeedsLook(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """What can be chosen."""
-        return [("look", "held, reported, or not judged")]
+        return [("look", "held, reported, not judged, or with words that nobody read")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Image]) -> QuerySet[Image]:
         """The images that were chosen, those that most people reported first."""
@@ -43,6 +43,7 @@ class NeedsLook(admin.SimpleListFilter):
             return queryset
         return queryset.filter(
             Q(moderation=Moderation.HELD)
+            | Q(words_unread_at__isnull=False)
             | Q(reports__isnull=False, reports__resolved_at=None)
             | Q(moderation=Moderation.PENDING, jobs__kind=JobKind.MODERATE, jobs__state=JobState.FAILED),
             deleted_at=None,
@@ -69,7 +70,17 @@ class DecisionsOfImage(StaffInline[Decision, Image]):
 class ImageAdmin(StaffAdmin[Image]):
     """All images; pictures and text of those that were offered to others. Moderators decide about them."""
 
-    list_display = ("picture", "id", "visibility", "moderation", "nsfw_score", "open_reports", "created_at")
+    list_display = (
+        "picture",
+        "id",
+        "shown_caption",
+        "visibility",
+        "moderation",
+        "nsfw_score",
+        "open_reports",
+        "words_unread_at",
+        "created_at",
+    )
     list_display_links = ("picture", "id")
     list_filter = (NeedsLook, "moderation", "visibility")
     filtered_by = ("owner", NeedsLook.parameter_name)
@@ -78,11 +89,13 @@ class ImageAdmin(StaffAdmin[Image]):
     fields = (
         "large_picture",
         "shown_caption",
+        "shown_tags",
         "id",
         "owner_id",
         "visibility",
         "moderation",
         "nsfw_score",
+        "words_unread_at",
         "width_px",
         "height_px",
         "created_at",
@@ -120,6 +133,13 @@ class ImageAdmin(StaffAdmin[Image]):
     def shown_caption(self, image: Image) -> str:
         """What is read below it, where staff may look at it."""
         return image.caption if _is_offered(image) else _HIDDEN
+
+    @admin.display(description="tags")
+    def shown_tags(self, image: Image) -> str:
+        """The words that its owner put on it, where staff may look at it."""
+        if not _is_offered(image):
+            return _HIDDEN
+        return " ".join(f"#{name}" for name in image.tags.order_by("name").values_list("name", flat=True))
 
     def _picture(self, image: Image, kind: str, side_px: int) -> SafeString | str:
         if not _is_offered(image):

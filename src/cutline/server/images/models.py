@@ -94,6 +94,7 @@ class Image(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     changed_at = models.DateTimeField(default=timezone.now)
     published_at = models.DateTimeField(null=True, blank=True)  # set while it stands in the gallery
+    words_unread_at = models.DateTimeField(null=True, blank=True)  # a person's words, shown, nobody read them
     expires_at = models.DateTimeField(null=True, blank=True)  # anonymous images go
     deleted_at = models.DateTimeField(null=True, blank=True)  # hidden at once, purged after the undo time
 
@@ -115,6 +116,11 @@ class Image(models.Model):
             models.Index(fields=["expires_at"], name="expiry", condition=models.Q(expires_at__isnull=False)),
             models.Index(fields=["deleted_at"], name="purge", condition=models.Q(deleted_at__isnull=False)),
             models.Index(fields=["moderation", "changed_at"], name="moderation_queue"),
+            models.Index(
+                fields=["words_unread_at"],
+                name="unread_words",
+                condition=models.Q(words_unread_at__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

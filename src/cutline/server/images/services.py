@@ -160,13 +160,13 @@ def _put(image: Image, photo: Photo, original: bytes | None) -> list[tuple[Store
 
 @retried
 def _create(image: Image, files: Sequence[tuple[StoredFile, Rendition]], job: Job) -> Job:
-    owner = Owner.objects.filter(pk=image.owner_id).first()
-    if owner is None:
-        raise NotFound("This account is gone.")
+    owner = _locked_owner(image.owner_id)
     if owner.merged_into_id:  # an account claimed this session's things while the photo was on its way
-        owner = Owner.objects.get(pk=owner.merged_into_id)
+        owner = _locked_owner(owner.merged_into_id)
         image.owner, job.owner = owner, owner
         image.expires_at = None
+    if _quota(owner) <= _COUNT_EXACTLY:
+        _check_quota(owner)
     image.save(force_insert=True)
     storage.keep(*(file for file, _ in files))
     for _, rendition in files:
@@ -183,6 +183,17 @@ def _create(image: Image, files: Sequence[tuple[StoredFile, Rendition]], job: Jo
     )
     emit(owner.pk, "image.created", {"image": str(image.pk), "job": str(job.pk)})
     return job
+
+
+def _locked_owner(owner_id: UUID) -> Owner:
+    """An owner whose images nobody else counts meanwhile. SQLite has one writer at a time anyway."""
+    owners = Owner.objects.filter(pk=owner_id)
+    if connection.features.has_select_for_update:
+        owners = owners.select_for_update(no_key=True)
+    owner = owners.first()
+    if owner is None:
+        raise NotFound("This account is gone.")
+    return owner
 
 
 def _again(owner: Owner, photo: Photo, original: bytes | None) -> Stored | None:
@@ -231,8 +242,12 @@ def clean_file_name(name: str) -> str:
     return kept.strip()[:255]
 
 
+def _quota(owner: Owner) -> int:
+    return settings().max_images if owner.user_id else settings().max_images_anonymous
+
+
 def _check_quota(owner: Owner) -> None:
-    limit = settings().max_images if owner.user_id else settings().max_images_anonymous
+    limit = _quota(owner)
     owned = Image.objects.filter(owner=owner)
     if limit <= _COUNT_EXACTLY:
         count = owned.count()
@@ -267,6 +282,9 @@ def set_visibility(image: Image, visibility: Visibility) -> Image:
     if visibility == Visibility.PRIVATE:
         image.share_token = share_token()
     image.visibility = visibility
+    image.words_unread_at = None
+    if image.caption_by == "person" or image.tags.exists():
+        let_words_be_read(image)
     if visibility == Visibility.PUBLIC and image.moderation in (Moderation.NONE, Moderation.PENDING):
         image.moderation = Moderation.PENDING
         open_jobs = image.jobs.filter(kind=JobKind.MODERATE, state__in=(JobState.QUEUED, JobState.RUNNING))
@@ -274,9 +292,28 @@ def set_visibility(image: Image, visibility: Visibility) -> Image:
             create_job(owner=image.owner, image=image, kind=JobKind.MODERATE)
     _publish(image)
     image.changed_at = timezone.now()
-    image.save(update_fields=["visibility", "moderation", "share_token", "published_at", "changed_at"])
+    image.save(
+        update_fields=[
+            "visibility",
+            "moderation",
+            "share_token",
+            "published_at",
+            "words_unread_at",
+            "changed_at",
+        ]
+    )
     _emit_changed(image)
     return image
+
+
+def let_words_be_read(image: Image) -> None:
+    """Put a locked image, if it is public, before moderators: a person's words changed. Not saved.
+
+    The words show meanwhile: the machine judges pictures alone, and to hold every edit would stop a gallery
+    that has no moderator at hand.
+    """
+    if image.visibility == Visibility.PUBLIC and image.words_unread_at is None:
+        image.words_unread_at = timezone.now()
 
 
 def _publish(image: Image) -> None:
@@ -305,9 +342,11 @@ def set_tags(image: Image, names: Sequence[str]) -> list[str]:
     Tag.objects.bulk_create(
         (Tag(image=image, name=name) for name in wanted if name not in had), ignore_conflicts=True
     )
+    if not had.issuperset(wanted):
+        let_words_be_read(image)
     image.search_text = search.text_of(image.caption, wanted)
     image.changed_at = timezone.now()
-    image.save(update_fields=["search_text", "changed_at"])
+    image.save(update_fields=["search_text", "words_unread_at", "changed_at"])
     _emit_changed(image)
     return wanted
 
@@ -441,7 +480,7 @@ def report(image: Image, reporter: Owner, reason: Report.Reason, text: str = "")
 
 @retried
 def decide(image: Image, by: User, moderation: Moderation, reason: str = "") -> Image:
-    """Let a moderator publish, hold or refuse an image; what was reported of it is settled.
+    """Let a moderator publish, hold or refuse an image: reports of it are settled, its words are read.
 
     Raises Forbidden for others, NotFound, Invalid for what is no decision.
     """
@@ -450,6 +489,7 @@ def decide(image: Image, by: User, moderation: Moderation, reason: str = "") -> 
     if moderation not in (Moderation.APPROVED, Moderation.HELD, Moderation.REJECTED):
         raise Invalid("A picture is approved, held or rejected.")
     image = _locked(image)
+    image.words_unread_at = None
     _decided(image, by, moderation, reason, image.nsfw_score)
     if moderation != Moderation.HELD:
         image.reports.filter(resolved_at=None).update(resolved_at=timezone.now())
@@ -487,7 +527,7 @@ def _decided(
     image.nsfw_score = nsfw_score
     image.changed_at = timezone.now()
     _publish(image)
-    image.save(update_fields=["moderation", "nsfw_score", "published_at", "changed_at"])
+    image.save(update_fields=["moderation", "nsfw_score", "published_at", "words_unread_at", "changed_at"])
     emit(
         image.owner_id,
         "moderation.changed",

@@ -18,7 +18,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from cutline.server.config import settings
 from cutline.server.jobs import services
 from cutline.server.jobs.context import Context, JobStopped, LeaseLost
-from cutline.server.jobs.models import Job, Priority
+from cutline.server.jobs.models import Job, JobKind, Priority
 from cutline.server.observability import request_id
 from cutline.server.observability.metrics import JOBS_NOW
 from cutline.server.transactions import forget_broken_connection
@@ -35,7 +35,8 @@ _GIVE_UP_S = 10.0  # how long a failure is tried to be written before the lease 
 class Crew:
     """The threads of one process, and one more that renews their leases.
 
-    One thread is kept for interactive jobs where there are two or more: bulk jobs may take minutes.
+    One thread is kept for interactive jobs where there are two or more: bulk jobs may take minutes. Of those
+    for bulk jobs, half may fetch photos: a slow site holds a thread for as long as it likes to.
     on_stage is told of each stage that a job enters.
     """
 
@@ -50,11 +51,13 @@ class Crew:
         self._on_stage = on_stage
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._for_bulk = max(1, threads - 1)
+        self._for_fetching = max(1, self._for_bulk // 2)
         self._condition = threading.Condition()  # guards what follows
         self._hints = 0
         self._watched = False  # whether an idle thread looks by itself
         self._in_hand: dict[UUID, Context] = {}
         self._bulk_now = 0
+        self._fetching_now = 0
         self._stopping = threading.Event()
         self._threads = [
             threading.Thread(target=self._work, name=f"cutline-job-{number}", daemon=True)
@@ -96,7 +99,7 @@ class Crew:
         failures = 0
         while not self._stopping.is_set():
             try:
-                job, is_bulk = self._claim()
+                job = self._claim()
                 failures = 0
             except (DatabaseError, InterfaceError) as error:
                 failures += 1
@@ -107,33 +110,35 @@ class Crew:
             if job is None:
                 self._wait()
                 continue
-            if is_bulk:
+            if _is_bulk(job):
                 self.wake()  # jobs of a bulk come with few hints: each that finds one passes it on
             try:
                 self._do(job)
             finally:
-                if is_bulk:
-                    self._bulk_ended()
+                self._leave(bulk=_is_bulk(job), fetching=_is_fetching(job))
         connection.close()
 
-    def _claim(self) -> tuple[Job | None, bool]:
-        """A job, and whether it takes one of the places that bulk jobs may take."""
+    def _claim(self) -> Job | None:
+        """A job, with the places that it takes of those for its kind; `_leave` gives them back."""
         with self._condition:
             may_bulk = self._bulk_now < self._for_bulk
+            may_fetch = may_bulk and self._fetching_now < self._for_fetching
             self._bulk_now += may_bulk
+            self._fetching_now += may_fetch
         job = None
         try:
-            job = services.claim(self._name, bulk_too=may_bulk)
+            job = services.claim(self._name, bulk_too=may_bulk, fetches_too=may_fetch)
         finally:
-            is_bulk = job is not None and job.priority >= Priority.BULK
-            if may_bulk and not is_bulk:
-                with self._condition:
-                    self._bulk_now -= 1
-        return job, is_bulk
+            self._leave(
+                bulk=may_bulk and not (job and _is_bulk(job)),
+                fetching=may_fetch and not (job and _is_fetching(job)),
+            )
+        return job
 
-    def _bulk_ended(self) -> None:
+    def _leave(self, *, bulk: bool, fetching: bool) -> None:
         with self._condition:
-            self._bulk_now -= 1
+            self._bulk_now -= bulk
+            self._fetching_now -= fetching
 
     def _wait(self) -> None:
         """Sleep until a hint comes; one of the sleepers looks by itself now and then."""
@@ -214,3 +219,11 @@ class Crew:
                 logger.warning("Leases cannot be renewed: %s", error)
                 forget_broken_connection()
         connection.close()
+
+
+def _is_bulk(job: Job) -> bool:
+    return job.priority >= Priority.BULK
+
+
+def _is_fetching(job: Job) -> bool:
+    return _is_bulk(job) and job.kind == JobKind.FETCH

@@ -73,6 +73,12 @@ class Job(models.Model):
                 name="job_queue",
                 condition=models.Q(state="queued"),
             ),
+            # Half of a worker's threads look for what is no URL; 100,000 of those may stand before it.
+            models.Index(
+                fields=["priority", "created_at", "id"],
+                name="job_queue_unfetched",
+                condition=models.Q(state="queued") & ~models.Q(kind="fetch"),
+            ),
             models.Index(fields=["lease_until"], name="job_leases", condition=models.Q(state="running")),
             models.Index(fields=["owner", "-created_at", "-id"], name="job_library"),
         ]

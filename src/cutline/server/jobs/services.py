@@ -95,12 +95,14 @@ def due(now: datetime) -> QuerySet[Job]:
     )
 
 
-def claim(worker: str = "", *, bulk_too: bool = True) -> Job | None:
+def claim(worker: str = "", *, bulk_too: bool = True, fetches_too: bool = True) -> Job | None:
     """Take the best job that is due, with a lease: interactive before bulk, then the oldest.
 
-    worker: who takes it, for the log. bulk_too=False takes interactive jobs alone.
+    worker: who takes it, for the log. bulk_too=False takes interactive jobs alone; fetches_too=False leaves
+    the URLs of bulks.
     """
-    job = _claim_skipping_locked(bulk_too) if _skips_locked() else _claim_by_condition(bulk_too)
+    take = _claim_skipping_locked if _skips_locked() else _claim_by_condition
+    job = take(bulk_too, fetches_too)
     if job is not None:
         if job.attempts == 1:
             JOB_WAIT_S.labels(job.kind, _name(job)).observe((timezone.now() - job.created_at).total_seconds())
@@ -112,20 +114,22 @@ def _skips_locked() -> bool:
     return bool(connection.features.has_select_for_update_skip_locked)
 
 
-def _candidates(bulk_too: bool) -> QuerySet[Job]:
+def _candidates(bulk_too: bool, fetches_too: bool) -> QuerySet[Job]:
     candidates = due(timezone.now())
-    return candidates if bulk_too else candidates.filter(priority__lt=Priority.BULK)
+    if not bulk_too:
+        return candidates.filter(priority__lt=Priority.BULK)
+    return candidates if fetches_too else candidates.exclude(kind=JobKind.FETCH)
 
 
 @retried
-def _claim_skipping_locked(bulk_too: bool) -> Job | None:
-    job = _candidates(bulk_too).select_for_update(skip_locked=True).first()
+def _claim_skipping_locked(bulk_too: bool, fetches_too: bool) -> Job | None:
+    job = _candidates(bulk_too, fetches_too).select_for_update(skip_locked=True).first()
     return job if job is not None and _take(job, job.attempts) else None
 
 
-def _claim_by_condition(bulk_too: bool) -> Job | None:
+def _claim_by_condition(bulk_too: bool, fetches_too: bool) -> Job | None:
     """Without row locks (SQLite): whoever changes the row first has it, the others look again."""
-    while (job := _candidates(bulk_too).first()) is not None:
+    while (job := _candidates(bulk_too, fetches_too).first()) is not None:
         if retried(_take)(job, job.attempts):
             return job
     return None

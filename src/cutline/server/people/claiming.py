@@ -14,6 +14,7 @@ from cutline.server.feedback.models import Feedback
 from cutline.server.images import storage
 from cutline.server.images.models import Decision, Image, RenditionKind, Report, Tag, Visibility
 from cutline.server.images.search import text_of
+from cutline.server.images.services import let_words_be_read
 from cutline.server.jobs.models import Job
 from cutline.server.people.models import Owner, User
 from cutline.server.transactions import retried
@@ -82,6 +83,7 @@ def _merge(image: Image, into: Image) -> None:
         # It was uploaded again since, so it is wanted; but nobody asked to show it to others again.
         into.deleted_at = into.published_at = None
         into.visibility = Visibility.PRIVATE
+    had = (into.caption, image.tags.exists())
     _merge_history(image, into)
     for model in (Caption, Job, Feedback, Decision, BulkItem):
         model._default_manager.filter(image=image).update(image=into)
@@ -93,6 +95,8 @@ def _merge(image: Image, into: Image) -> None:
     into.file_name = into.file_name or image.file_name
     into.source_url = into.source_url or image.source_url
     into.search_text = text_of(into.caption, into.tags.order_by("name").values_list("name", flat=True))
+    if had != (into.caption, False):
+        let_words_be_read(into)
     into.changed_at = timezone.now()
     into.save()
     image.delete()

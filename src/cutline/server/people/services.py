@@ -19,7 +19,7 @@ from cutline.server.events.services import recheck
 from cutline.server.feedback.models import Feedback
 from cutline.server.images import storage
 from cutline.server.images.models import Image, Rendition
-from cutline.server.mail.models import Mail
+from cutline.server.mail import services as mails
 from cutline.server.people.claiming import claim, hand_over
 from cutline.server.people.export import export_account, export_owner
 from cutline.server.people.models import Owner, Role, User
@@ -101,7 +101,8 @@ def delete_account(user: User) -> None:
         _check_other_admin(user)
     end_sessions(user)
     addresses = {user.email, *EmailAddress.objects.filter(user=user).values_list("email", flat=True)}
-    Mail.objects.filter(recipient__in=addresses).delete()
+    for address in addresses:
+        mails.forget(address)
     for owner in Owner.objects.filter(user=user):
         delete_owner(owner)
     user.delete()

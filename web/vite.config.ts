@@ -1,6 +1,8 @@
 import react from '@vitejs/plugin-react';
 import { fileURLToPath } from 'node:url';
+import { compression, defineAlgorithm } from 'vite-plugin-compression2';
 import { defineConfig } from 'vitest/config';
+import { scriptBudget } from './budget.ts';
 
 // The service that the development server passes calls on to.
 const SERVICE = process.env.CUTLINE_URL ?? 'http://127.0.0.1:8000';
@@ -8,7 +10,17 @@ const PASSED_ON = ['/api', '/files', '/_allauth', '/admin', '/accounts', '/stati
 
 // The build lands inside the Python package: the server serves it, and a wheel contains it.
 export default defineConfig({
-  plugins: [react()],
+  plugins: [
+    react(),
+    scriptBudget({ page: '/caption/CaptionPage.tsx', most: 199_000 }),
+    // Compressed once, as far as it goes, beside each file: the server sends what the browser takes.
+    compression({
+      include: /\.(?:js|css|svg|webmanifest)$/,
+      algorithms: ['gzip', defineAlgorithm('brotliCompress')],
+      skipIfLargerOrEqual: true,
+      logLevel: 'silent',
+    }),
+  ],
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   build: {
     outDir: '../src/cutline/server/webapp',

@@ -7,8 +7,9 @@ export type Language = keyof typeof LANGUAGES;
 
 const STORED = 'cutline-language';
 
-// One file per language and feature; each is a chunk of its own, fetched when its page is opened.
-const files = import.meta.glob<{ default: Record<string, unknown> }>('./messages/*/*.json');
+// One file per language and feature; each is a chunk of its own, fetched when its page is opened. But for what
+// every page wants in any case, since it is what is shown where another language lacks a text.
+const files = import.meta.glob<{ default: Record<string, unknown> }>(['./messages/*/*.json', '!./messages/en/common.json']);
 
 const backend: BackendModule = {
   type: 'backend',

@@ -1,18 +1,54 @@
-"""Take the README's picture of the demo page: run after `make demo`.
+"""Photograph every page of the web app and its states, by a real browser on a real service.
 
-    python docs/screenshots.py [PAGE] [--output docs/images/demo.jpg] [--dark] [--width 1280]
+    python docs/screenshots.py                       (into docs/screenshots/, with a page that shows them)
+    python docs/screenshots.py --only photo,gallery  (those scenes alone)
 
-Wants Debian's chromium (`make setup` installs it where it can).
+Starts the service on a temporary folder, gives it the photos of examples/, people and their things, and
+opens each scene on a phone and on a desk, in light and in dark. Wants Debian's chromium (`make setup`
+installs it where it can) and the built web app (`make run` builds it).
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
+import os
+import random
 import shutil
+import socket
+import subprocess
 import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any, Literal
+from uuid import UUID
+
+import httpx
+from PIL import Image
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    FilePayload,
+    Page,
+    Route,
+    sync_playwright,
+)
 
 HERE = Path(__file__).resolve().parent
+EXAMPLES = HERE.parent / "examples"
+PICTURES = HERE / "screenshots"
+PASSWORD = "correct horse 9 staple"
+TALLEST_PX = 3600  # longer pages are cut: what follows is more of the same
+
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -25,15 +61,17 @@ FLAGS = (
 )
 
 
-def screenshot(page: Path, output: Path, *, width: int, dark: bool) -> None:
-    """Photograph a whole page as a browser shows it. Raises SystemExit where there is no Chromium."""
-    from playwright.sync_api import sync_playwright
+def chromium() -> str:
+    """Where Debian's Chromium is. Raises SystemExit where it is not."""
+    if found := shutil.which("chromium"):
+        return found
+    raise SystemExit("There is no chromium here: apt-get install chromium")
 
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        raise SystemExit("There is no chromium here: apt-get install chromium")
+
+def screenshot(page: Path, output: Path, *, width: int, dark: bool) -> None:
+    """Photograph a whole page that is a file. Raises SystemExit where there is no Chromium."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
         tab = browser.new_page(
             viewport={"width": width, "height": 800}, color_scheme="dark" if dark else "light"
         )
@@ -42,16 +80,911 @@ def screenshot(page: Path, output: Path, *, width: int, dark: bool) -> None:
         browser.close()
 
 
+# --- the service, its people and their things
+
+
+@dataclass(slots=True, kw_only=True)
+class Site:
+    """A running service, and what the scenes need to know of it."""
+
+    url: str
+    slow_url: str  # another service whose worker takes its time: what waits can be seen there
+    cookies: dict[str, list[dict[str, str]]] = field(default_factory=dict)  # of those who are signed in
+    images: dict[str, str] = field(default_factory=dict)  # ids, by the name of the example
+    links: dict[str, str] = field(default_factory=dict)  # other paths that only this service knows
+
+
+@contextlib.contextmanager
+def service(folder: Path, **settings: object) -> Iterator[str]:
+    """Run `cutline serve` on a folder; its address, once it is ready. Raises SystemExit where it is not."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    values = {
+        "public_url": url,
+        "fetch_allow": "127.0.0.1/32",
+        "rate_anonymous": "1000000/minute",
+        "rate_user": "1000000/minute",
+        "rate_caption": "1000000/minute",
+        "log_level": "ERROR",
+        **settings,
+    }
+    environment = os.environ | {f"CUTLINE_{name.upper()}": str(value) for name, value in values.items()}
+    cutline = str(Path(sys.executable).with_name("cutline"))
+    command = [cutline, "serve", "--port", str(port), "--data-dir", str(folder)]
+    process = subprocess.Popen(command, env=environment)
+    try:
+        for _ in range(600):
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{url}/readyz").status_code == 200:
+                    break
+            if process.poll() is not None:
+                raise SystemExit("The service did not start.")
+            time.sleep(0.1)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+class _Receiver(BaseHTTPRequestHandler):
+    """Somebody's server that is called by a webhook."""
+
+    def do_POST(self) -> None:
+        """Accept what comes."""
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@contextlib.contextmanager
+def receiver() -> Iterator[str]:
+    """Listen for webhooks; the address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Receiver)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/captions"
+    server.shutdown()
+
+
+class Person(httpx.Client):
+    """Somebody with an account, who is signed in."""
+
+    def __init__(self, url: str, email: str) -> None:
+        super().__init__(base_url=f"{url}/api/v1", timeout=60, event_hooks={"response": [_checked]})
+        accounts = f"{url}/_allauth/browser/v1"
+        self.get(f"{accounts}/config")
+        headers = {"X-CSRFToken": self.cookies["csrftoken"], "Referer": url}
+        self.post(f"{accounts}/auth/login", json={"email": email, "password": PASSWORD}, headers=headers)
+
+    def give(self, *names: str) -> list[str]:
+        """Upload examples, one after the other, and wait for their captions; the ids."""
+        ids = []
+        for name in names:
+            photo = {"files": (f"{name}.jpg", (EXAMPLES / f"{name}.jpg").read_bytes())}
+            answer = self.post("/images", files=photo, headers={"Prefer": "wait=30"})
+            ids.append(str(answer.json()["items"][0]["id"]))
+        return ids
+
+    def act(self, action: str, ids: Sequence[str], **words: object) -> None:
+        """Do the same to many photos."""
+        self.post("/images/actions", json={"action": action, "ids": list(ids), **words})
+
+    @property
+    def browser_cookies(self) -> list[dict[str, str]]:
+        """What a browser must have to be this person."""
+        return [
+            {"name": cookie.name, "value": cookie.value or "", "url": str(self.base_url.copy_with(path="/"))}
+            for cookie in self.cookies.jar
+        ]
+
+
+def _checked(answer: httpx.Response) -> None:
+    answer.read()
+    if answer.status_code >= 400:
+        raise SystemExit(f"{answer.request.method} {answer.url}: {answer.status_code} {answer.text}")
+
+
+def furnish(site: Site, hook: str) -> None:
+    """Give the service its people: a photographer, somebody who publishes, and staff. Django is set up."""
+    from allauth.account.models import EmailAddress
+
+    from cutline.server.people.models import Role, User
+
+    for email, role in (
+        ("mara@example.org", Role.USER),
+        ("jonas@example.org", Role.USER),
+        ("staff@example.org", Role.ADMIN),
+    ):
+        user = User.objects.create_user(email, PASSWORD, role=role)
+        EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
+    people = {name: Person(site.url, f"{name}@example.org") for name in ("mara", "jonas", "staff")}
+    site.cookies = {name: person.browser_cookies for name, person in people.items()}
+
+    mara, jonas = people["mara"], people["jonas"]
+    made = mara.post("/webhooks", json={"url": hook}).json()
+    names = ["rocket", "camera", "raccoon", "astronaut", "flower", "temple", "coffee", "cat"]
+    site.images = dict(zip(names, mara.give(*names), strict=True))
+    of = site.images
+    mara.act("set_visibility", [of["rocket"], of["temple"], of["flower"], of["cat"]], visibility="public")
+    mara.act("set_visibility", [of["coffee"]], visibility="unlisted")
+    mara.act("add_tags", [of["temple"], of["camera"]], tags=["travel", "architecture"])
+    mara.act("add_tags", [of["cat"], of["raccoon"]], tags=["animals"])
+    mara.put(
+        f"/images/{of['raccoon']}/caption", json={"text": "A raccoon looks out from a hollow in a tree."}
+    )
+    mara.put(f"/images/{of['cat']}/caption", json={"text": "A cat looks into the camera."})
+    mara.put(f"/images/{of['cat']}/caption", json={"text": "A tabby cat looks straight into the camera."})
+    shown = mara.get(f"/images/{of['temple']}/captions").json()["items"][0]["id"]
+    mara.put(f"/captions/{shown}/rating", json={"value": 1})
+    mara.post("/keys", json={"name": "Newsroom archive", "scopes": ["caption", "images:read"]})
+    mara.post("/keys", json={"name": "Holiday script", "scopes": ["caption", "images:write", "bulk"]})
+    site.links["shared"] = httpx.URL(mara.get(f"/images/{of['coffee']}").json()["share_url"]).path
+
+    theirs = jonas.give("coffee", "camera", "raccoon", "astronaut")
+    jonas.act("set_visibility", theirs, visibility="public")
+    site.images["published"] = theirs[3]
+
+    trip = mara.post("/bulk", files={"archive": ("harbour trip.zip", archive(notes=True))}).json()
+    site.links["bulk"] = f"/bulk/{trip['id']}"
+    while mara.get(f"/bulk/{trip['id']}").json()["state"] != "done":
+        time.sleep(0.2)
+    mara.post(f"/webhooks/{made['id']}/test")
+    time.sleep(2)  # the calls go out
+    _tell_of_the_past(site, made["id"])
+
+
+def archive(*, notes: bool) -> bytes:
+    """A zip of photos that are all new, and of notes that are none."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as files:
+        for number, path in enumerate(sorted(EXAMPLES.glob("*.jpg")), 1):
+            with Image.open(path) as photo:
+                data = io.BytesIO()
+                photo.crop((8, 8, photo.width, photo.height)).save(data, "JPEG")
+            files.writestr(f"harbour/{number:04} {path.stem}.jpg", data.getvalue())
+        if notes:
+            files.writestr("harbour/notes.jpg", "These are words.")
+    return packed.getvalue()
+
+
+def _tell_of_the_past(site: Site, webhook: str) -> None:
+    """A month of use for the dashboard's charts, a photo that failed, and public names for what is local."""
+    from django.utils import timezone
+
+    from cutline.server.captions.models import Caption
+    from cutline.server.feedback.models import Feedback, Rating
+    from cutline.server.images.models import Image as Photo
+    from cutline.server.jobs.models import Job, JobState
+    from cutline.server.people.models import Owner, User
+    from cutline.server.webhooks.models import Webhook
+
+    dice = random.Random(7)
+    now = timezone.now()
+    Webhook.objects.filter(pk=webhook).update(url="https://archive.example.org/hooks/captions")
+    past = Owner.objects.create(created_at=now - timedelta(days=40))
+    model = Caption.objects.values_list("model", flat=True)[0]
+    photos, jobs, captions, ratings, feedback = [], [], [], [], []
+    for day in range(29, -1, -1):
+        weekday = (now - timedelta(days=day)).weekday()
+        uploads = int((90 - 2 * day) * (0.55 if weekday > 4 else 1) * dice.uniform(0.75, 1.2)) + 12
+        for number in range(uploads):
+            at = now - timedelta(days=day, seconds=dice.uniform(60, 40_000) if day else 60)
+            photo = Photo(
+                owner=past,
+                content_hash=f"{day}-{number}",
+                width_px=1,
+                height_px=1,
+                created_at=at,
+                deleted_at=now,
+            )
+            took = timedelta(seconds=dice.lognormvariate(-2.6, 0.5))
+            failed = dice.random() < (0.05 if day == 11 else 0.006)
+            state = JobState.FAILED if failed else JobState.DONE
+            caption = Caption(image=photo, rank=0, text="A photo.", model=model, created_at=at)
+            photos.append(photo)
+            captions.append(caption)
+            jobs.append(Job(owner=past, image=photo, state=state, created_at=at, ended_at=at + took))
+            if dice.random() < 0.24:
+                value = 1 if dice.random() < 0.58 + (29 - day) * 0.008 else -1
+                ratings.append(
+                    Rating(caption=caption, viewer=past, value=value, created_at=at, changed_at=at)
+                )
+            if dice.random() < 0.2:
+                kind = Feedback.Kind.EDIT if dice.random() < 0.6 else Feedback.Kind.PICK
+                feedback.append(Feedback(image=photo, caption=caption, kind=kind, created_at=at))
+    Photo.objects.bulk_create(photos)
+    Caption.objects.bulk_create(captions)
+    Job.objects.bulk_create(jobs)
+    Rating.objects.bulk_create(ratings)
+    Feedback.objects.bulk_create(feedback)
+    for number in range(14):
+        joined = now - timedelta(days=2 * number)
+        User.objects.create_user(f"reader-{number}@example.org", PASSWORD, created_at=joined)
+
+    failed_photo = Photo.objects.get(pk=UUID(site.images["published"]))
+    lost = Photo.objects.filter(owner__user__email="jonas@example.org").exclude(pk=failed_photo.pk)[0]
+    lost.renditions.exclude(kind="master").delete()
+    lost.captions.all().delete()
+    Photo.objects.filter(pk=lost.pk).update(
+        caption="", caption_by="", caption_model="", published_at=None, visibility="private"
+    )
+    lost.jobs.update(
+        state=JobState.FAILED,
+        error_code="captioner_failed",
+        error_message="The model did not answer in five tries.",
+    )
+    site.images["failed"] = str(lost.pk)
+
+
+# --- what is photographed
+
+Prepare = Callable[[Page, Site], object]
+
+
+def nothing(page: Page, site: Site) -> None:
+    """The page as it opens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A page in a state: how one gets there, and what is seen."""
+
+    name: str
+    alt: str
+    path: str | Callable[[Site], str]
+    who: str = ""  # whose browser: "" is somebody new
+    before: Prepare = nothing  # before the page is opened
+    then: Prepare = nothing  # once it is open
+    language: str = "en"
+    slow: bool = False  # on the service whose worker takes its time
+    fresh: bool = False  # by somebody who has not been here before, and leaves things behind
+    widths: tuple[int, ...] = (375, 1440)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chapter:
+    """Scenes that belong together."""
+
+    title: str
+    scenes: Sequence[Scene]
+
+
+def image(name: str) -> Callable[[Site], str]:
+    """The page of a photo."""
+    return lambda site: f"/images/{site.images[name]}"
+
+
+def link(name: str) -> Callable[[Site], str]:
+    """A path that only this service knows."""
+    return lambda site: site.links[name]
+
+
+def press(name: str, role: Any = "button") -> Prepare:
+    """Press what bears that name."""
+    return lambda page, site: page.get_by_role(role, name=name, exact=True).first.click()
+
+
+def after(*steps: Prepare) -> Prepare:
+    """One after the other."""
+
+    def all_of_them(page: Page, site: Site) -> None:
+        for step in steps:
+            step(page, site)
+
+    return all_of_them
+
+
+def see(text: str) -> Prepare:
+    """Wait for words."""
+    return lambda page, site: page.get_by_text(text).first.wait_for()
+
+
+def give(*names: str, wait: bool = True) -> Prepare:
+    """Drop examples on the first page."""
+
+    def drop(page: Page, site: Site) -> None:
+        files = [EXAMPLES / f"{name}.jpg" for name in names]
+        page.locator("input[type=file]").first.set_input_files(files)
+        if wait:
+            page.get_by_role("link", name="Open", exact=True).nth(len(names) - 1).wait_for(timeout=60_000)
+
+    return drop
+
+
+def give_words(page: Page, site: Site) -> None:
+    """Drop a file that is no photo."""
+    notes: FilePayload = {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"These are words."}
+    page.locator("input[type=file]").first.set_input_files(files=[notes])
+    page.get_by_role("button", name="Remove").wait_for()
+
+
+def slow_line(page: Page, site: Site) -> None:
+    """Let uploads crawl, so that they can be seen."""
+    session = page.context.new_cdp_session(page)
+    session.send(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": 20, "downloadThroughput": -1, "uploadThroughput": 12_000},
+    )
+
+
+def cut_off(page: Page, site: Site) -> None:
+    """Take the connection away."""
+    page.context.set_offline(True)
+    page.wait_for_timeout(200)
+
+
+def hold(pattern: str) -> Prepare:
+    """Never answer those requests: the page goes on waiting."""
+    return lambda page, site: page.route(pattern, lambda route: None)
+
+
+def break_down(pattern: str) -> Prepare:
+    """Answer those requests as a service in trouble does."""
+    problem = (
+        '{"status": 503, "code": "unavailable", "title": "", "detail": "The database is being restarted."}'
+    )
+
+    def answer(route: Route) -> None:
+        route.fulfill(status=503, content_type="application/problem+json", body=problem)
+
+    return lambda page, site: page.route(pattern, answer)
+
+
+def vanish(pattern: str) -> Prepare:
+    """Let those requests fail, as without a connection."""
+    return lambda page, site: page.route(pattern, lambda route: route.abort())
+
+
+def look_at_a_word(page: Page, site: Site) -> None:
+    """Hold the pointer over a word of the caption."""
+    words = page.get_by_role("group", name="Words of the caption").get_by_role("button")
+    words.first.wait_for()
+    words.nth(min(3, words.count() - 1)).focus()
+    page.wait_for_timeout(500)
+
+
+def tick_photos(page: Page, site: Site) -> None:
+    """Select three photos."""
+    for number in range(3):
+        page.get_by_role("main").get_by_role("checkbox").nth(number).check()
+
+
+def sign_in_wrongly(page: Page, site: Site) -> None:
+    """Try a password that is not the right one."""
+    page.get_by_label("E-mail address").fill("mara@example.org")
+    page.get_by_label("Password").first.fill("not my password")
+    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    page.get_by_role("alert").first.wait_for()
+
+
+def sign_up(page: Page, site: Site) -> None:
+    """Ask for an account."""
+    page.get_by_label("E-mail address").fill(f"new-{time.monotonic_ns()}@example.org")
+    page.get_by_label("New password").fill(PASSWORD)
+    page.get_by_role("main").get_by_role("button", name="Sign up").click()
+    page.get_by_text("Look into your mail").wait_for()
+
+
+def make_key(page: Page, site: Site) -> None:
+    """Make a key that is shown once."""
+    page.get_by_label("What is it for?").fill("Website")
+    page.get_by_role("button", name="Make a key").click()
+    page.get_by_text("It is shown this once").first.wait_for()
+
+
+def run_bulk(page: Page, site: Site) -> None:
+    """Send an archive to the slow service, and follow it."""
+    trip: FilePayload = {
+        "name": "harbour trip.zip",
+        "mimeType": "application/zip",
+        "buffer": archive(notes=False),
+    }
+    page.locator("input[type=file]").first.set_input_files([trip])
+    page.get_by_role("button", name="Pause").wait_for(timeout=30_000)
+    page.get_by_text("0004").wait_for(timeout=30_000)
+
+
+GALLERY, LIBRARY = "**/api/v1/gallery*", "**/api/v1/images?*"
+SOME = ("cat", "rocket", "temple", "coffee", "flower")
+
+CHAPTERS: Sequence[Chapter] = (
+    Chapter(
+        title="Caption",
+        scenes=(
+            Scene(name="home", alt="The first page: a place to drop photos", path="/"),
+            Scene(
+                name="home-address",
+                alt="A photo is named by its address",
+                path="/",
+                then=press("From an address"),
+                fresh=True,
+            ),
+            Scene(
+                name="home-sending",
+                alt="Photos on their way, each with its progress",
+                path="/",
+                before=slow_line,
+                then=after(give("rocket", "temple", "flower", wait=False), see("Sending,")),
+                fresh=True,
+            ),
+            Scene(
+                name="home-queue",
+                alt="Photos with their places in the queue",
+                path="/",
+                then=after(give("rocket", "temple", "flower", "cat", wait=False), see("in the queue")),
+                slow=True,
+                fresh=True,
+            ),
+            Scene(
+                name="home-captions",
+                alt="Photos, each with its caption",
+                path="/",
+                then=give(*SOME),
+                widths=(320, 375, 1440),
+                fresh=True,
+            ),
+            Scene(
+                name="home-partial",
+                alt="Two photos with captions, and a file that was refused, with its reason",
+                path="/",
+                then=after(give("cat", "rocket"), give_words),
+                fresh=True,
+            ),
+            Scene(
+                name="home-offline",
+                alt="Without a connection: a photo waits for it",
+                path="/",
+                then=after(
+                    give("cat"), cut_off, give("temple", wait=False), see("Waiting for the connection")
+                ),
+                fresh=True,
+            ),
+            Scene(name="home-de", alt="The first page in German", path="/", language="de"),
+        ),
+    ),
+    Chapter(
+        title="Understand",
+        scenes=(
+            Scene(
+                name="photo",
+                alt="A photo's page: a word is pointed at, and the photo is bright where the model looked",
+                path=image("temple"),
+                who="mara",
+                then=look_at_a_word,
+                widths=(320, 375, 1440),
+            ),
+            Scene(
+                name="photo-edit",
+                alt="A caption is edited",
+                path=image("raccoon"),
+                who="mara",
+                then=press("Edit"),
+            ),
+            Scene(
+                name="photo-history",
+                alt="The versions of a caption",
+                path=image("cat"),
+                who="mara",
+                then=after(press("History"), see("Bring back")),
+            ),
+            Scene(
+                name="photo-anew",
+                alt="Options for writing a caption anew",
+                path=image("rocket"),
+                who="mara",
+                then=after(press("Write anew"), see("How it searches")),
+            ),
+            Scene(
+                name="photo-copy",
+                alt="The formats in which a caption is copied",
+                path=image("flower"),
+                who="mara",
+                then=press("Copy"),
+            ),
+            Scene(
+                name="photo-published", alt="A photo that somebody else published", path=image("published")
+            ),
+            Scene(name="photo-shared", alt="A photo that was opened by its link", path=link("shared")),
+            Scene(
+                name="photo-waiting",
+                alt="A photo whose caption is being written",
+                path="/",
+                then=after(
+                    give("temple", wait=False),
+                    see("Writing the caption"),
+                    lambda page, site: page.locator("main li a").first.click(),
+                    see("Only you"),
+                ),
+                slow=True,
+                fresh=True,
+            ),
+            Scene(name="photo-failed", alt="A photo whose caption failed", path=image("failed"), who="jonas"),
+            Scene(
+                name="photo-loading",
+                alt="A photo's page while it loads",
+                path=image("temple"),
+                who="mara",
+                before=hold("**/api/v1/images/*"),
+            ),
+            Scene(
+                name="photo-not-found",
+                alt="A photo that is not there, or private",
+                path="/images/00000000-0000-4000-8000-000000000000",
+            ),
+            Scene(
+                name="photo-de",
+                alt="A photo's page in German",
+                path=image("camera"),
+                who="mara",
+                language="de",
+            ),
+        ),
+    ),
+    Chapter(
+        title="Library and gallery",
+        scenes=(
+            Scene(name="library", alt="Your photos, with search and filters", path="/library", who="mara"),
+            Scene(
+                name="library-selected",
+                alt="Three photos are selected: what can be done to them",
+                path="/library",
+                who="mara",
+                then=tick_photos,
+            ),
+            Scene(
+                name="library-nothing", alt="A search without results", path="/library?q=zebra", who="mara"
+            ),
+            Scene(name="library-empty", alt="A library without photos", path="/library"),
+            Scene(
+                name="library-loading",
+                alt="The library while it loads",
+                path="/library",
+                who="mara",
+                before=hold(LIBRARY),
+            ),
+            Scene(
+                name="library-failed",
+                alt="The library could not be loaded, and why",
+                path="/library",
+                who="mara",
+                before=break_down(LIBRARY),
+            ),
+            Scene(
+                name="library-offline",
+                alt="The library without a connection",
+                path="/library",
+                who="mara",
+                before=vanish(LIBRARY),
+                then=after(see("no connection"), cut_off),
+            ),
+            Scene(name="library-de", alt="The library in German", path="/library", who="mara", language="de"),
+            Scene(name="gallery", alt="The public gallery", path="/gallery"),
+            Scene(
+                name="gallery-report",
+                alt="A photo of the gallery is reported",
+                path="/gallery",
+                then=lambda page, site: page.get_by_role("button", name="Report:").first.click(),
+            ),
+            Scene(
+                name="gallery-loading",
+                alt="The gallery while it loads",
+                path="/gallery",
+                before=hold(GALLERY),
+            ),
+            Scene(name="gallery-empty", alt="A gallery without photos", path="/gallery", slow=True),
+            Scene(name="gallery-de", alt="The gallery in German", path="/gallery", language="de"),
+        ),
+    ),
+    Chapter(
+        title="Bulk",
+        scenes=(
+            Scene(name="bulk", alt="Archives that were sent", path="/bulk", who="mara"),
+            Scene(name="bulk-empty", alt="No archive yet", path="/bulk"),
+            Scene(
+                name="bulk-done",
+                alt="An archive that is done: its files, one of which was refused",
+                path=link("bulk"),
+                who="mara",
+            ),
+            Scene(
+                name="bulk-running",
+                alt="An archive at work",
+                path="/bulk",
+                then=run_bulk,
+                slow=True,
+                fresh=True,
+            ),
+            Scene(
+                name="bulk-paused",
+                alt="An archive that is paused",
+                path="/bulk",
+                then=after(run_bulk, press("Pause"), see("Paused")),
+                slow=True,
+                fresh=True,
+            ),
+            Scene(name="bulk-de", alt="An archive in German", path=link("bulk"), who="mara", language="de"),
+        ),
+    ),
+    Chapter(
+        title="Account",
+        scenes=(
+            Scene(name="sign-in", alt="Sign in", path="/account/sign-in"),
+            Scene(
+                name="sign-in-refused",
+                alt="A wrong password was given",
+                path="/account/sign-in",
+                then=sign_in_wrongly,
+                fresh=True,
+            ),
+            Scene(name="sign-up", alt="Sign up", path="/account/sign-up"),
+            Scene(
+                name="sign-up-sent",
+                alt="A mail is on its way",
+                path="/account/sign-up",
+                then=sign_up,
+                fresh=True,
+            ),
+            Scene(name="reset", alt="A forgotten password", path="/account/password/reset"),
+            Scene(
+                name="verify-failed",
+                alt="A link of a mail that no longer works",
+                path="/account/verify-email/old",
+                then=after(press("Confirm"), see("does not work")),
+                fresh=True,
+            ),
+            Scene(
+                name="account",
+                alt="The account: sign-in methods, sessions, keys, webhooks, data",
+                path="/account",
+                who="mara",
+            ),
+            Scene(
+                name="account-key",
+                alt="A new key, shown once, and the log of a webhook",
+                path="/account",
+                who="mara",
+                then=after(make_key, press("Deliveries"), see("delivered")),
+            ),
+            Scene(
+                name="account-delete",
+                alt="The account is about to be deleted",
+                path="/account",
+                who="mara",
+                then=press("Delete the account"),
+            ),
+            Scene(name="account-nobody", alt="The account page for somebody without one", path="/account"),
+            Scene(name="account-de", alt="The account in German", path="/account", who="mara", language="de"),
+        ),
+    ),
+    Chapter(
+        title="About",
+        scenes=(
+            Scene(name="about", alt="How it works", path="/about"),
+            Scene(name="about-model", alt="The card of the model in use", path="/about/model"),
+            Scene(name="about-api", alt="The API", path="/about/api"),
+            Scene(name="about-privacy", alt="Privacy", path="/about/privacy"),
+            Scene(name="about-terms", alt="Terms of use", path="/about/terms"),
+            Scene(name="about-accessibility", alt="The accessibility statement", path="/about/accessibility"),
+            Scene(name="about-de", alt="How it works, in German", path="/about", language="de"),
+        ),
+    ),
+    Chapter(
+        title="Operators",
+        scenes=(
+            Scene(name="dashboard", alt="The dashboard for staff", path="/dashboard", who="staff"),
+            Scene(
+                name="dashboard-loading",
+                alt="The dashboard while it loads",
+                path="/dashboard",
+                who="staff",
+                before=hold("**/api/v1/stats*"),
+            ),
+            Scene(
+                name="dashboard-forbidden",
+                alt="The dashboard for anybody else",
+                path="/dashboard",
+                who="mara",
+            ),
+            Scene(
+                name="dashboard-de",
+                alt="The dashboard in German",
+                path="/dashboard",
+                who="staff",
+                language="de",
+            ),
+        ),
+    ),
+    Chapter(
+        title="Everywhere",
+        scenes=(
+            Scene(name="not-found", alt="A page that does not exist", path="/no-such-page"),
+            Scene(
+                name="broken",
+                alt="A page whose code could not be fetched",
+                path="/gallery",
+                before=vanish("**/assets/GalleryPage*"),
+                then=see("Something broke"),
+            ),
+            Scene(name="colours", alt="The choice of colours", path="/about", then=press("Colours")),
+        ),
+    ),
+)
+
+MODES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+WIDTHS: Mapping[int, tuple[str, int]] = {
+    320: ("narrow", 640),
+    375: ("phone", 812),
+    1440: ("desktop", 900),
+}
+
+
+# --- the photographer
+
+
+def new_context(browser: Browser, site: Site, scene: Scene, width: int) -> BrowserContext:
+    """A browser of somebody's, of that size."""
+    context = browser.new_context(
+        viewport={"width": width, "height": WIDTHS[width][1]},
+        locale="de-DE" if scene.language == "de" else "en-GB",
+        timezone_id="UTC",
+        has_touch=width < 600,
+        service_workers="block",
+    )
+    if scene.who:
+        context.add_cookies(site.cookies[scene.who])  # type: ignore[arg-type]
+    return context
+
+
+def clear(page: Page) -> None:
+    """Delete the photos and end the archives of whoever is at this page."""
+    calls = page.context.request
+    here = page.url.partition("://")[2].partition("/")[0]
+    for bulk in calls.get(f"http://{here}/api/v1/bulk").json()["items"]:
+        calls.post(f"http://{here}/api/v1/bulk/{bulk['id']}/cancel")
+    for photo in calls.get(f"http://{here}/api/v1/images").json()["items"]:
+        calls.delete(f"http://{here}/api/v1/images/{photo['id']}")
+
+
+def settled(page: Page) -> None:
+    """Wait until fonts and every picture are there, those below, too."""
+    page.evaluate(
+        """async () => {
+            for (let y = 0; y < document.body.scrollHeight; y += 600) {
+                scrollTo(0, y);
+                await new Promise((resolve) => setTimeout(resolve, 30));
+            }
+            scrollTo(0, 0);
+            await document.fonts.ready;
+            const open = [...document.images].filter((image) => image.src && !image.complete);
+            const seen = open.map((image) => new Promise((done) => (image.onload = image.onerror = done)));
+            await Promise.race([Promise.all(seen), new Promise((done) => setTimeout(done, 4000))]);
+        }"""
+    )
+    page.wait_for_timeout(350)
+
+
+def take(page: Page, width: int) -> bytes:
+    """The page from top to bottom, as a PNG."""
+    height = WIDTHS[width][1]
+    full = int(page.evaluate("document.documentElement.scrollHeight"))
+    # A bar at the bottom of the screen belongs to the end of the picture, so the screen is made as high.
+    page.set_viewport_size({"width": width, "height": min(max(full, height), TALLEST_PX)})
+    page.wait_for_timeout(150)
+    return page.screenshot(caret="hide")
+
+
+def compressed(png: bytes) -> bytes:
+    """As WebP: without loss in few colours, or with a little loss, whichever is smaller."""
+    with Image.open(io.BytesIO(png)) as picture:
+        colours = picture.convert("RGB")
+    lossy, flat = io.BytesIO(), io.BytesIO()
+    colours.save(lossy, "WEBP", quality=68, method=6)
+    colours.quantize(96, dither=Image.Dither.NONE).convert("RGB").save(flat, "WEBP", lossless=True, method=6)
+    return min(lossy.getvalue(), flat.getvalue(), key=len)
+
+
+def photograph(site: Site, scenes: Sequence[Scene], folder: Path, *, as_png: bool) -> None:
+    """Take each scene on each device, in light and in dark."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
+        contexts: dict[tuple[str, str, int], BrowserContext] = {}  # kept: what they fetched once they know
+        for scene in scenes:
+            for width in scene.widths:
+                whose = (scene.who or scene.name if scene.fresh else scene.who, scene.language, width)
+                if whose not in contexts:
+                    contexts[whose] = new_context(browser, site, scene, width)
+                context = contexts[whose]
+                page = context.new_page()
+                page.on("pageerror", partial(print, f"{scene.name}:"))
+                scene.before(page, site)
+                path = scene.path if isinstance(scene.path, str) else scene.path(site)
+                page.goto((site.slow_url if scene.slow else site.url) + path)
+                page.locator("h1, [role=alert]").first.wait_for(state="attached")
+                settled(page)
+                scene.then(page, site)
+                for mode in MODES:
+                    page.emulate_media(color_scheme=mode)
+                    page.wait_for_timeout(300)
+                    name = f"{scene.name}-{WIDTHS[width][0]}-{mode}"
+                    png = take(page, width)
+                    (folder / f"{name}.{'png' if as_png else 'webp'}").write_bytes(
+                        png if as_png else compressed(png)
+                    )
+                context.set_offline(False)
+                if scene.slow:  # the next one need not wait behind these
+                    clear(page)
+                page.close()
+                if scene.fresh:
+                    contexts.pop(whose).close()
+        browser.close()
+
+
+def shown(folder: Path) -> str:
+    """The page that shows all that there is."""
+    lines = [
+        "# The web app in pictures",
+        "",
+        "Every page and its states, on a phone and on a desk, in light and in dark, as a real browser shows",
+        "them on a real service with the photos of `examples/`. Taken by `docs/screenshots.py`.",
+    ]
+    for chapter in CHAPTERS:
+        lines += ["", f"## {chapter.title}"]
+        for scene in chapter.scenes:
+            lines += ["", f"### {scene.alt}", ""]
+            shots = [
+                (f"{WIDTHS[width][0]}, {mode}", f"{scene.name}-{WIDTHS[width][0]}-{mode}.webp")
+                for width in scene.widths
+                for mode in MODES
+            ]
+            lines += [
+                "| " + " | ".join(label for label, _ in shots) + " |",
+                "|" + " --- |" * len(shots),
+                "| " + " | ".join(f"![{scene.alt} ({label})]({name})" for label, name in shots) + " |",
+            ]
+            for _, name in shots:
+                if not (folder / name).exists():
+                    raise SystemExit(f"{name} is missing: take all of them first.")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> int:
-    """Read the arguments and take the picture."""
-    parser = argparse.ArgumentParser(description="Take a picture of a page.")
-    parser.add_argument("page", nargs="?", type=Path, default=HERE.parent / "demo" / "index.html")
-    parser.add_argument("--output", type=Path, default=HERE / "images" / "demo.jpg")
-    parser.add_argument("--width", type=int, default=1280)
-    parser.add_argument("--dark", action="store_true")
+    """Start the service, furnish it, and take the pictures."""
+    parser = argparse.ArgumentParser(description="Take pictures of every page of the web app.")
+    parser.add_argument("--output", type=Path, default=PICTURES)
+    parser.add_argument("--only", default="", help="scenes, divided by commas; a name also means its states")
+    parser.add_argument("--png", action="store_true", help="do not compress")
     chosen = parser.parse_args()
-    screenshot(chosen.page, chosen.output, width=chosen.width, dark=chosen.dark)
-    print(chosen.output)
+    wanted = [name for name in chosen.only.split(",") if name]
+    scenes = [
+        scene
+        for chapter in CHAPTERS
+        for scene in chapter.scenes
+        if not wanted or scene.name in wanted or scene.name.split("-")[0] in wanted
+    ]
+    chosen.output.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="cutline-screenshots-") as folder,
+        service(Path(folder) / "site") as url,
+        service(Path(folder) / "slow", batch_wait_ms=12_000, worker_threads=1) as slow_url,
+        receiver() as hook,
+    ):
+        os.environ |= {
+            "CUTLINE_DATA_DIR": str(Path(folder) / "site"),
+            "CUTLINE_PUBLIC_URL": url,
+            "DJANGO_SETTINGS_MODULE": "cutline.server.django_settings",
+        }
+        import django
+
+        django.setup()
+        site = Site(url=url, slow_url=slow_url)
+        furnish(site, hook)
+        photograph(site, scenes, chosen.output, as_png=chosen.png)
+    if not chosen.png and not wanted:
+        (chosen.output / "README.md").write_text(shown(chosen.output), encoding="utf-8")
     return 0
 
 

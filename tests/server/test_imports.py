@@ -1,0 +1,28 @@
+"""What import-linter cannot see: the library's own face, `from cutline import load`."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import cutline
+
+SERVER = Path(cutline.__file__).parent / "server"
+
+
+def names_of_the_face(path: Path) -> set[str]:
+    """What a file takes from the package `cutline` itself."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "cutline":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name == "cutline"}
+    return found
+
+
+def test_only_the_captioner_module_loads_models() -> None:
+    doors = set(cutline.__all__) - {"CutlineError"} | {"cutline"}
+    files = [path for path in SERVER.rglob("*.py") if path != SERVER / "captioner.py"]
+    assert len(files) > 100
+    assert {path.name: names for path in files if (names := names_of_the_face(path) & doors)} == {}

@@ -365,8 +365,18 @@ def test_a_jpeg_that_is_painted_over_and_over_is_refused() -> None:
     last_scan = data[data.rindex(b"\xff\xc4") : -2]
     limits = Limits(max_total_pixels=96 * 64 * 100)
     assert open_image(data, limits=limits).size == (96, 64)
-    with pytest.raises(ImageTooLarge, match="pixels in all scans"):
-        open_image(data[:-2] + last_scan * 100 + b"\xff\xd9", limits=limits)
+    for hidden in (b"", b"\xff\x02\xff\xff"):  # no segment that would swallow the next 65,535 bytes
+        with pytest.raises(ImageTooLarge, match="pixels in all scans"):
+            open_image(data[:-2] + hidden + last_scan * 100 + b"\xff\xd9", limits=limits)
+
+
+def test_a_video_behind_a_photo_is_not_taken_for_scans() -> None:
+    """Phones write one behind the photo's end ("motion photo"); its bytes hold every marker by chance."""
+    limits = Limits(max_total_pixels=96 * 64 * 100)
+    for progressive in (False, True):
+        photo = encoded(quadrants(), "JPEG", progressive=progressive)
+        opened = open_image(photo + b"\xff\xda\0\x0c" * 1000, limits=limits)
+        assert opened.tobytes() == open_image(photo).tobytes()
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF", "AVIF"])

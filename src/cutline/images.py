@@ -325,8 +325,9 @@ def _check_layers(image: Image.Image, kind: str, data: bytes, name: str, limits:
     if kind == "TIFF":  # its further pages are never walked to, let alone decoded
         return
     pixels, most = image.width * image.height, limits.max_total_pixels
-    if kind == "JPEG":  # in pictures' data a 0xFF is followed by a zero, so that these are the scans' headers
-        scans = data.count(b"\xff\xda")
+    if kind == "JPEG":
+        if (scans := data.count(b"\xff\xda")) * pixels > most:  # quickly counted, and never too few
+            scans = _jpeg_scans(data)
         _check_limit(name, "pixels in all scans", scans * pixels, "max_total_pixels", most)
         return
     frames = _gif_frames(data, limits.max_frames) if kind == "GIF" else getattr(image, "n_frames", 1)
@@ -346,6 +347,23 @@ def _refusal(head: bytes, name: str) -> UnsupportedImage | UnreadableImage:
     if kind is not None:
         return UnsupportedImage(f"{name} is {kind}, which Cutline does not open.", hint=hint)
     return UnreadableImage(f"{name} is not an image, whatever its name says.", hint=hint)
+
+
+_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")  # neither stuffing, fill nor restart
+_END_OF_IMAGE, _START_OF_SCAN = 0xD9, 0xDA
+
+
+def _jpeg_scans(data: bytes) -> int:
+    """Scans of a JPEG's own picture, by walking its segments.
+
+    Its thumbnail lies within one of them, and a phone's video or second picture after its end: those bytes
+    are never decoded, whatever they look like.
+    """
+    scans, at = 0, 2
+    while (marker := _MARKER.search(data, at)) and (kind := data[marker.start() + 1]) != _END_OF_IMAGE:
+        scans += kind == _START_OF_SCAN
+        at = marker.end() + max(2, int.from_bytes(data[marker.end() : marker.end() + 2], "big"))
+    return scans
 
 
 def _webp_size(head: bytes) -> tuple[int, int]:

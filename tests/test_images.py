@@ -276,8 +276,9 @@ def test_an_empty_file_is_one_clear_error(tmp_path: Path) -> None:
 def test_a_truncated_photo_is_one_clear_error(kind: str, share: float) -> None:
     noise = Image.fromarray(np.random.default_rng(3).integers(0, 255, (80, 120, 3), np.uint8))
     data = encoded(noise, kind)
-    with pytest.raises(UnreadableImage):
+    with pytest.raises(UnreadableImage) as caught:
         open_image(data[: int(len(data) * share)])
+    assert str(caught.value).isprintable(), "one line"
 
 
 @pytest.mark.parametrize("content", [b"just a letter", b"\0" * 5000, b"BM but no bitmap", b"\xff\xd8\xff"])

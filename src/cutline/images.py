@@ -541,8 +541,9 @@ def _decoding(name: str, kind: str) -> Iterator[None]:
     except (Image.DecompressionBombError, MemoryError) as error:
         raise ImageTooLarge(f"{name} needs more memory than one photo should.") from error
     except _DECODER_ERRORS as error:
+        reason = " ".join(str(error).split())  # some end their lines
         raise UnreadableImage(
-            f"{name} looks like {kind} but is damaged or cut short ({error}).",
+            f"{name} looks like {kind} but is damaged or cut short ({reason}).",
             hint="Fetch or export it again.",
         ) from error
 

@@ -81,12 +81,12 @@ _OPTIONS = frozenset(field.name for field in fields(DecodingOptions))
 def wanted(options: Mapping[str, Any], *, n: int = 1) -> Wanted:
     """Read options as a job keeps them: n, model, and DecodingOptions' own; None and absent are the same.
 
-    n: how many captions where the options do not say.
+    n: how many captions where the options do not say; greedy decoding then gives its one.
     Raises OptionError for what contradicts itself or does not exist, Invalid for an unknown model.
     """
     given = {name: value for name, value in options.items() if value is not None}
     model = str(given.pop("model", "") or DEFAULT)
-    count = given.pop("n", n)
+    asked = given.pop("n", None)
     if unknown := given.keys() - _OPTIONS:
         raise OptionError(f"There is no option {', '.join(sorted(unknown))}.")
     if "strategy" in given:
@@ -96,6 +96,7 @@ def wanted(options: Mapping[str, Any], *, n: int = 1) -> Wanted:
             hint = f"Choose {', '.join(Strategy)}."
             raise OptionError(f"There is no strategy {given['strategy']}.", hint=hint) from error
     chosen = DecodingOptions(**given)
+    count = asked or (1 if chosen.strategy is Strategy.GREEDY else n)
     if chosen.strategy is Strategy.GREEDY and count > 1:
         raise OptionError("Greedy decoding gives one caption.", hint="Choose beam or sample for more.")
     if (chosen.min_length or 0) > (chosen.max_length or 10**6):

@@ -178,6 +178,19 @@ def test_new_candidates_on_request(ann: Browser) -> None:
     assert ann("GET", f"/jobs/{job['id']}")[1]["state"] == "done"
 
 
+def test_greedy_captions_are_one_where_no_number_is_asked_for(ann: Browser) -> None:
+    image, _ = upload(ann)
+    assert (
+        ann("POST", f"/images/{image}/captions", {"strategy": "greedy", "n": 2})[1]["code"]
+        == "option_invalid"
+    )
+    _, job = ann("POST", f"/images/{image}/captions", {"strategy": "greedy"})
+    work()
+    assert ann("GET", f"/jobs/{job['id']}")[1]["state"] == "done"
+    _, answer = ann("GET", f"/images/{image}/captions")
+    assert [each["job"] for each in answer["items"]].count(job["id"]) == 1
+
+
 def test_a_persons_words_stay_and_every_version_can_be_restored(ann: Browser) -> None:
     image, _ = upload(ann)
     shown = ann("GET", f"/images/{image}")[1]["caption"]

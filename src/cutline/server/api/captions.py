@@ -51,11 +51,13 @@ class CaptionOptionsIn(SchemaIn):
     prefix: str | None = Field(None, max_length=200, description="The caption starts with exactly this.")
     model: str | None = Field(None, max_length=100, description="A model's id (GET /models).")
 
-    def as_kept(self) -> dict[str, Any]:
-        """What a job keeps of them. Raises OptionError or Invalid for choices that make no sense together."""
+    def as_kept(self, *, n: int) -> dict[str, Any]:
+        """What a job keeps of them. n: how many captions where they do not say.
+
+        Raises OptionError or Invalid for choices that make no sense together.
+        """
         kept = self.model_dump(exclude_none=True)
-        captioner.wanted(kept)
-        return kept
+        return {**kept, "n": captioner.wanted(kept, n=n).n}
 
 
 class WrittenOut(Schema):
@@ -147,7 +149,7 @@ def caption_photo(
     request: HttpRequest, image: File[UploadedFile], options: Form[CaptionOptionsIn]
 ) -> dict[str, object]:
     """Caption a photo and keep nothing: neither the photo nor the captions."""
-    wanted = captioner.wanted(options.as_kept())
+    wanted = captioner.wanted(options.as_kept(n=1))
     with captioner.about_to_ask():
         data = image.read()
         batcher = captioner.captioner(wanted.model)
@@ -242,7 +244,7 @@ def request_captions(request: HttpRequest, image_id: UUID, options: CaptionOptio
         owner=ensure_owner(request),
         image=image,
         kind=JobKind.CAPTION,
-        options={"n": settings().candidates, **options.as_kept()},
+        options=options.as_kept(n=settings().candidates),
         request_id=getattr(request, "request_id", ""),
     )
     when_done(request, owner_id=job.owner_id, jobs=[job.pk], then=lambda: _done(job.pk))

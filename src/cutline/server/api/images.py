@@ -223,7 +223,7 @@ def _store(
     request: HttpRequest, sent: Sequence[_Sent], options: UploadIn
 ) -> Status[UploadsOut] | HttpResponse:
     given = options.model_dump(include=set(CaptionOptionsIn.model_fields))
-    chosen = {"n": settings().candidates, **CaptionOptionsIn(**given).as_kept()}
+    chosen = CaptionOptionsIn(**given).as_kept(n=settings().candidates)
     owner = ensure_owner(request)
     items: list[UploadedOut] = []
     errors: list[CutlineError] = []

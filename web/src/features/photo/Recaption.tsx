@@ -30,7 +30,7 @@ export default function Recaption({ image, onDone }: { image: ImageOut; onDone: 
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     const captionOptionsIn: CaptionOptionsIn = {
-      n: numberOf(count),
+      n: strategy === 'greedy' ? null : numberOf(count),
       strategy,
       min_length: numberOf(shortest),
       max_length: numberOf(longest),
@@ -61,7 +61,7 @@ export default function Recaption({ image, onDone }: { image: ImageOut; onDone: 
         </TextField>
       ) : null}
       <Stack direction="row" spacing={2}>
-        <TextField type="number" label={t('recaption.count')} value={count} onChange={(event) => setCount(event.target.value)} slotProps={{ htmlInput: { min: 1, max: 10 } }} />
+        <TextField type="number" label={t('recaption.count')} disabled={strategy === 'greedy'} value={strategy === 'greedy' ? '1' : count} onChange={(event) => setCount(event.target.value)} slotProps={{ htmlInput: { min: 1, max: 10 } }} />
         <TextField type="number" label={t('recaption.shortest')} value={shortest} onChange={(event) => setShortest(event.target.value)} slotProps={{ htmlInput: { min: 1, max: 30 } }} />
         <TextField type="number" label={t('recaption.longest')} value={longest} onChange={(event) => setLongest(event.target.value)} slotProps={{ htmlInput: { min: 1, max: 30 } }} />
       </Stack>

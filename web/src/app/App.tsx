@@ -3,10 +3,10 @@ import { ThemeProvider } from '@mui/material/styles';
 import { useEffect, useState } from 'react';
 import { ErrorBoundary } from 'react-error-boundary';
 import { Provider } from 'react-redux';
-import { BrowserRouter } from 'react-router';
 import { Uploader } from '@/features/caption/uploader';
 import { UploaderContext } from '@/features/caption/useUploader';
 import { hasOwner } from '@/shared/api/viewer';
+import { keepFocus } from '@/shared/lib/keepFocus';
 import { Crashed } from './errors';
 import { Live } from './Live';
 import { AppRoutes } from './routes';
@@ -16,6 +16,7 @@ import { theme } from './theme';
 export function App({ store }: { store: Store }) {
   const [uploader] = useState(() => new Uploader(store.dispatch, () => hasOwner(store.getState())));
   useEffect(() => uploader.start(), [uploader]);
+  useEffect(() => keepFocus(), []);
   return (
     <Provider store={store}>
       <ThemeProvider theme={theme} defaultMode="system" modeStorageKey="cutline-mode" noSsr>
@@ -23,9 +24,7 @@ export function App({ store }: { store: Store }) {
         <ErrorBoundary FallbackComponent={Crashed}>
           <Live />
           <UploaderContext value={uploader}>
-            <BrowserRouter>
-              <AppRoutes />
-            </BrowserRouter>
+            <AppRoutes />
           </UploaderContext>
         </ErrorBoundary>
       </ThemeProvider>

@@ -4,6 +4,7 @@ import Stack from '@mui/material/Stack';
 import TextField from '@mui/material/TextField';
 import { useRef, useState, type FormEvent, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
+import { useOnce } from '@/shared/lib/useOnce';
 import type { Answer, FieldError } from './allauth';
 
 export interface Field {
@@ -28,10 +29,11 @@ interface AuthFormProps {
 export function AuthForm({ fields, submit, onSubmit, onAnswer, children }: AuthFormProps) {
   const { t } = useTranslation('account');
   const [errors, setErrors] = useState<FieldError[]>([]);
-  const [isBusy, setBusy] = useState(false);
   const form = useRef<HTMLFormElement>(null);
-  const send = async (event: FormEvent) => {
-    event.preventDefault();
+  const focus = (name?: string) => {
+    if (name) form.current?.querySelector<HTMLInputElement>(`[name="${CSS.escape(name)}"]`)?.focus();
+  };
+  const send = useOnce(async () => {
     if (!form.current) return;
     const values = Object.fromEntries([...new FormData(form.current)].map(([name, value]) => [name, String(value)]));
     const missing = fields.filter((field) => !values[field.name]?.trim());
@@ -40,9 +42,7 @@ export function AuthForm({ fields, submit, onSubmit, onAnswer, children }: AuthF
       focus(missing[0]?.name);
       return;
     }
-    setBusy(true);
     const answer = await onSubmit(values);
-    setBusy(false);
     if (onAnswer(answer, values)) {
       setErrors([]);
       return;
@@ -51,14 +51,15 @@ export function AuthForm({ fields, submit, onSubmit, onAnswer, children }: AuthF
     const given = answer.errors.length > 0 ? answer.errors : [{ code: 'failed', message: fallback }];
     setErrors(given);
     focus(given.find((error) => error.param)?.param);
-  };
-  const focus = (name?: string) => {
-    if (name) form.current?.querySelector<HTMLInputElement>(`[name="${CSS.escape(name)}"]`)?.focus();
+  });
+  const onSubmitted = (event: FormEvent) => {
+    event.preventDefault();
+    send();
   };
   const known = new Set(fields.map((field) => field.name));
   const general = errors.filter((error) => !error.param || !known.has(error.param));
   return (
-    <Stack component="form" ref={form} spacing={2.5} noValidate onSubmit={(event) => void send(event)}>
+    <Stack component="form" ref={form} spacing={2.5} noValidate onSubmit={onSubmitted}>
       {general.map((error) => (
         <Alert key={error.message} severity="error" role="alert">
           {error.message}
@@ -81,7 +82,7 @@ export function AuthForm({ fields, submit, onSubmit, onAnswer, children }: AuthF
         );
       })}
       {children}
-      <Button type="submit" variant="contained" size="large" disabled={isBusy}>
+      <Button type="submit" variant="contained" size="large">
         {submit}
       </Button>
     </Stack>

@@ -12,6 +12,7 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useChangeMeMutation, useDeleteMeMutation, type MeOut } from '@/shared/api/generated';
 import { problemOf } from '@/shared/api/problem';
+import { useOnce } from '@/shared/lib/useOnce';
 import { useEntered } from './entered';
 import { useConfirm } from './Secure';
 import { Section } from './Section';
@@ -19,19 +20,19 @@ import { Section } from './Section';
 /** Consent, a copy of everything, and the way out. */
 export function DataSection({ me }: { me: MeOut }) {
   const { t } = useTranslation(['account', 'common']);
-  const [change, changing] = useChangeMeMutation();
+  const [change] = useChangeMeMutation();
   const [remove, removing] = useDeleteMeMutation();
   const [isAsking, setAsking] = useState(false);
   const entered = useEntered();
   const confirm = useConfirm();
-  const onDelete = async () => {
+  const onDelete = useOnce(async () => {
     let result = await remove({});
     // Who signed in some time ago is asked for the password first.
     if (result.error && problemOf(result.error).code === 'reauthentication_required' && (await confirm())) {
       result = await remove({});
     }
     if (!result.error) entered('/');
-  };
+  });
   return (
     <Section title={t('data.title')}>
       <Stack spacing={3} sx={{ alignItems: 'flex-start' }}>
@@ -41,7 +42,6 @@ export function DataSection({ me }: { me: MeOut }) {
             control={
               <Switch
                 checked={me.may_train}
-                disabled={changing.isLoading}
                 onChange={(_, isOn) => void change({ meIn: { may_train: isOn } })}
               />
             }
@@ -69,7 +69,7 @@ export function DataSection({ me }: { me: MeOut }) {
         </DialogContent>
         <DialogActions>
           <Button onClick={() => setAsking(false)}>{t('common:action.cancel')}</Button>
-          <Button color="error" variant="contained" disabled={removing.isLoading} onClick={() => void onDelete()}>
+          <Button color="error" variant="contained" onClick={onDelete}>
             {t('data.deleteSubmit')}
           </Button>
         </DialogActions>

@@ -12,6 +12,7 @@ import { useTranslation } from 'react-i18next';
 import { useCreateKeyMutation, useListKeysQuery, useRevokeKeyMutation, type Scope } from '@/shared/api/generated';
 import { problemOf } from '@/shared/api/problem';
 import { useFormats } from '@/shared/i18n/format';
+import { useOnce } from '@/shared/lib/useOnce';
 import { QueryView } from '@/shared/ui/StateView';
 import { Section } from './Section';
 import { Secret } from './Secret';
@@ -27,10 +28,13 @@ export function KeysSection() {
   const [revoke] = useRevokeKeyMutation();
   const [name, setName] = useState('');
   const [scopes, setScopes] = useState<Scope[]>(['caption', 'images:read', 'images:write']);
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
+  const submit = useOnce(async () => {
     const result = await create({ keyIn: { name: name.trim(), scopes } });
     if (!result.error) setName('');
+  });
+  const onSubmit = (event: FormEvent) => {
+    event.preventDefault();
+    if (name.trim() && scopes.length > 0) submit();
   };
   return (
     <Section title={t('keys.title')} hint={t('keys.hint')}>
@@ -61,7 +65,7 @@ export function KeysSection() {
         )}
       </QueryView>
       {creating.data ? <Secret label={t('keys.secret')} value={creating.data.key} /> : null}
-      <Stack component="form" spacing={1.5} onSubmit={(event) => void submit(event)} noValidate sx={{ maxWidth: 520 }}>
+      <Stack component="form" spacing={1.5} onSubmit={onSubmit} noValidate sx={{ maxWidth: 520 }}>
         <TextField label={t('keys.name')} value={name} onChange={(event) => setName(event.target.value)} />
         <FormGroup row role="group" aria-label={t('keys.scopes')}>
           {SCOPES.map((scope) => (
@@ -82,7 +86,7 @@ export function KeysSection() {
             {problemOf(creating.error).detail || t('error.failed')}
           </Alert>
         ) : null}
-        <Button type="submit" variant="outlined" disabled={creating.isLoading || !name.trim() || scopes.length === 0} sx={{ alignSelf: 'flex-start' }}>
+        <Button type="submit" variant="outlined" disabled={!name.trim() || scopes.length === 0} sx={{ alignSelf: 'flex-start' }}>
           {t('keys.create')}
         </Button>
       </Stack>

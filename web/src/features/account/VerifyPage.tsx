@@ -2,6 +2,7 @@ import Button from '@mui/material/Button';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useParams } from 'react-router';
+import { useOnce } from '@/shared/lib/useOnce';
 import { Page } from '@/shared/ui/Page';
 import { Message } from '@/shared/ui/StateView';
 import { ask } from './allauth';
@@ -12,14 +13,13 @@ export function VerifyPage() {
   const { t } = useTranslation('account');
   const { key = '' } = useParams();
   const entered = useEntered();
-  const [state, setState] = useState<'asking' | 'busy' | 'failed' | 'signInNext'>('asking');
-  const confirm = async () => {
-    setState('busy');
+  const [state, setState] = useState<'asking' | 'failed' | 'signInNext'>('asking');
+  const confirm = useOnce(async () => {
     const answer = await ask('POST', '/auth/email/verify', { key });
     if (answer.status === 200) entered('/');
     else if (answer.status === 401) setState('signInNext');
     else setState('failed');
-  };
+  });
   return (
     <Page title={t('verify.title')} width="sm" hideTitle>
       {state === 'failed' ? (
@@ -32,7 +32,7 @@ export function VerifyPage() {
         </Message>
       ) : (
         <Message title={t('verify.title')} hint={t('verify.hint')}>
-          <Button variant="contained" size="large" disabled={state === 'busy'} onClick={() => void confirm()}>
+          <Button variant="contained" size="large" onClick={confirm}>
             {t('verify.submit')}
           </Button>
         </Message>

@@ -19,6 +19,7 @@ import {
 } from '@/shared/api/generated';
 import { problemOf } from '@/shared/api/problem';
 import { useFormats } from '@/shared/i18n/format';
+import { useOnce } from '@/shared/lib/useOnce';
 import { QueryView } from '@/shared/ui/StateView';
 import { Secret } from './Secret';
 import { Section } from './Section';
@@ -29,10 +30,13 @@ export function WebhooksSection() {
   const webhooks = useListWebhooksQuery({});
   const [create, creating] = useCreateWebhookMutation();
   const [url, setUrl] = useState('');
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
+  const submit = useOnce(async () => {
     const result = await create({ webhookIn: { url: url.trim() } });
     if (!result.error) setUrl('');
+  });
+  const onSubmit = (event: FormEvent) => {
+    event.preventDefault();
+    if (url.trim()) submit();
   };
   return (
     <Section title={t('webhooks.title')} hint={t('webhooks.hint')}>
@@ -46,7 +50,7 @@ export function WebhooksSection() {
         )}
       </QueryView>
       {creating.data ? <Secret label={t('webhooks.secret')} value={creating.data.secret} /> : null}
-      <Stack component="form" direction={{ xs: 'column', sm: 'row' }} spacing={1.5} onSubmit={(event) => void submit(event)} noValidate sx={{ maxWidth: 620 }}>
+      <Stack component="form" direction={{ xs: 'column', sm: 'row' }} spacing={1.5} onSubmit={onSubmit} noValidate sx={{ maxWidth: 620 }}>
         <TextField
           type="url"
           label={t('webhooks.url')}
@@ -55,7 +59,7 @@ export function WebhooksSection() {
           helperText={creating.error ? problemOf(creating.error).detail || t('error.failed') : undefined}
           onChange={(event) => setUrl(event.target.value)}
         />
-        <Button type="submit" variant="outlined" disabled={creating.isLoading || !url.trim()} sx={{ alignSelf: 'flex-start', flexShrink: 0 }}>
+        <Button type="submit" variant="outlined" disabled={!url.trim()} sx={{ alignSelf: 'flex-start', flexShrink: 0 }}>
           {t('webhooks.create')}
         </Button>
       </Stack>

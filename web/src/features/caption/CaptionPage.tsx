@@ -5,6 +5,7 @@ import { useCallback } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useSelector } from 'react-redux';
 import { Link } from 'react-router';
+import { useAskingMs } from '@/shared/api/asking';
 import { useListImagesQuery, type ImageOut } from '@/shared/api/generated';
 import { Page } from '@/shared/ui/Page';
 import { DropZone } from './DropZone';
@@ -20,7 +21,7 @@ export default function CaptionPage() {
   const { t } = useTranslation('caption');
   const uploader = useUploader();
   const uploads = useSelector(selectUploads);
-  const recent = useListImagesQuery({ limit: RECENT });
+  const recent = useListImagesQuery({ limit: RECENT }, { pollingInterval: useAskingMs() });
   const onFiles = useCallback((files: File[]) => uploader.add(files), [uploader]);
   const onUrls = useCallback((urls: string[]) => uploader.addUrls(urls), [uploader]);
 

@@ -1,6 +1,7 @@
 import Box from '@mui/material/Box';
 import { useTranslation } from 'react-i18next';
 import { skipToken } from '@reduxjs/toolkit/query';
+import { useAskingMs } from '@/shared/api/asking';
 import { useGetImageQuery, type ImageOut } from '@/shared/api/generated';
 import { useFormats } from '@/shared/i18n/format';
 import { ImageCard } from './ImageCard';
@@ -14,7 +15,7 @@ export function UploadCard({ upload, image }: { upload: Upload; image?: ImageOut
   const { t } = useTranslation('caption');
   const formats = useFormats();
   const uploader = useUploader();
-  const single = useGetImageQuery(upload.image && !image ? { imageId: upload.image } : skipToken);
+  const single = useGetImageQuery(upload.image && !image ? { imageId: upload.image } : skipToken, { pollingInterval: useAskingMs() });
   const known = image ?? single.data;
   if (known) return <ImageCard image={known} name={upload.url ?? upload.name} />;
 

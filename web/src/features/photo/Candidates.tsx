@@ -8,6 +8,7 @@ import { usePickCaptionMutation, type AttentionOut, type CandidateOut, type Imag
 import { announced } from '@/shared/api/live';
 import { problemOf } from '@/shared/api/problem';
 import { useFormats } from '@/shared/i18n/format';
+import { useOnce } from '@/shared/lib/useOnce';
 import { toastShown } from '@/shared/ui/toasts';
 import { Words } from './Words';
 
@@ -26,13 +27,15 @@ export function Candidates({ image, candidates, attention, looked, onLook, word,
   const { t } = useTranslation('photo');
   const formats = useFormats();
   const dispatch = useDispatch();
-  const [pick, { isLoading }] = usePickCaptionMutation();
-  if (candidates.length === 0) return null;
-  const choose = async (candidate: CandidateOut) => {
+  const [pick] = usePickCaptionMutation();
+  const choose = useOnce(async (candidate: CandidateOut) => {
     const result = await pick({ imageId: image.id, captionId: candidate.id });
     if (result.error) dispatch(toastShown({ tone: 'error', text: problemOf(result.error).detail || t('pick.failed') }));
     else dispatch(announced(t('pick.done')));
-  };
+  });
+  // To somebody else, the one that stands above needs no second showing.
+  const isSaidAbove = !image.mine && candidates.length === 1 && candidates[0]?.shown;
+  if (candidates.length === 0 || isSaidAbove) return null;
   return (
     <Box component="section" aria-labelledby="candidates">
       <Typography variant="h3" component="h2" id="candidates" gutterBottom>
@@ -56,7 +59,7 @@ export function Candidates({ image, candidates, attention, looked, onLook, word,
               <Typography sx={{ fontFamily: 'h3.fontFamily', fontSize: '1.05rem' }}>
                 {isLooked ? <Words text={candidate.text} attention={attention} word={word} onWord={onWord} /> : candidate.text}
               </Typography>
-              <Stack direction="row" spacing={1} useFlexGap sx={{ mt: 0.5, alignItems: 'center', flexWrap: 'wrap' }}>
+              <Stack direction="row" spacing={1} useFlexGap sx={{ mt: 0.5, alignItems: 'center', flexWrap: 'wrap', '& > button:first-of-type': { ml: { xs: -1.5, sm: 0 } }, '& > button:last-of-type': { mr: -1.5 } }}>
                 <Typography variant="body2" color="textSecondary" sx={{ flex: { xs: '1 0 100%', sm: '1 1 0' }, minWidth: 120 }}>
                   {candidate.log_prob === null ? '' : t('score', { score: formats.percent(sureness(candidate)) })}
                 </Typography>
@@ -72,7 +75,7 @@ export function Candidates({ image, candidates, attention, looked, onLook, word,
                       </Button>
                     ) : null}
                     {image.mine ? (
-                      <Button size="small" disabled={isLoading} onClick={() => void choose(candidate)}>
+                      <Button size="small" onClick={() => choose(candidate)}>
                         {t('pick.button')}
                       </Button>
                     ) : null}

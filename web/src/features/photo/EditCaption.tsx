@@ -8,6 +8,7 @@ import { useDispatch } from 'react-redux';
 import { useEditCaptionMutation, type ImageOut } from '@/shared/api/generated';
 import { announced } from '@/shared/api/live';
 import { problemOf } from '@/shared/api/problem';
+import { useOnce } from '@/shared/lib/useOnce';
 
 interface EditCaptionProps {
   image: ImageOut;
@@ -19,11 +20,10 @@ export function EditCaption({ image, caption, onDone }: EditCaptionProps) {
   const { t } = useTranslation(['photo', 'common']);
   const dispatch = useDispatch();
   const [text, setText] = useState(caption);
-  const [edit, { isLoading, error }] = useEditCaptionMutation();
+  const [edit, { error }] = useEditCaptionMutation();
   const field = useRef<HTMLTextAreaElement>(null);
   useEffect(() => field.current?.focus(), []);
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
+  const save = useOnce(async () => {
     if (text.trim() === caption) {
       onDone();
       return;
@@ -32,10 +32,14 @@ export function EditCaption({ image, caption, onDone }: EditCaptionProps) {
     if (result.error) return;
     dispatch(announced(t('edit.saved')));
     onDone();
+  });
+  const onSubmit = (event: FormEvent) => {
+    event.preventDefault();
+    if (text.trim() !== '') save();
   };
   const problem = error ? problemOf(error) : null;
   return (
-    <Stack component="form" spacing={2} onSubmit={(event) => void submit(event)} noValidate>
+    <Stack component="form" spacing={2} onSubmit={onSubmit} noValidate>
       <TextField
         label={t('edit.label')}
         helperText={t('edit.hint')}
@@ -48,6 +52,7 @@ export function EditCaption({ image, caption, onDone }: EditCaptionProps) {
         multiline
         minRows={2}
         maxRows={8}
+        slotProps={{ input: { sx: { fontFamily: 'h3.fontFamily', fontSize: '1.3rem', lineHeight: 1.35 } } }}
       />
       {problem ? (
         <Alert severity="error" role="alert">
@@ -55,7 +60,7 @@ export function EditCaption({ image, caption, onDone }: EditCaptionProps) {
         </Alert>
       ) : null}
       <Stack direction="row" spacing={1}>
-        <Button type="submit" variant="contained" disabled={isLoading || text.trim() === ''}>
+        <Button type="submit" variant="contained" disabled={text.trim() === ''}>
           {t('common:action.save')}
         </Button>
         <Button onClick={onDone}>{t('common:action.cancel')}</Button>

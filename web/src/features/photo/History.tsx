@@ -9,6 +9,7 @@ import { useListVersionsQuery, useRestoreVersionMutation, type ImageOut } from '
 import { announced } from '@/shared/api/live';
 import { problemOf } from '@/shared/api/problem';
 import { useFormats } from '@/shared/i18n/format';
+import { useOnce } from '@/shared/lib/useOnce';
 import { QueryView } from '@/shared/ui/StateView';
 import { toastShown } from '@/shared/ui/toasts';
 
@@ -18,19 +19,19 @@ export default function History({ image, caption }: { image: ImageOut; caption: 
   const formats = useFormats();
   const dispatch = useDispatch();
   const versions = useListVersionsQuery({ imageId: image.id, limit: 100 });
-  const [restore, { isLoading }] = useRestoreVersionMutation();
-  const bringBack = async (number: number) => {
+  const [restore] = useRestoreVersionMutation();
+  const bringBack = useOnce(async (number: number) => {
     const result = await restore({ imageId: image.id, number });
     if (result.error) dispatch(toastShown({ tone: 'error', text: problemOf(result.error).detail || t('history.failed') }));
     else dispatch(announced(t('history.done')));
-  };
+  });
   return (
     <QueryView query={versions} loading={<Skeleton variant="rounded" height={200} sx={{ mt: 2 }} />}>
       {({ items }) => (
         <Stack component="ol" reversed spacing={1} sx={{ listStyle: 'none', p: 0, mt: 2, mb: 0 }}>
           {items.map((version) => (
             <Box component="li" key={version.number} sx={{ borderLeft: 3, borderColor: 'divider', pl: 2, py: 0.5 }}>
-              <Typography>{version.text}</Typography>
+              <Typography sx={{ fontFamily: 'h3.fontFamily', fontSize: '1.05rem' }}>{version.text}</Typography>
               <Stack direction="row" spacing={1} sx={{ alignItems: 'center', minHeight: 40 }}>
                 <Typography variant="body2" color="textSecondary" sx={{ flex: 1 }}>
                   {t(`history.${version.action}`, { model: version.model, number: version.restored_from ?? 0 })}
@@ -38,7 +39,7 @@ export default function History({ image, caption }: { image: ImageOut; caption: 
                   {formats.dateTime(version.created_at)}
                 </Typography>
                 {version.text === caption ? null : (
-                  <Button size="small" disabled={isLoading} onClick={() => void bringBack(version.number)}>
+                  <Button size="small" onClick={() => bringBack(version.number)}>
                     {t('history.restore')}
                   </Button>
                 )}

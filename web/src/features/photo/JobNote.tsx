@@ -5,6 +5,7 @@ import Stack from '@mui/material/Stack';
 import Typography from '@mui/material/Typography';
 import { useTranslation } from 'react-i18next';
 import { useCancelJobMutation, useRetryJobMutation, type ImageOut } from '@/shared/api/generated';
+import { useOnce } from '@/shared/lib/useOnce';
 
 interface JobNoteProps {
   image: ImageOut;
@@ -15,7 +16,8 @@ interface JobNoteProps {
 /** What is being done to the photo, or why it did not work. */
 export function JobNote({ image, job, hasCaption }: JobNoteProps) {
   const { t } = useTranslation('photo');
-  const [retry, retrying] = useRetryJobMutation();
+  const [retry] = useRetryJobMutation();
+  const tryAgain = useOnce((jobId: string) => retry({ jobId }));
   const [cancel] = useCancelJobMutation();
   if (!job || !image.mine) return null;
   if (job.state === 'failed' || (job.state === 'cancelled' && !hasCaption)) {
@@ -24,7 +26,7 @@ export function JobNote({ image, job, hasCaption }: JobNoteProps) {
         severity={job.state === 'failed' ? 'error' : 'info'}
         role="alert"
         action={
-          <Button color="inherit" size="small" disabled={retrying.isLoading} onClick={() => void retry({ jobId: job.id })}>
+          <Button color="inherit" size="small" onClick={() => tryAgain(job.id)}>
             {t('job.retry')}
           </Button>
         }

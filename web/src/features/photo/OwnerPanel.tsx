@@ -9,6 +9,7 @@ import { useNavigate } from 'react-router';
 import { useDeleteImageMutation, type ImageOut } from '@/shared/api/generated';
 import { problemOf } from '@/shared/api/problem';
 import { useFormats } from '@/shared/i18n/format';
+import { useOnce } from '@/shared/lib/useOnce';
 import { toastShown } from '@/shared/ui/toasts';
 import { Sharing } from './Sharing';
 import { Tags } from './Tags';
@@ -28,17 +29,17 @@ export function OwnerPanel({ image, caption }: OwnerPanelProps) {
   const dispatch = useDispatch();
   const navigate = useNavigate();
   const [open, setOpen] = useState<'recaption' | 'history' | null>(null);
-  const [remove, { isLoading }] = useDeleteImageMutation();
+  const [remove] = useDeleteImageMutation();
   const toggle = (part: 'recaption' | 'history') => setOpen(open === part ? null : part);
-  const onDelete = async () => {
+  const onDelete = useOnce(async () => {
     const result = await remove({ imageId: image.id });
     if (result.error) {
       dispatch(toastShown({ tone: 'error', text: problemOf(result.error).detail || t('delete.failed') }));
       return;
     }
     dispatch(toastShown({ tone: 'info', text: t('delete.done'), undo: { kind: 'undelete', ids: [image.id] } }));
-    void navigate('/library');
-  };
+    await navigate('/library');
+  });
   return (
     <Stack spacing={4}>
       <Box>
@@ -66,7 +67,7 @@ export function OwnerPanel({ image, caption }: OwnerPanelProps) {
             {t('expires', { date: formats.dateTime(image.expires_at) })}
           </Typography>
         ) : null}
-        <Button color="error" disabled={isLoading} onClick={() => void onDelete()} sx={{ mt: 1, ml: -2 }}>
+        <Button color="error" onClick={onDelete} sx={{ mt: 1, ml: -2 }}>
           {t('delete.button')}
         </Button>
       </Box>

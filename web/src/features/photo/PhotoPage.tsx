@@ -1,5 +1,6 @@
 import { useTranslation } from 'react-i18next';
 import { useParams } from 'react-router';
+import { useAskingMs } from '@/shared/api/asking';
 import { useGetImageQuery } from '@/shared/api/generated';
 import { Failure } from '@/shared/ui/StateView';
 import { Page } from '@/shared/ui/Page';
@@ -10,7 +11,7 @@ import { PhotoView } from './PhotoView';
 export default function PhotoPage() {
   const { t } = useTranslation('photo');
   const { id = '' } = useParams();
-  const { data, error, isFetching, refetch } = useGetImageQuery({ imageId: id });
+  const { data, error, isFetching, refetch } = useGetImageQuery({ imageId: id }, { pollingInterval: useAskingMs() });
   if (data?.id === id) return <PhotoView image={data} />;
   return (
     <Page title={t('title')} width="xl" hideTitle>

@@ -28,7 +28,8 @@ export function PhotoView({ image, token }: PhotoViewProps) {
   const caption = live?.caption ?? image.caption;
   const captions = useListCaptionsQuery({ imageId: image.id, token, limit: 50 });
   const candidates = captions.data?.items ?? [];
-  const shown = candidates.find((each) => each.shown);
+  // Its text, too: an event may have brought another caption than the one that these were loaded with.
+  const shown = candidates.find((each) => each.shown && each.text === caption);
   // Words are explained of what the page shows; of an edited text, those of the candidate that is looked at.
   const [looked, setLooked] = useState<string | null>(null);
   const explained = candidates.find((each) => each.id === looked) ?? shown;

@@ -1,4 +1,6 @@
+import ThumbDownFilled from '@mui/icons-material/ThumbDown';
 import ThumbDown from '@mui/icons-material/ThumbDownOutlined';
+import ThumbUpFilled from '@mui/icons-material/ThumbUp';
 import ThumbUp from '@mui/icons-material/ThumbUpOutlined';
 import IconButton from '@mui/material/IconButton';
 import Stack from '@mui/material/Stack';
@@ -6,38 +8,37 @@ import { useTranslation } from 'react-i18next';
 import { useDispatch } from 'react-redux';
 import { useRateCaptionMutation, useUnrateCaptionMutation, type CandidateOut } from '@/shared/api/generated';
 import { problemOf } from '@/shared/api/problem';
+import { useOnce } from '@/shared/lib/useOnce';
 import { toastShown } from '@/shared/ui/toasts';
 
 const THUMBS = [
-  { value: 1, label: 'rate.up', Icon: ThumbUp },
-  { value: -1, label: 'rate.down', Icon: ThumbDown },
+  { value: 1, label: 'rate.up', Icon: ThumbUp, Pressed: ThumbUpFilled },
+  { value: -1, label: 'rate.down', Icon: ThumbDown, Pressed: ThumbDownFilled },
 ] as const;
 
 export function Rating({ candidate }: { candidate: CandidateOut }) {
   const { t } = useTranslation('photo');
   const dispatch = useDispatch();
-  const [rate, rating] = useRateCaptionMutation();
-  const [unrate, unrating] = useUnrateCaptionMutation();
-  const isBusy = rating.isLoading || unrating.isLoading;
-  const press = async (value: 1 | -1) => {
+  const [rate] = useRateCaptionMutation();
+  const [unrate] = useUnrateCaptionMutation();
+  const press = useOnce(async (value: 1 | -1) => {
     const result =
       candidate.rating === value
         ? await unrate({ captionId: candidate.id })
         : await rate({ captionId: candidate.id, ratingIn: { value } });
     if (result.error) dispatch(toastShown({ tone: 'error', text: problemOf(result.error).detail || t('rate.failed') }));
-  };
+  });
   return (
     <Stack direction="row" role="group" aria-label={t('rate.label')}>
-      {THUMBS.map(({ value, label, Icon }) => (
+      {THUMBS.map(({ value, label, Icon, Pressed }) => (
         <IconButton
           key={value}
           aria-label={t(label)}
           aria-pressed={candidate.rating === value}
-          disabled={isBusy}
           color={candidate.rating === value ? 'primary' : 'default'}
-          onClick={() => void press(value)}
+          onClick={() => press(value)}
         >
-          <Icon fontSize="small" />
+          {candidate.rating === value ? <Pressed fontSize="small" /> : <Icon fontSize="small" />}
         </IconButton>
       ))}
     </Stack>

@@ -1,4 +1,5 @@
 import Alert from '@mui/material/Alert';
+import Box from '@mui/material/Box';
 import Button from '@mui/material/Button';
 import MenuItem from '@mui/material/MenuItem';
 import Stack from '@mui/material/Stack';
@@ -7,6 +8,7 @@ import { useState, type FormEvent } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useListModelsQuery, useRequestCaptionsMutation, type CaptionOptionsIn, type ImageOut } from '@/shared/api/generated';
 import { problemOf } from '@/shared/api/problem';
+import { useOnce } from '@/shared/lib/useOnce';
 
 const STRATEGIES = ['beam', 'greedy', 'sample'] as const;
 type Strategy = (typeof STRATEGIES)[number];
@@ -19,7 +21,7 @@ function numberOf(text: string): number | null {
 export default function Recaption({ image, onDone }: { image: ImageOut; onDone: () => void }) {
   const { t } = useTranslation('photo');
   const models = useListModelsQuery({}).data?.items ?? [];
-  const [request, { isLoading, error }] = useRequestCaptionsMutation();
+  const [request, { error }] = useRequestCaptionsMutation();
   const [strategy, setStrategy] = useState<Strategy>('beam');
   const [model, setModel] = useState('');
   const [count, setCount] = useState('3');
@@ -27,8 +29,7 @@ export default function Recaption({ image, onDone }: { image: ImageOut; onDone: 
   const [longest, setLongest] = useState('');
   const [temperature, setTemperature] = useState('0.7');
   const [prefix, setPrefix] = useState('');
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
+  const submit = useOnce(async () => {
     const captionOptionsIn: CaptionOptionsIn = {
       n: strategy === 'greedy' ? null : numberOf(count),
       strategy,
@@ -40,9 +41,13 @@ export default function Recaption({ image, onDone }: { image: ImageOut; onDone: 
     };
     const result = await request({ imageId: image.id, captionOptionsIn });
     if (!result.error) onDone();
+  });
+  const onSubmit = (event: FormEvent) => {
+    event.preventDefault();
+    submit();
   };
   return (
-    <Stack component="form" spacing={2} onSubmit={(event) => void submit(event)} sx={{ mt: 2 }}>
+    <Stack component="form" spacing={2} onSubmit={onSubmit} sx={{ mt: 3 }}>
       <TextField select label={t('recaption.strategy')} value={strategy} onChange={(event) => setStrategy(event.target.value as Strategy)}>
         {STRATEGIES.map((each) => (
           <MenuItem key={each} value={each}>
@@ -60,11 +65,11 @@ export default function Recaption({ image, onDone }: { image: ImageOut; onDone: 
           ))}
         </TextField>
       ) : null}
-      <Stack direction="row" spacing={2}>
+      <Box sx={{ display: 'grid', gap: 2, gridTemplateColumns: 'repeat(auto-fit, minmax(140px, 1fr))' }}>
         <TextField type="number" label={t('recaption.count')} disabled={strategy === 'greedy'} value={strategy === 'greedy' ? '1' : count} onChange={(event) => setCount(event.target.value)} slotProps={{ htmlInput: { min: 1, max: 10 } }} />
         <TextField type="number" label={t('recaption.shortest')} value={shortest} onChange={(event) => setShortest(event.target.value)} slotProps={{ htmlInput: { min: 1, max: 30 } }} />
         <TextField type="number" label={t('recaption.longest')} value={longest} onChange={(event) => setLongest(event.target.value)} slotProps={{ htmlInput: { min: 1, max: 30 } }} />
-      </Stack>
+      </Box>
       {strategy === 'sample' ? (
         <TextField type="number" label={t('recaption.temperature')} value={temperature} onChange={(event) => setTemperature(event.target.value)} slotProps={{ htmlInput: { min: 0.1, max: 2, step: 0.1 } }} />
       ) : null}
@@ -74,7 +79,7 @@ export default function Recaption({ image, onDone }: { image: ImageOut; onDone: 
           {[problemOf(error).detail, problemOf(error).hint].filter(Boolean).join(' ') || t('recaption.failed')}
         </Alert>
       ) : null}
-      <Button type="submit" variant="contained" disabled={isLoading} sx={{ alignSelf: 'flex-start' }}>
+      <Button type="submit" variant="contained" sx={{ alignSelf: 'flex-start' }}>
         {t('recaption.send')}
       </Button>
     </Stack>

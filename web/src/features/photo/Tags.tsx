@@ -7,18 +7,23 @@ import { useState, type FormEvent } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useChangeImageMutation, type ImageOut } from '@/shared/api/generated';
 import { problemOf } from '@/shared/api/problem';
+import { useOnce } from '@/shared/lib/useOnce';
 
 export function Tags({ image }: { image: ImageOut }) {
   const { t } = useTranslation('photo');
   const [text, setText] = useState('');
-  const [change, { isLoading, error }] = useChangeImageMutation();
+  const [change, { error }] = useChangeImageMutation();
   const write = (tags: string[]) => change({ imageId: image.id, imageIn: { tags } });
-  const add = async (event: FormEvent) => {
-    event.preventDefault();
+  const remove = useOnce((tag: string) => write(image.tags.filter((each) => each !== tag)));
+  const add = useOnce(async () => {
     const fresh = text.split(',').map((each) => each.trim().toLowerCase()).filter(Boolean);
     if (fresh.length === 0) return;
     const result = await write([...new Set([...image.tags, ...fresh])]);
     if (!result.error) setText('');
+  });
+  const onSubmit = (event: FormEvent) => {
+    event.preventDefault();
+    add();
   };
   return (
     <section aria-labelledby="tags">
@@ -34,9 +39,8 @@ export function Tags({ image }: { image: ImageOut }) {
                 variant="outlined"
                 color="inherit"
                 endIcon={<Close />}
-                disabled={isLoading}
                 aria-label={t('tags.remove', { tag })}
-                onClick={() => void write(image.tags.filter((each) => each !== tag))}
+                onClick={() => remove(tag)}
               >
                 {tag}
               </Button>
@@ -44,7 +48,7 @@ export function Tags({ image }: { image: ImageOut }) {
           ))}
         </Stack>
       ) : null}
-      <Stack component="form" direction="row" spacing={1} onSubmit={(event) => void add(event)} noValidate>
+      <Stack component="form" direction="row" spacing={1} onSubmit={onSubmit} noValidate>
         <TextField
           label={t('tags.add')}
           value={text}
@@ -52,7 +56,7 @@ export function Tags({ image }: { image: ImageOut }) {
           error={Boolean(error)}
           helperText={error ? problemOf(error).detail || t('tags.failed') : t('tags.hint')}
         />
-        <Button type="submit" variant="outlined" disabled={isLoading} sx={{ alignSelf: 'flex-start' }}>
+        <Button type="submit" variant="outlined" sx={{ alignSelf: 'flex-start', flexShrink: 0 }}>
           {t('tags.button')}
         </Button>
       </Stack>

@@ -14,8 +14,8 @@ interface PageProps {
 }
 
 // The first page of a visit leaves the focus alone; each further one puts it on its heading, so that a
-// keyboard or screen reader starts there.
-let isFirst = true;
+// keyboard or screen reader starts there. Once: what a page shows while it loads is a page, too.
+let path = location.pathname;
 
 const HIDDEN = { position: 'absolute', width: '1px', height: '1px', overflow: 'hidden', clipPath: 'inset(50%)' } as const;
 
@@ -27,8 +27,9 @@ export function Page({ title, lead, actions, hideTitle = false, width = 'lg', ch
     document.title = title === t('app') ? title : `${title} · ${t('app')}`;
   }, [title, t]);
   useEffect(() => {
-    if (!isFirst) heading.current?.focus({ preventScroll: true });
-    isFirst = false;
+    if (location.pathname === path) return;
+    path = location.pathname;
+    heading.current?.focus({ preventScroll: true });
   }, []);
   return (
     <Container maxWidth={width} sx={{ py: { xs: 3, md: 5 }, flex: 1 }}>

@@ -1,0 +1,38 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { keepFocus } from './keepFocus';
+
+describe('keepFocus', () => {
+  let stop: () => void;
+  beforeEach(() => {
+    HTMLElement.prototype.checkVisibility = () => true; // jsdom draws nothing
+    document.body.innerHTML =
+      '<main id="content" tabindex="-1"><button id="other"></button>' +
+      '<ul><li id="first"><button id="one"></button></li><li id="second"><button id="two"></button></li></ul></main>';
+    stop = keepFocus();
+  });
+  afterEach(() => stop());
+  const at = (id: string) => document.getElementById(id);
+
+  it('goes to what is near when a row goes', async () => {
+    at('two')?.focus();
+    at('second')?.remove();
+    await vi.waitFor(() => expect(document.activeElement).toBe(at('one')));
+  });
+  it('goes to the page when all of it goes', async () => {
+    at('two')?.focus();
+    at('content')?.replaceChildren(document.createElement('p'));
+    await vi.waitFor(() => expect(document.activeElement).toBe(at('content')));
+  });
+  it('leaves what can no longer be pressed', async () => {
+    at('two')?.focus();
+    at('two')?.setAttribute('disabled', '');
+    await vi.waitFor(() => expect(document.activeElement).toBe(at('one')));
+  });
+  it('leaves the focus where it was put meanwhile', async () => {
+    at('two')?.focus();
+    at('second')?.remove();
+    at('other')?.focus();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(document.activeElement).toBe(at('other'));
+  });
+});

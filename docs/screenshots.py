@@ -228,9 +228,9 @@ def furnish(site: Site, hook: str) -> None:
     jonas.act("set_visibility", theirs, visibility="public")
     site.images["published"] = theirs[3]
 
-    trip = mara.post("/bulk", files={"archive": ("harbour trip.zip", archive(notes=True))}).json()
+    trip = jonas.post("/bulk", files={"archive": ("harbour trip.zip", archive(notes=True))}).json()
     site.links["bulk"] = f"/bulk/{trip['id']}"
-    while mara.get(f"/bulk/{trip['id']}").json()["state"] != "done":
+    while jonas.get(f"/bulk/{trip['id']}").json()["state"] != "done":
         time.sleep(0.2)
     mara.post(f"/webhooks/{made['id']}/test")
     time.sleep(2)  # the calls go out
@@ -305,8 +305,12 @@ def _tell_of_the_past(site: Site, webhook: str) -> None:
         joined = now - timedelta(days=2 * number)
         User.objects.create_user(f"reader-{number}@example.org", PASSWORD, created_at=joined)
 
-    failed_photo = Photo.objects.get(pk=UUID(site.images["published"]))
-    lost = Photo.objects.filter(owner__user__email="jonas@example.org").exclude(pk=failed_photo.pk)[0]
+    published = Photo.objects.get(pk=UUID(site.images["published"]))
+    lost = (
+        Photo.objects.filter(owner__user__email="jonas@example.org")
+        .exclude(pk=published.pk)
+        .order_by("created_at")[0]
+    )
     lost.renditions.exclude(kind="master").delete()
     lost.captions.all().delete()
     Photo.objects.filter(pk=lost.pk).update(
@@ -594,8 +598,8 @@ CHAPTERS: Sequence[Chapter] = (
                 alt="A photo whose caption is being written",
                 path="/",
                 then=after(
-                    give("temple", wait=False),
-                    see("Writing the caption"),
+                    give("rocket", "flower", "temple", wait=False),
+                    see("in the queue"),
                     lambda page, site: page.locator("main li a").first.click(),
                     see("Only you"),
                 ),
@@ -682,13 +686,13 @@ CHAPTERS: Sequence[Chapter] = (
     Chapter(
         title="Bulk",
         scenes=(
-            Scene(name="bulk", alt="Archives that were sent", path="/bulk", who="mara"),
+            Scene(name="bulk", alt="Archives that were sent", path="/bulk", who="jonas"),
             Scene(name="bulk-empty", alt="No archive yet", path="/bulk"),
             Scene(
                 name="bulk-done",
                 alt="An archive that is done: its files, one of which was refused",
                 path=link("bulk"),
-                who="mara",
+                who="jonas",
             ),
             Scene(
                 name="bulk-running",
@@ -706,7 +710,7 @@ CHAPTERS: Sequence[Chapter] = (
                 slow=True,
                 fresh=True,
             ),
-            Scene(name="bulk-de", alt="An archive in German", path=link("bulk"), who="mara", language="de"),
+            Scene(name="bulk-de", alt="An archive in German", path=link("bulk"), who="jonas", language="de"),
         ),
     ),
     Chapter(
@@ -899,6 +903,7 @@ def photograph(site: Site, scenes: Sequence[Scene], folder: Path, *, as_png: boo
                     contexts[whose] = new_context(browser, site, scene, width)
                 context = contexts[whose]
                 page = context.new_page()
+                page.set_default_timeout(120_000)
                 page.on("pageerror", partial(print, f"{scene.name}:"))
                 scene.before(page, site)
                 path = scene.path if isinstance(scene.path, str) else scene.path(site)
@@ -917,6 +922,7 @@ def photograph(site: Site, scenes: Sequence[Scene], folder: Path, *, as_png: boo
                 context.set_offline(False)
                 if scene.slow:  # the next one need not wait behind these
                     clear(page)
+                page.unroute_all(behavior="ignoreErrors")
                 page.close()
                 if scene.fresh:
                     contexts.pop(whose).close()
@@ -969,7 +975,7 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory(prefix="cutline-screenshots-") as folder,
         service(Path(folder) / "site") as url,
-        service(Path(folder) / "slow", batch_wait_ms=12_000, worker_threads=1) as slow_url,
+        service(Path(folder) / "slow", batch_wait_ms=25_000, worker_threads=1) as slow_url,
         receiver() as hook,
     ):
         os.environ |= {

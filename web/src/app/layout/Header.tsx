@@ -5,6 +5,7 @@ import Stack from '@mui/material/Stack';
 import { useTranslation } from 'react-i18next';
 import { Link, NavLink } from 'react-router';
 import { useViewer } from '@/shared/api/viewer';
+import { visuallyHidden } from '@/shared/ui/Page';
 import { PLACES } from './navigation';
 import { Preferences } from './Preferences';
 
@@ -23,7 +24,7 @@ export function Header() {
   const viewer = useViewer();
   return (
     <Box component="header" sx={{ borderBottom: 1, borderColor: 'divider', bgcolor: 'background.default' }}>
-      <Container maxWidth="xl" sx={{ display: 'flex', alignItems: 'center', gap: { xs: 1, md: 3 }, minHeight: 64 }}>
+      <Container maxWidth="xl" sx={{ display: 'flex', alignItems: 'center', gap: { xs: 0.5, sm: 1, md: 3 }, minHeight: 64 }}>
         <Box
           component={Link}
           to="/"
@@ -38,7 +39,10 @@ export function Header() {
           }}
         >
           <Logo />
-          {t('app')}
+          {/* The narrowest phones show the picture alone. */}
+          <Box component="span" sx={{ '@media (max-width: 359px)': visuallyHidden }}>
+            {t('app')}
+          </Box>
         </Box>
         <Stack
           component="nav"
@@ -75,7 +79,7 @@ export function Header() {
           component={Link}
           to={viewer?.isSignedIn ? '/account' : '/account/sign-in'}
           variant={viewer?.isSignedIn ? 'text' : 'outlined'}
-          sx={{ minWidth: 104, visibility: viewer ? 'visible' : 'hidden', whiteSpace: 'nowrap' }}
+          sx={{ minWidth: { xs: 88, sm: 104 }, px: { xs: 1.5, sm: 2.25 }, visibility: viewer ? 'visible' : 'hidden', whiteSpace: 'nowrap' }}
         >
           {t(viewer?.isSignedIn ? 'nav.account' : 'nav.signIn')}
         </Button>

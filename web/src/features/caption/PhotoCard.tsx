@@ -52,7 +52,7 @@ export function PhotoCard({ picture, name, caption, status, to, onCopy, onRetry,
           picture
         )}
       </Box>
-      <Stack sx={{ p: 2, flex: 1, minHeight: 148 }} spacing={1}>
+      <Stack sx={{ p: 2, pb: 1, flex: 1, minHeight: 140 }} spacing={1} useFlexGap>
         {caption ? (
           <Typography sx={{ typography: 'h3', fontWeight: 450, fontSize: '1.15rem' }}>{caption}</Typography>
         ) : (
@@ -74,7 +74,7 @@ export function PhotoCard({ picture, name, caption, status, to, onCopy, onRetry,
             value={(status.progress ?? 0) * 100}
           />
         ) : null}
-        <Stack direction="row" spacing={1} sx={{ minHeight: 40, ml: onRetry ? 0 : -2 }}>
+        <Stack direction="row" spacing={1} sx={{ minHeight: 40, ml: onRetry ? 0 : -1.5 }}>
           {onCopy ? (
             <Button size="small" onClick={onCopy}>
               {t('card.copy')}

@@ -46,7 +46,12 @@ export default function GalleryPage() {
                 <IconButton
                   aria-label={t('report', { caption: image.caption })}
                   onClick={() => setReported(image.id)}
-                  sx={{ bgcolor: 'background.paper', '&:hover': { bgcolor: 'background.paper' } }}
+                  sx={{
+                    bgcolor: 'background.paper',
+                    '&:hover': { bgcolor: 'background.paper' },
+                    // Photos first: with a pointer, the flag comes with it, and with the focus.
+                    '@media (hover: hover)': { opacity: 0, '[role=listitem]:hover &, &:focus-visible': { opacity: 1 } },
+                  }}
                 >
                   <FlagOutlined fontSize="small" />
                 </IconButton>

@@ -83,7 +83,7 @@ export default function LibraryPage() {
       ) : null}
       <Box
         role="search"
-        sx={{ display: 'grid', gap: 1.5, mb: 3, gridTemplateColumns: { xs: '1fr 1fr', md: 'minmax(240px, 2fr) repeat(3, minmax(130px, 1fr))' }, '& > :first-of-type': { gridColumn: { xs: '1 / -1', md: 'auto' } } }}
+        sx={{ display: 'grid', gap: 1.5, mb: 3, gridTemplateColumns: { xs: '1fr 1fr', md: 'minmax(240px, 2fr) repeat(3, minmax(130px, 1fr))' }, '& > :first-of-type, & > :last-of-type': { gridColumn: { xs: '1 / -1', md: 'auto' } } }}
       >
         <SearchField label={t('search')} value={filters.q ?? ''} onSearch={search} />
         <TextField select label={t('visibility.label')} value={filters.visibility} onChange={(event) => set('visibility', event.target.value)} slotProps={{ select: { displayEmpty: true }, inputLabel: { shrink: true } }}>

@@ -26,6 +26,7 @@ interface CaptionPanelProps {
 /** The sentence under the picture, and what can be done with it. */
 export function CaptionPanel({ image, caption, candidate, attention, word, onWord }: CaptionPanelProps) {
   const { t } = useTranslation('photo');
+  const isExpected = image.job?.state === 'queued' || image.job?.state === 'running';
   const [isEditing, setEditing] = useState(false);
   const [anchor, setAnchor] = useState<HTMLElement | null>(null);
   const editButton = useRef<HTMLButtonElement>(null);
@@ -37,8 +38,8 @@ export function CaptionPanel({ image, caption, candidate, attention, word, onWor
   if (isEditing) return <EditCaption image={image} caption={caption} onDone={done} />;
   return (
     <Box component="section" aria-label={t('caption')}>
-      <Typography variant="h2" component="p" sx={{ fontSize: 'clamp(1.5rem, 1.1rem + 1.6vw, 2.3rem)', minHeight: '1.2em', textWrap: 'balance' }}>
-        {caption ? attention && attention.words.length > 0 ? <Words text={caption} attention={attention} word={word} onWord={onWord} /> : caption : <Skeleton />}
+      <Typography variant="h2" component="p" color={caption ? 'textPrimary' : 'textSecondary'} sx={{ fontSize: 'clamp(1.5rem, 1.1rem + 1.6vw, 2.3rem)', minHeight: '1.2em', textWrap: 'balance' }}>
+        {caption ? attention && attention.words.length > 0 ? <Words text={caption} attention={attention} word={word} onWord={onWord} /> : caption : isExpected ? <Skeleton /> : t('none')}
       </Typography>
       {caption ? (
         <Typography variant="body2" color="textSecondary" sx={{ mt: 1 }}>

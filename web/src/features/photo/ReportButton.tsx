@@ -10,7 +10,7 @@ export function ReportButton({ image, token }: { image: ImageOut; token?: string
   const [isOpen, setOpen] = useState(false);
   return (
     <div>
-      <Button color="inherit" onClick={() => setOpen(true)}>
+      <Button color="inherit" onClick={() => setOpen(true)} sx={{ ml: -2 }}>
         {t('report')}
       </Button>
       {isOpen ? (

@@ -34,9 +34,10 @@ export function Page({ title, lead, actions, hideTitle = false, width = 'lg', ch
   return (
     <Container maxWidth={width} sx={{ py: { xs: 3, md: 5 }, flex: 1 }}>
       <Stack
-        direction={{ xs: 'column', sm: 'row' }}
+        direction="row"
         spacing={2}
-        sx={{ justifyContent: 'space-between', alignItems: { sm: 'flex-end' }, mb: hideTitle ? 0 : 3 }}
+        useFlexGap
+        sx={{ flexWrap: 'wrap', justifyContent: 'space-between', alignItems: 'flex-end', mb: hideTitle ? 0 : 3 }}
       >
         <div>
           <Typography variant="h1" ref={heading} tabIndex={-1} sx={hideTitle ? HIDDEN : { outline: 'none' }}>

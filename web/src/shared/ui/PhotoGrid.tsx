@@ -11,7 +11,7 @@ import { Photo } from './Photo';
 
 const CELL_PX = 230; // at least so wide
 const GAP_PX = 16;
-const WORDS_PX = 76;
+const WORDS_PX = 62; // two lines and what keeps them from the photo
 const LOAD_BY_ITSELF = 3; // pages; then the footer is reachable, and a button goes on
 
 function columnsIn(width: number): number {

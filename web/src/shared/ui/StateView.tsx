@@ -56,7 +56,7 @@ export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => vo
     <Message
       role="alert"
       title={isOffline ? t('state.offline') : t('state.failed')}
-      hint={isOffline ? undefined : [problem.detail, problem.hint].filter(Boolean).join(' ')}
+      hint={isOffline ? t('state.offlineHint') : [problem.detail, problem.hint].filter(Boolean).join(' ')}
     >
       {onRetry ? (
         <Button onClick={onRetry} variant="outlined">

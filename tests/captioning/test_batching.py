@@ -143,7 +143,7 @@ def test_closing_answers_what_was_asked_and_refuses_what_comes_after() -> None:
     batcher.close()
     with pytest.raises(CaptionerUnavailable, match="closed"):
         batcher.caption(photo(1))
-    assert not [each for each in threading.enumerate() if each.name == "cutline-batcher"]
+    assert not batcher._thread.is_alive()
 
 
 def test_it_is_a_captioner_and_gives_a_bundles_own_captions(

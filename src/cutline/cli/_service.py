@@ -36,12 +36,14 @@ def set_up(data_dir: Path | None) -> ServerSettings:
 
 
 def wait_for_signal() -> None:
-    """Return at the first SIGTERM or SIGINT. The second ends the process at once."""
+    """Return at the first SIGTERM or SIGINT. A SIGINT after it ends the process at once.
+
+    Another SIGTERM changes nothing: supervisors may repeat it, and have SIGKILL for who is too slow.
+    """
     asked = threading.Event()
 
     def ask(number: int, frame: object) -> None:
-        for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         asked.set()
 
     for each in (signal.SIGTERM, signal.SIGINT):

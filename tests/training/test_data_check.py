@@ -205,6 +205,21 @@ def test_a_resized_recompressed_copy_is_found(sound: Path, name: str, expected: 
     assert codes(checked(sound)) == expected
 
 
+def test_poor_small_copies_of_pale_photos_are_found() -> None:
+    """Where neighbouring cells are nearly as bright, a poor copy swaps many."""
+    prints = []
+    for seed in range(60):
+        pale = ImageEnhance.Contrast(photo(seed, width_px=240, height_px=180)).enhance(0.3)
+        buffer = io.BytesIO()
+        pale.resize((100, 100)).save(buffer, "JPEG", quality=50)
+        prints += [(2 * seed, fingerprint(b"whole%d" % seed, pale))]
+        prints += [(2 * seed + 1, fingerprint(b"small%d" % seed, Image.open(buffer).convert("RGB")))]
+    assert any(
+        (a.look ^ b.look).bit_count() > 4 for (_, a), (_, b) in zip(prints[::2], prints[1::2], strict=True)
+    )
+    assert near_groups(prints) == [[2 * seed, 2 * seed + 1] for seed in range(60)]
+
+
 def test_different_photos_do_not_look_alike() -> None:
     prints = [(seed, fingerprint(bytes([seed]), photo(seed))) for seed in range(200)]
     assert near_groups(prints) == []

@@ -1,5 +1,6 @@
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
+import { BrowserRouter } from 'react-router';
 import { ready } from '@/shared/i18n';
 import { App } from './App';
 import { fetchNextPages } from './routes';
@@ -11,7 +12,9 @@ const store = makeStore();
 void ready.then(() => {
   createRoot(root).render(
     <StrictMode>
-      <App store={store} />
+      <BrowserRouter>
+        <App store={store} />
+      </BrowserRouter>
     </StrictMode>,
   );
   fetchNextPages();

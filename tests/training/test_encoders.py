@@ -333,6 +333,21 @@ def test_normalisation_is_the_models_own(tmp_path: Path) -> None:
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
+def test_a_model_saved_without_its_image_processor_sees_photos_as_on_imagenet(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = vit().eval()
+    model.save_pretrained(tmp_path / "bare")
+    encoder = build_encoder(f"transformers:{tmp_path / 'bare'}", width_px=SIDE, height_px=SIDE)
+    assert "does not say how photos are normalised" in caplog.text
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    with torch.no_grad():
+        seen = ((pixels(1).float() / 255 - mean) / std).permute(0, 3, 1, 2)
+        expected = model(pixel_values=seen).last_hidden_state[:, 1:]
+        found = encoder.trunk(pixels(1)).flatten(1, 2)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
 def test_a_vit_takes_photos_of_another_size_by_stretching_its_places(tmp_path: Path) -> None:
     encoder = build_encoder(save(vit(), tmp_path / "vit"), trainable="all", width_px=48, height_px=64)
     assert (encoder.rows, encoder.columns) == (8, 6)
@@ -411,9 +426,10 @@ def test_a_model_that_does_not_fit_says_why(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match="does not look at photos"):
         build_encoder(save(bert, tmp_path / "bert"), width_px=SIDE, height_px=SIDE)
-    vit().save_pretrained(tmp_path / "bare")
+    odd = save(vit(), tmp_path / "odd")
+    (tmp_path / "odd" / "preprocessor_config.json").write_text('{"image_mean": [1]}')
     with pytest.raises(ConfigError, match="normalised"):
-        build_encoder(f"transformers:{tmp_path / 'bare'}", width_px=SIDE, height_px=SIDE)
+        build_encoder(odd, width_px=SIDE, height_px=SIDE)
     with pytest.raises(ConfigError, match="brings its own weights"):
         build_encoder("efficientnet-lite0", width_px=SIDE, height_px=SIDE, weights=tmp_path / "x.pth")
 

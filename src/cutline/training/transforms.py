@@ -59,13 +59,13 @@ class Normalisation:
     std: tuple[float, float, float]
 
 
-_IMAGENET = Normalisation(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+IMAGENET = Normalisation(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 _EFFICIENTNET_LITE = Normalisation(mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
 NORMALISATIONS: Mapping[str, Normalisation] = {
     "efficientnet-lite0": _EFFICIENTNET_LITE,
     "efficientnet-lite1": _EFFICIENTNET_LITE,
     "efficientnet-lite2": _EFFICIENTNET_LITE,
-    "resnet50": _IMAGENET,
+    "resnet50": IMAGENET,
 }
 
 

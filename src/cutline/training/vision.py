@@ -9,6 +9,7 @@ import copy
 import importlib
 import inspect
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,11 +19,14 @@ import torch
 from torch import Tensor, nn
 
 from cutline.errors import ConfigError, MissingExtra
-from cutline.training.transforms import Normalisation
+from cutline.training.transforms import IMAGENET, Normalisation
 
 # Class, distillation and register tokens come before the patches; no model known has more.
 _MOST_EXTRA_TOKENS = 16
 _TOLERANCE = 1e-4
+_PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+
+_log = logging.getLogger("cutline.training")
 
 
 class VisionNetwork(nn.Module):
@@ -138,9 +142,8 @@ def load_vision(folder: Path, *, height_px: int, width_px: int) -> VisionNetwork
     network = getattr(model, "vision_model", model)
     if "pixel_values" not in inspect.signature(network.forward).parameters:
         raise ConfigError(f"{folder} holds a {type(network).__name__}, which does not look at photos.")
-    vision = VisionNetwork(
-        network, read_preprocessor(folder)[1], height_px=height_px, width_px=width_px
-    ).eval()
+    constants = _normalisation(folder)
+    vision = VisionNetwork(network, constants, height_px=height_px, width_px=width_px).eval()
     try:
         with torch.no_grad():
             vision(torch.zeros(1, height_px, width_px, 3))
@@ -165,6 +168,18 @@ def without_progress_bars() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
+def _normalisation(folder: Path) -> Normalisation:
+    """What the model's image processor asks for. Models saved alone have none: most were made on ImageNet."""
+    if any((folder / name).exists() for name in _PROCESSORS):
+        return read_preprocessor(folder)[1]
+    _log.warning(
+        "%s does not say how photos are normalised: ImageNet's mean and deviation are taken. Save the model's"
+        " image processor beside it if it has others.",
+        folder,
+    )
+    return IMAGENET
+
+
 def read_preprocessor(folder: Path) -> tuple[Mapping[str, Any], Normalisation]:
     """An image processor's settings, and the normalisation that they ask for. Raises ConfigError."""
     try:
@@ -179,10 +194,10 @@ def read_preprocessor(folder: Path) -> tuple[Mapping[str, Any], Normalisation]:
 
 def _processor_settings(folder: Path) -> Mapping[str, Any]:
     """What preprocessor_config.json says, or processor_config.json, which holds text settings too."""
-    path = folder / "preprocessor_config.json"
+    path, with_text = (folder / name for name in _PROCESSORS)
     if path.is_file():
         return cast(Mapping[str, Any], json.loads(path.read_text(encoding="utf-8")))
-    content = json.loads((folder / "processor_config.json").read_text(encoding="utf-8"))
+    content = json.loads(with_text.read_text(encoding="utf-8"))
     return cast(Mapping[str, Any], content["image_processor"])
 
 

@@ -116,21 +116,19 @@ function NewBulk() {
           {t('new.folder')}
         </Button>
       </Stack>
-      <Box sx={{ minHeight: 44, mt: 2 }}>
-        {share !== null ? (
-          <>
-            <LinearProgress variant="determinate" value={share * 100} aria-label={t('new.sending', { percent: formats.percent(share) })} />
-            <Typography variant="body2" sx={{ mt: 0.5 }}>
-              {t('new.sending', { percent: formats.percent(share) })}
-            </Typography>
-          </>
-        ) : null}
-        {problem ? (
-          <Alert severity="error" role="alert">
-            {problem.status === 0 ? t('new.offline') : [problem.detail, problem.hint].filter(Boolean).join(' ')}
-          </Alert>
-        ) : null}
-      </Box>
+      {share !== null ? (
+        <Box sx={{ mt: 2 }}>
+          <LinearProgress variant="determinate" value={share * 100} aria-label={t('new.sending', { percent: formats.percent(share) })} />
+          <Typography variant="body2" sx={{ mt: 0.5 }}>
+            {t('new.sending', { percent: formats.percent(share) })}
+          </Typography>
+        </Box>
+      ) : null}
+      {problem ? (
+        <Alert severity="error" role="alert" sx={{ mt: 2 }}>
+          {problem.status === 0 ? t('new.offline') : [problem.detail, problem.hint].filter(Boolean).join(' ')}
+        </Alert>
+      ) : null}
       <input
         ref={archive}
         type="file"

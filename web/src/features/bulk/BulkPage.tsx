@@ -1,6 +1,7 @@
 import Alert from '@mui/material/Alert';
 import Box from '@mui/material/Box';
 import Button from '@mui/material/Button';
+import Link from '@mui/material/Link';
 import Skeleton from '@mui/material/Skeleton';
 import Stack from '@mui/material/Stack';
 import ToggleButton from '@mui/material/ToggleButton';
@@ -9,7 +10,7 @@ import Typography from '@mui/material/Typography';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useDispatch } from 'react-redux';
-import { Link, useParams } from 'react-router';
+import { Link as RouterLink, useParams } from 'react-router';
 import {
   useCancelBulkMutation,
   useGetBulkQuery,
@@ -36,7 +37,7 @@ export default function BulkPage() {
   const ended = bulk.data ? ['done', 'failed', 'cancelled'].includes(bulk.data.state) : false;
   if (ended !== isOver) setOver(ended);
   return (
-    <Page title={bulk.data?.name || t('one')} width="lg" actions={<Button component={Link} to="/bulk">{t('back')}</Button>}>
+    <Page title={bulk.data?.name || t('one')} width="lg" actions={<Button component={RouterLink} to="/bulk" sx={{ mx: -2 }}>{t('back')}</Button>}>
       <QueryView query={bulk} loading={<Skeleton variant="rounded" height={320} />}>
         {(data) => (
           <Stack spacing={3}>
@@ -132,7 +133,13 @@ function Items({ bulk, isLive }: { bulk: BulkOut; isLive: boolean }) {
                 <Box component="li" key={item.number} sx={{ borderTop: 1, borderColor: 'divider', py: 1.25 }}>
                   <Stack direction="row" spacing={2} sx={{ justifyContent: 'space-between' }}>
                     <Typography sx={{ overflowWrap: 'anywhere' }}>
-                      {item.image ? <Link to={`/images/${item.image}`}>{item.file}</Link> : item.file}
+                      {item.image ? (
+                        <Link component={RouterLink} to={`/images/${item.image}`} color="inherit">
+                          {item.file}
+                        </Link>
+                      ) : (
+                        item.file
+                      )}
                     </Typography>
                     <Typography variant="body2" color={item.state === 'failed' ? 'error' : 'textSecondary'}>
                       {t(`item.${item.state}`)}

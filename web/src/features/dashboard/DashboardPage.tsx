@@ -8,7 +8,7 @@ import TableRow from '@mui/material/TableRow';
 import Typography from '@mui/material/Typography';
 import { skipToken } from '@reduxjs/toolkit/query';
 import { useTranslation } from 'react-i18next';
-import { useGetStatsQuery, type StatsOut } from '@/shared/api/generated';
+import { useGetStatsQuery, type DayOut, type StatsOut } from '@/shared/api/generated';
 import { useFormats } from '@/shared/i18n/format';
 import { useViewer } from '@/shared/api/viewer';
 import { Page } from '@/shared/ui/Page';
@@ -35,6 +35,21 @@ export default function DashboardPage() {
   );
 }
 
+interface CountsProps {
+  title: string;
+  days: DayOut[];
+  series: [name: string, field: 'uploads' | 'accounts' | 'ratings_up' | 'ratings_down' | 'edits' | 'picks' | 'failed_jobs'][];
+}
+
+/** How often something happened, day by day and in all. */
+function Counts({ title, days, series }: CountsProps) {
+  const { t } = useTranslation('dashboard');
+  const formats = useFormats();
+  const values = series.map(([name, field]) => ({ name: t(name), values: days.map((day) => day[field]) }));
+  const sum = values.flatMap((each) => each.values).reduce((whole, each) => whole + each, 0);
+  return <Chart title={title} total={t('total', { number: formats.number(sum) })} labels={days.map((day) => day.date)} series={values} />;
+}
+
 function Dashboard({ stats }: { stats: StatsOut }) {
   const { t } = useTranslation('dashboard');
   const formats = useFormats();
@@ -45,14 +60,13 @@ function Dashboard({ stats }: { stats: StatsOut }) {
     [t('number.accounts'), stats.accounts],
     [t('number.queue'), queue.interactive + queue.bulk],
     [t('number.running'), queue.running],
-    [t('number.oldest'), queue.oldest_s === null ? '–' : t('seconds', { count: Math.round(queue.oldest_s) })],
+    [t('number.oldest'), queue.oldest_s === null ? '–' : formats.seconds(queue.oldest_s)],
     [t('number.held'), stats.held_images],
     [t('number.reports'), stats.open_reports],
   ];
-  const labels = days.map((day) => day.date);
   return (
     <>
-      <Box component="dl" sx={{ display: 'grid', gap: 2, gridTemplateColumns: 'repeat(auto-fill, minmax(150px, 1fr))', m: 0, mb: 4 }}>
+      <Box component="dl" sx={{ display: 'grid', gap: 2, gridTemplateColumns: 'repeat(auto-fill, minmax(140px, 1fr))', m: 0, mb: 4 }}>
         {numbers.map(([label, value]) => (
           <Box key={label} sx={{ border: 1, borderColor: 'divider', borderRadius: '14px', p: 2, bgcolor: 'background.paper' }}>
             <Typography component="dt" variant="body2" color="textSecondary">
@@ -65,30 +79,27 @@ function Dashboard({ stats }: { stats: StatsOut }) {
         ))}
       </Box>
       <Box sx={{ display: 'grid', gap: 3, gridTemplateColumns: { md: '1fr 1fr' } }}>
-        <Chart title={t('chart.uploads')} labels={labels} series={[{ name: t('chart.uploads'), values: days.map((day) => day.uploads) }]} />
+        <Counts title={t('chart.uploads')} days={days} series={[['chart.uploads', 'uploads']]} />
         <Chart
-          title={t('chart.ratings')}
-          labels={labels}
+          kind="lines"
+          title={t('chart.latency')}
+          labels={days.map((day) => day.date)}
           series={[
-            { name: t('chart.up'), values: days.map((day) => day.ratings_up) },
-            { name: t('chart.down'), values: days.map((day) => day.ratings_down) },
+            { name: t('chart.median'), values: days.map((day) => day.latency.median_s) },
+            { name: t('chart.p95'), values: days.map((day) => day.latency.p95_s) },
           ]}
+          format={formats.seconds}
         />
-        <Chart
-          title={t('chart.edits')}
-          labels={labels}
-          series={[
-            { name: t('chart.edited'), values: days.map((day) => day.edits) },
-            { name: t('chart.picked'), values: days.map((day) => day.picks) },
-          ]}
-        />
-        <Chart title={t('chart.failed')} labels={labels} series={[{ name: t('chart.failed'), values: days.map((day) => day.failed_jobs) }]} />
+        <Counts title={t('chart.ratings')} days={days} series={[['chart.up', 'ratings_up'], ['chart.down', 'ratings_down']]} />
+        <Counts title={t('chart.edits')} days={days} series={[['chart.edited', 'edits'], ['chart.picked', 'picks']]} />
+        <Counts title={t('chart.accounts')} days={days} series={[['chart.accounts', 'accounts']]} />
+        <Counts title={t('chart.failed')} days={days} series={[['chart.failed', 'failed_jobs']]} />
       </Box>
       <Typography variant="h2" sx={{ mt: 5, mb: 1 }}>
         {t('models')}
       </Typography>
-      <Box sx={{ overflowX: 'auto' }}>
-        <Table size="small">
+      <Box sx={{ overflowX: 'auto', border: 1, borderColor: 'divider', borderRadius: '14px', bgcolor: 'background.paper' }}>
+        <Table sx={{ '& td, & th:not(:first-of-type)': { textAlign: 'right' }, '& tr:last-of-type > *': { borderBottom: { xs: 0 } }, '& thead th': { borderBottom: '1px solid', borderColor: 'divider', color: 'text.secondary' } }}>
           <TableHead>
             <TableRow>
               {(['model', 'captions', 'up', 'down'] as const).map((each) => (

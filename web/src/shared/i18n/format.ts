@@ -3,10 +3,12 @@ import { useTranslation } from 'react-i18next';
 // Dates and numbers in the reader's language, through the browser's own Intl.
 export interface Formats {
   date: (value: string | Date) => string;
+  day: (value: string) => string; // of a date without a time, the same wherever one is
   dateTime: (value: string | Date) => string;
   relative: (value: string | Date) => string;
   number: (value: number) => string;
   percent: (value: number) => string;
+  seconds: (value: number) => string;
   bytes: (value: number) => string;
 }
 
@@ -23,6 +25,7 @@ export function formats(language: string): Formats {
   const number = new Intl.NumberFormat(language);
   return {
     date: (value) => new Intl.DateTimeFormat(language, { dateStyle: 'medium' }).format(new Date(value)),
+    day: (value) => new Intl.DateTimeFormat(language, { day: 'numeric', month: 'short', timeZone: 'UTC' }).format(new Date(value)),
     dateTime: (value) =>
       new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(value)),
     relative: (value) => {
@@ -35,6 +38,8 @@ export function formats(language: string): Formats {
     },
     number: (value) => number.format(value),
     percent: (value) => new Intl.NumberFormat(language, { style: 'percent' }).format(value),
+    seconds: (value) =>
+      new Intl.NumberFormat(language, { style: 'unit', unit: 'second', unitDisplay: 'short', maximumSignificantDigits: 2 }).format(value),
     bytes: (value) => {
       const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte'];
       const place = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, value)) / 3));

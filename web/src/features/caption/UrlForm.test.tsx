@@ -1,0 +1,31 @@
+import { screen } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
+import i18n from '@/shared/i18n';
+import { show } from '@/shared/testing/render';
+import UrlForm from './UrlForm';
+
+describe('UrlForm', () => {
+  beforeAll(() => i18n.loadNamespaces('caption'));
+
+  it('has the focus, and gives each address', async () => {
+    const given = vi.fn();
+    show(<UrlForm onUrls={given} />);
+    expect(screen.getByRole('textbox')).toHaveFocus();
+    await userEvent.keyboard('https://example.org/a.jpg{Enter}http://example.org/b.jpg');
+    await userEvent.click(screen.getByRole('button'));
+    expect(given).toHaveBeenCalledExactlyOnceWith(['https://example.org/a.jpg', 'http://example.org/b.jpg']);
+  });
+
+  it('says what an address looks like, and gives none that is no address', async () => {
+    const given = vi.fn();
+    show(<UrlForm onUrls={given} />);
+    await userEvent.keyboard('https://example.org/a.jpg file:///etc/passwd');
+    await userEvent.click(screen.getByRole('button'));
+    expect(given).not.toHaveBeenCalled();
+    expect(screen.getByRole('textbox')).toBeInvalid();
+    expect(screen.getByText(/Each address must begin/)).toBeInTheDocument();
+    await userEvent.type(screen.getByRole('textbox'), ' ');
+    expect(screen.getByRole('textbox')).toBeValid();
+  });
+});

@@ -1,0 +1,44 @@
+import { screen, within } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import { beforeAll, describe, expect, it } from 'vitest';
+import i18n from '@/shared/i18n';
+import { show } from '@/shared/testing/render';
+import { Chart } from './Chart';
+import { roundUp, ticks } from './scale';
+
+const DAYS = ['2026-01-01', '2026-01-02', '2026-01-03'];
+
+describe('Chart', () => {
+  beforeAll(() => i18n.loadNamespaces('dashboard'));
+
+  it('says its numbers in a table, too, and where nothing is known', async () => {
+    show(<Chart title="Latency" kind="lines" labels={DAYS} series={[{ name: 'Median', values: [0.2, null, 1] }]} format={(value) => `${value} s`} />);
+    await userEvent.click(screen.getByText('As numbers'));
+    const rows = within(screen.getByRole('table')).getAllByRole('row');
+    expect(rows.slice(1).map((row) => row.textContent)).toEqual(['Jan 10.2 s', 'Jan 2–', 'Jan 31 s']);
+  });
+
+  it('draws bars in proportion, up to a round number', () => {
+    show(<Chart title="Uploads" total="6 in all" labels={DAYS} series={[{ name: 'Uploads', values: [1, 2, 4] }]} />);
+    const drawing = screen.getByRole('img', { name: 'Uploads: 6 in all' });
+    const bars = [...drawing.querySelectorAll('rect')].map((bar) => Number(bar.getAttribute('height')));
+    expect(bars.slice(0, 3)).toEqual([32, 64, 128]); // of 160, which are five
+  });
+
+  it('breaks a line where nothing is known', () => {
+    show(<Chart title="Latency" kind="lines" labels={DAYS} series={[{ name: 'Median', values: [1, null, 1] }]} format={String} />);
+    expect(screen.getByRole('img').querySelector('path')?.getAttribute('d')).not.toContain('L');
+  });
+});
+
+describe('scale', () => {
+  it.each([[0, 1], [1, 1], [3, 5], [5, 5], [11, 20], [72, 100], [0.07, 0.1], [0.2, 0.2]])('%d ends at %d', (value, top) => {
+    expect(roundUp(value)).toBeCloseTo(top, 9);
+  });
+  it('counts in whole numbers', () => {
+    expect(ticks(1, true)).toEqual([1, 0]);
+    expect(ticks(4, true)).toEqual([5, 0]);
+    expect(ticks(9, true)).toEqual([10, 5, 0]);
+    expect(ticks(0.9, false)).toEqual([1, 0.5, 0]);
+  });
+});

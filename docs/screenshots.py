@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import json
 import os
 import random
 import shutil
@@ -37,6 +38,7 @@ from PIL import Image
 from playwright.sync_api import (
     Browser,
     BrowserContext,
+    Error,
     FilePayload,
     Page,
     Route,
@@ -47,6 +49,8 @@ HERE = Path(__file__).resolve().parent
 EXAMPLES = HERE.parent / "examples"
 PICTURES = HERE / "screenshots"
 PASSWORD = "correct horse 9 staple"
+SLOW_S = 15
+TIMEOUT_MS = 90_000
 TALLEST_PX = 3600  # longer pages are cut: what follows is more of the same
 
 FLAGS = (
@@ -128,25 +132,36 @@ def service(folder: Path, **settings: object) -> Iterator[str]:
         process.wait(30)
 
 
-class _Receiver(BaseHTTPRequestHandler):
-    """Somebody's server that is called by a webhook."""
+class _Elsewhere(BaseHTTPRequestHandler):
+    """Servers of other people: one is called by webhooks, one is a captioner that takes its time."""
 
     def do_POST(self) -> None:
-        """Accept what comes."""
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.send_response(204)
-        self.end_headers()
+        """Accept a call; or answer as a slow model would."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if not self.path.endswith("/chat/completions"):
+            self.send_response(204)
+            self.end_headers()
+            return
+        time.sleep(SLOW_S)
+        choice = {"message": {"content": "A photo."}}
+        answer = json.dumps({"choices": [choice] * json.loads(body).get("n", 1)}).encode()
+        with contextlib.suppress(OSError):  # whoever asked may be gone
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
 
     def log_message(self, format: str, *arguments: object) -> None:
         """Say nothing."""
 
 
 @contextlib.contextmanager
-def receiver() -> Iterator[str]:
-    """Listen for webhooks; the address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Receiver)
+def elsewhere() -> Iterator[str]:
+    """Run the servers of other people; their address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Elsewhere)
+    server.daemon_threads = True
     Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/captions"
+    yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
 
 
@@ -394,7 +409,7 @@ def give(*names: str, wait: bool = True) -> Prepare:
         files = [EXAMPLES / f"{name}.jpg" for name in names]
         page.locator("input[type=file]").first.set_input_files(files)
         if wait:
-            page.get_by_role("link", name="Open", exact=True).nth(len(names) - 1).wait_for(timeout=60_000)
+            page.get_by_role("link", name="Open", exact=True).nth(len(names) - 1).wait_for()
 
     return drop
 
@@ -488,8 +503,8 @@ def run_bulk(page: Page, site: Site) -> None:
         "buffer": archive(notes=False),
     }
     page.locator("input[type=file]").first.set_input_files([trip])
-    page.get_by_role("button", name="Pause").wait_for(timeout=30_000)
-    page.get_by_text("0004").wait_for(timeout=30_000)
+    page.get_by_role("button", name="Pause").wait_for()
+    page.get_by_text("0004").wait_for()
 
 
 GALLERY, LIBRARY = "**/api/v1/gallery*", "**/api/v1/images?*"
@@ -843,14 +858,13 @@ def new_context(browser: Browser, site: Site, scene: Scene, width: int) -> Brows
     return context
 
 
-def clear(page: Page) -> None:
+def clear(page: Page, url: str) -> None:
     """Delete the photos and end the archives of whoever is at this page."""
     calls = page.context.request
-    here = page.url.partition("://")[2].partition("/")[0]
-    for bulk in calls.get(f"http://{here}/api/v1/bulk").json()["items"]:
-        calls.post(f"http://{here}/api/v1/bulk/{bulk['id']}/cancel")
-    for photo in calls.get(f"http://{here}/api/v1/images").json()["items"]:
-        calls.delete(f"http://{here}/api/v1/images/{photo['id']}")
+    for bulk in calls.get(f"{url}/api/v1/bulk").json()["items"]:
+        calls.post(f"{url}/api/v1/bulk/{bulk['id']}/cancel")
+    for photo in calls.get(f"{url}/api/v1/images").json()["items"]:
+        calls.delete(f"{url}/api/v1/images/{photo['id']}")
 
 
 def settled(page: Page) -> None:
@@ -891,42 +905,52 @@ def compressed(png: bytes) -> bytes:
     return min(lossy.getvalue(), flat.getvalue(), key=len)
 
 
-def photograph(site: Site, scenes: Sequence[Scene], folder: Path, *, as_png: bool) -> None:
-    """Take each scene on each device, in light and in dark."""
+def photograph(site: Site, scenes: Sequence[Scene], folder: Path, *, as_png: bool) -> list[str]:
+    """Take each scene on each device, in light and in dark; the names of those that could not be taken."""
+    failed = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
         contexts: dict[tuple[str, str, int], BrowserContext] = {}  # kept: what they fetched once they know
         for scene in scenes:
             for width in scene.widths:
-                whose = (scene.who or scene.name if scene.fresh else scene.who, scene.language, width)
+                whose = (scene.name if scene.fresh else scene.who, scene.language, width)
                 if whose not in contexts:
                     contexts[whose] = new_context(browser, site, scene, width)
-                context = contexts[whose]
-                page = context.new_page()
-                page.set_default_timeout(120_000)
+                page = contexts[whose].new_page()
+                page.set_default_timeout(TIMEOUT_MS)
                 page.on("pageerror", partial(print, f"{scene.name}:"))
-                scene.before(page, site)
-                path = scene.path if isinstance(scene.path, str) else scene.path(site)
-                page.goto((site.slow_url if scene.slow else site.url) + path)
-                page.locator("h1, [role=alert]").first.wait_for(state="attached")
-                settled(page)
-                scene.then(page, site)
-                for mode in MODES:
-                    page.emulate_media(color_scheme=mode)
-                    page.wait_for_timeout(300)
-                    name = f"{scene.name}-{WIDTHS[width][0]}-{mode}"
-                    png = take(page, width)
-                    (folder / f"{name}.{'png' if as_png else 'webp'}").write_bytes(
-                        png if as_png else compressed(png)
-                    )
-                context.set_offline(False)
-                if scene.slow:  # the next one need not wait behind these
-                    clear(page)
+                try:
+                    pose(page, site, scene)
+                    for mode in MODES:
+                        page.emulate_media(color_scheme=mode)
+                        page.wait_for_timeout(300)
+                        png = take(page, width)
+                        path = folder / f"{scene.name}-{WIDTHS[width][0]}-{mode}"
+                        if as_png:
+                            path.with_suffix(".png").write_bytes(png)
+                        else:
+                            path.with_suffix(".webp").write_bytes(compressed(png))
+                except Error as error:
+                    failed.append(f"{scene.name} ({WIDTHS[width][0]}): {error.message.partition(chr(10))[0]}")
+                contexts[whose].set_offline(False)
                 page.unroute_all(behavior="ignoreErrors")
+                if scene.slow:  # the next one need not wait behind these
+                    clear(page, site.slow_url)
                 page.close()
                 if scene.fresh:
                     contexts.pop(whose).close()
         browser.close()
+    return failed
+
+
+def pose(page: Page, site: Site, scene: Scene) -> None:
+    """Bring a page into the state that is to be seen."""
+    scene.before(page, site)
+    path = scene.path if isinstance(scene.path, str) else scene.path(site)
+    page.goto((site.slow_url if scene.slow else site.url) + path)
+    page.locator("h1, [role=alert]").first.wait_for(state="attached")
+    settled(page)
+    scene.then(page, site)
 
 
 def shown(folder: Path) -> str:
@@ -975,8 +999,8 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory(prefix="cutline-screenshots-") as folder,
         service(Path(folder) / "site") as url,
-        service(Path(folder) / "slow", batch_wait_ms=25_000, worker_threads=1) as slow_url,
-        receiver() as hook,
+        elsewhere() as others,
+        service(Path(folder) / "slow", model=f"openai:{others}#slow", worker_threads=1) as slow_url,
     ):
         os.environ |= {
             "CUTLINE_DATA_DIR": str(Path(folder) / "site"),
@@ -987,8 +1011,10 @@ def main() -> int:
 
         django.setup()
         site = Site(url=url, slow_url=slow_url)
-        furnish(site, hook)
-        photograph(site, scenes, chosen.output, as_png=chosen.png)
+        furnish(site, f"{others}/captions")
+        failed = photograph(site, scenes, chosen.output, as_png=chosen.png)
+    if failed:
+        raise SystemExit("\n".join(["These could not be taken:", *failed]))
     if not chosen.png and not wanted:
         (chosen.output / "README.md").write_text(shown(chosen.output), encoding="utf-8")
     return 0

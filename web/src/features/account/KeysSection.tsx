@@ -26,6 +26,7 @@ export function KeysSection() {
   const keys = useListKeysQuery({});
   const [create, creating] = useCreateKeyMutation();
   const [revoke] = useRevokeKeyMutation();
+  const wordsOf = (scope: string) => t(`keys.scope.${scope.replace(':', '_')}`); // a colon names a file of messages
   const [name, setName] = useState('');
   const [scopes, setScopes] = useState<Scope[]>(['caption', 'images:read', 'images:write']);
   const submit = useOnce(async () => {
@@ -48,7 +49,7 @@ export function KeysSection() {
                     {key.name} <code>{key.prefix}…</code>
                   </Typography>
                   <Typography variant="body2" color="textSecondary">
-                    {key.scopes.join(', ')} ·{' '}
+                    {key.scopes.map(wordsOf).join(', ')} ·{' '}
                     {key.last_used_at ? t('keys.used', { when: formats.relative(key.last_used_at) }) : t('keys.unused')}
                   </Typography>
                 </div>
@@ -71,7 +72,7 @@ export function KeysSection() {
           {SCOPES.map((scope) => (
             <FormControlLabel
               key={scope}
-              label={scope}
+              label={wordsOf(scope)}
               control={
                 <Checkbox
                   checked={scopes.includes(scope)}

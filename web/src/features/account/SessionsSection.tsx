@@ -5,6 +5,7 @@ import { useCallback, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useFormats } from '@/shared/i18n/format';
 import { ask } from './allauth';
+import { deviceOf } from './device';
 import { Section } from './Section';
 
 interface Session {
@@ -27,6 +28,10 @@ export function SessionsSection() {
     });
   }, []);
   useEffect(load, [load]);
+  const nameOf = (session: Session) => {
+    const device = deviceOf(session.user_agent);
+    return device ? t('sessions.device', device) : session.user_agent;
+  };
   const end = (ids: number[]) => void ask('DELETE', '/auth/sessions', { sessions: ids }).then(load);
   const others = sessions.filter((session) => !session.is_current);
   return (
@@ -35,7 +40,7 @@ export function SessionsSection() {
         {sessions.map((session) => (
           <Stack component="li" direction="row" spacing={2} key={session.id} sx={{ alignItems: 'center', justifyContent: 'space-between' }}>
             <div>
-              <Typography sx={{ overflowWrap: 'anywhere' }}>{session.user_agent}</Typography>
+              <Typography sx={{ overflowWrap: 'anywhere' }}>{nameOf(session)}</Typography>
               <Typography variant="body2" color="textSecondary">
                 {session.ip} · {formats.relative(new Date((session.last_seen_at ?? session.created_at) * 1000))}
               </Typography>

@@ -191,6 +191,19 @@ def test_resnet50_agrees_with_another_implementation(tmp_path: Path) -> None:
     torch.testing.assert_close(encoder.classifier.weight, state["fc.weight"])
 
 
+@pytest.mark.parametrize("classes", [0, 365])
+def test_a_resnet_without_imagenets_classifier_is_an_encoder_too(classes: int) -> None:
+    small = {"embedding_size": 8, "hidden_sizes": [32, 64], "depths": [1, 1]}
+    state = {
+        name: value for name, value in torchvision_state(other_resnet(**small)).items() if name[:2] != "fc"
+    }
+    network = ResNet(blocks=(1, 1), width=8)
+    if classes:
+        state |= {"fc.weight": torch.zeros(classes, 64), "fc.bias": torch.zeros(classes)}
+    network.load_torchvision(state)
+    assert network.classifier is None
+
+
 def test_weights_that_do_not_fit_are_one_clear_error() -> None:
     small = {
         "embedding_size": 8,
@@ -200,8 +213,10 @@ def test_weights_that_do_not_fit_are_one_clear_error() -> None:
     }
     state = torchvision_state(other_resnet(**small))
     network = ResNet(blocks=(1, 1), width=8)
-    with pytest.raises(ConfigError, match="should be"):
-        network.load_torchvision(state)  # the classifier is of another width
+    with pytest.raises(ConfigError, match=r"conv1 in the ResNet weights is .* should be"):
+        network.load_torchvision(state | {"conv1.weight": torch.zeros(8, 3, 5, 5)})
+    with pytest.raises(ConfigError, match="another network: fd"):
+        network.load_torchvision(state | {"fd.weight": torch.zeros(1)})
     del state["layer2.0.bn2.running_var"]
     with pytest.raises(ConfigError, match=r"lack layer2\.0\.bn2\.running_var"):
         network.load_torchvision(state)

@@ -44,6 +44,8 @@ class Bottleneck(nn.Module):
 class ResNet(nn.Module):
     """A bottleneck ResNet: ``stem`` ends at stride 16, ``tail`` at stride 32; ``classifier`` is ImageNet's.
 
+    It is None where the weights come without one, or with one for other classes.
+
     Batch norms are folded into the convolutions: fine-tuning then keeps their statistics, which the few
     photos of a step would only spoil.
     """
@@ -72,7 +74,7 @@ class ResNet(nn.Module):
         first = nn.Conv2d(3, width, 7, stride=2, padding=3)
         self.stem = nn.Sequential(first, nn.ReLU(), nn.MaxPool2d(3, stride=2, padding=1), *layers[:-1])
         self.tail = layers[-1]
-        self.classifier = nn.Linear(self.width, classes)
+        self.classifier: nn.Linear | None = nn.Linear(self.width, classes)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Pixels uint8 or float [B, H, W, 3] in 0..255 -> features [B, C, H / 32, W / 32]."""
@@ -89,7 +91,7 @@ class ResNet(nn.Module):
     def load_torchvision(self, state: Mapping[str, Tensor]) -> None:
         """Take a state dict in torchvision's naming, folding each batch norm into its convolution.
 
-        Raises ConfigError where a tensor is missing, is left over, or has another shape.
+        Raises ConfigError where a tensor of the trunk is missing, is left over, or has another shape.
         """
         left = {key for key in state if not key.endswith("num_batches_tracked")}
         with torch.no_grad():
@@ -103,9 +105,14 @@ class ResNet(nn.Module):
                 scale = scale / torch.sqrt(var + _BN_EPSILON)
                 _copy(convolution.weight, weight * scale.view(-1, 1, 1, 1), name)
                 _copy(cast(Tensor, convolution.bias), bias - mean * scale, norm)
-            for part in ("weight", "bias"):
-                left.discard(f"fc.{part}")
-                _copy(getattr(self.classifier, part), _tensor(state, f"fc.{part}"), f"fc.{part}")
+            heads = {part: state.get(f"fc.{part}") for part in ("weight", "bias")}
+            left -= {f"fc.{part}" for part in heads}
+            for part, tensor in heads.items():
+                own = getattr(self.classifier, part, None)
+                if own is None or tensor is None or tensor.shape != own.shape:
+                    self.classifier = None
+                else:
+                    own.copy_(tensor)
         if left:
             raise ConfigError(f"The ResNet weights hold tensors of another network: {sorted(left)[0]}.")
 

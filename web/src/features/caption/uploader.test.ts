@@ -66,6 +66,17 @@ describe('Uploader', () => {
     expect(new Set(keys).size).toBe(1);
   });
 
+  it('asks again while an earlier try has the photo in hand', async () => {
+    replies = [{ status: 0 }, { status: 409, data: { code: 'idempotency_key_in_use' } }, { status: 202, data: { items: [{ id: 'image-1' }] } }];
+    const { uploader, first } = make();
+    uploader.add([new File(['x'], 'cat.jpg')]);
+    await vi.advanceTimersByTimeAsync(5_001);
+    expect(first()).toMatchObject({ state: 'waiting', problem: null });
+    await vi.advanceTimersByTimeAsync(6_000);
+    expect(first()).toMatchObject({ state: 'sent', image: 'image-1' });
+    expect(new Set(keys).size).toBe(1);
+  });
+
   it('does not send again what was refused', async () => {
     replies = [{ status: 422, data: { items: [{ id: null, error: { code: 'not_image', message: 'No image.' } }] } }];
     const { uploader, first } = make();

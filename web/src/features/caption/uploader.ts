@@ -34,6 +34,7 @@ export function previewOfImage(image: string): string | null {
 export class Uploader {
   private readonly queue: Waiting[] = [];
   private readonly requests = new Map<string, XMLHttpRequest>();
+  private readonly held = new Map<string, ReturnType<typeof setTimeout>>();
   private active = 0;
   private pausedUntil = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -69,6 +70,8 @@ export class Uploader {
   cancel(id: string): void {
     const place = this.queue.findIndex((each) => each.id === id);
     if (place >= 0) this.queue.splice(place, 1);
+    clearTimeout(this.held.get(id));
+    this.held.delete(id);
     this.requests.get(id)?.abort();
     void forget(id);
     this.dispatch(uploadRemoved(id));
@@ -83,7 +86,7 @@ export class Uploader {
   }
 
   private enqueue(waiting: Waiting[]): void {
-    const known = new Set([...this.queue.map((each) => each.id), ...this.requests.keys()]);
+    const known = new Set([...this.queue.map((each) => each.id), ...this.requests.keys(), ...this.held.keys()]);
     const fresh = waiting.filter((each) => !known.has(each.id));
     for (const { id, file } of fresh) {
       if (file && !previews.has(id)) previews.set(id, URL.createObjectURL(file));
@@ -124,6 +127,10 @@ export class Uploader {
       this.later(waiting, answer);
       return;
     }
+    if (problemOf(answer).code === 'idempotency_key_in_use') {
+      this.again(waiting);
+      return;
+    }
     const item = (answer.data as Accepted | null)?.items?.[0];
     if (answer.status < 300 && item?.id) {
       const preview = previews.get(id);
@@ -150,6 +157,17 @@ export class Uploader {
     this.pausedUntil = Date.now() + pause;
     clearTimeout(this.timer);
     this.timer = setTimeout(this.resume, pause);
+  }
+
+  /** An earlier try, whose answer was lost, has the photo in hand still: ask again what came of it. */
+  private again(waiting: Waiting): void {
+    this.dispatch(uploadChanged({ id: waiting.id, state: 'waiting', problem: null, progress: 0 }));
+    const timer = setTimeout(() => {
+      this.held.delete(waiting.id);
+      this.queue.push(waiting);
+      this.pump();
+    }, RETRY_MS);
+    this.held.set(waiting.id, timer);
   }
 
   private post(waiting: Waiting): Promise<Answer | 'aborted'> {

@@ -338,6 +338,13 @@ def test_torch_is_pinned_alike_wherever_it_is_named() -> None:
     assert len(pins) == 1
 
 
+def test_the_web_app_is_in_the_wheel_and_in_the_sources_that_one_is_built_from() -> None:
+    """It is never committed: only what is named here is packed beside the tracked files."""
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]
+    assert "src/cutline/server/webapp/**" in build["artifacts"]
+    assert not any("artifacts" in target for target in build["targets"].values()), "it would hide the others"
+
+
 def test_every_listed_command_is_there() -> None:
     for name in COMMANDS:
         try:

@@ -310,6 +310,16 @@ def test_the_place_in_the_queue(owner: Owner) -> None:
     assert [services.queue_position(job) for job in (second, bulk)] == [0, 1]
 
 
+def test_the_places_of_many_are_told_by_one_question(owner: Owner, django_assert_num_queries: Any) -> None:
+    jobs = [queue(owner) for _ in range(3)]
+    running = claimed()
+    with django_assert_num_queries(1):
+        places = services.queue_positions(jobs)
+    assert [places.get(job.pk) for job in jobs] == [None, 0, 1]
+    with django_assert_num_queries(0):
+        assert services.queue_positions([running]) == {}
+
+
 @threads
 def test_a_job_is_hinted_at_only_once_it_is_there(owner: Owner, hints_heard: list[int]) -> None:
     with transaction.atomic():

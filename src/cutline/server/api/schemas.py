@@ -134,6 +134,9 @@ class ImageJobOut(Schema):
     state: str
     stage: str = ""
     error: JobErrorOut | None = None
+    position: int | None = Field(
+        None, description="How many jobs go before it (counted up to 1,000); null unless it is queued."
+    )
 
 
 class UrlsOut(Schema):

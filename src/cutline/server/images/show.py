@@ -11,6 +11,7 @@ from cutline.server.config import settings
 from cutline.server.images import selectors
 from cutline.server.images.models import Image, Rendition, RenditionKind, Visibility
 from cutline.server.jobs.models import Job
+from cutline.server.jobs.services import queue_positions
 from cutline.server.people.viewers import Viewer
 
 _ALT_TEXT = 125  # letters: screen readers cut longer ones
@@ -19,14 +20,21 @@ _ALT_TEXT = 125  # letters: screen readers cut longer ones
 def shown(images: Sequence[Image], viewer: Viewer) -> list[Mapping[str, Any]]:
     """What the viewer sees of images that they may see: the fields of api.schemas.ImageOut."""
     details = selectors.details(images)
-    return [
-        _one(image, viewer, details.renditions[image.pk], details.tags[image.pk], details.jobs.get(image.pk))
-        for image in images
-    ]
+    positions = queue_positions(details.jobs.values())
+    seen = []
+    for image in images:
+        job = details.jobs.get(image.pk)
+        found = _job(job, positions.get(job.pk)) if job else None
+        seen.append(_one(image, viewer, details.renditions[image.pk], details.tags[image.pk], found))
+    return seen
 
 
 def _one(
-    image: Image, viewer: Viewer, renditions: Sequence[Rendition], tags: Sequence[str], job: Job | None
+    image: Image,
+    viewer: Viewer,
+    renditions: Sequence[Rendition],
+    tags: Sequence[str],
+    job: Mapping[str, Any] | None,
 ) -> Mapping[str, Any]:
     mine = selectors.is_owner(viewer, image)
     fields: dict[str, Any] = {
@@ -52,10 +60,12 @@ def _one(
     return {**fields, **_for_owner(image, renditions, job)} if mine else fields
 
 
-def _for_owner(image: Image, renditions: Sequence[Rendition], job: Job | None) -> Mapping[str, Any]:
+def _for_owner(
+    image: Image, renditions: Sequence[Rendition], job: Mapping[str, Any] | None
+) -> Mapping[str, Any]:
     original = next((each for each in renditions if each.kind == RenditionKind.ORIGINAL), None)
     return {
-        "job": _job(job) if job else None,
+        "job": job,
         "file_name": image.file_name,
         "source_url": image.source_url,
         "share_url": share_url(image),
@@ -64,9 +74,9 @@ def _for_owner(image: Image, renditions: Sequence[Rendition], job: Job | None) -
     }
 
 
-def _job(job: Job) -> Mapping[str, Any]:
+def _job(job: Job, position: int | None) -> Mapping[str, Any]:
     error = {"code": job.error_code, "message": job.error_message} if job.error_code else None
-    return {"id": job.pk, "state": job.state, "stage": job.stage, "error": error}
+    return {"id": job.pk, "state": job.state, "stage": job.stage, "error": error, "position": position}
 
 
 def share_url(image: Image) -> str | None:

@@ -1,7 +1,7 @@
 import Box from '@mui/material/Box';
 import Button from '@mui/material/Button';
 import Typography from '@mui/material/Typography';
-import { useCallback } from 'react';
+import { useCallback, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useSelector } from 'react-redux';
 import { Link } from 'react-router';
@@ -16,12 +16,18 @@ import { selectUploads } from './uploads';
 import { useUploader } from './useUploader';
 
 const RECENT = 12;
+const QUEUE_MS = 3_000;
 
 export default function CaptionPage() {
   const { t } = useTranslation('caption');
   const uploader = useUploader();
   const uploads = useSelector(selectUploads);
-  const recent = useListImagesQuery({ limit: RECENT }, { pollingInterval: useAskingMs() });
+  const askingMs = useAskingMs();
+  const [isWaiting, setWaiting] = useState(false);
+  const recent = useListImagesQuery({ limit: RECENT }, { pollingInterval: isWaiting ? QUEUE_MS : askingMs });
+  // Nobody tells how a queue gets on: whoever stands in it asks.
+  const waits = recent.data?.items.some((image) => image.job?.state === 'queued') ?? false;
+  if (waits !== isWaiting) setWaiting(waits);
   const onFiles = useCallback((files: File[]) => uploader.add(files), [uploader]);
   const onUrls = useCallback((urls: string[]) => uploader.addUrls(urls), [uploader]);
 

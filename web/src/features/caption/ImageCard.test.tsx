@@ -7,7 +7,7 @@ import i18n from '@/shared/i18n';
 import { imageOf, json, serve, show } from '@/shared/testing/render';
 import { ImageCard } from './ImageCard';
 
-const waiting = imageOf({ caption: '', caption_by: '', job: { id: 'job-1', state: 'queued', stage: '' } });
+const waiting = imageOf({ caption: '', caption_by: '', job: { id: 'job-1', state: 'queued', stage: '', position: 2 } });
 
 describe('ImageCard', () => {
   beforeAll(() => i18n.loadNamespaces('caption'));
@@ -16,7 +16,7 @@ describe('ImageCard', () => {
     const { store } = show(<ImageCard image={waiting} />);
     const happened = (type: string, data: Record<string, unknown>) =>
       act(() => store.dispatch(eventReceived({ id: 1, type, at: '', data: { image: 'image-1', ...data } } as never)));
-    happened('job.changed', { job: 'job-1', state: 'queued', position: 3 });
+    happened('job.changed', { job: 'job-1', state: 'queued' });
     expect(screen.getByText('Number 3 in the queue')).toBeInTheDocument();
     happened('job.changed', { job: 'job-1', state: 'running' });
     expect(screen.getByText('Writing the caption')).toBeInTheDocument();

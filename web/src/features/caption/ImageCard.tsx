@@ -22,7 +22,7 @@ export function ImageCard({ image, name }: ImageCardProps) {
   const [retry] = useRetryJobMutation();
   const caption = live?.caption ?? image.caption;
   const job = live?.job ?? image.job;
-  const position = live?.job?.position ?? null;
+  const before = live?.job?.position ?? image.job?.position ?? null; // how many go first
   const title = name ?? image.file_name ?? '';
 
   const status = ((): CardStatus => {
@@ -31,7 +31,7 @@ export function ImageCard({ image, name }: ImageCardProps) {
       return { kind: 'failed', text: t('status.failed'), hint: job.error?.message, progress: null };
     }
     if (job?.state === 'running') return { kind: 'running', text: t('status.running'), progress: null };
-    const text = position === null ? t('status.queuedUnknown') : t('status.queued', { count: position });
+    const text = before === null ? t('status.queuedUnknown') : t('status.queued', { count: before + 1 });
     return { kind: 'queued', text, progress: null };
   })();
 

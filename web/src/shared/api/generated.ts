@@ -1461,6 +1461,8 @@ export type ImageJobOut = {
   state: string;
   stage?: string;
   error?: JobErrorOut | null;
+  /** How many jobs go before it (counted up to 1,000); null unless it is queued. */
+  position?: number | null;
 };
 export type ImageOut = {
   id: string;
@@ -1859,7 +1861,7 @@ export type StatsOut = {
   accounts: number;
   /** Visitors without an account who kept something. */
   anonymous: number;
-  /** Waiting for a moderator (also because of their words), or for the machine. */
+  /** Waiting for a moderator, be it for their words, or for the machine. */
   held_images: number;
   open_reports: number;
   failing_webhooks: number;

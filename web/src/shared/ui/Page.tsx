@@ -3,6 +3,7 @@ import Stack from '@mui/material/Stack';
 import Typography from '@mui/material/Typography';
 import { useEffect, useRef, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
+import { useNavigationType } from 'react-router';
 
 interface PageProps {
   title: string;
@@ -23,6 +24,7 @@ const HIDDEN = { position: 'absolute', width: '1px', height: '1px', overflow: 'h
 export function Page({ title, lead, actions, hideTitle = false, width = 'lg', children }: PageProps) {
   const { t } = useTranslation();
   const heading = useRef<HTMLHeadingElement>(null);
+  const arrival = useNavigationType();
   useEffect(() => {
     document.title = title === t('app') ? title : `${title} · ${t('app')}`;
   }, [title, t]);
@@ -30,7 +32,8 @@ export function Page({ title, lead, actions, hideTitle = false, width = 'lg', ch
     if (location.pathname === path) return;
     path = location.pathname;
     heading.current?.focus({ preventScroll: true });
-  }, []);
+    if (arrival !== 'POP') scrollTo(0, 0); // who goes back finds the place where they were
+  }, [arrival]);
   return (
     <Container maxWidth={width} sx={{ py: { xs: 3, md: 5 }, flex: 1 }}>
       <Stack

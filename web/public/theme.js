@@ -10,5 +10,10 @@
   }
   var dark = mode === 'dark' || (mode !== 'light' && matchMedia('(prefers-color-scheme: dark)').matches);
   document.documentElement.setAttribute('data-theme', dark ? 'dark' : 'light');
-  if (language) document.documentElement.lang = language;
+  var known = ['en', 'de'];
+  var wanted = [language].concat(navigator.languages).map(function (each) {
+    return String(each).slice(0, 2);
+  });
+  // What is painted before the app runs is English: others do not see it, see prerender.ts.
+  document.documentElement.lang = wanted.filter(function (each) { return known.indexOf(each) >= 0; })[0] || 'en';
 })();

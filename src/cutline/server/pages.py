@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from pathlib import Path
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
 from cutline.server.config import settings
@@ -14,6 +17,13 @@ from cutline.server.config import settings
 WEB_APP = Path(__file__).parent / "webapp" / "index.html"
 # What the web app's own paths never are; a name with a dot is a file that is not there.
 _NOT_PAGES = r"(?:api|files|static|assets|ws|_allauth|accounts|admin)(?:/|$)"
+# The pages that people come to first are painted before the app runs; see web/prerender.ts.
+_PAINTED = {
+    re.compile(r"/"): "home.html",
+    re.compile(r"/gallery"): "gallery.html",
+    re.compile(r"/library"): "library.html",
+    re.compile(r"/images/[\w-]+"): "photo.html",
+}
 
 
 def is_built_in() -> bool:
@@ -22,9 +32,16 @@ def is_built_in() -> bool:
 
 
 @require_safe
+@gzip_page
 def web_app(request: HttpRequest) -> HttpResponse:
-    """Each path of the web app is the same file; the app itself tells them apart."""
-    return HttpResponse(WEB_APP.read_bytes())
+    """The same app at each of its paths; what is painted before it runs is the path's own."""
+    painted = (name for pattern, name in _PAINTED.items() if pattern.fullmatch(request.path_info))
+    return HttpResponse(_page(next(painted, WEB_APP.name)))
+
+
+@cache
+def _page(name: str) -> bytes:
+    return (WEB_APP.parent / name).read_bytes()
 
 
 @require_safe

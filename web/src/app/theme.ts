@@ -1,5 +1,3 @@
-import '@fontsource-variable/inter/index.css';
-import '@fontsource-variable/newsreader/index.css';
 import { createTheme } from '@mui/material/styles';
 
 // A newspaper's picture page: warm paper, black ink, one red. Captions are set in the serif, everything
@@ -83,6 +81,7 @@ export const theme = createTheme({
         },
       },
     },
+    MuiToggleButton: { styleOverrides: { root: { minHeight: 40, paddingInline: 14, textTransform: 'none', fontWeight: 600 } } },
     MuiIconButton: { styleOverrides: { root: { minWidth: 40, minHeight: 40 } } },
     MuiLink: { defaultProps: { underline: 'always' } },
     MuiPaper: { styleOverrides: { root: { backgroundImage: 'none' }, rounded: { borderRadius: 14 } } },

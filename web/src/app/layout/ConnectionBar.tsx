@@ -5,7 +5,7 @@ import { useTranslation } from 'react-i18next';
 /** Says so while the device is offline. */
 export function ConnectionBar() {
   const { t } = useTranslation();
-  const [isOnline, setOnline] = useState(() => navigator.onLine);
+  const [isOnline, setOnline] = useState(() => navigator.onLine !== false);
   useEffect(() => {
     const update = () => setOnline(navigator.onLine);
     addEventListener('online', update);

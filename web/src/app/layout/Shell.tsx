@@ -39,9 +39,9 @@ export function Shell() {
       </Link>
       <Header />
       <ConnectionBar />
-      <Box component="main" id="content" tabIndex={-1} sx={{ flex: 1, display: 'flex', flexDirection: 'column', outline: 'none' }}>
-        {/* As high as a screen while a page's code comes: the footer must not jump. */}
-        <Suspense fallback={<Box sx={{ minHeight: '100dvh' }} />}>
+      {/* As high as a screen, whatever it holds: the footer does not jump when that comes. */}
+      <Box component="main" id="content" tabIndex={-1} sx={{ flex: 1, minHeight: '100dvh', display: 'flex', flexDirection: 'column', outline: 'none' }}>
+        <Suspense fallback={null}>
           <ErrorBoundary FallbackComponent={Crashed} resetKeys={[pathname]}>
             <Outlet />
           </ErrorBoundary>

@@ -8,11 +8,11 @@ export function PhotoSkeleton() {
   const { t } = useTranslation();
   return (
     <Box sx={COLUMNS} role="status" aria-label={t('state.loading')}>
-      <Skeleton variant="rounded" sx={{ aspectRatio: '4 / 3', height: 'auto' }} />
+      <Skeleton data-photo variant="rounded" sx={{ position: 'relative', overflow: 'hidden', mx: 'auto', width: '100%', aspectRatio: '4 / 3', height: 'auto', borderRadius: '14px' }} />
       <Box>
         <Skeleton sx={{ fontSize: '2.4rem' }} />
         <Skeleton sx={{ fontSize: '2.4rem', width: '60%', mb: 3 }} />
-        <Skeleton variant="rounded" height={280} />
+        <Skeleton variant="rounded" sx={{ height: 280 }} />
       </Box>
     </Box>
   );

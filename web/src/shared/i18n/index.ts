@@ -51,10 +51,6 @@ export function setLanguage(language: Language): void {
   void i18n.changeLanguage(language);
 }
 
-i18n.on('languageChanged', (language) => {
-  document.documentElement.lang = language;
-});
-
 export const ready = i18n
   .use(backend)
   .use(initReactI18next)

@@ -15,7 +15,7 @@ const WORDS_PX = 62; // two lines and what keeps them from the photo
 const LOAD_BY_ITSELF = 3; // pages; then the footer is reachable, and a button goes on
 
 function columnsIn(width: number): number {
-  return Math.max(width < 420 ? 2 : 1, Math.floor((width + GAP_PX) / (CELL_PX + GAP_PX)));
+  return Math.max(2, Math.floor((width + GAP_PX) / (CELL_PX + GAP_PX)));
 }
 
 function useWidth() {
@@ -150,11 +150,13 @@ export function PhotoGridSkeleton() {
       sx={{ display: 'grid', gap: `${GAP_PX}px`, gridTemplateColumns: `repeat(auto-fill, minmax(min(45%, ${CELL_PX}px), 1fr))` }}
     >
       {Array.from({ length: 12 }, (_, place) => (
-        <Box key={place} sx={{ minHeight: 240 }}>
-          <Skeleton variant="rounded" sx={{ aspectRatio: '4 / 3', height: 'auto', borderRadius: '14px' }} />
-          <Skeleton sx={{ mt: 1 }} />
-          <Skeleton sx={{ width: '60%' }} />
-        </Box>
+        <div key={place}>
+          <Skeleton data-photo variant="rounded" sx={{ position: 'relative', overflow: 'hidden', aspectRatio: '4 / 3', height: 'auto', borderRadius: '14px' }} />
+          <Box sx={{ height: WORDS_PX, pt: 1 }}>
+            <Skeleton />
+            <Skeleton sx={{ width: '60%' }} />
+          </Box>
+        </div>
       ))}
     </Box>
   );

@@ -1,0 +1,77 @@
+import '@fontsource-variable/inter/index.css';
+import '@fontsource-variable/newsreader/index.css';
+import type { ImageOut, PageImageOut } from '@/shared/api/generated';
+import { fetchEarly } from '@/shared/api/early';
+import { photoSources } from '@/shared/lib/sources';
+
+const PATIENCE_MS = 1000; // that the code waits for photos
+
+let isRunning = false;
+
+/** Ask for what the page will ask for first, while its code is still on the way. Done when its photos are there. */
+async function ask(): Promise<void> {
+  void fetchEarly('/api/v1/session');
+  const photo = /^\/images\/([\w-]+)$/.exec(location.pathname)?.[1];
+  if (photo) {
+    void fetchEarly(`/api/v1/images/${photo}/captions?limit=50`);
+    await showEarly(`/api/v1/images/${photo}`);
+  }
+  if (location.pathname === '/gallery' && !location.search) await showEarly('/api/v1/gallery?limit=60');
+}
+
+/** Photos are the largest things on their pages: they take their places as soon as it is known which they are. */
+async function showEarly(url: string): Promise<void> {
+  const answer = await fetchEarly(url);
+  if (!answer.ok) return;
+  const found = (await answer.clone().json()) as ImageOut | PageImageOut;
+  if (isRunning) return;
+  const frames = [...document.querySelectorAll<HTMLElement>('[data-photo]')];
+  if ('items' in found) {
+    await Promise.all(frames.map((frame, place) => put(found.items[place], 'thumbnail', frame)));
+    return;
+  }
+  const [frame] = frames;
+  if (!frame) return;
+  frame.style.aspectRatio = `${found.width_px} / ${found.height_px}`;
+  frame.style.maxWidth = `min(100%, calc(78vh * ${found.width_px / found.height_px}))`;
+  frame.nextElementSibling?.remove(); // it would move, and has nothing to say
+  await put(found, 'large', frame);
+}
+
+async function put(image: ImageOut | undefined, size: 'thumbnail' | 'large', frame: HTMLElement): Promise<void> {
+  const sources = image ? (photoSources(image.urls, size) ?? photoSources(image.urls, 'master')) : null;
+  if (!image || !sources) return;
+  const photo = Object.assign(new Image(), { alt: image.caption, fetchPriority: 'high', src: sources.avif ?? sources.webp ?? sources.jpeg });
+  photo.style.cssText = 'position: absolute; inset: 0; width: 100%; height: 100%; object-fit: cover';
+  frame.style.animation = 'none';
+  frame.append(photo);
+  await photo.decode();
+}
+
+/** When the page that came with index.html is on the screen. */
+function painted(): Promise<void> {
+  return new Promise((resolve) => {
+    if (document.hidden) resolve();
+    else requestAnimationFrame(() => setTimeout(resolve));
+  });
+}
+
+/** The app, part by part, with breaks: a phone that reads code for a second does not answer to a finger. */
+async function start(): Promise<void> {
+  const asked = ask().catch(() => undefined); // what failed is told by the page itself
+  await painted();
+  await Promise.race([asked, new Promise((resolve) => setTimeout(resolve, PATIENCE_MS))]);
+  await painted();
+  for (const url of document.querySelector<HTMLMetaElement>('meta[name="cutline:code"]')?.content.split(' ') ?? []) {
+    document.head.append(Object.assign(document.createElement('link'), { rel: 'modulepreload', href: url }));
+  }
+  for (const load of [() => import('./theme'), () => import('./store'), () => import('@/shared/i18n')]) {
+    await load();
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  const main = await import('./main');
+  isRunning = true;
+  await main.start();
+}
+
+void start();

@@ -10,9 +10,11 @@ import Switch from '@mui/material/Switch';
 import Typography from '@mui/material/Typography';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { useDispatch } from 'react-redux';
 import { useChangeMeMutation, useDeleteMeMutation, type MeOut } from '@/shared/api/generated';
 import { problemOf } from '@/shared/api/problem';
 import { useOnce } from '@/shared/lib/useOnce';
+import { toastShown } from '@/shared/ui/toasts';
 import { useEntered } from './entered';
 import { useConfirm } from './Secure';
 import { Section } from './Section';
@@ -21,8 +23,18 @@ import { Section } from './Section';
 export function DataSection({ me }: { me: MeOut }) {
   const { t } = useTranslation(['account', 'common']);
   const [change] = useChangeMeMutation();
+  const [wanted, setWanted] = useState<boolean | null>(null); // shown until the server says so
+  const consent = async (isOn: boolean) => {
+    setWanted(isOn);
+    const result = await change({ meIn: { may_train: isOn } });
+    if (result.error) {
+      setWanted(null);
+      dispatch(toastShown({ tone: 'error', text: problemOf(result.error).detail || t('data.consentFailed') }));
+    }
+  };
   const [remove, removing] = useDeleteMeMutation();
   const [isAsking, setAsking] = useState(false);
+  const dispatch = useDispatch();
   const entered = useEntered();
   const confirm = useConfirm();
   const onDelete = useOnce(async () => {
@@ -41,8 +53,8 @@ export function DataSection({ me }: { me: MeOut }) {
             label={t('data.consent')}
             control={
               <Switch
-                checked={me.may_train}
-                onChange={(_, isOn) => void change({ meIn: { may_train: isOn } })}
+                checked={wanted ?? me.may_train}
+                onChange={(_, isOn) => void consent(isOn)}
               />
             }
           />

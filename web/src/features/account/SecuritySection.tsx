@@ -172,10 +172,11 @@ function PasskeyPart({ passkeys, onChange }: { passkeys: Authenticator[]; onChan
   const secure = useSecureAsk();
   const dispatch = useDispatch();
   const add = async () => {
-    const options = await secure('GET', '/account/authenticators/webauthn');
+    // Passwordless: one that the device itself can find, so that it also opens the door alone.
+    const options = await secure('GET', '/account/authenticators/webauthn?passwordless');
     if (options.status !== 200) return;
     const credential = await createPasskey(options.data as unknown as Parameters<typeof createPasskey>[0]);
-    const answer = credential ? await ask('POST', '/account/authenticators/webauthn', { name: t('passkey.name'), credential }) : null;
+    const answer = credential ? await ask('POST', '/account/authenticators/webauthn', { name: t('passkey.name'), passwordless: true, credential }) : null;
     if (answer?.status !== 200) dispatch(toastShown({ tone: 'error', text: t('passkey.failed') }));
     onChange();
   };

@@ -76,6 +76,7 @@ export const theme = createTheme({
           variants: [
             { props: { variant: 'text' }, style: { paddingInline: 16 } },
             { props: { variant: 'text', size: 'small' }, style: { paddingInline: 12 } },
+            { props: { size: 'small' }, style: { whiteSpace: 'nowrap', flexShrink: 0 } },
             { props: { variant: 'outlined', color: 'inherit' }, style: { borderColor: 'var(--mui-palette-divider)' } },
           ],
         },

@@ -3,13 +3,16 @@ import BottomNavigationAction from '@mui/material/BottomNavigationAction';
 import Box from '@mui/material/Box';
 import { useTranslation } from 'react-i18next';
 import { Link, useLocation } from 'react-router';
-import { PLACES } from './navigation';
+import { useViewer } from '@/shared/api/viewer';
+import { DASHBOARD, PLACES } from './navigation';
 
 /** The main places, within a thumb's reach. */
 export function PhoneNav() {
   const { t } = useTranslation();
   const { pathname } = useLocation();
-  const here = PLACES.find((place) => (place.to === '/' ? pathname === '/' : pathname.startsWith(place.to)));
+  const isStaff = useViewer()?.isStaff ?? false;
+  const places = isStaff ? [...PLACES, DASHBOARD] : PLACES;
+  const here = places.find((place) => (place.to === '/' ? pathname === '/' : pathname.startsWith(place.to)));
   return (
     <Box
       component="nav"
@@ -26,7 +29,7 @@ export function PhoneNav() {
       }}
     >
       <BottomNavigation showLabels value={here?.to ?? false} sx={{ bgcolor: 'transparent' }}>
-        {PLACES.map((place) => (
+        {places.map((place) => (
           <BottomNavigationAction
             key={place.to}
             component={Link}

@@ -1,13 +1,13 @@
 import type { SvgIconComponent } from '@mui/icons-material';
 import AddAPhoto from '@mui/icons-material/AddAPhotoOutlined';
 import Collections from '@mui/icons-material/CollectionsOutlined';
+import Insights from '@mui/icons-material/InsightsOutlined';
 import Inventory from '@mui/icons-material/Inventory2Outlined';
-import Person from '@mui/icons-material/PersonOutlined';
 import Public from '@mui/icons-material/PublicOutlined';
 
 export interface Place {
   to: string;
-  label: 'nav.caption' | 'nav.library' | 'nav.gallery' | 'nav.bulk' | 'nav.account';
+  label: 'nav.caption' | 'nav.library' | 'nav.gallery' | 'nav.bulk' | 'nav.dashboard';
   icon: SvgIconComponent;
 }
 
@@ -18,4 +18,5 @@ export const PLACES: readonly Place[] = [
   { to: '/bulk', label: 'nav.bulk', icon: Inventory },
 ];
 
-export const ACCOUNT: Place = { to: '/account', label: 'nav.account', icon: Person };
+/** For staff alone. */
+export const DASHBOARD: Place = { to: '/dashboard', label: 'nav.dashboard', icon: Insights };

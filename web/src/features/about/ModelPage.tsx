@@ -35,7 +35,9 @@ export default function ModelPage() {
                 '& table': { borderCollapse: 'collapse', my: 2 },
                 '& h4': { typography: 'subtitle1', fontWeight: 600, mt: 3, mb: 1 },
                 '& code': { fontSize: '0.9em', overflowWrap: 'anywhere' },
-                '& th, & td': { border: 1, borderColor: 'divider', px: 1.5, py: 0.75, textAlign: 'left' },
+                '& th, & td': { borderBottom: 1, borderColor: 'divider', px: 1.5, py: 0.75, textAlign: 'right' },
+                '& th:first-of-type, & td:first-of-type': { textAlign: 'left', pl: 0 },
+                '& th': { color: 'text.secondary', fontWeight: 600 },
                 '& p, & li': { maxWidth: '72ch' },
               }}
             >

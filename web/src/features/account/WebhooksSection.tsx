@@ -81,7 +81,7 @@ function Webhook({ webhook }: { webhook: WebhookOut }) {
           {webhook.disabled_reason}
         </Alert>
       ) : null}
-      <Stack direction="row" spacing={1} useFlexGap sx={{ mt: 1, flexWrap: 'wrap' }}>
+      <Stack direction="row" spacing={0.5} useFlexGap sx={{ mt: 1, mx: -1.5, flexWrap: 'wrap' }}>
         <Button size="small" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
           {t('webhooks.log')}
         </Button>

@@ -22,7 +22,7 @@ describe('Chart', () => {
     show(<Chart title="Uploads" total="6 in all" labels={DAYS} series={[{ name: 'Uploads', values: [1, 2, 4] }]} />);
     const drawing = screen.getByRole('img', { name: 'Uploads: 6 in all' });
     const bars = [...drawing.querySelectorAll('rect')].map((bar) => Number(bar.getAttribute('height')));
-    expect(bars.slice(0, 3)).toEqual([32, 64, 128]); // of 160, which are five
+    expect(bars.slice(0, 3)).toEqual([40, 80, 160]); // of 160, which are four
   });
 
   it('breaks a line where nothing is known', () => {
@@ -32,12 +32,13 @@ describe('Chart', () => {
 });
 
 describe('scale', () => {
-  it.each([[0, 1], [1, 1], [3, 5], [5, 5], [11, 20], [72, 100], [0.07, 0.1], [0.2, 0.2]])('%d ends at %d', (value, top) => {
+  it.each([[0, 1], [1, 1], [3, 3], [5, 5], [11, 12], [72, 80], [0.07, 0.08], [0.23, 0.3]])('%d ends at %d', (value, top) => {
     expect(roundUp(value)).toBeCloseTo(top, 9);
   });
   it('counts in whole numbers', () => {
     expect(ticks(1, true)).toEqual([1, 0]);
-    expect(ticks(4, true)).toEqual([5, 0]);
+    expect(ticks(3, true)).toEqual([3, 0]);
+    expect(ticks(11, true)).toEqual([12, 6, 0]);
     expect(ticks(9, true)).toEqual([10, 5, 0]);
     expect(ticks(0.9, false)).toEqual([1, 0.5, 0]);
   });

@@ -51,7 +51,7 @@ describe('DashboardPage', () => {
     expect(await screen.findByRole('img', { name: 'Uploads: 1,200 in all' })).toBeInTheDocument();
     expect(screen.getByRole('img', { name: 'Ratings: 7 in all' })).toBeInTheDocument();
     expect(screen.getByRole('img', { name: 'Edits and picks: 5 in all' })).toBeInTheDocument();
-    expect(screen.getByText('0.31 sec')).toBeInTheDocument();
+    expect(screen.getByText('0.31s')).toBeInTheDocument();
     expect(screen.getByText('In the queue').nextSibling).toHaveTextContent('3');
     expect(screen.getByRole('row', { name: /cutline-base@1\.0\.0 3,600 5 2/ })).toBeInTheDocument();
   });

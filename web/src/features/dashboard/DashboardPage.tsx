@@ -15,6 +15,7 @@ import { Page } from '@/shared/ui/Page';
 import { Failure, QueryView } from '@/shared/ui/StateView';
 import { Chart } from './Chart';
 
+const TILES = { xs: '1fr 1fr', sm: 'repeat(4, 1fr)', lg: 'repeat(8, 1fr)' };
 const REFRESH_MS = 30_000;
 
 /** How the service fares, for its staff. */
@@ -27,11 +28,29 @@ export default function DashboardPage() {
       {viewer && !viewer.isStaff ? (
         <Failure error={{ status: 403 }} />
       ) : (
-        <QueryView query={stats} loading={<Skeleton variant="rounded" height={640} />}>
+        <QueryView query={stats} loading={<DashboardSkeleton />}>
           {(data) => <Dashboard stats={data} />}
         </QueryView>
       )}
     </Page>
+  );
+}
+
+function DashboardSkeleton() {
+  const { t } = useTranslation();
+  return (
+    <Box role="status" aria-label={t('state.loading')}>
+      <Box sx={{ display: 'grid', gap: 2, gridTemplateColumns: TILES, mb: 3 }}>
+        {Array.from({ length: 8 }, (_, place) => (
+          <Skeleton key={place} variant="rounded" height={90} sx={{ borderRadius: '14px' }} />
+        ))}
+      </Box>
+      <Box sx={{ display: 'grid', gap: 3, gridTemplateColumns: { md: '1fr 1fr' } }}>
+        {Array.from({ length: 6 }, (_, place) => (
+          <Skeleton key={place} variant="rounded" height={330} sx={{ borderRadius: '14px' }} />
+        ))}
+      </Box>
+    </Box>
   );
 }
 
@@ -66,9 +85,9 @@ function Dashboard({ stats }: { stats: StatsOut }) {
   ];
   return (
     <>
-      <Box component="dl" sx={{ display: 'grid', gap: 2, gridTemplateColumns: 'repeat(auto-fill, minmax(140px, 1fr))', m: 0, mb: 4 }}>
+      <Box component="dl" sx={{ display: 'grid', gap: 2, gridTemplateColumns: TILES, m: 0, mb: 3 }}>
         {numbers.map(([label, value]) => (
-          <Box key={label} sx={{ border: 1, borderColor: 'divider', borderRadius: '14px', p: 2, bgcolor: 'background.paper' }}>
+          <Box key={label} sx={{ display: 'flex', flexDirection: 'column', justifyContent: 'space-between', border: 1, borderColor: 'divider', borderRadius: '14px', p: 2, bgcolor: 'background.paper' }}>
             <Typography component="dt" variant="body2" color="textSecondary">
               {label}
             </Typography>
@@ -99,7 +118,7 @@ function Dashboard({ stats }: { stats: StatsOut }) {
         {t('models')}
       </Typography>
       <Box sx={{ overflowX: 'auto', border: 1, borderColor: 'divider', borderRadius: '14px', bgcolor: 'background.paper' }}>
-        <Table sx={{ '& td, & th:not(:first-of-type)': { textAlign: 'right' }, '& tr:last-of-type > *': { borderBottom: { xs: 0 } }, '& thead th': { borderBottom: '1px solid', borderColor: 'divider', color: 'text.secondary' } }}>
+        <Table sx={{ '& td, & th:not(:first-of-type)': { textAlign: 'right' }, '& tbody tr:last-of-type > *': { borderBottom: { xs: 0 } }, '& thead th': { borderBottom: '1px solid', borderColor: 'divider', color: 'text.secondary' } }}>
           <TableHead>
             <TableRow>
               {(['model', 'captions', 'up', 'down'] as const).map((each) => (

@@ -39,7 +39,7 @@ export function formats(language: string): Formats {
     number: (value) => number.format(value),
     percent: (value) => new Intl.NumberFormat(language, { style: 'percent' }).format(value),
     seconds: (value) =>
-      new Intl.NumberFormat(language, { style: 'unit', unit: 'second', unitDisplay: 'short', maximumSignificantDigits: 2 }).format(value),
+      new Intl.NumberFormat(language, { style: 'unit', unit: 'second', unitDisplay: 'narrow', maximumSignificantDigits: 2 }).format(value),
     bytes: (value) => {
       const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte'];
       const place = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, value)) / 3));

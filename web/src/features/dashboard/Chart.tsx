@@ -45,7 +45,7 @@ export function Chart({ title, total, labels, series, kind = 'bars', format }: C
         <Typography variant="h3" component="h2">
           {title}
         </Typography>
-        <Typography variant="body2" color="textSecondary">
+        <Typography variant="body2" color="textSecondary" sx={{ whiteSpace: 'nowrap' }}>
           {total}
         </Typography>
       </Box>

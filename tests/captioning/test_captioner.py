@@ -143,7 +143,7 @@ def test_words_are_not_told_apart_where_tokens_are_parts_of_them(
         captioner.caption(photos, options=DecodingOptions(no_repeat_words=True))
 
 
-@pytest.mark.parametrize("prefix", ["A dog", "a DOG and", "dog", " a dog "])
+@pytest.mark.parametrize("prefix", ["A dog", "a DOG and", "dog", " a dog ", ""])
 @pytest.mark.parametrize("strategy", Strategy)
 def test_a_caption_starts_with_exactly_the_prefix(
     make_captioner: MakeCaptioner, photos: list[Image.Image], prefix: str, strategy: Strategy
@@ -152,6 +152,15 @@ def test_a_caption_starts_with_exactly_the_prefix(
     options = DecodingOptions(strategy=strategy, prefix=prefix)
     for (caption,) in captioner.caption(photos, options=options):
         assert caption.text.startswith(prefix.strip())
+
+
+@pytest.mark.parametrize("prefix", ["A cat, ", "A cat:", '"A cat"', "Two dogs -"])
+def test_marks_that_the_model_does_not_read_stay_in_the_prefix(prefix: str) -> None:
+    """The model that ships learnt from captions without punctuation."""
+    photo = Path(__file__).parents[2] / "examples" / "cat.jpg"
+    [[caption]] = cutline.load().caption(photo, options=DecodingOptions(prefix=prefix))
+    assert caption.text.startswith(f"{prefix.strip()} "), "and goes on"
+    assert caption.text.split()[len(prefix.split()) :] != []
 
 
 def test_a_prefix_or_a_length_that_the_model_cannot_write_is_refused(
@@ -261,11 +270,15 @@ def test_a_bundle_loads_from_a_folder_and_from_a_zip(bundle: Path, tmp_path: Pat
     assert isinstance(folder, cutline.Captioner)
     assert (folder.name, folder.version) == ("tiny", "0.1.0")
     assert texts(folder.caption([photo])) == texts(zipped.caption([photo]))
+    for place in (bundle, archive, bundle.as_uri(), archive.as_uri()):
+        assert texts(cutline.load(place).caption([photo])) == texts(zipped.caption([photo]))
 
 
 def test_a_place_without_a_bundle_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(BundleMissing):
         cutline.load(str(tmp_path / "none"))
+    with pytest.raises(BundleMissing, match="loads nothing from https"):
+        cutline.load("https://example.org/bundle.zip")
 
 
 @pytest.mark.parametrize("name", ["encoder.onnx", "decoder.onnx"])

@@ -201,15 +201,16 @@ class BundleCaptioner:
         found = (
             decode(runtime, joined(encoded), self.manifest.architecture, decoding, draws) if encoded else []
         )
-        written = iter([self._written(each, prefix) for each in hypotheses] for hypotheses in found)
+        read_as = " ".join(self._tokenizer.words(decoding.prefix).words)
+        written = iter([self._written(each, prefix, read_as) for each in hypotheses] for hypotheses in found)
         return [each if isinstance(each, CutlineError) else next(written) for each in read]
 
-    def _written(self, hypothesis: Hypothesis, prefix: str) -> Caption:
+    def _written(self, hypothesis: Hypothesis, prefix: str, read_as: str) -> Caption:
         words = self._tokenizer.words(hypothesis.tokens)
         rows, cols = self.manifest.architecture.grid
         attention = _by_word(hypothesis.attention, words.spans).reshape(-1, rows, cols)
         return Caption(
-            text=_as_asked(self._tokenizer.sentence(words.words), prefix),
+            text=_as_asked(self._tokenizer.sentence(words.words), prefix.strip(), read_as),
             log_prob=float(sum(hypothesis.log_probs)),
             token_log_probs=hypothesis.log_probs,
             words=words.words,
@@ -252,10 +253,11 @@ def _by_word(attention: Floats, spans: Sequence[tuple[int, int]]) -> Floats:
     return np.divide(looks, np.where(whole > 0, whole, 1), dtype=np.float32)
 
 
-def _as_asked(text: str, prefix: str) -> str:
-    """Give the prefix back in the capitals in which it was asked for."""
-    asked = prefix.strip()
-    return asked + text[len(asked) :] if text.casefold().startswith(asked.casefold()) else text
+def _as_asked(text: str, prefix: str, read_as: str) -> str:
+    """Give the prefix back as it was asked for, with the capitals and marks that the model does not read."""
+    if not read_as:
+        return f"{prefix} {text}".strip()
+    return prefix + text[len(read_as) :] if text.casefold().startswith(read_as.casefold()) else text
 
 
 def _draws(pixels: Pixels, decoding: Decoding) -> Scores:

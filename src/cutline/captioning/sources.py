@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from cutline.captioning.caption import Captioner
 from cutline.errors import BundleMissing
@@ -23,18 +26,34 @@ def default_bundle() -> Path:
     return folder
 
 
-def load(uri: str | None = None) -> Captioner:
+_WEB_LIKE = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+
+
+def load(uri: str | os.PathLike[str] | None = None) -> Captioner:
     """As cutline.load."""
     if uri is None:
         return _bundle(str(default_bundle()))
+    if not isinstance(uri, str):
+        return _bundle(os.fspath(uri))
     scheme, _, rest = uri.partition(":")
-    return SCHEMES[scheme](rest) if scheme in SCHEMES else _bundle(uri)
+    if scheme in SCHEMES:
+        return SCHEMES[scheme](rest)
+    if _WEB_LIKE.match(uri):
+        raise BundleMissing(
+            f"Cutline loads nothing from {uri}.",
+            hint=f"Fetch it, and name the file. What may stand before the colon: {', '.join(SCHEMES)}.",
+        )
+    return _bundle(uri)
 
 
 def _bundle(place: str) -> Captioner:
     from cutline.captioning.captioner import BundleCaptioner
 
     return BundleCaptioner(place)
+
+
+def _local_file(place: str) -> Captioner:
+    return _bundle(unquote(urlsplit(f"file:{place}").path))
 
 
 def _on_openvino(place: str) -> Captioner:
@@ -57,6 +76,7 @@ def _endpoint(place: str) -> Captioner:
 
 
 SCHEMES: Mapping[str, Callable[[str], Captioner]] = {
+    "file": _local_file,
     "hf": _hugging_face,
     "openai": _endpoint,
     "openvino": _on_openvino,

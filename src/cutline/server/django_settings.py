@@ -191,6 +191,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 30
+CSRF_FAILURE_VIEW = "cutline.server.api.problems.csrf_failure"
 CSRF_TRUSTED_ORIGINS = [_settings.public_url, *_settings.trusted_origins]
 
 SESSION_ENGINE = "cutline.server.people.sessions"

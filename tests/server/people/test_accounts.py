@@ -164,6 +164,8 @@ def test_signing_in_needs_the_csrf_token(person: Person) -> None:
         "/_allauth/browser/v1/auth/login", body, content_type="application/json"
     )
     assert answer.status_code == 403
+    assert answer["Content-Type"] == "application/problem+json"
+    assert "X-CSRFToken" in answer.json()["hint"]
 
 
 def test_guessing_passwords_is_stopped(person: Person) -> None:

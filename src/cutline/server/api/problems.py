@@ -20,7 +20,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
-from django.views import defaults
+from django.views import csrf, defaults
 from ninja.errors import HttpError, ValidationError
 
 from cutline import errors as library_errors
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 PROBLEM_JSON = "application/problem+json"
 ERRORS_PATH = "/api/v1/errors/"
+
+_CSRF_HINT = "GET /_allauth/browser/v1/config sets the cookie csrftoken; send it back as X-CSRFToken."
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +181,7 @@ def as_problem(request: HttpRequest, response: HttpResponseBase) -> HttpResponse
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler400: what was refused before it reached the API, as an unknown host."""
-    if request.path.startswith("/api/"):
+    if _is_for_programs(request):
         return problem_of(request, exception)
     return defaults.bad_request(request, exception)
 
@@ -187,9 +189,20 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500: what broke around the API, as the database when a session is saved."""
     error = sys.exc_info()[1]
-    if request.path.startswith("/api/"):
+    if _is_for_programs(request):
         return problem_of(request, error if isinstance(error, Exception) else RuntimeError("unknown"))
     return defaults.server_error(request)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's CSRF_FAILURE_VIEW: signing up or in without the token that shows where the form came from."""
+    if _is_for_programs(request):
+        return problem(request, Forbidden("The CSRF token is missing or wrong.", hint=_CSRF_HINT))
+    return csrf.csrf_failure(request, reason)
+
+
+def _is_for_programs(request: HttpRequest) -> bool:
+    return request.path.startswith(("/api/", "/_allauth/"))
 
 
 def add_handlers(api: NinjaAPI) -> None:

@@ -26,9 +26,9 @@ __all__ = ["Caption", "Captioner", "CutlineError", "load"]
 def load(uri: str | os.PathLike[str] | None = None) -> Captioner:
     """Load a captioner: the one that ships when ``uri`` is None, else the one it names.
 
-    ``uri`` is a bundle (the path of a folder or a zip, or its ``file:`` URI), ``openvino:BUNDLE`` (the same on
-    OpenVINO; ``openvino:`` alone is the one that ships), ``hf:FOLDER`` (a Hugging Face image-to-text model) or
-    ``openai:BASE_URL#MODEL`` (any OpenAI-compatible endpoint that sees). Raises BundleError,
+    ``uri`` is a bundle (the path of a folder or a zip, or its ``file:`` URI), ``openvino:BUNDLE`` (the same
+    on OpenVINO; ``openvino:`` alone is the one that ships), ``hf:FOLDER`` (a Hugging Face image-to-text
+    model) or ``openai:BASE_URL#MODEL`` (any OpenAI-compatible endpoint that sees). Raises BundleError,
     CaptionerUnavailable or MissingExtra.
     """
     from cutline.captioning.sources import load as load_source

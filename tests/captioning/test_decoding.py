@@ -459,7 +459,14 @@ def test_a_default_length_gives_way_to_the_one_that_was_asked_for() -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [{"temperature": 0.0}, {"top_p": 1.1}, {"beam_size": 0}, {"seed": -1}, {"temperature": float("nan")}],
+    [
+        {"temperature": 0.0},
+        {"top_p": 1.1},
+        {"beam_size": 0},
+        {"seed": -1},
+        {"seed": 1.5},
+        {"temperature": float("nan")},
+    ],
 )
 def test_values_out_of_range_are_refused(values: dict[str, float]) -> None:
     with pytest.raises(OptionError, match=next(iter(values))):

@@ -15,7 +15,7 @@ import typing
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from numbers import Real
+from numbers import Integral, Real
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
 T = TypeVar("T")
@@ -68,22 +68,24 @@ def dump(value: object) -> Any:
 
 def out_of_range(value: Hashable) -> str:
     """Say which number of a dataclass is none, or outside the range that its annotation sets; else ""."""
-    for name, bounds in _ranges(type(value)).items():
+    for name, (type_, bounds) in _ranges(type(value)).items():
         number = getattr(value, name)
         if number is None:
             continue
         if not isinstance(number, Real) or not bounds.holds(float(number)):
             return f"{name} is {number!r:.60}, but must be {bounds}"
+        if type_ is int and not isinstance(number, Integral):
+            return f"{name} is {number!r:.60}, but must be a whole number"
     return ""
 
 
 @functools.cache
-def _ranges(kind: type) -> Mapping[str, Between]:
-    found: dict[str, Between] = {}
+def _ranges(kind: type) -> Mapping[str, tuple[object, Between]]:
+    found: dict[str, tuple[object, Between]] = {}
     for name, hint in typing.get_type_hints(kind, include_extras=True).items():
         for part in (hint, *get_args(hint)):
             if get_origin(part) is Annotated and isinstance(get_args(part)[1], Between):
-                found[name] = get_args(part)[1]
+                found[name] = (get_args(part)[0], get_args(part)[1])
     return found
 
 

@@ -41,6 +41,8 @@ def test_one_image_or_many_as_path_bytes_or_picture(
     for form in forms:
         assert texts(captioner.caption(form)) == [many[0]]
     assert captioner.caption([]) == []
+    with pytest.raises(TypeError, match=r"no BytesIO: give its read\(\)"):
+        captioner.caption(buffer)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", [TRANSFORMER, LSTM])

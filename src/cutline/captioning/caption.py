@@ -65,9 +65,12 @@ class Captioner(Protocol):
 
 
 def as_list(images: Sources) -> list[Source]:
-    """Give a list of images, be it one image or many."""
+    """Give a list of images, be it one image or many. An open file is neither: it would be read by lines."""
     from PIL import Image
 
+    if hasattr(images, "read"):
+        kind = type(images).__name__
+        raise TypeError(f"A photo is a path, bytes or a PIL image, no {kind}: give its read().")
     if isinstance(images, (str, bytes, os.PathLike, Image.Image)):
         return [images]
     return list(images)

@@ -4,7 +4,7 @@ import { useDispatch } from 'react-redux';
 import { baseApi } from '@/shared/api/base';
 import { EventStream } from '@/shared/api/events';
 import { announced, connectionChanged, eventReceived } from '@/shared/api/live';
-import { useViewer } from '@/shared/api/viewer';
+import { useViewerAtLast } from '@/shared/api/viewer';
 
 // What an event makes stale. The rest is laid over from the live state at once.
 const STALE: Record<string, string[]> = {
@@ -24,7 +24,7 @@ const GATHER_MS = 400; // a folder's captions come by the dozen: one reload for 
 export function Live() {
   const dispatch = useDispatch();
   const { t } = useTranslation();
-  const viewer = useViewer();
+  const viewer = useViewerAtLast();
   const owner = viewer?.ownerId;
   useEffect(() => {
     // Nothing happens to somebody who has nothing; and a connection without a session begins one, which would

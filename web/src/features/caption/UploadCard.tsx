@@ -1,4 +1,5 @@
 import Box from '@mui/material/Box';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { skipToken } from '@reduxjs/toolkit/query';
 import { useAskingMs } from '@/shared/api/asking';
@@ -15,7 +16,11 @@ export function UploadCard({ upload, image }: { upload: Upload; image?: ImageOut
   const { t } = useTranslation('caption');
   const formats = useFormats();
   const uploader = useUploader();
-  const single = useGetImageQuery(upload.image && !image ? { imageId: upload.image } : skipToken, { pollingInterval: useAskingMs() });
+  const [isMissing, setMissing] = useState(false); // the server did not say what became of it
+  const single = useGetImageQuery(upload.image && !image ? { imageId: upload.image } : skipToken, {
+    pollingInterval: useAskingMs(isMissing),
+  });
+  if (single.isError !== isMissing) setMissing(single.isError);
   const known = image ?? single.data;
   if (known) return <ImageCard image={known} name={upload.url ?? upload.name} />;
 

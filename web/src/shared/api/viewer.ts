@@ -1,4 +1,4 @@
-import { useMemo } from 'react';
+import { useMemo, useState } from 'react';
 import { api, useGetSessionQuery } from './generated';
 
 export interface Viewer {
@@ -21,6 +21,16 @@ export function useViewer(): Viewer | undefined {
       },
     [viewer],
   );
+}
+
+const AGAIN_MS = 5_000;
+
+/** Ask who is here until the server says so: all else hangs on it. For the one place that is always there. */
+export function useViewerAtLast(): Viewer | undefined {
+  const [hasFailed, setFailed] = useState(false);
+  const { isError } = useGetSessionQuery({}, { pollingInterval: hasFailed ? AGAIN_MS : 0 });
+  if (isError !== hasFailed) setFailed(isError);
+  return useViewer();
 }
 
 const selectSession = api.endpoints.getSession.select({});

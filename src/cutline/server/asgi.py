@@ -13,13 +13,14 @@ from django.core.asgi import get_asgi_application
 _django = get_asgi_application()  # sets Django up, so it comes before what needs models
 
 from cutline.server.api.gate import gated  # noqa: E402
+from cutline.server.api.wait import waiting  # noqa: E402
 from cutline.server.config import settings  # noqa: E402
 from cutline.server.events import channel  # noqa: E402
 from cutline.server.observability import probes  # noqa: E402
 from cutline.server.observability.metrics import WEBSOCKETS  # noqa: E402
 from cutline.server.routing import websockets  # noqa: E402
 
-_gated = gated(_django)  # type: ignore[arg-type]  # Django's own types of ASGI are narrower
+_gated = gated(waiting(_django))  # type: ignore[arg-type]  # Django's own types of ASGI are narrower
 _websockets = websockets()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -19,7 +18,6 @@ from django.utils import timezone
 from cutline.server.api import idempotency, limits
 from cutline.server.api.models import IdempotentAnswer
 from cutline.server.errors import NotFound
-from cutline.server.jobs.models import Job, JobState
 from cutline.server.people import keys
 from cutline.server.people.models import Owner, Role, User
 from cutline.server.people.viewers import owner_of
@@ -450,48 +448,6 @@ def test_no_answer_may_be_kept_for_others(client: Client) -> None:
         assert {"Cookie", "Authorization", "X-API-Key"} <= set(answer["Vary"].split(", "))
         assert "private" in answer["Cache-Control"] or "no-store" in answer["Cache-Control"]
         assert "public" not in answer["Cache-Control"]
-
-
-# -- waiting ---------------------------------------------------------------------------------------------
-
-
-def test_without_prefer_nobody_waits(client: Client) -> None:
-    job = Job.objects.create(owner=Owner.objects.create(), state=JobState.RUNNING)
-    answer = client.post(f"/api/v1/waits/{job.pk}")
-    assert answer.json()["name"] == "begun"
-    assert "Preference-Applied" not in answer
-
-
-def test_an_answer_that_is_there_already_needs_no_waiting(client: Client) -> None:
-    job = Job.objects.create(owner=Owner.objects.create(), state=JobState.DONE)
-    before = time.monotonic()
-    answer = client.post(f"/api/v1/waits/{job.pk}", headers={"Prefer": "wait=30"})
-    assert answer.json() == {"name": "done", "number": 1}
-    assert answer["Preference-Applied"] == "wait=30"
-    assert time.monotonic() - before < 5
-
-
-def test_waiting_ends_in_time(client: Client) -> None:
-    job = Job.objects.create(owner=Owner.objects.create(), state=JobState.RUNNING)
-    answer = client.post(f"/api/v1/waits/{job.pk}", headers={"Prefer": "respond-async, wait=1"})
-    assert answer.json()["name"] == "begun"
-    assert answer["Preference-Applied"] == "wait=1"
-
-
-@pytest.mark.django_db(transaction=True)
-def test_waiting_sees_a_job_that_ends_meanwhile(client: Client) -> None:
-    job = Job.objects.create(owner=Owner.objects.create(), state=JobState.RUNNING)
-
-    def end() -> None:
-        time.sleep(0.3)
-        Job.objects.filter(pk=job.pk).update(state=JobState.FAILED)
-        connection.close()
-
-    thread = threading.Thread(target=end)
-    thread.start()
-    answer = client.post(f"/api/v1/waits/{job.pk}", headers={"Prefer": "wait=20"})
-    thread.join()
-    assert answer.json()["name"] == "done"
 
 
 # -- the frame's own parts -------------------------------------------------------------------------------

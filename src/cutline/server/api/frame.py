@@ -1,7 +1,7 @@
 """What every answer under /api goes through.
 
 Before the endpoint: who asks, how often, from where. Around it: is it a repetition, does If-Match hold. After
-it: waiting, keeping the answer, problems, caching, the rate's headers.
+it, and after waiting: keeping the answer, problems, caching, the rate's headers.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def api_frame(
         early = await sync_to_async(_before)(request)
         if early is None:
             response = await get_response(request)
-            response = await wait.finish(request, response)
+            if wait.put_off(request, response, _after):
+                return response
         else:
             response = early
         response = await sync_to_async(_after)(request, response)

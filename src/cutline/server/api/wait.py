@@ -4,6 +4,10 @@ An endpoint says what would be the better answer, and gives the one that needs n
 
     when_done(request, jobs=[job.id], then=lambda: ImagesOut(...))
     return Status(202, ...)
+
+Django answers a request in a thread of its own, and would hold it for as long as the client waits. So Django
+ends with the answer that needs no waiting; `waiting`, around it, keeps that back and sends the better one.
+Logs and metrics tell of the first.
 """
 
 from __future__ import annotations
@@ -11,9 +15,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
@@ -23,6 +27,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from ninja import Schema
 
+from cutline.server.api.gate import App, Receive, Scope, Send
 from cutline.server.api.problems import problem_of
 from cutline.server.events.channel import group_of
 from cutline.server.jobs.models import Job, JobState
@@ -44,7 +49,14 @@ PREFER: Mapping[str, Any] = {
     ]
 }
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 log = logging.getLogger(__name__)
+
+Finish = Callable[[HttpRequest, HttpResponseBase], HttpResponseBase]
+
+_LATE = "cutline.late"  # in the scope of a request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +67,16 @@ class Pending:
     jobs: Sequence[UUID]
     then: Callable[[], Schema]
     wait_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Late:
+    """An answer that waits, and what is still to be done to it."""
+
+    request: HttpRequest
+    response: HttpResponse
+    pending: Pending
+    finish: Finish
 
 
 def wait_s_of(request: HttpRequest) -> int:
@@ -79,26 +101,93 @@ def when_done(
         )
 
 
-async def finish(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    """Wait, where an endpoint asked for it, and give the better answer if there is one in time."""
+def put_off(request: HttpRequest, response: HttpResponseBase, finish: Finish) -> bool:
+    """Have an answer wait, where an endpoint asked for it. False: it is to be given now.
+
+    finish: what else is to be done to the answer, in a thread that may use the database.
+    """
     pending = getattr(request, "pending", None)
-    if pending is None or not 200 <= response.status_code < 300:
-        return response
-    ended = await jobs_ended(pending.owner_id, pending.jobs, pending.wait_s)
-    if ended and isinstance(response, HttpResponse):
-        response = await sync_to_async(_better)(request, response, pending)
-    response["Preference-Applied"] = f"wait={pending.wait_s}"
-    return response
+    scope = getattr(request, "scope", None)  # none under WSGI, where nobody could wait without a thread
+    if pending is None or scope is None or not isinstance(response, HttpResponse):
+        return False
+    if not 200 <= response.status_code < 300:
+        return False
+    response.setdefault("Cache-Control", "no-store")  # before others around this say what suits a page
+    scope[_LATE] = _Late(request=request, response=response, pending=pending, finish=finish)
+    return True
 
 
-def _better(request: HttpRequest, response: HttpResponse, pending: Pending) -> HttpResponse:
+def waiting(app: App) -> App:
+    """Wrap Django: what was put off is sent once its jobs have ended, and holds no thread until then."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        headers: list[tuple[bytes, bytes]] = []
+
+        async def pass_on(message: MutableMapping[str, Any]) -> None:
+            if _LATE not in scope:
+                await send(message)
+            elif message["type"] == "http.response.start":
+                headers.extend(message["headers"])
+
+        await app(scope, receive, pass_on)
+        late = scope.pop(_LATE, None)
+        if late is not None:
+            await _send_late(late, headers, receive, send)
+
+    return answer
+
+
+async def _send_late(late: _Late, headers: list[tuple[bytes, bytes]], receive: Receive, send: Send) -> None:
+    ended = await _ended(late.pending, receive)
+    response = await _in_thread(_complete)(late, ended)
+    response["Content-Length"] = str(len(response.content))
+    changed = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers.items()]
+    names = {name for name, _ in changed}
+    kept = [(name, value) for name, value in headers if name.lower() not in names]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": [*kept, *changed]})
+    await send({"type": "http.response.body", "body": response.content})
+
+
+async def _ended(pending: Pending, receive: Receive) -> bool:
+    """Whether the jobs ended in time, while the client was still there."""
+    ended = asyncio.ensure_future(jobs_ended(pending.owner_id, pending.jobs, pending.wait_s))
+    left = asyncio.ensure_future(_left(receive))
     try:
-        content = pending.then().model_dump_json().encode()
+        await asyncio.wait({ended, left}, return_when=asyncio.FIRST_COMPLETED)
+        return ended.done() and ended.result()
+    except Exception as error:  # what was begun is told all the same
+        log.warning("Waiting was given up: %s", error)
+        return False
+    finally:
+        for task in (ended, left):
+            task.cancel()
+        await asyncio.gather(ended, left, return_exceptions=True)
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _complete(late: _Late, ended: bool) -> HttpResponse:
+    try:
+        response = _better(late) if ended else late.response
+        response["Preference-Applied"] = f"wait={late.pending.wait_s}"
+        finished = late.finish(late.request, response)
+        assert isinstance(finished, HttpResponse)  # as it was before
+        return finished
+    finally:
+        connections.close_all()
+
+
+def _better(late: _Late) -> HttpResponse:
+    try:
+        content = late.pending.then().model_dump_json().encode()
     except Exception as error:
-        return problem_of(request, error)
-    response.status_code = 200
-    response.content = content
-    return response
+        return problem_of(late.request, error)
+    late.response.status_code = 200
+    late.response.content = content
+    return late.response
 
 
 async def jobs_ended(owner_id: UUID, jobs: Sequence[UUID], timeout_s: float) -> bool:
@@ -114,7 +203,7 @@ async def jobs_ended(owner_id: UUID, jobs: Sequence[UUID], timeout_s: float) -> 
         log.warning("Waiting without events: %s", error)
         channel = ""
     try:
-        while await sync_to_async(_any_open)(jobs):
+        while await _in_thread(_any_open)(jobs):
             left_s = deadline - asyncio.get_running_loop().time()
             if left_s <= 0:
                 return False
@@ -145,9 +234,12 @@ async def _something(layer: Any, channel: str, jobs: Sequence[UUID], timeout_s: 
 
 
 def _any_open(jobs: Sequence[UUID]) -> bool:
-    found = Job.objects.filter(pk__in=jobs, state__in=OPEN_STATES).exists()
-    # Whoever waits must not keep a connection of the pool meanwhile.
-    for connection in connections.all(initialized_only=True):
-        if not connection.in_atomic_block:
-            connection.close()
-    return found
+    try:
+        return Job.objects.filter(pk__in=jobs, state__in=OPEN_STATES).exists()
+    finally:
+        connections.close_all()  # whoever waits must not keep one of the pool meanwhile
+
+
+def _in_thread(function: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
+    """Run in one of the loop's few threads: all who wait share them."""
+    return sync_to_async(function, thread_sensitive=False)

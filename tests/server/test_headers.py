@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+from django.http import HttpResponseBase
 from django.test import Client
 
+from cutline.errors import ConfigError
 from cutline.server import headers
 from cutline.server.config import ServerSettings
 
@@ -68,3 +73,61 @@ def test_no_shared_cache_keeps_what_was_made_for_one_viewer(db: None) -> None:
 def test_static_files_may_be_cached() -> None:
     answer = Client().get("/static/interim/page.js")
     assert (answer.status_code, answer["Cache-Control"]) == (200, "max-age=300, public")
+
+
+def preflight(origin: str, path: str = "/api/v1/session") -> HttpResponseBase:
+    return Client().options(
+        path,
+        headers={
+            "Origin": origin,
+            "Access-Control-Request-Method": "PATCH",
+            "Access-Control-Request-Headers": "content-type,idempotency-key,x-api-key",
+        },
+    )
+
+
+@pytest.fixture
+def trusted(settings: Any) -> str:
+    """An origin that is trusted: CUTLINE_TRUSTED_ORIGINS is what Django's setting is made of."""
+    settings.CORS_ALLOWED_ORIGINS = ["https://web.example"]
+    return "https://web.example"
+
+
+def test_a_page_of_a_trusted_origin_may_ask_and_read(trusted: str, db: None) -> None:
+    asked = preflight(trusted)
+    assert asked.status_code == 200
+    assert asked["Access-Control-Allow-Origin"] == trusted
+    assert asked["Access-Control-Allow-Credentials"] == "true"
+    assert "PATCH" in asked["Access-Control-Allow-Methods"]
+    assert {"idempotency-key", "prefer", "x-api-key"} <= set(
+        asked["Access-Control-Allow-Headers"].split(", ")
+    )
+    answer = Client().get("/api/v1/session", headers={"Origin": trusted})
+    assert answer["Access-Control-Allow-Origin"] == trusted
+    assert {"ETag", "Retry-After"} <= set(answer["Access-Control-Expose-Headers"].split(", "))
+    assert "origin" in answer["Vary"].lower()
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://web.example", "null"])
+def test_a_page_of_any_other_origin_reads_nothing(trusted: str, origin: str, db: None) -> None:
+    assert "Access-Control-Allow-Origin" not in preflight(origin)
+    answer = Client().get("/api/v1/session", headers={"Origin": origin})
+    assert "Access-Control-Allow-Origin" not in answer
+
+
+def test_pages_and_the_admin_are_for_no_other_origin(trusted: str, db: None) -> None:
+    for path in ("/", "/admin/login/", "/_allauth/browser/v1/config"):
+        answer = Client().get(path, headers={"Origin": trusted})
+        assert "Access-Control-Allow-Origin" not in answer
+
+
+def test_trusted_origins_are_the_setting(configure: Configure) -> None:
+    configure(trusted_origins="https://web.example,http://localhost:3000")
+    made = runpy.run_path(str(Path(headers.__file__).with_name("django_settings.py")))
+    assert made["CORS_ALLOWED_ORIGINS"] == ["https://web.example", "http://localhost:3000"]
+
+
+@pytest.mark.parametrize("wrong", ["web.example", "https://web.example/", "ftp://web.example", "*"])
+def test_what_is_no_origin_is_refused_at_the_start(configure: Configure, wrong: str) -> None:
+    with pytest.raises(ConfigError, match="CUTLINE_TRUSTED_ORIGINS"):
+        configure(trusted_origins=wrong)

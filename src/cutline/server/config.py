@@ -63,7 +63,8 @@ class ServerSettings(BaseSettings):
         ("127.0.0.1", "localhost", "[::1]"), description="Host names that are answered, separated by commas."
     )
     trusted_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Other origins whose browsers may write, with scheme."
+        (),
+        description="Other origins (https://HOST[:PORT]) whose pages may use the API and read its answers.",
     )
     trust_proxy: bool = Field(
         False,
@@ -184,6 +185,15 @@ class ServerSettings(BaseSettings):
     @classmethod
     def _rate(cls, value: str) -> str:
         limits.parse(value)  # ValueError where it is no rate
+        return value
+
+    @field_validator("trusted_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            parts = urlsplit(origin)
+            if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
+                raise ValueError(f"{origin} must be http(s)://HOST[:PORT], with nothing after it")
         return value
 
     @field_validator("public_url")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import dj_database_url
+from corsheaders.defaults import default_headers
 
 from cutline.server.admin_theme import UNFOLD as UNFOLD
 from cutline.server.config import RunMode, development_secret, settings
@@ -38,6 +39,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "channels",
+    "corsheaders",
     "ninja",
     "cutline.server.people.apps.Config",  # before allauth: its templates replace some of allauth's
     "allauth",
@@ -65,6 +67,7 @@ MIDDLEWARE = [
     "cutline.server.observability.middleware.Observe",
     "django.middleware.security.SecurityMiddleware",
     "cutline.server.headers.SafetyHeaders",
+    "corsheaders.middleware.CorsMiddleware",
     "cutline.server.static_files.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -238,6 +241,35 @@ EMAIL_BACKEND = "cutline.server.mail.backend.OutboxBackend"
 # --- safety ---------------------------------------------------------------------------------------
 
 SECURE_CONTENT_TYPE_NOSNIFF = True
+# What pages of trusted origins may send and read. Their browsers send our cookie from the same site alone
+# (SameSite=Lax): pages of other sites use keys.
+CORS_ALLOWED_ORIGINS = list(_settings.trusted_origins)
+CORS_ALLOW_CREDENTIALS = True
+CORS_URLS_REGEX = r"^/(api|files)/"
+CORS_ALLOW_HEADERS = [
+    *default_headers,
+    "idempotency-key",
+    "if-match",
+    "if-none-match",
+    "prefer",
+    "x-api-key",
+    "x-request-id",
+    "x-session-token",
+]
+CORS_EXPOSE_HEADERS = [
+    "Content-Disposition",
+    "ETag",
+    "Idempotent-Replayed",
+    "Location",
+    "Preference-Applied",
+    "RateLimit",
+    "RateLimit-Policy",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "Retry-After",
+    "X-Request-Id",
+]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 if _production and _https:

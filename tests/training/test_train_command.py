@@ -136,6 +136,8 @@ def test_a_dry_run_says_what_is_coming_and_writes_nothing(tmp_path: Path) -> Non
     assert "40,974 of 40,974 parameters learn" in result.output
     assert "10 steps of" in result.output
     assert "in all about" in result.output
+    assert "checked" in result.output
+    assert "error:" not in result.output
     assert sorted(each.name for each in tmp_path.iterdir()) == ["data", "shapes.yaml"]
 
 
@@ -145,6 +147,18 @@ def test_a_dry_run_finds_a_photo_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"003\.png|photo") as caught:
         train(recipe, "--dry-run")
     assert caught.value.code == "data_invalid"  # type: ignore[attr-defined]
+
+
+def test_a_dry_run_opens_every_photo_and_finds_copies_across_splits(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path)
+    photos = tmp_path / "data"
+    (photos / "003.png").write_bytes((photos / "003.png").read_bytes()[:100])
+    shutil.copy(photos / "002.png", photos / "030.png")
+    result = train(recipe, "--dry-run")
+    assert result.return_value == 1
+    assert "photos that cannot be opened (1)" in result.output
+    assert "003.png looks like PNG but is damaged" in result.output
+    assert "the same photo in different splits" in result.output
 
 
 def test_all_four_objectives_run_one_after_another(tmp_path: Path) -> None:

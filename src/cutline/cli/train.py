@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from cutline.training.config import RecipeConfig
+    from cutline.training.data_check import Finding
+    from cutline.training.examples import DataConfig
 
 HELP = """Train what RECIPE describes: a YAML file, with any value of it overridden by key=value.
 
@@ -23,8 +30,12 @@ Every stage leaves best.pt and last.pt in OUTPUT/STAGE, and its numbers in OUTPU
 training after the step at hand; --resume goes on from there, or from the last checkpoint after a crash, with
 the same losses as if nothing had happened.
 
---dry-run reads all captions, opens some photos, takes two steps and one evaluation of every stage, and prints
-the plan, the parameters and the estimated time. It writes nothing."""
+--dry-run takes two steps and one evaluation of every stage, and prints the plan, the parameters and the
+estimated time. Then it checks the data as `cutline data check` does, opening every photo; the exit code is 1
+where there are errors. It writes nothing."""
+
+# Of the recipe's data as a whole, not of each source; and the dry run itself has seen to them.
+_OF_THE_WHOLE = frozenset({"no_train_split", "no_dev_split", "few_train_captions"})
 
 
 @click.command(name="train", help=HELP)
@@ -60,7 +71,7 @@ def command(
     chosen = choose_device(device)
     if dry_run:
         click.echo(runner.describe_plan(wanted, runner.dry_run(wanted, device=chosen)))
-        return 0
+        return _check_data(wanted)
     with join_world(cuda=chosen.type == "cuda") as world:
         logging.basicConfig(format="%(message)s", stream=sys.stderr, force=True)
         logging.getLogger("cutline").setLevel(logging.INFO if world.first else logging.ERROR)
@@ -74,3 +85,28 @@ def command(
         click.echo("Stopped. Go on with --resume.", err=True)
         return 130
     return 0
+
+
+def _check_data(recipe: RecipeConfig) -> int:
+    """Say what is wrong with each source; give the exit code."""
+    exit_code = 0
+    for source in recipe.data:
+        findings = list(_findings(source))
+        click.echo(f"  checked {source.path}: {'this is wrong' if findings else 'nothing is wrong'}")
+        for finding in findings:
+            click.echo(
+                f"    {finding.severity}: {finding.summary} ({len(finding.places):,})  [{finding.code}]\n"
+                f"      {finding.places[0]}{' ...' if len(finding.places) > 1 else ''}"
+            )
+            exit_code = max(exit_code, int(finding.severity == "error"))
+    return exit_code
+
+
+def _findings(source: DataConfig) -> Iterator[Finding]:
+    """What is wrong with one source, notes left out, and what the recipe itself says to pass over."""
+    from cutline.training.data_check import check
+
+    for finding in check(source).findings:
+        skipped = finding.code == "image_missing" and source.missing_images == "skip"
+        if finding.severity != "note" and finding.code not in _OF_THE_WHOLE and not skipped:
+            yield finding

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import zipfile
 from datetime import timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from django.apps import apps
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.core.mail import EmailMessage
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -29,6 +31,7 @@ from cutline.server.people.viewers import owner_of
 from cutline.server.webhooks.models import Delivery, Webhook
 from tests.server.people.accounts import PASSWORD, Person
 from tests.server.people.test_claiming import make_image, write
+from tests.server.services.process import wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -409,6 +412,43 @@ def test_deletion_and_export_work_on_both_databases() -> None:
     services.delete_account(user)
     assert not Owner.objects.exists()
     assert not StoredFile.objects.filter(state="live").exists()
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_what_is_deleted_while_it_is_still_written_to_is_gone_too() -> None:
+    owner = Owner.objects.create()
+    image = make_image(owner, "a")
+    write(image, "A dog.")
+    deletion = threading.Thread(target=delete, args=(owner,))
+    with transaction.atomic():  # as a thread that makes renditions does
+        Image.objects.filter(pk=image.pk).update(rendered_at=timezone.now())
+        file = storage.put(f"images/{image.pk}/late.webp", b"late")
+        storage.keep(file)
+        Rendition.objects.create(
+            image=image, kind=RenditionKind.LARGE, format="webp", width_px=1, height_px=1, file=file
+        )
+        deletion.start()
+        wait_until(somebody_waits, timeout_s=20, what="the deletion waits for the write")
+    deletion.join(20)
+    assert not Owner.objects.filter(pk=owner.pk).exists()
+    assert not Rendition.objects.exists()
+    assert not StoredFile.objects.filter(state="live").exists()
+
+
+def delete(owner: Owner) -> None:
+    """In a thread of its own."""
+    try:
+        services.delete_owner(owner)
+    finally:
+        connection.close()
+
+
+def somebody_waits() -> bool:
+    """Whether a query waits for a lock."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
 
 
 # -- roles -----------------------------------------------------------------------------------------------

@@ -113,6 +113,10 @@ def delete_owner(owner: Owner) -> None:
     """Delete an owner with images, captions, feedback, keys, jobs and webhooks; files go to the sweep."""
     for claimed in owner.merged_from.all():
         delete_owner(claimed)
+    # Locked before anything is looked up: what still writes to them (jobs, renditions, uploads) ends before,
+    # or finds nothing left. A row that came in between would point at nothing, which PostgreSQL refuses.
+    list(Owner.objects.select_for_update().filter(pk=owner.pk).values_list("pk"))
+    list(Image.objects.select_for_update().filter(owner=owner).order_by("pk").values_list("pk"))
     storage.doom(list(Rendition.objects.filter(image__owner=owner).values_list("file_id", flat=True)))
     archives = Bulk.objects.filter(owner=owner).exclude(archive=None)
     storage.doom([str(key) for key in archives.values_list("archive_id", flat=True)])

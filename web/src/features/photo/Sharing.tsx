@@ -52,8 +52,8 @@ export function Sharing({ image }: { image: ImageOut }) {
           <FormControlLabel key={choice} value={choice} control={<Radio />} label={t(`visibility.${choice}`)} />
         ))}
       </RadioGroup>
-      {image.visibility === 'public' && image.moderation !== 'approved' ? (
-        <Alert severity={image.moderation === 'rejected' ? 'error' : 'info'} sx={{ mt: 1 }}>
+      {image.visibility === 'public' ? (
+        <Alert severity={image.moderation === 'rejected' ? 'error' : image.moderation === 'approved' ? 'success' : 'info'} sx={{ mt: 1 }}>
           {t(`moderation.${image.moderation}`)}
         </Alert>
       ) : null}

@@ -540,7 +540,7 @@ CHAPTERS: Sequence[Chapter] = (
                 name="home-address",
                 alt="A photo is named by its address",
                 path="/",
-                then=press("From an address"),
+                then=press("From the web"),
                 fresh=True,
             ),
             Scene(

@@ -1,3 +1,4 @@
+import BrokenImage from '@mui/icons-material/BrokenImageOutlined';
 import Box from '@mui/material/Box';
 import Button from '@mui/material/Button';
 import LinearProgress from '@mui/material/LinearProgress';
@@ -43,7 +44,9 @@ export function PhotoCard({ picture, name, caption, status, to, onCopy, onRetry,
         overflow: 'hidden',
       }}
     >
-      <Box sx={{ position: 'relative', aspectRatio: '4 / 3', bgcolor: 'action.hover' }}>
+      <Box sx={{ position: 'relative', aspectRatio: '4 / 3', bgcolor: 'action.hover', display: 'grid', placeItems: 'center' }}>
+        {/* Behind the picture: seen where there is none that a browser could show. */}
+        {status.kind === 'failed' ? <BrokenImage aria-hidden sx={{ fontSize: 56, color: 'text.secondary', opacity: 0.5 }} /> : null}
         {to ? (
           <Link to={to} aria-label={caption || name} style={{ position: 'absolute', inset: 0 }}>
             {picture}

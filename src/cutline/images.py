@@ -302,7 +302,19 @@ def _open(data: bytes, name: str, limits: Limits) -> Image.Image:
     with _decoding(name, kind):
         image = opener(io.BytesIO(data))
     _check_layers(image, kind, data, name, limits)
+    if kind == "HEIF":
+        _heed_exif_alone(image, data)
     return image
+
+
+def _heed_exif_alone(image: Image.Image, data: bytes) -> None:
+    """HEIC turns photos by boxes of its own, and EXIF only repeats it; some writers know EXIF alone.
+
+    The decoder takes EXIF's word away in both cases.
+    """
+    stated = image.info.get("original_orientation")
+    if stated is not None and b"irot" not in data and b"imir" not in data:
+        image.getexif()[_ORIENTATION] = stated
 
 
 @functools.cache

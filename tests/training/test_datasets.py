@@ -72,10 +72,16 @@ def test_photos_that_flickr8k_puts_in_no_split_are_unused(tmp_path: Path) -> Non
 def test_kaggles_copy_of_flickr8k_is_read(tmp_path: Path) -> None:
     write_photos(tmp_path / "Images", ["a.jpg", "b.jpg"])
     (tmp_path / "captions.txt").write_text(
-        'image,caption\na.jpg,"A dog , a cat ."\na.jpg,Dogs\nb.jpg,A cow\n'
+        'image,caption\na.jpg,"A dog , a cat ."\na.jpg,Dogs , cats , mice\nb.jpg,A cow\n'
     )
     examples = load(tmp_path, split="train")
-    assert [example.captions for example in examples] == [("A dog , a cat .", "Dogs"), ("A cow",)]
+    assert [example.captions for example in examples] == [
+        ("A dog , a cat .", "Dogs , cats , mice"),
+        ("A cow",),
+    ]
+    (tmp_path / "captions.txt").write_text("image,caption\na.jpg,Dogs\nb.jpg\n")
+    with pytest.raises(DataError, match="line 3: expected image,caption"):
+        load(tmp_path, split="train")
 
 
 def test_a_photo_in_two_of_flickr8ks_splits_is_refused(tmp_path: Path) -> None:

@@ -128,9 +128,10 @@ def _flickr_lines(path: Path, report: Report) -> Iterator[tuple[str, str]]:
     if path.suffix == ".csv" or path.name == "captions.txt":
         rows = csv.reader(line for _, line in lines)
         for number, row in enumerate(rows, 1):
-            if len(row) == 2 and (number > 1 or row[1].strip() != "caption"):
-                yield row[0], row[1]
-            elif len(row) != 2 and row:
+            caption = ",".join(row[1:])  # some copies leave captions with commas unquoted
+            if len(row) > 1 and (number > 1 or caption.strip() != "caption"):
+                yield row[0], caption
+            elif len(row) == 1:
                 complain(report, "malformed", "expected image,caption", f"{path}, line {number}")
         return
     for number, line in lines:

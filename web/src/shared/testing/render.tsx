@@ -56,6 +56,7 @@ export function serve(answers: Record<string, Answer>): Call[] {
   return calls;
 }
 
+vi.setConfig({ testTimeout: 30_000 }); // a simulated browser is slow where others are at work, too
 afterEach(() => vi.unstubAllGlobals());
 
 /** Render within a store and a router; the store. */

@@ -720,7 +720,10 @@ CHAPTERS: Sequence[Chapter] = (
                 name="gallery-report",
                 alt="A photo of the gallery is reported",
                 path="/gallery",
-                then=lambda page, site: page.get_by_role("button", name="Report:").first.click(),
+                then=after(
+                    lambda page, site: page.get_by_role("button", name="Report:").first.click(),
+                    see("It is spam"),
+                ),
             ),
             Scene(
                 name="gallery-loading",

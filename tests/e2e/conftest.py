@@ -1,33 +1,66 @@
-"""What the journeys share: the running service of tests/server, and a real browser."""
+"""What the journeys share: a running service, somebody's web server, and people with real browsers."""
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 from cutline.server import pages
 from screenshots import FLAGS
 
-# The fixtures of the running service.
+# The servers that the service stands on.
 from tests.server.conftest import (  # noqa: F401
+    EXAMPLES,
     folder,
-    live,
     mailbox,
+    make_photo,
     mode,
     openid,
     postgresql,
+    receiver,
     redis,
     store,
 )
-from tests.server.services.service import Service
+from tests.server.services.mailbox import Mailbox, link_in
+from tests.server.services.openid import OpenIdProvider
+from tests.server.services.service import Mode, Servers, Service
 
 CHROMIUM = shutil.which("chromium")
-AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+CAT, COFFEE, FLOWER = (EXAMPLES / f"{name}.jpg" for name in ("cat", "coffee", "flower"))
+PASSWORD = "correct horse 9 staple"
+# A dead worker's job goes to another soon, so that nobody waits for it here as long as people would.
+SETTINGS = {"lease_s": 5, "sweep_s": 1, "retry_base_s": 0.2}
+
+expect.set_options(timeout=20_000)  # machines are busy at times; what never comes still fails
+
+
+@pytest.fixture(scope="session")
+def live(
+    mode: Mode,  # noqa: F811
+    folder: Path,  # noqa: F811
+    mailbox: Mailbox,  # noqa: F811
+    openid: OpenIdProvider,  # noqa: F811
+    request: pytest.FixtureRequest,
+) -> Iterator[Service]:
+    """The service, running, in each mode."""
+    servers = None
+    if mode is Mode.PRODUCTION:
+        names = ("postgresql", "redis", "store")
+        servers = Servers(**{name: request.getfixturevalue(name) for name in names})
+    settings = SETTINGS | {"mail_url": mailbox.url, "openid_providers": openid.setting()}
+    service = Service(mode, folder / f"journeys-{mode}", servers=servers, settings=settings)
+    try:
+        service.start()
+        yield service
+    finally:
+        service.stop()
 
 
 @pytest.fixture(scope="module")  # while Playwright is open, its event loop runs in this thread
@@ -36,7 +69,7 @@ def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("there is no chromium here")
     if not pages.WEB_APP.exists():
-        pytest.skip("the web app is not built: make web")
+        pytest.skip("the web app is not built: make web-app")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield browser
@@ -59,10 +92,24 @@ class Person:
         if message.type == "error" and "Failed to load resource" not in message.text:
             self.complaints.append(message.text)
 
+    @property
+    def main(self) -> Locator:
+        """What is not header, footer or navigation."""
+        return self.page.get_by_role("main")
+
+    @property
+    def heading(self) -> Locator:
+        """The page's one heading of the first level."""
+        return self.page.get_by_role("heading", level=1)
+
     def open(self, path: str) -> None:
         """Go to a page of the app, and wait for its heading."""
         self.page.goto(self.url + path)
-        self.page.get_by_role("heading", level=1).wait_for(state="attached")
+        self.heading.wait_for(state="attached")
+
+    def press(self, name: str, *, within: Page | Locator | None = None) -> None:
+        """Press a button by its whole name."""
+        (within or self.page).get_by_role("button", name=name, exact=True).click()
 
     def upload(self, *files: Path) -> None:
         """Give photos to the first page."""
@@ -74,22 +121,67 @@ class Person:
         opened.wait_for(timeout=90_000)
         return str(opened.get_attribute("href"))
 
+    def caption(self, photo: Path) -> str:
+        """Upload a photo on the first page, wait for its caption, go to its page; that page's path."""
+        self.open("/")
+        self.upload(photo)
+        path = self.first_photo()
+        self.open(path)
+        self.page.get_by_text("What the model proposed").wait_for()
+        return path
+
+    def email(self, name: str) -> str:
+        """An address that nobody else has: there is one mailbox for all services."""
+        return f"{name}-{urlsplit(self.url).port}@example.org"
+
+    def sign_up(self, mailbox: Mailbox, name: str) -> str:  # noqa: F811
+        """Sign up, and follow the link of the mail; the address."""
+        email = self.email(name)
+        self.open("/account/sign-up")
+        self.page.get_by_label("E-mail address").fill(email)
+        self.page.get_by_label("New password").fill(PASSWORD)
+        self.press("Sign up", within=self.main)
+        expect(self.page.get_by_text("Look into your mail")).to_be_visible()
+        self.open(urlsplit(link_in(mailbox.wait_for(email), "verify-email")).path)
+        self.press("Confirm")
+        self.is_signed_in()
+        return email
+
+    def enter_password(self, email: str, password: str = PASSWORD) -> None:
+        """Give address and password on the page for it."""
+        if not self.page.url.endswith("/account/sign-in"):
+            self.open("/account/sign-in")
+        self.page.get_by_label("E-mail address").fill(email)
+        self.page.get_by_label("Password").fill(password)
+        self.press("Sign in", within=self.main)
+
+    def is_signed_in(self) -> None:
+        """Expect that the header leads to the account."""
+        expect(self.page.get_by_role("banner").get_by_role("link", name="Account")).to_be_visible()
+
+    def sign_out(self) -> None:
+        """Sign out on the account's page."""
+        self.open("/account")
+        self.page.get_by_role("button", name="Sign out", exact=True).first.click()
+        expect(self.page.get_by_role("banner").get_by_role("link", name="Sign in")).to_be_visible()
+
 
 @pytest.fixture
-def new_person(browser: Browser, live: Service) -> Iterator[Callable[..., Person]]:  # noqa: F811
-    """Make people: new_person(), new_person(width=375, color_scheme="dark")."""
+def new_person(browser: Browser, live: Service) -> Iterator[Callable[..., Person]]:
+    """Make people: new_person(), new_person(width=375, color_scheme="dark", url="http://localhost:8000")."""
     people: list[Person] = []
 
-    def make(*, width: int = 1280, height: int = 800, **words: Any) -> Person:
-        context = browser.new_context(viewport={"width": width, "height": height}, locale="en-GB", **words)
-        people.append(Person(context, live.url))
+    def make(*, width: int = 1280, height: int = 800, url: str = "", **words: Any) -> Person:
+        context = browser.new_context(
+            **({"viewport": {"width": width, "height": height}, "locale": "en-GB"} | words)
+        )
+        stack.callback(context.close)
+        people.append(Person(context, url or live.url))
         return people[-1]
 
-    yield make
-    complaints = [text for person in people for text in person.complaints]
-    for person in people:
-        person.context.close()
-    assert complaints == []
+    with contextlib.ExitStack() as stack:
+        yield make
+    assert [text for person in people for text in person.complaints] == []
 
 
 @pytest.fixture

@@ -932,19 +932,13 @@ def settled(page: Page) -> None:
 
 def take(page: Page, width: int) -> bytes:
     """The page from top to bottom, as a PNG."""
-    height = WIDTHS[width][1]
-    full = int(
-        page.evaluate(
-            """() => {
-                document.getElementById("content").style.minHeight = "0"; // else it grows with the screen
-                scrollTo(0, 0);
-                return document.documentElement.scrollHeight;
-            }"""
-        )
-    )
-    # A bar at the bottom of the screen belongs to the end of the picture, so the screen is made as high.
-    page.set_viewport_size({"width": width, "height": min(max(full, height), TALLEST_PX)})
-    page.wait_for_timeout(150)
+    page.evaluate("document.getElementById('content').style.minHeight = '0'")  # else it grows with the screen
+    # A bar at the bottom of the screen belongs to the end of the picture, so the screen is made as high; what
+    # is seen then may load, and make the page higher.
+    for _ in range(2):
+        full = int(page.evaluate("scrollTo(0, 0), document.documentElement.scrollHeight"))
+        page.set_viewport_size({"width": width, "height": min(max(full, WIDTHS[width][1]), TALLEST_PX)})
+        page.wait_for_timeout(200)
     return page.screenshot(caret="hide")
 
 

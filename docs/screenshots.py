@@ -113,6 +113,7 @@ def service(folder: Path, **settings: object) -> Iterator[str]:
         "rate_user": "1000000/minute",
         "rate_caption": "1000000/minute",
         "log_level": "ERROR",
+        "undo_s": 86_400,  # what makes the dashboard's past is deleted, and must stay until it is seen
         **settings,
     }
     environment = os.environ | {f"CUTLINE_{name.upper()}": str(value) for name, value in values.items()}
@@ -943,16 +944,14 @@ def take(page: Page, width: int) -> bytes:
 
 
 def compressed(png: bytes) -> bytes:
-    """As WebP: without loss where there are few colours, or with a little loss, whichever is smaller."""
+    """As WebP, with a loss that nobody sees."""
     with Image.open(io.BytesIO(png)) as picture:
         colours = picture.convert("RGB")
     if colours.width > WIDEST_PX:
         colours = colours.resize((WIDEST_PX, round(colours.height * WIDEST_PX / colours.width)))
-    lossy, flat = io.BytesIO(), io.BytesIO()
-    colours.save(lossy, "WEBP", quality=62, method=4)
-    few = colours.quantize(64, dither=Image.Dither.NONE)
-    few.convert("RGB").save(flat, "WEBP", lossless=True, method=4)
-    return min(lossy.getvalue(), flat.getvalue(), key=len)
+    data = io.BytesIO()
+    colours.save(data, "WEBP", quality=66, method=4)
+    return data.getvalue()
 
 
 def photograph(site: Site, scenes: Sequence[Scene], folder: Path, *, as_png: bool) -> list[str]:

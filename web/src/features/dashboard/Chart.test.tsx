@@ -29,6 +29,11 @@ describe('Chart', () => {
     show(<Chart title="Latency" kind="lines" labels={DAYS} series={[{ name: 'Median', values: [1, null, 1] }]} format={String} />);
     expect(screen.getByRole('img').querySelector('path')?.getAttribute('d')).not.toContain('L');
   });
+
+  it('shows a day that stands alone as a dot, the last one, too', () => {
+    show(<Chart title="Latency" kind="lines" labels={DAYS} series={[{ name: 'Median', values: [null, null, 1] }]} format={String} />);
+    expect(screen.getByRole('img').querySelector('path')?.getAttribute('d')).toMatch(/M500 0 h0\.01/);
+  });
 });
 
 describe('scale', () => {

@@ -191,7 +191,7 @@ function outline(values: (number | null)[], step: number, height: (value: number
       }
       const point = `${isOn ? 'L' : 'M'}${(day + 0.5) * step} ${HEIGHT - height(value)}`;
       isOn = true;
-      return values[day + 1] === null && values[day - 1] === null ? `${point} h0.01` : point;
+      return (values[day + 1] ?? null) === null && (values[day - 1] ?? null) === null ? `${point} h0.01` : point;
     })
     .join(' ');
 }

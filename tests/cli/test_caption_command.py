@@ -467,14 +467,15 @@ def test_a_file_that_cannot_be_written_is_one_clear_error(cutline: Cutline, tmp_
 
 
 def test_two_runs_cannot_write_to_one_file(tmp_path: Path) -> None:
-    for n in range(4):
-        photo(tmp_path / "in" / f"{n}.jpg")
-    output = tmp_path / "out.jsonl"
-    with started("--output", output, "--batch-size", "1", tmp_path / "in", slow_s=0.5) as first:
-        wait_for(lambda: output.exists() and output.stat().st_size > 0)
-        second = process("--output", output, tmp_path / "in")
-        assert second.returncode == 1
-        assert b"Another run is writing" in second.stderr
+    photos = [photo(tmp_path / "in" / f"{n}.jpg") for n in range(4)]
+    output, names = tmp_path / "out.jsonl", tmp_path / "names"
+    os.mkfifo(names)
+    with started("--output", output, "--from-file", names, slow_s=0) as first:
+        with names.open("w") as listed:  # opens when the first run comes to read it, and keeps that waiting
+            second = process("--output", output, tmp_path / "in")
+            assert second.returncode == 1
+            assert b"Another run is writing" in second.stderr
+            listed.writelines(f"{each}\n" for each in photos)
         assert first.wait(30) == 0
     assert len(json_lines(output)) == 4
 

@@ -118,6 +118,7 @@ def test_one_machine_may_be_production_when_it_is_chosen_outright(configure: Con
         ({"broker_url": "redis://localhost"}, "channel_layer_url and cache_url"),
         ({"storage_access_key": "key"}, "set together"),
         ({"publish_below": "0.9", "hold_above": "0.5"}, "publish_below"),
+        ({"public_url": "ftp://cutline.example"}, "CUTLINE_PUBLIC_URL: must be http(s)://HOST"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused_on_a_laptop_too(

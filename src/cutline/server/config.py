@@ -259,7 +259,7 @@ def settings() -> ServerSettings:
 
 def _refusal(what: str, found: list[tuple[str, str]]) -> ConfigError:
     lines = "".join(
-        f"\n  CUTLINE_{name.upper()}: {why}" if name else f"\n  {why.removeprefix('Value error, ')}"
+        f"\n  {f'CUTLINE_{name.upper()}: ' if name else ''}{why.removeprefix('Value error, ')}"
         for name, why in found
     )
     return ConfigError(f"{what}:{lines}", hint="docs/reference/settings.md says what each setting means.")

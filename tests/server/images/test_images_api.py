@@ -149,6 +149,8 @@ def test_an_image_is_changed_deleted_and_brought_back(
     assert shared.status_code == 200
     assert shared.json()["file_name"] is None
     assert stranger.get("/shared/nonsense").status_code == 404
+    assert visitor.get("/images", params={"tag": "", "q": ""}).json()["items"]  # a form left empty
+    assert stranger.get("/gallery", params={"tag": "", "q": ""}).status_code == 200
     assert [each["id"] for each in visitor.get("/images", params={"tag": "sea"}).json()["items"]] == [
         item["id"]
     ]

@@ -50,7 +50,7 @@ def list_gallery(
 ) -> dict[str, object]:
     """Images that their owners published, the newest first."""
     viewer = viewer_of(request)
-    filters = selectors.Filters(text=wanted.q, tags=[services.clean_tag(tag) for tag in wanted.tag])
+    filters = selectors.Filters(text=wanted.q, tags=[services.clean_tag(tag) for tag in wanted.tag if tag])
     found = page(selectors.gallery(filters), cursor=cursor, limit=limit, order=("-published_at", "-id"))
     return {"items": shown(found.rows, viewer), "next": found.next}
 

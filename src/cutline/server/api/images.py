@@ -91,7 +91,7 @@ class LibraryIn(Schema):
                 raise Invalid("A time needs its zone.", hint="Write it as 2026-11-21T08:00:00Z.")
         return selectors.Filters(
             text=self.q,
-            tags=[services.clean_tag(tag) for tag in self.tag],
+            tags=[services.clean_tag(tag) for tag in self.tag if tag],
             visibility=self.visibility,
             state=self.state,
             since=self.since,

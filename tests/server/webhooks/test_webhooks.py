@@ -223,6 +223,23 @@ def test_a_test_call_is_made_once_whatever_comes_of_it(
     assert webhook.failing_since is None
 
 
+@pytest.mark.parametrize("asked", ["test", "replay"])
+def test_a_call_that_somebody_asks_for_does_not_wait_for_the_next_try(
+    asked: str, webhook: Webhook, owner: Owner, receiver: Receiver, path: str
+) -> None:
+    _happen(owner)
+    services.deliver_due()
+    receiver.failures[path] = 1
+    _happen(owner)
+    services.deliver_due()
+    if asked == "test":
+        services.send_test(webhook)
+    else:
+        services.replay(Delivery.objects.get(state="delivered"))
+    services.deliver_due()
+    assert len(receiver.at(path)) == 3
+
+
 def test_after_a_new_secret_the_old_one_signs_for_a_day(
     webhook: Webhook, owner: Owner, receiver: Receiver, path: str
 ) -> None:

@@ -113,7 +113,12 @@ def rotate_secret(webhook: Webhook) -> Webhook:
 
 def send_test(webhook: Webhook) -> Delivery:
     """Call it once with an event of type webhook.test. Raises Conflict where it is switched off."""
-    return _queue(webhook, TEST, {"webhook": str(webhook.pk)})
+    _check_active(webhook)
+    _call_again(webhook)
+    body = _body(TEST, timezone.now(), {"webhook": str(webhook.pk)})
+    delivery = Delivery.objects.create(webhook=webhook, type=TEST, body=body)
+    transaction.on_commit(lambda: enqueue(DELIVER))
+    return delivery
 
 
 def replay(delivery: Delivery) -> Delivery:
@@ -121,6 +126,7 @@ def replay(delivery: Delivery) -> Delivery:
     if delivery.state == Delivery.State.WAITING:
         raise Conflict("This delivery has not ended yet.", hint="It is tried again by itself.")
     _check_active(delivery.webhook)
+    _call_again(delivery.webhook)
     again = Delivery.objects.create(
         webhook=delivery.webhook,
         event_id=delivery.event_id,
@@ -133,11 +139,9 @@ def replay(delivery: Delivery) -> Delivery:
     return again
 
 
-def _queue(webhook: Webhook, type: str, data: dict[str, Any]) -> Delivery:
-    _check_active(webhook)
-    delivery = Delivery.objects.create(webhook=webhook, type=type, body=_body(type, timezone.now(), data))
-    transaction.on_commit(lambda: enqueue(DELIVER))
-    return delivery
+def _call_again(webhook: Webhook) -> None:
+    """Hold nothing back any longer: who asks for a call has mended what failed, and watches for it."""
+    Webhook.objects.filter(pk=webhook.pk).update(held_until=None)
 
 
 def _check_active(webhook: Webhook) -> None:

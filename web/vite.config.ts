@@ -29,7 +29,7 @@ export default defineConfig({
       { file: 'library.html', path: '/library', page: '/library/LibraryPage.tsx' },
       { file: 'photo.html', path: '/images/0', page: '/photo/PhotoPage.tsx' },
     ]),
-    scriptBudget({ page: '/caption/CaptionPage.tsx', most: 205_000 }),
+    scriptBudget({ page: '/caption/CaptionPage.tsx', most: 199_500 }),
     // Compressed once, as far as it goes, beside each file: the server sends what the browser takes.
     compression({
       include: /\.(?:js|css|svg|webmanifest)$/,
@@ -43,7 +43,9 @@ export default defineConfig({
     outDir: '../src/cutline/server/webapp',
     emptyOutDir: true,
     target: 'es2022',
-    modulePreload: { polyfill: false },
+    minify: 'terser', // one per cent smaller
+    terserOptions: { compress: { passes: 2 } },
+    modulePreload: false, // boot.ts does that, for what the first page wants
     assetsInlineLimit: 0, // the content security policy allows no data: scripts or fonts
   },
   server: {

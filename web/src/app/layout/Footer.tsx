@@ -1,6 +1,5 @@
 import Box from '@mui/material/Box';
 import Container from '@mui/material/Container';
-import Link from '@mui/material/Link';
 import Typography from '@mui/material/Typography';
 import { useTranslation } from 'react-i18next';
 import { Link as RouterLink } from 'react-router';
@@ -27,9 +26,9 @@ export function Footer() {
         </Typography>
         <Box component="nav" aria-label={t('footer.label')} sx={{ display: 'flex', flexWrap: 'wrap', columnGap: 2.5, rowGap: 0.5 }}>
           {LINKS.map(([to, label]) => (
-            <Link key={to} component={RouterLink} to={to} variant="body2" color="textSecondary" sx={{ py: 0.5 }}>
+            <Box key={to} component={RouterLink} to={to} sx={{ typography: 'body2', color: 'text.secondary', py: 0.5 }}>
               {t(label)}
-            </Link>
+            </Box>
           ))}
         </Box>
       </Container>

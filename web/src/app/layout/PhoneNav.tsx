@@ -1,5 +1,3 @@
-import BottomNavigation from '@mui/material/BottomNavigation';
-import BottomNavigationAction from '@mui/material/BottomNavigationAction';
 import Box from '@mui/material/Box';
 import { useTranslation } from 'react-i18next';
 import { Link, useLocation } from 'react-router';
@@ -28,20 +26,31 @@ export function PhoneNav() {
         pb: 'env(safe-area-inset-bottom)',
       }}
     >
-      <BottomNavigation showLabels value={here?.to ?? false} sx={{ bgcolor: 'transparent' }}>
+      <Box sx={{ display: 'flex', height: 56 }}>
         {places.map((place) => (
-          <BottomNavigationAction
+          <Box
             key={place.to}
             component={Link}
             to={place.to}
-            value={place.to}
-            label={t(place.label)}
-            icon={<place.icon />}
             aria-current={here?.to === place.to ? 'page' : undefined}
-            sx={{ minWidth: 64, color: 'text.secondary' }}
-          />
+            sx={{
+              flex: 1,
+              minWidth: 64,
+              display: 'flex',
+              flexDirection: 'column',
+              alignItems: 'center',
+              justifyContent: 'center',
+              typography: 'caption',
+              color: 'text.secondary',
+              textDecoration: 'none',
+              '&[aria-current]': { color: 'primary.main', fontWeight: 600 },
+            }}
+          >
+            <place.icon />
+            {t(place.label)}
+          </Box>
         ))}
-      </BottomNavigation>
+      </Box>
     </Box>
   );
 }

@@ -1,5 +1,4 @@
 import Box from '@mui/material/Box';
-import Link from '@mui/material/Link';
 import { lazy, Suspense } from 'react';
 import { useSelector } from 'react-redux';
 import { useTranslation } from 'react-i18next';
@@ -22,7 +21,8 @@ export function Shell() {
   const hasToasts = useSelector((state: RootState) => state.toasts.items.length > 0);
   return (
     <>
-      <Link
+      <Box
+        component="a"
         href="#content"
         sx={{
           position: 'absolute',
@@ -30,13 +30,14 @@ export function Shell() {
           top: -80,
           zIndex: 'tooltip',
           bgcolor: 'background.paper',
+          color: 'primary.main',
           p: 1.5,
           borderRadius: 1,
           '&:focus': { top: 8 },
         }}
       >
         {t('skip')}
-      </Link>
+      </Box>
       <Header />
       <ConnectionBar />
       {/* As high as a screen, whatever it holds: the footer does not jump when that comes. */}

@@ -1,7 +1,6 @@
 import BrokenImage from '@mui/icons-material/BrokenImageOutlined';
 import Box from '@mui/material/Box';
 import Button from '@mui/material/Button';
-import LinearProgress from '@mui/material/LinearProgress';
 import Stack from '@mui/material/Stack';
 import Typography from '@mui/material/Typography';
 import type { ReactNode } from 'react';
@@ -71,10 +70,11 @@ export function PhotoCard({ picture, name, caption, status, to, onCopy, onRetry,
         )}
         <Box sx={{ flex: 1 }} />
         {isBusy ? (
-          <LinearProgress
+          <Box
+            component="progress"
             aria-label={status.text}
-            variant={status.progress === null ? 'indeterminate' : 'determinate'}
-            value={(status.progress ?? 0) * 100}
+            {...(status.progress === null ? {} : { value: status.progress })}
+            sx={{ width: '100%', height: 6, accentColor: 'var(--mui-palette-primary-main)' }}
           />
         ) : null}
         <Stack direction="row" spacing={1} sx={{ minHeight: 40, ml: onRetry ? 0 : -1.5 }}>

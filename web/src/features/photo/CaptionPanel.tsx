@@ -44,7 +44,9 @@ export function CaptionPanel({ image, caption, candidate, attention, word, onWor
       {caption ? (
         <Typography variant="body2" color="textSecondary" sx={{ mt: 1 }}>
           {image.caption_by === 'person' ? t('by.person') : t('by.model', { model: image.caption_model ?? '' })}
-          {attention ? ` ${t('wordsHint')}` : ''}
+          {image.caption_by === 'person' ? null : (
+            <Box component="span" sx={{ visibility: attention ? 'visible' : 'hidden' }}> {t('wordsHint')}</Box>
+          )}
         </Typography>
       ) : null}
       <Stack direction="row" spacing={1} useFlexGap sx={{ mt: 2, flexWrap: 'wrap', alignItems: 'center' }}>
@@ -63,7 +65,7 @@ export function CaptionPanel({ image, caption, candidate, attention, word, onWor
             {t('edit.button')}
           </Button>
         ) : null}
-        {candidate ? <Rating candidate={candidate} /> : null}
+        {candidate ? <Rating candidate={candidate} /> : <Box sx={{ height: 40, width: 80 }} />}
       </Stack>
       {anchor ? (
         <Suspense fallback={null}>

@@ -87,19 +87,24 @@ export function PhotoView({ image, token }: PhotoViewProps) {
             word={word}
             onWord={setWord}
           />
-          <Candidates
-            image={image}
-            candidates={candidates}
-            attention={explained && explained.id !== shown?.id ? (attention.currentData ?? null) : null}
-            looked={explained?.id ?? null}
-            onLook={(id) => {
-              setLooked(id);
-              setWord(null);
-            }}
-            word={word}
-            onWord={setWord}
-          />
-          {image.mine ? <OwnerPanel image={image} caption={caption} /> : <ReportButton image={image} token={token} />}
+          {/* What stands below waits for what stands above: nothing moves when that comes. */}
+          {captions.isLoading ? null : (
+            <>
+              <Candidates
+                image={image}
+                candidates={candidates}
+                attention={explained && explained.id !== shown?.id ? (attention.currentData ?? null) : null}
+                looked={explained?.id ?? null}
+                onLook={(id) => {
+                  setLooked(id);
+                  setWord(null);
+                }}
+                word={word}
+                onWord={setWord}
+              />
+              {image.mine ? <OwnerPanel image={image} caption={caption} /> : <ReportButton image={image} token={token} />}
+            </>
+          )}
         </Stack>
       </Box>
     </Page>

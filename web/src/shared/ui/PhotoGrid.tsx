@@ -13,6 +13,7 @@ const CELL_PX = 230; // at least so wide
 const GAP_PX = 16;
 const WORDS_PX = 62; // two lines and what keeps them from the photo
 const LOAD_BY_ITSELF = 3; // pages; then the footer is reachable, and a button goes on
+const STAY_MS = 150; // so long a photo that scrolls by must stay before it is fetched and decoded
 
 function columnsIn(width: number): number {
   return Math.max(2, Math.floor((width + GAP_PX) / (CELL_PX + GAP_PX)));
@@ -83,7 +84,7 @@ export function PhotoGrid({ images, label, pages, hasMore, isLoadingMore, onMore
                   aria-posinset={row.index * columns + place + 1}
                   sx={{ position: 'relative', height: rowHeight - GAP_PX, minWidth: 0 }}
                 >
-                  <GridPhoto image={image} />
+                  <GridPhoto image={image} isPassing={virtual.isScrolling} />
                   {corner ? <Box sx={{ position: 'absolute', top: 6, right: 6 }}>{corner(image)}</Box> : null}
                 </Box>
               ))}
@@ -102,8 +103,20 @@ export function PhotoGrid({ images, label, pages, hasMore, isLoadingMore, onMore
   );
 }
 
-function GridPhoto({ image }: { image: ImageOut }) {
+/** Whether somebody may be looking: at once where nothing moves, else when it has not gone by. */
+function useStays(isPassing: boolean): boolean {
+  const [stays, setStays] = useState(!isPassing);
+  useEffect(() => {
+    if (stays) return undefined;
+    const timer = setTimeout(() => setStays(true), STAY_MS);
+    return () => clearTimeout(timer);
+  }, [stays]);
+  return stays;
+}
+
+function GridPhoto({ image, isPassing }: { image: ImageOut; isPassing: boolean }) {
   const { t } = useTranslation();
+  const stays = useStays(isPassing);
   const words = image.caption || t('photo.noCaption');
   return (
     <Box
@@ -112,7 +125,7 @@ function GridPhoto({ image }: { image: ImageOut }) {
       sx={{ color: 'text.primary', textDecoration: 'none', display: 'block', borderRadius: '14px', '&:hover p': { textDecoration: 'underline' } }}
     >
       <Photo
-        sources={photoSources(image.urls, 'thumbnail')}
+        sources={stays ? photoSources(image.urls, 'thumbnail') : null}
         alt=""
         width={4}
         height={3}

@@ -1,4 +1,4 @@
-"""WCAG 2.2 AA as far as a program can see it, on every page."""
+"""WCAG 2.2 AA as far as a program can see it: every page, in its states, large and light, small and dark."""
 
 from __future__ import annotations
 
@@ -7,47 +7,221 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Route, expect
 
-from tests.e2e.conftest import CAT, Person
+from tests.e2e.conftest import CAT, FLOWER, Person
+from tests.server.services.mailbox import Mailbox
+from tests.server.services.receiver import Receiver
+from tests.server.services.service import Mode, Service
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-PAGES = (
-    "/",
-    "/library",
-    "/gallery",
-    "/bulk",
-    "/account",
-    "/account/sign-in",
-    "/account/sign-up",
-    "/account/password/reset",
-    "/about",
-    "/about/model",
-    "/about/api",
-    "/about/terms",
-    "/about/privacy",
-    "/about/accessibility",
-    "/dashboard",
-    "/nothing-here",
-)
+LARGE, SMALL = {"width": 1280, "height": 800}, {"width": 320, "height": 740}
+LOOKS = ((LARGE, "light"), (SMALL, "dark"))
+
+# What the pages show does not depend on what the service stands on.
+pytestmark = [
+    pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: npm ci in web/"),
+    pytest.mark.parametrize("mode", [Mode.LAPTOP], indirect=True),
+]
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (375, "dark")], ids=["desktop", "phone"])
-def test_axe_finds_nothing_on_any_page(new_person: Callable[..., Person], width: int, scheme: str) -> None:
-    if not AXE.exists():
-        pytest.skip("axe-core is not installed: npm ci in web/")
-    # As high as the pages are: a phone's bar at the bottom would cover what one can scroll into view.
-    person = new_person(width=width, height=4000, color_scheme=scheme, bypass_csp=True)
+class Auditor:
+    """Looks at what somebody sees."""
+
+    def __init__(self, person: Person) -> None:
+        self.person, self.page = person, person.page
+        self.found: dict[str, list[str]] = {}
+
+    def visit(self, path: str) -> None:
+        """Open a page, wait until it has what it shows, and look."""
+        self.page.set_viewport_size({"width": 1280, "height": 800})
+        self.person.open(path)
+        self.page.wait_for_load_state("networkidle")
+        self.look(path)
+
+    def look(self, what: str) -> None:
+        """Look at the page as it is now, in both looks."""
+        for size, scheme in LOOKS:
+            self.page.set_viewport_size({"width": size["width"], "height": size["height"]})
+            self.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+            self.page.evaluate("window.axe || 0") or self.page.evaluate(
+                f"{AXE.read_text(encoding='utf-8')};0"
+            )
+            self.page.wait_for_timeout(100)  # colours and menus have arrived, even without motion
+            words = json.dumps({"runOnly": TAGS, "resultTypes": ["violations"]})
+            where = f"{what} ({size['width']}, {scheme})"
+            for finding in self.page.evaluate(f"axe.run(document, {words})")["violations"]:
+                self.found[f"{where}: {finding['id']}"] = [node["html"][:300] for node in finding["nodes"]]
+            if self.page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                self.found[f"{where}: wider than the window"] = []
+        self.page.set_viewport_size({"width": 1280, "height": 800})
+
+
+@pytest.fixture
+def auditor(new_person: Callable[..., Person]) -> Auditor:
+    """Somebody whose pages are looked at, without motion that could be in between."""
+    return Auditor(new_person(bypass_csp=True, reduced_motion="reduce"))
+
+
+def test_axe_finds_nothing_on_the_pages_of_strangers(auditor: Auditor) -> None:
+    for path in (
+        "/",
+        "/library",
+        "/gallery",
+        "/bulk",
+        "/account",
+        "/account/sign-in",
+        "/account/sign-up",
+        "/account/code",
+        "/account/password/reset",
+        "/account/password/reset/some-key",
+        "/account/verify-email/some-key",
+        "/account/provider/callback?error=denied",
+        "/about",
+        "/about/model",
+        "/about/api",
+        "/about/terms",
+        "/about/privacy",
+        "/about/accessibility",
+        "/dashboard",
+        "/nothing-here",
+        "/images/00000000-0000-4000-8000-000000000000",
+        "/shared/nothing",
+    ):
+        auditor.visit(path)
+    assert auditor.found == {}
+
+
+def test_axe_finds_nothing_on_a_photo_in_any_state(auditor: Auditor, tmp_path: Path) -> None:
+    person, page = auditor.person, auditor.page
+    (tmp_path / "notes.jpg").write_text("these are words")
     person.open("/")
-    person.upload(CAT)
-    found = {}
-    for path in (*PAGES, person.first_photo()):
-        person.open(path)
-        person.page.wait_for_load_state("networkidle")
-        person.page.evaluate(f"{AXE.read_text(encoding='utf-8')};0")
-        words = json.dumps({"runOnly": TAGS, "resultTypes": ["violations"]})
-        for finding in person.page.evaluate(f"axe.run(document, {words})")["violations"]:
-            found[f"{path}: {finding['id']}"] = [node["html"][:200] for node in finding["nodes"]]
-        if person.page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-            found[f"{path}: wider than the window"] = []
-    assert found == {}
+    person.press("From the web")
+    person.press("Caption them")
+    auditor.look("an address that is wrong")
+    person.upload(tmp_path / "notes.jpg", CAT)
+    path = person.first_photo()
+    expect(page.get_by_text("not an image")).to_be_visible()
+    auditor.look("one photo captioned, one refused")
+    person.press("Language")
+    page.get_by_role("menu").wait_for()
+    auditor.look("a menu of the header")
+    page.keyboard.press("Escape")
+    person.context.set_offline(True)
+    page.get_by_text("You are offline.").wait_for()
+    auditor.look("offline")
+    person.context.set_offline(False)
+    auditor.visit(path)
+    page.get_by_role("group", name="Words of the caption").get_by_role("button").first.focus()
+    auditor.look("a word is looked at")
+    for name in ("Write anew", "History"):
+        person.press(name)
+        page.wait_for_load_state("networkidle")
+        auditor.look(name)
+    person.press("Copy")
+    page.get_by_role("menu").wait_for()
+    auditor.look("the menu of copies")
+    page.keyboard.press("Escape")
+    person.press("Edit")
+    auditor.look("the caption is edited")
+    person.press("Cancel")
+    page.get_by_label("Everybody, in the gallery").check()
+    page.get_by_label("Add tags").fill("cat")
+    person.press("Add")
+    page.get_by_role("button", name="Remove the tag cat").wait_for()
+    page.get_by_text("It is in the gallery.").wait_for(timeout=60_000)
+    auditor.look("a published photo")
+    auditor.visit("/library")
+    person.main.get_by_role("checkbox").first.check()
+    auditor.look("a photo is ticked")
+    person.press("Export")
+    page.get_by_role("menu").wait_for()
+    auditor.look("the menu of exports")
+    page.keyboard.press("Escape")
+    auditor.visit("/library?q=zebrafish")
+    person.open(path)
+    person.press("Delete the photo")
+    page.get_by_role("button", name="Undo").wait_for()
+    auditor.look("a note with undo")
+    person.press("Undo")
+    expect(person.main.get_by_role("checkbox")).to_have_count(1)
+    assert auditor.found == {}
+
+
+def test_axe_finds_nothing_in_lists_that_load_fail_and_are_reported(auditor: Auditor, live: Service) -> None:
+    person, page = auditor.person, auditor.page
+    with live.visitor() as other:
+        (item,) = other.upload(FLOWER.read_bytes())
+        other.patch(f"/images/{item['id']}", json={"visibility": "public"}).raise_for_status()
+    held: list[Route] = []
+    is_cut = False
+    page.route("**/api/v1/gallery*", lambda route: route.abort() if is_cut else held.append(route))
+    person.open("/gallery")
+    page.get_by_role("status", name="Loading").wait_for()
+    auditor.look("the gallery loads")
+    is_cut = True
+    for route in held:
+        route.abort()
+    page.get_by_role("alert").wait_for()
+    auditor.look("the gallery cannot be loaded")
+    page.unroute("**/api/v1/gallery*")
+    person.press("Try again")
+    report = person.main.get_by_role("button", name="Report").first
+    report.wait_for(timeout=60_000)
+    auditor.look("the gallery")
+    report.click()
+    page.get_by_role("dialog").wait_for()
+    auditor.look("the dialog of reports")
+    page.keyboard.press("Escape")
+    auditor.visit(f"/images/{item['id']}")  # somebody else's
+    assert auditor.found == {}
+
+
+def test_axe_finds_nothing_in_bulk(auditor: Auditor, tmp_path: Path) -> None:
+    (tmp_path / "trip").mkdir()
+    (tmp_path / "trip" / "cat.jpg").write_bytes(CAT.read_bytes())
+    (tmp_path / "trip" / "notes.jpg").write_text("these are words")
+    person, page = auditor.person, auditor.page
+    person.open("/bulk")
+    page.locator("input[webkitdirectory]").set_input_files(tmp_path / "trip")
+    page.get_by_role("link", name="CSV").wait_for(timeout=90_000)
+    auditor.look("a bulk that is done")
+    auditor.visit("/bulk")
+    assert auditor.found == {}
+
+
+def test_axe_finds_nothing_in_the_account_and_the_dashboard(
+    auditor: Auditor, live: Service, mailbox: Mailbox, receiver: Receiver
+) -> None:
+    person, page = auditor.person, auditor.page
+    email = person.sign_up(mailbox, "audited")
+    auditor.visit("/account")
+    person.press("Change the password")
+    page.get_by_label("New password").fill("short")
+    person.press("Save the password")
+    person.press("Set it up")
+    page.get_by_label("Secret").wait_for()
+    page.get_by_role("region", name="API keys").get_by_label("What is it for?").fill("a key")
+    person.press("Make a key")
+    page.get_by_text("This is the key.").wait_for()
+    hooks = page.get_by_role("region", name="Webhooks")
+    hooks.get_by_label("Address").fill(f"{receiver.url}/audited")
+    person.press("Add", within=hooks)
+    person.press("Send a test")
+    person.press("Deliveries")
+    hooks.get_by_role("button", name="Send again").first.wait_for(timeout=60_000)
+    auditor.look("the account, with all of it open")
+    person.press("Delete the account")
+    page.get_by_role("dialog").wait_for()
+    auditor.look("the dialog of deletion")
+    page.keyboard.press("Escape")
+    live.manage(
+        "shell",
+        "--no-imports",
+        "--command",
+        "from cutline.server.people.models import User;"
+        f"User.objects.filter(email='{email}').update(role='admin')",
+    )
+    auditor.visit("/dashboard")
+    assert auditor.found == {}

@@ -50,7 +50,7 @@ export const theme = createTheme({
   components: {
     MuiCssBaseline: {
       styleOverrides: {
-        // What has the focus is not hidden behind the bar at the bottom of a phone.
+        // What has the focus is not hidden behind a note at the bottom.
         html: { scrollPaddingBottom: 80 },
         body: { minHeight: '100dvh' },
         '#root': { minHeight: '100dvh', display: 'flex', flexDirection: 'column' },

@@ -4,7 +4,7 @@ import { Link, useLocation } from 'react-router';
 import { useViewer } from '@/shared/api/viewer';
 import { DASHBOARD, PLACES } from './navigation';
 
-/** The main places, within a thumb's reach. */
+/** The main places, in a row of their own. It scrolls away: what floats would cover what one wants to tap. */
 export function PhoneNav() {
   const { t } = useTranslation();
   const { pathname } = useLocation();
@@ -17,13 +17,9 @@ export function PhoneNav() {
       aria-label={t('nav.label')}
       sx={{
         display: { xs: 'block', md: 'none' },
-        position: 'sticky',
-        bottom: 0,
-        zIndex: 'appBar',
-        borderTop: 1,
+        borderBottom: 1,
         borderColor: 'divider',
         bgcolor: 'background.paper',
-        pb: 'env(safe-area-inset-bottom)',
       }}
     >
       <Box sx={{ display: 'flex', height: 56 }}>

@@ -39,6 +39,7 @@ export function Shell() {
         {t('skip')}
       </Box>
       <Header />
+      <PhoneNav />
       <ConnectionBar />
       {/* As high as a screen, whatever it holds: the footer does not jump when that comes. */}
       <Box component="main" id="content" tabIndex={-1} sx={{ flex: 1, minHeight: '100dvh', display: 'flex', flexDirection: 'column', outline: 'none' }}>
@@ -49,7 +50,6 @@ export function Shell() {
         </Suspense>
       </Box>
       <Footer />
-      <PhoneNav />
       {hasToasts ? (
         <Suspense fallback={null}>
           <Toasts />

@@ -2,7 +2,10 @@
 const answers = new Map<string, Promise<Response>>();
 
 export function fetchEarly(url: string): Promise<Response> {
-  const answer = fetch(url, { credentials: 'same-origin', headers: { Accept: 'application/json' } });
+  // Read to its end at once: an answer that nobody takes would keep its connection busy.
+  const answer = fetch(url, { credentials: 'same-origin', headers: { Accept: 'application/json' } }).then(
+    async (response) => new Response(await response.blob(), response),
+  );
   answer.catch(() => undefined); // whoever takes it learns of that
   answers.set(url, answer);
   return answer;

@@ -1,9 +1,8 @@
 """The files of an image that are shown. The master comes with the upload; the others follow in quiet moments.
 
-Encoding them takes as long as captioning, so that they must not stand in its way: a thread of low priority
-makes them, soon after the caption, and not while this process captions others. (Priority alone does not do:
-on a busy machine a thread that must wait for the processor may wait with the interpreter's lock in hand.)
-What a killed process did not make, the sweep finds. Until they are there, the master is shown in their place.
+Encoding them takes as long as captioning, so that they must not stand in its way: a thread that runs only
+when the processor is idle makes them, soon after the caption. What a killed process did not make, the sweep
+finds. Until they are there, the master is shown in their place.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import os
 import queue
 import secrets
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import timedelta
@@ -25,7 +23,6 @@ from PIL import Image as Pillow
 
 from cutline.errors import CutlineError
 from cutline.images import open_image
-from cutline.server import captioner
 from cutline.server.errors import NotFound
 from cutline.server.images import storage
 from cutline.server.images.models import Image, Rendition, RenditionKind
@@ -38,8 +35,6 @@ THUMBNAIL_PX = 480
 LARGE_PX = 1280
 _OVERDUE_S = 120.0
 _NICE = 15
-_MOST_WAIT_S = 60.0  # for a quiet moment: where captions never cease, thumbnails come all the same
-_QUIET_S = 0.1
 ENDINGS = {"jpeg": "jpg", "webp": "webp"}
 
 
@@ -185,7 +180,7 @@ class _Renderer:
 
     def __init__(self, work: Callable[[UUID], object]) -> None:
         self._work = work
-        self._waiting: queue.Queue[tuple[UUID, float]] = queue.Queue(maxsize=10_000)
+        self._waiting: queue.Queue[UUID] = queue.Queue(maxsize=10_000)
         self._known: set[UUID] = set()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -195,7 +190,7 @@ class _Renderer:
             if image_id in self._known:
                 return
             try:
-                self._waiting.put_nowait((image_id, time.monotonic() + _MOST_WAIT_S))
+                self._waiting.put_nowait(image_id)
             except queue.Full:  # the sweep finds it again
                 return
             self._known.add(image_id)
@@ -214,8 +209,7 @@ class _Renderer:
         if hasattr(os, "setpriority"):  # on Linux, a thread has a priority of its own
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         while True:
-            image_id, latest = self._waiting.get()
-            _wait_for_quiet(latest)
+            image_id = self._waiting.get()
             with self._lock:
                 self._known.discard(image_id)
             try:
@@ -228,15 +222,6 @@ class _Renderer:
             finally:
                 connection.close()
                 self._waiting.task_done()
-
-
-def _wait_for_quiet(latest: float) -> None:
-    """Sleep until this process has captioned nothing for a moment; `latest` (time.monotonic()) at most."""
-    quiet_since = time.monotonic()
-    while (now := time.monotonic()) < latest and now - quiet_since < _QUIET_S:
-        time.sleep(_QUIET_S / 4)
-        if not captioner.is_idle():
-            quiet_since = time.monotonic()
 
 
 _renderer = _Renderer(make)

@@ -76,10 +76,9 @@ def scroll_to_end(browser: Browser, context: BrowserContext, url: str) -> dict[s
     while True:
         page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
         page.wait_for_timeout(50)
-        if more.count() == 0:
+        # In one go: between two questions the last page may have come, and the button have gone.
+        if not more.evaluate_all("found => found.map(each => each.disabled || each.click())"):
             break
-        if more.is_enabled():
-            more.click()
     page.wait_for_timeout(1000)
     loaded_s = time.monotonic() - began
     photos = int(page.get_by_role("listitem").last.get_attribute("aria-posinset") or 0)

@@ -26,11 +26,12 @@ from tests.server.conftest import (  # noqa: F401
     postgresql,
     receiver,
     redis,
+    running,
     store,
 )
 from tests.server.services.mailbox import Mailbox, link_in
 from tests.server.services.openid import OpenIdProvider
-from tests.server.services.service import Mode, Servers, Service
+from tests.server.services.service import Mode, Service
 
 CHROMIUM = shutil.which("chromium")
 CAT, COFFEE, FLOWER = (EXAMPLES / f"{name}.jpg" for name in ("cat", "coffee", "flower"))
@@ -50,17 +51,8 @@ def live(
     request: pytest.FixtureRequest,
 ) -> Iterator[Service]:
     """The service, running, in each mode."""
-    servers = None
-    if mode is Mode.PRODUCTION:
-        names = ("postgresql", "redis", "store")
-        servers = Servers(**{name: request.getfixturevalue(name) for name in names})
-    settings = SETTINGS | {"mail_url": mailbox.url, "openid_providers": openid.setting()}
-    service = Service(mode, folder / f"journeys-{mode}", servers=servers, settings=settings)
-    try:
-        service.start()
+    with running(mode, folder / f"journeys-{mode}", mailbox, openid, request, **SETTINGS) as service:
         yield service
-    finally:
-        service.stop()
 
 
 @pytest.fixture(scope="module")  # while Playwright is open, its event loop runs in this thread

@@ -242,22 +242,36 @@ def mode(request: pytest.FixtureRequest) -> Mode:
     return Mode(request.param)
 
 
-@pytest.fixture(scope="session")
-def live(
-    mode: Mode, folder: Path, mailbox: Mailbox, openid: OpenIdProvider, request: pytest.FixtureRequest
+@contextlib.contextmanager
+def running(
+    mode: Mode,
+    folder: Path,
+    mailbox: Mailbox,
+    openid: OpenIdProvider,
+    request: pytest.FixtureRequest,
+    **settings: object,
 ) -> Iterator[Service]:
-    """The service, running, in each mode."""
+    """The service, running in a mode, with what it stands on and the people around it."""
     servers = None
     if mode is Mode.PRODUCTION:
         names = ("postgresql", "redis", "store")
         servers = Servers(**{name: request.getfixturevalue(name) for name in names})
-    settings = {"mail_url": mailbox.url, "openid_providers": openid.setting()}
-    service = Service(mode, folder / mode, servers=servers, settings=settings)
+    settings |= {"mail_url": mailbox.url, "openid_providers": openid.setting()}
+    service = Service(mode, folder, servers=servers, settings=settings)
     try:
         service.start()
         yield service
     finally:
         service.stop()
+
+
+@pytest.fixture(scope="session")
+def live(
+    mode: Mode, folder: Path, mailbox: Mailbox, openid: OpenIdProvider, request: pytest.FixtureRequest
+) -> Iterator[Service]:
+    """The service, running, in each mode."""
+    with running(mode, folder / mode, mailbox, openid, request) as service:
+        yield service
 
 
 @pytest.fixture

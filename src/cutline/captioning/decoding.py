@@ -207,7 +207,7 @@ class _Search:
 
     def _repeats(self) -> Ints:
         """Give the tokens that may not come again, -1 for none. [B, K, any number]"""
-        repeats = _repeats(self._tokens, self._decoding.no_repeat_ngram)
+        repeats = _runs_again(self._tokens, self._decoding.no_repeat_ngram)
         if self._decoding.repeatable is None:
             return repeats
         words = np.where(np.isin(self._tokens, self._decoding.repeatable), -1, self._tokens)
@@ -376,7 +376,7 @@ def _candidates_wanted(decoding: Decoding, vocabulary: int) -> int:
     assert_never(strategy)
 
 
-def _repeats(tokens: Ints, size: int) -> Ints:
+def _runs_again(tokens: Ints, size: int) -> Ints:
     """Give the tokens that would complete a run of ``size`` tokens a second time, -1 where none.
 
     tokens [B, K, T] -> [B, K, T - size + 1]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cutline.cli._options import SEARCH, SEARCH_NAMES, given, group
 from cutline.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
@@ -69,39 +70,17 @@ class Wishes:
     limits: dict[str, int]
 
 
-def _group(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Several options as one decorator, in the order of the help."""
-
-    def decorate(function: Any) -> Any:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
-
-
 # Ranges are checked by DecodingOptions and Limits, for the library as for the command.
-DECODING = _group(
+DECODING = group(
     click.option("--strategy", type=click.Choice(["beam", "greedy", "sample"]), help="How to choose words."),
-    click.option("--beam-size", type=int, help="Sentences kept alive at once."),
-    click.option("--length-penalty", type=float, help="How much longer sentences are favoured by a beam."),
-    click.option("--min-length", type=int, help="Fewest tokens."),
-    click.option("--max-length", type=int, help="Most tokens."),
-    click.option(
-        "--no-repeat-ngram", type=int, help="No run of this many tokens occurs twice; 0 allows all."
-    ),
-    click.option(
-        "--no-repeat-words/--repeat-words",
-        default=None,
-        help='No word occurs twice, but for such as "a" and "of".',
-    ),
+    SEARCH,
     click.option("--temperature", type=float, help="Sampling: below 1 safer, above 1 bolder."),
     click.option("--top-k", type=int, help="Sampling: only among the k likeliest tokens."),
     click.option("--top-p", type=float, help="Sampling: only among the likeliest, up to this probability."),
     click.option("--seed", type=int, help="Sampling: the same again."),
     click.option("--start-with", metavar="TEXT", help="The sentence begins with this; the model goes on."),
 )
-LIMITS = _group(
+LIMITS = group(
     click.option("--max-file-bytes", type=int, help="Largest file."),
     click.option("--max-pixels", type=int, help="Most pixels, width times height."),
     click.option("--max-side-px", type=int, help="Longest side."),
@@ -109,7 +88,7 @@ LIMITS = _group(
     click.option("--max-total-pixels", type=int, help="Most pixels in all frames, or scans of a JPEG."),
     click.option("--max-metadata-bytes", type=int, help="Most bytes of EXIF and the like."),
 )
-OUTPUTS = _group(
+OUTPUTS = group(
     click.option("--json", "as_json", is_flag=True, help="A JSON object a line instead of path<TAB>caption."),
     click.option(
         "--output", "-o", metavar="FILE", help="Append to FILE (.jsonl or .csv), skipping what is done."
@@ -161,8 +140,7 @@ def command(load: Callable[[str | None], Captioner] | None, /, **typed: Any) -> 
 
 # fmt: off
 DECODING_NAMES = (
-    "strategy", "beam_size", "length_penalty", "min_length", "max_length", "no_repeat_ngram",
-    "no_repeat_words", "temperature", "top_k", "top_p", "seed", "start_with",
+    "strategy", *SEARCH_NAMES, "temperature", "top_k", "top_p", "seed", "start_with",
 )
 LIMIT_NAMES = (
     "max_file_bytes", "max_pixels", "max_side_px", "max_frames", "max_total_pixels", "max_metadata_bytes",
@@ -171,8 +149,7 @@ LIMIT_NAMES = (
 
 
 def _understood(typed: dict[str, Any]) -> Wishes:
-    decoding = {name: value for name in DECODING_NAMES if (value := typed.pop(name)) is not None}
-    limits = {name: value for name in LIMIT_NAMES if (value := typed.pop(name)) is not None}
+    decoding, limits = given(typed, DECODING_NAMES), given(typed, LIMIT_NAMES)
     return Wishes(**typed, decoding=decoding, limits=limits)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cutline.cli._options import SEARCH, SEARCH_NAMES, given
 from cutline.errors import DataError, OutputError
 
 if TYPE_CHECKING:
@@ -35,13 +36,6 @@ BUNDLE out when you give --captions.
 --output DIR receives evaluation.json, evaluation.md, evaluation.html (one page with the best, median and
 worst photos in it) and captions.jsonl. METEOR and SPICE are Java programs: without Java and pycocoevalcap
 they are reported as not computed. A photo that fails counts as an empty caption; the exit code is then 1."""
-
-# fmt: off
-DECODING_NAMES = (
-    "strategy", "beam_size", "length_penalty", "min_length", "max_length", "no_repeat_ngram",
-    "no_repeat_words",
-)
-# fmt: on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,16 +85,7 @@ class Wishes:
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the bootstrap.")
 @click.option("--examples", type=click.IntRange(0, 100), default=6, show_default=True, help="Of each sort.")
 @click.option("--strategy", type=click.Choice(["beam", "greedy"]), help="How to choose words.")
-@click.option("--beam-size", type=int, help="Sentences kept alive at once.")
-@click.option("--length-penalty", type=float, help="How much longer sentences are favoured by a beam.")
-@click.option("--min-length", type=int, help="Fewest tokens.")
-@click.option("--max-length", type=int, help="Most tokens.")
-@click.option("--no-repeat-ngram", type=int, help="No run of this many tokens occurs twice; 0 allows all.")
-@click.option(
-    "--no-repeat-words/--repeat-words",
-    default=None,
-    help='No word occurs twice, but for such as "a" and "of".',
-)
+@SEARCH
 @click.pass_obj
 def command(load: Callable[[str | None], Captioner] | None, /, **typed: Any) -> int:
     """Score a model on a data set."""
@@ -110,7 +95,7 @@ def command(load: Callable[[str | None], Captioner] | None, /, **typed: Any) -> 
 
 
 def _understood(typed: dict[str, Any]) -> Wishes:
-    decoding = {name: value for name in DECODING_NAMES if (value := typed.pop(name)) is not None}
+    decoding = given(typed, ("strategy", *SEARCH_NAMES))
     if typed["data"] is None:
         if typed["captions"] is None:
             raise click.UsageError(

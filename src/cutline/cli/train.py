@@ -95,7 +95,7 @@ def _check_data(recipe: RecipeConfig) -> int:
         click.echo(f"  checked {source.path}: {'this is wrong' if findings else 'nothing is wrong'}")
         for finding in findings:
             click.echo(
-                f"    {finding.severity}: {finding.summary} ({len(finding.places):,})  [{finding.code}]\n"
+                f"    {finding.headline}\n"
                 f"      {finding.places[0]}{' ...' if len(finding.places) > 1 else ''}"
             )
             exit_code = max(exit_code, int(finding.severity == "error"))

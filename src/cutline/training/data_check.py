@@ -59,6 +59,11 @@ class Finding:
     summary: str
     places: tuple[str, ...]
 
+    @property
+    def headline(self) -> str:
+        """What it is, and at how many places."""
+        return f"{self.severity}: {self.summary} ({len(self.places):,})  [{self.code}]"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
@@ -100,7 +105,7 @@ class CheckReport:
             lines.append(f"  {name}: {counts['photos']:,} photos, {counts['captions']:,} captions")
         for finding in self.findings:
             lines.append("")
-            lines.append(f"{finding.severity}: {finding.summary} ({len(finding.places):,})  [{finding.code}]")
+            lines.append(finding.headline)
             lines += [f"  {place}" for place in finding.places[:most_places]]
             if len(finding.places) > most_places:
                 lines.append(f"  ... and {len(finding.places) - most_places:,} more")

@@ -2,7 +2,7 @@ import '@fontsource-variable/inter/index.css';
 import '@fontsource-variable/newsreader/index.css';
 import type { ImageOut, PageImageOut } from '@/shared/api/generated';
 import { fetchEarly } from '@/shared/api/early';
-import { photoSources } from '@/shared/lib/sources';
+import { fittingWidth, photoSources } from '@/shared/lib/sources';
 
 const PATIENCE_MS = 1000; // that the code waits for photos
 
@@ -33,7 +33,7 @@ async function showEarly(url: string): Promise<void> {
   const [frame] = frames;
   if (!frame) return;
   frame.style.aspectRatio = `${found.width_px} / ${found.height_px}`;
-  frame.style.maxWidth = `min(100%, calc(78vh * ${found.width_px / found.height_px}))`;
+  frame.style.maxWidth = fittingWidth(found);
   frame.nextElementSibling?.remove(); // it would move, and has nothing to say
   await put(found, 'large', frame);
 }

@@ -9,10 +9,10 @@ export function Crashed() {
   const { t } = useTranslation();
   return (
     <Message role="alert" title={t('state.crashed')} hint={t('state.crashedHint')}>
-        <Button variant="contained" onClick={() => location.reload()}>
-          {t('state.reload')}
-        </Button>
-      </Message>
+      <Button variant="contained" onClick={() => location.reload()}>
+        {t('state.reload')}
+      </Button>
+    </Message>
   );
 }
 

@@ -187,10 +187,7 @@ def _create(image: Image, files: Sequence[tuple[StoredFile, Rendition]], job: Jo
 
 def _locked_owner(owner_id: UUID) -> Owner:
     """An owner whose images nobody else counts meanwhile. SQLite has one writer at a time anyway."""
-    owners = Owner.objects.filter(pk=owner_id)
-    if connection.features.has_select_for_update:
-        owners = owners.select_for_update(no_key=True)
-    owner = owners.first()
+    owner = Owner.objects.select_for_update(no_key=True).filter(pk=owner_id).first()
     if owner is None:
         raise NotFound("This account is gone.")
     return owner

@@ -6,7 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { useSelector } from 'react-redux';
 import { useGetAttentionQuery, useListCaptionsQuery, useNoteFeedbackMutation, type ImageOut } from '@/shared/api/generated';
 import type { LiveState } from '@/shared/api/live';
-import { photoSources } from '@/shared/lib/sources';
+import { fittingWidth, photoSources } from '@/shared/lib/sources';
 import { AttentionOverlay } from '@/shared/ui/AttentionOverlay';
 import { Page } from '@/shared/ui/Page';
 import { Photo } from '@/shared/ui/Photo';
@@ -60,7 +60,7 @@ export function PhotoView({ image, token }: PhotoViewProps) {
               position: 'relative',
               mx: 'auto',
               // As large as the window allows, whatever the photo's shape.
-              maxWidth: `min(100%, calc(78vh * ${image.width_px / image.height_px}))`,
+              maxWidth: fittingWidth(image),
               borderRadius: '14px',
               overflow: 'hidden',
             }}

@@ -7,3 +7,8 @@ export function photoSources(urls: ImageOut['urls'], size: 'thumbnail' | 'large'
   const jpeg = files.jpeg ?? files.webp ?? files.avif;
   return jpeg ? { jpeg, webp: files.webp, avif: files.avif } : null;
 }
+
+/** As wide as the window allows for a photo of this shape to be seen as a whole: CSS's max-width. */
+export function fittingWidth({ width_px, height_px }: Pick<ImageOut, 'width_px' | 'height_px'>): string {
+  return `min(100%, calc(78vh * ${width_px / height_px}))`;
+}

@@ -35,17 +35,20 @@ def set_up(data_dir: Path | None) -> ServerSettings:
     return made
 
 
-def wait_for_signal() -> None:
-    """Return at the first SIGTERM or SIGINT. A SIGINT after it ends the process at once.
+def asked_to_stop() -> threading.Event:
+    """An event that is set at the first SIGTERM or SIGINT. A SIGINT after it ends the process at once.
 
-    Another SIGTERM changes nothing: supervisors may repeat it, and have SIGKILL for who is too slow.
+    Call it before anything is started, so that a signal in mid-start finds an end to go to. Another SIGTERM
+    changes nothing: supervisors may repeat it, and have SIGKILL for who is too slow. It is ignored rather
+    than handled: Python takes handlers back at its very end, where the process would then die of it.
     """
     asked = threading.Event()
 
     def ask(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         asked.set()
 
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, ask)
-    asked.wait()
+    return asked

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cutline.cli._service import data_dir_option, set_up, wait_for_signal
+from cutline.cli._service import asked_to_stop, data_dir_option, set_up
 
 
 @click.command(context_settings={"show_default": True})
@@ -20,10 +20,11 @@ def command(data_dir: Path | None) -> None:
     Workers do this as well, one of them at a time, unless they were started with --no-beat. There may be any
     number of clocks: those that come second in an interval do nothing.
     """
+    asked = asked_to_stop()
     set_up(data_dir)
     from cutline.server.clockwork import Clock
 
     clock = Clock()
     clock.start()
-    wait_for_signal()
+    asked.wait()
     clock.stop()

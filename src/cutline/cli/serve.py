@@ -81,7 +81,7 @@ def command(host: str, port: int, data_dir: Path | None) -> None:
     server = Server(config)
     # uvicorn raises the signal again once it has stopped: having stopped as told is no failure.
     for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, lambda number, frame: None)
+        signal.signal(each, signal.SIG_IGN)
     server.run(sockets=[listener])
     if not server.started:
         raise StartFailed("The service could not start.", hint="The log above says why.")

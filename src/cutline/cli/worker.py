@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cutline.cli._service import data_dir_option, set_up
+from cutline.cli._service import asked_to_stop, data_dir_option, set_up
 
 
 @click.command(context_settings={"show_default": True})
@@ -24,12 +24,12 @@ def command(data_dir: Path | None, beat: bool, metrics_port: int | None, metrics
     Start as many as you like, on as many machines as you like. At SIGTERM or SIGINT a worker takes no more
     work and finishes what it has; what takes too long goes back to the queue.
     """
+    asked = asked_to_stop()
     settings = set_up(data_dir)
     if settings.in_process:
         raise click.UsageError(
             "With CUTLINE_BROKER_URL=memory:// the web process works itself: set it to redis:// or amqp://."
         )
-    from cutline.cli._service import wait_for_signal
     from cutline.server.worker import Worker
 
     if metrics_port is not None:
@@ -38,5 +38,5 @@ def command(data_dir: Path | None, beat: bool, metrics_port: int | None, metrics
         start_http_server(metrics_port, metrics_host)
     worker = Worker(clock=beat)
     worker.start()
-    wait_for_signal()
+    asked.wait()
     worker.stop(settings.shutdown_s)

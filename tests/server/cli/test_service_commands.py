@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +31,17 @@ def run(service: Service, *words: str, **changes: str) -> Process:
     process.start()
     wait_until(lambda: not process.alive, timeout_s=60, what="the command's end", every_s=0.1)
     return process
+
+
+def stop_asking_again(process: Process) -> int | None:
+    """Send SIGTERM until the process is gone, as a supervisor may; its exit code."""
+
+    def gone() -> bool:
+        process.signal(signal.SIGTERM)
+        return not process.alive
+
+    wait_until(gone, timeout_s=30, what=f"{process.name}'s end", every_s=0.001)
+    return process.returncode
 
 
 def test_one_command_keeps_everything_below_its_data_folder_and_ends_as_told(
@@ -127,9 +139,9 @@ def test_a_worker_tells_its_numbers_and_ends_as_told(service: Service, redis: Re
             assert name in said
         assert re.search(r'cutline_job_stage_seconds_count\{kind="caption",stage="\w+"\} 1\.0', said)
         assert re.search(r"cutline\.server\.jobs\S* done .*\[trace-7\]", worker.output())
-        assert worker.stop(30) == 0
+        assert stop_asking_again(worker) == 0
         assert "The worker has stopped." in worker.output()
-        assert web.stop(30) == 0
+        assert stop_asking_again(web) == 0
     finally:
         worker.kill()
         web.kill()
@@ -139,5 +151,5 @@ def test_the_clock_by_itself_ends_as_told(service: Service) -> None:
     service.manage("migrate", "--verbosity", "0")
     beat = Process("beat", [CUTLINE, "beat"], folder=service.folder / "logs", env=service.env)
     beat.start(lambda: "The clock has started." in beat.output(), timeout_s=60)
-    assert beat.stop(30) == 0
+    assert stop_asking_again(beat) == 0
     assert "ERROR" not in beat.output()

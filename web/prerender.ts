@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { createServer, type Plugin } from 'vite';
 import { neededBy } from './needs.ts';
+import type { Painted } from './src/app/prerender.tsx';
 
-type Prerender = (path: string, isFrame: boolean) => Promise<{ html: string; css: string }>;
+type Prerender = (path: string, isFrame: boolean) => Promise<Painted>;
 
 export interface Prerendered {
   file: string; // where it is written
@@ -21,8 +22,8 @@ export function prerender(pages: readonly Prerendered[]): Plugin {
   return {
     name: 'prerender',
     apply: 'build',
+    enforce: 'post', // when index.html is there, and before all is compressed
     generateBundle: {
-      order: 'post',
       async handler(_, bundle) {
         const index = bundle['index.html'];
         if (index?.type !== 'asset') this.error('there is no index.html');
@@ -32,13 +33,16 @@ export function prerender(pages: readonly Prerendered[]): Plugin {
         if (!link || sheet?.type !== 'asset') this.error('index.html has no style sheet');
         const fonts = Object.keys(bundle).filter((name) => /-latin-wght-normal-[\w-]+\.woff2$/.test(name));
         const frame = String(index.source).replace(link[0], '');
-        for (const [{ file, page }, { html, css }] of await rendered(pages)) {
+        for (const [{ file, page }, { html, css, names, globals }] of await rendered(pages)) {
           if (html.includes(' style="')) this.error(`${file}: the content security policy allows no style attributes`);
           const styles = `${String(sheet.source)}${css}${OTHERS}`;
           const name = `assets/${file.replace('.html', '')}-${createHash('sha256').update(styles).digest('base64url').slice(0, 8)}.css`;
           this.emitFile({ type: 'asset', fileName: name, source: styles });
           const head = [
             `<link rel="stylesheet" href="/${name}">`,
+            // The sheet has these styles: so Emotion reads it, and does not make them anew.
+            ...globals.map((name) => `<style data-emotion="css-global ${name}"></style>`),
+            `<style data-emotion="css ${names.join(' ')}"></style>`,
             ...fonts.map((each) => `<link rel="preload" as="font" type="font/woff2" crossorigin href="/${each}">`),
             // Fetched once the page is painted, see boot.ts: until then it would only stand in the way.
             `<meta name="cutline:code" content="${neededBy(page, bundle).map(({ fileName }) => `/${fileName}`).join(' ')}">`,
@@ -59,9 +63,11 @@ function dead(html: string): string {
   return html.replace(/<input[^>]*type="file"[^>]*>/g, '').replace(/<(input|button|textarea) /g, '<$1 disabled ');
 }
 
-async function rendered(pages: readonly Prerendered[]): Promise<[Prerendered, { html: string; css: string }][]> {
-  // What of a browser the app's modules look at.
-  Object.assign(globalThis, { location: new URL('http://localhost/') });
+async function rendered(pages: readonly Prerendered[]): Promise<[Prerendered, Painted][]> {
+  // What of a browser the app's modules look at. Node has a navigator of its own, that of whoever builds.
+  const browser = { location: new URL('http://localhost/'), navigator: { languages: ['en'], onLine: true } };
+  const before = Object.keys(browser).map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)] as const);
+  for (const [name, value] of Object.entries(browser)) Object.defineProperty(globalThis, name, { value, configurable: true });
   const server = await createServer({
     server: { middlewareMode: true, ws: false, watch: null },
     appType: 'custom',
@@ -70,11 +76,14 @@ async function rendered(pages: readonly Prerendered[]): Promise<[Prerendered, { 
   });
   try {
     const { prerender } = (await server.ssrLoadModule('/src/app/prerender.tsx')) as { prerender: Prerender };
-    const found: [Prerendered, { html: string; css: string }][] = [];
+    const found: [Prerendered, Painted][] = [];
     for (const page of pages) found.push([page, await prerender(page.path, page.page === '')]);
     return found;
   } finally {
     await server.close();
-    Reflect.deleteProperty(globalThis, 'location');
+    for (const [name, own] of before) {
+      if (own) Object.defineProperty(globalThis, name, own);
+      else Reflect.deleteProperty(globalThis, name);
+    }
   }
 }

@@ -56,19 +56,30 @@ function painted(): Promise<void> {
   });
 }
 
-/** The app, part by part, with breaks: a phone that reads code for a second does not answer to a finger. */
+/** A break: a phone that reads code for a second does not answer to a finger. */
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
+}
+
+/** Fetch the app's modules, all at once, then run one after the other; each is named after what it imports. */
+async function runModules(urls: readonly string[]): Promise<void> {
+  for (const url of urls) {
+    document.head.append(Object.assign(document.createElement('link'), { rel: 'modulepreload', href: url }));
+  }
+  for (const url of urls) {
+    await pause();
+    await import(/* @vite-ignore */ url);
+  }
+}
+
 async function start(): Promise<void> {
   const asked = ask().catch(() => undefined); // what failed is told by the page itself
   await painted();
   await Promise.race([asked, new Promise((resolve) => setTimeout(resolve, PATIENCE_MS))]);
   await painted();
-  for (const url of document.querySelector<HTMLMetaElement>('meta[name="cutline:code"]')?.content.split(' ') ?? []) {
-    document.head.append(Object.assign(document.createElement('link'), { rel: 'modulepreload', href: url }));
-  }
-  for (const load of [() => import('./theme'), () => import('./store'), () => import('@/shared/i18n')]) {
-    await load();
-    await new Promise((resolve) => setTimeout(resolve));
-  }
+  const code = document.querySelector<HTMLMetaElement>('meta[name="cutline:code"]')?.content;
+  if (code) await runModules(code.split(' '));
+  await Promise.all([import('./theme'), import('./store'), import('@/shared/i18n')]); // chunks of their own
   const main = await import('./main');
   isRunning = true;
   await main.start();

@@ -7,8 +7,15 @@ import { App } from './App';
 import { loadPage } from './routes';
 import { makeStore } from './store';
 
+export interface Painted {
+  html: string;
+  css: string;
+  names: string[]; // of the styles in css, as Emotion calls them
+  globals: string[]; // and of those that have no class
+}
+
 /** A page as it looks before anything is known of who is there: what is painted while the code is on its way. */
-export async function prerender(path: string, isFrame: boolean): Promise<{ html: string; css: string }> {
+export async function prerender(path: string, isFrame: boolean): Promise<Painted> {
   await ready;
   if (!isFrame) await loadPage(path);
   const cache = createCache({ key: 'css' });
@@ -20,6 +27,12 @@ export async function prerender(path: string, isFrame: boolean): Promise<{ html:
       </StaticRouter>
     </CacheProvider>,
   );
-  const css = Object.values(cache.inserted).filter((each) => typeof each === 'string');
-  return { html, css: css.join('') };
+  const styles = Object.entries(cache.inserted).filter((entry): entry is [string, string] => typeof entry[1] === 'string');
+  const isGlobal = ([name, style]: [string, string]) => !style.includes(`.css-${name}`);
+  return {
+    html,
+    css: styles.map(([, style]) => style).join(''),
+    names: styles.filter((each) => !isGlobal(each)).map(([name]) => name),
+    globals: styles.filter(isGlobal).map(([name]) => name),
+  };
 }

@@ -21,7 +21,7 @@ const pages = {
 };
 
 /** Lists that go on: a page after the other, by cursor. */
-const listsApi = api.injectEndpoints({
+export const listsApi = api.injectEndpoints({
   endpoints: (build) => ({
     library: build.infiniteQuery<PageImageOut, LibraryFilters, string | null>({
       infiniteQueryOptions: pages,

@@ -2,7 +2,7 @@ import Box from '@mui/material/Box';
 import Button from '@mui/material/Button';
 import Skeleton from '@mui/material/Skeleton';
 import { useWindowVirtualizer } from '@tanstack/react-virtual';
-import { useEffect, useLayoutEffect, useRef, useState, type ReactNode } from 'react';
+import { memo, useEffect, useLayoutEffect, useRef, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import type { ImageOut } from '../api/generated';
@@ -19,13 +19,21 @@ function columnsIn(width: number): number {
   return Math.max(2, Math.floor((width + GAP_PX) / (CELL_PX + GAP_PX)));
 }
 
+function placeOf(node: Element | null): { width: number; top: number } {
+  return { width: node?.clientWidth ?? 0, top: (node?.getBoundingClientRect().top ?? 0) + scrollY };
+}
+
 function useWidth() {
   const element = useRef<HTMLDivElement>(null);
-  const [box, setBox] = useState({ width: 0, top: 0 });
+  // At first that of the skeleton, which stands where the grid will.
+  const [box, setBox] = useState(() => placeOf(document.querySelector('[data-grid]')));
   useLayoutEffect(() => {
     const node = element.current;
     if (!node) return undefined;
-    const measure = () => setBox({ width: node.clientWidth, top: node.getBoundingClientRect().top + scrollY });
+    const measure = () => {
+      const now = placeOf(node);
+      setBox((before) => (before.width === now.width && before.top === now.top ? before : now));
+    };
     measure();
     const observer = new ResizeObserver(measure);
     observer.observe(node);
@@ -56,8 +64,19 @@ export function PhotoGrid({ images, label, pages, hasMore, isLoadingMore, onMore
   const cell = (width - GAP_PX * (columns - 1)) / columns;
   const rowHeight = cell * 0.75 + WORDS_PX + GAP_PX;
   const rows = Math.ceil(images.length / columns);
-  const virtual = useWindowVirtualizer({ count: rows, estimateSize: () => rowHeight, overscan: 3, scrollMargin: top });
-  useEffect(() => virtual.measure(), [virtual, rowHeight]);
+  const virtual = useWindowVirtualizer({
+    count: rows,
+    estimateSize: () => rowHeight,
+    overscan: 3,
+    scrollMargin: top,
+    initialRect: { width: innerWidth, height: innerHeight },
+  });
+  const measured = useRef(rowHeight);
+  useEffect(() => {
+    if (measured.current === rowHeight) return;
+    measured.current = rowHeight;
+    virtual.measure();
+  }, [virtual, rowHeight]);
   const items = virtual.getVirtualItems();
   const isNearEnd = (items.at(-1)?.index ?? 0) >= rows - 2;
   const mayLoad = hasMore && !isLoadingMore && pages < LOAD_BY_ITSELF;
@@ -114,7 +133,7 @@ function useStays(isPassing: boolean): boolean {
   return stays;
 }
 
-function GridPhoto({ image, isPassing }: { image: ImageOut; isPassing: boolean }) {
+const GridPhoto = memo(function GridPhoto({ image, isPassing }: { image: ImageOut; isPassing: boolean }) {
   const { t } = useTranslation();
   const stays = useStays(isPassing);
   const words = image.caption || t('photo.noCaption');
@@ -152,7 +171,7 @@ function GridPhoto({ image, isPassing }: { image: ImageOut; isPassing: boolean }
       </Box>
     </Box>
   );
-}
+});
 
 export function PhotoGridSkeleton() {
   const { t } = useTranslation();
@@ -160,6 +179,7 @@ export function PhotoGridSkeleton() {
     <Box
       role="status"
       aria-label={t('state.loading')}
+      data-grid
       sx={{ display: 'grid', gap: `${GAP_PX}px`, gridTemplateColumns: `repeat(auto-fill, minmax(min(45%, ${CELL_PX}px), 1fr))` }}
     >
       {Array.from({ length: 12 }, (_, place) => (

@@ -61,11 +61,19 @@ function pause(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve));
 }
 
-/** Fetch the app's modules, all at once, then run one after the other; each is named after what it imports. */
+/**
+ * Fetch the app's modules, then run one after the other; each is named after what it imports. None runs while
+ * others arrive: reading them takes a phone's few cores.
+ */
 async function runModules(urls: readonly string[]): Promise<void> {
-  for (const url of urls) {
-    document.head.append(Object.assign(document.createElement('link'), { rel: 'modulepreload', href: url }));
+  const fetched: Promise<unknown>[] = [];
+  for (const href of urls) {
+    const link = Object.assign(document.createElement('link'), { rel: 'modulepreload', href });
+    fetched.push(new Promise((resolve) => Object.assign(link, { onload: resolve, onerror: resolve })));
+    document.head.append(link);
+    if (fetched.length % 4 === 0) await pause();
   }
+  await Promise.all(fetched);
   for (const url of urls) {
     await pause();
     await import(/* @vite-ignore */ url);

@@ -8,11 +8,11 @@ import Typography from '@mui/material/Typography';
 import { lazy, Suspense, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { AttentionOut, CandidateOut, ImageOut } from '@/shared/api/generated';
-import { EditCaption } from './EditCaption';
 import { Rating } from './Rating';
 import { Words } from './Words';
 
 const CopyMenu = lazy(() => import('./CopyMenu'));
+const EditCaption = lazy(() => import('./EditCaption'));
 
 interface CaptionPanelProps {
   image: ImageOut;
@@ -35,7 +35,13 @@ export function CaptionPanel({ image, caption, candidate, attention, word, onWor
     // The field is gone: whoever typed in it finds the button that opened it.
     setTimeout(() => editButton.current?.focus(), 0);
   };
-  if (isEditing) return <EditCaption image={image} caption={caption} onDone={done} />;
+  if (isEditing) {
+    return (
+      <Suspense fallback={<Box sx={{ minHeight: 160 }} />}>
+        <EditCaption image={image} caption={caption} onDone={done} />
+      </Suspense>
+    );
+  }
   return (
     <Box component="section" aria-label={t('caption')}>
       <Typography variant="h2" component="p" color={caption ? 'textPrimary' : 'textSecondary'} sx={{ fontSize: 'clamp(1.5rem, 1.1rem + 1.6vw, 2.3rem)', minHeight: '1.2em', textWrap: 'balance' }}>

@@ -16,7 +16,7 @@ interface EditCaptionProps {
   onDone: () => void;
 }
 
-export function EditCaption({ image, caption, onDone }: EditCaptionProps) {
+export default function EditCaption({ image, caption, onDone }: EditCaptionProps) {
   const { t } = useTranslation(['photo', 'common']);
   const dispatch = useDispatch();
   const [text, setText] = useState(caption);

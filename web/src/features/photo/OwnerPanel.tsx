@@ -23,7 +23,7 @@ interface OwnerPanelProps {
 }
 
 /** What an owner can do with a photo beside its words. */
-export function OwnerPanel({ image, caption }: OwnerPanelProps) {
+export default function OwnerPanel({ image, caption }: OwnerPanelProps) {
   const { t } = useTranslation('photo');
   const formats = useFormats();
   const dispatch = useDispatch();

@@ -1,7 +1,7 @@
 import Box from '@mui/material/Box';
 import Stack from '@mui/material/Stack';
 import { skipToken } from '@reduxjs/toolkit/query';
-import { useEffect, useMemo, useState } from 'react';
+import { lazy, Suspense, useEffect, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useSelector } from 'react-redux';
 import { useGetAttentionQuery, useListCaptionsQuery, useNoteFeedbackMutation, type ImageOut } from '@/shared/api/generated';
@@ -13,9 +13,10 @@ import { Photo } from '@/shared/ui/Photo';
 import { Candidates } from './Candidates';
 import { CaptionPanel } from './CaptionPanel';
 import { JobNote } from './JobNote';
-import { OwnerPanel } from './OwnerPanel';
 import { COLUMNS } from './PhotoSkeleton';
 import { ReportButton } from './ReportButton';
+
+const OwnerPanel = lazy(() => import('./OwnerPanel'));
 
 interface PhotoViewProps {
   image: ImageOut;
@@ -102,7 +103,13 @@ export function PhotoView({ image, token }: PhotoViewProps) {
                 word={word}
                 onWord={setWord}
               />
-              {image.mine ? <OwnerPanel image={image} caption={caption} /> : <ReportButton image={image} token={token} />}
+              {image.mine ? (
+                <Suspense fallback={<Box sx={{ minHeight: 480 }} />}>
+                  <OwnerPanel image={image} caption={caption} />
+                </Suspense>
+              ) : (
+                <ReportButton image={image} token={token} />
+              )}
             </>
           )}
         </Stack>

@@ -1,7 +1,9 @@
 import Search from '@mui/icons-material/Search';
+import FormControl from '@mui/material/FormControl';
 import InputAdornment from '@mui/material/InputAdornment';
-import TextField from '@mui/material/TextField';
-import { useEffect, useState } from 'react';
+import InputLabel from '@mui/material/InputLabel';
+import OutlinedInput from '@mui/material/OutlinedInput';
+import { useEffect, useId, useState } from 'react';
 
 const PAUSE_MS = 250;
 
@@ -13,27 +15,29 @@ interface SearchFieldProps {
 
 /** Searches as one types, once the fingers pause. */
 export function SearchField({ label, value, onSearch }: SearchFieldProps) {
+  const id = useId();
   const [text, setText] = useState(value);
   useEffect(() => {
     if (text === value) return undefined;
     const timer = setTimeout(() => onSearch(text), PAUSE_MS);
     return () => clearTimeout(timer);
   }, [text, value, onSearch]);
+  // What a TextField consists of, less the menus that it has at hand for lists.
   return (
-    <TextField
-      type="search"
-      label={label}
-      value={text}
-      onChange={(event) => setText(event.target.value)}
-      slotProps={{
-        input: {
-          startAdornment: (
-            <InputAdornment position="start">
-              <Search fontSize="small" />
-            </InputAdornment>
-          ),
-        },
-      }}
-    />
+    <FormControl fullWidth size="small">
+      <InputLabel htmlFor={id}>{label}</InputLabel>
+      <OutlinedInput
+        id={id}
+        type="search"
+        label={label}
+        value={text}
+        onChange={(event) => setText(event.target.value)}
+        startAdornment={
+          <InputAdornment position="start">
+            <Search fontSize="small" />
+          </InputAdornment>
+        }
+      />
+    </FormControl>
   );
 }

@@ -65,7 +65,13 @@ function dead(html: string): string {
 
 async function rendered(pages: readonly Prerendered[]): Promise<[Prerendered, Painted][]> {
   // What of a browser the app's modules look at. Node has a navigator of its own, that of whoever builds.
-  const browser = { location: new URL('http://localhost/'), navigator: { languages: ['en'], onLine: true } };
+  const browser = {
+    location: new URL('http://localhost/'),
+    navigator: { languages: ['en'], onLine: true },
+    innerWidth: 800,
+    innerHeight: 600,
+    scrollY: 0,
+  };
   const before = Object.keys(browser).map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)] as const);
   for (const [name, value] of Object.entries(browser)) Object.defineProperty(globalThis, name, { value, configurable: true });
   const server = await createServer({

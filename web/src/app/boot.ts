@@ -5,6 +5,7 @@ import { fetchEarly } from '@/shared/api/early';
 import { fittingWidth, photoSources } from '@/shared/lib/sources';
 
 const PATIENCE_MS = 1000; // that the code waits for photos
+const FIRST_PHOTOS = 4; // of a grid: the others share a slow line with the code
 
 let isRunning = false;
 
@@ -27,7 +28,10 @@ async function showEarly(url: string): Promise<void> {
   if (isRunning) return;
   const frames = [...document.querySelectorAll<HTMLElement>('[data-photo]')];
   if ('items' in found) {
-    await Promise.all(frames.map((frame, place) => put(found.items[place], 'thumbnail', frame)));
+    const putIn = (from: number, to?: number) =>
+      Promise.all(frames.slice(from, to).map((frame, place) => put(found.items[from + place], 'thumbnail', frame)));
+    await putIn(0, FIRST_PHOTOS);
+    void putIn(FIRST_PHOTOS).catch(() => undefined);
     return;
   }
   const [frame] = frames;

@@ -5,7 +5,8 @@ import { StaticRouter } from 'react-router';
 import { ready } from '@/shared/i18n';
 import { App } from './App';
 import { loadPage } from './routes';
-import { makeStore } from './store';
+import { sampleStore } from './samples';
+import { makeStore, type Store } from './store';
 
 export interface Painted {
   html: string;
@@ -20,13 +21,16 @@ export async function prerender(path: string, isFrame: boolean): Promise<Painted
   if (!isFrame) await loadPage(path);
   const cache = createCache({ key: 'css' });
   cache.compat = true; // keeps the styles in the cache, and out of the markup
-  const html = renderToString(
-    <CacheProvider value={cache}>
-      <StaticRouter location={path}>
-        <App store={makeStore()} />
-      </StaticRouter>
-    </CacheProvider>,
-  );
+  const rendered = (store: Store) =>
+    renderToString(
+      <CacheProvider value={cache}>
+        <StaticRouter location={path}>
+          <App store={store} />
+        </StaticRouter>
+      </CacheProvider>,
+    );
+  const html = rendered(makeStore());
+  rendered(sampleStore()); // for its styles
   const styles = Object.entries(cache.inserted).filter((entry): entry is [string, string] => typeof entry[1] === 'string');
   const isGlobal = ([name, style]: [string, string]) => !style.includes(`.css-${name}`);
   return {

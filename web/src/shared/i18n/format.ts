@@ -21,35 +21,50 @@ const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
   ['minute', 60],
 ];
 
-export function formats(language: string): Formats {
-  const number = new Intl.NumberFormat(language);
+/** Formatters take long to make: each is made once, when it is first wanted. */
+function onFirstUse<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
+}
+
+function makeFormats(language: string): Formats {
+  const dates = (options: Intl.DateTimeFormatOptions) => {
+    const made = onFirstUse(() => new Intl.DateTimeFormat(language, options));
+    return (value: string | Date) => made().format(new Date(value));
+  };
+  const numbers = (options?: Intl.NumberFormatOptions) => {
+    const made = onFirstUse(() => new Intl.NumberFormat(language, options));
+    return (value: number) => made().format(value);
+  };
+  const relative = onFirstUse(() => new Intl.RelativeTimeFormat(language, { numeric: 'auto' }));
+  const sizes = ['byte', 'kilobyte', 'megabyte', 'gigabyte'].map((unit, place) =>
+    numbers({ style: 'unit', unit, maximumFractionDigits: place > 1 ? 1 : 0 }),
+  );
   return {
-    date: (value) => new Intl.DateTimeFormat(language, { dateStyle: 'medium' }).format(new Date(value)),
-    day: (value) => new Intl.DateTimeFormat(language, { day: 'numeric', month: 'short', timeZone: 'UTC' }).format(new Date(value)),
-    dateTime: (value) =>
-      new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(value)),
+    date: dates({ dateStyle: 'medium' }),
+    day: dates({ day: 'numeric', month: 'short', timeZone: 'UTC' }),
+    dateTime: dates({ dateStyle: 'medium', timeStyle: 'short' }),
     relative: (value) => {
       const seconds = (new Date(value).getTime() - Date.now()) / 1000;
-      const words = new Intl.RelativeTimeFormat(language, { numeric: 'auto' });
-      for (const [unit, size] of STEPS) {
-        if (Math.abs(seconds) >= size) return words.format(Math.round(seconds / size), unit);
-      }
-      return words.format(Math.round(seconds), 'second');
+      const [unit, size] = STEPS.find(([, each]) => Math.abs(seconds) >= each) ?? ['second', 1];
+      return relative().format(Math.round(seconds / size), unit);
     },
-    number: (value) => number.format(value),
-    percent: (value) => new Intl.NumberFormat(language, { style: 'percent' }).format(value),
-    seconds: (value) =>
-      new Intl.NumberFormat(language, { style: 'unit', unit: 'second', unitDisplay: 'narrow', maximumSignificantDigits: 2 }).format(value),
+    number: numbers(),
+    percent: numbers({ style: 'percent' }),
+    seconds: numbers({ style: 'unit', unit: 'second', unitDisplay: 'narrow', maximumSignificantDigits: 2 }),
     bytes: (value) => {
-      const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte'];
-      const place = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, value)) / 3));
-      return new Intl.NumberFormat(language, {
-        style: 'unit',
-        unit: units[place],
-        maximumFractionDigits: place > 1 ? 1 : 0,
-      }).format(value / 1000 ** place);
+      const place = Math.min(sizes.length - 1, Math.floor(Math.log10(Math.max(1, value)) / 3));
+      return sizes[place]?.(value / 1000 ** place) ?? '';
     },
   };
+}
+
+const made = new Map<string, Formats>();
+
+export function formats(language: string): Formats {
+  const found = made.get(language) ?? makeFormats(language);
+  made.set(language, found);
+  return found;
 }
 
 export function useFormats(): Formats {

@@ -26,7 +26,9 @@ function placeOf(node: Element | null): { width: number; top: number } {
 function useWidth() {
   const element = useRef<HTMLDivElement>(null);
   // At first that of the skeleton, which stands where the grid will.
-  const [box, setBox] = useState(() => placeOf(document.querySelector('[data-grid]')));
+  const [box, setBox] = useState(() =>
+    typeof document === 'undefined' ? { width: innerWidth, top: 0 } : placeOf(document.querySelector('[data-grid]')),
+  );
   useLayoutEffect(() => {
     const node = element.current;
     if (!node) return undefined;

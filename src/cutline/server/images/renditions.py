@@ -149,7 +149,7 @@ def _encode(picture: Pillow.Image) -> list[tuple[RenditionKind, str, tuple[int, 
     large, thumbnail = _within(picture, LARGE_PX), _within(picture, THUMBNAIL_PX)
     made = [
         (RenditionKind.THUMBNAIL, "jpeg", thumbnail.size, encoded(thumbnail, "JPEG", 80)),
-        (RenditionKind.THUMBNAIL, "webp", thumbnail.size, encoded(thumbnail, "WEBP", 76)),
+        (RenditionKind.THUMBNAIL, "webp", thumbnail.size, encoded(thumbnail, "WEBP", 65)),
         (RenditionKind.LARGE, "webp", large.size, encoded(large, "WEBP", 80)),
     ]
     if large.size != picture.size:  # else the master is that JPEG

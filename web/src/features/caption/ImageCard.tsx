@@ -55,7 +55,7 @@ export function ImageCard({ image, name }: ImageCardProps) {
           width={image.width_px}
           height={image.height_px}
           placeholder={image.placeholder}
-          sx={{ position: 'absolute', inset: 0, aspectRatio: 'auto' }}
+          fills
         />
       }
       onCopy={caption ? () => void copy() : undefined}

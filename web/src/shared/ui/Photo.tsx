@@ -1,5 +1,4 @@
-import Box from '@mui/material/Box';
-import type { SxProps, Theme } from '@mui/material/styles';
+import { styled } from '@mui/material/styles';
 import { useState } from 'react';
 
 export interface PhotoSources {
@@ -16,33 +15,33 @@ interface PhotoProps {
   placeholder?: string;
   fit?: 'cover' | 'contain';
   eager?: boolean;
-  sx?: SxProps<Theme>;
+  fills?: boolean; // what stands around it, instead of having proportions of its own
+  className?: string;
 }
 
+const Frame = styled('div')({
+  position: 'relative',
+  overflow: 'hidden',
+  backgroundColor: 'var(--mui-palette-action-hover)',
+  backgroundSize: 'cover',
+});
+const FILLS = { position: 'absolute', inset: 0 } as const;
+const Picture = styled('img')({ position: 'absolute', inset: 0, width: '100%', height: '100%', display: 'block' });
+
 /** A photo in a frame of its own proportions, over its tiny placeholder: nothing moves when it arrives. */
-export function Photo({ sources, alt, width, height, placeholder, fit = 'cover', eager = false, sx }: PhotoProps) {
+export function Photo({ sources, alt, width, height, placeholder, fit = 'cover', eager = false, fills = false, className }: PhotoProps) {
   const [isLoaded, setLoaded] = useState(false);
   return (
-    <Box
-      sx={[
-        {
-          position: 'relative',
-          overflow: 'hidden',
-          aspectRatio: `${width} / ${height}`,
-          bgcolor: 'action.hover',
-          backgroundSize: 'cover',
-        },
-        ...(Array.isArray(sx) ? sx : [sx]),
-      ]}
+    <Frame
+      className={className}
       // Of the element alone: a rule in the style sheet for each of ten thousand photos would stay for good.
-      style={{ backgroundImage: placeholder && !isLoaded ? `url("${placeholder}")` : undefined }}
+      style={{ ...(fills ? FILLS : { aspectRatio: `${width} / ${height}` }), backgroundImage: placeholder && !isLoaded ? `url("${placeholder}")` : undefined }}
     >
       {sources ? (
         <picture>
           {sources.avif ? <source type="image/avif" srcSet={sources.avif} /> : null}
           {sources.webp ? <source type="image/webp" srcSet={sources.webp} /> : null}
-          <Box
-            component="img"
+          <Picture
             src={sources.jpeg}
             alt={alt}
             width={width}
@@ -51,10 +50,10 @@ export function Photo({ sources, alt, width, height, placeholder, fit = 'cover',
             fetchPriority={eager ? 'high' : 'auto'}
             decoding="async"
             onLoad={() => setLoaded(true)}
-            sx={{ position: 'absolute', inset: 0, width: '100%', height: '100%', objectFit: fit, display: 'block' }}
+            style={{ objectFit: fit }}
           />
         </picture>
       ) : null}
-    </Box>
+    </Frame>
   );
 }

@@ -1,6 +1,7 @@
 import Box from '@mui/material/Box';
 import Button from '@mui/material/Button';
 import Skeleton from '@mui/material/Skeleton';
+import { styled } from '@mui/material/styles';
 import { useWindowVirtualizer } from '@tanstack/react-virtual';
 import { memo, useEffect, useLayoutEffect, useRef, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -98,16 +99,15 @@ export function PhotoGrid({ images, label, pages, hasMore, isLoadingMore, onMore
               style={{ position: 'absolute', insetInline: 0, top: 0, transform: `translateY(${row.start - top}px)` }}
             >
               {images.slice(row.index * columns, (row.index + 1) * columns).map((image, place) => (
-                <Box
+                <Cell
                   key={image.id}
-                  role="listitem"
-                  aria-setsize={hasMore ? -1 : images.length}
-                  aria-posinset={row.index * columns + place + 1}
-                  sx={{ position: 'relative', height: rowHeight - GAP_PX, minWidth: 0 }}
-                >
-                  <GridPhoto image={image} isPassing={virtual.isScrolling} />
-                  {corner ? <Box sx={{ position: 'absolute', top: 6, right: 6 }}>{corner(image)}</Box> : null}
-                </Box>
+                  image={image}
+                  size={hasMore ? -1 : images.length}
+                  place={row.index * columns + place + 1}
+                  height={rowHeight - GAP_PX}
+                  isPassing={virtual.isScrolling}
+                  corner={corner}
+                />
               ))}
             </Box>
           ))}
@@ -135,43 +135,55 @@ function useStays(isPassing: boolean): boolean {
   return stays;
 }
 
-const GridPhoto = memo(function GridPhoto({ image, isPassing }: { image: ImageOut; isPassing: boolean }) {
+// Scrolling makes hundreds of cells a second: their styles are made once, not for each.
+const CellFrame = styled('div')({ position: 'relative', minWidth: 0 });
+const Corner = styled('div')({ position: 'absolute', top: 6, right: 6 });
+const PhotoLink = styled(Link)({
+  color: 'var(--mui-palette-text-primary)',
+  textDecoration: 'none',
+  display: 'block',
+  borderRadius: 14,
+  '&:hover p': { textDecoration: 'underline' },
+});
+const GridPhoto = styled(Photo)({ borderRadius: 14, border: '1px solid var(--mui-palette-divider)' });
+const Words = styled('p')(({ theme }) => ({
+  ...theme.typography.h3,
+  margin: '8px 0 0',
+  fontWeight: 450,
+  fontSize: '1.02rem',
+  display: '-webkit-box',
+  WebkitLineClamp: 2,
+  WebkitBoxOrient: 'vertical',
+  overflow: 'hidden',
+  '&[data-empty]': { color: 'var(--mui-palette-text-secondary)' },
+}));
+
+interface CellProps {
+  image: ImageOut;
+  size: number; // of the whole, where it is known
+  place: number; // in it
+  height: number;
+  isPassing: boolean;
+  corner: PhotoGridProps['corner'];
+}
+
+const Cell = memo(function Cell({ image, size, place, height, isPassing, corner }: CellProps) {
   const { t } = useTranslation();
   const stays = useStays(isPassing);
-  const words = image.caption || t('photo.noCaption');
   return (
-    <Box
-      component={Link}
-      to={`/images/${image.id}`}
-      sx={{ color: 'text.primary', textDecoration: 'none', display: 'block', borderRadius: '14px', '&:hover p': { textDecoration: 'underline' } }}
-    >
-      <Photo
-        sources={stays ? photoSources(image.urls, 'thumbnail') : null}
-        alt=""
-        width={4}
-        height={3}
-        placeholder={image.placeholder}
-        sx={{ borderRadius: '14px', border: 1, borderColor: 'divider' }}
-      />
-      <Box
-        component="p"
-        sx={{
-          m: 0,
-          mt: 1,
-          fontFamily: 'h3.fontFamily',
-          typography: 'h3',
-          fontWeight: 450,
-          fontSize: '1.02rem',
-          color: image.caption ? 'text.primary' : 'text.secondary',
-          display: '-webkit-box',
-          WebkitLineClamp: 2,
-          WebkitBoxOrient: 'vertical',
-          overflow: 'hidden',
-        }}
-      >
-        {words}
-      </Box>
-    </Box>
+    <CellFrame role="listitem" aria-setsize={size} aria-posinset={place} style={{ height }}>
+      <PhotoLink to={`/images/${image.id}`}>
+        <GridPhoto
+          sources={stays ? photoSources(image.urls, 'thumbnail') : null}
+          alt=""
+          width={4}
+          height={3}
+          placeholder={image.placeholder}
+        />
+        <Words data-empty={image.caption ? undefined : ''}>{image.caption || t('photo.noCaption')}</Words>
+      </PhotoLink>
+      {corner && stays ? <Corner>{corner(image)}</Corner> : null}
+    </CellFrame>
   );
 });
 

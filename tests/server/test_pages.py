@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import Resolver404, URLResolver, resolve
 from django.urls.resolvers import RegexPattern
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -123,6 +123,52 @@ def test_the_web_app_answers_its_own_paths_and_no_others(path: str, is_page: boo
         assert not is_page
     else:
         assert is_page
+
+
+@pytest.fixture
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A build of the web app whose pages say their names."""
+    for name in ("index", "home", "gallery", "library", "photo"):
+        (tmp_path / f"{name}.html").write_text(name)
+    monkeypatch.setattr(pages, "WEB_APP", tmp_path / "index.html")
+    pages._page.cache_clear()
+    yield tmp_path
+    pages._page.cache_clear()
+
+
+def painted(path: str) -> str:
+    answer = pages.web_app(RequestFactory().get(path))
+    assert answer.status_code == 200
+    assert answer["Content-Type"] == "text/html; charset=utf-8"
+    return answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/", "home"),
+        ("/?from=mail", "home"),
+        ("/gallery", "gallery"),
+        ("/gallery?q=cat", "gallery"),
+        ("/gallery/", "index"),
+        ("/library", "library"),
+        ("/images/3f0c2b1e-9c1d-4d4c-8d7e-0123456789ab", "photo"),
+        ("/images/", "index"),
+        ("/images/a/b", "index"),
+        ("/images/a%0A", "index"),
+        ("/shared/images/a", "index"),
+        ("/about", "index"),
+        ("/nothing-here", "index"),
+    ],
+)
+def test_each_path_is_painted_as_the_page_that_it_shows(build: Path, path: str, name: str) -> None:
+    assert painted(path) == name
+
+
+def test_a_build_that_lacks_a_painted_page_shows_the_frame_in_its_place(build: Path) -> None:
+    (build / "gallery.html").unlink()
+    assert painted("/gallery") == "index"
+    assert painted("/library") == "library"
 
 
 def test_the_root_is_a_page_in_any_case() -> None:

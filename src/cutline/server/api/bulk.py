@@ -22,6 +22,7 @@ from cutline.server.bulk import selectors, services
 from cutline.server.bulk.models import Bulk, BulkItem
 from cutline.server.config import settings
 from cutline.server.errors import Invalid
+from cutline.server.images.models import Image
 from cutline.server.people.viewers import ensure_owner, viewer_of
 
 router = Router(tags=["bulk"], auth=needs("bulk"))
@@ -90,13 +91,32 @@ class BulkItemOut(Schema):
     number: int = Field(description="Its place in the archive or list, from 0.")
     file: str = Field(validation_alias="name")
     state: str = Field(description="waiting, done, failed or cancelled.")
-    image: UUID | None = Field(None, validation_alias="image_id")
+    image: UUID | None = Field(
+        None, description="The photo; null before it is stored and after it is deleted."
+    )
+    caption: str | None = Field(None, description="What the photo's caption is now; null while it has none.")
     error: JobErrorOut | None = None
+
+    @staticmethod
+    def resolve_image(item: BulkItem) -> UUID | None:
+        """The photo, where it still is."""
+        image = _shown(item)
+        return image.pk if image else None
+
+    @staticmethod
+    def resolve_caption(item: BulkItem) -> str | None:
+        """What stands under the photo: a person's words, too."""
+        image = _shown(item)
+        return image.caption or None if image else None
 
     @staticmethod
     def resolve_error(item: BulkItem) -> dict[str, str] | None:
         """Why there is no caption."""
         return {"code": item.error_code, "message": item.error_message} if item.error_code else None
+
+
+def _shown(item: BulkItem) -> Image | None:
+    return item.image if item.image is not None and item.image.deleted_at is None else None
 
 
 _BODIES: Mapping[str, Any] = {
@@ -211,7 +231,7 @@ def list_bulk_items(
     limit: Limit = DEFAULT_LIMIT,
 ) -> Any:
     """Its files or URLs, in their order."""
-    items = BulkItem.objects.filter(bulk=selectors.bulk_for(viewer_of(request), bulk_id))
+    items = selectors.items_of(selectors.bulk_for(viewer_of(request), bulk_id))
     if state:
         items = items.filter(state=state)
     return page(items, cursor=cursor, limit=limit, order=("number",))

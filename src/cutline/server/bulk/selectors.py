@@ -21,6 +21,7 @@ from cutline.server.people.viewers import Viewer
 from cutline.spreadsheet import harmless
 
 _CHUNK = 500
+_ITEM = ("bulk", "number", "name", "state", "image", "error_code", "error_message")
 
 
 def bulks_of(viewer: Viewer) -> QuerySet[Bulk]:
@@ -36,6 +37,12 @@ def bulk_for(viewer: Viewer, bulk_id: UUID) -> Bulk:
     if bulk is None:
         raise NotFound("There is no such bulk.")
     return bulk
+
+
+def items_of(bulk: Bulk) -> QuerySet[BulkItem]:
+    """A bulk's files or URLs, each with what its photo says now."""
+    shown = ("image__caption", "image__deleted_at")  # not the rest: a page has many
+    return BulkItem.objects.filter(bulk=bulk).select_related("image").only(*_ITEM, *shown)
 
 
 def add_counts(bulks: Sequence[Bulk]) -> None:

@@ -1,7 +1,6 @@
 import Alert from '@mui/material/Alert';
 import Box from '@mui/material/Box';
 import Button from '@mui/material/Button';
-import Link from '@mui/material/Link';
 import Skeleton from '@mui/material/Skeleton';
 import Stack from '@mui/material/Stack';
 import ToggleButton from '@mui/material/ToggleButton';
@@ -24,9 +23,10 @@ import { problemOf } from '@/shared/api/problem';
 import { Page } from '@/shared/ui/Page';
 import { QueryView } from '@/shared/ui/StateView';
 import { toastShown } from '@/shared/ui/toasts';
+import { Item } from './Item';
 import { Progress } from './Progress';
 
-const STATES = ['', 'done', 'failed', 'waiting'] as const;
+const STATES = ['', 'done', 'failed', 'waiting', 'cancelled'] as const;
 const LIVE_MS = 2_000;
 
 export default function BulkPage() {
@@ -131,25 +131,7 @@ function Items({ bulk, isLive }: { bulk: BulkOut; isLive: boolean }) {
             <Stack component="ol" sx={{ listStyle: 'none', p: 0, m: 0 }}>
               {page.items.map((item) => (
                 <Box component="li" key={item.number} sx={{ borderTop: 1, borderColor: 'divider', py: 1.25 }}>
-                  <Stack direction="row" spacing={2} sx={{ justifyContent: 'space-between' }}>
-                    <Typography sx={{ overflowWrap: 'anywhere' }}>
-                      {item.image ? (
-                        <Link component={RouterLink} to={`/images/${item.image}`} color="inherit">
-                          {item.file}
-                        </Link>
-                      ) : (
-                        item.file
-                      )}
-                    </Typography>
-                    <Typography variant="body2" color={item.state === 'failed' ? 'error' : 'textSecondary'}>
-                      {t(`item.${item.state}`)}
-                    </Typography>
-                  </Stack>
-                  {item.error ? (
-                    <Typography variant="body2" color="error">
-                      {item.error.message}
-                    </Typography>
-                  ) : null}
+                  <Item item={item} />
                 </Box>
               ))}
             </Stack>

@@ -1350,7 +1350,10 @@ export type BulkItemOut = {
   file: string;
   /** waiting, done, failed or cancelled. */
   state: string;
+  /** The photo; null before it is stored and after it is deleted. */
   image?: string | null;
+  /** What the photo's caption is now; null while it has none. */
+  caption?: string | null;
   error?: JobErrorOut | null;
 };
 export type PageBulkItemOut = {

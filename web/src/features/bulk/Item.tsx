@@ -1,0 +1,51 @@
+import Box from '@mui/material/Box';
+import Link from '@mui/material/Link';
+import Stack from '@mui/material/Stack';
+import Typography from '@mui/material/Typography';
+import { useTranslation } from 'react-i18next';
+import { Link as RouterLink } from 'react-router';
+import type { BulkItemOut } from '@/shared/api/generated';
+
+/** A file and what came of it: its caption, which leads to its photo, or why there is none. */
+export function Item({ item }: { item: BulkItemOut }) {
+  const { t } = useTranslation('bulk');
+  const words = (
+    <>
+      <Typography component="span" variant="body2" color="textSecondary" sx={{ display: 'block' }}>
+        {item.file}
+      </Typography>
+      {item.caption ? (
+        <Typography component="span" variant="h3" sx={{ display: 'block' }}>
+          {item.caption}
+        </Typography>
+      ) : null}
+    </>
+  );
+  return (
+    <>
+      <Stack direction="row" spacing={2} sx={{ justifyContent: 'space-between' }}>
+        <Box sx={{ overflowWrap: 'anywhere', minWidth: 0 }}>
+          {item.image ? (
+            <Link component={RouterLink} to={`/images/${item.image}`} color="inherit" underline="hover" sx={{ display: 'block' }}>
+              {words}
+            </Link>
+          ) : (
+            words
+          )}
+        </Box>
+        <Typography variant="body2" color={item.state === 'failed' ? 'error' : 'textSecondary'} sx={{ flexShrink: 0 }}>
+          {t(`item.${item.state}`)}
+        </Typography>
+      </Stack>
+      {item.error ? (
+        <Typography variant="body2" color={item.state === 'failed' ? 'error' : 'textSecondary'}>
+          {item.error.message}
+        </Typography>
+      ) : item.state === 'done' && !item.image ? (
+        <Typography variant="body2" color="textSecondary">
+          {t('deleted')}
+        </Typography>
+      ) : null}
+    </>
+  );
+}

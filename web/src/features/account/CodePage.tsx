@@ -1,8 +1,10 @@
 import Button from '@mui/material/Button';
 import Stack from '@mui/material/Stack';
+import Typography from '@mui/material/Typography';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Page } from '@/shared/ui/Page';
-import { answerWithPasskey, ask, hasPasskeys } from './allauth';
+import { answerWithPasskey, ask, hasPasskeys, type Answer } from './allauth';
 import { AuthForm } from './AuthForm';
 import { useEntered } from './entered';
 
@@ -10,9 +12,17 @@ import { useEntered } from './entered';
 export function CodePage() {
   const { t } = useTranslation('account');
   const entered = useEntered();
+  const [note, setNote] = useState('');
+  const settle = (answer: Answer): boolean => {
+    if (answer.status === 200) entered('/');
+    // Nobody is about to sign in here: it took too long, or the page was opened by itself.
+    else if (answer.status === 409) entered('/account/sign-in');
+    else return false;
+    return true;
+  };
   const passkey = async () => {
     const answer = await answerWithPasskey('/auth/2fa/authenticate');
-    if (answer?.status === 200) entered('/');
+    if (!answer || !settle(answer)) setNote(t('passkey.failed'));
   };
   return (
     <Page title={t('code.title')} lead={t('code.lead')} width="sm">
@@ -21,12 +31,10 @@ export function CodePage() {
           fields={[{ name: 'code', label: t('field.code'), autoComplete: 'one-time-code' }]}
           submit={t('signIn.submit')}
           onSubmit={(values) => ask('POST', '/auth/2fa/authenticate', values)}
-          onAnswer={(answer) => {
-            if (answer.status !== 200) return false;
-            entered('/');
-            return true;
-          }}
-        />
+          onAnswer={settle}
+        >
+          {note ? <Typography role="status">{note}</Typography> : null}
+        </AuthForm>
         {hasPasskeys ? (
           <Button variant="outlined" onClick={() => void passkey()}>
             {t('passkey.signIn')}

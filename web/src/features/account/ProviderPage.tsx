@@ -14,11 +14,13 @@ export function ProviderPage() {
   const navigate = useNavigate();
   const entered = useEntered();
   const [hasFailed, setFailed] = useState(address.has('error'));
+  const [isUnverified, setUnverified] = useState(false);
   useEffect(() => {
     if (address.has('error')) return;
     void ask('GET', '/auth/session').then((answer) => {
       if (answer.status === 200) entered('/');
       else if (pendingFlow(answer) === 'mfa_authenticate') void navigate('/account/code', { replace: true });
+      else if (pendingFlow(answer) === 'verify_email') setUnverified(true);
       else setFailed(true);
     });
   }, [address, entered, navigate]);
@@ -27,6 +29,12 @@ export function ProviderPage() {
       {hasFailed ? (
         <Message role="alert" title={t('provider.failed')} hint={t('provider.failedHint')}>
           <Button component={Link} to="/account/sign-in" variant="contained">
+            {t('signIn.title')}
+          </Button>
+        </Message>
+      ) : isUnverified ? (
+        <Message role="status" title={t('signUp.sent')} hint={t('provider.unverified')}>
+          <Button component={Link} to="/account/sign-in">
             {t('signIn.title')}
           </Button>
         </Message>

@@ -1,6 +1,7 @@
+import Link from '@mui/material/Link';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { useParams } from 'react-router';
+import { Link as RouterLink, useParams } from 'react-router';
 import { Page } from '@/shared/ui/Page';
 import { Message } from '@/shared/ui/StateView';
 import { ask } from './allauth';
@@ -47,7 +48,11 @@ export function ResetPage() {
           else return false;
           return true;
         }}
-      />
+      >
+        <Link component={RouterLink} to="/account/password/reset">
+          {t('reset.again')}
+        </Link>
+      </AuthForm>
     </Page>
   );
 }

@@ -7,7 +7,7 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link as RouterLink, useNavigate } from 'react-router';
 import { Page } from '@/shared/ui/Page';
-import { answerWithPasskey, ask, hasPasskeys, pendingFlow, type Answer } from './allauth';
+import { answerWithPasskey, ask, hasPasskeys, isSignedInAlready, pendingFlow, type Answer } from './allauth';
 import { AuthForm } from './AuthForm';
 import { useEntered } from './entered';
 import { Providers } from './Providers';
@@ -18,7 +18,7 @@ export function SignInPage() {
   const navigate = useNavigate();
   const [note, setNote] = useState('');
   const settle = (answer: Answer): boolean => {
-    if (answer.status === 200) entered('/');
+    if (answer.status === 200 || isSignedInAlready(answer)) entered('/');
     else if (pendingFlow(answer) === 'mfa_authenticate') void navigate('/account/code');
     else if (pendingFlow(answer) === 'verify_email') setNote(t('signUp.check'));
     else return false;

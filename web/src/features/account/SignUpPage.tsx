@@ -5,7 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { Link as RouterLink } from 'react-router';
 import { Page } from '@/shared/ui/Page';
 import { Message } from '@/shared/ui/StateView';
-import { ask, pendingFlow } from './allauth';
+import { ask, isSignedInAlready, pendingFlow } from './allauth';
 import { AuthForm } from './AuthForm';
 import { useEntered } from './entered';
 import { Providers } from './Providers';
@@ -32,7 +32,7 @@ export function SignUpPage() {
           submit={t('signUp.submit')}
           onSubmit={(values) => ask('POST', '/auth/signup', values)}
           onAnswer={(answer, values) => {
-            if (answer.status === 200) entered('/');
+            if (answer.status === 200 || isSignedInAlready(answer)) entered('/');
             else if (pendingFlow(answer) === 'verify_email') setSentTo(values.email ?? '');
             else return false;
             return true;

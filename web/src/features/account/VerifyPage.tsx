@@ -1,7 +1,9 @@
+import Alert from '@mui/material/Alert';
 import Button from '@mui/material/Button';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useParams } from 'react-router';
+import { useViewer } from '@/shared/api/viewer';
 import { useOnce } from '@/shared/lib/useOnce';
 import { Page } from '@/shared/ui/Page';
 import { Message } from '@/shared/ui/StateView';
@@ -13,17 +15,30 @@ export function VerifyPage() {
   const { t } = useTranslation('account');
   const { key = '' } = useParams();
   const entered = useEntered();
-  const [state, setState] = useState<'asking' | 'failed' | 'signInNext'>('asking');
+  const viewer = useViewer();
+  const [state, setState] = useState<'asking' | 'offline' | 'tooMany' | 'failed' | 'signInNext'>('asking');
   const confirm = useOnce(async () => {
     const answer = await ask('POST', '/auth/email/verify', { key });
     if (answer.status === 200) entered('/');
     else if (answer.status === 401) setState('signInNext');
+    else if (answer.status === 0) setState('offline');
+    else if (answer.status === 429) setState('tooMany');
     else setState('failed');
   });
   return (
     <Page title={t('verify.title')} width="sm" hideTitle>
       {state === 'failed' ? (
-        <Message role="alert" title={t('verify.failed')} hint={t('verify.failedHint')} />
+        <Message role="alert" title={t('verify.failed')} hint={t(viewer?.isSignedIn ? 'verify.failedSignedIn' : 'verify.failedHint')}>
+          {viewer?.isSignedIn ? (
+            <Button component={Link} to="/account" variant="contained">
+              {t('title')}
+            </Button>
+          ) : (
+            <Button component={Link} to="/account/sign-in" variant="contained">
+              {t('signIn.title')}
+            </Button>
+          )}
+        </Message>
       ) : state === 'signInNext' ? (
         <Message role="status" title={t('verify.done')} hint={t('verify.signIn')}>
           <Button component={Link} to="/account/sign-in" variant="contained">
@@ -35,6 +50,11 @@ export function VerifyPage() {
           <Button variant="contained" size="large" onClick={confirm}>
             {t('verify.submit')}
           </Button>
+          {state === 'asking' ? null : (
+            <Alert severity="error" role="alert">
+              {t(`error.${state}`)}
+            </Alert>
+          )}
         </Message>
       )}
     </Page>

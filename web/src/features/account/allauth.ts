@@ -55,9 +55,14 @@ export function pendingFlow(answer: Answer): string | null {
   return flows.find((flow) => flow.is_pending)?.id ?? null;
 }
 
+/** Whoever is signed in cannot sign in again; nor is there a step left that asks for a code. */
+export function isSignedInAlready(answer: Answer): boolean {
+  return answer.status === 409;
+}
+
+/** Signed in, but not lately. Which flows are offered depends on what the account has; it may be none. */
 export function needsReauthentication(answer: Answer): boolean {
-  const flows = (answer.data as { flows?: Flow[] }).flows ?? [];
-  return answer.status === 401 && flows.some((flow) => flow.id === 'reauthenticate' || flow.id === 'mfa_reauthenticate');
+  return answer.status === 401 && answer.meta.is_authenticated === true;
 }
 
 /** A social provider is reached by a form of the page, not by script: the browser must go there. */

@@ -9,9 +9,11 @@ import { useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useDispatch } from 'react-redux';
 import { Link, useNavigate } from 'react-router';
-import { api, useListBulksQuery, type BulkOut } from '@/shared/api/generated';
-import type { Problem } from '@/shared/api/problem';
+import { api, useGetSessionQuery, useListBulksQuery, type BulkOut } from '@/shared/api/generated';
 import { useFormats } from '@/shared/i18n/format';
+import { droppedFiles, type Dropped } from '@/shared/lib/dropped';
+import { newId } from '@/shared/lib/newId';
+import { useOnce } from '@/shared/lib/useOnce';
 import { Page } from '@/shared/ui/Page';
 import { Message, QueryView } from '@/shared/ui/StateView';
 import { Progress } from './Progress';
@@ -73,35 +75,72 @@ function NewBulk() {
   const formats = useFormats();
   const dispatch = useDispatch();
   const navigate = useNavigate();
+  const limits = useGetSessionQuery({}).data?.limits;
   const archive = useRef<HTMLInputElement>(null);
   const folder = useRef<HTMLInputElement>(null);
   const [share, setShare] = useState<number | null>(null);
-  const [problem, setProblem] = useState<Problem | null>(null);
+  const [problem, setProblem] = useState('');
+  const [isOver, setOver] = useState(false);
 
-  const send = async (blob: Blob, name: string) => {
-    setProblem(null);
+  const send = useOnce(async (name: string, archiveOf: () => Blob | Promise<Blob>) => {
+    setProblem('');
     setShare(0);
-    const sent = await sendArchive(blob, name, crypto.randomUUID(), setShare);
+    let blob: Blob;
+    try {
+      blob = await archiveOf();
+    } catch {
+      // A file that was moved meanwhile, or a folder that may not be read.
+      setShare(null);
+      setProblem(t('new.unreadable'));
+      return;
+    }
+    if (limits && blob.size > limits.max_bulk_bytes) {
+      // The service would hang up in the middle, which looks as if the connection were gone.
+      setShare(null);
+      setProblem(t('new.tooLarge', { limit: formats.bytes(limits.max_bulk_bytes) }));
+      return;
+    }
+    const sent = await sendArchive(blob, name, newId(), setShare);
     setShare(null);
     if (sent.ok) {
       // Who has sent something is somebody: events come from now on.
       dispatch(api.util.invalidateTags(['bulk', 'people']));
       void navigate(`/bulk/${sent.bulk.id}`);
-    } else setProblem(sent.problem);
+    } else {
+      const { status, detail, hint } = sent.problem;
+      setProblem(status === 0 ? t('new.offline') : [detail, hint].filter(Boolean).join(' '));
+    }
+  });
+  const sendArchiveFile = (file: File) => send(file.name, () => file);
+  const sendFolder = (files: Dropped[]) => {
+    const folder = files[0]?.path.includes('/') ? files[0].path.split('/')[0] : '';
+    if (files.length > 0) send(`${folder || 'photos'}.zip`, () => pack(files));
   };
-  const pickedArchive = (file: File | undefined) => {
-    if (file) void send(file, file.name);
-  };
-  const pickedFolder = async (files: File[]) => {
-    const first = files[0];
-    if (!first) return;
-    setShare(0);
-    const visible = files.filter((file) => !file.name.startsWith('.'));
-    const name = first.webkitRelativePath.split('/')[0] || 'photos';
-    await send(await pack(visible), `${name}.zip`);
+  const pickedFolder = (files: File[]) =>
+    sendFolder(
+      files.filter((file) => !file.name.startsWith('.')).map((file) => ({ path: file.webkitRelativePath || file.name, file })),
+    );
+  const dropped = async (what: DataTransfer) => {
+    const files = await droppedFiles(what).catch(() => null);
+    const only = files?.length === 1 ? files[0]?.file : undefined;
+    if (files === null) setProblem(t('new.unreadable'));
+    else if (only && /\.zip$/i.test(only.name)) sendArchiveFile(only);
+    else sendFolder(files);
   };
   return (
-    <Box sx={{ border: 2, borderStyle: 'dashed', borderColor: 'divider', borderRadius: '18px', bgcolor: 'background.paper', p: { xs: 3, md: 5 }, textAlign: 'center' }}>
+    <Box
+      onDragOver={(event) => {
+        if (![...event.dataTransfer.types].includes('Files')) return;
+        event.preventDefault();
+        setOver(true);
+      }}
+      onDragLeave={() => setOver(false)}
+      onDrop={(event) => {
+        event.preventDefault();
+        setOver(false);
+        void dropped(event.dataTransfer);
+      }}
+      sx={{ border: 2, borderStyle: 'dashed', borderColor: isOver ? 'primary.main' : 'divider', borderRadius: '18px', bgcolor: 'background.paper', p: { xs: 3, md: 5 }, textAlign: 'center' }}>
       <Typography variant="h3" component="p">
         {t('new.title')}
       </Typography>
@@ -126,7 +165,7 @@ function NewBulk() {
       ) : null}
       {problem ? (
         <Alert severity="error" role="alert" sx={{ mt: 2 }}>
-          {problem.status === 0 ? t('new.offline') : [problem.detail, problem.hint].filter(Boolean).join(' ')}
+          {problem}
         </Alert>
       ) : null}
       <input
@@ -136,7 +175,8 @@ function NewBulk() {
         hidden
         aria-label={t('new.zip')}
         onChange={(event) => {
-          pickedArchive(event.target.files?.[0]);
+          const file = event.target.files?.[0];
+          if (file) sendArchiveFile(file);
           event.target.value = '';
         }}
       />
@@ -148,7 +188,7 @@ function NewBulk() {
         {...{ webkitdirectory: '' }}
         aria-label={t('new.folder')}
         onChange={(event) => {
-          void pickedFolder([...(event.target.files ?? [])]);
+          pickedFolder([...(event.target.files ?? [])]);
           event.target.value = '';
         }}
       />

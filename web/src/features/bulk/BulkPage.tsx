@@ -6,6 +6,7 @@ import Stack from '@mui/material/Stack';
 import ToggleButton from '@mui/material/ToggleButton';
 import ToggleButtonGroup from '@mui/material/ToggleButtonGroup';
 import Typography from '@mui/material/Typography';
+import { skipToken } from '@reduxjs/toolkit/query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useDispatch } from 'react-redux';
@@ -21,24 +22,26 @@ import {
 } from '@/shared/api/generated';
 import { problemOf } from '@/shared/api/problem';
 import { Page } from '@/shared/ui/Page';
-import { QueryView } from '@/shared/ui/StateView';
+import { Failure, Message, QueryView } from '@/shared/ui/StateView';
 import { toastShown } from '@/shared/ui/toasts';
 import { Item } from './Item';
 import { Progress } from './Progress';
 
 const STATES = ['', 'done', 'failed', 'waiting', 'cancelled'] as const;
 const LIVE_MS = 2_000;
+const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export default function BulkPage() {
   const { t } = useTranslation('bulk');
   const { id = '' } = useParams();
   const [isOver, setOver] = useState(false);
-  const bulk = useGetBulkQuery({ bulkId: id }, { pollingInterval: isOver ? 0 : LIVE_MS });
+  const bulk = useGetBulkQuery(ID.test(id) ? { bulkId: id } : skipToken, { pollingInterval: isOver ? 0 : LIVE_MS });
   const ended = bulk.data ? ['done', 'failed', 'cancelled'].includes(bulk.data.state) : false;
   if (ended !== isOver) setOver(ended);
   return (
     <Page title={bulk.data?.name || t('one')} width="lg" actions={<Button component={RouterLink} to="/bulk" sx={{ mx: -2 }}>{t('back')}</Button>}>
-      <QueryView query={bulk} loading={<Skeleton variant="rounded" height={320} />}>
+      {bulk.isUninitialized ? <Failure error={{ status: 404 }} /> : null}
+      <QueryView query={bulk} loading={bulk.isUninitialized ? null : <Skeleton variant="rounded" height={320} />}>
         {(data) => (
           <Stack spacing={3}>
             <Progress bulk={data} />
@@ -48,7 +51,7 @@ export default function BulkPage() {
                 {data.error.message}
               </Alert>
             ) : null}
-            <Items bulk={data} isLive={!ended} />
+            {ended && !data.error && data.counts.total === 0 ? <Message title={t('noFiles')} hint={t('noFilesHint')} /> : <Items bulk={data} isLive={!ended} />}
           </Stack>
         )}
       </QueryView>

@@ -20,7 +20,7 @@ export function Progress({ bulk }: { bulk: BulkOut }) {
       <LinearProgress
         variant={total === 0 && bulk.state === 'queued' ? 'indeterminate' : 'determinate'}
         value={share * 100}
-        color={bulk.state === 'failed' ? 'error' : bulk.state === 'done' ? 'success' : 'primary'}
+        color={bulk.state === 'failed' || (done === 0 && failed > 0) ? 'error' : bulk.state === 'done' ? 'success' : 'primary'}
         aria-label={words}
       />
       <Typography variant="body2" color="textSecondary" sx={{ mt: 0.75 }}>

@@ -1,5 +1,6 @@
 import { problemOf, type Problem } from '@/shared/api/problem';
 import type { BulkOut } from '@/shared/api/generated';
+import type { Dropped } from '@/shared/lib/dropped';
 
 export type Sent = { ok: true; bulk: BulkOut } | { ok: false; problem: Problem };
 
@@ -26,7 +27,7 @@ export function sendArchive(archive: Blob, name: string, key: string, onProgress
 }
 
 /** A folder's photos as one archive. Photos are compressed already: they are only put together. */
-export async function pack(files: readonly File[]): Promise<Blob> {
+export async function pack(files: readonly Dropped[]): Promise<Blob> {
   const { downloadZip } = await import('client-zip');
-  return downloadZip(files.map((file) => ({ name: file.webkitRelativePath || file.name, input: file }))).blob();
+  return downloadZip(files.map(({ path, file }) => ({ name: path, input: file }))).blob();
 }

@@ -1,6 +1,7 @@
 import type { Dispatch } from '@reduxjs/toolkit';
 import { api } from '@/shared/api/generated';
 import { problemOf, type Problem } from '@/shared/api/problem';
+import { newId } from '@/shared/lib/newId';
 import { forget, keep, left, type Waiting } from './outbox';
 import { uploadChanged, uploadRemoved, uploadsAdded } from './uploads';
 
@@ -79,7 +80,7 @@ export class Uploader {
 
   private accept(what: Pick<Waiting, 'name' | 'file' | 'url'>[]): void {
     const now = Date.now();
-    const waiting = what.map((each, place) => ({ ...each, id: crypto.randomUUID(), addedAt: now + place, problem: null }));
+    const waiting = what.map((each, place) => ({ ...each, id: newId(), addedAt: now + place, problem: null }));
     // Kept first: a tab that is closed in this moment finds them when it comes back.
     for (const each of waiting) void keep(each);
     this.enqueue(waiting);

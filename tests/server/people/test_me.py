@@ -53,7 +53,9 @@ def test_the_session_tells_limits_and_the_model(person: Person) -> None:
     assert answer["limits"]["max_upload_bytes"] == 32 * 2**20
     assert "@" in answer["model"]
     person.sign_up()
-    assert person.api("GET", "/session").json()["limits"]["max_images"] == 1_000_000
+    signed_in = person.api("GET", "/session").json()["limits"]
+    assert signed_in["max_images"] == 1_000_000
+    assert signed_in["max_bulk_bytes"] == 8 * answer["limits"]["max_bulk_bytes"]  # as bulks themselves count
 
 
 def test_consent_is_given_and_taken_back_with_its_time(person: Person) -> None:

@@ -19,6 +19,7 @@ from cutline.server.api.auth import anyone, needs
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cutline.server.api.schemas import Page, SchemaIn, a_file, problems
 from cutline.server.api.streams import streamed
+from cutline.server.bulk import services as bulks
 from cutline.server.config import settings
 from cutline.server.errors import Forbidden, ReauthenticationRequired
 from cutline.server.people import keys, selectors, services
@@ -144,7 +145,7 @@ def get_session(request: HttpRequest) -> SessionOut:
             max_upload_bytes=chosen.max_upload_bytes,
             max_upload_files=chosen.max_upload_files,
             max_pixels=chosen.max_pixels,
-            max_bulk_bytes=chosen.max_bulk_bytes,
+            max_bulk_bytes=bulks.max_bytes(has_account=viewer.user_id is not None),
             max_bulk_items=chosen.max_bulk_items,
             max_images=chosen.max_images if viewer.user_id else chosen.max_images_anonymous,
             anonymous_days=chosen.anonymous_days,

@@ -49,6 +49,11 @@ _UNENDED_JOB = (JobState.QUEUED, JobState.RUNNING)
 # What owners do
 
 
+def max_bytes(*, has_account: bool) -> int:
+    """How large an archive may be."""
+    return settings().max_bulk_bytes // (1 if has_account else ANONYMOUS_SHARE)
+
+
 def create_from_archive(
     owner: Owner, file: IO[bytes], name: str, *, options: Mapping[str, Any], request_id: str = ""
 ) -> Bulk:
@@ -57,7 +62,7 @@ def create_from_archive(
     file: seekable. Raises ArchiveInvalid, ArchiveTooLarge, QuotaExceeded or ServiceUnavailable.
     """
     _check_unended(owner)
-    most = settings().max_bulk_bytes // (1 if owner.user_id else ANONYMOUS_SHARE)
+    most = max_bytes(has_account=owner.user_id is not None)
     size = file.seek(0, 2)
     if size > most:
         raise ArchiveTooLarge(f"The archive has {size:,} bytes; the limit is {most:,}.", hint="Send several.")

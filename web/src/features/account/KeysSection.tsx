@@ -14,6 +14,7 @@ import { problemOf } from '@/shared/api/problem';
 import { useFormats } from '@/shared/i18n/format';
 import { useOnce } from '@/shared/lib/useOnce';
 import { QueryView } from '@/shared/ui/StateView';
+import { useFailed } from './refused';
 import { Section } from './Section';
 import { Secret } from './Secret';
 
@@ -29,6 +30,7 @@ export function KeysSection() {
   const wordsOf = (scope: string) => t(`keys.scope.${scope.replace(':', '_')}`); // a colon names a file of messages
   const [name, setName] = useState('');
   const [scopes, setScopes] = useState<Scope[]>(['caption', 'images:read', 'images:write']);
+  const failed = useFailed();
   const submit = useOnce(async () => {
     const result = await create({ keyIn: { name: name.trim(), scopes } });
     if (!result.error) setName('');
@@ -56,7 +58,7 @@ export function KeysSection() {
                 {key.revoked_at ? (
                   <Typography variant="body2">{t('keys.revoked')}</Typography>
                 ) : (
-                  <Button size="small" color="error" onClick={() => void revoke({ keyId: key.id })}>
+                  <Button size="small" color="error" onClick={() => void revoke({ keyId: key.id }).then(failed)}>
                     {t('keys.revoke')}
                   </Button>
                 )}

@@ -1,6 +1,9 @@
+import Button from '@mui/material/Button';
 import Dialog from '@mui/material/Dialog';
+import DialogActions from '@mui/material/DialogActions';
 import DialogContent from '@mui/material/DialogContent';
 import DialogTitle from '@mui/material/DialogTitle';
+import Typography from '@mui/material/Typography';
 import { createContext, useCallback, useContext, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { ask, needsReauthentication, type Answer } from './allauth';
@@ -17,16 +20,27 @@ export function useSecureAsk(): Ask {
 
 const ConfirmContext = createContext<() => Promise<boolean>>(() => Promise.resolve(false));
 
-/** Ask the person for the password again; false where they would rather not. */
+/** Ask the person for a proof again; false where they would rather not. */
 export function useConfirm(): () => Promise<boolean> {
   return useContext(ConfirmContext);
 }
 
+type Way = 'password' | 'code' | 'none';
+
+/** What this account can prove itself with: one that came by another service may have no password. */
+async function wayOf(): Promise<Way> {
+  const session = await ask<{ user?: { has_usable_password?: boolean } }>('GET', '/auth/session');
+  if (session.data.user?.has_usable_password !== false) return 'password';
+  const authenticators = await ask<{ type: string }[]>('GET', '/account/authenticators');
+  return authenticators.status === 200 && authenticators.data.some((each) => each.type === 'totp') ? 'code' : 'none';
+}
+
 export function SecureProvider({ children }: { children: ReactNode }) {
-  const { t } = useTranslation('account');
-  const [resume, setResume] = useState<{ go: (confirmed: boolean) => void } | null>(null);
+  const { t } = useTranslation(['account', 'common']);
+  const [resume, setResume] = useState<{ way: Way; go: (confirmed: boolean) => void } | null>(null);
   const confirm = useCallback(async () => {
-    const isConfirmed = await new Promise<boolean>((go) => setResume({ go }));
+    const way = await wayOf();
+    const isConfirmed = await new Promise<boolean>((go) => setResume({ way, go }));
     setResume(null);
     return isConfirmed;
   }, []);
@@ -45,17 +59,30 @@ export function SecureProvider({ children }: { children: ReactNode }) {
         <Dialog open onClose={() => resume.go(false)} aria-labelledby="confirm-title" fullWidth maxWidth="xs">
           <DialogTitle id="confirm-title">{t('confirm.title')}</DialogTitle>
           <DialogContent>
-            <AuthForm
-              fields={[{ name: 'password', label: t('field.password'), type: 'password', autoComplete: 'current-password' }]}
-              submit={t('confirm.submit')}
-              onSubmit={(values) => ask('POST', '/auth/reauthenticate', values)}
-              onAnswer={(answer) => {
-                if (answer.status !== 200) return false;
-                resume.go(true);
-                return true;
-              }}
-            />
+            {resume.way === 'none' ? (
+              <Typography>{t('confirm.signInAgain')}</Typography>
+            ) : (
+              <AuthForm
+                fields={[
+                  resume.way === 'password'
+                    ? { name: 'password', label: t('field.password'), type: 'password', autoComplete: 'current-password' }
+                    : { name: 'code', label: t('field.code'), autoComplete: 'one-time-code' },
+                ]}
+                submit={t('confirm.submit')}
+                onSubmit={(values) => ask('POST', resume.way === 'password' ? '/auth/reauthenticate' : '/auth/2fa/reauthenticate', values)}
+                onAnswer={(answer) => {
+                  if (answer.status !== 200) return false;
+                  resume.go(true);
+                  return true;
+                }}
+              />
+            )}
           </DialogContent>
+          {resume.way === 'none' ? (
+            <DialogActions>
+              <Button onClick={() => resume.go(false)}>{t('common:action.close')}</Button>
+            </DialogActions>
+          ) : null}
         </Dialog>
       ) : null}
     </SecureContext>

@@ -11,6 +11,7 @@ import { useFormats } from '@/shared/i18n/format';
 import { toastShown } from '@/shared/ui/toasts';
 import { ask, createPasskey, hasPasskeys } from './allauth';
 import { AuthForm } from './AuthForm';
+import { useRefused } from './refused';
 import { useSecureAsk } from './Secure';
 import { Section } from './Section';
 
@@ -26,9 +27,13 @@ interface Authenticator {
 export function SecuritySection() {
   const { t } = useTranslation('account');
   const [authenticators, setAuthenticators] = useState<Authenticator[] | null>(null);
+  const [hasPassword, setHasPassword] = useState(true);
   const load = useCallback(() => {
     void ask<Authenticator[]>('GET', '/account/authenticators').then((answer) => {
       if (answer.status === 200) setAuthenticators(answer.data);
+    });
+    void ask<{ user?: { has_usable_password?: boolean } }>('GET', '/auth/session').then((answer) => {
+      if (answer.status === 200) setHasPassword(answer.data.user?.has_usable_password !== false);
     });
   }, []);
   useEffect(load, [load]);
@@ -36,16 +41,17 @@ export function SecuritySection() {
   return (
     <Section title={t('security.title')}>
       <Stack spacing={4}>
-        <PasswordPart />
+        <PasswordPart hasPassword={hasPassword} onChange={load} />
         <TotpPart isOn={of('totp').length > 0} onChange={load} />
-        {of('recovery_codes').length > 0 ? <RecoveryPart left={of('recovery_codes')[0]?.unused_code_count ?? 0} /> : null}
+        {of('recovery_codes').length > 0 ? <RecoveryPart left={of('recovery_codes')[0]?.unused_code_count ?? 0} onChange={load} /> : null}
         {hasPasskeys ? <PasskeyPart passkeys={of('webauthn')} onChange={load} /> : null}
       </Stack>
     </Section>
   );
 }
 
-function PasswordPart() {
+/** Who came by another service has none, and may set one. */
+function PasswordPart({ hasPassword, onChange }: { hasPassword: boolean; onChange: () => void }) {
   const { t } = useTranslation('account');
   const secure = useSecureAsk();
   const dispatch = useDispatch();
@@ -53,13 +59,15 @@ function PasswordPart() {
   return (
     <Box>
       <Button variant="outlined" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
-        {t('security.password')}
+        {t(hasPassword ? 'security.password' : 'security.firstPassword')}
       </Button>
       {isOpen ? (
         <Box sx={{ mt: 2, maxWidth: 420 }}>
           <AuthForm
             fields={[
-              { name: 'current_password', label: t('field.password'), type: 'password', autoComplete: 'current-password' },
+              ...(hasPassword
+                ? [{ name: 'current_password', label: t('field.password'), type: 'password', autoComplete: 'current-password' } as const]
+                : []),
               { name: 'new_password', label: t('field.newPassword'), type: 'password', autoComplete: 'new-password', hint: t('field.passwordHint') },
             ]}
             submit={t('reset.save')}
@@ -67,6 +75,7 @@ function PasswordPart() {
             onAnswer={(answer) => {
               if (answer.status !== 200) return false;
               setOpen(false);
+              onChange();
               dispatch(toastShown({ tone: 'success', text: t('security.passwordDone') }));
               return true;
             }}
@@ -81,15 +90,19 @@ function TotpPart({ isOn, onChange }: { isOn: boolean; onChange: () => void }) {
   const { t } = useTranslation('account');
   const secure = useSecureAsk();
   const dispatch = useDispatch();
+  const refused = useRefused();
   const [secret, setSecret] = useState<{ secret: string; url: string } | null>(null);
   const begin = async () => {
     const answer = await secure('GET', '/account/authenticators/totp');
     const meta = answer.meta as { secret?: string; totp_url?: string };
     if (meta.secret) setSecret({ secret: meta.secret, url: meta.totp_url ?? '' });
+    else if (answer.status === 200) onChange(); // it was turned on elsewhere
+    else refused(answer);
   };
   const end = async () => {
     const answer = await secure('DELETE', '/account/authenticators/totp');
     if (answer.status === 200) dispatch(toastShown({ tone: 'info', text: t('totp.off') }));
+    else refused(answer);
     onChange();
   };
   return (
@@ -131,13 +144,16 @@ function TotpPart({ isOn, onChange }: { isOn: boolean; onChange: () => void }) {
   );
 }
 
-function RecoveryPart({ left }: { left: number }) {
+function RecoveryPart({ left, onChange }: { left: number; onChange: () => void }) {
   const { t } = useTranslation('account');
   const secure = useSecureAsk();
+  const refused = useRefused();
   const [codes, setCodes] = useState<string[] | null>(null);
   const show = async (method: 'GET' | 'POST') => {
     const answer = await secure<{ unused_codes?: string[] }>(method, '/account/authenticators/recovery-codes', method === 'POST' ? {} : undefined);
-    if (answer.status === 200) setCodes(answer.data.unused_codes ?? []);
+    if (answer.status !== 200) return refused(answer);
+    setCodes(answer.data.unused_codes ?? []);
+    if (method === 'POST') onChange();
   };
   return (
     <Box>
@@ -169,19 +185,21 @@ function RecoveryPart({ left }: { left: number }) {
 function PasskeyPart({ passkeys, onChange }: { passkeys: Authenticator[]; onChange: () => void }) {
   const { t } = useTranslation('account');
   const formats = useFormats();
+  const refused = useRefused();
   const secure = useSecureAsk();
   const dispatch = useDispatch();
   const add = async () => {
     // Passwordless: one that the device itself can find, so that it also opens the door alone.
     const options = await secure('GET', '/account/authenticators/webauthn?passwordless');
-    if (options.status !== 200) return;
+    if (options.status !== 200) return refused(options);
     const credential = await createPasskey(options.data as unknown as Parameters<typeof createPasskey>[0]);
     const answer = credential ? await ask('POST', '/account/authenticators/webauthn', { name: t('passkey.name'), passwordless: true, credential }) : null;
     if (answer?.status !== 200) dispatch(toastShown({ tone: 'error', text: t('passkey.failed') }));
     onChange();
   };
   const remove = async (id: number) => {
-    await secure('DELETE', '/account/authenticators/webauthn', { authenticators: [id] });
+    const answer = await secure('DELETE', '/account/authenticators/webauthn', { authenticators: [id] });
+    if (answer.status !== 200) refused(answer);
     onChange();
   };
   return (

@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { useFormats } from '@/shared/i18n/format';
 import { ask } from './allauth';
 import { deviceOf } from './device';
+import { useRefused } from './refused';
 import { Section } from './Section';
 
 interface Session {
@@ -21,6 +22,7 @@ interface Session {
 export function SessionsSection() {
   const { t } = useTranslation('account');
   const formats = useFormats();
+  const refused = useRefused();
   const [sessions, setSessions] = useState<Session[]>([]);
   const load = useCallback(() => {
     void ask<Session[]>('GET', '/auth/sessions').then((answer) => {
@@ -32,7 +34,11 @@ export function SessionsSection() {
     const device = deviceOf(session.user_agent);
     return device ? t('sessions.device', device) : session.user_agent;
   };
-  const end = (ids: number[]) => void ask('DELETE', '/auth/sessions', { sessions: ids }).then(load);
+  const end = async (ids: number[]) => {
+    const answer = await ask('DELETE', '/auth/sessions', { sessions: ids });
+    if (answer.status !== 200) refused(answer);
+    load();
+  };
   const others = sessions.filter((session) => !session.is_current);
   return (
     <Section title={t('sessions.title')}>
@@ -50,7 +56,7 @@ export function SessionsSection() {
                 {t('sessions.this')}
               </Typography>
             ) : (
-              <Button size="small" color="error" onClick={() => end([session.id])}>
+              <Button size="small" color="error" onClick={() => void end([session.id])}>
                 {t('sessions.end')}
               </Button>
             )}
@@ -58,7 +64,7 @@ export function SessionsSection() {
         ))}
       </Stack>
       {others.length > 1 ? (
-        <Button variant="outlined" sx={{ mt: 2 }} onClick={() => end(others.map((session) => session.id))}>
+        <Button variant="outlined" sx={{ mt: 2 }} onClick={() => void end(others.map((session) => session.id))}>
           {t('sessions.endOthers')}
         </Button>
       ) : null}

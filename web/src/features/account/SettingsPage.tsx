@@ -1,17 +1,16 @@
 import Button from '@mui/material/Button';
 import Skeleton from '@mui/material/Skeleton';
 import { useTranslation } from 'react-i18next';
-import { useDispatch } from 'react-redux';
 import { Link } from 'react-router';
 import { useGetMeQuery } from '@/shared/api/generated';
 import { useViewer } from '@/shared/api/viewer';
 import { Page } from '@/shared/ui/Page';
 import { Message, QueryView } from '@/shared/ui/StateView';
-import { toastShown } from '@/shared/ui/toasts';
 import { ask } from './allauth';
 import { DataSection } from './DataSection';
 import { useEntered } from './entered';
 import { KeysSection } from './KeysSection';
+import { useRefused } from './refused';
 import { SecureProvider } from './Secure';
 import { SecuritySection } from './SecuritySection';
 import { SessionsSection } from './SessionsSection';
@@ -21,7 +20,7 @@ export default function SettingsPage() {
   const { t } = useTranslation('account');
   const viewer = useViewer();
   const entered = useEntered();
-  const dispatch = useDispatch();
+  const refused = useRefused();
   const me = useGetMeQuery({});
   if (viewer && !viewer.isSignedIn) {
     return (
@@ -41,7 +40,7 @@ export default function SettingsPage() {
     const answer = await ask('DELETE', '/auth/session');
     // 401: signed out. Without an answer nobody is, and must not believe it on a shared computer.
     if (answer.status === 200 || answer.status === 401) entered('/');
-    else dispatch(toastShown({ tone: 'error', text: t(answer.status === 0 ? 'error.offline' : 'signOutFailed') }));
+    else refused(answer);
   };
   return (
     <Page

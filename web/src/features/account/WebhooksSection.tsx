@@ -21,6 +21,7 @@ import { problemOf } from '@/shared/api/problem';
 import { useFormats } from '@/shared/i18n/format';
 import { useOnce } from '@/shared/lib/useOnce';
 import { QueryView } from '@/shared/ui/StateView';
+import { useFailed } from './refused';
 import { Secret } from './Secret';
 import { Section } from './Section';
 
@@ -73,6 +74,7 @@ function Webhook({ webhook }: { webhook: WebhookOut }) {
   const [change] = useChangeWebhookMutation();
   const [remove] = useDeleteWebhookMutation();
   const [test] = useTestWebhookMutation();
+  const failed = useFailed();
   return (
     <Box component="li" sx={{ border: 1, borderColor: 'divider', borderRadius: '14px', p: 2 }}>
       <Typography sx={{ overflowWrap: 'anywhere' }}>{webhook.url}</Typography>
@@ -85,16 +87,16 @@ function Webhook({ webhook }: { webhook: WebhookOut }) {
         <Button size="small" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
           {t('webhooks.log')}
         </Button>
-        <Button size="small" onClick={() => void test({ webhookId: webhook.id })}>
+        <Button size="small" onClick={() => void test({ webhookId: webhook.id }).then(failed)}>
           {t('webhooks.test')}
         </Button>
         <Button
           size="small"
-          onClick={() => void change({ webhookId: webhook.id, webhookChangeIn: { is_active: !webhook.is_active } })}
+          onClick={() => void change({ webhookId: webhook.id, webhookChangeIn: { is_active: !webhook.is_active } }).then(failed)}
         >
           {t(webhook.is_active ? 'webhooks.pause' : 'webhooks.resume')}
         </Button>
-        <Button size="small" color="error" onClick={() => void remove({ webhookId: webhook.id })}>
+        <Button size="small" color="error" onClick={() => void remove({ webhookId: webhook.id }).then(failed)}>
           {t('remove')}
         </Button>
       </Stack>
@@ -108,6 +110,7 @@ function Deliveries({ webhook }: { webhook: string }) {
   const formats = useFormats();
   const deliveries = useListDeliveriesQuery({ webhookId: webhook, limit: 20 }, { pollingInterval: 5_000 });
   const [replay] = useReplayDeliveryMutation();
+  const failed = useFailed();
   return (
     <QueryView
       query={deliveries}
@@ -124,7 +127,7 @@ function Deliveries({ webhook }: { webhook: string }) {
                 {delivery.status_code ? ` (${delivery.status_code})` : ''}
                 {delivery.error ? ` · ${delivery.error}` : ''}
               </Typography>
-              <Button size="small" onClick={() => void replay({ deliveryId: delivery.id })}>
+              <Button size="small" onClick={() => void replay({ deliveryId: delivery.id }).then(failed)}>
                 {t('webhooks.replay')}
               </Button>
             </Stack>

@@ -1,0 +1,34 @@
+import { useCallback } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useDispatch } from 'react-redux';
+import { problemOf } from '@/shared/api/problem';
+import { toastShown } from '@/shared/ui/toasts';
+import { needsReauthentication, type Answer } from './allauth';
+
+/** Say why something was not done; nothing where the person did not want to confirm it. */
+export function useRefused(): (answer: Answer) => void {
+  const { t } = useTranslation('account');
+  const dispatch = useDispatch();
+  return useCallback(
+    (answer) => {
+      if (needsReauthentication(answer)) return;
+      const why = answer.status === 0 ? t('error.offline') : answer.status === 429 ? t('error.tooMany') : answer.errors[0]?.message;
+      dispatch(toastShown({ tone: 'error', text: why ?? t('error.notDone') }));
+    },
+    [dispatch, t],
+  );
+}
+
+/** The same for what our own API was asked. */
+export function useFailed(): (result: { error?: unknown }) => void {
+  const { t } = useTranslation('account');
+  const dispatch = useDispatch();
+  return useCallback(
+    ({ error }) => {
+      if (!error) return;
+      const { status, detail } = problemOf(error);
+      dispatch(toastShown({ tone: 'error', text: status === 0 ? t('error.offline') : detail || t('error.notDone') }));
+    },
+    [dispatch, t],
+  );
+}

@@ -18,6 +18,13 @@ AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 LARGE, SMALL = {"width": 1280, "height": 800}, {"width": 320, "height": 740}
 LOOKS = ((LARGE, "light"), (SMALL, "dark"))
+# Photos are what the pages are about: none is mere decoration, which axe would let pass.
+SILENT = "[...document.images].filter((each) => !each.alt.trim()).map((each) => each.outerHTML.slice(0, 300))"
+# Links of the footer stand apart, which is enough for axe: here each is large enough by itself.
+SMALL_TARGETS = """[...document.querySelectorAll('nav a')]
+    .filter((each) => each.checkVisibility({ visibilityProperty: true }))
+    .filter((each) => Math.min(each.offsetWidth, each.offsetHeight) < 24)
+    .map((each) => each.outerHTML.slice(0, 300))"""
 
 # What the pages show does not depend on what the service stands on.
 pytestmark = [
@@ -53,6 +60,10 @@ class Auditor:
             where = f"{what} ({size['width']}, {scheme})"
             for finding in self.page.evaluate(f"axe.run(document, {words})")["violations"]:
                 self.found[f"{where}: {finding['id']}"] = [node["html"][:300] for node in finding["nodes"]]
+            if silent := self.page.evaluate(SILENT):
+                self.found[f"{where}: a picture without words"] = silent
+            if small := self.page.evaluate(SMALL_TARGETS):
+                self.found[f"{where}: hard to hit"] = small
             if self.page.evaluate("document.documentElement.scrollWidth > innerWidth"):
                 self.found[f"{where}: wider than the window"] = []
         self.page.set_viewport_size({"width": 1280, "height": 800})

@@ -26,7 +26,7 @@ export function Footer() {
         </Typography>
         <Box component="nav" aria-label={t('footer.label')} sx={{ display: 'flex', flexWrap: 'wrap', columnGap: 2.5, rowGap: 0.5 }}>
           {LINKS.map(([to, label]) => (
-            <Box key={to} component={RouterLink} to={to} sx={{ typography: 'body2', color: 'text.secondary', py: 0.5 }}>
+            <Box key={to} component={RouterLink} to={to} sx={{ typography: 'body2', color: 'text.secondary', py: 0.5, minWidth: 24 }}>
               {t(label)}
             </Box>
           ))}

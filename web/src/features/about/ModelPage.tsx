@@ -27,6 +27,7 @@ export default function ModelPage() {
           data.card ? (
             <Box
               component="article"
+              lang="en" // cards are written in it, whatever the page's language is
               tabIndex={0} // wide tables scroll sideways, by keyboard, too
               aria-label={t('model.title')}
               sx={{

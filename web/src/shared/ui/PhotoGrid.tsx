@@ -170,17 +170,22 @@ interface CellProps {
 const Cell = memo(function Cell({ image, size, place, height, isPassing, corner }: CellProps) {
   const { t } = useTranslation();
   const stays = useStays(isPassing);
+  const words = image.caption || t('photo.noCaption');
+  const sources = stays ? photoSources(image.urls, 'thumbnail') : null;
   return (
     <CellFrame role="listitem" aria-setsize={size} aria-posinset={place} style={{ height }}>
       <PhotoLink to={`/images/${image.id}`}>
         <GridPhoto
-          sources={stays ? photoSources(image.urls, 'thumbnail') : null}
-          alt=""
+          sources={sources}
+          alt={words}
           width={4}
           height={3}
           placeholder={image.placeholder}
         />
-        <Words data-empty={image.caption ? undefined : ''}>{image.caption || t('photo.noCaption')}</Words>
+        {/* The photo says the same: heard once. */}
+        <Words aria-hidden={sources !== null} data-empty={image.caption ? undefined : ''}>
+          {words}
+        </Words>
       </PhotoLink>
       {corner && stays ? <Corner>{corner(image)}</Corner> : null}
     </CellFrame>

@@ -4,7 +4,7 @@ import Typography from '@mui/material/Typography';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Page } from '@/shared/ui/Page';
-import { answerWithPasskey, ask, hasPasskeys, type Answer } from './allauth';
+import { answerWithPasskey, ask, hasPasskeys, isSignedInAlready, pendingFlow, type Answer } from './allauth';
 import { AuthForm } from './AuthForm';
 import { useEntered } from './entered';
 
@@ -16,7 +16,8 @@ export function CodePage() {
   const settle = (answer: Answer): boolean => {
     if (answer.status === 200) entered('/');
     // Nobody is about to sign in here: it took too long, or the page was opened by itself.
-    else if (answer.status === 409) entered('/account/sign-in');
+    else if (answer.status === 401 && pendingFlow(answer) !== 'mfa_authenticate') entered('/account/sign-in');
+    else if (isSignedInAlready(answer)) entered('/');
     else return false;
     return true;
   };

@@ -20,6 +20,8 @@ import { Secret } from './Secret';
 
 const SCOPES: readonly Scope[] = ['caption', 'images:read', 'images:write', 'bulk', 'webhooks', 'account'];
 
+const LONGEST_NAME = 120; // as the API takes it
+
 /** Keys for programs: what each may do, when it was used last. */
 export function KeysSection() {
   const { t } = useTranslation('account');
@@ -69,7 +71,12 @@ export function KeysSection() {
       </QueryView>
       {creating.data ? <Secret label={t('keys.secret')} value={creating.data.key} /> : null}
       <Stack component="form" spacing={1.5} onSubmit={onSubmit} noValidate sx={{ maxWidth: 520 }}>
-        <TextField label={t('keys.name')} value={name} onChange={(event) => setName(event.target.value)} />
+        <TextField
+          label={t('keys.name')}
+          value={name}
+          slotProps={{ htmlInput: { maxLength: LONGEST_NAME } }}
+          onChange={(event) => setName(event.target.value)}
+        />
         <FormGroup row role="group" aria-label={t('keys.scopes')}>
           {SCOPES.map((scope) => (
             <FormControlLabel

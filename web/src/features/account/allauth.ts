@@ -55,7 +55,7 @@ export function pendingFlow(answer: Answer): string | null {
   return flows.find((flow) => flow.is_pending)?.id ?? null;
 }
 
-/** Whoever is signed in cannot sign in again; nor is there a step left that asks for a code. */
+/** Whoever is signed in cannot sign in again. */
 export function isSignedInAlready(answer: Answer): boolean {
   return answer.status === 409;
 }

@@ -61,4 +61,13 @@ describe('DashboardPage', () => {
     show(<DashboardPage />);
     expect(await screen.findByText('The database is away.')).toBeInTheDocument();
   });
+
+  it('says where nothing has happened yet', async () => {
+    const quiet = STATS.days.map((day) => ({ ...day, latency: { median_s: null, p95_s: null } }));
+    serve({ 'GET /api/v1/session': session('admin'), 'GET /api/v1/stats': json({ ...STATS, days: quiet, models: [] }) });
+    show(<DashboardPage />);
+    expect(await screen.findByRole('img', { name: 'Time to the caption: nothing yet' })).toBeVisible();
+    expect(screen.getByText('No captions were written in these days.')).toBeVisible();
+    expect(screen.queryByRole('columnheader', { name: 'Captions' })).toBeNull();
+  });
 });

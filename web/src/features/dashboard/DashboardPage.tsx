@@ -102,6 +102,7 @@ function Dashboard({ stats }: { stats: StatsOut }) {
         <Chart
           kind="lines"
           title={t('chart.latency')}
+          total={days.some((day) => day.latency.median_s !== null) ? undefined : t('none')}
           labels={days.map((day) => day.date)}
           series={[
             { name: t('chart.median'), values: days.map((day) => day.latency.median_s) },
@@ -117,7 +118,8 @@ function Dashboard({ stats }: { stats: StatsOut }) {
       <Typography variant="h2" sx={{ mt: 5, mb: 1 }}>
         {t('models')}
       </Typography>
-      <Box sx={{ overflowX: 'auto', border: 1, borderColor: 'divider', borderRadius: '14px', bgcolor: 'background.paper' }}>
+      {stats.models.length === 0 ? <Typography color="textSecondary">{t('noModels')}</Typography> : null}
+      <Box hidden={stats.models.length === 0} sx={{ overflowX: 'auto', border: 1, borderColor: 'divider', borderRadius: '14px', bgcolor: 'background.paper' }}>
         <Table sx={{ '& td, & th': { px: { xs: 1.25, sm: 2 } }, '& td, & th:not(:first-of-type)': { textAlign: 'right' }, '& tbody tr:last-of-type > *': { borderBottom: { xs: 0 } }, '& thead th': { borderBottom: '1px solid', borderColor: 'divider', color: 'text.secondary' } }}>
           <TableHead>
             <TableRow>

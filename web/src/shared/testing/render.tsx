@@ -59,15 +59,15 @@ export function serve(answers: Record<string, Answer>): Call[] {
 vi.setConfig({ testTimeout: 30_000 }); // a simulated browser is slow where others are at work, too
 afterEach(() => vi.unstubAllGlobals());
 
-/** Render within a store and a router; the store. */
-export function show(element: ReactElement, reducers: Record<string, Reducer> = {}) {
+/** Render within a store and a router, at an address; the store. */
+export function show(element: ReactElement, reducers: Record<string, Reducer> = {}, address = '/') {
   const store = configureStore({
     reducer: { [freshApi.reducerPath]: freshApi.reducer, live: liveReducer, toasts: toastsReducer, ...reducers },
     middleware: (defaults) => defaults().concat(freshApi.middleware),
   });
   const wrap = (child: ReactElement) => (
     <Provider store={store}>
-      <MemoryRouter>{child}</MemoryRouter>
+      <MemoryRouter initialEntries={[address]}>{child}</MemoryRouter>
     </Provider>
   );
   const { rerender } = render(wrap(element));

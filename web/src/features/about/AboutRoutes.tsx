@@ -1,9 +1,5 @@
 import { lazy, Suspense } from 'react';
-import { useTranslation } from 'react-i18next';
 import { Route, Routes } from 'react-router';
-import { Page } from '@/shared/ui/Page';
-import { Failure } from '@/shared/ui/StateView';
-import { AboutNav } from './AboutNav';
 import { TextPage } from './TextPage';
 
 const ModelPage = lazy(() => import('./ModelPage'));
@@ -19,18 +15,8 @@ export default function AboutRoutes() {
         <Route path="terms" element={<TextPage name="terms" />} />
         <Route path="privacy" element={<TextPage name="privacy" />} />
         <Route path="accessibility" element={<TextPage name="accessibility" />} />
-        <Route path="*" element={<Missing />} />
+        <Route path="*" element={<TextPage name="missing" />} />
       </Routes>
     </Suspense>
-  );
-}
-
-function Missing() {
-  const { t } = useTranslation('about');
-  return (
-    <Page title={t('title')} width="md">
-      <AboutNav />
-      <Failure error={{ status: 404 }} />
-    </Page>
   );
 }

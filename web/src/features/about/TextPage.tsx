@@ -9,7 +9,7 @@ interface Section {
   text: string[];
 }
 
-export type TextName = 'how' | 'terms' | 'privacy' | 'accessibility';
+export type TextName = 'how' | 'terms' | 'privacy' | 'accessibility' | 'missing';
 
 /** A page of words alone; all of them stand in the message files. */
 export function TextPage({ name }: { name: TextName }) {

@@ -13,7 +13,7 @@ export function useUndo(): (undo: NonNullable<Toast['undo']>) => void {
     (undo) => {
       if (undo.kind !== 'undelete') return;
       Promise.all(undo.ids.map((id) => writeJson('POST', `/api/v1/images/${id}/undelete`))).then(
-        () => dispatch(baseApi.util.invalidateTags(['images'] as never[])),
+        () => dispatch(baseApi.util.invalidateTags(['images', 'gallery'] as never[])),
         () => dispatch(toastShown({ tone: 'error', text: t('state.failed') })),
       );
     },

@@ -22,4 +22,26 @@ describe('SearchField', () => {
     act(() => vi.advanceTimersByTime(300));
     expect(onSearch.mock.calls).toEqual([['cat']]);
   });
+
+  it('shows what the address says, when somebody goes back or clears it', () => {
+    const onSearch = vi.fn();
+    const { rerender } = render(<SearchField label="Search" value="cat" onSearch={onSearch} />);
+    rerender(<SearchField label="Search" value="" onSearch={onSearch} />);
+    expect(screen.getByRole('searchbox')).toHaveValue('');
+    act(() => vi.advanceTimersByTime(1000));
+    expect(onSearch).not.toHaveBeenCalled();
+  });
+
+  it('keeps what is typed while an earlier search gets into the address', () => {
+    const onSearch = vi.fn();
+    const { rerender } = render(<SearchField label="Search" value="" onSearch={onSearch} />);
+    const field = screen.getByRole('searchbox');
+    fireEvent.change(field, { target: { value: 'ca' } });
+    act(() => vi.advanceTimersByTime(300));
+    fireEvent.change(field, { target: { value: 'cat' } });
+    rerender(<SearchField label="Search" value="ca" onSearch={onSearch} />);
+    expect(field).toHaveValue('cat');
+    act(() => vi.advanceTimersByTime(300));
+    expect(onSearch.mock.calls).toEqual([['ca'], ['cat']]);
+  });
 });

@@ -17,11 +17,24 @@ interface SearchFieldProps {
 export function SearchField({ label, value, onSearch }: SearchFieldProps) {
   const id = useId();
   const [text, setText] = useState(value);
+  const [known, setKnown] = useState(value);
+  const [asked, setAsked] = useState(value);
+  if (value !== known) {
+    setKnown(value);
+    // Not what was asked for here: a link, a button or the way back asks for something else.
+    if (value !== asked) {
+      setText(value);
+      setAsked(value);
+    }
+  }
   useEffect(() => {
-    if (text === value) return undefined;
-    const timer = setTimeout(() => onSearch(text), PAUSE_MS);
+    if (text === asked) return undefined;
+    const timer = setTimeout(() => {
+      setAsked(text);
+      onSearch(text);
+    }, PAUSE_MS);
     return () => clearTimeout(timer);
-  }, [text, value, onSearch]);
+  }, [text, asked, onSearch]);
   // What a TextField consists of, less the menus that it has at hand for lists.
   return (
     <FormControl fullWidth size="small">

@@ -6,7 +6,7 @@ import { QueryView } from './StateView';
 
 const refetch = vi.fn();
 
-function show(query: { data?: string[]; error?: unknown; isFetching?: boolean }) {
+function show(query: { data?: string[]; currentData?: string[]; error?: unknown; isFetching?: boolean }) {
   render(
     <MemoryRouter>
       <QueryView
@@ -27,7 +27,9 @@ describe('QueryView', () => {
     ['loading again after a failure', { isFetching: true, error: { status: 500 } }, 'loading'],
     ['empty', { data: [] }, 'empty'],
     ['ready', { data: ['a', 'b'] }, 'a, b'],
-    ['ready, though a reload failed', { data: ['a'], error: { status: 500 } }, 'a'],
+    ['ready, though a reload failed', { data: ['a'], currentData: ['a'], error: { status: 500 } }, 'a'],
+    ['ready with what was there, while another question is asked', { data: ['a'], isFetching: true }, 'a'],
+    ['failed where another question failed', { data: ['a'], error: { status: 500, data: { detail: 'No.' } } }, 'No.'],
     ['not found', { error: { status: 404 } }, 'There is nothing here.'],
     ['forbidden', { error: { status: 403 } }, 'You may not see this.'],
     ['failed', { error: { status: 500, data: { detail: 'The disk is full.' } } }, 'The disk is full.'],

@@ -68,7 +68,8 @@ export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => vo
 }
 
 interface Query<T> {
-  data?: T;
+  data?: T; // of another question, until this one is answered
+  currentData?: T;
   error?: unknown;
   isFetching: boolean;
   refetch: () => unknown;
@@ -84,11 +85,12 @@ interface QueryViewProps<T> {
 
 /** Render each state of a query: loading, failed (offline, forbidden, not found ...), empty, ready. */
 export function QueryView<T>({ query, loading, empty, isEmpty, children }: QueryViewProps<T>) {
-  if (query.data !== undefined) {
+  const isRefused = Boolean(query.error) && !query.isFetching && query.currentData === undefined;
+  if (query.data !== undefined && !isRefused) {
     if (empty !== undefined && isEmpty?.(query.data)) return <>{empty}</>;
     return <>{children(query.data)}</>;
   }
-  if (query.error && !query.isFetching) {
+  if (isRefused) {
     return <Failure error={query.error} onRetry={() => void query.refetch()} />;
   }
   return <>{loading}</>;

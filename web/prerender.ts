@@ -3,7 +3,10 @@ import { createServer, type Plugin } from 'vite';
 import { neededBy } from './needs.ts';
 import type { Painted } from './src/app/prerender.tsx';
 
-type Prerender = (path: string, isFrame: boolean) => Promise<Painted>;
+interface Renderer {
+  prerender: (path: string, isFrame: boolean) => Promise<Painted>;
+  failure: () => Promise<string>;
+}
 
 export interface Prerendered {
   file: string; // where it is written
@@ -13,6 +16,12 @@ export interface Prerendered {
 
 // The words are English: those who read another language see them when the app has them in theirs.
 const OTHERS = 'html:not([lang=en]) #root[inert]{visibility:hidden}';
+// What is said when the code does not arrive stands over the page, in the reader's language.
+const FAILED = [
+  '#failed{position:fixed;inset:auto 0 0;padding:8px 24px;text-align:center;border-top:2px solid var(--mui-palette-primary-main)',
+  ';background:var(--mui-palette-background-paper);color:var(--mui-palette-text-primary)}#failed button{font:inherit;padding:4px 16px}',
+  ...['en', 'de'].map((each) => `html:not([lang=${each}]) #failed [lang=${each}]{display:none}`),
+].join('');
 
 /**
  * Write the pages that people come to first as they look before the app runs. The browser paints them at once,
@@ -33,9 +42,10 @@ export function prerender(pages: readonly Prerendered[]): Plugin {
         if (!link || sheet?.type !== 'asset') this.error('index.html has no style sheet');
         const fonts = Object.keys(bundle).filter((name) => /-latin-wght-normal-[\w-]+\.woff2$/.test(name));
         const frame = String(index.source).replace(link[0], '');
-        for (const [{ file, page }, { html, css, names, globals }] of await rendered(pages)) {
+        const { painted, failure } = await rendered(pages);
+        for (const [{ file, page }, { html, css, names, globals }] of painted) {
           if (html.includes(' style="')) this.error(`${file}: the content security policy allows no style attributes`);
-          const styles = `${String(sheet.source)}${css}${OTHERS}`;
+          const styles = `${String(sheet.source)}${css}${OTHERS}${FAILED}`;
           const name = `assets/${file.replace('.html', '')}-${createHash('sha256').update(styles).digest('base64url').slice(0, 8)}.css`;
           this.emitFile({ type: 'asset', fileName: name, source: styles });
           const head = [
@@ -49,7 +59,7 @@ export function prerender(pages: readonly Prerendered[]): Plugin {
           ];
           const source = frame
             .replace('</head>', `${head.join('\n    ')}\n  </head>`)
-            .replace('<div id="root"></div>', `<div id="root" inert aria-hidden="true">${dead(html)}</div>`);
+            .replace('<div id="root"></div>', `<div id="root" inert aria-hidden="true">${dead(html)}</div>\n    ${failure}`);
           if (file === 'index.html') index.source = source;
           else this.emitFile({ type: 'asset', fileName: file, source });
         }
@@ -63,7 +73,7 @@ function dead(html: string): string {
   return html.replace(/<input[^>]*type="file"[^>]*>/g, '').replace(/<(input|button|textarea) /g, '<$1 disabled ');
 }
 
-async function rendered(pages: readonly Prerendered[]): Promise<[Prerendered, Painted][]> {
+async function rendered(pages: readonly Prerendered[]): Promise<{ painted: [Prerendered, Painted][]; failure: string }> {
   // What of a browser the app's modules look at. Node has a navigator of its own, that of whoever builds.
   const browser = {
     location: new URL('http://localhost/'),
@@ -81,10 +91,10 @@ async function rendered(pages: readonly Prerendered[]): Promise<[Prerendered, Pa
     optimizeDeps: { noDiscovery: true, include: [] },
   });
   try {
-    const { prerender } = (await server.ssrLoadModule('/src/app/prerender.tsx')) as { prerender: Prerender };
-    const found: [Prerendered, Painted][] = [];
-    for (const page of pages) found.push([page, await prerender(page.path, page.page === '')]);
-    return found;
+    const { prerender, failure } = (await server.ssrLoadModule('/src/app/prerender.tsx')) as Renderer;
+    const painted: [Prerendered, Painted][] = [];
+    for (const page of pages) painted.push([page, await prerender(page.path, page.page === '')]);
+    return { painted, failure: await failure() };
   } finally {
     await server.close();
     for (const [name, own] of before) {

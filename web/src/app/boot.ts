@@ -80,7 +80,7 @@ async function runModules(urls: readonly string[]): Promise<void> {
   await Promise.all(fetched);
   for (const url of urls) {
     await pause();
-    await import(/* @vite-ignore */ url);
+    await import(/* @vite-ignore */ url).catch(() => undefined); // who needs it asks again, and says so
   }
 }
 
@@ -97,4 +97,4 @@ async function start(): Promise<void> {
   await main.start();
 }
 
-void start();
+start().catch(() => dispatchEvent(new Event('cutline:failed'))); // see public/theme.js

@@ -1,8 +1,8 @@
 import createCache from '@emotion/cache';
 import { CacheProvider } from '@emotion/react';
-import { renderToString } from 'react-dom/server';
+import { renderToStaticMarkup, renderToString } from 'react-dom/server';
 import { StaticRouter } from 'react-router';
-import { ready } from '@/shared/i18n';
+import i18n, { LANGUAGES, ready } from '@/shared/i18n';
 import { App } from './App';
 import { loadPage } from './routes';
 import { sampleStore } from './samples';
@@ -39,4 +39,23 @@ export async function prerender(path: string, isFrame: boolean): Promise<Painted
     names: styles.filter((each) => !isGlobal(each)).map(([name]) => name),
     globals: styles.filter(isGlobal).map(([name]) => name),
   };
+}
+
+/** What is said, in whichever language, when the app's code does not arrive. */
+export async function failure(): Promise<string> {
+  await ready;
+  const languages = Object.keys(LANGUAGES);
+  await i18n.loadLanguages(languages);
+  return renderToStaticMarkup(
+    <div id="failed" role="alert" hidden>
+      {languages.map((language) => {
+        const t = i18n.getFixedT(language);
+        return (
+          <p key={language} lang={language}>
+            <strong>{t('state.failed')}</strong> {t('state.crashedHint')} <button type="button">{t('state.reload')}</button>
+          </p>
+        );
+      })}
+    </div>,
+  );
 }

@@ -1,6 +1,7 @@
 import { lazy, useState, type ComponentType } from 'react';
 import { matchPath, Route, Routes } from 'react-router';
 import i18n from '@/shared/i18n';
+import { fetchParts } from '@/shared/lib/later';
 import { NotFound } from './errors';
 import { Shell } from './layout/Shell';
 
@@ -53,6 +54,7 @@ export function fetchNextPages(): void {
     removeEventListener('keydown', fetchThem);
     // One that fails is tried again when the page is opened.
     for (const { load } of PAGES.filter(({ isNext }) => isNext)) load().catch(() => undefined);
+    fetchParts();
   };
   addEventListener('pointerdown', fetchThem);
   addEventListener('keydown', fetchThem);

@@ -2,12 +2,13 @@ import DarkMode from '@mui/icons-material/DarkModeOutlined';
 import Translate from '@mui/icons-material/Translate';
 import IconButton from '@mui/material/IconButton';
 import { useColorScheme } from '@mui/material/styles';
-import { lazy, Suspense, useState, type ReactNode } from 'react';
+import { Suspense, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { LANGUAGES, setLanguage, type Language } from '@/shared/i18n';
+import { later } from '@/shared/lib/later';
 
 // Menus are a good part of the code that the first page would otherwise wait for.
-const ChoiceMenu = lazy(() => import('./ChoiceMenu'));
+const ChoiceMenu = later(() => import('./ChoiceMenu'));
 
 interface ChoiceProps<T extends string> {
   label: string;

@@ -1,9 +1,10 @@
 import Box from '@mui/material/Box';
-import { lazy, Suspense } from 'react';
+import { Suspense } from 'react';
 import { useSelector } from 'react-redux';
 import { useTranslation } from 'react-i18next';
 import { ErrorBoundary } from 'react-error-boundary';
 import { Outlet, useLocation } from 'react-router';
+import { later } from '@/shared/lib/later';
 import { Announcer } from '@/shared/ui/Announcer';
 import type { RootState } from '../store';
 import { Crashed } from '../errors';
@@ -12,7 +13,7 @@ import { Footer } from './Footer';
 import { Header } from './Header';
 import { PhoneNav } from './PhoneNav';
 
-const Toasts = lazy(() => import('./ToastsWithUndo'));
+const Toasts = later(() => import('./ToastsWithUndo'));
 
 /** What stands around every page. */
 export function Shell() {

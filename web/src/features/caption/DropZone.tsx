@@ -5,39 +5,22 @@ import Box from '@mui/material/Box';
 import Button from '@mui/material/Button';
 import Stack from '@mui/material/Stack';
 import Typography from '@mui/material/Typography';
-import { lazy, Suspense, useEffect, useRef, useState, type DragEvent } from 'react';
+import { Suspense, useEffect, useRef, useState, type DragEvent } from 'react';
 import { useTranslation } from 'react-i18next';
+import { droppedFiles } from '@/shared/lib/dropped';
+import { later } from '@/shared/lib/later';
 
-const UrlForm = lazy(() => import('./UrlForm'));
+const UrlForm = later(() => import('./UrlForm'));
 
 interface DropZoneProps {
   onFiles: (files: File[]) => void;
   onUrls: (urls: string[]) => void;
 }
 
-// A folder that is dropped holds its photos some levels down.
-async function filesOf(items: DataTransferItemList): Promise<File[]> {
-  const entries = [...items].map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
-  const found: File[] = [];
-  const visit = async (entry: FileSystemEntry): Promise<void> => {
-    if (entry.isFile) {
-      const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
-      if (!file.name.startsWith('.')) found.push(file);
-    } else {
-      const reader = (entry as FileSystemDirectoryEntry).createReader();
-      for (;;) {
-        const some = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
-        if (some.length === 0) return;
-        for (const each of some) await visit(each);
-      }
-    }
-  };
-  for (const entry of entries) await visit(entry);
-  return found;
-}
-
-function isAddress(text: string): boolean {
-  return /^https?:\/\/\S+$/i.test(text.trim());
+/** The addresses that a text consists of; none where it says anything else. */
+function addressesIn(text: string): string[] {
+  const parts = text.split(/\s+/).filter(Boolean);
+  return parts.every((part) => /^https?:\/\/\S/i.test(part)) ? parts : [];
 }
 
 /** Where photos come in: dropped, pasted, picked, taken, or by address. */
@@ -51,11 +34,12 @@ export function DropZone({ onFiles, onUrls }: DropZoneProps) {
   useEffect(() => {
     const paste = (event: ClipboardEvent) => {
       const target = event.target as HTMLElement | null;
-      if (target?.closest('input, textarea, [contenteditable]')) return;
       const files = [...(event.clipboardData?.files ?? [])];
       const text = event.clipboardData?.getData('text/plain') ?? '';
+      const urls = addressesIn(text);
+      if (text && target?.closest('input, textarea, [contenteditable]')) return;
       if (files.length > 0) onFiles(files);
-      else if (isAddress(text)) onUrls([text.trim()]);
+      else if (urls.length > 0) onUrls(urls);
       else return;
       event.preventDefault();
     };
@@ -70,10 +54,12 @@ export function DropZone({ onFiles, onUrls }: DropZoneProps) {
   const drop = (event: DragEvent) => {
     event.preventDefault();
     setOver(false);
-    const address = event.dataTransfer.getData('text/uri-list').split('\n').find(isAddress);
-    void filesOf(event.dataTransfer.items).then((files) => {
-      if (files.length > 0) onFiles(files);
-      else if (address) onUrls([address]);
+    const { dataTransfer } = event;
+    const links = dataTransfer.getData('text/uri-list').replace(/^#.*$/gm, ''); // the form has comments
+    const urls = addressesIn(links || dataTransfer.getData('text/plain'));
+    void droppedFiles(dataTransfer).then((files) => {
+      if (files.length > 0) onFiles(files.map(({ file }) => file));
+      else if (urls.length > 0) onUrls(urls);
     });
   };
   const picked = (input: HTMLInputElement) => {

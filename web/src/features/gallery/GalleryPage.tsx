@@ -1,16 +1,15 @@
 import Box from '@mui/material/Box';
 import FlagOutlined from '@mui/icons-material/FlagOutlined';
 import IconButton from '@mui/material/IconButton';
-import { lazy, Suspense, useCallback, useMemo, useState } from 'react';
+import { Suspense, useCallback, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useSearchParams } from 'react-router';
 import { useGalleryInfiniteQuery } from '@/shared/api/lists';
 import { Page } from '@/shared/ui/Page';
 import { PhotoGrid, PhotoGridSkeleton } from '@/shared/ui/PhotoGrid';
+import { ReportDialog } from '@/shared/ui/Report';
 import { SearchField } from '@/shared/ui/SearchField';
 import { Message, QueryView } from '@/shared/ui/StateView';
-
-const ReportDialog = lazy(() => import('@/shared/ui/ReportDialog'));
 
 export default function GalleryPage() {
   const { t } = useTranslation('gallery');

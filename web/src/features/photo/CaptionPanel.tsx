@@ -5,14 +5,15 @@ import Button from '@mui/material/Button';
 import Skeleton from '@mui/material/Skeleton';
 import Stack from '@mui/material/Stack';
 import Typography from '@mui/material/Typography';
-import { lazy, Suspense, useRef, useState } from 'react';
+import { Suspense, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { AttentionOut, CandidateOut, ImageOut } from '@/shared/api/generated';
+import { later } from '@/shared/lib/later';
 import { Rating } from './Rating';
 import { Words } from './Words';
 
-const CopyMenu = lazy(() => import('./CopyMenu'));
-const EditCaption = lazy(() => import('./EditCaption'));
+const CopyMenu = later(() => import('./CopyMenu'));
+const EditCaption = later(() => import('./EditCaption'));
 
 interface CaptionPanelProps {
   image: ImageOut;
@@ -35,14 +36,7 @@ export function CaptionPanel({ image, caption, candidate, attention, word, onWor
     // The field is gone: whoever typed in it finds the button that opened it.
     setTimeout(() => editButton.current?.focus(), 0);
   };
-  if (isEditing) {
-    return (
-      <Suspense fallback={<Box sx={{ minHeight: 160 }} />}>
-        <EditCaption image={image} caption={caption} onDone={done} />
-      </Suspense>
-    );
-  }
-  return (
+  const panel = (
     <Box component="section" aria-label={t('caption')}>
       <Typography variant="h2" component="p" color={caption ? 'textPrimary' : 'textSecondary'} sx={{ fontSize: 'clamp(1.5rem, 1.1rem + 1.6vw, 2.3rem)', minHeight: '1.2em', textWrap: 'balance' }}>
         {caption ? attention && attention.words.length > 0 ? <Words text={caption} attention={attention} word={word} onWord={onWord} /> : caption : isExpected ? <Skeleton /> : t('none')}
@@ -79,5 +73,12 @@ export function CaptionPanel({ image, caption, candidate, attention, word, onWor
         </Suspense>
       ) : null}
     </Box>
+  );
+  if (!isEditing) return panel;
+  // The words stay where they are until the field is there.
+  return (
+    <Suspense fallback={panel}>
+      <EditCaption image={image} caption={caption} onDone={done} />
+    </Suspense>
   );
 }

@@ -4,8 +4,9 @@ import { useTranslation } from 'react-i18next';
 import { useDispatch } from 'react-redux';
 import { useNoteFeedbackMutation, type CandidateOut, type ImageOut } from '@/shared/api/generated';
 import { announced } from '@/shared/api/live';
-import { captionAs, copyText, type CopyFormat } from '@/shared/lib/clipboard';
+import { copyText } from '@/shared/lib/clipboard';
 import { toastShown } from '@/shared/ui/toasts';
+import { captionAs, type CopyFormat } from './captionAs';
 
 const FORMATS: readonly CopyFormat[] = ['text', 'alt', 'markdown', 'html'];
 
@@ -22,7 +23,7 @@ export default function CopyMenu({ image, caption, candidate, anchor, onClose }:
   const dispatch = useDispatch();
   const [note] = useNoteFeedbackMutation();
   // Links to files of private photos soon stop working: the file's own name is what a page can use.
-  const address = image.file_name || 'photo.jpg';
+  const address = encodeURIComponent(image.file_name || 'photo.jpg');
   const copy = async (format: CopyFormat) => {
     const text = captionAs(format, caption, address);
     const isCopied = await copyText(text);

@@ -2,20 +2,21 @@ import Box from '@mui/material/Box';
 import Button from '@mui/material/Button';
 import Stack from '@mui/material/Stack';
 import Typography from '@mui/material/Typography';
-import { lazy, Suspense, useState } from 'react';
+import { Suspense, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useDispatch } from 'react-redux';
 import { useNavigate } from 'react-router';
 import { useDeleteImageMutation, type ImageOut } from '@/shared/api/generated';
 import { problemOf } from '@/shared/api/problem';
 import { useFormats } from '@/shared/i18n/format';
+import { later } from '@/shared/lib/later';
 import { useOnce } from '@/shared/lib/useOnce';
 import { toastShown } from '@/shared/ui/toasts';
 import { Sharing } from './Sharing';
 import { Tags } from './Tags';
 
-const Recaption = lazy(() => import('./Recaption'));
-const History = lazy(() => import('./History'));
+const Recaption = later(() => import('./Recaption'));
+const History = later(() => import('./History'));
 
 interface OwnerPanelProps {
   image: ImageOut;

@@ -1,11 +1,12 @@
 import Box from '@mui/material/Box';
 import Stack from '@mui/material/Stack';
 import { skipToken } from '@reduxjs/toolkit/query';
-import { lazy, Suspense, useEffect, useMemo, useState } from 'react';
+import { Suspense, useEffect, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useSelector } from 'react-redux';
 import { useGetAttentionQuery, useListCaptionsQuery, useNoteFeedbackMutation, type ImageOut } from '@/shared/api/generated';
 import type { LiveState } from '@/shared/api/live';
+import { later } from '@/shared/lib/later';
 import { fittingWidth, photoSources } from '@/shared/lib/sources';
 import { AttentionOverlay } from '@/shared/ui/AttentionOverlay';
 import { Page } from '@/shared/ui/Page';
@@ -16,7 +17,7 @@ import { JobNote } from './JobNote';
 import { COLUMNS } from './PhotoSkeleton';
 import { ReportButton } from './ReportButton';
 
-const OwnerPanel = lazy(() => import('./OwnerPanel'));
+const OwnerPanel = later(() => import('./OwnerPanel'));
 
 interface PhotoViewProps {
   image: ImageOut;

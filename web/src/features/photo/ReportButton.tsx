@@ -1,9 +1,8 @@
 import Button from '@mui/material/Button';
-import { lazy, Suspense, useState } from 'react';
+import { Suspense, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { ImageOut } from '@/shared/api/generated';
-
-const ReportDialog = lazy(() => import('@/shared/ui/ReportDialog'));
+import { ReportDialog } from '@/shared/ui/Report';
 
 export function ReportButton({ image, token }: { image: ImageOut; token?: string }) {
   const { t } = useTranslation('photo');

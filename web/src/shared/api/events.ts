@@ -51,13 +51,6 @@ export class EventStream {
     this.handlers.onConnection('closed');
   }
 
-  /** Forget where we were and connect anew: after signing in or out, another owner's events come. */
-  restart(): void {
-    this.stop();
-    this.last = null;
-    this.start();
-  }
-
   private readonly now = (): void => {
     if (this.socket?.readyState === WebSocket.OPEN) return;
     clearTimeout(this.timer);

@@ -25,7 +25,7 @@ interface ReportDialogProps {
 
 /** Say that a published photo should not be there. */
 export default function ReportDialog({ imageId, token, onClose }: ReportDialogProps) {
-  const { t } = useTranslation();
+  const { t } = useTranslation(['report', 'common']);
   const dispatch = useDispatch();
   const [reason, setReason] = useState<ReportIn['reason']>('other');
   const [text, setText] = useState('');
@@ -34,30 +34,30 @@ export default function ReportDialog({ imageId, token, onClose }: ReportDialogPr
     event.preventDefault();
     const result = await report({ imageId, token, reportIn: { reason, text } });
     if (result.error) return;
-    dispatch(toastShown({ tone: 'success', text: t('report.done') }));
+    dispatch(toastShown({ tone: 'success', text: t('done') }));
     onClose();
   };
   return (
     <Dialog open onClose={onClose} aria-labelledby="report-title" fullWidth maxWidth="xs">
       <form onSubmit={(event) => void submit(event)}>
-        <DialogTitle id="report-title">{t('report.title')}</DialogTitle>
+        <DialogTitle id="report-title">{t('title')}</DialogTitle>
         <DialogContent>
           <RadioGroup aria-labelledby="report-title" value={reason} onChange={(_, value) => setReason(value as ReportIn['reason'])}>
             {REASONS.map((each) => (
-              <FormControlLabel key={each} value={each} control={<Radio />} label={t(`report.${each}`)} />
+              <FormControlLabel key={each} value={each} control={<Radio />} label={t(each)} />
             ))}
           </RadioGroup>
-          <TextField label={t('report.text')} value={text} onChange={(event) => setText(event.target.value)} multiline minRows={2} sx={{ mt: 2 }} slotProps={{ htmlInput: { maxLength: 2000 } }} />
+          <TextField label={t('text')} value={text} onChange={(event) => setText(event.target.value)} multiline minRows={2} sx={{ mt: 2 }} slotProps={{ htmlInput: { maxLength: 2000 } }} />
           {error ? (
             <Alert severity="error" role="alert" sx={{ mt: 2 }}>
-              {problemOf(error).detail || t('state.failed')}
+              {problemOf(error).detail || t('common:state.failed')}
             </Alert>
           ) : null}
         </DialogContent>
         <DialogActions>
-          <Button onClick={onClose}>{t('action.cancel')}</Button>
+          <Button onClick={onClose}>{t('common:action.cancel')}</Button>
           <Button type="submit" variant="contained" disabled={isLoading}>
-            {t('report.send')}
+            {t('send')}
           </Button>
         </DialogActions>
       </form>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { captionAs } from './clipboard';
+import { captionAs } from './captionAs';
 
 describe('captionAs', () => {
   const caption = 'A "dog" & <cat> [run].';
@@ -9,5 +9,8 @@ describe('captionAs', () => {
   });
   it('escapes what Markdown would read as the end of the text', () => {
     expect(captionAs('markdown', caption, 'https://x')).toBe('![A "dog" & <cat> \\[run\\].](https://x)');
+  });
+  it('escapes what Markdown would read as the end of the address', () => {
+    expect(captionAs('markdown', 'A dog.', 'dog%20(1).jpg')).toBe('![A dog.](dog%20\\(1\\).jpg)');
   });
 });

@@ -1,0 +1,59 @@
+import { createEvent, fireEvent, screen, waitFor } from '@testing-library/react';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
+import i18n from '@/shared/i18n';
+import { show } from '@/shared/testing/render';
+import { DropZone } from './DropZone';
+
+const PHOTO = new File(['photo'], 'cat.jpg', { type: 'image/jpeg' });
+const ADDRESSES = ['https://example.org/a.jpg', 'http://example.org/b.jpg'];
+
+function transfer({ files = [], texts = {} }: { files?: File[]; texts?: Record<string, string> }) {
+  return { files, items: files.map(() => ({ webkitGetAsEntry: () => null })), getData: (type: string) => texts[type] ?? '' };
+}
+
+function shown() {
+  const given = { onFiles: vi.fn(), onUrls: vi.fn() };
+  show(
+    <>
+      <DropZone {...given} />
+      <input aria-label="other" />
+    </>,
+  );
+  return given;
+}
+
+function paste(target: Element, what: Parameters<typeof transfer>[0]) {
+  fireEvent(target, Object.assign(createEvent.paste(target), { clipboardData: transfer(what) }));
+}
+
+describe('DropZone', () => {
+  beforeAll(() => i18n.loadNamespaces('caption'));
+
+  it('takes a dropped photo that lies in no folder', async () => {
+    const { onFiles } = shown();
+    fireEvent.drop(screen.getByTestId('dropzone'), { dataTransfer: transfer({ files: [PHOTO] }) });
+    await waitFor(() => expect(onFiles).toHaveBeenCalledExactlyOnceWith([PHOTO]));
+  });
+
+  it('takes every dropped address', async () => {
+    const { onUrls } = shown();
+    const texts = { 'text/uri-list': `# two\r\n${ADDRESSES.join('\r\n')}\r\n` };
+    fireEvent.drop(screen.getByTestId('dropzone'), { dataTransfer: transfer({ texts }) });
+    await waitFor(() => expect(onUrls).toHaveBeenCalledExactlyOnceWith(ADDRESSES));
+  });
+
+  it('takes pasted photos and addresses', () => {
+    const { onFiles, onUrls } = shown();
+    paste(document.body, { files: [PHOTO] });
+    expect(onFiles).toHaveBeenCalledExactlyOnceWith([PHOTO]);
+    paste(document.body, { texts: { 'text/plain': ADDRESSES.join('\n') } });
+    expect(onUrls).toHaveBeenCalledExactlyOnceWith(ADDRESSES);
+  });
+
+  it('leaves other texts alone, and what is pasted into a field', () => {
+    const { onUrls } = shown();
+    paste(document.body, { texts: { 'text/plain': `See ${ADDRESSES.join(' ')}` } });
+    paste(screen.getByLabelText('other'), { texts: { 'text/plain': ADDRESSES.join(' ') } });
+    expect(onUrls).not.toHaveBeenCalled();
+  });
+});

@@ -117,7 +117,7 @@ function Items({ bulk, isLive }: { bulk: BulkOut; isLive: boolean }) {
         }}
         sx={{ mb: 2, flexWrap: 'wrap' }}
       >
-        {STATES.map((each) => (
+        {STATES.filter((each) => each !== 'cancelled' || bulk.counts.cancelled > 0).map((each) => (
           <ToggleButton key={each} value={each}>
             {t(`item.${each || 'all'}`)}
           </ToggleButton>

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,6 +103,22 @@ def test_a_caption_arrives_though_whoever_writes_it_is_killed(
     assert page.evaluate("window.isTheSamePage")
     # The browser notes each try to reach a server that is away; that is no fault of the page.
     person.complaints[:] = [text for text in person.complaints if "WebSocket connection" not in text]
+
+
+def test_a_page_opened_without_a_connection_says_so_and_comes_with_it(person: Person) -> None:
+    person.open("/")
+    person.context.set_offline(True)
+    person.page.get_by_role("link", name="How it works").click()
+    expect(person.main.get_by_role("alert")).to_have_text(re.compile("There is no connection."))
+    person.page.get_by_role("link", name="Caption", exact=True).click()  # what is there still is
+    expect(person.heading).to_have_text("Words for your photos")
+    person.page.get_by_role("link", name="How it works").click()
+    expect(person.main.get_by_role("alert")).to_be_visible()
+    person.context.set_offline(False)
+    expect(person.heading).to_have_text("How it works")
+    # The browser notes each try to reach a server that is away, React what was caught: no faults.
+    expected = ("WebSocket connection", "dynamically imported module")
+    person.complaints[:] = [text for text in person.complaints if not any(each in text for each in expected)]
 
 
 def test_signing_up_keeps_what_was_made_before(person: Person, mailbox: Mailbox) -> None:

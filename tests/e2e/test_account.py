@@ -76,6 +76,7 @@ def test_a_code_from_an_app_is_asked_for_at_the_next_sign_in(person: Person, mai
     email = person.sign_up(mailbox, "totp")
     person.open("/account")
     person.press("Set it up")
+    expect(page.get_by_role("img", name="The secret as a QR code")).to_be_visible()
     secret = page.get_by_label("Secret").input_value()
     page.get_by_label("Code").fill("000000")
     person.press("Turn it on")

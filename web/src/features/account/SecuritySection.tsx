@@ -4,6 +4,7 @@ import Button from '@mui/material/Button';
 import Stack from '@mui/material/Stack';
 import TextField from '@mui/material/TextField';
 import Typography from '@mui/material/Typography';
+import { QRCodeSVG } from 'qrcode.react';
 import { useCallback, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useDispatch } from 'react-redux';
@@ -119,6 +120,10 @@ function TotpPart({ isOn, onChange }: { isOn: boolean; onChange: () => void }) {
         </Button>
       ) : secret ? (
         <Stack spacing={2} sx={{ maxWidth: 420 }}>
+          {/* Dark on light whatever the colours of the page: not every camera reads the reverse. */}
+          <Box sx={{ alignSelf: 'flex-start', lineHeight: 0, bgcolor: '#fff', border: 1, borderColor: 'divider', borderRadius: '14px' }}>
+            <QRCodeSVG value={secret.url} size={200} marginSize={4} title={t('totp.qr')} />
+          </Box>
           <TextField label={t('totp.secret')} value={secret.secret} slotProps={{ htmlInput: { readOnly: true } }} helperText={t('totp.secretHint')} />
           <Button component="a" href={secret.url} variant="text" sx={{ alignSelf: 'flex-start' }}>
             {t('totp.open')}

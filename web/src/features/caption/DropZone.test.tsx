@@ -42,6 +42,26 @@ describe('DropZone', () => {
     await waitFor(() => expect(onUrls).toHaveBeenCalledExactlyOnceWith(ADDRESSES));
   });
 
+  it('takes what is dropped beside it', async () => {
+    const { onFiles } = shown();
+    const isLeftToBrowser = fireEvent.drop(document.body, { dataTransfer: transfer({ files: [PHOTO] }) });
+    expect(isLeftToBrowser).toBe(false);
+    await waitFor(() => expect(onFiles).toHaveBeenCalledExactlyOnceWith([PHOTO]));
+  });
+
+  it("leaves the page's own photos alone, and what is dropped into a field", async () => {
+    const { onUrls } = shown();
+    const address = { dataTransfer: transfer({ texts: { 'text/plain': ADDRESSES.join(' ') } }) };
+    fireEvent.drop(screen.getByLabelText('other'), address);
+    fireEvent.dragStart(document.body);
+    fireEvent.drop(document.body, address);
+    fireEvent.dragEnd(document.body);
+    await Promise.resolve();
+    expect(onUrls).not.toHaveBeenCalled();
+    fireEvent.drop(document.body, address);
+    await waitFor(() => expect(onUrls).toHaveBeenCalledOnce());
+  });
+
   it('takes pasted photos and addresses', () => {
     const { onFiles, onUrls } = shown();
     paste(document.body, { files: [PHOTO] });

@@ -5,7 +5,7 @@ import Box from '@mui/material/Box';
 import Button from '@mui/material/Button';
 import Stack from '@mui/material/Stack';
 import Typography from '@mui/material/Typography';
-import { Suspense, useEffect, useRef, useState, type DragEvent } from 'react';
+import { Suspense, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { droppedFiles } from '@/shared/lib/dropped';
 import { later } from '@/shared/lib/later';
@@ -47,21 +47,38 @@ export function DropZone({ onFiles, onUrls }: DropZoneProps) {
     return () => document.removeEventListener('paste', paste);
   }, [onFiles, onUrls]);
 
-  const over = (event: DragEvent) => {
-    event.preventDefault();
-    setOver(true);
-  };
-  const drop = (event: DragEvent) => {
-    event.preventDefault();
-    setOver(false);
-    const { dataTransfer } = event;
-    const links = dataTransfer.getData('text/uri-list').replace(/^#.*$/gm, ''); // the form has comments
-    const urls = addressesIn(links || dataTransfer.getData('text/plain'));
-    void droppedFiles(dataTransfer).then((files) => {
-      if (files.length > 0) onFiles(files.map(({ file }) => file));
-      else if (urls.length > 0) onUrls(urls);
-    });
-  };
+  // Anywhere on the page: a browser opens in its place what is dropped beside.
+  useEffect(() => {
+    let isOurs = false; // a photo or a link of the page itself
+    const isNotForUs = ({ target }: Event) => isOurs || (target as HTMLElement).closest('input, textarea');
+    const handlers: { [name: string]: (event: DragEvent) => void } = {
+      dragstart: () => void (isOurs = true),
+      dragend: () => void (isOurs = false),
+      dragover: (event) => {
+        if (isNotForUs(event)) return;
+        event.preventDefault();
+        setOver(true);
+      },
+      dragleave: () => setOver(false),
+      drop: (event) => {
+        setOver(false);
+        const { dataTransfer } = event;
+        if (isNotForUs(event) || !dataTransfer) return;
+        event.preventDefault();
+        const links = dataTransfer.getData('text/uri-list').replace(/^#.*$/gm, ''); // the form has comments
+        const urls = addressesIn(links || dataTransfer.getData('text/plain'));
+        void droppedFiles(dataTransfer).then((files) => {
+          if (files.length > 0) onFiles(files.map(({ file }) => file));
+          else if (urls.length > 0) onUrls(urls);
+        });
+      },
+    };
+    for (const [name, handle] of Object.entries(handlers)) document.addEventListener(name, handle as EventListener);
+    return () => {
+      for (const [name, handle] of Object.entries(handlers)) document.removeEventListener(name, handle as EventListener);
+    };
+  }, [onFiles, onUrls]);
+
   const picked = (input: HTMLInputElement) => {
     onFiles([...(input.files ?? [])]);
     input.value = ''; // the same photo may be picked again
@@ -70,10 +87,6 @@ export function DropZone({ onFiles, onUrls }: DropZoneProps) {
   return (
     <Box
       data-testid="dropzone"
-      onDragEnter={over}
-      onDragOver={over}
-      onDragLeave={() => setOver(false)}
-      onDrop={drop}
       sx={{
         border: 2,
         borderStyle: 'dashed',

@@ -371,7 +371,7 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("GET", "/shared/{token}"): Route(rule=Rule.LINK, layers=frozenset({SHOWN, OWNED})),
     ("GET", "/jobs/{job_id}"): _own(OWNED),
     ("GET", "/bulk/{bulk_id}"): _own(OWNED, of=ONE),
-    ("GET", "/bulk/{bulk_id}/items"): _own(OWNED, of=ONE),
+    ("GET", "/bulk/{bulk_id}/items"): _own(SHOWN, OWNED, of=ONE),
     ("GET", "/bulk/{bulk_id}/result.jsonl"): _own(SHOWN, HISTORY, OWNED, of=ONE),
     ("GET", "/bulk/{bulk_id}/result.csv"): _own(SHOWN, OWNED, of=ONE),
     ("GET", "/webhooks/{webhook_id}"): _own(OWNED, of=ONE),

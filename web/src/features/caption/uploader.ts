@@ -144,8 +144,8 @@ export class Uploader {
     const problem: Problem = item?.error
       ? { status: answer.status, code: item.error.code, title: '', detail: item.error.message, hint: '' }
       : problemOf({ status: answer.status, data: answer.data });
+    await keep({ ...waiting, problem }); // first: who reads it may reload the page at once
     this.dispatch(uploadChanged({ id, state: 'failed', problem }));
-    await keep({ ...waiting, problem });
   }
 
   /** No answer, too many requests, or a server in trouble: wait, and send the same again. */

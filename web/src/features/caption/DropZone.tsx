@@ -50,7 +50,7 @@ export function DropZone({ onFiles, onUrls }: DropZoneProps) {
   // Anywhere on the page: a browser opens in its place what is dropped beside.
   useEffect(() => {
     let isOurs = false; // a photo or a link of the page itself
-    const isNotForUs = ({ target }: Event) => isOurs || (target as HTMLElement).closest('input, textarea');
+    const isNotForUs = ({ target }: Event) => isOurs || (target as HTMLElement).closest?.('input, textarea');
     const handlers: { [name: string]: (event: DragEvent) => void } = {
       dragstart: () => void (isOurs = true),
       dragend: () => void (isOurs = false),

@@ -5,7 +5,7 @@ import type { Painted } from './src/app/prerender.tsx';
 
 interface Renderer {
   prerender: (path: string, isFrame: boolean) => Promise<Painted>;
-  failure: () => Promise<string>;
+  failure: () => Promise<Pick<Painted, 'html' | 'css'>>;
 }
 
 export interface Prerendered {
@@ -20,7 +20,6 @@ const OTHERS = 'html:not([lang=en]) #root[inert]{visibility:hidden}';
 const FAILED = [
   '#failed{position:fixed;inset:auto 0 0;padding:8px 24px;text-align:center;border-top:2px solid var(--mui-palette-primary-main)',
   ';background:var(--mui-palette-background-paper);color:var(--mui-palette-text-primary)}#failed button{font:inherit;padding:4px 16px}',
-  ...['en', 'de'].map((each) => `html:not([lang=${each}]) #failed [lang=${each}]{display:none}`),
 ].join('');
 
 /**
@@ -42,10 +41,11 @@ export function prerender(pages: readonly Prerendered[]): Plugin {
         if (!link || sheet?.type !== 'asset') this.error('index.html has no style sheet');
         const fonts = Object.keys(bundle).filter((name) => /-latin-wght-normal-[\w-]+\.woff2$/.test(name));
         const frame = String(index.source).replace(link[0], '');
+        Reflect.deleteProperty(bundle, sheet.fileName); // its rules stand in each page's own
         const { painted, failure } = await rendered(pages);
         for (const [{ file, page }, { html, css, names, globals }] of painted) {
           if (html.includes(' style="')) this.error(`${file}: the content security policy allows no style attributes`);
-          const styles = `${String(sheet.source)}${css}${OTHERS}${FAILED}`;
+          const styles = `${String(sheet.source)}${css}${OTHERS}${FAILED}${failure.css}`;
           const name = `assets/${file.replace('.html', '')}-${createHash('sha256').update(styles).digest('base64url').slice(0, 8)}.css`;
           this.emitFile({ type: 'asset', fileName: name, source: styles });
           const head = [
@@ -59,7 +59,7 @@ export function prerender(pages: readonly Prerendered[]): Plugin {
           ];
           const source = frame
             .replace('</head>', `${head.join('\n    ')}\n  </head>`)
-            .replace('<div id="root"></div>', `<div id="root" inert aria-hidden="true">${dead(html)}</div>\n    ${failure}`);
+            .replace('<div id="root"></div>', `<div id="root" inert aria-hidden="true">${dead(html)}</div>\n    ${failure.html}`);
           if (file === 'index.html') index.source = source;
           else this.emitFile({ type: 'asset', fileName: file, source });
         }
@@ -73,7 +73,7 @@ function dead(html: string): string {
   return html.replace(/<input[^>]*type="file"[^>]*>/g, '').replace(/<(input|button|textarea) /g, '<$1 disabled ');
 }
 
-async function rendered(pages: readonly Prerendered[]): Promise<{ painted: [Prerendered, Painted][]; failure: string }> {
+async function rendered(pages: readonly Prerendered[]): Promise<{ painted: [Prerendered, Painted][]; failure: Awaited<ReturnType<Renderer['failure']>> }> {
   // What of a browser the app's modules look at. Node has a navigator of its own, that of whoever builds.
   const browser = {
     location: new URL('http://localhost/'),

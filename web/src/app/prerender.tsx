@@ -41,12 +41,13 @@ export async function prerender(path: string, isFrame: boolean): Promise<Painted
   };
 }
 
-/** What is said, in whichever language, when the app's code does not arrive. */
-export async function failure(): Promise<string> {
+/** What is said, in the reader's language alone, when the app's code does not arrive. */
+export async function failure(): Promise<Pick<Painted, 'html' | 'css'>> {
   await ready;
   const languages = Object.keys(LANGUAGES);
   await i18n.loadLanguages(languages);
-  return renderToStaticMarkup(
+  const css = languages.map((each) => `html:not([lang=${each}]) #failed [lang=${each}]{display:none}`).join('');
+  const html = renderToStaticMarkup(
     <div id="failed" role="alert" hidden>
       {languages.map((language) => {
         const t = i18n.getFixedT(language);
@@ -58,4 +59,5 @@ export async function failure(): Promise<string> {
       })}
     </div>,
   );
+  return { html, css };
 }

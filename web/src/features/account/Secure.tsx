@@ -6,7 +6,7 @@ import DialogTitle from '@mui/material/DialogTitle';
 import Typography from '@mui/material/Typography';
 import { createContext, useCallback, useContext, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
-import { ask, needsReauthentication, type Answer } from './allauth';
+import { ask, hasPassword, needsReauthentication, type Answer } from './allauth';
 import { AuthForm } from './AuthForm';
 
 type Ask = <T = Record<string, unknown>>(...args: Parameters<typeof ask>) => Promise<Answer<T>>;
@@ -27,10 +27,9 @@ export function useConfirm(): () => Promise<boolean> {
 
 type Way = 'password' | 'code' | 'none';
 
-/** What this account can prove itself with: one that came by another service may have no password. */
+/** What this account can prove itself with. */
 async function wayOf(): Promise<Way> {
-  const session = await ask<{ user?: { has_usable_password?: boolean } }>('GET', '/auth/session');
-  if (session.data.user?.has_usable_password !== false) return 'password';
+  if ((await hasPassword()) !== false) return 'password';
   const authenticators = await ask<{ type: string }[]>('GET', '/account/authenticators');
   return authenticators.status === 200 && authenticators.data.some((each) => each.type === 'totp') ? 'code' : 'none';
 }

@@ -10,7 +10,7 @@ import { useTranslation } from 'react-i18next';
 import { useDispatch } from 'react-redux';
 import { useFormats } from '@/shared/i18n/format';
 import { toastShown } from '@/shared/ui/toasts';
-import { ask, createPasskey, hasPasskeys } from './allauth';
+import { ask, createPasskey, hasPasskeys, hasPassword } from './allauth';
 import { AuthForm } from './AuthForm';
 import { useRefused } from './refused';
 import { useSecureAsk } from './Secure';
@@ -28,13 +28,13 @@ interface Authenticator {
 export function SecuritySection() {
   const { t } = useTranslation('account');
   const [authenticators, setAuthenticators] = useState<Authenticator[] | null>(null);
-  const [hasPassword, setHasPassword] = useState(true);
+  const [ownsPassword, setOwnsPassword] = useState(true);
   const load = useCallback(() => {
     void ask<Authenticator[]>('GET', '/account/authenticators').then((answer) => {
       if (answer.status === 200) setAuthenticators(answer.data);
     });
-    void ask<{ user?: { has_usable_password?: boolean } }>('GET', '/auth/session').then((answer) => {
-      if (answer.status === 200) setHasPassword(answer.data.user?.has_usable_password !== false);
+    void hasPassword().then((has) => {
+      if (has !== undefined) setOwnsPassword(has);
     });
   }, []);
   useEffect(load, [load]);
@@ -42,7 +42,7 @@ export function SecuritySection() {
   return (
     <Section title={t('security.title')}>
       <Stack spacing={4}>
-        <PasswordPart hasPassword={hasPassword} onChange={load} />
+        <PasswordPart hasPassword={ownsPassword} onChange={load} />
         <TotpPart isOn={of('totp').length > 0} onChange={load} />
         {of('recovery_codes').length > 0 ? <RecoveryPart left={of('recovery_codes')[0]?.unused_code_count ?? 0} onChange={load} /> : null}
         {hasPasskeys ? <PasskeyPart passkeys={of('webauthn')} onChange={load} /> : null}

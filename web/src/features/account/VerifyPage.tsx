@@ -29,15 +29,9 @@ export function VerifyPage() {
     <Page title={t('verify.title')} width="sm" hideTitle>
       {state === 'failed' ? (
         <Message role="alert" title={t('verify.failed')} hint={t(viewer?.isSignedIn ? 'verify.failedSignedIn' : 'verify.failedHint')}>
-          {viewer?.isSignedIn ? (
-            <Button component={Link} to="/account" variant="contained">
-              {t('title')}
-            </Button>
-          ) : (
-            <Button component={Link} to="/account/sign-in" variant="contained">
-              {t('signIn.title')}
-            </Button>
-          )}
+          <Button component={Link} to={viewer?.isSignedIn ? '/account' : '/account/sign-in'} variant="contained">
+            {t(viewer?.isSignedIn ? 'title' : 'signIn.title')}
+          </Button>
         </Message>
       ) : state === 'signInNext' ? (
         <Message role="status" title={t('verify.done')} hint={t('verify.signIn')}>

@@ -60,6 +60,12 @@ export function isSignedInAlready(answer: Answer): boolean {
   return answer.status === 409;
 }
 
+/** Whether the account has a password: one that came by another service may have none. Undefined where nobody says. */
+export async function hasPassword(): Promise<boolean | undefined> {
+  const answer = await ask<{ user?: { has_usable_password?: boolean } }>('GET', '/auth/session');
+  return answer.status === 200 ? answer.data.user?.has_usable_password !== false : undefined;
+}
+
 /** Signed in, but not lately. Which flows are offered depends on what the account has; it may be none. */
 export function needsReauthentication(answer: Answer): boolean {
   return answer.status === 401 && answer.meta.is_authenticated === true;

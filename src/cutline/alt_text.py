@@ -19,16 +19,23 @@ _PREPOSITIONS = _words(
     "toward towards under underneath until up upon via with within without next",
 )
 _JOINING = _words("and or but nor while where when which who whose that because if then than so")
+_DETERMINING = _words(
+    "a an the this these those his her its their my your our some any each every no another"
+)
+# What a thing is like: a short text does without.
+_DESCRIBING = _words(
+    "black white brown red blue green yellow orange pink purple gray grey tan golden dark light bright",
+    "big small large little tall short long tiny huge old young new wooden metal plastic wet dry empty",
+    "full different beautiful cute pretty colorful colored open busy narrow wide blond blonde",
+)
 _DANGLING = (
     _PREPOSITIONS
     | _JOINING
+    | _DETERMINING
+    | _DESCRIBING
     | _words(
-        "a an the this these those his her its their my your our some any each every no another",
         "is are was were be been being am has have had do does did can could will would may very",
         "one two three four five six seven eight nine ten several many few multiple various other both all",
-        "black white brown red blue green yellow orange pink purple gray grey tan golden dark light bright",
-        "big small large little tall short long tiny huge old young new wooden metal plastic wet dry empty",
-        "full different beautiful cute pretty colorful colored open busy narrow wide blond blonde",
         "front top middle side edge back couple group bunch pair piece holding wearing riding",
     )
 )
@@ -57,13 +64,38 @@ def shorten(text: str, max_chars: int) -> str:
         return text
     stop = text[-1] if text[-1] in _STOPS else ""
     words = text.removesuffix(stop).split(" ")
-    fitting = _fitting(words, max_chars - len(stop))
-    if not fitting:  # one endless word
-        return text[:max_chars]
-    end = next((end for end in range(fitting, 0, -1) if _phrase_ends(words, end)), None)
-    if end is None:
-        end = next((end for end in range(fitting, 0, -1) if _bare(words[end - 1]) not in _DANGLING), fitting)
-    return " ".join(words[:end]).rstrip(_PAUSES + _STOPS + "-") + stop
+    room = max_chars - len(stop)
+    plain = _without_descriptions(words)
+    ended = _to_phrase_end(words, room) or _to_phrase_end(plain, room) or _to_whole_word(words, room)
+    # No sense fits: the words that do, or the letters of one endless word.
+    ended = ended or _to_whole_word(plain, room) or plain[: _fitting(plain, room)]
+    while len(ended) > 1 and _bare(ended[-1]) in _PREPOSITIONS | _JOINING | _DETERMINING:
+        ended = ended[:-1]
+    short = " ".join(ended).rstrip(_PAUSES + _STOPS + "-") + stop if ended else text[:max_chars]
+    return short[0].upper() + short[1:] if text[0].isupper() else short
+
+
+def _without_descriptions(words: list[str]) -> list[str]:
+    """The words without those of _DESCRIBING, and without what joins two of these."""
+    described = [_bare(word) in _DESCRIBING for word in words]
+    return [
+        word
+        for index, word in enumerate(words)
+        if not described[index]
+        and not (_bare(word) in _JOINING and all(described[max(index - 1, 0) : index + 2 : 2]))
+    ]
+
+
+def _to_phrase_end(words: list[str], room: int) -> list[str]:
+    """As many of the words as fit and end where a phrase ends; [] where there is no such end."""
+    ends = range(_fitting(words, room), 0, -1)
+    return next((words[:end] for end in ends if end == len(words) or _phrase_ends(words, end)), [])
+
+
+def _to_whole_word(words: list[str], room: int) -> list[str]:
+    """As many of the words as fit, to the last that needs no other; [] where there is none."""
+    ends = range(_fitting(words, room), 0, -1)
+    return next((words[:end] for end in ends if _bare(words[end - 1]) not in _DANGLING), [])
 
 
 def _fitting(words: list[str], room: int) -> int:

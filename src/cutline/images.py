@@ -111,7 +111,7 @@ def open_image(
     if isinstance(source, Image.Image):
         return _finish(source, "The image", limits, enough_px, ours=False)
     if isinstance(source, bytes):
-        name, data = "The image", source
+        name, data = "The file", source
     else:
         name, data = _printable(os.fspath(source)), _read_file(source, limits)
     if not data:
@@ -358,7 +358,7 @@ def _refusal(head: bytes, name: str) -> UnsupportedImage | UnreadableImage:
         kind = "a video or an unknown relative of HEIC"
     if kind is not None:
         return UnsupportedImage(f"{name} is {kind}, which Cutline does not open.", hint=hint)
-    return UnreadableImage(f"{name} is not an image, whatever its name says.", hint=hint)
+    return UnreadableImage(f"{name} is not an image.", hint=hint)
 
 
 _MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")  # neither stuffing, fill nor restart

@@ -103,6 +103,14 @@ class Person:
         """Press a button by its whole name."""
         (within or self.page).get_by_role("button", name=name, exact=True).click()
 
+    def remove(self, name: str, *, within: Locator) -> None:
+        """Press a button of that name, think better of it, press it again and say yes."""
+        question = self.page.get_by_role("dialog")
+        for answer in ("Cancel", name):
+            self.press(name, within=within)
+            self.press(answer, within=question)
+            expect(question).to_have_count(0)
+
     def upload(self, *files: Path) -> None:
         """Give photos to the first page."""
         self.page.locator("input[type=file]").first.set_input_files(list(files))

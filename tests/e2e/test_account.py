@@ -124,7 +124,7 @@ def test_a_passkey_opens_the_door(new_person: Callable[..., Person], live: Servi
     person.press("Use a passkey")
     person.is_signed_in()
     person.open("/account")
-    person.press("Remove", within=keys)
+    person.remove("Remove", within=keys)
     expect(keys).to_have_count(0)
 
 
@@ -144,7 +144,7 @@ def test_keys_and_webhooks_connect_programs(
         person.open("/account")
         assert secret not in page.content()  # it was shown once
         expect(keys.get_by_role("listitem").filter(has_text="my script")).to_contain_text("used ")
-        person.press("Revoke", within=keys)
+        person.remove("Revoke", within=keys)
         expect(keys.get_by_text("Revoked")).to_be_visible()
         assert program.get("/images").status_code == 401
 
@@ -156,7 +156,7 @@ def test_keys_and_webhooks_connect_programs(
     person.press("Deliveries")
     expect(hooks.get_by_text("delivered (204)").first).to_be_visible(timeout=60_000)
     assert receiver.wait_for(f"/{person.email('hook')}")
-    person.press("Remove", within=hooks)
+    person.remove("Remove", within=hooks)
     expect(hooks.get_by_role("button", name="Deliveries")).to_have_count(0)
 
 

@@ -15,6 +15,7 @@ import { useFormats } from '@/shared/i18n/format';
 import { useOnce } from '@/shared/lib/useOnce';
 import { QueryView } from '@/shared/ui/StateView';
 import { useFailed } from './refused';
+import { RemoveButton } from './RemoveButton';
 import { Section } from './Section';
 import { Secret } from './Secret';
 
@@ -60,9 +61,12 @@ export function KeysSection() {
                 {key.revoked_at ? (
                   <Typography variant="body2">{t('keys.revoked')}</Typography>
                 ) : (
-                  <Button size="small" color="error" onClick={() => void revoke({ keyId: key.id }).then(failed)}>
-                    {t('keys.revoke')}
-                  </Button>
+                  <RemoveButton
+                    label={t('keys.revoke')}
+                    question={t('keys.revokeQuestion', { name: key.name })}
+                    consequence={t('keys.revokeConsequence')}
+                    onConfirm={() => void revoke({ keyId: key.id }).then(failed)}
+                  />
                 )}
               </Stack>
             ))}

@@ -13,6 +13,7 @@ import { toastShown } from '@/shared/ui/toasts';
 import { ask, createPasskey, hasPasskeys, hasPassword } from './allauth';
 import { AuthForm } from './AuthForm';
 import { useRefused } from './refused';
+import { RemoveButton } from './RemoveButton';
 import { useSecureAsk } from './Secure';
 import { Section } from './Section';
 
@@ -115,9 +116,12 @@ function TotpPart({ isOn, onChange }: { isOn: boolean; onChange: () => void }) {
         {t(isOn ? 'totp.on' : 'totp.hint')}
       </Typography>
       {isOn ? (
-        <Button color="error" onClick={() => void end()}>
-          {t('totp.end')}
-        </Button>
+        <RemoveButton
+          label={t('totp.end')}
+          question={t('totp.endQuestion')}
+          consequence={t('totp.endConsequence')}
+          onConfirm={() => void end()}
+        />
       ) : secret ? (
         <Stack spacing={2} sx={{ maxWidth: 420 }}>
           {/* Dark on light whatever the colours of the page: not every camera reads the reverse. */}
@@ -221,9 +225,12 @@ function PasskeyPart({ passkeys, onChange }: { passkeys: Authenticator[]; onChan
             <Typography>
               {passkey.name} · {formats.date(new Date(passkey.created_at * 1000))}
             </Typography>
-            <Button color="error" size="small" onClick={() => void remove(passkey.id ?? 0)}>
-              {t('remove')}
-            </Button>
+            <RemoveButton
+              label={t('remove')}
+              question={t('passkey.removeQuestion', { name: passkey.name })}
+              consequence={t('passkey.removeConsequence')}
+              onConfirm={() => void remove(passkey.id ?? 0)}
+            />
           </Stack>
         ))}
       </Stack>

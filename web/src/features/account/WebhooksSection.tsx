@@ -23,6 +23,7 @@ import { useOnce } from '@/shared/lib/useOnce';
 import { QueryView } from '@/shared/ui/StateView';
 import { useFailed } from './refused';
 import { Secret } from './Secret';
+import { RemoveButton } from './RemoveButton';
 import { Section } from './Section';
 
 /** Calls to other servers when something happens, and what came of them. */
@@ -96,9 +97,12 @@ function Webhook({ webhook }: { webhook: WebhookOut }) {
         >
           {t(webhook.is_active ? 'webhooks.pause' : 'webhooks.resume')}
         </Button>
-        <Button size="small" color="error" onClick={() => void remove({ webhookId: webhook.id }).then(failed)}>
-          {t('remove')}
-        </Button>
+        <RemoveButton
+          label={t('remove')}
+          question={t('webhooks.removeQuestion', { url: webhook.url })}
+          consequence={t('webhooks.removeConsequence')}
+          onConfirm={() => void remove({ webhookId: webhook.id }).then(failed)}
+        />
       </Stack>
       {isOpen ? <Deliveries webhook={webhook.id} /> : null}
     </Box>

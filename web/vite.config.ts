@@ -51,7 +51,7 @@ export default defineConfig({
       { file: 'photo.html', path: '/images/0', page: '/photo/PhotoPage.tsx' },
     ]),
     // With theme.js and its words the first page stays below 200,000.
-    scriptBudget({ page: '/caption/CaptionPage.tsx', most: 199_000 }),
+    scriptBudget({ page: '/caption/CaptionPage.tsx', most: 199_100 }),
     // Compressed once, as far as it goes, beside each file: the server sends what the browser takes.
     compression({
       include: /\.(?:js|css|svg|webmanifest)$/,

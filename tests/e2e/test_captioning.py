@@ -159,3 +159,24 @@ def test_another_language_stays(person: Person) -> None:
     person.open("/gallery")  # anew
     expect(page.locator("html")).to_have_attribute("lang", "de")
     expect(person.heading).to_have_text("Galerie")
+
+
+def test_a_caption_says_its_own_language_until_a_person_words_it(person: Person) -> None:
+    page = person.page
+    path = person.caption(COFFEE)
+    person.press("Language")
+    page.get_by_role("menuitemradio", name="Deutsch").click()
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    language = "node => node.closest('[lang]').lang"
+    caption = page.get_by_role("region", name="Beschreibung").locator("p").first
+    for place in (person.heading, caption, page.get_by_role("main").get_by_role("img").first):
+        assert place.evaluate(language) == "en"
+    person.open("/library")
+    photo = page.get_by_role("main").get_by_role("img").first
+    assert photo.evaluate(language) == "en"
+    person.open(path)
+    person.press("Bearbeiten")
+    page.get_by_role("textbox", name="Beschreibung").fill("Eine Tasse Kaffee.")
+    person.press("Speichern")
+    expect(person.heading).to_have_text("Eine Tasse Kaffee.")
+    assert person.heading.evaluate(language) == "de"

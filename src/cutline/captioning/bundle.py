@@ -31,6 +31,9 @@ MANIFEST = "bundle.json"
 ENCODER, DECODER, TOKENIZER, CARD = "encoder.onnx", "decoder.onnx", "tokenizer.json", "MODEL_CARD.md"
 REQUIRED = (ENCODER, DECODER, TOKENIZER, CARD)
 
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+VERSION = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}"
+LANGUAGE = r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,8}"  # a tag of BCP 47
 # A flat name of plain letters, of a kind of file that is only data: no folders, nothing hidden, no pickle.
 FILE_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.(?:onnx|json|jsonl|md|txt|yaml|csv|png)"
 
@@ -92,8 +95,13 @@ class Architecture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextStyle:
-    """How words become a sentence. ``function_words`` carry its grammar: they may occur in it twice."""
+    """How words become a sentence.
 
+    ``language`` is that of the sentences, a tag of BCP 47 such as "en"; None where the bundle does not say.
+    ``function_words`` carry the grammar: they may occur in a sentence twice.
+    """
+
+    language: Annotated[str, Like(LANGUAGE)] | None = None
     sentence_case: bool = True
     full_stop: bool = True
     function_words: tuple[str, ...] = ()
@@ -120,8 +128,8 @@ class Manifest:
     """The content of bundle.json. ``metrics`` is free."""
 
     format_version: Literal[1]
-    name: Annotated[str, Like(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")]
-    version: Annotated[str, Like(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")]
+    name: Annotated[str, Like(NAME)]
+    version: Annotated[str, Like(VERSION)]
     licence: str
     created: str
     architecture: Architecture

@@ -145,6 +145,7 @@ def _facts(manifest: Manifest) -> list[tuple[str, object]]:
     return [
         ("name", f"{manifest.name}@{manifest.version}"),
         ("licence", manifest.licence),
+        ("language", manifest.text.language or "not said"),
         ("created", manifest.created),
         ("architecture", f"{architecture.kind}, {rows} x {cols} grid, {architecture.vocabulary:,} tokens"),
         ("photos", f"{pixels.width_px} x {pixels.height_px} px, {pixels.mode}"),

@@ -58,8 +58,12 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:
-    """What a bundle says of itself: its card in Markdown, and what was measured. Empty for other models."""
+    """What a bundle says of itself: its card in Markdown, and what was measured. Empty for other models.
 
+    language: the captions', a tag of BCP 47; None where nobody says.
+    """
+
+    language: str | None = None
     licence: str = ""
     description: str = ""
     metrics: Mapping[str, object] = field(default_factory=dict)
@@ -137,6 +141,7 @@ def model_card(model: str = "") -> ModelCard:
         return ModelCard()
     bundle = read_bundle(uri or default_bundle())
     return ModelCard(
+        language=bundle.manifest.text.language,
         licence=bundle.manifest.licence,
         description=bundle.manifest.training_data.description,
         metrics=bundle.manifest.metrics,

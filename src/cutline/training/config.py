@@ -11,6 +11,7 @@ import dataclasses
 import difflib
 import functools
 import math
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origin
 
+from cutline.captioning.bundle import LANGUAGE, NAME, VERSION
 from cutline.errors import ConfigError, MissingExtra
 from cutline.training.examples import DataConfig
 from cutline.training.text import TextConfig
@@ -253,6 +255,7 @@ class ExportConfig:
     max_loss_of_cider. card: a Markdown file that becomes the model card, @METRICS@ in it the dev scores.
     average: stages and their weights; what is exported is then the weighted mean of their best checkpoints
     (Wortsman et al., 2022: model soups), and none named exports the last stage's.
+    language: that of the captions, a tag of BCP 47 such as en; left out where it is empty.
     function_words: words such as "a" and "of"; where there are any, no other word is written twice in a
     sentence. For tokenizers of words.
     """
@@ -260,6 +263,7 @@ class ExportConfig:
     name: str = ""
     version: str = "1.0.0"
     licence: str = "unstated"
+    language: str = ""
     description: str = ""
     card: Path | None = None
     average: Mapping[str, Positive] = field(default_factory=dict)
@@ -311,6 +315,11 @@ class RecipeConfig:
             raise ConfigError("The recipe names no data.", hint="Add a source under data:.")
         if not self.stages:
             raise ConfigError("The recipe has no stages.", hint="Add one under stages:.")
+        bundle_name, export = self.export.name or self.name, self.export
+        _check_label("name", bundle_name, NAME, "letters, digits, - . and _; begin with a letter or digit")
+        _check_label("version", export.version, VERSION, "something like 1.2.0; quote it in YAML")
+        if export.language:
+            _check_label("language", export.language, LANGUAGE, "a tag of BCP 47, such as en or pt-BR")
         seen: set[str] = set()
         for stage in self.stages:
             if stage.name in seen:
@@ -329,6 +338,12 @@ class RecipeConfig:
                 raise ConfigError(
                     f"export.average names {name!r}, which is no stage.", hint=_did_you_mean(name, [*seen])
                 )
+
+
+def _check_label(what: str, value: str, pattern: str, wanted: str) -> None:
+    """Refuse before the training what no bundle could be called after it."""
+    if not re.fullmatch(pattern, value):
+        raise ConfigError(f"A bundle's {what} cannot be {value!r}.", hint=f"Use {wanted}.")
 
 
 def _is_path(name: str) -> bool:

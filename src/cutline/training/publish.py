@@ -133,7 +133,7 @@ def _details(recipe: RecipeConfig, material: Material) -> BundleDetails:
             no_repeat_ngram=export.no_repeat_ngram,
             no_repeat_words=bool(export.function_words) or None,
         ),
-        text=TextStyle(function_words=export.function_words),
+        text=TextStyle(language=export.language or None, function_words=export.function_words),
         training_data=TrainingData(
             hash=data_hash(training), description=export.description or describe(training)
         ),

@@ -39,6 +39,7 @@ const SESSION: SessionOut = {
   },
   providers: [],
   model: 'model@1',
+  model_language: 'en',
 };
 const CANDIDATES: CandidateOut[] = [true, false].map((shown, rank) => ({
   id: String(rank),

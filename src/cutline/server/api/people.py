@@ -72,6 +72,9 @@ class SessionOut(Schema):
     limits: LimitsOut
     providers: list[ProviderOut]
     model: str | None = Field(description="name@version of the model that writes captions.")
+    model_language: str | None = Field(
+        description="The language it writes, a tag of BCP 47; null where its bundle does not say."
+    )
 
 
 class MeOut(Schema):
@@ -153,6 +156,7 @@ def get_session(request: HttpRequest) -> SessionOut:
         ),
         providers=[ProviderOut(id=id, name=name) for id, name in provider_names(chosen).items()],
         model=_model(),
+        model_language=_model_language(),
     )
 
 
@@ -260,6 +264,13 @@ def _check_fresh_sign_in(request: HttpRequest) -> None:
         raise ReauthenticationRequired(
             "Deleting an account needs a fresh sign-in.", hint="Sign in again, or reauthenticate."
         ) from error
+
+
+def _model_language() -> str | None:
+    try:
+        return captioner.model_card().language
+    except CutlineError:
+        return None
 
 
 def _model() -> str | None:

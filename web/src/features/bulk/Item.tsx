@@ -5,17 +5,19 @@ import Typography from '@mui/material/Typography';
 import { useTranslation } from 'react-i18next';
 import { Link as RouterLink } from 'react-router';
 import type { BulkItemOut } from '@/shared/api/generated';
+import { useCaptionLanguage } from '@/shared/api/viewer';
 
 /** A file and what came of it: its caption, which leads to its photo, or why there is none. */
 export function Item({ item }: { item: BulkItemOut }) {
   const { t } = useTranslation('bulk');
+  const language = useCaptionLanguage();
   const words = (
     <>
       <Typography component="span" variant="body2" color="textSecondary" sx={{ display: 'block' }}>
         {item.file}
       </Typography>
       {item.caption ? (
-        <Typography component="span" variant="h3" sx={{ display: 'block' }}>
+        <Typography component="span" variant="h3" lang={language} sx={{ display: 'block' }}>
           {item.caption}
         </Typography>
       ) : null}

@@ -2,6 +2,7 @@ import { useTranslation } from 'react-i18next';
 import { useDispatch, useSelector } from 'react-redux';
 import { useRetryJobMutation, type ImageOut } from '@/shared/api/generated';
 import { announced, type LiveState } from '@/shared/api/live';
+import { useCaptionLanguage } from '@/shared/api/viewer';
 import { copyText } from '@/shared/lib/clipboard';
 import { Photo } from '@/shared/ui/Photo';
 import { photoSources } from '@/shared/lib/sources';
@@ -47,6 +48,7 @@ export function ImageCard({ image, name }: ImageCardProps) {
       to={`/images/${image.id}`}
       name={title}
       caption={caption || null}
+      language={useCaptionLanguage(image.caption_by)}
       status={status}
       picture={
         <Photo

@@ -19,6 +19,7 @@ interface PhotoCardProps {
   picture: ReactNode;
   name: string;
   caption: string | null;
+  language?: string; // the caption's
   status: CardStatus;
   to: string | null;
   onCopy?: () => void;
@@ -27,7 +28,7 @@ interface PhotoCardProps {
 }
 
 /** One photo and its caption, from the first moment on. Of one height, so that nothing jumps. */
-export function PhotoCard({ picture, name, caption, status, to, onCopy, onRetry, onRemove }: PhotoCardProps) {
+export function PhotoCard({ picture, name, caption, language, status, to, onCopy, onRetry, onRemove }: PhotoCardProps) {
   const { t } = useTranslation('caption');
   const isBusy = status.kind !== 'done' && status.kind !== 'failed';
   return (
@@ -47,7 +48,7 @@ export function PhotoCard({ picture, name, caption, status, to, onCopy, onRetry,
         {/* Behind the picture: seen where there is none that a browser could show. */}
         {status.kind === 'failed' ? <BrokenImage aria-hidden sx={{ fontSize: 56, color: 'text.secondary', opacity: 0.5 }} /> : null}
         {to ? (
-          <Link to={to} aria-label={caption || name} style={{ position: 'absolute', inset: 0 }}>
+          <Link to={to} aria-label={caption || name} lang={language} style={{ position: 'absolute', inset: 0 }}>
             {picture}
           </Link>
         ) : (
@@ -56,7 +57,9 @@ export function PhotoCard({ picture, name, caption, status, to, onCopy, onRetry,
       </Box>
       <Stack sx={{ p: 2, pb: 1, flex: 1, minHeight: 140 }} spacing={1} useFlexGap>
         {caption ? (
-          <Typography sx={{ typography: 'h3', fontWeight: 450, fontSize: '1.15rem' }}>{caption}</Typography>
+          <Typography lang={language} sx={{ typography: 'h3', fontWeight: 450, fontSize: '1.15rem' }}>
+            {caption}
+          </Typography>
         ) : (
           <Typography noWrap color="textSecondary" title={name}>
             {name}

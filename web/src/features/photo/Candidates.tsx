@@ -7,6 +7,7 @@ import { useDispatch } from 'react-redux';
 import { usePickCaptionMutation, type AttentionOut, type CandidateOut, type ImageOut } from '@/shared/api/generated';
 import { announced } from '@/shared/api/live';
 import { problemOf } from '@/shared/api/problem';
+import { useCaptionLanguage } from '@/shared/api/viewer';
 import { useFormats } from '@/shared/i18n/format';
 import { useOnce } from '@/shared/lib/useOnce';
 import { toastShown } from '@/shared/ui/toasts';
@@ -25,6 +26,7 @@ interface CandidatesProps {
 /** What the model proposed, best first, and how sure it was: of a word, on average. */
 export function Candidates({ image, candidates, attention, looked, onLook, word, onWord }: CandidatesProps) {
   const { t } = useTranslation('photo');
+  const language = useCaptionLanguage();
   const formats = useFormats();
   const dispatch = useDispatch();
   const [pick] = usePickCaptionMutation();
@@ -56,7 +58,7 @@ export function Candidates({ image, candidates, attention, looked, onLook, word,
                 p: 1.5,
               }}
             >
-              <Typography sx={{ fontFamily: 'h3.fontFamily', fontSize: '1.05rem' }}>
+              <Typography lang={language} sx={{ fontFamily: 'h3.fontFamily', fontSize: '1.05rem' }}>
                 {isLooked ? <Words text={candidate.text} attention={attention} word={word} onWord={onWord} /> : candidate.text}
               </Typography>
               <Stack direction="row" spacing={1} useFlexGap sx={{ mt: 0.5, alignItems: 'center', flexWrap: 'wrap', '& > button:first-of-type': { ml: { xs: -1.5, sm: 0 } }, '& > button:last-of-type': { mr: -1.5 } }}>

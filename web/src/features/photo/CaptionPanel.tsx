@@ -8,6 +8,7 @@ import Typography from '@mui/material/Typography';
 import { Suspense, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { AttentionOut, CandidateOut, ImageOut } from '@/shared/api/generated';
+import { useCaptionLanguage } from '@/shared/api/viewer';
 import { later } from '@/shared/lib/later';
 import { Rating } from './Rating';
 import { Words } from './Words';
@@ -27,6 +28,7 @@ interface CaptionPanelProps {
 /** The sentence under the picture, and what can be done with it. */
 export function CaptionPanel({ image, caption, candidate, attention, word, onWord }: CaptionPanelProps) {
   const { t } = useTranslation('photo');
+  const language = useCaptionLanguage(image.caption_by);
   const isExpected = image.job?.state === 'queued' || image.job?.state === 'running';
   const [isEditing, setEditing] = useState(false);
   const [anchor, setAnchor] = useState<HTMLElement | null>(null);
@@ -38,7 +40,7 @@ export function CaptionPanel({ image, caption, candidate, attention, word, onWor
   };
   const panel = (
     <Box component="section" aria-label={t('caption')}>
-      <Typography variant="h2" component="p" color={caption ? 'textPrimary' : 'textSecondary'} sx={{ fontSize: 'clamp(1.5rem, 1.1rem + 1.6vw, 2.3rem)', minHeight: '1.2em', textWrap: 'balance' }}>
+      <Typography variant="h2" component="p" lang={caption ? language : undefined} color={caption ? 'textPrimary' : 'textSecondary'} sx={{ fontSize: 'clamp(1.5rem, 1.1rem + 1.6vw, 2.3rem)', minHeight: '1.2em', textWrap: 'balance' }}>
         {caption ? attention && attention.words.length > 0 ? <Words text={caption} attention={attention} word={word} onWord={onWord} /> : caption : isExpected ? <Skeleton /> : t('none')}
       </Typography>
       {caption ? (

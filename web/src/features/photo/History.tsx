@@ -8,6 +8,7 @@ import { useDispatch } from 'react-redux';
 import { useListVersionsQuery, useRestoreVersionMutation, type ImageOut } from '@/shared/api/generated';
 import { announced } from '@/shared/api/live';
 import { problemOf } from '@/shared/api/problem';
+import { useCaptionLanguage } from '@/shared/api/viewer';
 import { useFormats } from '@/shared/i18n/format';
 import { useOnce } from '@/shared/lib/useOnce';
 import { QueryView } from '@/shared/ui/StateView';
@@ -16,6 +17,7 @@ import { toastShown } from '@/shared/ui/toasts';
 /** Every text that the photo has shown, newest first; each can be brought back. */
 export default function History({ image, caption }: { image: ImageOut; caption: string }) {
   const { t } = useTranslation('photo');
+  const language = useCaptionLanguage();
   const formats = useFormats();
   const dispatch = useDispatch();
   const versions = useListVersionsQuery({ imageId: image.id, limit: 100 });
@@ -31,7 +33,9 @@ export default function History({ image, caption }: { image: ImageOut; caption: 
         <Stack component="ol" reversed spacing={1} sx={{ listStyle: 'none', p: 0, mt: 2, mb: 0 }}>
           {items.map((version) => (
             <Box component="li" key={version.number} sx={{ borderLeft: 3, borderColor: 'divider', pl: 2, py: 0.5 }}>
-              <Typography sx={{ fontFamily: 'h3.fontFamily', fontSize: '1.05rem' }}>{version.text}</Typography>
+              <Typography lang={version.by === 'model' ? language : undefined} sx={{ fontFamily: 'h3.fontFamily', fontSize: '1.05rem' }}>
+                {version.text}
+              </Typography>
               <Stack direction="row" spacing={1} sx={{ alignItems: 'center', minHeight: 40 }}>
                 <Typography variant="body2" color="textSecondary" sx={{ flex: 1 }}>
                   {t(`history.${version.action}`, { model: version.model, number: version.restored_from ?? 0 })}

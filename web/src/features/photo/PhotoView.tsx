@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { useSelector } from 'react-redux';
 import { useGetAttentionQuery, useListCaptionsQuery, useNoteFeedbackMutation, type ImageOut } from '@/shared/api/generated';
 import type { LiveState } from '@/shared/api/live';
+import { useCaptionLanguage } from '@/shared/api/viewer';
 import { later } from '@/shared/lib/later';
 import { fittingWidth, photoSources } from '@/shared/lib/sources';
 import { AttentionOverlay } from '@/shared/ui/AttentionOverlay';
@@ -28,6 +29,7 @@ export function PhotoView({ image, token }: PhotoViewProps) {
   const { t } = useTranslation('photo');
   const live = useSelector((state: { live: LiveState }) => state.live.images[image.id]);
   const caption = live?.caption ?? image.caption;
+  const language = useCaptionLanguage(image.caption_by);
   const captions = useListCaptionsQuery({ imageId: image.id, token, limit: 50 });
   const candidates = captions.data?.items ?? [];
   // Its text, too: an event may have brought another caption than the one that these were loaded with.
@@ -54,10 +56,11 @@ export function PhotoView({ image, token }: PhotoViewProps) {
 
   const name = image.file_name ?? '';
   return (
-    <Page title={caption || t('untitled', { name })} width="xl" hideTitle>
+    <Page title={caption || t('untitled', { name })} titleLang={caption ? language : undefined} width="xl" hideTitle>
       <Box sx={COLUMNS}>
         <Box sx={{ position: { md: 'sticky' }, top: { md: 24 }, alignSelf: 'start' }}>
           <Box
+            lang={caption ? language : undefined}
             sx={{
               position: 'relative',
               mx: 'auto',

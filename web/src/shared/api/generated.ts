@@ -1823,6 +1823,8 @@ export type SessionOut = {
   providers: ProviderOut[];
   /** name@version of the model that writes captions. */
   model: string | null;
+  /** The language it writes, a tag of BCP 47; null where its bundle does not say. */
+  model_language: string | null;
 };
 export type LatencyOut = {
   median_s: number | null;

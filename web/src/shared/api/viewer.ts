@@ -1,4 +1,5 @@
 import { useMemo, useState } from 'react';
+import { useSelector } from 'react-redux';
 import { api, useGetSessionQuery } from './generated';
 
 export interface Viewer {
@@ -34,6 +35,12 @@ export function useViewerAtLast(): Viewer | undefined {
 }
 
 const selectSession = api.endpoints.getSession.select({});
+
+/** What a caption is written in, for `lang`; undefined where nobody knows, such as for people's own words. */
+export function useCaptionLanguage(by = 'model'): string | undefined {
+  const { data } = useSelector(selectSession);
+  return by === 'person' ? undefined : (data?.model_language ?? undefined);
+}
 
 /** Whether the server knows this browser: what it writes belongs to somebody. */
 export function hasOwner(state: Parameters<typeof selectSession>[0]): boolean {

@@ -7,6 +7,7 @@ import { useNavigationType } from 'react-router';
 
 interface PageProps {
   title: string;
+  titleLang?: string; // where it is not the page's
   lead?: ReactNode;
   actions?: ReactNode;
   hideTitle?: boolean; // the heading stays for screen readers
@@ -21,7 +22,7 @@ let path = location.pathname;
 const HIDDEN = { position: 'absolute', width: '1px', height: '1px', overflow: 'hidden', clipPath: 'inset(50%)' } as const;
 
 /** A page: its title in the tab, its one h1, its width. */
-export function Page({ title, lead, actions, hideTitle = false, width = 'lg', children }: PageProps) {
+export function Page({ title, titleLang, lead, actions, hideTitle = false, width = 'lg', children }: PageProps) {
   const { t } = useTranslation();
   const heading = useRef<HTMLHeadingElement>(null);
   const arrival = useNavigationType();
@@ -43,7 +44,7 @@ export function Page({ title, lead, actions, hideTitle = false, width = 'lg', ch
         sx={{ flexWrap: 'wrap', justifyContent: 'space-between', alignItems: 'flex-end', mb: hideTitle ? 0 : 3 }}
       >
         <div>
-          <Typography variant="h1" ref={heading} tabIndex={-1} sx={hideTitle ? HIDDEN : { outline: 'none' }}>
+          <Typography variant="h1" lang={titleLang} ref={heading} tabIndex={-1} sx={hideTitle ? HIDDEN : { outline: 'none' }}>
             {title}
           </Typography>
           {lead ? (

@@ -7,6 +7,7 @@ import { memo, useEffect, useLayoutEffect, useRef, useState, type ReactNode } fr
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import type { ImageOut } from '../api/generated';
+import { useCaptionLanguage } from '../api/viewer';
 import { photoSources } from '../lib/sources';
 import { Photo } from './Photo';
 
@@ -171,10 +172,11 @@ const Cell = memo(function Cell({ image, size, place, height, isPassing, corner 
   const { t } = useTranslation();
   const stays = useStays(isPassing);
   const words = image.caption || t('photo.noCaption');
+  const language = useCaptionLanguage(image.caption_by);
   const sources = stays ? photoSources(image.urls, 'thumbnail') : null;
   return (
     <CellFrame role="listitem" aria-setsize={size} aria-posinset={place} style={{ height }}>
-      <PhotoLink to={`/images/${image.id}`}>
+      <PhotoLink to={`/images/${image.id}`} lang={image.caption ? language : undefined}>
         <GridPhoto
           sources={sources}
           alt={words}

@@ -54,7 +54,9 @@ class ServerSettings(BaseSettings):
         Path("data"), description="Everything that is kept without other servers lies here."
     )
     public_url: str = Field(
-        "http://127.0.0.1:8000", description="Where people reach the service; links in mails begin with it."
+        "",
+        description="Where people reach the service; its links begin with it. Where empty, they begin as the"
+        " request did that asked for them (in development only).",
     )
     secret_key: SecretStr = Field(
         SecretStr(""), description="Signs sessions and links. Development keeps one in the data folder."
@@ -199,6 +201,8 @@ class ServerSettings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _origin(cls, value: str) -> str:
+        if not value:
+            return value
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
             raise ValueError("must be http(s)://HOST[:PORT]: the service lives at the root of its host")
@@ -283,9 +287,9 @@ def unfit_for_production(made: ServerSettings) -> Iterator[tuple[str, str]]:
             yield name, f"is missing: {why}"
     if "*" in made.hosts:
         yield "hosts", "answers to any name, so that links in mails can be made to lead to another site"
-    elif not _named(public.hostname or "", made.hosts):
+    elif public.hostname and not _named(public.hostname, made.hosts):
         yield "hosts", f"lacks {public.hostname}, the host of public_url: its requests would be refused"
-    if public.scheme != "https" and not _is_local(public.hostname):
+    if public.scheme == "http" and not _is_local(public.hostname):
         yield "public_url", "is not https: passwords, sessions and private photos would travel readable"
     if public.scheme == "https" and not made.trust_proxy:
         yield (

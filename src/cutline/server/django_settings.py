@@ -195,7 +195,7 @@ SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 30
 CSRF_FAILURE_VIEW = "cutline.server.api.problems.csrf_failure"
-CSRF_TRUSTED_ORIGINS = [_settings.public_url, *_settings.trusted_origins]
+CSRF_TRUSTED_ORIGINS = [*filter(None, [_settings.public_url]), *_settings.trusted_origins]
 
 SESSION_ENGINE = "cutline.server.people.sessions"
 LOGIN_URL = "/account/login"
@@ -213,13 +213,14 @@ ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_SESSION_REMEMBER = True
-# Pages of the web app. Until it is built in, people/urls.py answers with pages of the server's own.
+# Pages of the web app; the adapter says on which host. Until it is built in, people/urls.py answers with
+# pages of the server's own.
 HEADLESS_FRONTEND_URLS = {
-    "account_confirm_email": f"{_settings.public_url}/account/verify-email/{{key}}",
-    "account_reset_password": f"{_settings.public_url}/account/password/reset",
-    "account_reset_password_from_key": f"{_settings.public_url}/account/password/reset/{{key}}",
-    "account_signup": f"{_settings.public_url}/account/signup",
-    "socialaccount_login_error": f"{_settings.public_url}/account/provider/callback",
+    "account_confirm_email": "/account/verify-email/{key}",
+    "account_reset_password": "/account/password/reset",
+    "account_reset_password_from_key": "/account/password/reset/{key}",
+    "account_signup": "/account/signup",
+    "socialaccount_login_error": "/account/provider/callback",
 }
 HEADLESS_ADAPTER = "cutline.server.people.adapters.HeadlessAdapter"
 HEADLESS_CLIENTS = ("browser", "app")

@@ -44,6 +44,16 @@ def stop_asking_again(process: Process) -> int | None:
     return process.returncode
 
 
+def test_a_link_leads_to_the_port_that_was_given(service: Service, photo: bytes) -> None:
+    del service.env["CUTLINE_PUBLIC_URL"]  # as on a laptop, where nobody sets anything
+    service.start()
+    with service.visitor() as visitor:
+        [item] = visitor.upload(photo)
+        link = visitor.patch(f"/images/{item['id']}", json={"visibility": "unlisted"}).json()["share_url"]
+        assert link.startswith(f"{service.url}/shared/")
+        assert httpx.get(link).status_code == 200
+
+
 def test_one_command_keeps_everything_below_its_data_folder_and_ends_as_told(
     service: Service, photo: bytes
 ) -> None:

@@ -188,7 +188,7 @@ def test_a_page_costs_the_same_queries_however_many_images(
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
             found = page(selectors.library(viewer), cursor="", limit=50)
-            shown(found.rows, viewer)
+            shown(found.rows, viewer, "https://cutline.example")
         return len(captured)
 
     upload(1)

@@ -44,14 +44,23 @@ def test_signing_up_sends_a_mail_whose_link_signs_in(person: Person) -> None:
     (mail,) = mails_to("ada@example.org")
     assert mail.state == Mail.State.WAITING
     link = link_in(mail, "verify-email")
-    assert "testserver" not in mail.text  # whatever the Host header says
-    assert link.startswith("http://127.0.0.1:8000/account/verify-email/")
+    assert link.startswith("http://testserver/account/verify-email/")  # where the request found the service
     answer = person.account("POST", "auth/email/verify", key=link.rpartition("/")[2])
     assert answer.status_code == 200
     viewer = person.api("GET", "/session").json()["viewer"]
     assert viewer["email"] == "ada@example.org"
     assert viewer["user"] == str(person.user.pk)
     assert viewer["role"] == "user"
+
+
+def test_links_lead_to_the_address_that_was_set_whatever_the_request_named(
+    person: Person, configure: Callable[..., Any]
+) -> None:
+    configure(public_url="https://cutline.example.com")
+    person.account("POST", "auth/signup", email=person.email, password=PASSWORD)
+    (mail,) = mails_to(person.email)
+    assert "testserver" not in mail.text
+    assert link_in(mail, "verify-email").startswith("https://cutline.example.com/account/verify-email/")
 
 
 def test_an_address_that_was_not_verified_cannot_sign_in(person: Person) -> None:
@@ -95,7 +104,7 @@ def test_the_pages_of_the_server_lead_from_the_mail_to_an_account_without_the_we
     assert page.status_code == 200
     assert browser.post(page.redirect_chain[-1][0], form).status_code == 302
     link = link_in(mails_to(person.email)[0], "verify-email")
-    page = browser.get(link.removeprefix("http://127.0.0.1:8000"), follow=True)
+    page = browser.get(link.removeprefix("http://testserver"), follow=True)
     assert page.status_code == 200
     browser.post(page.redirect_chain[-1][0])
     assert browser.get("/api/v1/me").json()["email"] == person.email
@@ -228,7 +237,7 @@ def test_the_reset_link_leads_to_a_page_without_the_web_app(person: Person, with
     Person().account("POST", "auth/password/request", email=person.email)
     link = link_in(mails_to(person.email)[-1], "/account/password/reset/")
     browser = Client()
-    page = browser.get(link.removeprefix("http://127.0.0.1:8000"), follow=True)
+    page = browser.get(link.removeprefix("http://testserver"), follow=True)
     assert page.status_code == 200
     browser.post(page.redirect_chain[-1][0], {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD})
     assert Person().log_in(NEW_PASSWORD).status_code == 200

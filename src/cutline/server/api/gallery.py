@@ -16,7 +16,7 @@ from cutline.server.api.schemas import ImageOut, Page, SchemaIn, problems
 from cutline.server.images import selectors, services
 from cutline.server.images.models import Report
 from cutline.server.images.show import shown
-from cutline.server.people.viewers import ensure_owner, viewer_of
+from cutline.server.people.viewers import ensure_owner, public_url, viewer_of
 
 router = Router(tags=["gallery"])
 
@@ -52,13 +52,13 @@ def list_gallery(
     viewer = viewer_of(request)
     filters = selectors.Filters(text=wanted.q, tags=[services.clean_tag(tag) for tag in wanted.tag if tag])
     found = page(selectors.gallery(filters), cursor=cursor, limit=limit, order=("-published_at", "-id"))
-    return {"items": shown(found.rows, viewer), "next": found.next}
+    return {"items": shown(found.rows, viewer, public_url(request)), "next": found.next}
 
 
 @router.get("/shared/{str:token}", auth=anyone, response={200: ImageOut, **problems(404)})
 def get_shared_image(request: HttpRequest, token: str) -> Mapping[str, Any]:
     """The image that a link leads to."""
-    return shown([selectors.shared_image(token)], viewer_of(request))[0]
+    return shown([selectors.shared_image(token)], viewer_of(request), public_url(request))[0]
 
 
 @router.post("/images/{uuid:image_id}/report", auth=anyone, response={201: ReportOut, **problems(404, 422)})

@@ -42,7 +42,7 @@ from cutline.server.images.models import Image, Rendition, RenditionKind, Visibi
 from cutline.server.images.show import shown
 from cutline.server.jobs.models import Job
 from cutline.server.observability.metrics import UPLOADS
-from cutline.server.people.viewers import Viewer, ensure_owner, viewer_of
+from cutline.server.people.viewers import Viewer, ensure_owner, public_url, viewer_of
 from cutline.spreadsheet import harmless
 
 router = Router(tags=["images"])
@@ -331,7 +331,7 @@ def list_images(
         limit=limit,
         order=(f"{sign}created_at", f"{sign}id"),
     )
-    return {"items": shown(found.rows, viewer), "next": found.next}
+    return {"items": shown(found.rows, viewer, public_url(request)), "next": found.next}
 
 
 @router.post("/images/actions", auth=needs("images:write"), response={200: ActedOut, **problems(422)})
@@ -505,7 +505,7 @@ def get_image(request: HttpRequest, image_id: UUID, token: str = "") -> Mapping[
     token: of the link, where the image is only shared.
     """
     viewer = viewer_of(request)
-    return shown([selectors.image_for(viewer, image_id, share_token=token)], viewer)[0]
+    return shown([selectors.image_for(viewer, image_id, share_token=token)], viewer, public_url(request))[0]
 
 
 @router.patch(
@@ -521,7 +521,7 @@ def change_image(request: HttpRequest, image_id: UUID, wanted: ImageIn) -> Mappi
         services.set_tags(image, wanted.tags)
     if wanted.visibility is not None:
         services.set_visibility(image, Visibility(wanted.visibility))
-    return shown([selectors.own_image(viewer, image_id)], viewer)[0]
+    return shown([selectors.own_image(viewer, image_id)], viewer, public_url(request))[0]
 
 
 @router.delete("/images/{uuid:image_id}", auth=needs("images:write"), response={204: None, **problems(404)})
@@ -540,4 +540,4 @@ def undelete_image(request: HttpRequest, image_id: UUID) -> Mapping[str, Any]:
     """Bring back an image that you have just deleted."""
     viewer = viewer_of(request)
     image = services.undelete(selectors.own_deleted_image(viewer, image_id))
-    return shown([image], viewer)[0]
+    return shown([image], viewer, public_url(request))[0]

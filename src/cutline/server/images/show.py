@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from cutline.alt_text import shorten
-from cutline.server.config import settings
 from cutline.server.images import selectors
 from cutline.server.images.models import Image, Rendition, RenditionKind, Visibility
 from cutline.server.jobs.models import Job
@@ -17,27 +16,26 @@ from cutline.server.people.viewers import Viewer
 _ALT_TEXT = 125  # letters: screen readers cut longer ones
 
 
-def shown(images: Sequence[Image], viewer: Viewer) -> list[Mapping[str, Any]]:
-    """What the viewer sees of images that they may see: the fields of api.schemas.ImageOut."""
+def shown(images: Sequence[Image], viewer: Viewer, site: str) -> list[Mapping[str, Any]]:
+    """What the viewer sees of images that they may see: the fields of api.schemas.ImageOut.
+
+    site: where people reach the service, as https://HOST; links to share begin with it.
+    """
     details = selectors.details(images)
     positions = queue_positions(details.jobs.values())
-    seen = []
+    seen: list[Mapping[str, Any]] = []
     for image in images:
         job = details.jobs.get(image.pk)
         found = _job(job, positions.get(job.pk)) if job else None
-        seen.append(_one(image, viewer, details.renditions[image.pk], details.tags[image.pk], found))
+        fields = _one(image, details.renditions[image.pk], details.tags[image.pk])
+        if selectors.is_owner(viewer, image):
+            fields |= _for_owner(image, details.renditions[image.pk], found, site)
+        seen.append(fields)
     return seen
 
 
-def _one(
-    image: Image,
-    viewer: Viewer,
-    renditions: Sequence[Rendition],
-    tags: Sequence[str],
-    job: Mapping[str, Any] | None,
-) -> Mapping[str, Any]:
-    mine = selectors.is_owner(viewer, image)
-    fields: dict[str, Any] = {
+def _one(image: Image, renditions: Sequence[Rendition], tags: Sequence[str]) -> dict[str, Any]:
+    return {
         "id": image.pk,
         "caption": image.caption,
         "caption_by": image.caption_by,
@@ -51,24 +49,24 @@ def _one(
         "visibility": image.visibility,
         "moderation": image.moderation,
         "job": None,
-        "mine": mine,
+        "mine": False,
         "created_at": image.created_at,
         "changed_at": image.changed_at,
         "published_at": image.published_at,
         "expires_at": image.expires_at,
     }
-    return {**fields, **_for_owner(image, renditions, job)} if mine else fields
 
 
 def _for_owner(
-    image: Image, renditions: Sequence[Rendition], job: Mapping[str, Any] | None
+    image: Image, renditions: Sequence[Rendition], job: Mapping[str, Any] | None, site: str
 ) -> Mapping[str, Any]:
     original = next((each for each in renditions if each.kind == RenditionKind.ORIGINAL), None)
     return {
+        "mine": True,
         "job": job,
         "file_name": image.file_name,
         "source_url": image.source_url,
-        "share_url": share_url(image),
+        "share_url": share_url(image, site),
         "keep_original": image.keep_original,
         "original_url": selectors.file_url(original, _download_name(image, original)) if original else None,
     }
@@ -79,11 +77,11 @@ def _job(job: Job, position: int | None) -> Mapping[str, Any]:
     return {"id": job.pk, "state": job.state, "stage": job.stage, "error": error, "position": position}
 
 
-def share_url(image: Image) -> str | None:
+def share_url(image: Image, site: str) -> str | None:
     """The link of an image that is shared; None for a private one."""
     if image.visibility == Visibility.PRIVATE:
         return None
-    return f"{settings().public_url.rstrip('/')}/shared/{image.share_token}"
+    return f"{site}/shared/{image.share_token}"
 
 
 def _download_name(image: Image, original: Rendition) -> str:

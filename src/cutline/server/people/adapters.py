@@ -7,7 +7,7 @@ import hashlib
 import logging
 import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from allauth.account import app_settings as account_settings
 from allauth.account.adapter import DefaultAccountAdapter
@@ -20,9 +20,8 @@ from django.conf import settings as django_settings
 from django.contrib.auth.hashers import make_password
 from django.http import HttpRequest, HttpResponseRedirect
 
-from cutline.server.config import settings
 from cutline.server.people.models import User
-from cutline.server.people.viewers import address_of
+from cutline.server.people.viewers import address_of, public_url
 
 if TYPE_CHECKING:
     from allauth.socialaccount.models import SocialLogin
@@ -41,8 +40,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         return str(super().clean_email(email)).lower()
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Send a mail that names the service by its public address, whatever host the request named."""
-        site = {"name": "Cutline", "domain": settings().public_url}
+        """Send a mail that names the service by its public address."""
+        site = {"name": "Cutline", "domain": public_url(self.request)}
         super().send_mail(template_prefix, email, {"current_site": site, **context})
 
     def send_account_already_exists_mail(self, email: str) -> None:
@@ -61,12 +60,16 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
 
 
 class HeadlessAdapter(DefaultHeadlessAdapter):  # type: ignore[misc]  # allauth has no types
-    """Links in mails stay readable: a path may hold colons, so programs that cut out the key get it right."""
+    """Links lead to our public address, and stay readable.
+
+    A path may hold colons, so programs that cut the key out of a mail get it right.
+    """
 
     def get_frontend_url(self, urlname: str, **kwargs: str) -> str | None:
         """The address of a page of the web app."""
         url: str | None = super().get_frontend_url(urlname, **kwargs)
-        return url and url.replace("%3A", ":")
+        path = url and urlsplit(url).path.replace("%3A", ":")
+        return path and f"{public_url(self.request)}{path}"
 
 
 class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth has no types

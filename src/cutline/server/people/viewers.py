@@ -133,6 +133,11 @@ def owner_of(user: User) -> Owner:
     return Owner.objects.get_or_create(user=user)[0]
 
 
+def public_url(request: HttpRequest) -> str:
+    """Where people reach the service: what its operator set, else where this request reached it."""
+    return settings().public_url or f"{request.scheme}://{request.get_host()}"
+
+
 def address_of(meta: Mapping[str, Any]) -> str:
     """The client's network address: behind trusted proxies, the first that none of them has.
 

@@ -517,6 +517,18 @@ def make_key(page: Page, site: Site) -> None:
     page.get_by_text("It is shown this once").first.wait_for()
 
 
+def revoke_key(page: Page, site: Site) -> None:
+    """Be asked whether a key shall go."""
+    page.get_by_role("button", name="Revoke", exact=True).first.click()
+    page.get_by_role("dialog").wait_for()
+
+
+def set_up_codes(page: Page, site: Site) -> None:
+    """Begin to use an app for codes."""
+    page.get_by_role("button", name="Set it up").click()
+    page.get_by_role("img", name="QR code").scroll_into_view_if_needed()
+
+
 def run_bulk(page: Page, site: Site) -> None:
     """Send an archive to the slow service, and follow it."""
     trip: FilePayload = {
@@ -807,6 +819,20 @@ CHAPTERS: Sequence[Chapter] = (
                 path="/account",
                 who="mara",
                 then=press("Delete the account"),
+            ),
+            Scene(
+                name="account-revoke",
+                alt="Before a key is revoked, a question",
+                path="/account",
+                who="mara",
+                then=revoke_key,
+            ),
+            Scene(
+                name="account-codes",
+                alt="A secret for an app that makes codes, as a QR code",
+                path="/account",
+                who="mara",
+                then=set_up_codes,
             ),
             Scene(name="account-nobody", alt="The account page for somebody without one", path="/account"),
             Scene(name="account-de", alt="The account in German", path="/account", who="mara", language="de"),

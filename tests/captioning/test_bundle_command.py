@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tiny_bundle import edit_manifest
 
 from cutline.captioning.bundle import manifest_schema, read_bundle
 from cutline.cli.main import main
@@ -29,6 +30,15 @@ def test_verify_passes_a_sound_bundle_and_names_the_damage_of_another(
     assert captured.out == ""
     assert "MODEL_CARD.md" in captured.err
     assert "SHA-256 differs" in captured.err
+
+
+def test_verify_writes_as_long_a_sentence_as_the_bundle_promises(
+    bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    architecture = json.loads((bundle / "bundle.json").read_text())["architecture"]
+    edit_manifest(bundle, architecture=architecture | {"max_tokens": 90})
+    assert main(["bundle", "verify", str(bundle)]) == 1
+    assert "does not run as bundle.json says" in capsys.readouterr().err
 
 
 def test_export_makes_a_zip_and_a_folder_again_and_spares_what_stands_there(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 import threading
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ import onnx
 import pytest
 from conftest import MakeCaptioner
 from PIL import Image
-from tiny_bundle import COLS, LSTM, ROWS, TRANSFORMER, Tiny, bpe_tokenizer, make_bundle
+from tiny_bundle import COLS, LSTM, ROWS, TRANSFORMER, Tiny, bpe_tokenizer, edit_manifest, make_bundle
 
 import cutline
 from cutline.captioning.bundle import Bundle, export_bundle, read_bundle
@@ -172,7 +173,7 @@ def test_a_prefix_or_a_length_that_the_model_cannot_write_is_refused(
     for options, reason in (
         (DecodingOptions(prefix="a zebra"), "'zebra'"),
         (DecodingOptions(prefix="a dog a dog a dog"), "6 tokens"),
-        (DecodingOptions(max_length=99), "at most 5"),
+        (DecodingOptions(min_length=99), "at most 5"),
     ):
         with pytest.raises(OptionError, match=reason):
             captioner.caption(photos, options=options)
@@ -291,6 +292,25 @@ def test_a_graph_that_does_not_load_or_keep_the_contract_is_refused(bundle: Path
         files = dict(whole.files) | {name: content}
         with pytest.raises(BundleDamaged, match=reason):
             BundleCaptioner(Bundle(manifest=whole.manifest, files=files, where="here"))
+
+
+@pytest.mark.parametrize("engine", Engine)
+@pytest.mark.parametrize(
+    ("part", "field", "value", "name"),
+    [
+        ("architecture", "grid", [3, 3], "attention"),
+        ("preprocessing", "width_px", 13, "pixels"),
+        ("preprocessing", "height_px", 13, "pixels"),
+    ],
+)
+def test_a_bundle_whose_json_says_another_size_than_its_graphs_is_refused(
+    bundle: Path, part: str, field: str, value: object, name: str, engine: Engine
+) -> None:
+    """bundle.json cannot state its own hash: who changes a number in it must not get captions, or a crash."""
+    content = json.loads((bundle / "bundle.json").read_text())
+    edit_manifest(bundle, **{part: content[part] | {field: value}})
+    with pytest.raises(BundleDamaged, match=name):
+        cutline.load(f"openvino:{bundle}" if engine is Engine.OPENVINO else bundle)
 
 
 def keep_elsewhere(tensor: onnx.TensorProto, place: Path) -> None:

@@ -34,7 +34,7 @@ class DecodingOptions:
     min_length: Annotated[int, Between(0)] | None = None
     """Fewest tokens before the end token."""
     max_length: Annotated[int, Between(1)] | None = None
-    """Most tokens before the end token; a sentence that gets there is ended."""
+    """Most tokens before the end token; a sentence that gets there, or where the model must, is ended."""
     no_repeat_ngram: Annotated[int, Between(0, 16)] | None = None
     """No run of this many tokens occurs twice in a sentence; 0 allows all."""
     no_repeat_words: bool | None = None
@@ -138,14 +138,17 @@ def settle(
     if n < 1:
         raise OptionError(f"{n} captions were asked for; ask for 1 or more.")
     strategy = chosen.strategy or Strategy.BEAM
+    beam_size = max(n, chosen.beam_size or 1)
+    if strategy is Strategy.BEAM and beam_size == 1:
+        strategy = Strategy.GREEDY  # what everybody expects of a beam of one
     if strategy is Strategy.GREEDY and n > 1:
         raise OptionError(
             "Greedy decoding gives one caption.", hint=f"For {n}, choose the strategy beam or sample."
         )
-    max_length = longest if chosen.max_length is None else chosen.max_length
+    max_length = min(chosen.max_length or longest, longest)
     min_length = chosen.min_length or 0
-    if max_length > longest:
-        raise OptionError(f"max_length is {max_length}, but this model writes at most {longest} tokens.")
+    if min_length > longest:
+        raise OptionError(f"min_length is {min_length}, but this model writes at most {longest} tokens.")
     if min_length > max_length:
         raise OptionError(f"min_length {min_length} is more than max_length {max_length}.")
     if len(prefix) > max_length:
@@ -153,7 +156,7 @@ def settle(
     return Decoding(
         strategy=strategy,
         n=n,
-        beam_size=max(n, chosen.beam_size or 1),
+        beam_size=beam_size,
         length_penalty=chosen.length_penalty or 0.0,
         min_length=min_length,
         max_length=max_length,

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from cutline.captioning.bundle import DECODER, ENCODER, Bundle, State
+from cutline.captioning.bundle import DECODER, ENCODER, Bundle, Manifest, State
 from cutline.captioning.onnx_files import names_other_files
 from cutline.errors import BundleDamaged, MissingExtra
 
 if TYPE_CHECKING:
     import onnxruntime  # type: ignore[import-untyped]
+    import openvino  # type: ignore[import-untyped]
 
 Floats: TypeAlias = NDArray[np.float32]
 Ints: TypeAlias = NDArray[np.int64]
@@ -92,26 +93,31 @@ class Runtime(Protocol):
 Run: TypeAlias = Callable[[Sequence[str], Mapping[str, NDArray[Any]]], list[NDArray[Any]]]
 
 
+Shape: TypeAlias = tuple[int | None, ...]
+"""The lengths of a tensor's axes, None where a length is free."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
-    """A loaded graph: the names of its inputs and outputs, and how to run it."""
+    """A loaded graph: its inputs and outputs by name, and how to run it. A shape is None where unknown."""
 
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
+    inputs: Mapping[str, Shape | None]
+    outputs: Mapping[str, Shape | None]
     run: Run
 
 
 class GraphRuntime:
     """A Runtime over two graphs that keep the contract of docs/bundle.md. Raises BundleDamaged where not."""
 
-    def __init__(self, encoder: Graph, decoder: Graph, states: Mapping[str, State], where: str) -> None:
+    def __init__(self, encoder: Graph, decoder: Graph, bundle: Bundle) -> None:
         self._encoder = encoder
         self._decoder = decoder
-        self._states = states
+        self._states = states = bundle.manifest.architecture.state
         self._memory = tuple(name for name in encoder.outputs if name.startswith(_MEMORY))
         self._initial = tuple(name for name in encoder.outputs if name.startswith(_INITIAL))
         self._lean = ("top_log_probs", "top_tokens", "attention", *(_NEXT + name for name in states))
-        self._check(where)
+        self._check_names(bundle.where)
+        self._check_shapes(bundle.manifest, bundle.where)
 
     def encode(self, pixels: Pixels) -> Encoded:
         """As Runtime."""
@@ -144,7 +150,7 @@ class GraphRuntime:
             return np.zeros((images, 1, *self._states[name].shape), np.float32)
         return given[:, None]
 
-    def _check(self, where: str) -> None:
+    def _check_names(self, where: str) -> None:
         wanted = {
             f"{ENCODER}'s inputs": ({"pixels"}, self._encoder.inputs),
             f"{DECODER}'s inputs": (
@@ -164,6 +170,47 @@ class GraphRuntime:
             raise BundleDamaged(
                 f"{ENCODER} in the bundle {where} starts unknown states: {', '.join(strangers)}."
             )
+
+    def _check_shapes(self, manifest: Manifest, where: str) -> None:
+        """Refuse a bundle.json that says another size than the graphs do: its own bytes have no hash."""
+        architecture, pixels = manifest.architecture, manifest.preprocessing
+        rows, cols = architecture.grid
+        states = {name: _state_shape(state) for name, state in self._states.items()}
+        seen = {"pixels": (None, pixels.height_px, pixels.width_px, 3)}
+        read = {name: self._encoder.outputs[name] for name in self._memory}
+        read |= {_STATE + name: shape for name, shape in states.items()}
+        said = {
+            "log_probs": (None, None, architecture.vocabulary),
+            "attention": (None, None, rows * cols),
+            **{_NEXT + name: shape for name, shape in states.items()},
+        }
+        for graph, found, wanted in (
+            (ENCODER, self._encoder.inputs, seen),
+            (DECODER, self._decoder.inputs, read),
+            (DECODER, self._decoder.outputs, said),
+        ):
+            for name, shape in wanted.items():
+                if not _agree(found[name], shape):
+                    raise BundleDamaged(
+                        f"{name} of {graph} in the bundle {where} is {_text(found[name])}; "
+                        f"the rest of the bundle says {_text(shape)}."
+                    )
+
+
+def _state_shape(state: State) -> Shape:
+    return (None, None, *(None if i == state.grows_on else size for i, size in enumerate(state.shape)))
+
+
+def _agree(one: Shape | None, other: Shape | None) -> bool:
+    if one is None or other is None:
+        return True
+    return len(one) == len(other) and all(
+        a is None or b is None or a == b for a, b in zip(one, other, strict=True)
+    )
+
+
+def _text(shape: Shape | None) -> str:
+    return f"[{', '.join('any' if size is None else str(size) for size in shape or ())}]"
 
 
 def default_threads() -> int:
@@ -196,8 +243,7 @@ def open_runtime(
     return GraphRuntime(
         load(bundle, ENCODER, count, count if is_shared_out else 1),
         load(bundle, DECODER, count, count),
-        bundle.manifest.architecture.state,
-        bundle.where,
+        bundle,
     )
 
 
@@ -213,6 +259,7 @@ def _check_whole(bundle: Bundle, name: str) -> None:
 def _load_onnxruntime(bundle: Bundle, name: str, threads: int, calls: int) -> Graph:
     """Load a graph of which so many calls share the threads."""
     import onnxruntime
+    from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument  # type: ignore[import-untyped]
 
     try:
         session = onnxruntime.InferenceSession(
@@ -222,14 +269,24 @@ def _load_onnxruntime(bundle: Bundle, name: str, threads: int, calls: int) -> Gr
         raise BundleDamaged(f"{name} of {bundle.where} does not load: {error}.") from error
 
     def run(names: Sequence[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        outputs: list[NDArray[Any]] = session.run(names, feeds)
+        try:
+            outputs: list[NDArray[Any]] = session.run(names, feeds)
+        except InvalidArgument as error:  # what it is fed is of the sizes that bundle.json says
+            raise BundleDamaged(
+                f"{name} of {bundle.where} does not run as bundle.json says: {error}."
+            ) from error
         return outputs
 
     return Graph(
-        inputs=tuple(each.name for each in session.get_inputs()),
-        outputs=tuple(each.name for each in session.get_outputs()),
+        inputs={each.name: _onnx_shape(each.shape) for each in session.get_inputs()},
+        outputs={each.name: _onnx_shape(each.shape) for each in session.get_outputs()},
         run=run,
     )
+
+
+def _onnx_shape(sizes: Sequence[int | str | None]) -> Shape | None:
+    """Give a shape; ONNX Runtime names free lengths, and an unknown number of axes is none to it."""
+    return tuple(size if isinstance(size, int) else None for size in sizes) or None
 
 
 def _session_options(threads: int) -> onnxruntime.SessionOptions:
@@ -246,7 +303,7 @@ def _session_options(threads: int) -> onnxruntime.SessionOptions:
 
 def _load_openvino(bundle: Bundle, name: str, threads: int, calls: int) -> Graph:
     try:
-        import openvino  # type: ignore[import-untyped]
+        import openvino
     except ImportError as error:
         raise MissingExtra(
             "The engine openvino is not installed.", hint="pip install 'cutline[openvino]'"
@@ -264,7 +321,18 @@ def _load_openvino(bundle: Bundle, name: str, threads: int, calls: int) -> Graph
         results = compiled.create_infer_request().infer(dict(feeds))
         return [np.asarray(results[ports[each]]) for each in names]
 
-    return Graph(inputs=tuple(port.get_any_name() for port in compiled.inputs), outputs=tuple(ports), run=run)
+    return Graph(
+        inputs={port.get_any_name(): _openvino_shape(port) for port in compiled.inputs},
+        outputs={name: _openvino_shape(port) for name, port in ports.items()},
+        run=run,
+    )
+
+
+def _openvino_shape(port: openvino.Output) -> Shape | None:
+    shape = port.get_partial_shape()
+    if shape.rank.is_dynamic:
+        return None
+    return tuple(None if size.is_dynamic else size.get_length() for size in shape)
 
 
 def _openvino_settings(threads: int, calls: int) -> dict[str, str | int]:

@@ -53,7 +53,7 @@ def show(bundle: str | None, as_json: bool) -> None:
 @command.command()
 @_place
 def verify(bundle: str | None) -> None:
-    """Check names, sizes, hashes and format, and that the graphs load and write a caption.
+    """Check names, sizes, hashes and format, and that the graphs load and write captions.
 
     \b
     cutline bundle verify my-model.zip
@@ -61,10 +61,15 @@ def verify(bundle: str | None) -> None:
     from PIL import Image
 
     from cutline.captioning.captioner import BundleCaptioner
+    from cutline.captioning.options import DecodingOptions, Strategy
 
     whole = _read(bundle)
-    BundleCaptioner(whole).caption(Image.new("RGB", (64, 48), "grey"))
     manifest = whole.manifest
+    captioner = BundleCaptioner(whole)
+    photo = Image.new("RGB", (64, 48), "grey")
+    captioner.caption(photo)
+    longest = manifest.architecture.max_tokens - 1
+    captioner.caption(photo, options=DecodingOptions(strategy=Strategy.GREEDY, min_length=longest))
     click.echo(f"{whole.where} is sound: {manifest.name}@{manifest.version}, {len(manifest.files)} files.")
 
 

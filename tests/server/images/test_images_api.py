@@ -6,8 +6,10 @@ import csv
 import io
 import json
 import re
+import threading
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urljoin
 
@@ -131,6 +133,31 @@ def test_links_are_short_lived_signed_and_cacheable(visitor: Visitor, make_photo
         assert "sandbox" in file.headers["Content-Security-Policy"]
         visitor.delete(f"/images/{item['id']}")
         assert fetched(visitor, link).status_code == 404
+
+
+def test_of_many_writes_to_one_version_exactly_one_is_done(visitor: Visitor, make_photo: Make) -> None:
+    [item] = visitor.upload(make_photo(61))
+    path = f"/images/{item['id']}"
+    wait_until(  # the last thing that the service itself changes
+        lambda: "webp" in visitor.image(item["id"])["urls"]["thumbnail"],
+        timeout_s=60,
+        what="the thumbnail",
+        every_s=0.2,
+    )
+    for attempt in range(5):
+        etag = visitor.get(path).headers["ETag"]
+        ready = threading.Barrier(6)
+
+        def write(number: int, etag: str = etag, ready: threading.Barrier = ready) -> tuple[int, str]:
+            tag = f"{etag[1:5]}-{number}"
+            ready.wait()
+            return visitor.patch(path, json={"tags": [tag]}, headers={"If-Match": etag}).status_code, tag
+
+        with ThreadPoolExecutor(6) as threads:
+            answers = list(threads.map(write, range(6)))
+        [(_, tag)] = [answer for answer in answers if answer[0] == 200]
+        assert sorted(status for status, _ in answers) == [200, *[412] * 5], attempt
+        assert visitor.image(item["id"])["tags"] == [tag]
 
 
 def test_an_image_is_changed_deleted_and_brought_back(

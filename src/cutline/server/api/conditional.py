@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from collections.abc import Callable
 
+from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.http.response import HttpResponseBase
 from django.urls import resolve
@@ -15,6 +17,8 @@ from cutline.server.errors import PreconditionFailed
 
 # What an answer depends on besides its address.
 VARY = ("Cookie", "Authorization", "X-API-Key", "X-Session-Token")
+
+_PARTS_OF_A_THING = 5  # of its address: /api/v1/images/ID
 
 
 def etag_of(content: bytes) -> str:
@@ -43,14 +47,34 @@ def finish(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase
     return response
 
 
-def check_if_match(request: HttpRequest) -> None:
-    """Refuse a write whose If-Match names another version than a GET of this address gives now.
+def names_a_version(request: HttpRequest) -> bool:
+    """Whether this is a write that is only to be done to the version that it names."""
+    return bool(request.headers.get("If-Match")) and request.method not in ("GET", "HEAD", "OPTIONS", "POST")
+
+
+def run_if_match(request: HttpRequest, run: Callable[[], HttpResponseBase]) -> HttpResponseBase:
+    """Do a write whose If-Match names the version that a GET of this address gives now.
+
+    Looking and writing are one transaction, and of several such writes to one thing each waits for the one
+    before: of those that name the same version, one is done.
 
     Raises: PreconditionFailed.
     """
-    wanted = request.headers.get("If-Match")
-    if not wanted or request.method in ("GET", "HEAD", "OPTIONS", "POST"):
-        return
+    with transaction.atomic():  # on SQLite this is already every other writer's turn to wait
+        if connection.vendor == "postgresql":
+            thing = "/".join(request.path_info.split("/")[:_PARTS_OF_A_THING])
+            number = int.from_bytes(hashlib.sha256(thing.encode()).digest()[:8], signed=True)
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
+        _check_if_match(request)
+        response = run()
+        if response.status_code >= 400:
+            transaction.set_rollback(True)
+    return response
+
+
+def _check_if_match(request: HttpRequest) -> None:
+    wanted = request.headers["If-Match"]
     found = resolve(request.path_info)
     probe = copy.copy(request)
     probe.method = "GET"

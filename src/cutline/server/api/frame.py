@@ -86,7 +86,8 @@ def once(run: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase
             if isinstance(begun, HttpResponse):
                 return begun
             request.ticket = begun  # type: ignore[attr-defined]
-            conditional.check_if_match(request)
+            if conditional.names_a_version(request):
+                return conditional.run_if_match(request, lambda: run(request, *words, **named))
         except Exception as error:
             return problem_of(request, error)
         return run(request, *words, **named)

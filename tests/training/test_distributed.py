@@ -25,7 +25,7 @@ def torchrun(folder: Path, *changes: str) -> list[tuple[int, float]]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run(
         [*command, str(PROGRAM), str(folder), *changes],
-        env=environment, check=True, timeout=180, capture_output=True,
+        env=environment, check=True, timeout=600, capture_output=True,
     )  # fmt: skip
     losses = json.loads((folder / "result.json").read_text())["losses"]
     return [(step, value) for step, value in losses]

@@ -1,7 +1,7 @@
 """A real captioner that trains in a second: pictures of one coloured square, and what to say of them.
 
 Also a program, for the tests that kill it or start it twice:
-    python tiny_captioner.py FOLDER [--resume] [--dropout P] [--pause S] [--stop-at CALL] [key=value ...]
+    python tiny_captioner.py FOLDER [--resume] [--dropout P] [--stop-at CALL] [--die-at CALL] [key=value ...]
 Legend of shapes: B pictures, L tokens, V vocabulary, D width.
 """
 
@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -73,14 +72,12 @@ class TinyCaptioner(nn.Module):
 class TinyObjective:
     """Cross-entropy of the captions of generated pictures."""
 
-    def __init__(
-        self, stage: StageConfig, *, dropout: float = 0.0, count: int = 48, pause_s: float = 0.0
-    ) -> None:
+    def __init__(self, stage: StageConfig, *, dropout: float = 0.0, count: int = 48) -> None:
         torch.manual_seed(7)
         self.module: nn.Module = TinyCaptioner(dropout)
-        self.stage, self.pause_s = stage, pause_s
+        self.stage = stage
         self.train, self.dev = pictures(count, seed=1), pictures(32, seed=2)
-        self.evaluations = self.calls = self.stop_at = 0
+        self.evaluations = self.calls = self.stop_at = self.die_at = 0
 
     def parameter_groups(self) -> list[ParameterGroup]:
         parameters = [
@@ -107,10 +104,11 @@ class TinyObjective:
             yield self.train[0][chosen], self.train[1][chosen]
 
     def loss(self, batch: Pictures) -> Loss:
-        time.sleep(self.pause_s)
         self.calls += 1
         if self.calls == self.stop_at:
             os.kill(os.getpid(), signal.SIGTERM)
+        if self.calls == self.die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
         return self._loss(batch)
 
     def _loss(self, batch: Pictures) -> Loss:
@@ -139,13 +137,17 @@ def train(
     *,
     resume: bool = False,
     dropout: float = 0.0,
-    pause_s: float = 0.0,
     stop_at: int = 0,
+    die_at: int = 0,
 ) -> FitResult:
-    """Train the tiny captioner, alone or under torchrun. stop_at: the first process gets a SIGTERM there."""
+    """Train the tiny captioner, alone or under torchrun.
+
+    stop_at: the first process gets a SIGTERM at that batch; die_at: a SIGKILL.
+    """
     with join_world() as world:
-        objective = TinyObjective(stage, dropout=dropout, pause_s=pause_s)
-        objective.stop_at = stop_at if world.first else 0
+        objective = TinyObjective(stage, dropout=dropout)
+        if world.first:
+            objective.stop_at, objective.die_at = stop_at, die_at
         tracker = JsonLines(folder / f"metrics-{world.rank}.jsonl", stage=stage.name)
         with closing(tracker):
             return fit(objective, stage, folder=folder, tracker=tracker, seed=5, world=world, resume=resume)
@@ -156,14 +158,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--dropout", type=float, default=0.0)
-    parser.add_argument("--pause", type=float, default=0.0)
     parser.add_argument("--stop-at", type=int, default=0)
+    parser.add_argument("--die-at", type=int, default=0)
     parser.add_argument("changes", nargs="*")
     given = parser.parse_intermixed_args()
     torch.set_num_threads(1)
     changes = {change.partition("=")[0]: parse_yaml(change.partition("=")[2], "") for change in given.changes}
     stage = tiny_stage(**changes)
-    wishes = {"dropout": given.dropout, "pause_s": given.pause, "stop_at": given.stop_at}
+    wishes = {"dropout": given.dropout, "stop_at": given.stop_at, "die_at": given.die_at}
     result = train(given.folder, stage, resume=given.resume, **wishes)
     (given.folder / "result.json").write_text(
         json.dumps({"stopped": result.stopped, "losses": result.losses})

@@ -35,5 +35,7 @@ def test_a_queue_that_is_away_costs_a_line_and_no_more(tmp_path: Path) -> None:
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 3
-    assert done.stderr.count("The queue does not answer; the sweep will find the work.") in (1, 2, 3)
+    took_s = float(done.stdout)
+    told = done.stderr.count("The queue does not answer; the sweep will find the work.")
+    assert took_s < 10
+    assert 1 <= told <= 2 + took_s  # once a second

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from cutline.errors import ImageError
 from cutline.images import Preprocessing, open_image, read_pixels, to_pixels
+from cutline.training import features
 from cutline.training.datasets import Example
 from cutline.training.features import FeatureConfig, feature_store
 
@@ -150,18 +151,12 @@ def compute(folder: Path, cache: Path) -> None:
 
 def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_features(tmp_path: Path) -> None:
     folder, killed, whole = tmp_path / "photos", tmp_path / "killed", tmp_path / "whole"
-    for place in range(5):  # large enough that the run takes a while
+    for place in range(5):
         folder.mkdir(exist_ok=True)
         photo(place, width_px=700, height_px=500).save(folder / f"{place}.jpg", "JPEG")
-    run = subprocess.Popen(
-        [sys.executable, str(Path(__file__)), str(folder), str(killed)],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    try:
-        wait_for(lambda: any(file.read_text() not in ("", "0") for file in killed.glob("*.done")))
-    finally:
-        run.send_signal(signal.SIGKILL)
-        run.wait()
+    command = [sys.executable, str(Path(__file__)), str(folder), str(killed)]
+    run = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, timeout=300)
+    assert run.returncode == -signal.SIGKILL
     (progress,) = killed.glob("*.done")
     done = int(progress.read_text())
     assert 0 < done < PHOTOS * VARIANTS
@@ -177,17 +172,23 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_features(tmp_path:
 
 def mark_first(cache: Path) -> None:
     (path,) = cache.glob("*.npy")
-    features = np.load(path, mmap_mode="r+")
-    features[0, 0] = 7
-    features.flush()
+    computed = np.load(path, mmap_mode="r+")
+    computed[0, 0] = 7
+    computed.flush()
 
 
-def wait_for(condition: Any, *, timeout_s: float = 120) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+def compute_and_die(folder: Path, cache: Path) -> None:
+    """Be gone in the middle of the fourth batch, when the first has been noted."""
+    read = count(1)
+
+    def to_pixels_and_die(*arguments: Any) -> Any:
+        if next(read) == 100:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return to_pixels(*arguments)
+
+    features.to_pixels = to_pixels_and_die  # type: ignore[attr-defined]
+    compute(folder, cache)
 
 
 if __name__ == "__main__":
-    compute(Path(sys.argv[1]), Path(sys.argv[2]))
+    compute_and_die(Path(sys.argv[1]), Path(sys.argv[2]))

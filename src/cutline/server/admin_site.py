@@ -8,9 +8,10 @@ did not offer to the public: see `may_look_at`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from django.contrib import messages
 from django.contrib.admin import site
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.utils import flatten_fieldsets
@@ -21,6 +22,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
 
 from cutline.server.admin_theme import pages
+from cutline.server.errors import Conflict
 from cutline.server.images.models import Image, Visibility
 from cutline.server.people.models import Role, User
 from cutline.server.statistics import Day, Statistics, statistics
@@ -306,6 +308,23 @@ class StaffAdmin(_ByRole, ModelAdmin[M]):
         if first in {name.split("__")[0] for name in shown}:
             return super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
         return first in {"pk", "id", self.model._meta.pk.name}
+
+    def act_on(self, request: HttpRequest, rows: Iterable[M], act: Callable[[M], M], message: str) -> None:
+        """Do this to each row, leave those whose state forbids it (Conflict); record it, and tell both."""
+        done: list[M] = []
+        others = 0
+        for row in rows:
+            try:
+                done.append(act(row))
+            except Conflict:
+                others += 1
+        self.log_act(request, done, message)
+        if done:
+            self.message_user(request, f"{len(done)} {message}.", messages.SUCCESS)
+        if others:
+            self.message_user(
+                request, f"{others} left as they are: their state forbids it.", messages.WARNING
+            )
 
     def log_act(self, request: HttpRequest, objects: Iterable[M], message: str) -> None:
         """Record what a member of staff did to these, beside what Django records itself."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
 from cutline.server.admin_site import StaffAdmin
 from cutline.server.bulk import services
 from cutline.server.bulk.models import Bulk, BulkItem
-from cutline.server.errors import Conflict
 
 
 @admin.register(Bulk)
@@ -59,30 +56,14 @@ class BulkAdmin(StaffAdmin[Bulk]):
     @admin.action(description="Pause", permissions=["administer"])
     def pause(self, request: HttpRequest, queryset: QuerySet[Bulk]) -> None:
         """Hold back what has not begun."""
-        self._act(request, queryset, services.pause, "paused")
+        self.act_on(request, queryset, services.pause, "paused")
 
     @admin.action(description="Resume", permissions=["administer"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Bulk]) -> None:
         """Go on."""
-        self._act(request, queryset, services.resume, "resumed")
+        self.act_on(request, queryset, services.resume, "resumed")
 
     @admin.action(description="Cancel", permissions=["administer"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Bulk]) -> None:
         """End for good."""
-        self._act(request, queryset, services.cancel, "cancelled")
-
-    def _act(
-        self, request: HttpRequest, bulks: QuerySet[Bulk], act: Callable[[Bulk], Bulk], message: str
-    ) -> None:
-        done: list[Bulk] = []
-        others = 0
-        for bulk in bulks:
-            try:
-                done.append(act(bulk))
-            except Conflict:
-                others += 1
-        self.log_act(request, done, message)
-        if done:
-            self.message_user(request, f"{len(done)} {message}.", messages.SUCCESS)
-        if others:
-            self.message_user(request, f"{others} left as they are: they have ended.", messages.WARNING)
+        self.act_on(request, queryset, services.cancel, "cancelled")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from cutline.server.admin_site import StaffAdmin
-from cutline.server.errors import Conflict
 from cutline.server.jobs import services
 from cutline.server.jobs.models import Job
 
@@ -48,27 +45,9 @@ class JobAdmin(StaffAdmin[Job]):
     @admin.action(description="Try again", permissions=["administer"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
         """Queue failed and cancelled jobs again."""
-        self._act(request, queryset, services.retry, "queued again")
+        self.act_on(request, queryset, services.retry, "queued again")
 
     @admin.action(description="Cancel", permissions=["administer"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
         """End jobs that have not ended."""
-        self._act(request, queryset, services.cancel, "cancelled")
-
-    def _act(
-        self, request: HttpRequest, jobs: Iterable[Job], act: Callable[[Job], Job], message: str
-    ) -> None:
-        done: list[Job] = []
-        others = 0
-        for job in jobs:
-            try:
-                done.append(act(job))
-            except Conflict:
-                others += 1
-        self.log_act(request, done, message)
-        if done:
-            self.message_user(request, f"{len(done)} {message}.", messages.SUCCESS)
-        if others:
-            self.message_user(
-                request, f"{others} left as they are: their state forbids it.", messages.WARNING
-            )
+        self.act_on(request, queryset, services.cancel, "cancelled")

@@ -276,6 +276,39 @@ def test_a_bad_row_is_refused_with_its_place(tmp_path: Path, name: str, text: st
 # Webdataset shards
 
 
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_a_table_for_each_split_beside_a_folder_of_photos(tmp_path: Path, suffix: str) -> None:
+    write_photos(tmp_path / "images", ["a.jpg", "b.jpg", "c.jpg"])
+    for split, name in (("train", "a.jpg"), ("val", "b.jpg"), ("test", "c.jpg")):
+        row = {"image": name, "caption": "A dog"}
+        text = json.dumps(row) if suffix == "jsonl" else "\n".join(map(",".join, (row.keys(), row.values())))
+        (tmp_path / f"{split}.{suffix}").write_text(text + "\n")
+    examples = load(tmp_path)
+    assert splits(examples) == {"train/a.jpg": "train", "val/b.jpg": "dev", "test/c.jpg": "test"}
+    assert all(isinstance(each.image, Path) and each.image.is_file() for each in examples)
+
+
+def test_a_folders_only_table_may_have_any_name(tmp_path: Path) -> None:
+    write_photos(tmp_path, ["a.jpg"])
+    (tmp_path / "labels.csv").write_text("filename,caption\na.jpg,A dog\n")
+    assert [example.captions for example in load(tmp_path, split="train")] == [("A dog",)]
+    (tmp_path / "prices.csv").write_text("filename,price\na.jpg,3\n")
+    with pytest.raises(DataError, match="no kind of data set"):
+        load(tmp_path, split="train")
+
+
+def test_captions_as_the_caption_command_writes_them_are_texts(tmp_path: Path) -> None:
+    """Not the JSON around them: a decoder would learn to write {'text': ...}."""
+    write_photos(tmp_path, ["a.jpg"])
+    row: dict[str, Any] = {"file": "a.jpg", "captions": [{"text": "A dog", "log_prob": -1.5}]}
+    (tmp_path / "captions.jsonl").write_text(json.dumps(row) + "\n")
+    assert [example.captions for example in load(tmp_path, split="train")] == [("A dog",)]
+    row["captions"].append({"score": 3})
+    (tmp_path / "captions.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(DataError, match="line 1: a caption is not a text"):
+        load(tmp_path, split="train")
+
+
 def write_shards(folder: Path, *, count: int = 2) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for shard in range(count):
@@ -425,6 +458,18 @@ def test_a_new_photo_moves_no_other_and_a_copy_follows_its_original(tmp_path: Pa
     after = dealt(tmp_path)
     assert {name: after[name] for name in names} == before
     assert {name: after[f"copy_{name}"] for name in names} == before
+
+
+def test_of_a_few_photos_one_is_left_to_tune_on(tmp_path: Path) -> None:
+    """At 5 in a hundred, chance leaves none of six: and without any, no training begins."""
+    names = [f"{n}.jpg" for n in range(6)]
+    write_photos(tmp_path / "images", names)
+    write_json(tmp_path / "captions.json", {name: ["A dog"] for name in names})
+    for seed in range(20):
+        found = list(splits(load(tmp_path, split_seed=seed)).values())
+        assert found.count("dev") >= 1
+        assert found.count("train") >= 1
+    assert set(splits(load(tmp_path, dev_share=0.0, test_share=0.0)).values()) == {"train"}
 
 
 # What holds for all of them

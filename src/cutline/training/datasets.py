@@ -7,6 +7,7 @@ its split, and opens no photo. Photos are opened later, one at a time, through `
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -132,19 +133,22 @@ def assign_splits(examples: Iterable[Example], config: DataConfig) -> Iterator[E
     if any(example.split for example in found):
         yield from (example if example.split else replace(example, split=UNUSED) for example in found)
         return
-    for example in found:
-        yield replace(example, split=_dealt_split(example, config))
+    places = [_place(example, config) for example in found]
+    dev_below = config.dev_share
+    if dev_below and len(set(places)) > 1:  # of a few photos, chance may leave none to tune on
+        dev_below = max(dev_below, math.nextafter(min(places), 1))
+    test_below = config.dev_share + config.test_share
+    for example, place in zip(found, places, strict=True):
+        split = DEV if place < dev_below else TEST if place < test_below else TRAIN
+        yield replace(example, split=split)
 
 
-def _dealt_split(example: Example, config: DataConfig) -> str:
-    """By content, so that copies of a photo share a split and new photos never move old ones."""
+def _place(example: Example, config: DataConfig) -> float:
+    """By content, so that copies of a photo share a split and new photos never move old ones. In [0, 1]."""
     if example.image is None:
-        return TRAIN
+        return 1.0
     digest = hashlib.sha256(f"{config.split_seed}:".encode() + content_hash(example.image)).digest()
-    place = int.from_bytes(digest[:8], "big") / 2**64
-    if place < config.dev_share:
-        return DEV
-    return TEST if place < config.dev_share + config.test_share else TRAIN
+    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def content_hash(image: ImageFile) -> bytes:

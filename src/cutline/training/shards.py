@@ -120,5 +120,5 @@ def _add_member(
             complain(report, "malformed", f"not JSON ({error})", str(member))
             return
         if isinstance(row, dict):
-            sample.captions += row_captions(row)
+            sample.captions += row_captions(row, str(member), report)
             sample.split = row.get("split") or ""

@@ -37,6 +37,7 @@ _IMAGE_COLUMNS = (
     "photo",
 )
 _CAPTION_COLUMNS = ("caption", "captions", "text", "sentence", "sentences", "description")
+_TEXT_FIELDS = ("text", "caption", "raw")
 _NUMBERED_CAPTION = re.compile(r"(?:caption|text|sentence|comment)s?[_ -]?\d+")
 
 
@@ -59,11 +60,22 @@ def read_folder(config: DataConfig, report: Report) -> Iterator[Example]:
 
 
 def tables_in(root: Path) -> dict[Path, str]:
-    """Tables, and the split that their folder stands for: the folder's own, or those in train/, val/, ..."""
+    """Tables, and the split that each stands for: captions.jsonl; train.jsonl, val.jsonl, ...; train/, ...
+
+    Where there is none of these, a folder's only table is it, whatever its name.
+    """
     if table := _table_in(root):
         return {table: ""}
-    found = ((_table_in(folder), canonical_split(folder.name)) for folder in sorted(root.glob("*/")))
-    return {table: split for table, split in found if table and split}
+    loose = sorted(path for path in root.iterdir() if path.suffix in TABLE_SUFFIXES and path.is_file())
+    inner = (_table_in(folder) for folder in sorted(root.glob("*/")))
+    found = {table: canonical_split(_said_split(table)) for table in (*loose, *inner) if table}
+    by_split = {table: split for table, split in found.items() if split}
+    return by_split or ({loose[0]: ""} if len(loose) == 1 else {})
+
+
+def _said_split(table: Path) -> str:
+    """What may name its split: the table's own name, or its folder's where the name is any table's."""
+    return table.parent.name if table.stem in _TABLE_NAMES else table.stem
 
 
 def _table_in(root: Path) -> Path | None:
@@ -74,7 +86,7 @@ def _table_in(root: Path) -> Path | None:
 def _table_examples(table: Path, folder_split: str, config: DataConfig, report: Report) -> Iterator[Example]:
     photos: dict[str, _Photo] = {}
     for where, row in _rows(table, report):
-        name, captions = _row_image(row), row_captions(row)
+        name, captions = _row_image(row), row_captions(row, where, report)
         if not name:
             complain(report, "malformed", f"no photo is named ({' or '.join(_IMAGE_COLUMNS[:4])})", where)
             continue
@@ -86,7 +98,7 @@ def _table_examples(table: Path, folder_split: str, config: DataConfig, report: 
         photo.split = photo.split or split
     folders = _table_folders(table, config)
     for name, photo in photos.items():
-        key = f"{table.parent.name}/{name}" if folder_split else name  # names may repeat
+        key = f"{_said_split(table)}/{name}" if folder_split else name  # names may repeat
         yield example_of(config, key, locate(folders, name), photo.captions, photo.split)
 
 
@@ -146,8 +158,18 @@ def _row_image(row: Mapping[str, Any]) -> str:
     return next((str(row[name]).strip() for name in _IMAGE_COLUMNS if row.get(name)), "")
 
 
-def row_captions(row: Mapping[str, Any]) -> list[str]:
+def row_captions(row: Mapping[str, Any], where: str, report: Report) -> list[str]:
     """Every caption of a row: one text, a list of them, or several columns."""
     columns = [name for name in row if name in _CAPTION_COLUMNS or _NUMBERED_CAPTION.fullmatch(name)]
     values = [row[name] for name in columns if row[name] is not None]
-    return [str(text) for value in values for text in (value if isinstance(value, list) else [value])]
+    found = [_text(each) for value in values for each in (value if isinstance(value, list) else [value])]
+    if None in found:
+        complain(report, "malformed", "a caption is not a text", where)
+    return [text for text in found if text is not None]
+
+
+def _text(caption: object) -> str | None:
+    """A caption as a text; of an object, such as `cutline caption --json` and Karpathy write, its text."""
+    if isinstance(caption, dict):
+        caption = next((caption[name] for name in _TEXT_FIELDS if name in caption), None)
+    return None if caption is None or isinstance(caption, (dict, list)) else str(caption)

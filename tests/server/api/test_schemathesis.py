@@ -20,7 +20,7 @@ from schemathesis.checks import CHECKS, load_all_checks
 
 from tests.server import photos
 from tests.server.services.client import Visitor
-from tests.server.services.process import wait_until
+from tests.server.services.process import ANSWERS_S, wait_until
 from tests.server.services.receiver import Receiver
 from tests.server.services.service import Mode, Service
 
@@ -143,12 +143,12 @@ def test_only_what_is_documented_comes_back(case: schemathesis.Case, things: Thi
 
 
 def test_the_page_of_the_contract_needs_nobody_else(things: Things) -> None:
-    page = httpx.get(f"{things.service.url}/api/v1/docs")
+    page = httpx.get(f"{things.service.url}/api/v1/docs", timeout=ANSWERS_S)
     assert page.status_code == 200
     for address in page.text.split('"'):
         assert not address.startswith(("http:", "https:", "//")), address
         if address.startswith("/static/"):
-            assert httpx.get(things.service.url + address).status_code == 200
+            assert httpx.get(things.service.url + address, timeout=ANSWERS_S).status_code == 200
     assert "swagger" in page.text
-    served = httpx.get(f"{things.service.url}/api/v1/openapi.json").json()
+    served = httpx.get(f"{things.service.url}/api/v1/openapi.json", timeout=ANSWERS_S).json()
     assert set(served["paths"]) == set(contract.raw_schema["paths"])

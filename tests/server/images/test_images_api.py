@@ -18,7 +18,7 @@ import pytest
 from PIL import Image as Pillow
 
 from tests.server.services.client import Visitor
-from tests.server.services.process import wait_until
+from tests.server.services.process import ANSWERS_S, wait_until
 from tests.server.services.receiver import Receiver
 
 NewVisitor = Callable[..., Visitor]
@@ -27,7 +27,7 @@ Make = Callable[..., bytes]
 
 def fetched(visitor: Visitor, link: str, **headers: str) -> httpx.Response:
     """Follow a link to a file, as somebody without cookies."""
-    return httpx.get(urljoin(visitor.url, link), headers=headers)
+    return httpx.get(urljoin(visitor.url, link), headers=headers, timeout=ANSWERS_S)
 
 
 def test_a_photo_comes_back_with_its_caption_and_files(visitor: Visitor, photo: bytes) -> None:

@@ -18,6 +18,7 @@ from cutline.server.errors import Conflict, NotFound, ServiceUnavailable
 from cutline.server.images import storage
 from cutline.server.images.models import StoredFile
 from tests.server.services.objectstore import ACCESS_KEY, SECRET_KEY, ObjectStore
+from tests.server.services.process import ANSWERS_S
 
 pytestmark = [pytest.mark.django_db]
 
@@ -128,11 +129,11 @@ def test_a_presigned_link_gives_the_file_and_no_other(
     configure(storage_url=url, storage_access_key=ACCESS_KEY, storage_secret_key=SECRET_KEY)
     storage.put("images/9/h-master.jpg", b"picture")
     link = storage.url("images/9/h-master.jpg", 60, "Ännes cat.jpg")
-    answer = httpx.get(link)
+    answer = httpx.get(link, timeout=ANSWERS_S)
     assert (answer.status_code, answer.content) == (200, b"picture")
     assert answer.headers["Content-Type"] == "image/jpeg"
     assert "attachment" in answer.headers["Content-Disposition"]
-    assert httpx.get(link.replace("h-master", "i-master")).status_code == 403
-    assert httpx.get(link.split("?")[0]).status_code == 403
+    assert httpx.get(link.replace("h-master", "i-master"), timeout=ANSWERS_S).status_code == 403
+    assert httpx.get(link.split("?")[0], timeout=ANSWERS_S).status_code == 403
     old = storage._link.__wrapped__(url, "images/9/h-master.jpg", int(time.time()) - 1000, 500, "")
-    assert httpx.get(old).status_code == 403
+    assert httpx.get(old, timeout=ANSWERS_S).status_code == 403

@@ -17,6 +17,7 @@ from cutline.server.people.providers import provider_names, social_providers
 from tests.server.people.accounts import PASSWORD, Person, link_in, mails_to
 from tests.server.people.test_claiming import make_image
 from tests.server.services.openid import OpenIdProvider
+from tests.server.services.process import ANSWERS_S
 
 pytestmark = pytest.mark.django_db
 
@@ -160,7 +161,7 @@ def test_a_way_back_works_once(person: Person, house: OpenIdProvider) -> None:
 
 
 def test_whoever_says_no_at_the_provider_comes_back_signed_out(person: Person, house: OpenIdProvider) -> None:
-    answer = httpx.post(begin(person), data={"action": "deny"})
+    answer = httpx.post(begin(person), data={"action": "deny"}, timeout=ANSWERS_S)
     back = come_back(person, answer.headers["location"])
     assert back.status_code == 302
     assert "error=" in back["Location"]

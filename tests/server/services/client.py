@@ -16,6 +16,8 @@ import httpx
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from tests.server.services.process import ANSWERS_S
+
 Event = dict[str, Any]
 
 
@@ -27,7 +29,7 @@ class Listener:
         self._connection = self._stack.enter_context(opening)
         self.events: list[Event] = []
         self.arrived: list[float] = []  # time.perf_counter() of each
-        self.hello = self._receive(10)
+        self.hello = self._receive(ANSWERS_S)
         assert self.hello["type"] == "hello", self.hello
 
     @property
@@ -101,7 +103,7 @@ class Visitor(httpx.Client):
         every = dict(headers or {})
         if key:
             every["Authorization"] = f"Bearer {key}"
-        super().__init__(base_url=f"{url}/api/v1", cookies=jar, headers=every, timeout=60)
+        super().__init__(base_url=f"{url}/api/v1", cookies=jar, headers=every, timeout=ANSWERS_S)
         self.url = url
 
     def upload(self, *photos: bytes, **fields: Any) -> list[dict[str, Any]]:
@@ -128,7 +130,7 @@ class Visitor(httpx.Client):
         if self.cookies:
             headers["Cookie"] = "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.cookies.jar)
         listener = Listener(
-            connect(address, additional_headers=headers, max_size=2**24, open_timeout=20, proxy=None)
+            connect(address, additional_headers=headers, max_size=2**24, open_timeout=ANSWERS_S, proxy=None)
         )
         for name, value in listener.cookies.items():
             self.cookies.set(name, value, domain="127.0.0.1")

@@ -12,7 +12,7 @@ from typing import Any, cast
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope, Session
 
-from tests.server.services.process import free_ports, wait_until
+from tests.server.services.process import ANSWERS_S, free_ports, wait_until
 
 
 class Mailbox:
@@ -22,7 +22,9 @@ class Mailbox:
         logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd tells every line it reads
         self.messages: list[EmailMessage] = []
         self.port = free_ports(1)[0]
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)  # type: ignore[no-untyped-call]
+        self._controller = Controller(  # type: ignore[no-untyped-call]
+            self, hostname="127.0.0.1", port=self.port, ready_timeout=ANSWERS_S
+        )
 
     @property
     def url(self) -> str:
@@ -47,7 +49,7 @@ class Mailbox:
         """What has come for somebody so far."""
         return [message for message in self.messages if address in str(message["To"])]
 
-    def wait_for(self, address: str, *, count: int = 1, timeout_s: float = 20) -> EmailMessage:
+    def wait_for(self, address: str, *, count: int = 1, timeout_s: float = ANSWERS_S) -> EmailMessage:
         """Wait for somebody's count-th message. Raises TimeoutError."""
         wait_until(
             lambda: len(self.to(address)) >= count, timeout_s=timeout_s, what=f"mail {count} to {address}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.server.services.process import Process, free_ports
+from tests.server.services.process import ANSWERS_S, Process, free_ports
 
 
 class OpenIdProvider:
@@ -48,11 +48,11 @@ class OpenIdProvider:
     def add(self, subject: str, *, email: str, verified: bool = True, name: str = "") -> None:
         """Make a user known, or change one."""
         claims = {"email": email, "email_verified": verified, "name": name or subject}
-        httpx.put(f"{self.url}/users/{subject}", json=claims).raise_for_status()
+        httpx.put(f"{self.url}/users/{subject}", json=claims, timeout=ANSWERS_S).raise_for_status()
 
     def consent(self, authorize_url: str, subject: str) -> str:
         """Do what a user does on the provider's page; where the browser is sent then (with the code)."""
-        answer = httpx.post(authorize_url, data={"sub": subject})
+        answer = httpx.post(authorize_url, data={"sub": subject}, timeout=ANSWERS_S)
         if answer.status_code not in (302, 303):
             raise AssertionError(f"{answer.status_code}: {answer.text}")
         return answer.headers["location"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from tests.server.services.process import LAUNCHER, Process, ServerFailed, free_ports, wheel
+from tests.server.services.process import ANSWERS_S, LAUNCHER, Process, ServerFailed, free_ports, wheel
 
 UNPRIVILEGED = "nobody"
 
@@ -98,7 +98,7 @@ class PostgreSQL:
 
     def connect(self, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
         """A connection with autocommit."""
-        return psycopg.connect(self.url(database), autocommit=True, connect_timeout=2)
+        return psycopg.connect(self.url(database), autocommit=True, connect_timeout=int(ANSWERS_S))
 
     def _ready(self) -> bool:
         try:

@@ -14,6 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 LAUNCHER = Path(__file__).with_name("launch.py")
+ANSWERS_S = 60.0  # how long a server on a busy machine may take to answer
+
+_held: list[socket.socket] = []
 
 
 class ServerFailed(Exception):
@@ -29,12 +32,22 @@ def wheel(package: str) -> Path:
 
 
 def free_ports(count: int) -> list[int]:
-    """Find TCP ports on 127.0.0.1 that nobody uses now, all different."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+    """Find TCP ports on 127.0.0.1 that nobody uses, all different.
+
+    On Linux they stay ours until this process ends: a socket that is bound and does not listen keeps every
+    other program from being given the port, and lets a server that names it, and reuses addresses, have it.
+    """
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        each.bind(("127.0.0.1", 0))
+    ports = [int(each.getsockname()[1]) for each in sockets]
+    if sys.platform == "linux":
+        _held.extend(sockets)
+    else:
         for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
+            each.close()
+    return ports
 
 
 def accepts(port: int) -> bool:

@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from tests.server.services.process import wait_until
+from tests.server.services.process import ANSWERS_S, wait_until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ class Receiver:
         with self._lock:
             return [call for call in self.calls if call.path == path]
 
-    def wait_for(self, path: str, *, count: int = 1, timeout_s: float = 20) -> list[Call]:
+    def wait_for(self, path: str, *, count: int = 1, timeout_s: float = ANSWERS_S) -> list[Call]:
         """Wait until so many calls came. Raises TimeoutError."""
         wait_until(lambda: len(self.at(path)) >= count, timeout_s=timeout_s, what=f"{count} calls of {path}")
         return self.at(path)

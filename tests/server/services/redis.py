@@ -52,5 +52,5 @@ class Redis:
         with contextlib.closing(redis.Redis(port=self.port, socket_connect_timeout=1)) as client:
             try:
                 return bool(client.ping())
-            except redis.ConnectionError:
+            except redis.RedisError:
                 return False

@@ -19,7 +19,7 @@ import psycopg
 from tests.server.services.client import Visitor
 from tests.server.services.objectstore import ACCESS_KEY, SECRET_KEY, ObjectStore
 from tests.server.services.postgresql import PostgreSQL
-from tests.server.services.process import Process, free_ports
+from tests.server.services.process import ANSWERS_S, Process, free_ports
 from tests.server.services.redis import Redis
 
 CUTLINE = Path(sys.executable).with_name("cutline")
@@ -144,9 +144,12 @@ class Service:
     def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Ask the service's database directly; parameters stand as %s."""
         if self.mode is Mode.PRODUCTION:
-            with psycopg.connect(self.database, autocommit=True, connect_timeout=5) as connection:
+            with psycopg.connect(
+                self.database, autocommit=True, connect_timeout=int(ANSWERS_S)
+            ) as connection:
                 return connection.execute(query, parameters).fetchall()
-        with sqlite3.connect(f"file:{self.data / 'cutline.sqlite3'}?mode=ro", uri=True, timeout=20) as lite:
+        file = f"file:{self.data / 'cutline.sqlite3'}?mode=ro"
+        with sqlite3.connect(file, uri=True, timeout=ANSWERS_S) as lite:
             return lite.execute(query.replace("%s", "?"), parameters).fetchall()
 
     def stored_keys(self) -> set[str]:

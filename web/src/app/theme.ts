@@ -40,7 +40,7 @@ export const theme = createTheme({
   spacing: 8,
   typography: {
     fontFamily: SANS,
-    h1: { fontFamily: SERIF, fontWeight: 500, fontSize: 'clamp(2rem, 1.4rem + 2.6vw, 3.25rem)', lineHeight: 1.1, letterSpacing: '-0.015em' },
+    h1: { fontFamily: SERIF, fontWeight: 500, fontSize: 'clamp(2rem, 1.4rem + 2.6vw, 3.25rem)', lineHeight: 1.1, letterSpacing: '-0.015em', overflowWrap: 'anywhere' },
     h2: { fontFamily: SERIF, fontWeight: 500, fontSize: 'clamp(1.5rem, 1.2rem + 1.2vw, 2.1rem)', lineHeight: 1.2 },
     h3: { fontFamily: SERIF, fontWeight: 550, fontSize: '1.3rem', lineHeight: 1.3 },
     body1: { lineHeight: 1.6 },

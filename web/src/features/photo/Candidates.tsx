@@ -61,7 +61,7 @@ export function Candidates({ image, candidates, attention, looked, onLook, word,
               <Typography lang={language} sx={{ fontFamily: 'h3.fontFamily', fontSize: '1.05rem' }}>
                 {isLooked ? <Words text={candidate.text} attention={attention} word={word} onWord={onWord} /> : candidate.text}
               </Typography>
-              <Stack direction="row" spacing={1} useFlexGap sx={{ mt: 0.5, alignItems: 'center', flexWrap: 'wrap', '& > button:first-of-type': { ml: { xs: -1.5, sm: 0 } }, '& > button:last-of-type': { mr: -1.5 } }}>
+              <Stack direction="row" spacing={1} useFlexGap sx={{ mt: 0.5, alignItems: 'center', flexWrap: 'wrap', '& > button': { flexShrink: 1, whiteSpace: 'normal' }, '& > button:first-of-type': { ml: { xs: -1.5, sm: 0 } }, '& > button:last-of-type': { mr: -1.5 } }}>
                 <Typography variant="body2" color="textSecondary" sx={{ flex: { xs: '1 0 100%', sm: '1 1 0' }, minWidth: 120 }}>
                   {candidate.log_prob === null ? '' : t('score', { score: formats.percent(sureness(candidate)) })}
                 </Typography>

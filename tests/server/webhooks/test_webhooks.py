@@ -185,6 +185,11 @@ def test_an_address_that_became_private_is_not_called(
         "http://169.254.169.254/latest/meta-data",
         "http://[::ffff:10.0.0.1]/",
         "http://0.0.0.0/",
+        "http://localhost:9000/",
+        "http://api.LocalHost./",
+        "http://127.1/",
+        "http://2130706433/",
+        "http://0x7f.0.0.1/",
         "ftp://example.org/",
     ],
 )

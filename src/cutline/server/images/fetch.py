@@ -8,6 +8,7 @@ environment (proxies, .netrc) is used.
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 import ssl
 import time
@@ -53,11 +54,23 @@ def check_url(url: str) -> httpx.URL:
         raise FetchFailed("This URL names no host.")
     if port not in (80, 443) and not 1024 <= port <= 65535:
         raise AddressForbidden(f"Port {port} is not fetched from.", hint="80, 443, and those above 1023 are.")
-    try:
-        check_addresses([str(ipaddress.ip_address(host.strip("[]")))])
-    except ValueError:
-        return parsed  # a name
+    if address := _address_in(host):
+        check_addresses([address])
     return parsed
+
+
+def _address_in(host: str) -> str | None:
+    """The address that a host is without asking a name server: also 127.1, 2130706433 and localhost."""
+    if re.fullmatch(r"(.+\.)?localhost\.?", host, re.IGNORECASE):
+        return "127.0.0.1"
+    try:
+        return str(ipaddress.ip_address(host.strip("[]")))
+    except ValueError:
+        pass
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host))
+    except OSError:
+        return None
 
 
 def check_addresses(addresses: Iterable[str]) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -72,7 +73,7 @@ def test_interactive_work_finds_a_thread_while_bulk_work_takes_long(
 
     def run(job: Job, context: Context) -> None:
         if job.priority == Priority.BULK:
-            gate.wait(30)
+            gate.wait(120)
         finish(job, context)
 
     for _ in range(6):
@@ -95,7 +96,7 @@ def test_slow_urls_leave_half_of_the_threads_to_other_bulk_work(
 
     def run(job: Job, context: Context) -> None:
         if job.kind == JobKind.FETCH:
-            gate.wait(30)
+            gate.wait(120)
         finish(job, context)
 
     for _ in range(8):
@@ -163,19 +164,23 @@ def test_a_lease_is_renewed_for_as_long_as_the_job_takes(
     owner: Owner, start: Callable[..., Crew], configure: Callable[..., Any]
 ) -> None:
     configure(lease_s=1)
-    swept: list[int] = []
+    gate = threading.Event()
 
     def run(job: Job, context: Context) -> None:
         context.stage("thinking")
-        for _ in range(5):
-            time.sleep(0.5)
-            swept.append(services.sweep())
+        gate.wait(60)
         finish(job, context)
 
     queue(owner)
     start(run)
+    held = Job.objects.filter(state=JobState.RUNNING)
+    wait_until(held.exists, timeout_s=20, what="a job at work")
+    first = held.get().lease_until
+    assert first is not None
+    longer = held.filter(lease_until__gt=first + timedelta(seconds=2))  # by itself it would have ended twice
+    wait_until(longer.exists, timeout_s=60, what="renewals of the lease")
+    gate.set()
     wait_until(all_in(JobState.DONE), timeout_s=30, what="the long job")
-    assert swept == [0] * 5
     row = Job.objects.get()
     assert (row.attempts, row.losses, row.stage) == (1, 0, "thinking")
 
@@ -183,11 +188,12 @@ def test_a_lease_is_renewed_for_as_long_as_the_job_takes(
 def test_a_job_that_outlasts_the_shutdown_goes_back_and_can_write_nothing(
     owner: Owner, start: Callable[..., Crew]
 ) -> None:
-    gate, ended = threading.Event(), threading.Event()
+    begun, gate, ended = threading.Event(), threading.Event(), threading.Event()
     outcome: list[str] = []
 
     def run(job: Job, context: Context) -> None:
-        gate.wait(30)
+        begun.set()
+        gate.wait(60)
         try:
             finish(job, context)
             outcome.append("written")
@@ -199,7 +205,7 @@ def test_a_job_that_outlasts_the_shutdown_goes_back_and_can_write_nothing(
 
     queue(owner)
     crew = start(run, threads=1)
-    wait_until(Job.objects.filter(state=JobState.RUNNING).exists, timeout_s=20, what="a job at work")
+    assert begun.wait(20)
     crew.stop(0.2)
     row = Job.objects.get()
     assert (row.state, row.attempts) == (JobState.QUEUED, 0)
@@ -207,3 +213,25 @@ def test_a_job_that_outlasts_the_shutdown_goes_back_and_can_write_nothing(
     assert ended.wait(20)
     assert outcome == ["refused"]
     assert Job.objects.get().state == JobState.QUEUED
+
+
+def test_a_job_that_is_claimed_in_the_moment_of_the_shutdown_goes_back(
+    owner: Owner, start: Callable[..., Crew], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed, go_on = threading.Event(), threading.Event()
+    claim = services.claim
+
+    def claim_slowly(*arguments: Any, **words: Any) -> Job | None:
+        job = claim(*arguments, **words)
+        claimed.set()
+        assert go_on.wait(60)
+        return job
+
+    monkeypatch.setattr(services, "claim", claim_slowly)
+    queue(owner)
+    crew = start(finish, threads=1)
+    assert claimed.wait(20)
+    crew.stop(0)
+    go_on.set()
+    wait_until(all_in(JobState.QUEUED), timeout_s=20, what="the job's return")
+    assert Job.objects.get().attempts == 0

@@ -56,6 +56,7 @@ class Crew:
         self._hints = 0
         self._watched = False  # whether an idle thread looks by itself
         self._in_hand: dict[UUID, Context] = {}
+        self._has_given_back = False  # what was in hand when the time to stop was up
         self._bulk_now = 0
         self._fetching_now = 0
         self._stopping = threading.Event()
@@ -85,11 +86,11 @@ class Crew:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         with self._condition:
+            self._has_given_back = True
             left = list(self._in_hand.values())
         for context in left:
             context.stopped.set()
-            with suppress(LeaseLost, DatabaseError, InterfaceError):
-                services.release(context.job)
+            _give_back(context.job)
         if left:
             connection.close()
 
@@ -160,8 +161,13 @@ class Crew:
         except LeaseLost:
             return
         with self._condition:
-            self._in_hand[context.token] = context
-            JOBS_NOW.set(len(self._in_hand))
+            comes_too_late = self._has_given_back  # claimed before the stop, and not seen by it
+            if not comes_too_late:
+                self._in_hand[context.token] = context
+                JOBS_NOW.set(len(self._in_hand))
+        if comes_too_late:
+            _give_back(job)
+            return
         try:
             self._run(job, context)
         finally:
@@ -219,6 +225,11 @@ class Crew:
                 logger.warning("Leases cannot be renewed: %s", error)
                 forget_broken_connection()
         connection.close()
+
+
+def _give_back(job: Job) -> None:
+    with suppress(LeaseLost, DatabaseError, InterfaceError):
+        services.release(job)
 
 
 def _is_bulk(job: Job) -> bool:

@@ -1,7 +1,8 @@
 """A worker that kills itself with SIGKILL at one exact moment, which the command line names.
 
 It is the service's own crew with its own table. At the moment that the argument names, the process is gone
-at once: nothing is cleaned up, and nothing that was not committed stays.
+at once: nothing is cleaned up, and nothing that was not committed stays. "dozing": it stays, waits with what
+it would write until its stdin ends, and its exit code says what became of that.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ MOMENTS = (
     "written",
     "failing",
     "failed",
+    "dozing",
 )
+WRITTEN, REFUSED = 10, 11
 
 
 def die(*_: Any, **__: Any) -> None:
@@ -42,6 +45,21 @@ def then_die(function: Callable[..., Any]) -> Callable[..., Any]:
         die()
 
     return run
+
+
+def doze(run: Callable[..., None]) -> Callable[..., None]:
+    """Do a job, and end the process with what came of it."""
+
+    def runs(*arguments: Any) -> None:
+        from cutline.server.jobs.context import JobStopped
+
+        try:
+            run(*arguments)
+        except JobStopped:
+            os._exit(REFUSED)
+        os._exit(WRITTEN)
+
+    return runs
 
 
 def main(moment: str) -> None:
@@ -69,12 +87,21 @@ def main(moment: str) -> None:
             captions.emit = die  # type: ignore[attr-defined]
         case "written":  # committed, and nobody told
             captions._save = then_die(captions._save)
+        case "dozing":
+            save = captions._save
+
+            def save_later(*arguments: Any, **words: Any) -> None:
+                sys.stdin.read()
+                save(*arguments, **words)
+
+            captions._save = save_later
+            table["caption"] = doze(table["caption"])
         case "failing":
             services._tell_bulk = die
         case "failed":
             services.fail = then_die(services.fail)
     Crew(table, threads=2, on_stage=on_stage).start()
-    time.sleep(60)
+    time.sleep(600)
 
 
 if __name__ == "__main__":

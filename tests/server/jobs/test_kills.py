@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from cutline.server.jobs import services
 from cutline.server.jobs.crew import Crew
 from cutline.server.jobs.models import Job, JobState
 from cutline.server.jobs.tasks import TABLE
+from tests.server.jobs.doomed_worker import REFUSED
 from tests.server.jobs.making import make_owner, upload
 from tests.server.services.process import wait_until
 
@@ -48,7 +48,10 @@ def start_worker() -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
     def start(moment: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "tests.server.jobs.doomed_worker", moment]
         child = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, "CUTLINE_DATABASE_URL": database_url()}
+            command,
+            cwd=ROOT,
+            env={**os.environ, "CUTLINE_DATABASE_URL": database_url()},
+            stdin=subprocess.PIPE,
         )
         begun.append(child)
         return child
@@ -56,7 +59,7 @@ def start_worker() -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
     yield start
     for child in begun:
         child.kill()
-        child.wait()
+        child.communicate()
 
 
 def forget_leases() -> None:
@@ -135,29 +138,29 @@ def test_a_worker_that_was_only_asleep_writes_nothing_any_more(
     start_worker: Callable[[str], subprocess.Popen[bytes]],
 ) -> None:
     image, job = upload(make_owner())
-    sleeper = start_worker("never")
+    sleeper = start_worker("dozing")  # about to write, until it is told to go on
     held = Job.objects.filter(state=JobState.RUNNING)
+    wait_until(held.exists, timeout_s=60, what="a job at work")
 
     def seize() -> bool:
         # Stopped within a transaction it would keep its locks, which is another matter. While this one is
         # open, nobody else has one on SQLite; PostgreSQL tells.
         with transaction.atomic():
-            if not held.exists():
-                return False
             sleeper.send_signal(signal.SIGSTOP)
             os.waitpid(sleeper.pid, os.WUNTRACED)
-            if held.exists() and not others_write():
+            if not others_write():
                 return True
             sleeper.send_signal(signal.SIGCONT)
             return False
 
-    wait_until(seize, timeout_s=60, what="a job at work", every_s=0.001)
+    wait_until(seize, timeout_s=60, what="a moment without a transaction", every_s=0.01)
     forget_leases()
     work_off()
     assert_captioned_once(image, job)
+    assert sleeper.stdin is not None
+    sleeper.stdin.close()
     sleeper.send_signal(signal.SIGCONT)
-    time.sleep(2)
-    assert sleeper.poll() is None
+    assert sleeper.wait(60) == REFUSED
     assert_captioned_once(image, job)
 
 
@@ -167,7 +170,8 @@ def test_jobs_in_hand_at_shutdown_are_finished_or_given_back(configure: Callable
         upload(owner, seed)
     crew = Crew(TABLE, threads=3)
     crew.start()
-    wait_until(Job.objects.filter(state=JobState.RUNNING).exists, timeout_s=30, what="a job at work")
+    begun = Job.objects.exclude(state=JobState.QUEUED)  # or done already, on a quick machine
+    wait_until(begun.exists, timeout_s=30, what="a job at work")
     crew.stop(30)
     assert renditions.wait(180)
     states = set(Job.objects.values_list("state", flat=True))

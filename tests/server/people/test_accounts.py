@@ -63,6 +63,12 @@ def test_links_lead_to_the_address_that_was_set_whatever_the_request_named(
     assert link_in(mail, "verify-email").startswith("https://cutline.example.com/account/verify-email/")
 
 
+def test_an_administrator_made_on_the_command_line_signs_in_at_once(person: Person) -> None:
+    User.objects.create_superuser(person.email.upper(), PASSWORD)
+    assert person.log_in().status_code == 200
+    assert person.api("GET", "/session").json()["viewer"]["role"] == "admin"
+
+
 def test_an_address_that_was_not_verified_cannot_sign_in(person: Person) -> None:
     person.account("POST", "auth/signup", email=person.email, password=PASSWORD)
     answer = Person().log_in()

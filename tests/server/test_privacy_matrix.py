@@ -961,7 +961,7 @@ def test_a_socket_carries_its_viewer_s_events_alone(world: World, who: Who, djan
 
 
 async def _listen(client: Client) -> str:
-    """Everything that a socket says which asks for all that ever happened."""
+    """Everything that a socket says which asks for all that ever happened, until it answers a ping."""
     from asgiref.testing import ApplicationCommunicator
 
     from cutline.server.routing import websockets
@@ -981,12 +981,13 @@ async def _listen(client: Client) -> str:
     }
     socket = ApplicationCommunicator(websockets(), scope)
     await socket.send_input({"type": "websocket.connect"})
-    said = [str(await socket.receive_output(timeout=20))]
-    while not await socket.receive_nothing(timeout=0.5, interval=0.05):
-        said.append(str(await socket.receive_output()))
+    said = [str(await socket.receive_output(timeout=60))]
     if "websocket.accept" in said[0]:
+        await socket.send_input({"type": "websocket.receive", "text": '{"type": "ping"}'})
+        while '"pong"' not in said[-1]:
+            said.append(str(await socket.receive_output(timeout=60)))
         await socket.send_input({"type": "websocket.disconnect", "code": 1000})
-        await socket.wait(timeout=10)
+    await socket.wait(timeout=60)
     return "\n".join(said)
 
 

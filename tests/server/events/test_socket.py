@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync import client as sync
+from websockets.sync.client import ClientConnection
 
 from tests.server.services.client import Visitor
+from tests.server.services.process import ANSWERS_S
 from tests.server.services.service import Service
 
 CONTRACT = json.loads((Path(__file__).parents[3] / "contracts/events.schema.json").read_text())
@@ -27,7 +29,7 @@ def _address(live: Service, query: str = "") -> str:
     return live.url.replace("http", "ws", 1) + "/ws" + query
 
 
-def _receive(socket: ClientConnection, timeout_s: float = 20) -> dict[str, Any]:
+def _receive(socket: ClientConnection, timeout_s: float = 60) -> dict[str, Any]:
     message: dict[str, Any] = json.loads(socket.recv(timeout=timeout_s))
     jsonschema.validate(message, CONTRACT)
     return message
@@ -53,10 +55,15 @@ def _close_code(socket: ClientConnection) -> int | None:
     raise TimeoutError("the socket stays open")
 
 
+def connect(address: str, headers: Mapping[str, str] | None = None) -> ClientConnection:
+    """Open a socket of the service, which may be busy."""
+    return sync.connect(address, additional_headers=headers, open_timeout=ANSWERS_S)
+
+
 @contextlib.contextmanager
 def _listening(visitor: Visitor, live: Service, query: str = "") -> Iterator[ClientConnection]:
     cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in visitor.cookies.jar)
-    with connect(_address(live, query), additional_headers={"Cookie": cookies}) as socket:
+    with connect(_address(live, query), {"Cookie": cookies}) as socket:
         assert _receive(socket)["type"] == "hello"
         yield socket
 
@@ -123,13 +130,13 @@ def test_who_may_not_listen_is_told_why(
     live: Service, headers: dict[str, str], query: str, status: int, code: str
 ) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        connect(_address(live, query), additional_headers=headers)
+        connect(_address(live, query), headers)
     assert refused.value.response.status_code == status
     assert json.loads(refused.value.response.body or b"")["code"] == code
 
 
 def test_our_own_pages_may_listen(live: Service) -> None:
-    with connect(_address(live), additional_headers={"Origin": live.url}) as socket:
+    with connect(_address(live), {"Origin": live.url}) as socket:
         assert _receive(socket)["type"] == "hello"
 
 
@@ -149,7 +156,7 @@ def test_keys_listen_by_header_and_by_query_until_they_are_revoked(
     assert made.status_code == 201, made.text
     key = made.json()
     with (
-        connect(_address(live), additional_headers={"Authorization": f"Bearer {key['key']}"}) as by_header,
+        connect(_address(live), {"Authorization": f"Bearer {key['key']}"}) as by_header,
         connect(_address(live, f"?key={key['key']}")) as by_query,
     ):
         owners = {_receive(socket)["data"]["owner"] for socket in (by_header, by_query)}

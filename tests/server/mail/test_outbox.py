@@ -80,7 +80,7 @@ def test_without_a_mail_server_mails_are_files(configure: Configure, tmp_path: P
 
 
 def test_a_server_that_is_away_is_tried_again_later(configure: Configure, mailbox: Mailbox) -> None:
-    configure(mail_url=NOBODY)
+    configure(mail_url=NOBODY, retry_base_s=3600)
     write()
     assert services.send_due() == 1
     mail = Mail.objects.get()

@@ -51,9 +51,9 @@ def test_tokens_never_hold_white_space() -> None:
 
 @pytest.mark.parametrize("piece", ["a", "a.", "a-", "a'", "1,", "<", "a@", "&", "a_", "\u00e9", "'s"])
 def test_a_very_long_line_takes_no_unreasonable_time(piece: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     tokenize(piece * 2_000)
-    assert time.perf_counter() - started < 2
+    assert time.thread_time() - started < 2
 
 
 def test_the_tokenizer_says_its_name_and_version() -> None:

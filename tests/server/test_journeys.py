@@ -456,9 +456,7 @@ def test_it_says_how_it_is(live: Service, visitor: Visitor, photo: bytes) -> Non
     settled(visitor, item["id"])
     assert visitor.get(f"{live.url}/healthz").status_code == 200
     # What does not answer for a few seconds is not ready, and is again as soon as it does.
-    wait_until(
-        lambda: visitor.get(f"{live.url}/readyz").status_code == 200, timeout_s=60, what="readiness"
-    )
+    wait_until(lambda: visitor.get(f"{live.url}/readyz").status_code == 200, timeout_s=60, what="readiness")
     token = live.env.get("CUTLINE_METRICS_TOKEN", "")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     metrics = visitor.get(f"{live.url}/metrics", headers=headers)

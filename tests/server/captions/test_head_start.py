@@ -36,6 +36,7 @@ def asked(**options: object) -> Wanted:
 
 def test_what_was_begun_is_what_the_job_would_have_written(heard: None) -> None:
     starts, image_id = HeadStarts(), uuid4()
+    wait_until_idle()
     starts.begin(image_id, picture(), {"n": 2})
     begun = starts.take(image_id, asked(n=2))
     assert begun is not None
@@ -46,6 +47,7 @@ def test_what_was_begun_is_what_the_job_would_have_written(heard: None) -> None:
 
 def test_a_job_that_wants_something_else_begins_anew(heard: None) -> None:
     starts, image_id = HeadStarts(), uuid4()
+    wait_until_idle()
     starts.begin(image_id, picture(), {"n": 2})
     assert starts.take(image_id, asked(n=2, strategy="sample", seed=1)) is None
 
@@ -74,6 +76,7 @@ def test_uploads_that_came_to_nothing_leave_little_behind(
 ) -> None:
     starts = HeadStarts()
     first = uuid4()
+    wait_until_idle()
     starts.begin(first, picture(), {})
     for _ in range(20):
         wait_until_idle()

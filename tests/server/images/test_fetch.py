@@ -36,7 +36,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Names:
 @pytest.fixture
 def allowed(configure: Callable[..., Any], receiver: Receiver) -> Receiver:
     """Somebody else's server, which may be called although it is on this machine."""
-    configure(fetch_allow="127.0.0.1/32", fetch_timeout_s=2)
+    configure(fetch_allow="127.0.0.1/32", fetch_timeout_s=60)
     return receiver
 
 
@@ -219,7 +219,7 @@ def _endless(connection: socket.socket) -> None:
 
 
 ANSWERS: dict[str, Callable[[socket.socket], None]] = {
-    "silence": lambda connection: time.sleep(4),
+    "silence": lambda connection: connection.recv(1),  # until the client leaves
     "dripping": _drip,
     "endless": _endless,
     "garbage": lambda connection: connection.sendall(b"\x00\xff garbage\r\n\r\n"),
@@ -236,16 +236,18 @@ def test_a_server_that_misbehaves_costs_a_moment_and_no_more(
     answer: str,
     allowed: Receiver,
     talker: Callable[[Callable[[socket.socket], None]], str],
+    configure: Callable[..., Any],
 ) -> None:
+    configure(fetch_timeout_s=2)
     url = talker(ANSWERS[answer])
     began = time.monotonic()
     with pytest.raises(FetchFailed):
         fetch.fetch_photo(url, max_bytes=10_000_000)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30  # dripping would take 50
 
 
 def test_json_is_posted_and_redirects_are_answers(allowed: Receiver) -> None:
-    status, text = fetch.post_json(f"{allowed.url}/hook", b'{"a": 1}', {"X-Signature": "abc"}, 5)
+    status, text = fetch.post_json(f"{allowed.url}/hook", b'{"a": 1}', {"X-Signature": "abc"}, 60)
     assert (status, text) == (204, "")
     [call] = allowed.at("/hook")
     assert call.body == b'{"a": 1}'

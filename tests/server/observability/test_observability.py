@@ -180,6 +180,12 @@ def test_metrics_are_for_whoever_has_the_token(client: Client, configure: Config
     assert series(client, Authorization="Bearer secret")
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What answers late answers: the machine is busy."""
+    monkeypatch.setattr(probes, "PATIENCE_S", 60)
+
+
 # -- health ------------------------------------------------------------------------------------------------
 
 
@@ -200,14 +206,20 @@ def test_probes_take_no_writes(client: Client) -> None:
     assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD")
 
 
-def test_a_service_whose_dependencies_answer_is_ready(client: Client, transactional_db: None) -> None:
+def test_a_service_whose_dependencies_answer_is_ready(
+    client: Client, transactional_db: None, patient: None
+) -> None:
     answer = client.get("/readyz")
     assert answer.json()["checks"] == dict.fromkeys(probes.CHECKS, "ok")
     assert (answer.status_code, answer.json()["status"]) == (200, "ready")
 
 
 def test_readiness_names_what_failed_and_keeps_the_reason_for_the_log(
-    client: Client, configure: Configure, caplog: pytest.LogCaptureFixture, transactional_db: None
+    client: Client,
+    configure: Configure,
+    caplog: pytest.LogCaptureFixture,
+    transactional_db: None,
+    patient: None,
 ) -> None:
     nowhere = "redis://:hunter2@127.0.0.1:9/0"
     configure(broker_url=nowhere, channel_layer_url=nowhere, cache_url=nowhere)

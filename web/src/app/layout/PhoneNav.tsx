@@ -22,7 +22,7 @@ export function PhoneNav() {
         bgcolor: 'background.paper',
       }}
     >
-      <Box sx={{ display: 'flex', height: 56 }}>
+      <Box sx={{ display: 'flex', flexWrap: 'wrap' }}>
         {places.map((place) => (
           <Box
             key={place.to}
@@ -30,8 +30,8 @@ export function PhoneNav() {
             to={place.to}
             aria-current={here?.to === place.to ? 'page' : undefined}
             sx={{
-              flex: 1,
-              minWidth: 64,
+              flex: '1 0 64px', // wider, and in two rows, where letters are large
+              minHeight: 56,
               display: 'flex',
               flexDirection: 'column',
               alignItems: 'center',

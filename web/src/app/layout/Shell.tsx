@@ -28,7 +28,7 @@ export function Shell() {
         sx={{
           position: 'absolute',
           left: 8,
-          top: -80,
+          top: '-9rem', // also where letters are large
           zIndex: 'tooltip',
           bgcolor: 'background.paper',
           color: 'primary.main',

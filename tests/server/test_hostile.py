@@ -160,7 +160,7 @@ def test_the_admin_asks_for_the_second_factor() -> None:
     fields = {"username": "chief@example.org", "password": PASSWORD, "next": "/admin/"}
     assert Client().post("/admin/login/", fields).status_code == 200
     assert Client().post("/admin/login/", {**fields, "code": "000000"}).status_code == 200
-    counter = next(iter(yield_hotp_counters_from_time()))
+    _, counter, _ = yield_hotp_counters_from_time()  # not the one that is about to be too old
     code = format_hotp_value(hotp_value(secret, counter))
     assert Client().post("/admin/login/", {**fields, "code": code}).status_code == 302
 
@@ -385,7 +385,7 @@ def test_requests_at_once_do_not_get_past_the_number_of_bulks() -> None:
 
 @pytest.mark.django_db
 def test_a_forwarded_address_is_believed_of_a_proxy_alone(configure: Callable[..., object]) -> None:
-    configure(rate_anonymous="5/minute")
+    configure(rate_anonymous="5/day")
     limits.forget()
     statuses = [
         Client().get("/api/v1/gallery", headers={"X-Forwarded-For": f"9.9.9.{number}"}).status_code

@@ -155,7 +155,7 @@ def nothing_is_left(service: Service, visitor: Visitor, images: set[str]) -> Non
         return not any(counts) and not service.stored_keys()
 
     try:
-        wait_until(gone, timeout_s=60, what="that nothing is left")
+        wait_until(gone, timeout_s=240, what="that nothing is left")
     except TimeoutError:
         left = {table: service.rows(f"SELECT count(*) FROM {table}")[0][0] for table in TABLES}
         raise AssertionError(f"left: {left}, {list(service.stored_keys())[:5]}") from None

@@ -50,7 +50,7 @@ def test_a_photo_comes_back_with_its_caption_and_files(visitor: Visitor, photo: 
         return visitor.image(item["id"])
 
     wait_until(
-        lambda: "webp" in shown()["urls"]["thumbnail"], timeout_s=60, what="the thumbnail", every_s=0.5
+        lambda: "webp" in shown()["urls"]["thumbnail"], timeout_s=240, what="the thumbnail", every_s=0.5
     )
     image = shown()
     assert (image["file_name"], image["mine"], image["visibility"]) == ("my cat.jpg", True, "private")

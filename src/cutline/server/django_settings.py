@@ -102,7 +102,8 @@ _SQLITE = {
     # A transaction that reads first and writes later would fail at once where another wrote between.
     "transaction_mode": "IMMEDIATE",
     "timeout": 20,  # seconds that a writer waits for another
-    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;"
+    " PRAGMA secure_delete=ON;",  # what is deleted does not stay readable in the file
 }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.server.services.process import Process, free_ports, wait_until
+from tests.server.services.process import ANSWERS_S, Process, free_ports, wait_until
 from tests.server.services.redis import Redis
 from tests.server.services.service import CUTLINE, Mode, Service
 
@@ -29,7 +29,7 @@ def run(service: Service, *words: str, **changes: str) -> Process:
     env = service.env | {f"CUTLINE_{name.upper()}": value for name, value in changes.items()}
     process = Process("command", [CUTLINE, *words], folder=service.folder, env=env)
     process.start()
-    wait_until(lambda: not process.alive, timeout_s=60, what="the command's end", every_s=0.1)
+    wait_until(lambda: not process.alive, timeout_s=240, what="the command's end", every_s=0.1)
     return process
 
 
@@ -40,7 +40,7 @@ def stop_asking_again(process: Process) -> int | None:
         process.signal(signal.SIGTERM)
         return not process.alive
 
-    wait_until(gone, timeout_s=30, what=f"{process.name}'s end", every_s=0.001)
+    wait_until(gone, timeout_s=60, what=f"{process.name}'s end", every_s=0.001)
     return process.returncode
 
 
@@ -68,6 +68,25 @@ def test_one_command_keeps_everything_below_its_data_folder_and_ends_as_told(
     assert not re.search("Traceback|Warning:", service.web.output())
 
 
+def test_no_word_of_what_was_deleted_stays_in_the_database_file(
+    service: Service, make_photo: Callable[..., bytes]
+) -> None:
+    service.env |= {"CUTLINE_UNDO_S": "0.1", "CUTLINE_SWEEP_S": "0.5"}
+    service.start()
+    with service.visitor() as stays, service.visitor() as goes:
+        for number, (visitor, word) in enumerate([(stays, "quokka"), (stays, "zyzzyva"), (goes, "axolotl")]):
+            image = visitor.upload(make_photo(number))[0]["id"]
+            visitor.put(f"/images/{image}/caption", json={"text": f"A {word}."}).raise_for_status()
+            if word == "zyzzyva":
+                visitor.delete(f"/images/{image}").raise_for_status()
+        goes.delete("/me").raise_for_status()
+        left = "select count(*) from images_image"
+        wait_until(lambda: service.rows(left) == [(1,)], timeout_s=30, what="the sweep", every_s=0.1)
+    assert service.web.stop(30) == 0
+    kept = b"".join(path.read_bytes() for path in service.data.rglob("cutline.sqlite3*"))
+    assert [word in kept for word in (b"quokka", b"zyzzyva", b"axolotl")] == [True, False, False]
+
+
 def test_a_service_that_is_told_to_stop_loses_no_job(
     service: Service, make_photo: Callable[..., bytes]
 ) -> None:
@@ -78,7 +97,7 @@ def test_a_service_that_is_told_to_stop_loses_no_job(
     assert service.rows("select count(*) from jobs_job where state in ('running', 'failed')") == [(0,)]
     service.start_web()
     done = "select count(*) from jobs_job where state = 'done'"
-    wait_until(lambda: service.rows(done) == [(len(images),)], timeout_s=60, what="the jobs", every_s=0.1)
+    wait_until(lambda: service.rows(done) == [(len(images),)], timeout_s=240, what="the jobs", every_s=0.1)
     assert service.rows("select count(*) from captions_version") == [(len(images),)]
 
 
@@ -93,10 +112,10 @@ def test_a_port_that_is_taken_is_said_in_one_sentence(service: Service) -> None:
 
 def test_port_0_takes_a_free_one_and_says_which(service: Service) -> None:
     process = Process("free", [CUTLINE, "serve", "--port", "0"], folder=service.folder, env=service.env)
-    process.start(lambda: "Cutline is at" in process.output(), timeout_s=60)
+    process.start(lambda: "Cutline is at" in process.output(), timeout_s=240)
     found = re.search(r"Cutline is at (http://127\.0\.0\.1:\d+)", process.output())
     assert found
-    assert httpx.get(f"{found[1]}/healthz", timeout=20).json() == {"status": "ok"}
+    assert httpx.get(f"{found[1]}/healthz", timeout=ANSWERS_S).json() == {"status": "ok"}
     assert process.stop(30) == 0
 
 
@@ -125,30 +144,31 @@ def test_a_worker_tells_its_numbers_and_ends_as_told(service: Service, redis: Re
     )
 
     def numbers() -> str:
-        return httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=20).text
+        return httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=ANSWERS_S).text
 
     def is_up() -> bool:
         try:
-            return httpx.get(f"{service.url}/readyz", timeout=20).status_code == 200
+            return httpx.get(f"{service.url}/readyz", timeout=ANSWERS_S).status_code == 200
         except httpx.TransportError:
             return False
 
     try:
-        web.start(is_up, timeout_s=60)
-        worker.start(lambda: "The worker has started." in worker.output(), timeout_s=60)
+        web.start(is_up, timeout_s=240)
+        worker.start(lambda: "The worker has started." in worker.output(), timeout_s=240)
         with service.visitor() as visitor, visitor.listen() as listener:
             item = visitor.post("/images", files={"files": photo}, headers={"X-Request-Id": "trace-7"})
             listener.caption_of(item.json()["images"][0])
         wait_until(
             lambda: 'cutline_jobs_total{kind="caption",outcome="done"} 1.0' in numbers(),
-            timeout_s=10,
+            timeout_s=60,
             what="the number of jobs",
         )
         said = numbers()
         for name in ("cutline_model_seconds_count 1.0", "cutline_batch_size_count 1.0"):
             assert name in said
         assert re.search(r'cutline_job_stage_seconds_count\{kind="caption",stage="\w+"\} 1\.0', said)
-        assert re.search(r"cutline\.server\.jobs\S* done .*\[trace-7\]", worker.output())
+        done = re.compile(r"cutline\.server\.jobs\S* done .*\[trace-7\]")
+        wait_until(lambda: done.search(worker.output()), timeout_s=60, what="the line of the job")
         assert stop_asking_again(worker) == 0
         assert "The worker has stopped." in worker.output()
         assert stop_asking_again(web) == 0
@@ -160,6 +180,6 @@ def test_a_worker_tells_its_numbers_and_ends_as_told(service: Service, redis: Re
 def test_the_clock_by_itself_ends_as_told(service: Service) -> None:
     service.manage("migrate", "--verbosity", "0")
     beat = Process("beat", [CUTLINE, "beat"], folder=service.folder / "logs", env=service.env)
-    beat.start(lambda: "The clock has started." in beat.output(), timeout_s=60)
+    beat.start(lambda: "The clock has started." in beat.output(), timeout_s=240)
     assert stop_asking_again(beat) == 0
     assert "ERROR" not in beat.output()

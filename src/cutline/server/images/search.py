@@ -24,12 +24,14 @@ from django.db.models import BooleanField, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from cutline.server.images.models import Image
+from cutline.server.transactions import retried
 
 log = logging.getLogger(__name__)
 
 _MOST_WORDS = 8
 _LONGEST_WORD = 40
 _FORGIVEN_FROM = 5  # letters: shorter words resemble too many others
+_CHECKPOINT_MS = 300  # writers wait for it
 _WORD = re.compile(r"[^\W_]+")
 _GALLERY = "gallery"
 IN_GALLERY = UUID(int=0)
@@ -80,6 +82,30 @@ def matching(images: QuerySet[Image], query: str, shelf: UUID | None = None) -> 
         [" AND ".join(conditions)],
     )
     return images.filter(id__in=found)
+
+
+def forget_words() -> None:
+    """Take the words of images that are gone out of SQLite's files, where they would stay readable.
+
+    By itself the index only marks them as gone, and the write-ahead log keeps what was written last. While
+    somebody reads, the log stays until the next time.
+    """
+    if connection.vendor != "sqlite":
+        return
+    _optimize()
+    if not connection.in_atomic_block:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout")
+            [timeout_ms] = cursor.fetchone()
+            cursor.execute(f"PRAGMA busy_timeout={_CHECKPOINT_MS}")
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            cursor.execute(f"PRAGMA busy_timeout={timeout_ms}")
+
+
+@retried
+def _optimize() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO images_search (images_search) VALUES ('optimize')")
 
 
 def _in_postgresql(images: QuerySet[Image], words: list[str]) -> QuerySet[Image]:

@@ -407,7 +407,10 @@ def purge() -> int:
         some = _destroy_some(list(Image.objects.filter(over).values_list("pk", flat=True)[:_AT_ONCE]), over)
         gone += some
         if some < _AT_ONCE:
-            return gone
+            break
+    if gone:
+        search.forget_words()
+    return gone
 
 
 def destroy(images: Iterable[Image]) -> None:
@@ -415,6 +418,7 @@ def destroy(images: Iterable[Image]) -> None:
     ids = [image.pk for image in images]
     for start in range(0, len(ids), _AT_ONCE):
         _destroy_some(ids[start : start + _AT_ONCE], Q())
+    search.forget_words()
 
 
 @retried

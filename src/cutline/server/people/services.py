@@ -19,6 +19,7 @@ from cutline.server.events.services import recheck
 from cutline.server.feedback.models import Feedback
 from cutline.server.images import storage
 from cutline.server.images.models import Image, Rendition
+from cutline.server.images.search import forget_words
 from cutline.server.mail import services as mails
 from cutline.server.people.claiming import claim, hand_over
 from cutline.server.people.export import export_account, export_owner
@@ -124,6 +125,7 @@ def delete_owner(owner: Owner) -> None:
     while some := list(Image.objects.filter(owner=owner).values_list("pk", flat=True)[:_AT_ONCE]):
         Image.objects.filter(pk__in=some).delete()
     owner.delete()
+    transaction.on_commit(forget_words)
 
 
 def end_sessions(user: User) -> None:

@@ -39,7 +39,7 @@ PASSWORD = "correct horse 9 staple"
 # A dead worker's job goes to another soon, so that nobody waits for it here as long as people would.
 SETTINGS = {"lease_s": 5, "sweep_s": 1, "retry_base_s": 0.2}
 
-expect.set_options(timeout=20_000)  # machines are busy at times; what never comes still fails
+expect.set_options(timeout=60_000)  # machines are busy at times; what never comes still fails
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +74,7 @@ class Person:
     def __init__(self, context: BrowserContext, url: str) -> None:
         self.context, self.url = context, url
         self.page: Page = context.new_page()
-        self.page.set_default_timeout(30_000)
+        self.page.set_default_timeout(60_000)
         self.complaints: list[str] = []
         self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))

@@ -18,7 +18,7 @@ from playwright.sync_api import expect
 from tests.e2e.conftest import COFFEE, PASSWORD, Person
 from tests.server.services.mailbox import Mailbox, link_in
 from tests.server.services.openid import OpenIdProvider
-from tests.server.services.process import wait_until
+from tests.server.services.process import ANSWERS_S, wait_until
 from tests.server.services.receiver import Receiver
 from tests.server.services.service import Service
 
@@ -189,7 +189,7 @@ def test_somebody_consents_takes_a_copy_and_leaves(
             ".then(a => new URL(Object.values(a.items[0].urls.thumbnail)[0], location).href)"
         )
     )
-    assert httpx.get(picture).status_code == 200
+    assert httpx.get(picture, timeout=ANSWERS_S).status_code == 200
     person.press("Delete the account")
     expect(page.get_by_role("dialog")).to_contain_text("cannot be undone")
     person.press("Delete everything")
@@ -201,7 +201,11 @@ def test_somebody_consents_takes_a_copy_and_leaves(
     person.enter_password(email)
     expect(page.get_by_label("Password")).to_have_attribute("aria-invalid", "true")
     assert live.rows("SELECT count(*) FROM people_user WHERE email = %s", email) == [(0,)]
-    wait_until(lambda: httpx.get(picture).status_code >= 400, timeout_s=60, what="the end of the files")
+    wait_until(
+        lambda: httpx.get(picture, timeout=ANSWERS_S).status_code >= 400,
+        timeout_s=60,
+        what="the end of the files",
+    )
 
 
 def test_a_session_elsewhere_is_ended(new_person: Callable[..., Person], mailbox: Mailbox) -> None:

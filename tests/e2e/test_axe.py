@@ -11,6 +11,7 @@ from playwright.sync_api import Route, expect
 
 from tests.e2e.conftest import CAT, FLOWER, Person
 from tests.server.services.mailbox import Mailbox
+from tests.server.services.process import wait_until
 from tests.server.services.receiver import Receiver
 from tests.server.services.service import Mode, Service
 
@@ -165,6 +166,9 @@ def test_axe_finds_nothing_in_lists_that_load_fail_and_are_reported(auditor: Aud
     with live.visitor() as other:
         (item,) = other.upload(FLOWER.read_bytes())
         other.patch(f"/images/{item['id']}", json={"visibility": "public"}).raise_for_status()
+        wait_until(
+            lambda: other.image(item["id"])["moderation"] == "approved", timeout_s=60, what="its publication"
+        )
     held: list[Route] = []
     is_cut = False
     page.route("**/api/v1/gallery*", lambda route: route.abort() if is_cut else held.append(route))

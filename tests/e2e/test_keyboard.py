@@ -40,7 +40,7 @@ class Keyboard:
     def is_at(self, name: str) -> None:
         """Expect the focus at what is called so, now or in a moment."""
         try:
-            wait_until(lambda: bool(re.match(name, self.focused())), timeout_s=10, what=f"focus at {name!r}")
+            wait_until(lambda: bool(re.match(name, self.focused())), timeout_s=30, what=f"focus at {name!r}")
         except TimeoutError as error:
             raise AssertionError(f"{error}, but {self.focused()!r}") from None
 
@@ -102,7 +102,10 @@ def test_a_photo_s_whole_life_by_keyboard(keyboard: Keyboard) -> None:
     keyboard.is_at("As text")
     keyboard.press("ArrowDown", "Enter")
     keyboard.is_at("Copy")
-    assert page.evaluate("navigator.clipboard.readText()") == f'alt="{words}"'
+    copied = f'alt="{words}"'
+    wait_until(
+        lambda: page.evaluate("navigator.clipboard.readText()") == copied, timeout_s=30, what="the copy"
+    )
 
     keyboard.to("Edit")
     keyboard.press("Enter")

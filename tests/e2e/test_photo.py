@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import CAT, FLOWER, Person
+from tests.server.services.process import wait_until
 from tests.server.services.service import Service
 
 PEOPLE = {"permissions": ["clipboard-read", "clipboard-write"]}
@@ -67,7 +68,7 @@ def test_a_caption_is_edited_brought_back_copied_and_rated(new_person: Callable[
         person.press("Copy")
         page.get_by_role("menuitem", name=name).click()
         expect(page.get_by_role("menuitem", name=name)).to_have_count(0)
-        assert clipboard(page) == expected
+        wait_until(lambda copy=expected: clipboard(page) == copy, timeout_s=30, what=name)
     person.press("Good caption")
     expect(page.get_by_role("button", name="Good caption")).to_have_attribute("aria-pressed", "true")
     page.get_by_label("Add tags").fill("Garden, May")

@@ -27,7 +27,7 @@ from tests.server import photos
 from tests.server.services.client import Visitor
 from tests.server.services.objectstore import ObjectStore
 from tests.server.services.postgresql import PostgreSQL
-from tests.server.services.process import Process, wait_until
+from tests.server.services.process import ANSWERS_S, Process, wait_until
 from tests.server.services.receiver import Receiver, chat_answer
 from tests.server.services.redis import Redis
 from tests.server.services.service import Mode, Servers, Service
@@ -231,9 +231,11 @@ def test_a_worker_killed_between_the_caption_and_the_renditions(
                 held.enter_context(stopped(mortal.store.process))
             wait_for_the_end(service)
             worker.kill()
-        assert visitor.get(f"{service.url}/readyz").is_success
+        wait_until(
+            lambda: visitor.get(f"{service.url}/readyz").is_success, timeout_s=60, what="the store's return"
+        )
         shown = visitor.image(item["id"])["urls"]["large"]
-        assert httpx.get(httpx.URL(service.url).join(shown["jpeg"])).status_code == 200
+        assert httpx.get(httpx.URL(service.url).join(shown["jpeg"]), timeout=ANSWERS_S).status_code == 200
         service.manage("shell", "--no-imports", "--command", OVERDUE)
         check(service, {item["id"]})
 
@@ -372,7 +374,7 @@ def test_a_stop_under_load_ends_or_gives_back_every_job(
         for worker in workers:
             worker.signal(signal.SIGTERM)
         for worker in workers:
-            assert worker.stop(30) == 0, worker.output()[-3000:]
+            assert worker.stop(90) == 0, worker.output()[-3000:]
         left = service.rows("SELECT state, attempts, losses FROM jobs_job WHERE state != 'done'")
         assert left == [("queued", 0, 0)] * len(left), service.output()[-5000:]
         service.start()

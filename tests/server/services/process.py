@@ -57,7 +57,7 @@ def accepts(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait_until(ready: Callable[[], bool], *, timeout_s: float, what: str, every_s: float = 0.02) -> None:
+def wait_until(ready: Callable[[], object], *, timeout_s: float, what: str, every_s: float = 0.02) -> None:
     """Ask again and again until it is so. Raises TimeoutError, naming what was waited for."""
     end = time.monotonic() + timeout_s
     while not ready():

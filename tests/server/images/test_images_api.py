@@ -135,6 +135,20 @@ def test_links_are_short_lived_signed_and_cacheable(visitor: Visitor, make_photo
         assert fetched(visitor, link).status_code == 404
 
 
+def test_whoever_waits_for_captions_that_fail_is_told_why(visitor: Visitor, make_photo: Make) -> None:
+    [item] = visitor.upload(make_photo(60))
+    answer = visitor.post(
+        f"/images/{item['id']}/captions",
+        json={"prefix": "zzqx never heard"},
+        headers={"Prefer": "wait=50"},
+    )
+    job = answer.json()
+    assert (answer.status_code, job["state"], job["captions"]) == (200, "failed", [])
+    assert job["error"]["code"] == "option_invalid"
+    assert "zzqx" in job["error"]["message"]
+    assert visitor.get(f"/jobs/{job['id']}").json()["error"] == job["error"]
+
+
 def test_of_many_writes_to_one_version_exactly_one_is_done(visitor: Visitor, make_photo: Make) -> None:
     [item] = visitor.upload(make_photo(61))
     path = f"/images/{item['id']}"

@@ -114,7 +114,7 @@ class JobOut(Schema):
         code = _attribute(job, "error_code", "")
         if code:
             return {"code": code, "message": _attribute(job, "error_message", "") or ""}
-        return None
+        return job.get("error") if isinstance(job, dict) else None
 
 
 def _attribute(thing: Any, *names: str) -> Any:

@@ -146,6 +146,15 @@ def _rates() -> None:
 
 
 @pytest.fixture(autouse=True)
+def _renditions() -> Iterator[None]:
+    """Let the thread that makes renditions end before its rows and files are another test's."""
+    from cutline.server.images import renditions
+
+    yield
+    assert renditions.wait(180)
+
+
+@pytest.fixture(autouse=True)
 def _database(request: pytest.FixtureRequest, django_db_blocker: Any) -> Iterator[None]:
     """Let the test run on PostgreSQL where its marks say so."""
     if getattr(request, "param", "sqlite") == "sqlite":

@@ -117,7 +117,7 @@ def test_the_options_of_a_photo_on_the_spot_are_obeyed(ann: Browser, photo: byte
         ({"strategy": "divine"}, "invalid"),
         ({"strategy": "greedy", "n": 2}, "option_invalid"),
         ({"min_length": 9, "max_length": 3}, "option_invalid"),
-        ({"max_length": 100_000}, "option_invalid"),
+        ({"min_length": 100_000}, "option_invalid"),
         ({"top_p": 0}, "invalid"),
         ({"model": "openai:http://127.0.0.1#x"}, "invalid"),
     ],

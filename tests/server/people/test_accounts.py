@@ -63,6 +63,15 @@ def test_links_lead_to_the_address_that_was_set_whatever_the_request_named(
     assert link_in(mail, "verify-email").startswith("https://cutline.example.com/account/verify-email/")
 
 
+@pytest.mark.both_databases
+@pytest.mark.parametrize("path", ["auth/signup", "auth/login", "auth/password/request"])
+def test_an_address_that_no_account_can_have_is_refused(person: Person, path: str) -> None:
+    email = f"{'a' * 250}@example.org"
+    answer = person.account("POST", path, email=email, password=PASSWORD)
+    assert answer.status_code == 400, answer.json()
+    assert not mails_to(email)
+
+
 def test_an_administrator_made_on_the_command_line_signs_in_at_once(person: Person) -> None:
     User.objects.create_superuser(person.email.upper(), PASSWORD)
     assert person.log_in().status_code == 200

@@ -18,6 +18,7 @@ from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from cryptography.fernet import Fernet
 from django.conf import settings as django_settings
 from django.contrib.auth.hashers import make_password
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponseRedirect
 
 from cutline.server.people.models import User
@@ -36,8 +37,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
     """E-mail addresses are kept in lower case; the client's address is the one that rate limits use, too."""
 
     def clean_email(self, email: str) -> str:
-        """One spelling of each address."""
-        return str(super().clean_email(email)).lower()
+        """One spelling of each address. Raises ValidationError for one that is too long to be kept."""
+        cleaned = str(super().clean_email(email)).lower()
+        if len(cleaned) > (User._meta.get_field("email").max_length or 0):
+            raise ValidationError("Enter a valid email address.", code="invalid")
+        return cleaned
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send a mail that names the service by its public address."""

@@ -84,7 +84,7 @@ def test_every_file_ends_in_a_clear_error_or_a_clean_success(service: Service, t
         jobs_end(visitor)
         assert visitor.get("/images", params={"limit": 1}).status_code == 200
         nothing_is_left(service, visitor, images)
-        assert set(temporary.rglob("*")) == others
+        wait_until(lambda: set(temporary.rglob("*")) == others, timeout_s=60, what="no temporary files")
         # The second time, all that is loaded once is loaded: what grows now would grow on and on.
         before = memory(service)
         for file in files[::3]:
@@ -93,7 +93,7 @@ def test_every_file_ends_in_a_clear_error_or_a_clean_success(service: Service, t
         assert memory(service) - before < GROWTH_BYTES, sizes
         listed = all_images(visitor)
         nothing_is_left(service, visitor, listed)
-        assert set(temporary.rglob("*")) == others
+        wait_until(lambda: set(temporary.rglob("*")) == others, timeout_s=60, what="no temporary files")
 
 
 def check(file: Hostile, answer: httpx.Response) -> str:

@@ -149,15 +149,29 @@ def test_whoever_waits_for_captions_that_fail_is_told_why(visitor: Visitor, make
     assert visitor.get(f"/jobs/{job['id']}").json()["error"] == job["error"]
 
 
-def test_of_many_writes_to_one_version_exactly_one_is_done(visitor: Visitor, make_photo: Make) -> None:
-    [item] = visitor.upload(make_photo(61))
-    path = f"/images/{item['id']}"
-    wait_until(  # the last thing that the service itself changes
-        lambda: "webp" in visitor.image(item["id"])["urls"]["thumbnail"],
+def test_files_that_we_add_and_links_that_change_refuse_nobodys_edit(
+    visitor: Visitor, make_photo: Make
+) -> None:
+    answer = visitor.post("/images", files={"files": make_photo(62)}, headers={"Prefer": "wait=50"})
+    path = f"/images/{answer.json()['images'][0]}"
+    early = visitor.get(path).headers["ETag"]
+    wait_until(
+        lambda: "webp" in visitor.get(path).json()["urls"]["thumbnail"],
         timeout_s=60,
         what="the thumbnail",
         every_s=0.2,
     )
+    late = visitor.get(path).headers["ETag"]
+    assert late != early  # a reader is to learn of the new links
+    assert visitor.patch(path, json={"tags": ["sea"]}, headers={"If-Match": early}).status_code == 200
+    assert visitor.patch(path, json={"tags": ["mountain"]}, headers={"If-Match": late}).status_code == 412
+    assert visitor.get(path, headers={"If-None-Match": early}).status_code == 200
+
+
+def test_of_many_writes_to_one_version_exactly_one_is_done(visitor: Visitor, make_photo: Make) -> None:
+    [item] = visitor.upload(make_photo(61))
+    path = f"/images/{item['id']}"
+    visitor.put(f"{path}/caption", json={"text": "so that no machine writes another"}).raise_for_status()
     for attempt in range(5):
         etag = visitor.get(path).headers["ETag"]
         ready = threading.Barrier(6)

@@ -21,9 +21,21 @@ VARY = ("Cookie", "Authorization", "X-API-Key", "X-Session-Token")
 _PARTS_OF_A_THING = 5  # of its address: /api/v1/images/ID
 
 
-def etag_of(content: bytes) -> str:
-    """The version of an answer."""
-    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+def etag_of(content: bytes, version: str = "") -> str:
+    """The tag of an answer: of its content, behind the version of the thing that it shows, if any."""
+    return f'"{version and version + "."}{hashlib.sha256(content).hexdigest()[:32]}"'
+
+
+def tell_version(request: HttpRequest, thing: object) -> None:
+    """Say what must be the same for If-Match to hold, where an answer holds more than what people change.
+
+    Links run out and files are added; neither is a reason to refuse somebody's edit.
+    """
+    request.version = hashlib.sha256(repr(thing).encode()).hexdigest()[:16]  # type: ignore[attr-defined]
+
+
+def _version(request: HttpRequest) -> str:
+    return str(getattr(request, "version", ""))
 
 
 def finish(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
@@ -38,7 +50,7 @@ def finish(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase
         and not response.streaming
         and "no-store" not in response["Cache-Control"]
     ):
-        response.setdefault("ETag", etag_of(response.content))
+        response.setdefault("ETag", etag_of(response.content, _version(request)))
         answer = get_conditional_response(request, etag=response["ETag"], response=response)
         if isinstance(answer, HttpResponseNotModified):
             for name in ("Cache-Control", "Vary"):
@@ -81,7 +93,11 @@ def _check_if_match(request: HttpRequest) -> None:
     now = found.func(probe, *found.args, **found.kwargs)
     if now.status_code != 200 or now.streaming:
         raise PreconditionFailed("There is no version of this address that If-Match could name.")
-    if wanted.strip() != "*" and etag_of(now.content) not in parse_etags(wanted):
+    version = _version(probe)
+    if wanted.strip() != "*" and not any(
+        each.startswith(f'"{version}.') if version else each == etag_of(now.content)
+        for each in parse_etags(wanted)
+    ):
         raise PreconditionFailed(
             "It changed since the version that If-Match names.", hint="Read it again, then decide."
         )

@@ -20,6 +20,7 @@ from pydantic import Field, model_validator
 from cutline.errors import CutlineError, ImageError
 from cutline.server.api.auth import needs
 from cutline.server.api.captions import CaptionOptionsIn
+from cutline.server.api.conditional import tell_version
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cutline.server.api.problems import problem
 from cutline.server.api.schemas import CaptionOut, ImageOut, JobErrorOut, Page, SchemaIn, a_file, problems
@@ -49,6 +50,8 @@ router = Router(tags=["images"])
 
 MOST_URLS = 20
 MOST_AT_ONCE = 1000
+# Of an image: what comes and goes by itself, so that nobody's edit is refused for it.
+_MADE_BY_US = frozenset({"urls", "original_url", "placeholder", "job", "changed_at"})
 _FETCHERS = 4
 _EXPORTED_AT_ONCE = 200
 # What is wrong with one photo; the others of a request are stored all the same.
@@ -505,7 +508,9 @@ def get_image(request: HttpRequest, image_id: UUID, token: str = "") -> Mapping[
     token: of the link, where the image is only shared.
     """
     viewer = viewer_of(request)
-    return shown([selectors.image_for(viewer, image_id, share_token=token)], viewer, public_url(request))[0]
+    [image] = shown([selectors.image_for(viewer, image_id, share_token=token)], viewer, public_url(request))
+    tell_version(request, [value for name, value in image.items() if name not in _MADE_BY_US])
+    return image
 
 
 @router.patch(

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psycopg
@@ -69,13 +70,15 @@ class PostgreSQL:
 
     def start(self) -> None:
         """Start it; after a kill, as soon as the last one's children are gone. Raises ServerFailed."""
-        for attempt in range(50):
+        end = time.monotonic() + ANSWERS_S
+        while True:
             try:
                 self.process.start(self._ready)
                 return
             except ServerFailed as error:
-                if attempt == 49 or "pre-existing shared memory" not in str(error):
+                if "pre-existing shared memory" not in str(error) or time.monotonic() > end:
                     raise
+                time.sleep(0.1)
 
     def kill(self) -> None:
         """As a crash."""

@@ -261,6 +261,19 @@ def test_ranks_share_each_batch_without_overlap(objective: CaptionObjective) -> 
         assert len(one) == len(two)
 
 
+def test_ranks_draw_the_captions_that_one_process_would_have_drawn(
+    tiny: tuple[Corpus, PlantedStore],
+) -> None:
+    """Else two processes would train on other captions and other views than one, and end elsewhere."""
+    objective = CaptionObjective(tiny_system(), *tiny, options(captions_per_image=7, text_share=0.5))
+    alone = list(objective.batches(2))
+    for rank in (0, 1):
+        for whole, part in zip(alone, objective.batches(2, rank=rank, world=2), strict=True):
+            assert torch.equal(part.tokens, whole.tokens[rank::2])
+            assert torch.equal(part.cached, whole.cached[rank::2])  # type: ignore[arg-type, index]
+            assert torch.equal(part.text_tokens, whole.text_tokens[rank::2])  # type: ignore[arg-type, index]
+
+
 def test_a_source_that_is_repeated_is_shown_more_often(tiny: tuple[Corpus, PlantedStore]) -> None:
     often = CaptionObjective(tiny_system(), *tiny, options(repeat=(("photos", 3),)))
     shown = [key for batch in keys(often, 0) for key in batch]

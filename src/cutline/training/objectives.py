@@ -141,26 +141,33 @@ class _PhotoObjective:
         text_count = round(self.options.batch_size * self.options.text_share)
         for step in range(start, self.steps_per_epoch()):
             begin = step * self.options.batch_size
-            chosen = order[begin : begin + self.options.batch_size][rank::world]
+            chosen = order[begin : begin + self.options.batch_size]
             extra = texts[np.arange(step * text_count, (step + 1) * text_count) % max(1, len(texts))]
             yield self._batch(
                 [self.items[place] for place in chosen],
-                [self.corpus.texts[place] for place in extra[rank::world]] if len(texts) else [],
-                np.random.default_rng([self.options.seed, epoch, step, rank]),
+                [self.corpus.texts[place] for place in extra] if len(texts) else [],
+                np.random.default_rng([self.options.seed, epoch, step, 0]),
+                slice(rank, None, world),
             )
 
-    def _batch(self, items: list[Captions], texts: list[Captions], rng: np.random.Generator) -> Batch:
+    def _batch(
+        self, items: list[Captions], texts: list[Captions], rng: np.random.Generator, ours: slice
+    ) -> Batch:
+        """Draw for the whole batch, whoever shares it, and keep our part."""
         with_photo = items[0].row >= 0
-        variants = rng.integers(0, self.store.variants, len(items)) if with_photo else ()
+        variants = rng.integers(0, self.store.variants, len(items))[ours] if with_photo else ()
+        tokens = self._packed(items, rng)[ours]
+        text_tokens = self._packed(texts, rng)[ours] if texts else None
+        items, texts = items[ours], texts[ours]
         return Batch(
             items=items,
             cached=self.store.read([item.row for item in items], [int(v) for v in variants])
             if with_photo
             else None,
-            tokens=self._packed(items, rng),
+            tokens=tokens,
             texts=texts,
-            text_tokens=self._packed(texts, rng) if texts else None,
-            seed=int(rng.integers(2**31)),
+            text_tokens=text_tokens,
+            seed=int(rng.integers(2**31)) + (ours.start or 0),
         )
 
     def _packed(self, items: Sequence[Captions], rng: np.random.Generator) -> Tensor:

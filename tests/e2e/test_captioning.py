@@ -9,6 +9,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import CAT, COFFEE, FLOWER, Person
+from tests.server.services.process import wait_until
 from tests.server.services.mailbox import Mailbox
 from tests.server.services.receiver import Receiver
 from tests.server.services.service import Mode, Service
@@ -179,4 +180,5 @@ def test_a_caption_says_its_own_language_until_a_person_words_it(person: Person)
     page.get_by_role("textbox", name="Beschreibung").fill("Eine Tasse Kaffee.")
     person.press("Speichern")
     expect(person.heading).to_have_text("Eine Tasse Kaffee.")
-    assert person.heading.evaluate(language) == "de"
+    # The words may come by the websocket before the answer that says whose they are.
+    wait_until(lambda: person.heading.evaluate(language) == "de", timeout_s=20, what="the page's language")

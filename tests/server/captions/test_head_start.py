@@ -97,4 +97,4 @@ def test_the_captioner_is_busy_while_it_writes() -> None:
 
     captioner._Measured(Slow()).caption([picture()])  # type: ignore[arg-type]
     assert seen == [False]
-    assert captioner.is_idle()
+    wait_until_idle()  # what another test began may only now be at work

@@ -178,6 +178,14 @@ def test_new_candidates_on_request(ann: Browser) -> None:
     assert ann("GET", f"/jobs/{job['id']}")[1]["state"] == "done"
 
 
+def test_new_candidates_need_no_options(ann: Browser) -> None:
+    image, _ = upload(ann)
+    assert ann("POST", f"/images/{image}/captions")[0] == 202
+    work()
+    assert len(ann("GET", f"/images/{image}/captions")[1]["items"]) == 6
+    assert ann("POST", f"/images/{image}/captions", [])[0] == 422
+
+
 def test_greedy_captions_are_one_where_no_number_is_asked_for(ann: Browser) -> None:
     image, _ = upload(ann)
     assert (

@@ -60,6 +60,9 @@ class CaptionOptionsIn(SchemaIn):
         return {**kept, "n": captioner.wanted(kept, n=n).n}
 
 
+_MODELS_CHOICE = CaptionOptionsIn.model_validate({})
+
+
 class WrittenOut(Schema):
     """A caption that is not kept."""
 
@@ -237,7 +240,9 @@ def _candidates(viewer: Viewer, captions: list[Caption], shown: UUID | None) -> 
     response={200: CaptionJobOut, 202: CaptionJobOut, **problems(404)},
     openapi_extra=dict(PREFER),
 )
-def request_captions(request: HttpRequest, image_id: UUID, options: CaptionOptionsIn) -> Status[Job]:
+def request_captions(
+    request: HttpRequest, image_id: UUID, options: CaptionOptionsIn = _MODELS_CHOICE
+) -> Status[Job]:
     """Ask for new candidates of your image. What you picked or wrote yourself stays what it shows."""
     image = images.own_image(viewer_of(request), image_id)
     job = create_job(

@@ -135,6 +135,10 @@ def _complete(operation: dict[str, Any], method: str, *, readable: bool, path: s
         *operation.get("parameters", ()),
         *({"$ref": f"#/components/parameters/{name}"} for name in names),
     ]
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        match content["schema"]:
+            case {"allOf": [schema], "default": _}:  # it may be left out, which "required" says already
+                content["schema"] = schema
     responses = {int(status): answer for status, answer in operation["responses"].items()}
     for status, answer in responses.items():
         if status >= 400:

@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from tests.e2e.conftest import CAT, COFFEE, FLOWER, Person
-from tests.server.services.process import wait_until
 from tests.server.services.mailbox import Mailbox
+from tests.server.services.process import wait_until
 from tests.server.services.receiver import Receiver
 from tests.server.services.service import Mode, Service
 
@@ -162,23 +162,33 @@ def test_another_language_stays(person: Person) -> None:
     expect(person.heading).to_have_text("Galerie")
 
 
+def is_in(language: str, place: Locator) -> None:
+    """Wait until a place's words are marked as of a language: whose words they are is told a moment later."""
+
+    def found() -> bool:
+        return str(place.evaluate("node => node.closest('[lang]').lang")) == language
+
+    wait_until(found, timeout_s=20, what=f"words in {language}")
+
+
 def test_a_caption_says_its_own_language_until_a_person_words_it(person: Person) -> None:
     page = person.page
     path = person.caption(COFFEE)
     person.press("Language")
     page.get_by_role("menuitemradio", name="Deutsch").click()
     expect(page.locator("html")).to_have_attribute("lang", "de")
-    language = "node => node.closest('[lang]').lang"
-    caption = page.get_by_role("region", name="Beschreibung").locator("p").first
-    for place in (person.heading, caption, page.get_by_role("main").get_by_role("img").first):
-        assert place.evaluate(language) == "en"
+    picture = page.get_by_role("main").get_by_role("img").first
+    for place in (
+        person.heading,
+        page.get_by_role("region", name="Beschreibung").locator("p").first,
+        picture,
+    ):
+        is_in("en", place)
     person.open("/library")
-    photo = page.get_by_role("main").get_by_role("img").first
-    assert photo.evaluate(language) == "en"
+    is_in("en", picture)
     person.open(path)
     person.press("Bearbeiten")
     page.get_by_role("textbox", name="Beschreibung").fill("Eine Tasse Kaffee.")
     person.press("Speichern")
     expect(person.heading).to_have_text("Eine Tasse Kaffee.")
-    # The words may come by the websocket before the answer that says whose they are.
-    wait_until(lambda: person.heading.evaluate(language) == "de", timeout_s=20, what="the page's language")
+    is_in("de", person.heading)

@@ -122,10 +122,11 @@ def delete_owner(owner: Owner) -> None:
     archives = Bulk.objects.filter(owner=owner).exclude(archive=None)
     storage.doom([str(key) for key in archives.values_list("archive_id", flat=True)])
     Feedback.objects.filter(viewer=owner).delete()
+    if Image.objects.filter(owner=owner).exists():
+        transaction.on_commit(forget_words)
     while some := list(Image.objects.filter(owner=owner).values_list("pk", flat=True)[:_AT_ONCE]):
         Image.objects.filter(pk__in=some).delete()
     owner.delete()
-    transaction.on_commit(forget_words)
 
 
 def end_sessions(user: User) -> None:

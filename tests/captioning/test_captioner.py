@@ -42,8 +42,14 @@ def test_one_image_or_many_as_path_bytes_or_picture(
     for form in forms:
         assert texts(captioner.caption(form)) == [many[0]]
     assert captioner.caption([]) == []
-    with pytest.raises(TypeError, match=r"no BytesIO: give its read\(\)"):
-        captioner.caption(buffer)  # type: ignore[arg-type]
+    assert texts(captioner.caption(bytearray(buffer.getvalue()))) == [many[0]]  # type: ignore[arg-type]
+    for what, reason in (
+        (buffer, r"no BytesIO: give its read\(\)"),
+        (np.asarray(photos[0]), r"no ndarray: give Image\.fromarray"),
+        (None, "no NoneType"),
+    ):
+        with pytest.raises(TypeError, match=reason):
+            captioner.caption(what)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", [TRANSFORMER, LSTM])

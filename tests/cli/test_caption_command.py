@@ -863,13 +863,15 @@ def test_attention_that_a_captioner_does_not_give_is_a_clear_error(cutline: Cutl
 # As a process
 
 
-def test_a_progress_bar_shows_on_a_terminal_only(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [(24, 100), (0, 0)])
+def test_a_progress_bar_shows_on_a_terminal_only(tmp_path: Path, size: tuple[int, int]) -> None:
+    """Also on one that does not know its size, as recorders and containers open them."""
     for n in range(30):
         photo(tmp_path / "in" / f"{n:02}.jpg")
     environment = os.environ | {"FIXED_SLOW_S": "0.08"}
     command = [sys.executable, FIXED, "caption", str(tmp_path / "in"), "--batch-size", "2"]
     controller, terminal = pty.openpty()
-    termios.tcsetwinsize(terminal, (24, 100))
+    termios.tcsetwinsize(terminal, size)
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=terminal) as running:
         os.close(terminal)
         shown = b""

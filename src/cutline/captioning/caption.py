@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
@@ -68,9 +69,13 @@ def as_list(images: Sources) -> list[Source]:
     """Give a list of images, be it one image or many. An open file is neither: it would be read by lines."""
     from PIL import Image
 
-    if hasattr(images, "read"):
-        kind = type(images).__name__
-        raise TypeError(f"A photo is a path, bytes or a PIL image, no {kind}: give its read().")
     if isinstance(images, (str, bytes, os.PathLike, Image.Image)):
         return [images]
+    if isinstance(images, (bytearray, memoryview)):
+        return [bytes(images)]
+    if not isinstance(images, Iterable) or hasattr(images, "read") or hasattr(images, "__array_interface__"):
+        kind = type(images).__name__
+        hint = ": give its read()" if hasattr(images, "read") else ""
+        hint = ": give Image.fromarray(it)" if hasattr(images, "__array_interface__") else hint
+        raise TypeError(f"A photo is a path, bytes or a PIL image, no {kind}{hint}.")
     return list(images)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cutline.cli._options import SEARCH, SEARCH_NAMES, given, group
+from cutline.cli._options import SEARCH, SEARCH_NAMES, bar_size, given, group
 from cutline.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
@@ -299,7 +299,7 @@ def _progress(wishes: Wishes, stack: contextlib.ExitStack) -> Any:
 
     from cutline.cli._run import count_in_background
 
-    bar = stack.enter_context(tqdm(unit="photo", delay=1.0, smoothing=0.1, dynamic_ncols=True, leave=False))
+    bar = stack.enter_context(tqdm(unit="photo", delay=1.0, smoothing=0.1, leave=False, **bar_size()))
     bar.total = None
     if wishes.from_file is None:
         count_in_background(_photos(wishes), bar)

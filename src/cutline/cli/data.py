@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from tqdm import tqdm
 
+from cutline.cli._options import bar_size
 from cutline.errors import OutputError
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def check_command(as_json: bool, quick: bool, longest: int, strict: bool, **wher
     options = CheckOptions(
         open_images=not quick, longest_words=longest, limits=from_environment(DEFAULT_LIMITS)
     )
-    with tqdm(desc="photos", unit="", disable=not sys.stderr.isatty(), leave=False) as bar:
+    with tqdm(desc="photos", unit="", disable=not sys.stderr.isatty(), leave=False, **bar_size()) as bar:
 
         def progress(done: int, total: int) -> None:
             bar.total = total

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cutline.cli._options import SEARCH, SEARCH_NAMES, given
+from cutline.cli._options import SEARCH, SEARCH_NAMES, bar_size, given
 from cutline.errors import DataError, OutputError
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _bar(stack: contextlib.ExitStack) -> Bar:
             return None
         from tqdm import tqdm
 
-        made: Any = tqdm(desc=title, total=total, unit="photo", delay=1.0, dynamic_ncols=True, leave=False)
+        made: Any = tqdm(desc=title, total=total, unit="photo", delay=1.0, leave=False, **bar_size())
         return stack.enter_context(made)
 
     return bar

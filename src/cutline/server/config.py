@@ -167,8 +167,8 @@ class ServerSettings(BaseSettings):
         20, description="How long running requests and jobs may take to finish at shutdown."
     )
     event_hours: float = Field(24, description="How long events can be resumed from.")
-    rate_anonymous: str = Field("120/minute", description="Requests of one address without an account.")
-    rate_user: str = Field("600/minute", description="Requests of one account or key.")
+    rate_anonymous: str = Field("600/minute", description="Requests of one address without an account.")
+    rate_user: str = Field("1200/minute", description="Requests of one account or key.")
     rate_caption: str = Field(
         "60/minute", description="Photos to POST /caption by one address without an account."
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -49,15 +47,3 @@ SEARCH_NAMES = (
     "no_repeat_ngram",
     "no_repeat_words",
 )
-
-
-def bar_size() -> dict[str, Any]:
-    """Give tqdm the terminal's size, as it changes; where a terminal knows none, a usual one.
-
-    Recorders and containers often open terminals of 0 x 0, in which tqdm would draw nothing at all.
-    """
-    try:
-        known = os.get_terminal_size(sys.stderr.fileno())
-    except (OSError, ValueError):
-        return {}
-    return {"dynamic_ncols": True} if known.columns and known.lines else {"ncols": 80, "nrows": 20}

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cutline.cli._options import SEARCH, SEARCH_NAMES, bar_size, given, group
+from cutline.cli._options import SEARCH, SEARCH_NAMES, given, group
 from cutline.errors import OptionError, OutputError
+from cutline.terminal import bar_size
 
 if TYPE_CHECKING:
     from cutline.captioning.caption import Captioner

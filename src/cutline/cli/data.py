@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from tqdm import tqdm
 
-from cutline.cli._options import bar_size
 from cutline.errors import OutputError
+from cutline.terminal import bar_size
 
 if TYPE_CHECKING:
     from cutline.training.examples import DataConfig

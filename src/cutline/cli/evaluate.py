@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cutline.cli._options import SEARCH, SEARCH_NAMES, bar_size, given
+from cutline.cli._options import SEARCH, SEARCH_NAMES, given
 from cutline.errors import DataError, OutputError
+from cutline.terminal import bar_size
 
 if TYPE_CHECKING:
     from cutline.captioning.caption import Captioner

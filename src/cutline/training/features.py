@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from cutline.images import Preprocessing, to_pixels
+from cutline.terminal import bar_size
 from cutline.training.datasets import Example, TarMember, open_example
 from cutline.training.export import export_graph
 from cutline.training.transforms import augment, augmentation_rng, may_flip
@@ -83,7 +84,14 @@ def feature_store(
     if done < total:
         features = np.lib.format.open_memmap(path, "r+")
         flat = features.reshape(total, *shape[2:])
-        bar = tqdm(total=total, initial=done, unit="photo", desc="features", disable=True if quiet else None)
+        bar = tqdm(
+            total=total,
+            initial=done,
+            unit="photo",
+            desc="features",
+            disable=True if quiet else None,
+            **bar_size(),
+        )
         for start, pixels in _pixels(examples, config, done):
             flat[start : start + len(pixels)] = run(pixels)
             bar.update(len(pixels))

@@ -26,6 +26,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from cutline.errors import TrainingError
+from cutline.terminal import bar_size
 from cutline.training.checkpoints import (
     State,
     load_weights,
@@ -497,6 +498,7 @@ class _Run:
             desc=self.stage.name,
             unit="step",
             disable=None if self.world.first else True,
+            **bar_size(),
         )
 
 

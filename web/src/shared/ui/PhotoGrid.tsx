@@ -63,6 +63,7 @@ interface PhotoGridProps {
  */
 export function PhotoGrid({ images, label, pages, hasMore, isLoadingMore, onMore, corner }: PhotoGridProps) {
   const { t } = useTranslation();
+  const language = useCaptionLanguage(); // asked once: hundreds of cells come and go in a second
   const { element, width, top } = useWidth();
   const columns = columnsIn(width);
   const cell = (width - GAP_PX * (columns - 1)) / columns;
@@ -108,6 +109,7 @@ export function PhotoGrid({ images, label, pages, hasMore, isLoadingMore, onMore
                   height={rowHeight - GAP_PX}
                   isPassing={virtual.isScrolling}
                   corner={corner}
+                  language={language}
                 />
               ))}
             </Box>
@@ -166,17 +168,17 @@ interface CellProps {
   height: number;
   isPassing: boolean;
   corner: PhotoGridProps['corner'];
+  language: string | undefined; // of what the model writes
 }
 
-const Cell = memo(function Cell({ image, size, place, height, isPassing, corner }: CellProps) {
+const Cell = memo(function Cell({ image, size, place, height, isPassing, corner, language }: CellProps) {
   const { t } = useTranslation();
   const stays = useStays(isPassing);
   const words = image.caption || t('photo.noCaption');
-  const language = useCaptionLanguage(image.caption_by);
   const sources = stays ? photoSources(image.urls, 'thumbnail') : null;
   return (
     <CellFrame role="listitem" aria-setsize={size} aria-posinset={place} style={{ height }}>
-      <PhotoLink to={`/images/${image.id}`} lang={image.caption ? language : undefined}>
+      <PhotoLink to={`/images/${image.id}`} lang={image.caption && image.caption_by !== 'person' ? language : undefined}>
         <GridPhoto
           sources={sources}
           alt={words}

@@ -10,7 +10,7 @@ import { useCaptionLanguage } from '@/shared/api/viewer';
 /** A file and what came of it: its caption, which leads to its photo, or why there is none. */
 export function Item({ item }: { item: BulkItemOut }) {
   const { t } = useTranslation('bulk');
-  const language = useCaptionLanguage();
+  const language = useCaptionLanguage()();
   const words = (
     <>
       <Typography component="span" variant="body2" color="textSecondary" sx={{ display: 'block' }}>

@@ -48,7 +48,7 @@ export function ImageCard({ image, name }: ImageCardProps) {
       to={`/images/${image.id}`}
       name={title}
       caption={caption || null}
-      language={useCaptionLanguage(image.caption_by)}
+      language={useCaptionLanguage()(image.caption_by)}
       status={status}
       picture={
         <Photo

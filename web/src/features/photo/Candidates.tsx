@@ -26,7 +26,7 @@ interface CandidatesProps {
 /** What the model proposed, best first, and how sure it was: of a word, on average. */
 export function Candidates({ image, candidates, attention, looked, onLook, word, onWord }: CandidatesProps) {
   const { t } = useTranslation('photo');
-  const language = useCaptionLanguage();
+  const language = useCaptionLanguage()();
   const formats = useFormats();
   const dispatch = useDispatch();
   const [pick] = usePickCaptionMutation();

@@ -28,7 +28,7 @@ interface CaptionPanelProps {
 /** The sentence under the picture, and what can be done with it. */
 export function CaptionPanel({ image, caption, candidate, attention, word, onWord }: CaptionPanelProps) {
   const { t } = useTranslation('photo');
-  const language = useCaptionLanguage(image.caption_by);
+  const language = useCaptionLanguage()(image.caption_by);
   const isExpected = image.job?.state === 'queued' || image.job?.state === 'running';
   const [isEditing, setEditing] = useState(false);
   const [anchor, setAnchor] = useState<HTMLElement | null>(null);

@@ -17,7 +17,7 @@ import { toastShown } from '@/shared/ui/toasts';
 /** Every text that the photo has shown, newest first; each can be brought back. */
 export default function History({ image, caption }: { image: ImageOut; caption: string }) {
   const { t } = useTranslation('photo');
-  const language = useCaptionLanguage();
+  const languageOf = useCaptionLanguage();
   const formats = useFormats();
   const dispatch = useDispatch();
   const versions = useListVersionsQuery({ imageId: image.id, limit: 100 });
@@ -33,7 +33,7 @@ export default function History({ image, caption }: { image: ImageOut; caption: 
         <Stack component="ol" reversed spacing={1} sx={{ listStyle: 'none', p: 0, mt: 2, mb: 0 }}>
           {items.map((version) => (
             <Box component="li" key={version.number} sx={{ borderLeft: 3, borderColor: 'divider', pl: 2, py: 0.5 }}>
-              <Typography lang={version.by === 'model' ? language : undefined} sx={{ fontFamily: 'h3.fontFamily', fontSize: '1.05rem' }}>
+              <Typography lang={languageOf(version.by)} sx={{ fontFamily: 'h3.fontFamily', fontSize: '1.05rem' }}>
                 {version.text}
               </Typography>
               <Stack direction="row" spacing={1} sx={{ alignItems: 'center', minHeight: 40 }}>

@@ -29,7 +29,8 @@ export function PhotoView({ image, token }: PhotoViewProps) {
   const { t } = useTranslation('photo');
   const live = useSelector((state: { live: LiveState }) => state.live.images[image.id]);
   const caption = live?.caption ?? image.caption;
-  const language = useCaptionLanguage(image.caption_by);
+  const languageOf = useCaptionLanguage();
+  const language = caption ? languageOf(image.caption_by) : undefined;
   const captions = useListCaptionsQuery({ imageId: image.id, token, limit: 50 });
   const candidates = captions.data?.items ?? [];
   // Its text, too: an event may have brought another caption than the one that these were loaded with.
@@ -56,11 +57,11 @@ export function PhotoView({ image, token }: PhotoViewProps) {
 
   const name = image.file_name ?? '';
   return (
-    <Page title={caption || t('untitled', { name })} titleLang={caption ? language : undefined} width="xl" hideTitle>
+    <Page title={caption || t('untitled', { name })} titleLang={language} width="xl" hideTitle>
       <Box sx={COLUMNS}>
         <Box sx={{ position: { md: 'sticky' }, top: { md: 24 }, alignSelf: 'start' }}>
           <Box
-            lang={caption ? language : undefined}
+            lang={language}
             sx={{
               position: 'relative',
               mx: 'auto',

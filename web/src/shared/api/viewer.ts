@@ -36,10 +36,10 @@ export function useViewerAtLast(): Viewer | undefined {
 
 const selectSession = api.endpoints.getSession.select({});
 
-/** What a caption is written in, for `lang`; undefined where nobody knows, such as for people's own words. */
-export function useCaptionLanguage(by = 'model'): string | undefined {
+/** What a caption by the model or a person is written in, for `lang`; undefined where nobody knows, as of people's words. */
+export function useCaptionLanguage(): (by?: string) => string | undefined {
   const { data } = useSelector(selectSession);
-  return by === 'person' ? undefined : (data?.model_language ?? undefined);
+  return (by = 'model') => (by === 'person' ? undefined : (data?.model_language ?? undefined));
 }
 
 /** Whether the server knows this browser: what it writes belongs to somebody. */

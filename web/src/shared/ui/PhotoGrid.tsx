@@ -63,7 +63,7 @@ interface PhotoGridProps {
  */
 export function PhotoGrid({ images, label, pages, hasMore, isLoadingMore, onMore, corner }: PhotoGridProps) {
   const { t } = useTranslation();
-  const language = useCaptionLanguage(); // asked once: hundreds of cells come and go in a second
+  const languageOf = useCaptionLanguage(); // asked once: hundreds of cells come and go in a second
   const { element, width, top } = useWidth();
   const columns = columnsIn(width);
   const cell = (width - GAP_PX * (columns - 1)) / columns;
@@ -109,7 +109,7 @@ export function PhotoGrid({ images, label, pages, hasMore, isLoadingMore, onMore
                   height={rowHeight - GAP_PX}
                   isPassing={virtual.isScrolling}
                   corner={corner}
-                  language={language}
+                  language={image.caption ? languageOf(image.caption_by) : undefined}
                 />
               ))}
             </Box>
@@ -168,7 +168,7 @@ interface CellProps {
   height: number;
   isPassing: boolean;
   corner: PhotoGridProps['corner'];
-  language: string | undefined; // of what the model writes
+  language: string | undefined; // of the caption
 }
 
 const Cell = memo(function Cell({ image, size, place, height, isPassing, corner, language }: CellProps) {
@@ -178,7 +178,7 @@ const Cell = memo(function Cell({ image, size, place, height, isPassing, corner,
   const sources = stays ? photoSources(image.urls, 'thumbnail') : null;
   return (
     <CellFrame role="listitem" aria-setsize={size} aria-posinset={place} style={{ height }}>
-      <PhotoLink to={`/images/${image.id}`} lang={image.caption && image.caption_by !== 'person' ? language : undefined}>
+      <PhotoLink to={`/images/${image.id}`} lang={language}>
         <GridPhoto
           sources={sources}
           alt={words}

@@ -23,7 +23,7 @@ def in_a_fresh_python(code: str) -> str:
 
 
 HEAVY = ("torch", "transformers", "django", "celery", "openvino")
-MODULES = ("caption", "options", "strict", "bundle", "tokenizer", "runtime", "decoding", "captioner")
+MODULES = ("caption", "options", "bundle", "tokenizer", "runtime", "decoding", "captioner")
 MODULES += ("batching", "sources", "hugging_face", "endpoint", "streaming")
 
 

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
 from cutline.captioning.options import DecodingOptions
-from cutline.captioning.strict import Between, Json, Like, MismatchError, dump, parse, schema
 from cutline.errors import BundleDamaged, BundleMissing, BundleTooNew, CutlineError, OutputError
 from cutline.images import Preprocessing
+from cutline.strict import Between, Json, Like, MismatchError, dump, parse_json, schema
 
 FORMAT_VERSION = 1
 MANIFEST = "bundle.json"
@@ -295,9 +295,9 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
 
 def _parsed(content: object, where: str) -> Manifest:
     try:
-        return parse(Manifest, content, where)
+        return parse_json(Manifest, content)
     except MismatchError as error:
-        raise BundleDamaged(f"{error}.") from error
+        raise BundleDamaged(f"{where}: {error}.", hint=error.hint) from error
     except CutlineError as error:  # the classes of the parts check themselves
         raise BundleDamaged(f"{where}: {error.message}") from error
 
@@ -321,7 +321,7 @@ def _no_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _no_nan(name: str) -> object:
     """Refuse NaN and Infinity, which Python writes but JSON has not."""
-    raise ValueError(f"{name} is no number of JSON's")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _record(data: bytes) -> FileRecord:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Annotated
 
-from cutline.captioning.strict import Between, out_of_range
 from cutline.errors import OptionError
+from cutline.strict import Between, out_of_range
 
 
 class Strategy(StrEnum):

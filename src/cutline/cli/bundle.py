@@ -141,7 +141,7 @@ def _read(place: str | None) -> Bundle:
 
 
 def _facts(manifest: Manifest) -> list[tuple[str, object]]:
-    from cutline.captioning.strict import dump
+    from cutline.strict import dump
 
     architecture, pixels = manifest.architecture, manifest.preprocessing
     rows, cols = architecture.grid

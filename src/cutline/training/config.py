@@ -7,25 +7,19 @@ section, each default is what a recipe gets that is silent.
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import functools
-import math
 import re
-import types
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, cast
 
 from cutline.captioning.bundle import LANGUAGE, NAME, VERSION
 from cutline.errors import ConfigError, MissingExtra
+from cutline.strict import Between, Json, MismatchError, did_you_mean, parse_yaml_values
 from cutline.training.examples import DataConfig
 from cutline.training.text import TextConfig
 
 T = TypeVar("T")
-Json: TypeAlias = dict[str, Any]
 
 AmpKind: TypeAlias = Literal["none", "bf16", "fp16"]
 DecoderKind: TypeAlias = Literal["transformer", "lstm-attention"]
@@ -45,31 +39,13 @@ MEASURES: Mapping[str, tuple[ObjectiveKind, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Bounds of a number: both belong to the range, unless ``open_low``."""
-
-    low: float
-    high: float = math.inf
-    open_low: bool = False
-
-    def holds(self, value: float) -> bool:
-        """Say whether the number is allowed (nan never is)."""
-        return (value > self.low if self.open_low else value >= self.low) and value <= self.high
-
-    def __str__(self) -> str:
-        """Name the range as an error does."""
-        low = f"more than {self.low:g}" if self.open_low else f"at least {self.low:g}"
-        return low if math.isinf(self.high) else f"{low} and at most {self.high:g}"
-
-
-Count: TypeAlias = Annotated[int, Range(1)]
-Natural: TypeAlias = Annotated[int, Range(0)]
-Rate: TypeAlias = Annotated[float, Range(0, 10, open_low=True)]
-Share: TypeAlias = Annotated[float, Range(0, 1)]
-Dropout: TypeAlias = Annotated[float, Range(0, 0.95)]
-NonNegative: TypeAlias = Annotated[float, Range(0)]
-Positive: TypeAlias = Annotated[float, Range(0, open_low=True)]
+Count: TypeAlias = Annotated[int, Between(1)]
+Natural: TypeAlias = Annotated[int, Between(0)]
+Rate: TypeAlias = Annotated[float, Between(0, 10, open_low=True)]
+Share: TypeAlias = Annotated[float, Between(0, 1)]
+Dropout: TypeAlias = Annotated[float, Between(0, 0.95)]
+NonNegative: TypeAlias = Annotated[float, Between(0)]
+Positive: TypeAlias = Annotated[float, Between(0, open_low=True)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +55,12 @@ class ImageConfig:
     variants: how many differently augmented copies of each photo a cache of features holds.
     """
 
-    width_px: Annotated[int, Range(32, 4096)] = 288
-    height_px: Annotated[int, Range(32, 4096)] = 288
+    width_px: Annotated[int, Between(32, 4096)] = 288
+    height_px: Annotated[int, Between(32, 4096)] = 288
     mode: Literal["squash", "crop", "pad"] = "squash"
     resample: Literal["bicubic", "bilinear"] = "bicubic"
     augmentation: Literal["off", "light", "strong"] = "off"
-    variants: Annotated[int, Range(1, 64)] = 1
+    variants: Annotated[int, Between(1, 64)] = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +75,7 @@ class EncoderConfig:
     weights: Path | None = None
     trainable: Trainable = "none"
     learning_rate: Rate = 1e-4
-    grid: tuple[Annotated[int, Range(1, 64)], Annotated[int, Range(1, 64)]] | None = None
+    grid: tuple[Annotated[int, Between(1, 64)], Annotated[int, Between(1, 64)]] | None = None
 
     def __post_init__(self) -> None:
         """Refuse an encoder that does not exist."""
@@ -108,7 +84,7 @@ class EncoderConfig:
         if self.name not in ENCODERS:
             raise ConfigError(
                 f"Unknown encoder {self.name!r}.",
-                hint=_did_you_mean(self.name, (*ENCODERS, "transformers:FOLDER")),
+                hint=did_you_mean(self.name, (*ENCODERS, "transformers:FOLDER")),
             )
 
 
@@ -126,19 +102,19 @@ class DecoderConfig:
     """
 
     kind: DecoderKind = "transformer"
-    width: Annotated[int, Range(4, 8192)] = 320
+    width: Annotated[int, Between(4, 8192)] = 320
     heads: Count = 8
     encoder_layers: Natural = 1
     layers: Count = 3
-    hidden: Annotated[int, Range(4, 65536)] = 1280
+    hidden: Annotated[int, Between(4, 65536)] = 1280
     dropout: Dropout = 0.1
-    max_tokens: Annotated[int, Range(2, 512)] = 24
+    max_tokens: Annotated[int, Between(2, 512)] = 24
     concepts: Natural = 0
-    concept_tokens: Annotated[int, Range(1, 256)] = 16
-    attention_width: Annotated[int, Range(4, 8192)] = 256
+    concept_tokens: Annotated[int, Between(1, 256)] = 16
+    attention_width: Annotated[int, Between(4, 8192)] = 256
     embeddings: EmbeddingKind = "own"
     freeze_embeddings: bool = False
-    scheduled_sampling: Annotated[float, Range(0, 0.9)] = 0.0
+    scheduled_sampling: Annotated[float, Between(0, 0.9)] = 0.0
     doubly_stochastic: NonNegative = 1.0
 
     def __post_init__(self) -> None:
@@ -189,17 +165,17 @@ class StageConfig:
     accumulate: Count = 1
     optimiser: OptimiserKind = "adamw"
     learning_rate: Rate = 5e-4
-    encoder_learning_rate: Annotated[float, Range(0, 10)] | None = None
-    weight_decay: Annotated[float, Range(0, 1)] = 0.01
+    encoder_learning_rate: Annotated[float, Between(0, 10)] | None = None
+    weight_decay: Annotated[float, Between(0, 1)] = 0.01
     momentum: Share = 0.9
     schedule: ScheduleKind = "cosine"
     warmup_steps: Natural = 0
     floor: Share = 0.01
     plateau_patience: Natural = 1
-    plateau_factor: Annotated[float, Range(0, 0.99, open_low=True)] = 0.5
+    plateau_factor: Annotated[float, Between(0, 0.99, open_low=True)] = 0.5
     clip_norm: NonNegative = 1.0
-    label_smoothing: Annotated[float, Range(0, 0.5)] = 0.0
-    ema_decay: Annotated[float, Range(0, 0.99999)] = 0.0
+    label_smoothing: Annotated[float, Between(0, 0.5)] = 0.0
+    ema_decay: Annotated[float, Between(0, 0.99999)] = 0.0
     amp: AmpKind = "none"
     monitor: str = "loss"
     patience: Natural = 0
@@ -208,14 +184,14 @@ class StageConfig:
     start_from: str = ""
     sources: tuple[str, ...] = ()
     repeat: Mapping[str, Count] = field(default_factory=dict)
-    captions_per_image: Annotated[int, Range(1, 64)] = 5
+    captions_per_image: Annotated[int, Between(1, 64)] = 5
     feature_dropout: Dropout = 0.0
-    text_share: Annotated[float, Range(0, 16)] = 0.0
+    text_share: Annotated[float, Between(0, 16)] = 0.0
     text_weight: NonNegative = 0.5
     concept_weight: NonNegative = 0.02
     distill_weight: NonNegative = 2.0
-    samples: Annotated[int, Range(2, 64)] = 5
-    temperature: Annotated[float, Range(0.05, 5)] = 0.5
+    samples: Annotated[int, Between(2, 64)] = 5
+    temperature: Annotated[float, Between(0.05, 5)] = 0.5
     bleu_reward: NonNegative = 0.0
     caption_weight: NonNegative = 0.0
 
@@ -230,7 +206,7 @@ class StageConfig:
         if measure not in MEASURES:
             raise ConfigError(
                 f"Stage {self.name}: unknown monitor {self.monitor!r}.",
-                hint=_did_you_mean(measure, list(MEASURES)),
+                hint=did_you_mean(measure, list(MEASURES)),
             )
         if self.objective not in MEASURES[measure]:
             raise ConfigError(
@@ -268,9 +244,9 @@ class ExportConfig:
     card: Path | None = None
     average: Mapping[str, Positive] = field(default_factory=dict)
     quantise: Literal["none", "full"] = "none"
-    calibration_images: Annotated[int, Range(8, 10_000)] = 200
-    beam_size: Annotated[int, Range(1, 64)] = 3
-    length_penalty: Annotated[float, Range(0, 5)] = 0.7
+    calibration_images: Annotated[int, Between(8, 10_000)] = 200
+    beam_size: Annotated[int, Between(1, 64)] = 3
+    length_penalty: Annotated[float, Between(0, 5)] = 0.7
     min_length: Natural = 1
     max_length: Natural = 0
     no_repeat_ngram: Natural = 3
@@ -301,7 +277,7 @@ class RecipeConfig:
     cache: Path = Path("runs/features")
     data: tuple[DataConfig, ...]
     stages: tuple[StageConfig, ...]
-    seed: Annotated[int, Range(0, 2**31 - 1)] = 0
+    seed: Annotated[int, Between(0, 2**31 - 1)] = 0
     text: TextConfig = field(default_factory=TextConfig)
     image: ImageConfig = field(default_factory=ImageConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
@@ -330,13 +306,13 @@ class RecipeConfig:
             if stage.start_from not in known and not _is_path(stage.start_from):
                 raise ConfigError(
                     f"Stage {stage.name} starts from {stage.start_from!r}, which is no earlier stage.",
-                    hint=_did_you_mean(stage.start_from, [each for each in known if each]),
+                    hint=did_you_mean(stage.start_from, [each for each in known if each]),
                 )
             seen.add(stage.name)
         for name in self.export.average:
             if name not in seen:
                 raise ConfigError(
-                    f"export.average names {name!r}, which is no stage.", hint=_did_you_mean(name, [*seen])
+                    f"export.average names {name!r}, which is no stage.", hint=did_you_mean(name, [*seen])
                 )
 
 
@@ -436,148 +412,16 @@ def _places(entries: list[Any], name: str, override: str) -> list[int]:
         return [names.index(name)]
     raise ConfigError(
         f"The override {override!r} asks for {name!r} in a list of {len(entries)}.",
-        hint=_did_you_mean(name, [each for each in names if each]),
+        hint=did_you_mean(name, [each for each in names if each]),
     )
 
 
 def parse(kind: type[T], value: object, where: str = "") -> T:
-    """Make a ``kind`` (a dataclass, or any type that one of its fields has) of plain YAML values.
+    """Make a ``kind`` (a section, or the type of one of its keys) of plain YAML values. Raises ConfigError.
 
-    Raises ConfigError.
+    ``where`` is the value's place in the recipe, for messages; "" is the recipe itself.
     """
-    return cast(T, _parse(kind, value, where))
-
-
-def plain(value: object) -> Any:
-    """Make plain values (what YAML and JSON can say) of a parsed recipe; the inverse of ``parse``."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {each.name: plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(each) for each in value]
-    return str(value) if isinstance(value, Path) else value
-
-
-def _parse(kind: Any, value: object, where: str) -> object:
-    origin, args = get_origin(kind), get_args(kind)
-    if origin is Annotated:
-        number = cast(float, _parse(args[0], value, where))
-        if isinstance(args[1], Range) and not args[1].holds(number):
-            raise ConfigError(f"{where} is {number:g}, but must be {args[1]}.")
-        return number
-    if origin in (Union, types.UnionType):
-        return _parse_union(args, value, where)
-    if origin is Literal:
-        return _parse_choice(args, value, where)
-    if origin in (tuple, list, Sequence):
-        return _parse_sequence(args, value, where)
-    if origin in (dict, Mapping):
-        if not isinstance(value, dict):
-            raise _wrong(where, "a mapping", value)
-        return {str(key): _parse(args[1], each, f"{where}.{key}") for key, each in value.items()}
-    if dataclasses.is_dataclass(kind):
-        return _parse_dataclass(cast(type, kind), value, where)
-    return _parse_plain(kind, value, where)
-
-
-def _parse_union(args: tuple[Any, ...], value: object, where: str) -> object:
-    if value is None and type(None) in args:
-        return None
-    kinds = [each for each in args if each is not type(None)]
-    for kind in kinds[:-1]:
-        try:
-            return _parse(kind, value, where)
-        except ConfigError:
-            continue
-    return _parse(kinds[-1], value, where)
-
-
-def _parse_choice(choices: tuple[Any, ...], value: object, where: str) -> object:
-    # YAML reads a bare `off` and `no` as False.
-    if value is False and "off" in choices:
-        return "off"
-    if value not in choices or (isinstance(value, bool) and bool not in map(type, choices)):
-        raise ConfigError(
-            f"{where} is {value!r}, but must be one of {', '.join(map(str, choices))}.",
-            hint=_did_you_mean(str(value), [str(each) for each in choices]),
-        )
-    return value
-
-
-def _parse_sequence(args: tuple[Any, ...], value: object, where: str) -> object:
-    if not isinstance(value, (list, tuple)):
-        raise _wrong(where, "a list", value)
-    if len(args) == 1 or args[-1] is Ellipsis:
-        return tuple(_parse(args[0], each, f"{where}.{place}") for place, each in enumerate(value))
-    if len(value) != len(args):
-        raise ConfigError(f"{where} has {len(value)} values, but must have {len(args)}.")
-    return tuple(
-        _parse(kind, each, f"{where}.{place}")
-        for place, (kind, each) in enumerate(zip(args, value, strict=True))
-    )
-
-
-def _parse_dataclass(kind: type, value: object, where: str) -> object:
-    if isinstance(value, kind):
-        return value
-    if not isinstance(value, dict):
-        raise _wrong(where or "The recipe", "a mapping", value)
-    hints = _hints(kind)
-    prefix = f"{where}." if where else ""
-    for key in value:
-        if key not in hints:
-            raise ConfigError(f"Unknown key {prefix}{key}.", hint=_did_you_mean(str(key), list(hints)))
-    given = {key: _parse(hints[key], each, prefix + key) for key, each in value.items()}
-    for each in dataclasses.fields(kind):
-        missing = each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING
-        if missing and each.name not in given:
-            raise ConfigError(f"{prefix}{each.name} is missing, and has no default.")
-    return kind(**given)
-
-
-@functools.cache
-def _hints(kind: type) -> Mapping[str, Any]:
-    hints = typing.get_type_hints(kind, include_extras=True)
-    return {each.name: hints[each.name] for each in dataclasses.fields(kind)}
-
-
-def _parse_plain(kind: Any, value: object, where: str) -> object:
-    if kind is float:
-        return _parse_float(value, where)
-    if kind is Path:
-        if isinstance(value, Path) or (isinstance(value, str) and value):
-            return Path(value).expanduser()
-        raise _wrong(where, "a path", value)
-    if kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return str(value)  # `version: 1.0` and `name: 7` are texts that YAML takes for numbers
-    if kind is Any or kind is object:
-        return value
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise _wrong(
-            where, {int: "a whole number", str: "a text", bool: "true or false"}.get(kind, str(kind)), value
-        )
-    return value
-
-
-def _parse_float(value: object, where: str) -> float:
-    if isinstance(value, str):  # YAML 1.1 reads 1e-3 as a text
-        try:
-            value = float(value)
-        except ValueError:
-            raise _wrong(where, "a number", value) from None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise _wrong(where, "a number", value)
-    return float(value)
-
-
-def _wrong(where: str, wanted: str, value: object) -> ConfigError:
-    return ConfigError(f"{where} is {value!r}, but must be {wanted}.")
-
-
-def _did_you_mean(name: str, known: Sequence[str]) -> str:
-    """Suggest the nearest name, or list what there is."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    if near:
-        return f"Did you mean {near[0]}?"
-    return f"There is: {', '.join(known)}." if known else ""
+    try:
+        return parse_yaml_values(kind, value, where)
+    except MismatchError as error:
+        raise ConfigError(f"{error}.", hint=error.hint) from error

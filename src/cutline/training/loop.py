@@ -26,6 +26,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from cutline.errors import TrainingError
+from cutline.strict import dump
 from cutline.terminal import bar_size
 from cutline.training.checkpoints import (
     State,
@@ -36,7 +37,7 @@ from cutline.training.checkpoints import (
     seed_everything,
     write_checkpoint,
 )
-from cutline.training.config import StageConfig, plain
+from cutline.training.config import StageConfig
 from cutline.training.distributed import ALONE, World
 from cutline.training.optim import (
     Averaged,
@@ -424,7 +425,7 @@ class _Run:
         progress = self.progress
         return {
             "module": self.module.state_dict(),
-            "stage": plain(self.stage),
+            "stage": dump(self.stage, keep_none=True),
             "about": dict(self.about),
             "metrics": dict(progress.metrics),
             "step": progress.step,
@@ -467,9 +468,10 @@ class _Run:
         self.tracker.rewind(self.progress.step)
 
     def _refuse_another_stage(self, theirs: Mapping[str, object]) -> None:
-        ours = plain(self.stage)
+        ours = dump(self.stage, keep_none=True)
         # An option that is younger than the checkpoint had what is now its default.
-        theirs = plain(StageConfig(name=self.stage.name, objective=self.stage.objective)) | dict(theirs)
+        defaults = StageConfig(name=self.stage.name, objective=self.stage.objective)
+        theirs = dump(defaults, keep_none=True) | dict(theirs)
         changed = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
         if changed:
             raise TrainingError(

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from cutline.errors import ConfigError, TrainingError
+from cutline.strict import dump
 from cutline.training.build import (
     Material,
     Models,
@@ -27,7 +28,7 @@ from cutline.training.build import (
     write_vocabulary,
 )
 from cutline.training.checkpoints import load_weights, read_checkpoint
-from cutline.training.config import RecipeConfig, StageConfig, load_recipe, plain
+from cutline.training.config import RecipeConfig, StageConfig, load_recipe
 from cutline.training.distributed import ALONE, World
 from cutline.training.features import FeatureStore
 from cutline.training.loop import BEST, LAST, FitResult, Objective, Stepper, endless_windows, fit
@@ -104,7 +105,7 @@ def _run_stage(
     device: torch.device | None,
     world: World,
 ) -> FitResult:
-    about = plain(recipe)
+    about = dump(recipe, keep_none=True)
     tracker = open_tracker(
         recipe.tracking, recipe.output, stage=stage.name, recipe=about, quiet=not world.first
     )
@@ -165,9 +166,9 @@ def _claim(recipe: RecipeConfig, *, resume: bool) -> None:
             hint="Go on with --resume, or choose another output=FOLDER.",
             kept="Nothing was changed.",
         )
-    now = plain(recipe)
+    now = dump(recipe, keep_none=True)
     if resume and path.exists():
-        before = plain(load_recipe(path))  # with the defaults of options that are younger
+        before = dump(load_recipe(path), keep_none=True)  # with the defaults of options that are younger
         changed = [name for name in _FIXED if before[name] != now[name]]
         if changed:
             raise TrainingError(

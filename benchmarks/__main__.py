@@ -35,7 +35,7 @@ def measure(model: Path, *, shipped: bool, rounds: int) -> dict[str, Any]:
     from transformers.utils import logging
 
     from benchmarks import giants, speed
-    from cutline.captioning.captioner import BundleCaptioner
+    from cutline.captioning.bundle_captioner import BundleCaptioner
     from cutline.captioning.runtime import default_threads
 
     logging.set_verbosity_error()

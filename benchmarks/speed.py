@@ -12,7 +12,7 @@ from benchmarks import giants
 from benchmarks.timing import in_turn
 
 if TYPE_CHECKING:
-    from cutline.captioning.captioner import BundleCaptioner
+    from cutline.captioning.bundle_captioner import BundleCaptioner
     from cutline.images import Pixels
 
 BULK_PHOTOS = 64
@@ -47,7 +47,7 @@ def throughput(
     import numpy as np
 
     from cutline.captioning.bundle import read_bundle
-    from cutline.captioning.captioner import ENCODED_AT_ONCE
+    from cutline.captioning.bundle_captioner import ENCODED_AT_ONCE
     from cutline.captioning.runtime import default_threads, open_runtime
     from cutline.images import open_image, read_pixels
 

@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks import machine
 from benchmarks.service import measures, report
 from benchmarks.service.pictures import variants
-from cutline.captioning.captioner import BundleCaptioner
+from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.captioning.sources import default_bundle
 from tests.server.services.objectstore import ObjectStore
 from tests.server.services.postgresql import PostgreSQL

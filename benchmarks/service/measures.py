@@ -22,7 +22,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from tests.server.services.client import Event, Visitor
 
 if TYPE_CHECKING:
-    from cutline.captioning.captioner import BundleCaptioner
+    from cutline.captioning.bundle_captioner import BundleCaptioner
     from tests.server.services.service import Service
 
 CANDIDATES = 3  # as many as the service writes by default

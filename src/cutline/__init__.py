@@ -18,7 +18,7 @@ from cutline.errors import CutlineError
 if TYPE_CHECKING:
     import os
 
-    from cutline.captioning.caption import Caption, Captioner
+    from cutline.captioning.protocol import Caption, Captioner
 
 __all__ = ["Caption", "Captioner", "CutlineError", "load"]
 
@@ -39,7 +39,7 @@ def load(uri: str | os.PathLike[str] | None = None) -> Captioner:
 def __getattr__(name: str) -> object:
     """Import Caption and Captioner on first use (PEP 562)."""
     if name in {"Caption", "Captioner"}:
-        from cutline.captioning import caption
+        from cutline.captioning import protocol
 
-        return getattr(caption, name)
+        return getattr(protocol, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

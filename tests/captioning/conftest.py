@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from tiny_bundle import Tiny, make_bundle
 
-from cutline.captioning.captioner import BundleCaptioner
+from cutline.captioning.bundle_captioner import BundleCaptioner
 
 MakeCaptioner = Callable[..., BundleCaptioner]
 

@@ -23,7 +23,7 @@ def in_a_fresh_python(code: str) -> str:
 
 
 HEAVY = ("torch", "transformers", "django", "celery", "openvino")
-MODULES = ("caption", "options", "bundle", "tokenizer", "runtime", "decoding", "captioner")
+MODULES = ("protocol", "options", "bundle", "tokenizer", "runtime", "decoding", "bundle_captioner")
 MODULES += ("batching", "sources", "hugging_face", "endpoint", "streaming")
 
 

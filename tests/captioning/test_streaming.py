@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from cutline.captioning.caption import Caption
 from cutline.captioning.options import DecodingOptions
+from cutline.captioning.protocol import Caption
 from cutline.captioning.streaming import BATCH_SIZE, caption_each
 from cutline.errors import CaptionerUnavailable, UnreadableImage
 

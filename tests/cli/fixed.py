@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from cutline.captioning.caption import Caption
+from cutline.captioning.protocol import Caption
 from cutline.cli.main import main
 from cutline.errors import CaptionerUnavailable, UnreadableImage
 

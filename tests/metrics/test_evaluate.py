@@ -16,8 +16,8 @@ import pytest
 from captions_for_tests import GOOD, POOR, REFERENCES
 from PIL import Image
 
-from cutline.captioning.caption import Caption
 from cutline.captioning.options import DecodingOptions, Strategy
+from cutline.captioning.protocol import Caption
 from cutline.cli.main import main
 from cutline.errors import UnreadableImage
 from cutline.images import open_image

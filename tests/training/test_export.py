@@ -13,7 +13,7 @@ from tiny_system import COLUMNS, ROWS, WIDTH, WORDS, PlainTail, tiny_system, wor
 from torch import Tensor, nn
 
 from cutline.captioning.bundle import TrainingData, read_bundle
-from cutline.captioning.captioner import BundleCaptioner
+from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.captioning.decoding import decode
 from cutline.captioning.options import DecodingOptions, Strategy, settle
 from cutline.captioning.runtime import Runtime, open_runtime

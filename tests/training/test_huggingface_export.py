@@ -18,7 +18,7 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 
 import cutline
 from cutline.captioning.bundle import Bundle, read_bundle
-from cutline.captioning.captioner import BundleCaptioner
+from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.captioning.decoding import decode
 from cutline.captioning.options import DecodingOptions, Strategy, settle
 from cutline.captioning.runtime import Runtime, open_runtime

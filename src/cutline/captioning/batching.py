@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from PIL import Image
 
-from cutline.captioning.caption import Caption, Captioner, as_list
 from cutline.captioning.options import DecodingOptions
+from cutline.captioning.protocol import Caption, Captioner, as_list
 from cutline.errors import CaptionerUnavailable, CutlineError
 from cutline.images import Source, open_image
 
 if TYPE_CHECKING:
-    from cutline.captioning.caption import Sources
+    from cutline.captioning.protocol import Sources
 
 
 @runtime_checkable

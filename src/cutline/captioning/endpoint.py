@@ -18,13 +18,13 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urldefrag, urlsplit
 
-from cutline.captioning.caption import Caption, as_list
 from cutline.captioning.options import DecodingOptions, Strategy
+from cutline.captioning.protocol import Caption, as_list
 from cutline.errors import CaptionerUnavailable, OptionError
 from cutline.images import Source, open_image
 
 if TYPE_CHECKING:
-    from cutline.captioning.caption import Sources
+    from cutline.captioning.protocol import Sources
 
 KEY_VARIABLES = ("CUTLINE_OPENAI_API_KEY", "OPENAI_API_KEY")
 PROMPT = (

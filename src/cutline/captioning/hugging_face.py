@@ -12,15 +12,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from cutline.captioning.caption import Caption, as_list
 from cutline.captioning.options import DecodingOptions, Strategy
+from cutline.captioning.protocol import Caption, as_list
 from cutline.errors import CaptionerUnavailable, MissingExtra, OptionError
 from cutline.images import open_image
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from cutline.captioning.caption import Sources
+    from cutline.captioning.protocol import Sources
 
 BATCH_SIZE = 8
 DEFAULT_BEAMS = 3

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from cutline.captioning.caption import Captioner
+from cutline.captioning.protocol import Captioner
 from cutline.errors import BundleMissing
 
 DEFAULT_BUNDLE = "cutline-base"
@@ -47,7 +47,7 @@ def load(uri: str | os.PathLike[str] | None = None) -> Captioner:
 
 
 def _bundle(place: str) -> Captioner:
-    from cutline.captioning.captioner import BundleCaptioner
+    from cutline.captioning.bundle_captioner import BundleCaptioner
 
     return BundleCaptioner(place)
 
@@ -57,7 +57,7 @@ def _local_file(place: str) -> Captioner:
 
 
 def _on_openvino(place: str) -> Captioner:
-    from cutline.captioning.captioner import BundleCaptioner
+    from cutline.captioning.bundle_captioner import BundleCaptioner
     from cutline.captioning.runtime import Engine
 
     return BundleCaptioner(place or default_bundle(), engine=Engine.OPENVINO)

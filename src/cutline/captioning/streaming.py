@@ -6,8 +6,8 @@ from collections.abc import Generator, Iterable, Sequence
 from itertools import islice
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from cutline.captioning.caption import Caption, Captioner
 from cutline.captioning.options import DecodingOptions
+from cutline.captioning.protocol import Caption, Captioner
 from cutline.errors import CutlineError, ImageError
 from cutline.images import Source
 

@@ -30,7 +30,7 @@ from cutline.training.datasets import (
 if TYPE_CHECKING:
     from PIL import Image
 
-    from cutline.captioning.caption import Captioner
+    from cutline.captioning.protocol import Captioner
     from cutline.images import Source
 
 Load = Callable[[str | None], "Captioner"]

@@ -26,8 +26,8 @@ from cutline.errors import CutlineError, ImageMissing, OutputError
 from cutline.images import Limits, Preprocessing, open_image, to_pixels
 
 if TYPE_CHECKING:
-    from cutline.captioning.caption import Caption, Captioner
     from cutline.captioning.options import DecodingOptions
+    from cutline.captioning.protocol import Caption, Captioner
 
 READERS = min(4, os.cpu_count() or 1)
 READ_AHEAD = 32

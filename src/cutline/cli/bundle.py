@@ -60,7 +60,7 @@ def verify(bundle: str | None) -> None:
     """
     from PIL import Image
 
-    from cutline.captioning.captioner import BundleCaptioner
+    from cutline.captioning.bundle_captioner import BundleCaptioner
     from cutline.captioning.options import DecodingOptions, Strategy
 
     whole = _read(bundle)

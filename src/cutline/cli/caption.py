@@ -18,8 +18,8 @@ from cutline.errors import OptionError, OutputError
 from cutline.terminal import bar_size
 
 if TYPE_CHECKING:
-    from cutline.captioning.caption import Captioner
     from cutline.captioning.options import DecodingOptions
+    from cutline.captioning.protocol import Captioner
     from cutline.cli._outputs import CaptionFile, Line
     from cutline.cli._photos import Found
     from cutline.cli._run import Tally

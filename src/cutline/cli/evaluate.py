@@ -16,7 +16,7 @@ from cutline.errors import DataError, OutputError
 from cutline.terminal import bar_size
 
 if TYPE_CHECKING:
-    from cutline.captioning.caption import Captioner
+    from cutline.captioning.protocol import Captioner
     from cutline.cli._judging import Bar, Selection, Written
     from cutline.metrics.report import Evaluation
 

@@ -12,7 +12,7 @@ import click
 from cutline.errors import ConfigError, CutlineError, MissingExtra, OptionError
 
 if TYPE_CHECKING:
-    from cutline.captioning.caption import Captioner
+    from cutline.captioning.protocol import Captioner
 
 # name: (module with a click command named `command`, what it does)
 COMMANDS: Mapping[str, tuple[str, str]] = {

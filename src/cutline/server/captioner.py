@@ -14,9 +14,9 @@ from PIL import Image
 
 from cutline.captioning.batching import MicroBatcher, Preparing
 from cutline.captioning.bundle import read_bundle
-from cutline.captioning.caption import Caption, Captioner, as_list
-from cutline.captioning.captioner import BundleCaptioner
+from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.captioning.options import DecodingOptions, Strategy
+from cutline.captioning.protocol import Caption, Captioner, as_list
 from cutline.captioning.sources import SCHEMES, default_bundle, load
 from cutline.errors import OptionError
 from cutline.images import Limits, Source, open_image
@@ -25,7 +25,7 @@ from cutline.server.errors import Invalid
 from cutline.server.observability.metrics import BATCH_SIZE, CAPTIONS, MODEL_S
 
 if TYPE_CHECKING:
-    from cutline.captioning.caption import Sources
+    from cutline.captioning.protocol import Sources
 
 DEFAULT = "default"
 """The id of the model that captions where none is asked for."""

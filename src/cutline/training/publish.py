@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cutline.captioning.bundle import DECODER, ENCODER, Manifest, TextStyle, TrainingData
-from cutline.captioning.captioner import BundleCaptioner
+from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.captioning.options import DecodingOptions, Strategy
 from cutline.errors import DataError, TrainingError
 from cutline.images import to_pixels

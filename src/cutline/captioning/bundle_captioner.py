@@ -17,9 +17,9 @@ import numpy as np
 from PIL import Image
 
 from cutline.captioning.bundle import Bundle, Manifest, read_bundle
-from cutline.captioning.caption import Caption, as_list
 from cutline.captioning.decoding import Hypothesis, Scores, decode
 from cutline.captioning.options import Decoding, DecodingOptions, Strategy, settle
+from cutline.captioning.protocol import Caption, as_list
 from cutline.captioning.runtime import (
     Encoded,
     Engine,
@@ -36,7 +36,7 @@ from cutline.errors import CutlineError
 from cutline.images import DEFAULT_LIMITS, Limits, Source, read_pixels
 
 if TYPE_CHECKING:
-    from cutline.captioning.caption import Sources
+    from cutline.captioning.protocol import Sources
 
 T = TypeVar("T")
 

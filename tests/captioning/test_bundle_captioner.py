@@ -16,7 +16,7 @@ from tiny_bundle import COLS, LSTM, ROWS, TRANSFORMER, Tiny, bpe_tokenizer, edit
 
 import cutline
 from cutline.captioning.bundle import Bundle, export_bundle, read_bundle
-from cutline.captioning.captioner import ENCODED_AT_ONCE, BundleCaptioner
+from cutline.captioning.bundle_captioner import ENCODED_AT_ONCE, BundleCaptioner
 from cutline.captioning.options import DecodingOptions, Strategy
 from cutline.captioning.runtime import Engine
 from cutline.errors import BundleDamaged, BundleMissing, ImageError, OptionError, UnreadableImage

@@ -8,14 +8,14 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _QUOTED = re.compile(r"'+[=+\-@\t\r]")
 
 
-def harmless(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula: one that looks like it gets an apostrophe in front.
+def escape_formula(cell: str) -> str:
+    """Put an apostrophe before text that a spreadsheet would take for a formula (CSV injection).
 
-    For text alone: a negative number is meant to be a number. `as_written` gives the text back.
+    For text alone: a negative number is meant to be a number. `unescape_formula` gives the text back.
     """
     return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
-def as_written(cell: str) -> str:
-    """The text of a cell that `harmless` made."""
+def unescape_formula(cell: str) -> str:
+    """The text of a cell that `escape_formula` made."""
     return cell[1:] if _QUOTED.match(cell) else cell

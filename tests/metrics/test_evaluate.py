@@ -16,6 +16,7 @@ import pytest
 from captions_for_tests import GOOD, POOR, REFERENCES
 from PIL import Image
 
+from cutline.caption_files import CaptionLine, CsvLines, ScoredCaption
 from cutline.captioning.options import DecodingOptions, Strategy
 from cutline.captioning.protocol import Caption
 from cutline.cli.main import main
@@ -203,6 +204,24 @@ def test_captions_of_a_file_score_as_those_of_the_model(evaluate: Run, data: Pat
     assert file["system"]["name"] == "good@1.0"
 
 
+def test_captions_of_a_csv_file_score_as_those_of_json_lines(
+    evaluate: Run, data: Path, tmp_path: Path
+) -> None:
+    """A caption that looks like a formula is escaped in CSV, and read as it was."""
+    table, format_ = tmp_path / "c.csv", CsvLines(1)
+    texts = ["=1+1 is on the wall", *GOOD[1:]]
+    lines = [
+        CaptionLine(file=name, model="good@1.0", captions=(ScoredCaption(text=text, log_prob=-1.5),))
+        for name, text in zip(NAMES, texts, strict=True)
+    ]
+    table.write_bytes(format_.header() + b"".join(map(format_.encode, lines)))
+    assert "'=1+1" in table.read_text()
+    assert evaluate(data, "--captions", table, "--output", tmp_path / "out") == 0
+    assert [item["caption"] for item in report(tmp_path / "out")["items"]] == texts
+    (tmp_path / "other.csv").write_text("photo,words\na.jpg,A dog\n")
+    assert evaluate(data, "--captions", tmp_path / "other.csv") == 1
+
+
 def test_lines_are_matched_by_path_or_name_and_the_last_counts(
     evaluate: Run, data: Path, tmp_path: Path
 ) -> None:
@@ -281,7 +300,7 @@ def test_an_empty_split_says_what_there_is(
 def test_wrong_usage_is_exit_code_2(evaluate: Run, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate("default") == 2
     assert "Which data set?" in capsys.readouterr().err
-    assert evaluate(data, "--captions", "captions.csv") == 2
+    assert evaluate(data, "--captions", "captions.txt") == 2
     assert evaluate("default", data, "--beam-size", "0") == 2
 
 

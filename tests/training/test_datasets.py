@@ -21,6 +21,7 @@ from webdataset.tariterators import (  # type: ignore[import-untyped]
     tar_file_iterator,
 )
 
+from cutline.caption_files import FORMATS, CaptionLine, ScoredCaption
 from cutline.errors import ConfigError, DataError, ImageMissing, UnreadableImage
 from cutline.training.datasets import (
     KINDS,
@@ -274,6 +275,17 @@ def test_a_bad_row_is_refused_with_its_place(tmp_path: Path, name: str, text: st
 
 
 # Webdataset shards
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
+def test_what_the_command_wrote_can_be_trained_on(tmp_path: Path, suffix: str) -> None:
+    write_photos(tmp_path, ["a.jpg"])
+    lines = FORMATS[suffix](2)
+    captions = tuple(ScoredCaption(text=text, log_prob=-1.0) for text in ("=A dog", "A cat"))
+    line = CaptionLine(file="a.jpg", model="base@1", captions=captions)
+    (tmp_path / f"captions{suffix}").write_bytes(lines.header() + lines.encode(line))
+    (found,) = load(tmp_path)
+    assert found.captions == ("=A dog", "A cat")
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv"])

@@ -19,9 +19,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from PIL import Image
 
+from cutline.caption_files import CaptionLine, Failure, ScoredCaption
 from cutline.captioning.streaming import Outcome, Outcomes, caption_each
-from cutline.cli._outputs import CaptionFile, Line, Metadata, Scored, Sidecars, key
+from cutline.cli._caption_output import CaptionFile, key
+from cutline.cli._metadata import Metadata
 from cutline.cli._photos import STDIN, Found
+from cutline.cli._sidecars import Sidecars
 from cutline.errors import CutlineError, ImageMissing, OutputError
 from cutline.images import Limits, Preprocessing, open_image, to_pixels
 
@@ -54,7 +57,7 @@ class Job:
     limits: Limits
     batch_size: int | None  # None: as suits the captioner
     decorate: Callable[[str], str]
-    emit: Callable[[Line], None]  # writes one photo's line
+    emit: Callable[[CaptionLine], None]  # writes one photo's line
     report: Callable[[str], None]  # tells a person, on stderr
     output: CaptionFile | None = None
     sidecars: Sidecars | None = None
@@ -199,10 +202,10 @@ class Run:
         """The line comes last: a photo whose line stands is wholly done, whenever we are killed."""
         file = ready.found.path
         scored = tuple(
-            Scored(text=self._job.decorate(each.text), log_prob=each.log_prob) for each in captions
+            ScoredCaption(text=self._job.decorate(each.text), log_prob=each.log_prob) for each in captions
         )
         troubles = list(self._troubles(ready, captions, [each.text for each in scored]))
-        self._job.emit(Line(file=file, model=self._model, captions=scored))
+        self._job.emit(CaptionLine(file=file, model=self._model, captions=scored))
         self.tally.captioned += 1
         self.tally.incomplete += bool(troubles)
         for trouble in troubles:
@@ -242,7 +245,7 @@ class Run:
             raise OutputError(f"{path} cannot be written ({error.strerror or error}).") from error
 
     def _write_failure(self, found: Found, error: CutlineError) -> None:
-        self._job.emit(Line(file=found.path, model="", error=error))
+        self._job.emit(CaptionLine(file=found.path, failure=Failure.of(error)))
         self._job.report(told(found.path, error))
         self.tally.failed += 1
 

@@ -18,9 +18,10 @@ from cutline.errors import OptionError, OutputError
 from cutline.terminal import bar_size
 
 if TYPE_CHECKING:
+    from cutline.caption_files import CaptionLine
     from cutline.captioning.options import DecodingOptions
     from cutline.captioning.protocol import Captioner
-    from cutline.cli._outputs import CaptionFile, Line
+    from cutline.cli._caption_output import CaptionFile
     from cutline.cli._photos import Found
     from cutline.cli._run import Tally
     from cutline.images import Limits
@@ -195,8 +196,10 @@ def decorator(wishes: Wishes) -> Callable[[str], str]:
 
 def caption(wishes: Wishes, load: Callable[[str | None], Captioner]) -> int:
     """Do what was asked; give the exit code."""
-    from cutline.cli._outputs import CaptionFile, Metadata, Sidecars
+    from cutline.cli._caption_output import CaptionFile
+    from cutline.cli._metadata import Metadata
     from cutline.cli._run import Job, Run
+    from cutline.cli._sidecars import Sidecars
 
     limits = _limits(wishes)
     options = _decoding_options(wishes)
@@ -307,12 +310,13 @@ def _progress(wishes: Wishes, stack: contextlib.ExitStack) -> Any:
     return bar
 
 
-def _printer(wishes: Wishes, progress: Any) -> Callable[[Line], None]:
-    from cutline.cli._outputs import json_line, plain_lines
+def _printer(wishes: Wishes, progress: Any) -> Callable[[CaptionLine], None]:
+    from cutline.caption_files import json_line
+    from cutline.cli._caption_output import plain_lines
 
     to_text = json_line if wishes.as_json else plain_lines
 
-    def emit(line: Line) -> None:
+    def emit(line: CaptionLine) -> None:
         text = to_text(line)
         if not text:
             return

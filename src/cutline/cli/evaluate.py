@@ -1,4 +1,4 @@
-"""`cutline evaluate`: what a user typed; _judging does it."""
+"""`cutline evaluate`: what a user typed; `cutline.evaluation` does it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from cutline.terminal import bar_size
 
 if TYPE_CHECKING:
     from cutline.captioning.protocol import Captioner
-    from cutline.cli._judging import Bar, Selection, Written
+    from cutline.evaluation.captions import Bar, Written
+    from cutline.evaluation.selection import Selection
     from cutline.metrics.report import Evaluation
 
 HELP = """Score the captions of BUNDLE on the photos of DATA: BLEU-1 to 4, ROUGE-L, CIDEr-D, METEOR, how
@@ -31,8 +32,8 @@ Examples:
   cutline evaluate default flickr8k/ --limit 100 --beam-size 5
 
 BUNDLE is a bundle's folder or zip, openvino:BUNDLE, hf:FOLDER, openai:URL#MODEL, default for the model that
-ships, or a .jsonl file as `cutline caption --output` writes it. DATA is a data set's folder or file. Leave
-BUNDLE out when you give --captions.
+ships, or a .jsonl or .csv file as `cutline caption --output` writes it. DATA is a data set's folder or file.
+Leave BUNDLE out when you give --captions.
 
 --output DIR receives evaluation.json, evaluation.md, evaluation.html (one page with the best, median and
 worst photos in it) and captions.jsonl. METEOR and SPICE are Java programs: without Java and pycocoevalcap
@@ -67,7 +68,7 @@ class Wishes:
 @click.option("--split", default="dev", show_default=True, help="train, dev (or val) or test.")
 @click.option("--kind", default="auto", show_default=True, help="The data set's layout, where it is unclear.")
 @click.option("--images", metavar="FOLDER", help="Where the photos lie; none for captions alone.")
-@click.option("--captions", metavar="FILE", help="Judge these captions (.jsonl) and run no model.")
+@click.option("--captions", metavar="FILE", help="Score these captions (.jsonl, .csv) and run no model.")
 @click.option("--against", metavar="OTHER", help="Compare with this bundle, or file of captions.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first so many photos of the split.")
 @click.option("--output", "-o", metavar="DIR", help="Write the report into this folder.")
@@ -105,15 +106,19 @@ def _understood(typed: dict[str, Any]) -> Wishes:
         typed["data"], typed["bundle"] = typed["bundle"], typed["captions"]
     elif typed["captions"] is not None:
         typed["bundle"] = typed["captions"]
-    if typed["captions"] is not None and not typed["captions"].lower().endswith(".jsonl"):
-        raise click.UsageError("--captions takes a .jsonl file, as `cutline caption --output` writes it.")
+    if typed["captions"] is not None and not typed["captions"].lower().endswith((".jsonl", ".csv")):
+        raise click.UsageError(
+            "--captions takes a .jsonl or .csv file, as `cutline caption --output` writes it."
+        )
     return Wishes(**typed, decoding=decoding)
 
 
 def run(wishes: Wishes, load: Callable[[str | None], Captioner]) -> int:
     """Do what was asked; give the exit code."""
     from cutline.captioning.options import DecodingOptions, Strategy
-    from cutline.cli import _judging
+    from cutline.evaluation import scores
+    from cutline.evaluation.captions import captions_of
+    from cutline.evaluation.selection import select
     from cutline.metrics.judgement import TokenizerChoice
     from cutline.training.datasets import DataConfig
 
@@ -123,14 +128,14 @@ def run(wishes: Wishes, load: Callable[[str | None], Captioner]) -> int:
     options = DecodingOptions(**chosen)
     folder = _folder(wishes.output)
     config = DataConfig(path=wishes.data, kind=wishes.kind, images=wishes.images)  # type: ignore[arg-type]
-    selection = _judging.select(config, wishes.split, wishes.limit)
+    selection = select(config, wishes.split, wishes.limit)
     with contextlib.ExitStack() as stack:
         bar = _bar(stack)
-        written = _judging.captions_of(wishes.bundle, selection, options, load, bar)
+        written = captions_of(wishes.bundle, selection, options, load, bar)
         other = None
         if wishes.against is not None:
-            other = _judging.captions_of(wishes.against, selection, options, load, bar)
-    evaluation = _judging.evaluate(
+            other = captions_of(wishes.against, selection, options, load, bar)
+    evaluation = scores.evaluate(
         selection,
         written,
         other,
@@ -174,7 +179,7 @@ def _bar(stack: contextlib.ExitStack) -> Bar:
 def _write(
     folder: Path, evaluation: Evaluation, selection: Selection, written: Written, examples: int
 ) -> None:
-    from cutline.cli._judging import photo_finder
+    from cutline.evaluation.selection import photo_finder
     from cutline.metrics.page import to_html
     from cutline.metrics.report import to_json, to_markdown
 
@@ -197,17 +202,17 @@ def _write(
 
 def _caption_lines(written: Written) -> str:
     """The captions as `cutline caption --output` writes them, for --captions and --against later."""
-    from cutline.cli._outputs import Line, Scored, json_line
+    from cutline.caption_files import CaptionLine, Failure, ScoredCaption, json_line
 
     lines = [
-        json_line(Line(file=key, model=written.name, captions=(Scored(text=text, log_prob=float("nan")),)))
+        CaptionLine(file=key, model=written.name, captions=(ScoredCaption(text=text, log_prob=None),))
         for key, text in written.captions.items()
     ]
     lines += [
-        json_line(Line(file=key, model="", error=DataError(reason)))
+        CaptionLine(file=key, failure=Failure.of(DataError(reason)))
         for key, reason in written.failures.items()
     ]
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{json_line(line)}\n" for line in lines)
 
 
 def _tell(evaluation: Evaluation, folder: Path | None, *, as_json: bool) -> None:

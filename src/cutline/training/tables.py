@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cutline.caption_files import csv_format
 from cutline.errors import DataError
+from cutline.spreadsheet import unescape_formula
 from cutline.training.examples import DataConfig, Example, Report, canonical_split
 from cutline.training.reading import (
     NO_IMAGES,
@@ -142,10 +144,12 @@ def _csv_rows(table: Path, report: Report) -> Iterator[tuple[str, Any]]:
     delimiter = "\t" if table.suffix == ".tsv" else max(",;|\t", key=header.count)
     names = next(csv.reader([header], delimiter=delimiter), [])
     reader = csv.reader(lines, delimiter=delimiter)
+    ours = csv_format(names) is not None
     try:
         for row in reader:
             where = f"{table}, line {reader.line_num + 1}"
             if len(row) == len(names):
+                row = [unescape_formula(cell) for cell in row] if ours else row
                 yield where, dict(zip(names, row, strict=True))
             elif row:
                 expected = f"{len(row)} columns where the header has {len(names)}; is a comma unquoted?"

@@ -44,7 +44,7 @@ from cutline.server.images.show import shown
 from cutline.server.jobs.models import Job
 from cutline.server.observability.metrics import UPLOADS
 from cutline.server.people.viewers import Viewer, ensure_owner, public_url, viewer_of
-from cutline.spreadsheet import harmless
+from cutline.spreadsheet import escape_formula
 
 router = Router(tags=["images"])
 
@@ -443,7 +443,7 @@ def _as_csv(rows: Iterable[_Exported]) -> Iterator[bytes]:
     yield _csv_line(_COLUMNS)
     for row in rows:
         fields = {**row.fields, "tags": " ".join(f"#{tag}" for tag in row.fields["tags"])}
-        yield _csv_line([harmless(str(fields[name])) for name in _COLUMNS])
+        yield _csv_line([escape_formula(str(fields[name])) for name in _COLUMNS])
 
 
 def _csv_line(values: Sequence[str]) -> bytes:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
 from django.db.models import Count, QuerySet
 
+from cutline.caption_files import FORMATS, CaptionLine, Failure, ScoredCaption
 from cutline.server.bulk import services
 from cutline.server.bulk.models import Bulk, BulkItem
 from cutline.server.captions.models import Caption
 from cutline.server.config import settings
 from cutline.server.errors import NotFound
 from cutline.server.people.viewers import Viewer
-from cutline.spreadsheet import harmless
 
 _CHUNK = 500
 _ITEM = ("bulk", "number", "name", "state", "image", "error_code", "error_message")
@@ -60,11 +55,11 @@ def add_counts(bulks: Sequence[Bulk]) -> None:
 
 def result_lines(bulk: Bulk, format: str) -> Iterator[bytes]:
     """The result in pieces, in the items' order. format: jsonl or csv."""
-    n = int(bulk.options.get("n") or settings().candidates)
-    yield _HEADERS[format](n)
+    lines = FORMATS[f".{format}"](int(bulk.options.get("n") or settings().candidates))
+    yield lines.header()
     for chunk in _ended(bulk):
         captions = _captions(chunk)
-        yield b"".join(_ENCODERS[format](_fields(item, captions.get(item.pk, ())), n) for item in chunk)
+        yield b"".join(lines.encode(_line_of(item, captions.get(item.pk, ()))) for item in chunk)
 
 
 def _ended(bulk: Bulk) -> Iterator[list[BulkItem]]:
@@ -96,53 +91,15 @@ def _captions(items: Sequence[BulkItem]) -> Mapping[int, Sequence[Caption]]:
     return found
 
 
-def _fields(item: BulkItem, captions: Sequence[Caption]) -> dict[str, Any]:
+def _line_of(item: BulkItem, captions: Sequence[Caption]) -> CaptionLine:
     if item.state != BulkItem.State.DONE:
-        return {"file": item.name, "error": {"code": item.error_code, "message": item.error_message}}
+        return CaptionLine(file=item.name, failure=Failure(code=item.error_code, message=item.error_message))
     if not captions:
-        return {"file": item.name, "error": {"code": NotFound.code, "message": "The photo was deleted."}}
-    return {
-        "file": item.name,
-        "model": captions[0].model,
-        "captions": [{"text": each.text, "log_prob": _number(each.log_prob)} for each in captions],
-    }
-
-
-def _number(value: float | None) -> float | None:
-    return round(value, 4) if value is not None and math.isfinite(value) else None
-
-
-def _json_line(fields: Mapping[str, Any], n: int) -> bytes:
-    return json.dumps(fields, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-
-
-def _csv_header(n: int) -> bytes:
-    more = [f"{column}_{rank}" for rank in range(2, n + 1) for column in ("caption", "log_prob")]
-    return _csv_row(["file", "model", "caption", "log_prob", *more, "error_code", "error_message"])
-
-
-def _csv_line(fields: Mapping[str, Any], n: int) -> bytes:
-    cells: list[str] = []
-    for caption in fields.get("captions", ())[:n]:
-        cells += [harmless(caption["text"]), "" if caption["log_prob"] is None else str(caption["log_prob"])]
-    cells += [""] * (2 * n - len(cells))
-    error = fields.get("error", {})
-    return _csv_row(
-        [
-            harmless(fields["file"]),
-            harmless(fields.get("model", "")),
-            *cells,
-            error.get("code", ""),
-            harmless(error.get("message", "")),
-        ]
+        return CaptionLine(
+            file=item.name, failure=Failure(code=NotFound.code, message="The photo was deleted.")
+        )
+    return CaptionLine(
+        file=item.name,
+        model=captions[0].model,
+        captions=tuple(ScoredCaption(text=each.text, log_prob=each.log_prob) for each in captions),
     )
-
-
-def _csv_row(cells: Sequence[str]) -> bytes:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(" ".join(cell.splitlines()) for cell in cells)
-    return buffer.getvalue().encode()
-
-
-_HEADERS: Mapping[str, Callable[[int], bytes]] = {"jsonl": lambda n: b"", "csv": _csv_header}
-_ENCODERS: Mapping[str, Callable[[Mapping[str, Any], int], bytes]] = {"jsonl": _json_line, "csv": _csv_line}

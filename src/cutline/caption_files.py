@@ -1,0 +1,279 @@
+"""Files of captions, one line for each photo, as JSON Lines or CSV: the one definition of both formats.
+
+`cutline caption --output` and the service's results of bulks write them; `cutline evaluate` and trainings
+read them.
+
+    {"file": "a.jpg", "model": "base@1", "captions": [{"text": "A dog.", "log_prob": -3.1}]}
+    {"file": "b.jpg", "error": {"code": "image_unreadable", "message": "..."}}
+
+    file,model,caption,log_prob[,caption_2,log_prob_2,...],error_code,error_message
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from cutline.errors import CutlineError, DataError
+from cutline.spreadsheet import escape_formula, unescape_formula
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredCaption:
+    """A caption as it is written down. log_prob: natural logarithm; None or nan where nobody knows it."""
+
+    text: str
+    log_prob: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a photo has no captions: an error's stable code, and its message."""
+
+    code: str
+    message: str
+
+    @classmethod
+    def of(cls, error: CutlineError) -> Failure:
+        """What is written down of an error."""
+        return cls(code=error.code, message=str(error))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptionLine:
+    """One photo's captions, best first, or why it has none. model: "name@version", "" where none wrote."""
+
+    file: str
+    model: str = ""
+    captions: tuple[ScoredCaption, ...] = ()
+    failure: Failure | None = None
+
+
+class CaptionFormat(Protocol):
+    """How photos become lines of a file, and lines become photos again."""
+
+    def header(self) -> bytes:
+        """What a new file starts with."""
+        ...
+
+    def encode(self, line: CaptionLine) -> bytes:
+        """One whole line, its line end included."""
+        ...
+
+    def parse(self, raw: bytes) -> CaptionLine:
+        """The inverse of ``encode``. Raises ValueError for a line of another format, or one cut short."""
+        ...
+
+    def may_begin(self, raw: bytes) -> bool:
+        """Whether these bytes may be the beginning of a line of this format."""
+        ...
+
+
+class JsonLines:
+    """One JSON object for each photo."""
+
+    def header(self) -> bytes:
+        """JSON Lines have no header: every line stands alone."""
+        return b""
+
+    def encode(self, line: CaptionLine) -> bytes:
+        """One photo as one line of UTF-8."""
+        return json_line(line).encode("utf-8") + b"\n"
+
+    def parse(self, raw: bytes) -> CaptionLine:
+        """Read one line; keys that are unknown are passed over. Raises ValueError."""
+        fields = json.loads(raw)
+        if not isinstance(fields, dict) or not isinstance(fields.get("file"), str):
+            raise ValueError("not a caption: it has no file")
+        file, model = fields["file"], str(fields.get("model", ""))
+        if "error" in fields:
+            code, message = (str(_item(fields, "error", name)) for name in ("code", "message"))
+            return CaptionLine(file=file, model=model, failure=Failure(code=code, message=message))
+        found = fields.get("captions")
+        if not isinstance(found, list):
+            raise ValueError("there is no list of captions")
+        captions = tuple(_caption_of(fields, place) for place in range(len(found)))
+        return CaptionLine(file=file, model=model, captions=captions)
+
+    def may_begin(self, raw: bytes) -> bool:
+        """A line begins with the photo's file."""
+        start = b'{"file": "'
+        return raw.startswith(start) or start.startswith(raw)
+
+
+def json_line(line: CaptionLine) -> str:
+    """One photo as one JSON object, without a line end."""
+    fields: dict[str, Any] = {"file": line.file}
+    if line.failure is None:
+        fields["model"] = line.model
+        fields["captions"] = [
+            {"text": caption.text, "log_prob": _rounded(caption.log_prob)} for caption in line.captions
+        ]
+    else:
+        fields["error"] = {"code": line.failure.code, "message": line.failure.message}
+    # A file name that is not UTF-8 can only be written escaped.
+    return json.dumps(fields, ensure_ascii=not _is_utf8(line.file), allow_nan=False)
+
+
+def _caption_of(fields: Mapping[str, Any], place: int) -> ScoredCaption:
+    text = _item(fields, "captions", place, "text")
+    if not isinstance(text, str):
+        raise ValueError(f"captions.{place}.text is not text")
+    log_prob = fields["captions"][place].get("log_prob")
+    return ScoredCaption(text=text, log_prob=log_prob if isinstance(log_prob, (int, float)) else None)
+
+
+def _item(fields: Any, *steps: str | int) -> object:
+    for step in steps:
+        try:
+            fields = fields[step]
+        except (KeyError, IndexError, TypeError) as error:
+            raise ValueError(f"there is no {'.'.join(map(str, steps))}") from error
+    found: object = fields
+    return found
+
+
+def _rounded(value: float | None) -> float | None:
+    return round(value, 4) if value is not None and math.isfinite(value) else None
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class CsvLines:
+    """One row for each photo. Captions after the first have columns of their own, up to ``n`` captions."""
+
+    def __init__(self, n: int) -> None:
+        more = [f"{column}_{rank}" for rank in range(2, n + 1) for column in ("caption", "log_prob")]
+        self.columns = ("file", "model", "caption", "log_prob", *more, "error_code", "error_message")
+        self._n = n
+
+    def header(self) -> bytes:
+        """The columns' names."""
+        return _csv_row(self.columns)
+
+    def encode(self, line: CaptionLine) -> bytes:
+        """One row, always in one line. Line breaks in texts become spaces, and formulas are escaped."""
+        cells: list[str] = []
+        for caption in line.captions[: self._n]:
+            log_prob = _rounded(caption.log_prob)
+            cells += [_text_cell(caption.text), "" if log_prob is None else str(log_prob)]
+        cells += [""] * (2 * self._n - len(cells))
+        failure = line.failure
+        cells += [failure.code, _text_cell(failure.message)] if failure else ["", ""]
+        return _csv_row([escape_formula(one_line(line.file)), _text_cell(line.model), *cells])
+
+    def parse(self, raw: bytes) -> CaptionLine:
+        """Read one row. Raises ValueError."""
+        return self.parse_cells(_csv_cells(raw))
+
+    def parse_cells(self, cells: Sequence[str]) -> CaptionLine:
+        """A row whose cells are read already. Raises ValueError where they are more or fewer."""
+        if len(cells) != len(self.columns):
+            raise ValueError(f"{len(cells)} columns, not {len(self.columns)}")
+        file, model, *scored, code, message = map(unescape_formula, cells)
+        texts, numbers = scored[::2], scored[1::2]
+        captions = tuple(
+            ScoredCaption(text=text, log_prob=float(number) if number else None)
+            for text, number in zip(texts, numbers, strict=True)
+            if text or number
+        )
+        failure = Failure(code=code, message=message) if code else None
+        return CaptionLine(file=file, model=model, captions=captions, failure=failure)
+
+    def may_begin(self, raw: bytes) -> bool:
+        """Any text may begin a row; a file of another format is seen by its header."""
+        return True
+
+
+def csv_format(columns: Sequence[str]) -> CsvLines | None:
+    """The format whose columns these are; None if they are not those of a file of captions."""
+    lines = CsvLines(max(1, (len(columns) - 4) // 2))
+    return lines if tuple(columns) == lines.columns else None
+
+
+def _text_cell(text: str) -> str:
+    return escape_formula(" ".join(text.splitlines()))
+
+
+def _csv_row(cells: Sequence[str]) -> bytes:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow([one_line(cell) for cell in cells])
+    return buffer.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _csv_cells(raw: bytes) -> list[str]:
+    try:
+        return next(csv.reader([raw.decode("utf-8", "surrogateescape")], strict=True), [])
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
+
+
+def one_line(name: str) -> str:
+    """A file name with its control characters spelt out, for they would break a line or a column."""
+    return "".join(ascii(char)[1:-1] if char < " " or char == "\x7f" else char for char in name)
+
+
+FORMATS: Mapping[str, Callable[[int], CaptionFormat]] = {".jsonl": lambda n: JsonLines(), ".csv": CsvLines}
+"""By the end of a file's name; made for the most captions that a photo has."""
+
+
+# Reading whole files
+
+
+def read_caption_lines(path: Path) -> Iterator[tuple[int, CaptionLine]]:
+    """Every photo of a file of captions, with its line's number; blank lines are passed over.
+
+    Raises DataError, with the line, for a file that cannot be read or is of another format.
+    """
+    try:
+        with path.open("rb") as file:
+            first = file.readline().removeprefix(b"\xef\xbb\xbf")
+            format_ = _format_of(path, first)
+            lines = iter(file) if format_.header() else _chain(first, file)
+            for number, raw in enumerate(lines, start=2 if format_.header() else 1):
+                if raw.strip():
+                    yield number, _parse(format_, raw, path, number)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}).") from error
+
+
+def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _format_of(path: Path, first: bytes) -> CaptionFormat:
+    if os.path.splitext(path)[1].lower() != ".csv":
+        return JsonLines()
+    found = csv_format(_csv_cells(first.rstrip(b"\r\n")))
+    if found is None:
+        columns = ",".join(CsvLines(1).columns)
+        raise DataError(f"{path} is not a file of captions.", hint=f"Its first line should be {columns}.")
+    return found
+
+
+def _parse(format_: CaptionFormat, raw: bytes, path: Path, number: int) -> CaptionLine:
+    try:
+        return format_.parse(raw.rstrip(b"\r\n"))
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text.") from error
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}, line {number}: not JSON ({error}).") from error
+    except ValueError as error:
+        raise DataError(
+            f"{path}, line {number}: {error}.",
+            hint='A line is {"file": ..., "model": ..., "captions": [{"text": ...}]}.',
+        ) from error

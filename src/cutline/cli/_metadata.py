@@ -1,0 +1,115 @@
+"""`--write-metadata`: the caption as the description inside the photo."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+from pathlib import Path
+from typing import Any
+
+from cutline.cli._files import output_errors, remove_leftovers, replacement
+from cutline.errors import ImageError, MissingExtra, OutputError
+from cutline.images import Limits, open_image
+
+_XMP = "Xmp.dc.description"
+_XMP_WRITER = "Xmp.photoshop.CaptionWriter"
+_IPTC = "Iptc.Application2.Caption"
+_IPTC_CHARSET = "Iptc.Envelope.CharacterSet"
+_UTF8 = "\x1b%G"
+_IPTC_MAX_BYTES = 2000
+_WRITER = "Cutline"
+
+
+class Metadata:
+    """Captions as the description inside a photo: XMP dc:description and, where the format has it, IPTC.
+
+    The photo is never written to: a copy is changed, read back, and put in its place. A description that a
+    person wrote stays; we know our own by the field "description writer", which holds the text's hash.
+    """
+
+    def __init__(self, *, overwrite: bool, limits: Limits) -> None:
+        try:
+            pyexiv2: Any = importlib.import_module("pyexiv2")
+        except ModuleNotFoundError as error:
+            raise MissingExtra(
+                "--write-metadata needs pyexiv2, which is not installed.",
+                hint="pip install 'cutline[metadata]'",
+            ) from error
+        self._pyexiv2 = pyexiv2
+        pyexiv2.set_log_level(4)  # it would print to stderr on its own
+        self._overwrite = overwrite
+        self._limits = limits
+
+    def write(self, photo: str, text: str) -> bool:
+        """Put the text into the photo; False if a person's description stayed. Raises OutputError."""
+        path = os.path.realpath(photo)  # a link stays a link
+        remove_leftovers(os.path.dirname(path))
+        with output_errors(photo):
+            before = os.stat(path)
+            changed = self._changed(photo, Path(path).read_bytes(), text)
+            if changed is None:
+                return False
+            with replacement(path, keep_times=True) as temporary:
+                Path(temporary).write_bytes(changed)
+                now = os.stat(path)
+                if (now.st_mtime_ns, now.st_size) != (before.st_mtime_ns, before.st_size):
+                    raise self._refusal(photo, "somebody else has just changed it")
+        return True
+
+    def _changed(self, photo: str, data: bytes, text: str) -> bytes | None:
+        """The photo's bytes with the description in them; None if a person's stands there."""
+        try:
+            with self._pyexiv2.ImageData(data) as image:
+                if not self._overwrite and self._is_a_persons(image):
+                    return None
+                access = image.get_access_mode()
+                if "write" not in (access["xmp"] or ""):
+                    raise RuntimeError(f"{image.get_mime_type()} takes no XMP")
+                image.modify_xmp({_XMP: {'lang="x-default"': text}, _XMP_WRITER: _writer(text)})
+                if "write" in (access["iptc"] or ""):
+                    image.modify_iptc({_IPTC_CHARSET: _UTF8, _IPTC: _utf8_cut(text, _IPTC_MAX_BYTES)})
+                changed: bytes = image.get_bytes()
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise self._refusal(photo, str(error)) from error
+        try:
+            self._verify(photo, data, changed, text)
+        except ImageError as error:
+            raise self._refusal(photo, f"the copy does not open: {error.message}") from error
+        return changed
+
+    def _is_a_persons(self, image: Any) -> bool:
+        xmp, iptc = image.read_xmp(), image.read_iptc()
+        described = [text for text in (_description(xmp.get(_XMP)), iptc.get(_IPTC, "")) if text.strip()]
+        return any(xmp.get(_XMP_WRITER, "") != _writer(text) for text in described)
+
+    def _verify(self, photo: str, before: bytes, after: bytes, text: str) -> None:
+        """The copy must say what we wrote and show what the original shows."""
+        with self._pyexiv2.ImageData(after) as image:
+            if _description(image.read_xmp().get(_XMP)) != text:
+                raise self._refusal(photo, "the description did not read back")
+        was, becomes = (open_image(data, limits=self._limits) for data in (before, after))
+        if was.tobytes() != becomes.tobytes():
+            raise self._refusal(photo, "the picture would change")
+
+    def _refusal(self, photo: str, reason: str) -> OutputError:
+        return OutputError(
+            f"{photo}: no description could be written into it ({reason}).",
+            kept="The photo is as it was.",
+            hint="JPEG, PNG, WebP and TIFF take one; for others use --sidecar.",
+        )
+
+
+def _writer(text: str) -> str:
+    return f"{_WRITER} {hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def _description(value: object) -> str:
+    """dc:description as plain text: it is a table of languages, or text in sloppy files."""
+    if isinstance(value, dict):
+        return str(value.get('lang="x-default"') or next(iter(value.values()), ""))
+    return str(value or "")
+
+
+def _utf8_cut(text: str, most: int) -> str:
+    return text.encode("utf-8")[:most].decode("utf-8", "ignore")

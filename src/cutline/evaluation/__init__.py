@@ -1,0 +1,1 @@
+"""Evaluation: captions of a model or a file, scored against the references of a data set."""

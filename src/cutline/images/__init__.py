@@ -1,0 +1,31 @@
+"""The only door through which bytes become pixels: verify, orient, strip, resize.
+
+Whatever is handed in, `open_image` either returns a plain 8-bit RGB photo, upright and without metadata,
+or raises one ImageError. Sizes are checked on the header, before anything is decoded, and only the decoder
+that a file's first bytes ask for ever sees them: a name's extension is never believed.
+
+    opening.py: files.py (bytes) -> formats.py -> limits.py, frames.py -> orientation.py, colours.py
+    preprocessing.py: the plain photo -> a model's input
+"""
+
+from __future__ import annotations
+
+from cutline.images.formats import FORMATS, sniff
+from cutline.images.limits import DEFAULT_LIMITS, Limits
+from cutline.images.opening import Source, open_image
+from cutline.images.preprocessing import Mode, Pixels, Preprocessing, Resample, read_pixels, to_pixels
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "FORMATS",
+    "Limits",
+    "Mode",
+    "Pixels",
+    "Preprocessing",
+    "Resample",
+    "Source",
+    "open_image",
+    "read_pixels",
+    "sniff",
+    "to_pixels",
+]

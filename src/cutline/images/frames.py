@@ -1,0 +1,80 @@
+"""How much a file asks to be decoded, counted without decoding: frames, scans, canvas."""
+
+from __future__ import annotations
+
+import re
+
+from PIL import Image
+
+from cutline.images.limits import Limits, check_limit
+
+
+def check_layers(image: Image.Image, kind: str, data: bytes, name: str, limits: Limits) -> None:
+    """Refuse what is small and takes forever to decode: long animations, and JPEGs of very many scans."""
+    if kind == "TIFF":  # its further pages are never walked to, let alone decoded
+        return
+    pixels, most = image.width * image.height, limits.max_total_pixels
+    if kind == "JPEG":
+        if (scans := data.count(b"\xff\xda")) * pixels > most:  # quickly counted, and never too few
+            scans = _jpeg_scans(data)
+        check_limit(name, "pixels in all scans", scans * pixels, "max_total_pixels", most)
+        return
+    frames = _gif_frames(data, limits.max_frames) if kind == "GIF" else getattr(image, "n_frames", 1)
+    check_limit(name, "frames", frames, "max_frames", limits.max_frames)
+    check_limit(name, "pixels in all frames", frames * pixels, "max_total_pixels", most)
+
+
+_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")  # neither stuffing, fill nor restart
+_END_OF_IMAGE, _START_OF_SCAN = 0xD9, 0xDA
+
+
+def _jpeg_scans(data: bytes) -> int:
+    """Scans of a JPEG's own picture, by walking its segments.
+
+    Its thumbnail lies within one of them, and a phone's video or second picture after its end: those bytes
+    are never decoded, whatever they look like.
+    """
+    scans, at = 0, 2
+    while (marker := _MARKER.search(data, at)) and (kind := data[marker.start() + 1]) != _END_OF_IMAGE:
+        scans += kind == _START_OF_SCAN
+        at = marker.end() + max(2, int.from_bytes(data[marker.end() : marker.end() + 2], "big"))
+    return scans
+
+
+def webp_size(head: bytes) -> tuple[int, int]:
+    """Width and height from the first chunk; (1, 1) when cut short, which the decoder then refuses."""
+    if len(head) < 30:
+        return 1, 1
+    kind = head[12:16]
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little")
+    if kind == b"VP8L":
+        bits = int.from_bytes(head[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    return int.from_bytes(head[26:28], "little") & 0x3FFF, int.from_bytes(head[28:30], "little") & 0x3FFF
+
+
+def _gif_frames(data: bytes, most: int) -> int:
+    """Frames in a GIF, by walking its blocks; stops at the end, at damage, or above `most`.
+
+    Pillow counts by decoding every frame, which is what an animated bomb hopes for.
+    """
+    at = 13 + _gif_palette_bytes(data[10:11])
+    frames = 0
+    while at < len(data) and frames <= most:
+        introducer = data[at]
+        if introducer == 0x2C:  # an image: descriptor, palette, code size, data
+            frames += 1
+            at += 11 + _gif_palette_bytes(data[at + 9 : at + 10])
+        elif introducer == 0x21:  # an extension: label, data
+            at += 2
+        else:
+            break
+        while at < len(data) and data[at]:  # sub-blocks, each led by its length
+            at += 1 + data[at]
+        at += 1
+    return max(1, frames)
+
+
+def _gif_palette_bytes(flags: bytes) -> int:
+    return 3 << ((flags[0] & 7) + 1) if flags and flags[0] & 0x80 else 0

@@ -1,0 +1,129 @@
+"""From anything that may be a photo to a plain RGB image."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib
+import io
+import logging
+import os
+import threading
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from typing import TypeAlias
+
+from PIL import Image
+
+from cutline.errors import UnreadableImage
+from cutline.images.colours import to_rgb
+from cutline.images.decoder_errors import decoding
+from cutline.images.files import printable, read_file
+from cutline.images.formats import PLUGINS, refusal, sniff
+from cutline.images.frames import check_layers, webp_size
+from cutline.images.limits import DEFAULT_LIMITS, Limits, check_limit, check_size
+from cutline.images.orientation import ORIENTATION, TURNS, orientation_of
+
+Source: TypeAlias = str | os.PathLike[str] | bytes | Image.Image
+
+
+def open_image(
+    source: Source, *, limits: Limits = DEFAULT_LIMITS, enough_px: int | None = None
+) -> Image.Image:
+    """The photo as 8-bit RGB: first frame, upright, alpha over white, nothing but pixels.
+
+    enough_px: the photo may come out smaller by a whole factor, as long as its shorter side keeps this many
+    pixels; large JPEGs then decode several times faster. None keeps every pixel.
+
+    Raises ImageMissing, ImageNotAFile, UnreadableImage, UnsupportedImage or ImageTooLarge.
+    """
+    if isinstance(source, Image.Image):
+        return _finish(source, "The image", limits, enough_px, ours=False)
+    if isinstance(source, bytes):
+        name, data = "The file", source
+    else:
+        name, data = printable(os.fspath(source)), read_file(source, limits)
+    if not data:
+        raise UnreadableImage(f"{name} is empty: it has no bytes.")
+    check_limit(name, "bytes", len(data), "max_file_bytes", limits.max_file_bytes)
+    return _finish(_open(data, name, limits), name, limits, enough_px, ours=True)
+
+
+def _open(data: bytes, name: str, limits: Limits) -> Image.Image:
+    kind = sniff(data[:512])
+    if kind is None:
+        raise refusal(data[:4096], name)
+    if kind == "WEBP":  # its decoder takes memory for the canvas as soon as it is created
+        check_size(name, webp_size(data[:30]), limits)
+    if kind == "TIFF":
+        _silence_libtiff()
+    module, attribute = PLUGINS[kind]
+    opener: Callable[[io.BytesIO], Image.Image] = getattr(importlib.import_module(module), attribute)
+    with decoding(name, kind):
+        image = opener(io.BytesIO(data))
+    check_layers(image, kind, data, name, limits)
+    if kind == "HEIF":
+        _restore_orientation(image, data)
+    return image
+
+
+def _restore_orientation(image: Image.Image, data: bytes) -> None:
+    """Put EXIF's orientation back into a HEIC photo that states it nowhere else.
+
+    HEIC turns photos by boxes of its own ("irot", "imir"), and EXIF only repeats them; some writers set EXIF
+    alone. The decoder removes EXIF's orientation in both cases.
+    """
+    stated = image.info.get("original_orientation")
+    if stated is not None and b"irot" not in data and b"imir" not in data:
+        image.getexif()[ORIENTATION] = stated
+
+
+@functools.cache
+def _silence_libtiff() -> None:
+    """Stop libtiff from printing what Pillow raises anyway. Where it cannot be reached, it still prints."""
+    logging.getLogger("PIL").addHandler(logging.NullHandler())  # a program's own handlers still hear it
+    with suppress(OSError, ImportError):
+        library = ctypes.CDLL(importlib.import_module("PIL._imaging").__file__)
+        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            if (set_handler := getattr(library, name, None)) is not None:
+                set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+                set_handler(None)
+
+
+def _finish(
+    image: Image.Image, name: str, limits: Limits, enough_px: int | None, *, ours: bool
+) -> Image.Image:
+    """Check, decode and flatten an opened image. One that belongs to the caller (not ours) stays as it is."""
+    check_size(name, image.size, limits)
+    metadata = _metadata_bytes(image)
+    check_limit(name, "bytes of metadata", metadata, "max_metadata_bytes", limits.max_metadata_bytes)
+    with decoding(name, image.format or "image"):
+        if ours and enough_px is not None and image.format == "JPEG":
+            image.draft(None, (enough_px, enough_px))
+        giant = image.width * image.height > _GIANT_PIXELS
+        with _ONE_GIANT if giant else nullcontext():
+            image.load()
+            orientation = orientation_of(image)
+            image = to_rgb(image)
+            if enough_px is not None and (factor := min(image.size) // enough_px) > 1:
+                image = image.reduce(factor)
+        turn = TURNS.get(orientation)
+        return _stripped(image if turn is None else image.transpose(turn))
+
+
+# Threads decode side by side, but photos of hundreds of megabytes one at a time.
+_GIANT_PIXELS = 30_000_000
+_ONE_GIANT = threading.Lock()
+
+
+def _stripped(image: Image.Image) -> Image.Image:
+    if type(image) is Image.Image and not image.info:
+        return image
+    plain = Image.new("RGB", image.size)
+    plain.paste(image)
+    return plain
+
+
+def _metadata_bytes(image: Image.Image) -> int:
+    segments = [segment for _, segment in getattr(image, "applist", ())]
+    return sum(len(value) for value in (*image.info.values(), *segments) if isinstance(value, str | bytes))

@@ -12,15 +12,17 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
 import cutline
-from cutline.captioning.endpoint import EndpointCaptioner, Patience
+from cutline.captioning.endpoint import EndpointCaptioner
 from cutline.captioning.options import DecodingOptions, Strategy
-from cutline.errors import CaptionerUnavailable, OptionError, UnreadableImage
+from cutline.chat import KEY_FILE_VARIABLE, KEY_VARIABLES, Patience
+from cutline.errors import CaptionerUnavailable, ConfigError, OptionError, UnreadableImage
 
 Answer = tuple[int, dict[str, str], bytes]
 QUICK = Patience(timeout_s=60, tries=3, first_wait_s=0.01, max_wait_s=0.05)
@@ -215,7 +217,7 @@ def test_nobody_there_is_said_so() -> None:
 
 @pytest.mark.parametrize("place", ["", "http://host", "host#m", "file:///etc/passwd#m", "http://#m"])
 def test_a_place_that_names_no_endpoint_is_refused(place: str) -> None:
-    with pytest.raises(CaptionerUnavailable, match="names no endpoint"):
+    with pytest.raises(CaptionerUnavailable, match="does not name an endpoint"):
         cutline.load(f"openai:{place}")
 
 
@@ -223,3 +225,63 @@ def test_a_photo_that_cannot_be_read_is_not_sent(server: Server) -> None:
     with pytest.raises(UnreadableImage):
         captioner(server).caption([b"junk"])
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "A red wall.",
+        '"A red wall."',
+        "\u201cA red wall.\u201d",
+        "<think>It is red. A wall?</think>\n\nA red wall.",
+        "<think>\nred\n</think>A red wall.",
+        "```\nA red wall.\n```",
+        "```text\nA red wall.\n```",
+        "Here is a caption: A red wall.",
+        "Here is a caption for the photo:\n\nA red wall.",
+        'Sure! Here\'s a caption:\n"A red wall."',
+        "Caption: A red wall.",
+        "**A red wall.**",
+        "1. A red wall.\n2. A wall, red.\n3. Red.",
+        "A red wall.\n\nLet me know if you need another one!",
+        "A red\nwall.",
+    ],
+)
+def test_what_models_say_around_a_sentence_is_left_out(server: Server, answer: str) -> None:
+    server.answer = lambda *_: (200, {}, said(answer))
+    [[caption]] = captioner(server).caption([RED])
+    assert caption.text == "A red wall."
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "I'm sorry, but I can't help with that.",
+        "As an AI language model, I do not see photos.",
+        "I cannot describe people in photos.",
+        "I am unable to view images.",
+    ],
+)
+def test_a_refusal_is_an_error_and_not_a_caption(server: Server, answer: str) -> None:
+    server.answer = lambda *_: (200, {}, said(answer))
+    with pytest.raises(CaptionerUnavailable, match="did not describe the photo"):
+        captioner(server).caption([RED])
+
+
+@pytest.mark.parametrize("text", ["I am waiting for a bus.", "A sign that says I can help you."])
+def test_a_sentence_in_the_first_person_is_no_refusal(server: Server, text: str) -> None:
+    server.answer = lambda *_: (200, {}, said(text))
+    [[caption]] = captioner(server).caption([RED])
+    assert caption.text == text
+
+
+def test_a_key_may_come_from_a_file(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in KEY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "key").write_text("secret\n")
+    monkeypatch.setenv(KEY_FILE_VARIABLE, str(tmp_path / "key"))
+    cutline.load(f"openai:{server.url}#sees-all").caption(RED)
+    assert server.headers[0]["Authorization"] == "Bearer secret"
+    monkeypatch.setenv(KEY_FILE_VARIABLE, str(tmp_path / "absent"))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        cutline.load(f"openai:{server.url}#sees-all")

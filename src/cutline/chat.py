@@ -1,0 +1,292 @@
+"""OpenAI-compatible chat endpoints: the one client for captioners and language models behind HTTP.
+
+Ollama, vLLM, LM Studio, llama.cpp's server and most vendors speak this protocol. Nothing here knows of photos.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import Any
+from urllib.parse import urldefrag, urlsplit
+
+from cutline.errors import CaptionerUnavailable, ConfigError
+
+KEY_VARIABLES = ("CUTLINE_OPENAI_API_KEY", "OPENAI_API_KEY")
+KEY_FILE_VARIABLE = "CUTLINE_OPENAI_API_KEY_FILE"
+MAX_ANSWER_BYTES = 4 * 2**20
+_RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+_REFUSED = {
+    401: "it does not accept the API key",
+    403: "the API key may not use this model",
+    404: "it has no such address or model",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long, and how often, to try. timeout_s: without a byte; deadline_s: for a whole streamed answer."""
+
+    timeout_s: float = 60.0
+    tries: int = 4
+    first_wait_s: float = 0.5
+    max_wait_s: float = 20.0
+    deadline_s: float = 180.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatEndpoint:
+    """Where a chat model answers. ``base_url`` is what comes before ``/chat/completions``.
+
+    Raises CaptionerUnavailable where base_url and model name no endpoint, and, when asked, with the reason where it
+    cannot be reached, refuses, or answers in another form. Redirects are not followed: they could hand the key
+    to another host.
+    """
+
+    base_url: str
+    model: str
+    api_key: str | None = field(default=None, repr=False)
+    patience: Patience = Patience()
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.base_url)
+        if parts.scheme not in ("http", "https") or not parts.netloc or not self.model:
+            raise CaptionerUnavailable(
+                f"{self.base_url}#{self.model} does not name an endpoint and a model.",
+                hint="Write openai:https://HOST/v1#MODEL.",
+            )
+
+    @classmethod
+    def from_place(cls, place: str, *, patience: Patience | None = None) -> ChatEndpoint:
+        """An endpoint from BASE_URL#MODEL, and the key from the environment. Raises ConfigError."""
+        base_url, model = urldefrag(place)
+        return cls(base_url=base_url, model=model, api_key=find_api_key(), patience=patience or Patience())
+
+    @property
+    def url(self) -> str:
+        return self.base_url.rstrip("/") + "/chat/completions"
+
+    def post(self, body: Mapping[str, Any]) -> object:
+        """Ask for a whole answer, and ask again where that may help. Returns the parsed JSON."""
+        with closing(self._open({"model": self.model, **body})) as answer:
+            try:
+                data = answer.read(MAX_ANSWER_BYTES + 1)
+            except (OSError, HTTPException) as error:
+                raise self._broken(error) from error
+        return _json(data, self.url)
+
+    def stream(self, body: Mapping[str, Any]) -> Iterator[str]:
+        """Ask for an answer and yield its pieces as they come. Tries again only before the first piece.
+
+        A server that does not stream gives one piece. A stream that ends without its end mark raises.
+        """
+        deadline = time.monotonic() + self.patience.deadline_s
+        with closing(self._open({"model": self.model, **body, "stream": True})) as answer:
+            if "text/event-stream" not in (answer.headers.get("Content-Type") or ""):
+                yield from contents(_json(answer.read(MAX_ANSWER_BYTES + 1), self.url), self.url)[:1]
+                return
+            try:
+                yield from self._pieces(answer, deadline)
+            except (OSError, HTTPException) as error:
+                raise self._broken(error) from error
+
+    def _pieces(self, answer: HTTPResponse, deadline: float) -> Iterator[str]:
+        seen = 0
+        finished = False
+        for line in iter(lambda: answer.readline(MAX_ANSWER_BYTES), b""):
+            seen += len(line)
+            if seen > MAX_ANSWER_BYTES:
+                raise CaptionerUnavailable(f"{self.url} answered with more than {MAX_ANSWER_BYTES:,} bytes.")
+            if time.monotonic() > deadline:
+                raise CaptionerUnavailable(
+                    f"{self.url} was still answering after {self.patience.deadline_s:.0f} s."
+                )
+            if not line.startswith(b"data:"):
+                continue
+            data = line.removeprefix(b"data:").strip()
+            if data == b"[DONE]":
+                return
+            piece, ended = _delta(_json(data, self.url), self.url)
+            finished = finished or ended
+            if piece:
+                yield piece
+        if not finished:
+            raise CaptionerUnavailable(f"{self.url} broke its answer off.", hint="Try again.")
+
+    def _open(self, body: Mapping[str, Any]) -> HTTPResponse:
+        headers = {"Content-Type": "application/json", "User-Agent": "cutline"}
+        if self.api_key:
+            headers["Authorization"] = f"Bearer {self.api_key}"
+        request = urllib.request.Request(self.url, json.dumps(body).encode(), headers)
+        failure = _Failure(reason="", wait_s=None)
+        for attempt in range(self.patience.tries):
+            if attempt:
+                time.sleep(_wait_s(self.patience, attempt, failure.wait_s))
+            try:
+                opened: HTTPResponse = _OPENER.open(request, timeout=self.patience.timeout_s)
+                return opened
+            except urllib.error.HTTPError as error:
+                failure = _failure(error)
+                if error.code not in _RETRIED:
+                    raise CaptionerUnavailable(f"{self.url} refused: {failure.reason}.") from error
+            except (OSError, HTTPException) as error:
+                failure = _Failure(reason=str(error) or type(error).__name__, wait_s=None)
+        raise CaptionerUnavailable(
+            f"{self.url} did not answer in {self.patience.tries} tries: {failure.reason}.",
+            hint="Check the address, or try later.",
+        )
+
+    def _broken(self, error: Exception) -> CaptionerUnavailable:
+        reason = str(error) or type(error).__name__
+        return CaptionerUnavailable(f"{self.url} broke its answer off: {reason}.", hint="Try again.")
+
+
+def find_api_key() -> str | None:
+    """The key for endpoints: from a variable, or from the file that CUTLINE_OPENAI_API_KEY_FILE names.
+
+    Raises ConfigError where that file cannot be read.
+    """
+    key = next((os.environ[name] for name in KEY_VARIABLES if os.environ.get(name)), None)
+    path = os.environ.get(KEY_FILE_VARIABLE)
+    if key or not path:
+        return key
+    try:
+        return Path(path).read_text(encoding="utf-8").strip() or None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"The key file {path} cannot be read: {error}.", hint=f"Correct or unset {KEY_FILE_VARIABLE}."
+        ) from error
+
+
+def contents(answer: Any, url: str) -> list[str]:
+    """The texts of an answer's choices. Raises CaptionerUnavailable where it has another form."""
+    try:
+        texts = [choice["message"]["content"] for choice in answer["choices"]]
+    except (LookupError, TypeError) as error:
+        raise _other_form(url) from error
+    if not all(isinstance(text, str) for text in texts):
+        raise _other_form(url)
+    return texts
+
+
+# -- what models say around their answers --------------------------------------------------------------------
+
+_THOUGHT = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
+_FENCE = re.compile(r"\A```\w*[ \t]*\n?|\n?```\Z")
+_LEAD = re.compile(
+    r"\A(?:(?:sure|of course|certainly|absolutely|okay|ok)[!,.:]*\s+)?"
+    r"(?:here(?:'s|\u2019s| is| are)\b[^:\n]{0,60}:|(?:image |photo )?(?:caption|description|answer|output)\s*:)\s*",
+    re.IGNORECASE,
+)
+_LIST = re.compile(r"\A(?:\d+[.)]|[-*\u2022])\s+")
+_REFUSAL = re.compile(
+    r"\b(?:as an ai\b|as a (?:large )?language model|i(?:'m| am) (?:sorry|unable|not able)|"
+    r"i (?:can(?:no|')t|can\u2019t|cannot|won't|will not) (?:\w+ ){0,2}"
+    r"(?:help|assist|describe|identify|see|view|write|provide|comply|do that|process|analy[sz]e))",
+    re.IGNORECASE,
+)
+
+
+def clean_lines(answer: str) -> list[str]:
+    """What a model meant by its answer, line by line: without thoughts, code fences, lead-ins, quotes, bullets.
+
+    Of a list of proposals, the first is taken. Empty where nothing is left.
+    """
+    text = _FENCE.sub("", _THOUGHT.sub("", answer).strip()).strip()
+    text = _LEAD.sub("", text)
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    lines = [line for line in lines if line and line != "```"]
+    listed = [line for line in lines if _LIST.match(line)]
+    if listed and (len(listed) > 1 or lines[0] == listed[0]):
+        lines = [_LIST.sub("", listed[0])]
+    return [unquoted for line in lines if (unquoted := _unquoted(line))]
+
+
+def is_refusal(text: str) -> bool:
+    """Whether a model says that it will not or cannot, instead of answering."""
+    return bool(_REFUSAL.search(text))
+
+
+def _unquoted(line: str) -> str:
+    line = line.strip("*_ ")
+    for opening, closing_ in ('""', "''", "\u201c\u201d", "\u2018\u2019", "\u00ab\u00bb", "``"):
+        if len(line) > 1 and line.startswith(opening) and line.endswith(closing_):
+            return line[1:-1].strip()
+    return line
+
+
+# -- the protocol --------------------------------------------------------------------------------------------
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Make a redirect an error: following it could hand the key to another host."""
+
+    def redirect_request(self, *_args: Any, **_kwargs: Any) -> None:
+        return None
+
+
+_OPENER = urllib.request.build_opener(_NoRedirects)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failure:
+    reason: str
+    wait_s: float | None
+
+
+def _failure(error: urllib.error.HTTPError) -> _Failure:
+    """What a refusal says of itself."""
+    with error:
+        try:
+            message = json.loads(error.read(MAX_ANSWER_BYTES))["error"]["message"]
+        except (ValueError, LookupError, TypeError, OSError):
+            message = error.reason
+    known = f"{_REFUSED[error.code]}, " if error.code in _REFUSED else ""
+    wait = error.headers.get("Retry-After", "")
+    return _Failure(
+        reason=f"{known}HTTP {error.code}: {message!s:.300}".rstrip("."),
+        wait_s=float(wait) if wait.isdigit() else None,
+    )
+
+
+def _wait_s(patience: Patience, attempt: int, asked_s: float | None) -> float:
+    """Twice as long each time, or as the server asks; a little at random, lest all come back at once."""
+    grown = patience.first_wait_s * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)
+    return min(patience.max_wait_s, grown if asked_s is None else asked_s)
+
+
+def _delta(answer: Any, url: str) -> tuple[str, bool]:
+    """A piece of a streamed answer, and whether it is the last."""
+    try:
+        if not answer["choices"]:  # usage figures at the end
+            return "", False
+        choice = answer["choices"][0]
+        piece = choice.get("delta", {}).get("content") or ""
+    except (LookupError, TypeError, AttributeError) as error:
+        raise _other_form(url) from error
+    if not isinstance(piece, str):
+        raise _other_form(url)
+    return piece, choice.get("finish_reason") is not None
+
+
+def _json(data: bytes, url: str) -> object:
+    if len(data) > MAX_ANSWER_BYTES:
+        raise CaptionerUnavailable(f"{url} answered with more than {MAX_ANSWER_BYTES:,} bytes.")
+    try:
+        return json.loads(data)
+    except ValueError as error:
+        raise CaptionerUnavailable(f"{url} answered something other than JSON: {data[:80]!r}.") from error
+
+
+def _other_form(url: str) -> CaptionerUnavailable:
+    return CaptionerUnavailable(f"{url} answered in another form than chat completions have.")

@@ -12,6 +12,7 @@ from PIL import Image
 import cutline
 from cutline.captioning.batching import MicroBatcher
 from cutline.captioning.options import DecodingOptions, Strategy
+from cutline.captioning.protocol import ModelInfo
 from cutline.errors import CaptionerUnavailable, OptionError, UnreadableImage
 
 PATIENT_MS = 60_000.0
@@ -28,6 +29,9 @@ class Recording:
         self.gate = threading.Event()
         self.gate.set()
         self.is_at_gate = threading.Event()
+
+    def about(self) -> ModelInfo:
+        return ModelInfo(name=self.name, version=self.version, bundle_hash="1" * 64)
 
     def caption(
         self, images: Sequence[Image.Image], *, n: int = 1, options: DecodingOptions | None = None
@@ -170,5 +174,6 @@ def test_it_is_a_captioner_and_gives_a_bundles_own_captions(
     with MicroBatcher(inner, max_batch=4, max_wait_ms=20) as batcher:
         assert isinstance(batcher, cutline.Captioner)
         assert (batcher.name, batcher.version) == (inner.name, inner.version)
+        assert batcher.about() == inner.about()
         assert at_once([asks(batcher, each) for each in photos]) == wanted
         assert [each[0].text for each in batcher.caption(photos)] == wanted

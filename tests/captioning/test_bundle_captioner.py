@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import math
@@ -15,7 +16,7 @@ from PIL import Image
 from tiny_bundle import COLS, LSTM, ROWS, TRANSFORMER, Tiny, bpe_tokenizer, edit_manifest, make_bundle
 
 import cutline
-from cutline.captioning.bundle import Bundle, export_bundle, read_bundle
+from cutline.captioning.bundle import Bundle, export_bundle, read_bundle, sealed
 from cutline.captioning.bundle_captioner import ENCODED_AT_ONCE, BundleCaptioner
 from cutline.captioning.options import DecodingOptions, Strategy
 from cutline.captioning.runtime import Engine
@@ -281,6 +282,25 @@ def test_a_bundle_loads_from_a_folder_and_from_a_zip(bundle: Path, tmp_path: Pat
     assert texts(folder.caption([photo])) == texts(zipped.caption([photo]))
     for place in (bundle, archive, bundle.as_uri(), archive.as_uri()):
         assert texts(cutline.load(place).caption([photo])) == texts(zipped.caption([photo]))
+
+
+def test_a_captioner_says_which_model_it_is(bundle: Path, tmp_path: Path) -> None:
+    about = cutline.load(bundle).about()
+    manifest = read_bundle(bundle).manifest
+    assert (about.label, about.licence) == ("tiny@0.1.0", manifest.licence)
+    assert about.language == manifest.text.language
+    assert about.description == manifest.training_data.description
+    assert about.card == (bundle / "MODEL_CARD.md").read_text(encoding="utf-8")
+    archive = export_bundle(read_bundle(bundle), tmp_path / "tiny.zip")
+    assert cutline.load(archive).about() == about
+
+
+def test_a_bundle_s_hash_is_its_content_s(bundle: Path) -> None:
+    whole = read_bundle(bundle)
+    digest = hashlib.sha256((bundle / "bundle.json").read_bytes()).hexdigest()
+    assert cutline.load(bundle).about().bundle_hash == digest
+    changed = sealed(whole.manifest, {**whole.files, "MODEL_CARD.md": b"# Another card"})
+    assert BundleCaptioner(changed).about().bundle_hash not in ("", digest)
 
 
 def test_a_place_without_a_bundle_is_said_so(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from cutline.captioning.options import DecodingOptions
-from cutline.captioning.protocol import Caption
+from cutline.captioning.protocol import Caption, ModelInfo
 from cutline.captioning.streaming import BATCH_SIZE, caption_each
 from cutline.errors import CaptionerUnavailable, UnreadableImage
 
@@ -19,6 +19,9 @@ class Echo:
 
     def __init__(self) -> None:
         self.batches: list[int] = []
+
+    def about(self) -> ModelInfo:
+        return ModelInfo(name=self.name, version=self.version)
 
     def caption(
         self, images: Sequence[str], *, n: int = 1, options: DecodingOptions | None = None

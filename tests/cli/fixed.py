@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from cutline.captioning.protocol import Caption
+from cutline.captioning.protocol import Caption, ModelInfo
 from cutline.cli.main import main
 from cutline.errors import CaptionerUnavailable, UnreadableImage
 
@@ -35,6 +35,10 @@ class FixedCaptioner:
         self.options: list[Any] = []
         self._slow_s = slow_s
         self._attentive = attentive
+
+    def about(self) -> ModelInfo:
+        """Its name."""
+        return ModelInfo(name=self.name, version=self.version)
 
     def caption(self, images: Sequence[Any], *, n: int = 1, options: Any = None) -> list[list[Caption]]:
         """Captions, best first."""

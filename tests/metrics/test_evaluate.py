@@ -18,7 +18,7 @@ from PIL import Image
 
 from cutline.caption_files import CaptionLine, CsvLines, ScoredCaption
 from cutline.captioning.options import DecodingOptions, Strategy
-from cutline.captioning.protocol import Caption
+from cutline.captioning.protocol import Caption, ModelInfo
 from cutline.cli.main import main
 from cutline.errors import UnreadableImage
 from cutline.images import open_image
@@ -38,6 +38,10 @@ class Listed:
         self.defaults = DecodingOptions(strategy=Strategy.BEAM, beam_size=3)
         self.asked: list[DecodingOptions | None] = []
         self._texts = texts
+
+    def about(self) -> ModelInfo:
+        """Its name."""
+        return ModelInfo(name=self.name, version=self.version)
 
     def caption(self, images: Sequence[Any], *, n: int = 1, options: Any = None) -> list[list[Caption]]:
         """One caption an image."""

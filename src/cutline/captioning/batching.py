@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 from PIL import Image
 
 from cutline.captioning.options import DecodingOptions
-from cutline.captioning.protocol import Caption, Captioner, as_list
+from cutline.captioning.protocol import Caption, Captioner, ModelInfo, as_list
 from cutline.errors import CaptionerUnavailable, CutlineError
 from cutline.images import Source, open_image
 
@@ -86,6 +86,10 @@ class MicroBatcher:
     def version(self) -> str:
         """The model's version."""
         return self._captioner.version
+
+    def about(self) -> ModelInfo:
+        """The model whose captions this gives."""
+        return self._captioner.about()
 
     def caption(
         self, images: Sources, *, n: int = 1, options: DecodingOptions | None = None

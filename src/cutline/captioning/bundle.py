@@ -140,6 +140,13 @@ class Manifest:
     metrics: Mapping[str, object]
     files: Mapping[str, FileRecord] = field(default_factory=dict)
 
+    def content_hash(self) -> str:
+        """Name the bundle by its content: 64 hexadecimal digits, which differ where any byte of a file does.
+
+        It is the SHA-256 of bundle.json as Cutline writes it, which lists the SHA-256 of all other files.
+        """
+        return hashlib.sha256(manifest_text(self).encode()).hexdigest()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from PIL import Image
 
-from cutline.captioning.bundle import Bundle, Manifest, read_bundle
+from cutline.captioning.bundle import CARD, Bundle, Manifest, read_bundle
 from cutline.captioning.decoding import Hypothesis, Scores, decode
 from cutline.captioning.options import Decoding, DecodingOptions, Strategy, settle
-from cutline.captioning.protocol import Caption, as_list
+from cutline.captioning.protocol import Caption, ModelInfo, as_list
 from cutline.captioning.runtime import (
     Encoded,
     Engine,
@@ -65,6 +65,7 @@ class BundleCaptioner:
     ) -> None:
         whole = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
         self.manifest: Manifest = whole.manifest
+        self._about = _about(whole)
         self._tokenizer = Tokenizer(whole)
         self._threads = threads or default_threads()
         self._runtime: Runtime = open_runtime(whole, engine=engine, threads=self._threads)
@@ -85,6 +86,10 @@ class BundleCaptioner:
     def version(self) -> str:
         """The model's version."""
         return self.manifest.version
+
+    def about(self) -> ModelInfo:
+        """What the bundle says of itself."""
+        return self._about
 
     @property
     def defaults(self) -> DecodingOptions:
@@ -216,6 +221,20 @@ class BundleCaptioner:
             words=words.words,
             attention=attention,
         )
+
+
+def _about(bundle: Bundle) -> ModelInfo:
+    manifest = bundle.manifest
+    return ModelInfo(
+        name=manifest.name,
+        version=manifest.version,
+        bundle_hash=manifest.content_hash(),
+        language=manifest.text.language,
+        licence=manifest.licence,
+        description=manifest.training_data.description,
+        metrics=manifest.metrics,
+        card=bundle.files.get(CARD, b"").decode("utf-8", "replace"),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urldefrag
 
 from cutline.captioning.options import DecodingOptions, Strategy
-from cutline.captioning.protocol import Caption, as_list
+from cutline.captioning.protocol import Caption, ModelInfo, as_list
 from cutline.chat import ChatEndpoint, Patience, clean_lines, contents, find_api_key, is_refusal
 from cutline.errors import CaptionerUnavailable, OptionError
 from cutline.images import Source, open_image
@@ -65,6 +65,10 @@ class EndpointCaptioner:
         """A captioner from BASE_URL#MODEL, with the key from the environment."""
         base_url, model = urldefrag(place)
         return cls(base_url, model, api_key=find_api_key())
+
+    def about(self) -> ModelInfo:
+        """Its name; nothing else is known."""
+        return ModelInfo(name=self.name, version=self.version)
 
     def caption(
         self, images: Sources, *, n: int = 1, options: DecodingOptions | None = None

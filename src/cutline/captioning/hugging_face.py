@@ -13,7 +13,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from cutline.captioning.options import DecodingOptions, Strategy
-from cutline.captioning.protocol import Caption, as_list
+from cutline.captioning.protocol import Caption, ModelInfo, as_list
 from cutline.errors import CaptionerUnavailable, MissingExtra, OptionError
 from cutline.images import open_image
 
@@ -51,6 +51,10 @@ class HuggingFaceCaptioner:
             ) from error
         self.name = PurePath(place).name
         self._batch_size = batch_size
+
+    def about(self) -> ModelInfo:
+        """Its name; nothing else is known."""
+        return ModelInfo(name=self.name, version=self.version)
 
     def caption(
         self, images: Sources, *, n: int = 1, options: DecodingOptions | None = None

@@ -1,10 +1,10 @@
-"""What a captioner gives, and what a captioner is."""
+"""What every captioner offers (Captioner), and what it answers with (Caption, ModelInfo)."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
@@ -39,6 +39,30 @@ class Caption:
     """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """Which model it is, and what it says of itself. What nobody knows is empty.
+
+    ``bundle_hash`` is ``Manifest.content_hash()``; empty for a model that is not a bundle. ``language`` is
+    that of the captions, a tag of BCP 47; None where nobody says. ``description`` says what the model learned
+    from, ``metrics`` how well it did on held-out data; ``card`` is its model card in Markdown.
+    """
+
+    name: str
+    version: str
+    bundle_hash: str = ""
+    language: str | None = None
+    licence: str = ""
+    description: str = ""
+    metrics: Mapping[str, object] = field(default_factory=dict)
+    card: str = ""
+
+    @property
+    def label(self) -> str:
+        """name@version."""
+        return f"{self.name}@{self.version}"
+
+
 @runtime_checkable
 class Captioner(Protocol):
     """Whatever writes sentences for photos."""
@@ -51,6 +75,10 @@ class Captioner(Protocol):
     @property
     def version(self) -> str:
         """The model's version."""
+        ...
+
+    def about(self) -> ModelInfo:
+        """Say which model this is: the same for as long as the captioner lives."""
         ...
 
     def caption(

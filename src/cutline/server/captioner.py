@@ -1,4 +1,9 @@
-"""The one door to the captioner: one micro-batcher for each model and process, made when first asked for."""
+"""The service's one door to captioning. Each model is loaded when first asked for, once in a process.
+
+wanted = captioner.wanted({"n": 3})
+written = captioner.write(photo, wanted)
+written.captions, written.model        # of the same model, whatever is loaded meanwhile
+"""
 
 from __future__ import annotations
 
@@ -6,17 +11,16 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from cutline.captioning.batching import MicroBatcher, Preparing
-from cutline.captioning.bundle import read_bundle
 from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.captioning.options import DecodingOptions, Strategy
-from cutline.captioning.protocol import Caption, Captioner, as_list
+from cutline.captioning.protocol import Caption, Captioner, ModelInfo, as_list
 from cutline.captioning.sources import SCHEMES, default_bundle, load
 from cutline.errors import OptionError
 from cutline.images import Limits, Source, open_image
@@ -34,15 +38,16 @@ __all__ = [
     "DEFAULT",
     "Caption",
     "Model",
-    "ModelCard",
+    "ModelInfo",
     "Wanted",
+    "Written",
+    "about",
     "about_to_ask",
-    "captioner",
     "close_captioners",
-    "model_card",
-    "model_label",
+    "get_captioner",
     "models",
     "wanted",
+    "write",
 ]
 
 
@@ -57,26 +62,20 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelCard:
-    """What a bundle says of itself: its card in Markdown, and what was measured. Empty for other models.
-
-    language: the captions', a tag of BCP 47; None where nobody says.
-    """
-
-    language: str | None = None
-    licence: str = ""
-    description: str = ""
-    metrics: Mapping[str, object] = field(default_factory=dict)
-    card: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """What a request or a job asks of a captioner, checked as far as it can be without loading it."""
 
     n: int
     model: str
     options: DecodingOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """The captions of one photo, best first, and the model that wrote them."""
+
+    captions: Sequence[Caption]
+    model: ModelInfo
 
 
 _OPTIONS = frozenset(field.name for field in fields(DecodingOptions))
@@ -109,44 +108,34 @@ def wanted(options: Mapping[str, Any], *, n: int = 1) -> Wanted:
     return Wanted(n=count, model=model, options=chosen)
 
 
-def captioner(model: str = "") -> MicroBatcher:
-    """The captioner of a model's id (as GET /models lists them); the default model where empty.
+def write(photo: Source, wanted: Wanted) -> Written:
+    """Caption a photo. Raises ImageError, OptionError, and what get_captioner raises."""
+    chosen = get_captioner(wanted.model)
+    [captions] = chosen.caption([photo], n=wanted.n, options=wanted.options)
+    return Written(captions=captions, model=chosen.about())
+
+
+def get_captioner(model: str = "") -> MicroBatcher:
+    """The captioner of a model's id (as GET /models lists them), loaded; the default model where empty.
 
     Raises Invalid for a model that the settings do not allow, CaptionerUnavailable or BundleError.
     """
     return _SHELF.get(model or DEFAULT)
 
 
-def model_label(model: str = "") -> str:
-    """The model's "name@version". Raises as `captioner`."""
-    chosen = captioner(model)
-    return f"{chosen.name}@{chosen.version}"
+def about(model: str = "") -> ModelInfo:
+    """What a model says of itself. Loads it; raises as get_captioner."""
+    return get_captioner(model).about()
 
 
 def models() -> list[Model]:
     """The models that may be asked for, the default first. Loads none but the default."""
     listed = []
     for each in (DEFAULT, *settings().models):
-        ready = captioner() if each == DEFAULT else _SHELF.peek(each)
+        ready = get_captioner() if each == DEFAULT else _SHELF.peek(each)
         name, version = (ready.name, ready.version) if ready else ("", "")
         listed.append(Model(id=each, name=name, version=version, is_default=each == DEFAULT))
     return listed
-
-
-@lru_cache(maxsize=16)
-def model_card(model: str = "") -> ModelCard:
-    """What a model says of itself. Raises Invalid for an unknown model, BundleError for a damaged one."""
-    uri = _uri(model or DEFAULT)
-    if uri.partition(":")[0] in SCHEMES:
-        return ModelCard()
-    bundle = read_bundle(uri or default_bundle())
-    return ModelCard(
-        language=bundle.manifest.text.language,
-        licence=bundle.manifest.licence,
-        description=bundle.manifest.training_data.description,
-        metrics=bundle.manifest.metrics,
-        card=bundle.files.get("MODEL_CARD.md", b"").decode(),
-    )
 
 
 def is_idle() -> bool:
@@ -189,7 +178,7 @@ class _Measured:
 
     def __init__(self, captioner: Captioner) -> None:
         self._captioner = captioner
-        self._label = f"{captioner.name}@{captioner.version}"
+        self._label = captioner.about().label
 
     @property
     def name(self) -> str:
@@ -198,6 +187,9 @@ class _Measured:
     @property
     def version(self) -> str:
         return self._captioner.version
+
+    def about(self) -> ModelInfo:
+        return self._captioner.about()
 
     def prepare(self, image: Source) -> Image.Image:
         if isinstance(self._captioner, Preparing):
@@ -273,4 +265,4 @@ _COMING = _Counter()  # about to ask for captions: a batch waits for them, and f
 _ASKED = _Counter()  # passes that are running
 _SHELF = _Shelf()
 about_to_ask = _COMING.one_more
-"""A context in which a photo is made ready for `captioner`: batches wait a moment for it."""
+"""A context in which a photo is made ready for `write`: batches wait a moment for it."""

@@ -13,7 +13,7 @@ import time
 from celery.worker import state as celery_state
 
 from cutline.errors import CutlineError
-from cutline.server.captioner import captioner
+from cutline.server.captioner import get_captioner
 from cutline.server.celery_app import app
 from cutline.server.clockwork import Clock
 from cutline.server.events import channel
@@ -73,6 +73,6 @@ class Worker:
 def _warm_up() -> None:
     """Load the model before somebody waits for it. Where that fails, jobs will say why."""
     try:
-        captioner()
+        get_captioner()
     except CutlineError as error:
         logger.error("The model cannot be loaded: %s", error)

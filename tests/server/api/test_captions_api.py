@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+import cutline
+from cutline.server import captioner
+from cutline.server.captioner import ModelInfo
 from cutline.server.captions import services as captions
 from cutline.server.captions.models import Caption
 from cutline.server.feedback.models import Feedback, Rating
@@ -77,6 +80,56 @@ def upload(who: Browser, seed: int = 1) -> tuple[str, str]:
     assert status == 202, answer
     work()
     return answer["images"][0], answer["jobs"][0]
+
+
+# -- which model wrote it --------------------------------------------------------------------------------
+
+
+class Replaced:
+    """A model that is replaced by another one while it writes."""
+
+    def __init__(self, version: str, *, by: captioner.MicroBatcher | None = None) -> None:
+        self.name, self.version = "replaced", version
+        self._by = by
+
+    def about(self) -> ModelInfo:
+        return ModelInfo(name=self.name, version=self.version, bundle_hash=self.version * 64)
+
+    def caption(self, images: Any, *, n: int = 1, options: Any = None) -> list[list[cutline.Caption]]:
+        if self._by is not None:
+            captioner._SHELF._ready[captioner.DEFAULT] = self._by
+        return [[cutline.Caption(text=f"By {self.version}.", log_prob=-1.0)] * n for _ in images]
+
+
+@pytest.fixture
+def replaced(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Version 1 is loaded, and version 2 takes its place as soon as 1 writes."""
+    with captioner.MicroBatcher(Replaced("2")) as new, captioner.MicroBatcher(Replaced("1", by=new)) as old:
+        monkeypatch.setattr(captioner._SHELF, "_ready", {captioner.DEFAULT: old})
+        yield
+
+
+def test_a_caption_on_the_spot_names_the_model_that_wrote_it(
+    ann: Browser, photo: bytes, replaced: None
+) -> None:
+    _, answer = ann.send("/caption", image=a_file(photo))
+    assert (answer["captions"][0]["text"], answer["model"]) == ("By 1.", "replaced@1")
+    _, answer = ann.send("/caption", image=a_file(photo))
+    assert (answer["captions"][0]["text"], answer["model"]) == ("By 2.", "replaced@2")
+
+
+@pytest.mark.parametrize("is_ahead", [True, False], ids=["with a head start", "without"])
+def test_candidates_name_the_model_that_wrote_them(
+    ann: Browser, replaced: None, is_ahead: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not is_ahead:
+        monkeypatch.setattr(captions.head_starts, "begin", lambda *_: None)
+    image, job = upload(ann)
+    _, answer = ann("GET", f"/images/{image}/captions")
+    assert {(each["text"], each["model"]) for each in answer["items"]} == {("By 1.", "replaced@1")}
+    assert {each.model_hash for each in Caption.objects.filter(image=image)} == {"1" * 64}
+    assert Job.objects.get(pk=job).model_hash == "1" * 64
+    assert Image.objects.get(pk=image).caption_model == "replaced@1"
 
 
 # -- POST /caption ---------------------------------------------------------------------------------------

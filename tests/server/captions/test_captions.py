@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import cutline
+from cutline.server.captioner import ModelInfo, Written
 from cutline.server.captions import selectors, services
 from cutline.server.captions.attention import packed, unpacked
 from cutline.server.captions.models import Caption, Version
@@ -24,6 +25,7 @@ from cutline.server.people.viewers import Viewer
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 Write = Callable[..., list[Caption]]
+HASH = "5" * 64
 
 
 @pytest.fixture
@@ -54,7 +56,9 @@ def write(image: Image) -> Write:
             )
             for text in texts
         ]
-        found = services.save_candidates(job, job.lease_token, written, model=model)
+        name, _, version = model.partition("@")
+        label = ModelInfo(name=name, version=version, bundle_hash=HASH)
+        found = services.save_candidates(job, job.lease_token, Written(captions=written, model=label))
         image.refresh_from_db()
         return found
 
@@ -91,6 +95,7 @@ def test_the_best_candidate_is_shown_and_told(image: Image, write: Write) -> Non
         "A dog.",
     )
     assert Job.objects.get().state == JobState.DONE
+    assert {Job.objects.get().model_hash, best.model_hash, second.model_hash} == {HASH}
 
 
 def test_a_probability_that_nobody_knows_is_null(image: Image, write: Write) -> None:
@@ -111,8 +116,10 @@ def test_nothing_is_written_without_the_lease(image: Image, write: Write) -> Non
     create_job(owner=image.owner, image=image)
     job = claim()
     assert job is not None
+    captions = [cutline.Caption(text="A dog.", log_prob=0)]
+    written = Written(captions=captions, model=ModelInfo(name="m", version="1"))
     with pytest.raises(LeaseLost):
-        services.save_candidates(job, uuid4(), [cutline.Caption(text="A dog.", log_prob=0)], model="m@1")
+        services.save_candidates(job, uuid4(), written)
     assert not Caption.objects.exists()
     assert history(image) == []
 

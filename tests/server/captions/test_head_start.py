@@ -40,8 +40,9 @@ def test_what_was_begun_is_what_the_job_would_have_written(heard: None) -> None:
     starts.begin(image_id, picture(), {"n": 2})
     begun = starts.take(image_id, asked(n=2))
     assert begun is not None
-    [expected] = captioner.captioner().caption([picture()], n=2, options=asked(n=2).options)
-    assert [each.text for each in begun.result()] == [each.text for each in expected]
+    expected = captioner.write(picture(), asked(n=2))
+    assert [each.text for each in begun.result().captions] == [each.text for each in expected.captions]
+    assert begun.result().model == expected.model
     assert starts.take(image_id, asked(n=2)) is None
 
 
@@ -90,6 +91,9 @@ def test_the_captioner_is_busy_while_it_writes() -> None:
 
     class Slow:
         name, version = "slow", "1"
+
+        def about(self) -> captioner.ModelInfo:
+            return captioner.ModelInfo(name=self.name, version=self.version)
 
         def caption(self, images: object, **_: object) -> list[list[cutline.Caption]]:
             seen.append(captioner.is_idle())

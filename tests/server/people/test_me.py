@@ -214,6 +214,7 @@ def fill(owner: Owner) -> Image:
     write(image, "my cat", "person")
     Tag.objects.create(image=image, name="cat")
     caption = image.captions.get()
+    image.captions.update(model_hash="c" * 64)
     Feedback.objects.create(kind="edit", image=image, viewer=owner, before="a cat", after="my cat")
     Rating.objects.create(caption=caption, viewer=owner, value=1)
     Report.objects.create(image=image, reporter=owner, reason="spam", text="I report myself")
@@ -268,6 +269,7 @@ def test_the_export_holds_everything_of_one_s_own(person: Person) -> None:
     assert told["tags"] == ["cat"]
     assert [version["text"] for version in told["versions"]] == ["a cat", "my cat"]
     assert [caption["text"] for caption in told["captions"]] == ["a cat"]
+    assert [caption["model_hash"] for caption in told["captions"]] == ["c" * 64]
     assert sorted(told["files"]) == [f"images/{image.pk}/master.jpeg", f"images/{image.pk}/original.png"]
     assert lines(members["feedback.jsonl"])[0]["after"] == "my cat"
     assert lines(members["ratings.jsonl"])[0]["value"] == 1

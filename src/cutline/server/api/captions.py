@@ -155,14 +155,13 @@ def caption_photo(
     wanted = captioner.wanted(options.as_kept(n=1))
     with captioner.about_to_ask():
         data = image.read()
-        batcher = captioner.captioner(wanted.model)
-    [captions] = batcher.caption([data], n=wanted.n, options=wanted.options)
+    written = captioner.write(data, wanted)
     return {
         "captions": [
             {"text": each.text, "log_prob": each.log_prob if math.isfinite(each.log_prob) else None}
-            for each in captions
+            for each in written.captions
         ],
-        "model": captioner.model_label(wanted.model),
+        "model": written.model.label,
     }
 
 
@@ -173,9 +172,9 @@ def list_models(request: HttpRequest) -> dict[str, object]:
 
 
 @router.get("/models/{model}/card", auth=anyone, response={200: ModelCardOut, **problems(422)})
-def get_model_card(request: HttpRequest, model: str) -> captioner.ModelCard:
+def get_model_card(request: HttpRequest, model: str) -> captioner.ModelInfo:
     """What a model says of itself: where it comes from, how good it is, where it fails."""
-    return captioner.model_card(model)
+    return captioner.about(model)
 
 
 # -- candidates ------------------------------------------------------------------------------------------

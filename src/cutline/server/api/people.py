@@ -135,6 +135,7 @@ def get_session(request: HttpRequest) -> SessionOut:
     )
     user = owner.user if owner else None
     chosen = settings()
+    model = _model()
     return SessionOut(
         viewer=ViewerOut(
             owner=viewer.owner_id,
@@ -155,8 +156,8 @@ def get_session(request: HttpRequest) -> SessionOut:
             undo_s=chosen.undo_s,
         ),
         providers=[ProviderOut(id=id, name=name) for id, name in provider_names(chosen).items()],
-        model=_model(),
-        model_language=_model_language(),
+        model=model.label if model else None,
+        model_language=model.language if model else None,
     )
 
 
@@ -266,15 +267,8 @@ def _check_fresh_sign_in(request: HttpRequest) -> None:
         ) from error
 
 
-def _model_language() -> str | None:
+def _model() -> captioner.ModelInfo | None:
     try:
-        return captioner.model_card().language
-    except CutlineError:
-        return None
-
-
-def _model() -> str | None:
-    try:
-        return captioner.model_label()
+        return captioner.about()
     except CutlineError:  # the page must still come when the model is broken; /readyz tells
         return None

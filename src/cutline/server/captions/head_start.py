@@ -17,7 +17,7 @@ from PIL import Image
 
 from cutline.errors import CutlineError
 from cutline.server import captioner
-from cutline.server.captioner import Caption, Wanted
+from cutline.server.captioner import Wanted, Written
 from cutline.server.config import settings
 from cutline.server.jobs import hints
 
@@ -29,7 +29,7 @@ class HeadStarts:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._begun: OrderedDict[UUID, tuple[Wanted, Future[list[Caption]]]] = OrderedDict()
+        self._begun: OrderedDict[UUID, tuple[Wanted, Future[Written]]] = OrderedDict()
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="cutline-head-start")
 
     def begin(self, image_id: UUID, picture: Image.Image, options: Mapping[str, Any]) -> None:
@@ -43,19 +43,15 @@ class HeadStarts:
         if wanted.model != captioner.DEFAULT:
             return
         with self._lock:
-            self._begun[image_id] = wanted, self._pool.submit(_caption, picture, wanted)
+            self._begun[image_id] = wanted, self._pool.submit(captioner.write, picture, wanted)
             while len(self._begun) > _MOST:
                 self._begun.popitem(last=False)
 
-    def take(self, image_id: UUID, wanted: Wanted) -> Future[list[Caption]] | None:
+    def take(self, image_id: UUID, wanted: Wanted) -> Future[Written] | None:
         """What was begun for an image, once; None where nothing was, or something else is wanted."""
         with self._lock:
             begun = self._begun.pop(image_id, None)
         return begun[1] if begun is not None and begun[0] == wanted else None
-
-
-def _caption(picture: Image.Image, wanted: Wanted) -> list[Caption]:
-    return captioner.captioner(wanted.model).caption([picture], n=wanted.n, options=wanted.options)[0]
 
 
 head_starts = HeadStarts()

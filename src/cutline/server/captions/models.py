@@ -22,6 +22,8 @@ class Caption(models.Model):
     text = models.TextField()
     log_prob = models.FloatField(null=True)  # natural logarithm; null where the model cannot tell
     model = models.CharField(max_length=120)  # name@version
+    # ModelInfo.bundle_hash; empty where the model is no bundle, and for captions of before this was kept.
+    model_hash = models.CharField(max_length=64, blank=True, default="", db_default="")
     options = models.JSONField(default=dict)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

@@ -53,15 +53,14 @@ def run(job: Job, context: Context) -> None:
             context.stage("reading")
             picture = _picture(job)
             context.stage("captioning")
-        batcher = captioner.captioner(wanted.model)
-        [written] = batcher.caption([picture], n=wanted.n, options=wanted.options)
+        written = captioner.write(picture, wanted)
     context.stage("saving")
-    save_candidates(job, context.token, written, model=captioner.model_label(wanted.model))
+    save_candidates(job, context.token, written)
     if job.image_id is not None:
         renditions.later(job.image_id)
 
 
-def _head_start(job: Job, wanted: captioner.Wanted, context: Context) -> list[captioner.Caption] | None:
+def _head_start(job: Job, wanted: captioner.Wanted, context: Context) -> captioner.Written | None:
     """What was written while the photo was stored; None where nothing was, or it came to nothing."""
     begun = head_starts.take(job.image_id, wanted) if job.image_id else None
     if begun is None:
@@ -81,9 +80,7 @@ def _picture(job: Job) -> Pillow.Image | bytes:
     return recent if recent is not None else renditions.source_of(job.image_id)
 
 
-def save_candidates(
-    job: Job, token: UUID, captions: Sequence[captioner.Caption], *, model: str
-) -> list[Caption]:
+def save_candidates(job: Job, token: UUID, written: captioner.Written) -> list[Caption]:
     """Write what a model wrote and end the job, in one transaction; show the best where nobody chose another.
 
     Raises LeaseLost where the job is not this worker's any more: then nothing was written.
@@ -99,14 +96,15 @@ def save_candidates(
             rank=rank,
             text=each.text,
             log_prob=each.log_prob if math.isfinite(each.log_prob) else None,
-            model=model,
+            model=written.model.label,
+            model_hash=written.model.bundle_hash,
             options=job.options,
             created_at=now,
         )
-        for rank, each in enumerate(captions)
+        for rank, each in enumerate(written.captions)
     ]
-    looks = [_attention(row, each) for row, each in zip(rows, captions, strict=True)]
-    _save(job, token, image_id, rows, [look for look in looks if look])
+    looks = [_attention(row, each) for row, each in zip(rows, written.captions, strict=True)]
+    _save(job, token, image_id, written.model, rows, [look for look in looks if look])
     return rows
 
 
@@ -119,8 +117,15 @@ def _attention(row: Caption, written: captioner.Caption) -> Attention | None:
 
 
 @retried
-def _save(job: Job, token: UUID, image_id: UUID, rows: Sequence[Caption], looks: Sequence[Attention]) -> None:
-    jobs.finish(job, token)
+def _save(
+    job: Job,
+    token: UUID,
+    image_id: UUID,
+    model: captioner.ModelInfo,
+    rows: Sequence[Caption],
+    looks: Sequence[Attention],
+) -> None:
+    jobs.finish(job, token, model_hash=model.bundle_hash)
     image = Image.objects.select_for_update().get(pk=image_id)
     Caption.objects.bulk_create(rows)
     Attention.objects.bulk_create(looks)
@@ -141,7 +146,7 @@ def _save(job: Job, token: UUID, image_id: UUID, rows: Sequence[Caption], looks:
             "image": str(image.pk),
             "job": str(job.pk),
             "captions": [{"id": str(row.pk), "text": row.text, "log_prob": row.log_prob} for row in rows],
-            "model": rows[0].model if rows else "",
+            "model": model.label,
             "caption": image.caption,
         },
     )

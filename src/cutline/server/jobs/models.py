@@ -61,6 +61,8 @@ class Job(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True)
     error_code = models.CharField(max_length=60, blank=True)
     error_message = models.CharField(max_length=1000, blank=True)
+    # Of a caption job that is done: the bundle that wrote its captions (ModelInfo.bundle_hash).
+    model_hash = models.CharField(max_length=64, blank=True, default="", db_default="")
     request_id = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     started_at = models.DateTimeField(null=True, blank=True)

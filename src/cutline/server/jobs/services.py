@@ -181,12 +181,13 @@ def _note_stage(job: Job, token: UUID, stage: str) -> None:
 # -- ended -----------------------------------------------------------------------------------------------
 
 
-def finish(job: Job, token: UUID | None) -> None:
+def finish(job: Job, token: UUID | None, *, model_hash: str = "") -> None:
     """Mark a job done: the first statement of the transaction that writes its result.
 
+    model_hash: of the bundle whose captions are the result, where they are.
     Raises LeaseLost where the lease is not this one any more: the caller's transaction must not commit.
     """
-    _end(job, token, JobState.DONE)
+    _end(job, token, JobState.DONE, model_hash=model_hash)
     transaction.on_commit(lambda: _count(job, "done"))
 
 

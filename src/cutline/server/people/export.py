@@ -196,7 +196,9 @@ def _image(image: Image) -> dict[str, Any]:
 
 
 def _caption(caption: Caption) -> dict[str, Any]:
-    return _fields(caption, "id", "job_id", "rank", "text", "log_prob", "model", "options", "created_at")
+    return _fields(
+        caption, "id", "job_id", "rank", "text", "log_prob", "model", "model_hash", "options", "created_at"
+    )
 
 
 def _version(version: Version) -> dict[str, Any]:
@@ -247,7 +249,7 @@ _TABLES: tuple[tuple[str, Callable[[Owner], QuerySet[Any]], Callable[[Any], Any]
         lambda owner: Job.objects.filter(owner=owner),
         _maker(
             *("id", "kind", "image_id", "bulk_id", "options", "state", "stage", "attempts", "error_code"),
-            *("error_message", "created_at", "started_at", "ended_at"),
+            *("error_message", "model_hash", "created_at", "started_at", "ended_at"),
         ),
     ),
     ("bulks", lambda owner: Bulk.objects.filter(owner=owner), _bulk),

@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from cutline.server.admin_site import StaffAdmin
+from cutline.server.admin.site import StaffAdmin
 from cutline.server.api import limits
 from cutline.server.bulk.models import Bulk
 from cutline.server.captions.models import Caption

@@ -16,12 +16,12 @@ from django.core.signing import Signer
 from django.db import connections
 from django.test import Client
 
+from cutline.server import outbound
+from cutline.server.account import keys
 from cutline.server.api import limits
 from cutline.server.bulk import services as bulks
 from cutline.server.bulk.models import Bulk
 from cutline.server.errors import AddressForbidden, CutlineError, QuotaExceeded
-from cutline.server.images import fetch
-from cutline.server.people import keys
 from cutline.server.people.models import Owner, Role, User
 from cutline.server.people.viewers import owner_of
 from cutline.server.webhooks import services as webhooks
@@ -269,10 +269,10 @@ INNER = [
 @pytest.mark.parametrize("url", INNER, ids=ascii)
 def test_no_address_inside_is_called(url: str) -> None:
     with pytest.raises(CutlineError) as refused:
-        fetch.fetch_photo(url, max_bytes=1000)
+        outbound.fetch_photo(url, max_bytes=1000)
     assert refused.value.code in ("address_forbidden", "fetch_failed")
     with pytest.raises(CutlineError):
-        fetch.post_json(url, b"{}", {}, 2)
+        outbound.post_json(url, b"{}", {}, 2)
 
 
 def test_a_name_that_changes_its_mind_is_asked_once(
@@ -298,12 +298,12 @@ def test_a_name_that_changes_its_mind_is_asked_once(
 
     def connect(self: Any, host: str, port: int, **more: Any) -> Any:
         connected.append(host)
-        raise fetch.httpcore.ConnectError("not in a test")
+        raise outbound.httpcore.ConnectError("not in a test")
 
-    monkeypatch.setattr(fetch.httpcore.SyncBackend, "connect_tcp", connect)
+    monkeypatch.setattr(outbound.httpcore.SyncBackend, "connect_tcp", connect)
     receiver.offer("/rebind.jpg", b"inner")
     with pytest.raises(CutlineError):
-        fetch.fetch_photo(
+        outbound.fetch_photo(
             f"http://rebind.example:{receiver.url.rpartition(':')[2]}/rebind.jpg", max_bytes=1000
         )
     assert connected == ["93.184.216.34"]
@@ -321,7 +321,7 @@ def test_a_name_with_one_inner_address_is_refused_whole(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(socket, "getaddrinfo", both)
     with pytest.raises(AddressForbidden):
-        fetch.fetch_photo("http://both.example/", max_bytes=1000)
+        outbound.fetch_photo("http://both.example/", max_bytes=1000)
 
 
 def test_a_redirect_is_checked_like_the_first_address(
@@ -333,10 +333,10 @@ def test_a_redirect_is_checked_like_the_first_address(
     ):
         receiver.redirects[f"/to/{number}"] = target
         with pytest.raises(AddressForbidden):
-            fetch.fetch_photo(f"{receiver.url}/to/{number}", max_bytes=1000)
+            outbound.fetch_photo(f"{receiver.url}/to/{number}", max_bytes=1000)
     receiver.redirects["/loop"] = receiver.url + "/loop"
     with pytest.raises(CutlineError, match="redirects on"):
-        fetch.fetch_photo(f"{receiver.url}/loop", max_bytes=1000)
+        outbound.fetch_photo(f"{receiver.url}/loop", max_bytes=1000)
 
 
 # -- limits, from many threads at once -------------------------------------------------------------------

@@ -41,6 +41,7 @@ from django.urls import reverse
 from django.utils import timezone
 from prometheus_client import generate_latest
 
+from cutline.server.account import keys
 from cutline.server.api import limits
 from cutline.server.api.app import api
 from cutline.server.bulk.models import Bulk, BulkItem
@@ -53,7 +54,6 @@ from cutline.server.images.models import Image, Moderation, Rendition, Report, S
 from cutline.server.images.search import text_of
 from cutline.server.jobs.models import Job, JobState
 from cutline.server.mail.models import Mail
-from cutline.server.people import keys
 from cutline.server.people.models import ApiKey, Owner, Role, User
 from cutline.server.people.viewers import owner_of
 from cutline.server.webhooks.models import Delivery, Webhook
@@ -1005,7 +1005,7 @@ async def _listen(client: Client) -> str:
     """Everything that a socket says which asks for all that ever happened, until it answers a ping."""
     from asgiref.testing import ApplicationCommunicator
 
-    from cutline.server.routing import websockets
+    from cutline.server.realtime.routing import websockets
 
     cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())
     headers = [(b"host", b"localhost"), (b"cookie", cookies.encode())]

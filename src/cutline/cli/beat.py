@@ -22,7 +22,7 @@ def command(data_dir: Path | None) -> None:
     """
     asked = asked_to_stop()
     set_up(data_dir)
-    from cutline.server.clockwork import Clock
+    from cutline.server.work.scheduler import Clock
 
     clock = Clock()
     clock.start()

@@ -30,7 +30,7 @@ def command(data_dir: Path | None, beat: bool, metrics_port: int | None, metrics
         raise click.UsageError(
             "With CUTLINE_BROKER_URL=memory:// the web process works itself: set it to redis:// or amqp://."
         )
-    from cutline.server.worker import Worker
+    from cutline.server.work.worker import Worker
 
     if metrics_port is not None:
         from prometheus_client import start_http_server

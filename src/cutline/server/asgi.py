@@ -12,13 +12,13 @@ from django.core.asgi import get_asgi_application
 
 _django = get_asgi_application()  # sets Django up, so it comes before what needs models
 
+from cutline.server import health  # noqa: E402
 from cutline.server.api.gate import gated  # noqa: E402
 from cutline.server.api.wait import waiting  # noqa: E402
 from cutline.server.config import settings  # noqa: E402
 from cutline.server.events import channel  # noqa: E402
-from cutline.server.observability import probes  # noqa: E402
 from cutline.server.observability.metrics import WEBSOCKETS  # noqa: E402
-from cutline.server.routing import websockets  # noqa: E402
+from cutline.server.realtime.routing import websockets  # noqa: E402
 
 _gated = gated(waiting(_django))  # type: ignore[arg-type]  # Django's own types of ASGI are narrower
 _websockets = websockets()
@@ -42,13 +42,13 @@ async def _lifespan(receive: Any, send: Any) -> None:
         if message["type"] == "lifespan.startup":
             channel.use_loop(asyncio.get_running_loop())
             if settings().in_process:
-                from cutline.server.worker import Worker
+                from cutline.server.work.worker import Worker
 
                 worker = await asyncio.to_thread(Worker)
                 await asyncio.to_thread(worker.start)
             await send({"type": "lifespan.startup.complete"})
         else:
-            probes.stopping.set()
+            health.stopping.set()
             if worker:
                 # The other half is what `cutline serve` gives requests, before this.
                 await asyncio.to_thread(worker.stop, settings().shutdown_s / 2)

@@ -38,12 +38,7 @@ app.conf.update(
     broker_transport_options=_BROKER_OPTIONS.get(
         _settings.celery_broker_url.partition(":")[0].removesuffix("+socket").replace("rediss", "redis"), {}
     ),
-    imports=[
-        "cutline.server.clockwork",
-        "cutline.server.jobs.tasks",
-        "cutline.server.mail.tasks",
-        "cutline.server.webhooks.tasks",
-    ],
+    imports=["cutline.server.work.scheduler", "cutline.server.work.tasks"],
     result_backend=None,
     task_ignore_result=True,
     task_publish_retry=False,

@@ -8,9 +8,9 @@ from typing import Any
 import dj_database_url
 from corsheaders.defaults import default_headers
 
-from cutline.server.admin_theme import UNFOLD as UNFOLD
+from cutline.server.account.providers import social_providers
+from cutline.server.admin.theme import UNFOLD as UNFOLD
 from cutline.server.config import RunMode, development_secret, settings
-from cutline.server.people.providers import social_providers
 
 _settings = settings()
 _data = _settings.data_dir.resolve()
@@ -32,7 +32,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
-    "cutline.server.admin_apps.AdminConfig",
+    "cutline.server.admin.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",
@@ -41,7 +41,8 @@ INSTALLED_APPS = [
     "channels",
     "corsheaders",
     "ninja",
-    "cutline.server.people.apps.Config",  # before allauth: its templates replace some of allauth's
+    "cutline.server.people.apps.Config",
+    "cutline.server.account.apps.Config",  # before allauth: its templates replace some of allauth's
     "allauth",
     "allauth.account",
     "allauth.socialaccount",
@@ -56,6 +57,7 @@ INSTALLED_APPS = [
     "cutline.server.captions.apps.Config",
     "cutline.server.feedback.apps.Config",
     "cutline.server.bulk.apps.Config",
+    "cutline.server.learning_export.apps.Config",
     "cutline.server.events.apps.Config",
     "cutline.server.webhooks.apps.Config",
     "cutline.server.mail.apps.Config",
@@ -63,7 +65,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "cutline.server.observability.probes.Probes",  # first: probes name no host and have no session
+    "cutline.server.health.Probes",  # first: probes name no host and have no session
     "cutline.server.observability.middleware.Observe",
     "django.middleware.security.SecurityMiddleware",
     "cutline.server.headers.SafetyHeaders",
@@ -74,7 +76,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "cutline.server.people.middleware.SessionActivity",
+    "cutline.server.account.middleware.SessionActivity",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "cutline.server.api.frame.api_frame",
@@ -202,7 +204,7 @@ SESSION_ENGINE = "cutline.server.people.sessions"
 LOGIN_URL = "/account/login"
 LOGIN_REDIRECT_URL = "/"
 
-ACCOUNT_ADAPTER = "cutline.server.people.adapters.AccountAdapter"
+ACCOUNT_ADAPTER = "cutline.server.account.adapters.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
@@ -214,7 +216,7 @@ ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_SESSION_REMEMBER = True
-# Pages of the web app; the adapter says on which host. Until it is built in, people/urls.py answers with
+# Pages of the web app; the adapter says on which host. Until it is built in, account/urls.py answers with
 # pages of the server's own.
 HEADLESS_FRONTEND_URLS = {
     "account_confirm_email": "/account/verify-email/{key}",
@@ -223,17 +225,17 @@ HEADLESS_FRONTEND_URLS = {
     "account_signup": "/account/signup",
     "socialaccount_login_error": "/account/provider/callback",
 }
-HEADLESS_ADAPTER = "cutline.server.people.adapters.HeadlessAdapter"
+HEADLESS_ADAPTER = "cutline.server.account.adapters.HeadlessAdapter"
 HEADLESS_CLIENTS = ("browser", "app")
-SOCIALACCOUNT_ADAPTER = "cutline.server.people.adapters.SocialAdapter"
+SOCIALACCOUNT_ADAPTER = "cutline.server.account.adapters.SocialAdapter"
 SOCIALACCOUNT_PROVIDERS = social_providers(_settings)
-MFA_ADAPTER = "cutline.server.people.adapters.MfaAdapter"
+MFA_ADAPTER = "cutline.server.account.adapters.MfaAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = "Cutline"
 MFA_TOTP_TOLERANCE = 1  # codes of the half minute before and after count, too: clocks differ
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = _settings.development
-USERSESSIONS_TRACK_ACTIVITY = True  # people.middleware writes it, less often than allauth's own would
+USERSESSIONS_TRACK_ACTIVITY = True  # account.middleware writes it, less often than allauth's own would
 
 # --- mail -----------------------------------------------------------------------------------------
 

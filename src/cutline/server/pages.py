@@ -58,5 +58,5 @@ def routes(*, built_in: bool) -> list[URLPattern | URLResolver]:
         return [re_path(rf"^(?!{_NOT_PAGES})[^.]*$", web_app, name="index")]
     return [
         path("", interim, name="index"),
-        path("account/", include("cutline.server.people.urls")),
+        path("account/", include("cutline.server.account.urls")),
     ]

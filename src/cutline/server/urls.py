@@ -1,4 +1,4 @@
-"""Every HTTP path of the service. Websockets: routing.py; /healthz, /readyz, /metrics: observability."""
+"""Every HTTP path of the service. Websockets: realtime/routing.py; /healthz, /readyz, /metrics: health.py."""
 
 from __future__ import annotations
 

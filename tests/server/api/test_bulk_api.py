@@ -13,11 +13,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from cutline.server.captions import services as captions
-from cutline.server.images import services as images
+from cutline.server.images.deletion import delete
 from cutline.server.images.models import Image
 from cutline.server.jobs import services as jobs
 from cutline.server.jobs.context import Context
-from cutline.server.jobs.tasks import TABLE
+from cutline.server.work.tasks import TABLE
 from tests.server.bulk import zips
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -58,7 +58,7 @@ def test_each_item_says_what_stands_under_its_photo(make_photo: Callable[..., by
 
     image = Image.objects.get(pk=first["image"])
     captions.edit(image, "Mine, now.", by=image.owner)
-    images.delete(Image.objects.filter(pk=second["image"]))
+    delete(Image.objects.filter(pk=second["image"]))
     first, second, third = items(client, path)
     assert first["caption"] == "Mine, now."
     assert (second["caption"], second["image"], second["state"]) == (None, None, "done")

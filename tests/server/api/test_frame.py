@@ -15,10 +15,10 @@ from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 
+from cutline.server.account import keys
 from cutline.server.api import idempotency, limits
 from cutline.server.api.models import IdempotentAnswer
 from cutline.server.errors import NotFound
-from cutline.server.people import keys
 from cutline.server.people.models import Owner, Role, User
 from cutline.server.people.viewers import owner_of
 from tests.server.api import probe

@@ -33,7 +33,7 @@ def environment(live: Service, tmp_path: Path, photo: bytes) -> dict[str, str]:
         "shell",
         "--verbosity=0",
         "-c",
-        "from cutline.server.people import keys;"
+        "from cutline.server.account import keys;"
         "from cutline.server.people.models import User;"
         "from cutline.server.people.viewers import owner_of;"
         f"user = User.objects.create_user('guide-{time.time_ns()}@example.org', 'a long password');"

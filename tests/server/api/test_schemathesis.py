@@ -49,7 +49,7 @@ class Things:
             "shell",
             "--verbosity=0",
             "-c",
-            "from cutline.server.people import keys;"
+            "from cutline.server.account import keys;"
             "from cutline.server.people.models import User, Role;"
             "from cutline.server.people.viewers import owner_of;"
             f"user = User.objects.create_user({EMAIL!r}, {PASSWORD!r});"

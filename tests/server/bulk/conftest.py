@@ -10,7 +10,7 @@ import pytest
 from cutline.server.jobs import services as jobs
 from cutline.server.jobs.context import Context, JobStopped
 from cutline.server.jobs.models import Job
-from cutline.server.jobs.tasks import TABLE
+from cutline.server.work.tasks import TABLE
 
 Work = Callable[..., list[str]]
 

@@ -282,11 +282,11 @@ def test_a_photo_deleted_before_its_turn_ends_the_bulk(
 def test_the_caption_of_a_deleted_photo_is_not_in_the_result(
     owner: Owner, work: Work, make_photo: MakePhoto
 ) -> None:
-    from cutline.server.images import services as images
+    from cutline.server.images.deletion import delete
 
     bulk = _zipped(owner, ("a.jpg", make_photo(1)))
     work()
-    images.delete(Image.objects.all())
+    delete(Image.objects.all())
     assert _lines(bulk)[0] == {"file": "a.jpg", "error": {"code": "not_found", "message": ANY}}
 
 

@@ -43,7 +43,7 @@ def write(image: Image) -> Write:
     """Let a model write captions of the image, in a job of its own."""
 
     def run(*texts: str, model: str = "m@1", log_prob: float = -2.5) -> list[Caption]:
-        create_job(owner=image.owner, image=image)
+        create_job(owner=image.owner, image_id=image.pk)
         job = claim()
         assert job is not None
         assert job.lease_token is not None
@@ -113,7 +113,7 @@ def test_a_newer_model_replaces_what_a_model_wrote(image: Image, write: Write) -
 
 
 def test_nothing_is_written_without_the_lease(image: Image, write: Write) -> None:
-    create_job(owner=image.owner, image=image)
+    create_job(owner=image.owner, image_id=image.pk)
     job = claim()
     assert job is not None
     captions = [cutline.Caption(text="A dog.", log_prob=0)]

@@ -15,11 +15,11 @@ from cutline.server.captions import services as captions
 from cutline.server.captions.models import Caption, Version
 from cutline.server.errors import Invalid
 from cutline.server.feedback import services
-from cutline.server.feedback.export import export
 from cutline.server.feedback.models import Feedback, Rating
 from cutline.server.images.models import Image
-from cutline.server.images.services import store_upload
+from cutline.server.learning_export.dataset import export
 from cutline.server.people.models import Owner
+from cutline.server.uploads.services import store_upload
 from tests.server import photos
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]

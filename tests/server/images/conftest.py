@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from cutline.server.images import services, storage
+from cutline.server.images import storage
 from cutline.server.images.models import Image
 from cutline.server.people.models import Owner, Role, User
 from cutline.server.people.viewers import Viewer
+from cutline.server.uploads.services import store_upload
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def upload(owner: Owner, make_photo: Callable[..., bytes]) -> Callable[..., Imag
     """Upload the generated photo of a number: upload(3), upload(3, other)."""
 
     def store(number: int, by: Owner | None = None, **words: object) -> Image:
-        return services.store_upload(by or owner, make_photo(number), f"{number}.jpg", **words).image  # type: ignore[arg-type]
+        return store_upload(by or owner, make_photo(number), f"{number}.jpg", **words).image  # type: ignore[arg-type]
 
     return store
 

@@ -9,7 +9,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from cutline.server.captions import services as captions
-from cutline.server.images import services
+from cutline.server.images import moderation, tags, visibility
 from cutline.server.images.models import Image, Moderation, Report, Visibility
 from cutline.server.people.models import Owner, Role, User
 
@@ -36,10 +36,10 @@ def images(upload: Upload) -> dict[str, Image]:
     found = {name: upload(number) for number, name in enumerate(("private", "unlisted", "held", "public"))}
     for name, image in found.items():
         Image.objects.filter(pk=image.pk).update(caption=f"caption of the {name} one")
-    services.set_visibility(found["unlisted"], Visibility.UNLISTED)
+    visibility.set_visibility(found["unlisted"], Visibility.UNLISTED)
     for name, score in (("held", 0.6), ("public", 0.01)):
-        services.set_visibility(found[name], Visibility.PUBLIC)
-        services.judged(found[name], score)
+        visibility.set_visibility(found[name], Visibility.PUBLIC)
+        moderation.record_score(found[name], score)
     return found
 
 
@@ -61,7 +61,7 @@ def test_a_reported_unlisted_picture_can_be_looked_at(
     staff: Callable[[Role], Client], images: dict[str, Image], other: Owner
 ) -> None:
     image = images["unlisted"]
-    services.report(image, other, Report.Reason.VIOLENT, "look at that")
+    moderation.report(image, other, Report.Reason.VIOLENT, "look at that")
     page = staff(Role.MODERATOR).get(f"{LIST}{image.pk}/change/").content.decode()
     assert "caption of the unlisted one" in page
     assert "look at that" in page
@@ -70,8 +70,8 @@ def test_a_reported_unlisted_picture_can_be_looked_at(
 def test_the_queue_has_what_is_held_or_reported(
     staff: Callable[[Role], Client], images: dict[str, Image], other: Owner
 ) -> None:
-    services.report(images["public"], other, Report.Reason.SPAM)
-    services.report(images["public"], images["public"].owner, Report.Reason.SPAM)
+    moderation.report(images["public"], other, Report.Reason.SPAM)
+    moderation.report(images["public"], images["public"].owner, Report.Reason.SPAM)
     page = staff(Role.MODERATOR).get(LIST, {"queue": "look"})
     assert {image.pk for image in page.context["cl"].result_list} == {images["held"].pk, images["public"].pk}
 
@@ -107,7 +107,7 @@ def test_the_lists_cost_the_same_queries_however_long(
     staff: Callable[[Role], Client], upload: Upload, django_assert_max_num_queries: Callable[..., object]
 ) -> None:
     for number in range(12):
-        services.set_visibility(upload(number), Visibility.PUBLIC)
+        visibility.set_visibility(upload(number), Visibility.PUBLIC)
     browser = staff(Role.ADMIN)
     with django_assert_max_num_queries(14):  # type: ignore[attr-defined]
         assert browser.get(LIST).status_code == 200
@@ -120,7 +120,7 @@ def test_the_queue_has_the_pictures_whose_words_nobody_read(
     public = images["public"]
     assert str(public.pk) not in browser.get(f"{LIST}?queue=look").content.decode()
     captions.edit(public, "words of a person", owner)
-    services.set_tags(public, ["sunset"])
+    tags.set_tags(public, ["sunset"])
     queue = browser.get(f"{LIST}?queue=look").content.decode()
     assert str(public.pk) in queue
     assert "words of a person" in queue

@@ -8,7 +8,7 @@ import pytest
 
 from cutline.server.events.models import Event
 from cutline.server.events.services import emit
-from cutline.server.images import services
+from cutline.server.images import deletion
 from cutline.server.images.models import Image
 from cutline.server.people.models import Owner
 from cutline.server.webhooks.models import Delivery, Webhook
@@ -26,7 +26,7 @@ def test_events_and_webhook_logs_forget_the_words_of_a_purged_image() -> None:
     for image, text in ((gone, "a secret"), (kept, "a dog")):
         data = {"image": str(image.pk), "caption": text, "by": "person", "model": "", "version": 1}
         emit(owner.pk, "caption.changed", data)
-    services.destroy([gone])
+    deletion.purge_now([gone])
     left = json.dumps(
         [*Event.objects.values_list("data", flat=True), *Delivery.objects.values_list("body", flat=True)]
     )

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from cutline.server.api.paging import page
-from cutline.server.images import search, selectors, services
+from cutline.server.images import deletion, search, selectors, tags, visibility
 from cutline.server.images.models import Image, Moderation, Visibility
 from cutline.server.images.selectors import Filters
 from cutline.server.images.show import shown
@@ -109,12 +109,12 @@ def test_postgresql_forgives_a_slip_of_the_finger(seed: Callable[..., list[Image
 @both
 def test_tags_are_searched_as_captions_are(upload: Callable[..., Image], owner: Owner) -> None:
     image = upload(1)
-    assert services.set_tags(image, ["#Holiday ", "summer  2026", "holiday"]) == ["holiday", "summer 2026"]
+    assert tags.set_tags(image, ["#Holiday ", "summer  2026", "holiday"]) == ["holiday", "summer 2026"]
     viewer = viewer_of_owner(owner)
     assert list(selectors.library(viewer, Filters(text="holi"))) == [image]
     assert list(selectors.library(viewer, Filters(tags=["holiday", "summer 2026"]))) == [image]
     assert not selectors.library(viewer, Filters(tags=["holiday", "winter"]))
-    services.set_tags(image, [])
+    tags.set_tags(image, [])
     assert not selectors.library(viewer, Filters(text="holiday"))
 
 
@@ -125,7 +125,7 @@ def test_search_shows_nobody_what_is_not_theirs(
     seed("A secret dog.")
     seed("A public dog.", public=True)
     deleted = seed("A deleted dog.", public=True)
-    services.delete(deleted)
+    deletion.delete(deleted)
     assert found(other, "dog") == []
     assert [each.caption for each in selectors.gallery(Filters(text="dog"))] == ["A public dog."]
     assert sorted(found(owner, "dog")) == ["A public dog.", "A secret dog."]
@@ -142,7 +142,7 @@ def test_the_index_follows_every_change(seed: Callable[..., list[Image]], owner:
     assert (found(owner, "cat"), found(other, "cat")) == ([], ["A cat."])
     Image.objects.filter(pk=image.pk).update(published_at=None)
     assert not selectors.gallery(Filters(text="cat"))
-    services.destroy([image])
+    deletion.purge_now([image])
     assert found(other, "cat") == []
 
 
@@ -166,7 +166,7 @@ def test_no_query_is_an_error(owner: Owner, text: str) -> None:
 def test_filters_narrow(upload: Callable[..., Image], owner: Owner) -> None:
     first, second = upload(1), upload(2)
     Job.objects.filter(image=first).update(state="failed")
-    services.set_visibility(second, Visibility.UNLISTED)
+    visibility.set_visibility(second, Visibility.UNLISTED)
     viewer = viewer_of_owner(owner)
 
     def ids(**filters: Any) -> list[Image]:
@@ -194,7 +194,7 @@ def test_a_page_costs_the_same_queries_however_many_images(
     upload(1)
     one = queries()
     for number in range(2, 8):
-        services.set_tags(upload(number), ["a", "b"])
+        tags.set_tags(upload(number), ["a", "b"])
     assert queries() == one <= 5
 
 

@@ -17,10 +17,11 @@ from PIL import Image as Pillow
 from cutline.errors import CutlineError, ImageTooLarge, UnreadableImage
 from cutline.server.errors import NotFound, QuotaExceeded
 from cutline.server.events.models import Event
-from cutline.server.images import renditions, selectors, services, storage
+from cutline.server.images import deletion, renditions, selectors, storage
 from cutline.server.images.models import Image, Rendition, StoredFile
 from cutline.server.jobs.models import Job, JobKind, JobState
 from cutline.server.people.models import Owner
+from cutline.server.uploads import services as uploads
 from tests.server.images.conftest import is_there, keys_of, viewer_of_owner
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -46,16 +47,16 @@ def test_an_upload_is_stored_with_its_job_and_event(upload: Upload, owner: Owner
 
 def test_the_same_picture_of_one_owner_is_one_image(upload: Upload, make_photo: Callable[..., bytes]) -> None:
     image = upload(1)
-    again = services.store_upload(image.owner, make_photo(1), "other name.jpg")
+    again = uploads.store_upload(image.owner, make_photo(1), "other name.jpg")
     assert (again.image.pk, again.is_new) == (image.pk, False)
     assert again.job == Job.objects.get()
     assert StoredFile.objects.count() == 1
 
 
 def test_the_same_picture_with_other_metadata_is_the_same(owner: Owner, photo: bytes) -> None:
-    first = services.store_upload(owner, photo, "a.jpg")
+    first = uploads.store_upload(owner, photo, "a.jpg")
     comment = b"\xff\xfe\x00\x08secret"
-    second = services.store_upload(owner, photo[:2] + comment + photo[2:], "b.jpg")
+    second = uploads.store_upload(owner, photo[:2] + comment + photo[2:], "b.jpg")
     assert second.image.pk == first.image.pk
 
 
@@ -65,7 +66,7 @@ def test_two_owners_of_a_picture_have_an_image_each(upload: Upload, other: Owner
 
 def test_a_deleted_picture_that_comes_again_is_brought_back(upload: Upload) -> None:
     image = upload(1)
-    services.delete([image])
+    deletion.delete([image])
     assert upload(1).pk == image.pk
     assert Image.objects.get().deleted_at is None
 
@@ -75,7 +76,7 @@ def test_the_original_is_kept_only_if_wanted_and_for_the_owner_alone(
 ) -> None:
     image = upload(1)
     assert selectors.rendition_url(image, "original", "", viewer_of_owner(owner)) is None
-    services.store_upload(owner, make_photo(1), "1.jpg", keep_original=True)  # now it is wanted
+    uploads.store_upload(owner, make_photo(1), "1.jpg", keep_original=True)  # now it is wanted
     image.refresh_from_db()
     assert image.keep_original
     original = image.renditions.get(kind="original")
@@ -91,7 +92,7 @@ def test_gps_leaves_with_no_file_that_is_shown(owner: Owner) -> None:
     exif.get_ifd(0x8825)[1] = "N"
     data = io.BytesIO()
     Pillow.effect_noise((900, 700), 30).convert("RGB").save(data, "JPEG", exif=exif)
-    image = services.store_upload(owner, data.getvalue(), "gps.jpg").image
+    image = uploads.store_upload(owner, data.getvalue(), "gps.jpg").image
     assert renditions.make(image.pk)
     assert not renditions.make(image.pk)
     made = list(image.renditions.all())
@@ -117,7 +118,7 @@ def test_gps_leaves_with_no_file_that_is_shown(owner: Owner) -> None:
 )
 def test_what_is_no_photo_leaves_nothing_behind(owner: Owner, data: bytes, error: type[CutlineError]) -> None:
     with pytest.raises(error):
-        services.store_upload(owner, data, "x.jpg")
+        uploads.store_upload(owner, data, "x.jpg")
     assert not StoredFile.objects.exists()
     assert not Image.objects.exists()
 
@@ -125,7 +126,7 @@ def test_what_is_no_photo_leaves_nothing_behind(owner: Owner, data: bytes, error
 def test_too_large_a_file_is_refused(owner: Owner, photo: bytes, configure: Callable[..., Any]) -> None:
     configure(max_upload_bytes=1000)
     with pytest.raises(ImageTooLarge):
-        services.store_upload(owner, photo, "x.jpg")
+        uploads.store_upload(owner, photo, "x.jpg")
 
 
 def test_nobody_has_more_images_than_the_quota(
@@ -151,7 +152,7 @@ def test_uploads_at_once_do_not_pass_the_quota_together(
     def send(number: int) -> bool:
         try:
             together.wait(20)
-            services.store_upload(other, make_photo(number), f"{number}.jpg")
+            uploads.store_upload(other, make_photo(number), f"{number}.jpg")
         except QuotaExceeded:
             return False
         finally:
@@ -172,7 +173,7 @@ def test_a_failure_while_storing_leaves_no_image_and_no_file(
     def fail(*arguments: object, **words: object) -> None:
         raise RuntimeError("the process is confused")
 
-    monkeypatch.setattr(services, "emit", fail)
+    monkeypatch.setattr(uploads, "emit", fail)
     with pytest.raises(RuntimeError):
         upload(1)
     storage.sweep_files()
@@ -204,7 +205,7 @@ def test_what_comes_for_a_session_that_was_claimed_goes_to_the_account(
     ],
 )
 def test_file_names_are_for_reading_alone(sent: str, kept: str) -> None:
-    assert services.clean_file_name(sent) == kept
+    assert uploads.clean_file_name(sent) == kept
 
 
 def test_anonymous_images_expire_with_their_files(upload: Upload, other: Owner, owner: Owner) -> None:
@@ -213,7 +214,7 @@ def test_anonymous_images_expire_with_their_files(upload: Upload, other: Owner, 
     assert image.expires_at is not None
     assert stays.expires_at is None
     Image.objects.filter(pk=image.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
-    assert services.purge() == 1
+    assert deletion.purge() == 1
     storage.sweep_files()
     assert [each.pk for each in Image.objects.all()] == [stays.pk]
     assert not any(is_there(key) for key in keys)
@@ -226,16 +227,16 @@ def test_a_deleted_image_can_be_brought_back_until_it_is_purged(
 ) -> None:
     viewer = viewer_of_owner(owner)
     image = upload(1)
-    assert services.delete([image]) == 1
-    assert services.delete([image]) == 0
+    assert deletion.delete([image]) == 1
+    assert deletion.delete([image]) == 0
     with pytest.raises(NotFound):
         selectors.image_for(viewer, image.pk)
-    assert services.purge() == 0
-    services.undelete(selectors.own_deleted_image(viewer, image.pk))
+    assert deletion.purge() == 0
+    deletion.undelete(selectors.own_deleted_image(viewer, image.pk))
     assert selectors.image_for(viewer, image.pk) == image
-    services.delete([image])
+    deletion.delete([image])
     configure(undo_s=0)
-    assert services.purge() == 1
+    assert deletion.purge() == 1
     with pytest.raises(NotFound):
         selectors.own_deleted_image(viewer, image.pk)
     storage.sweep_files()
@@ -256,12 +257,12 @@ def test_the_same_picture_many_times_at_once_is_one_image(
     owner: Owner, make_photo: Callable[..., bytes]
 ) -> None:
     barrier = threading.Barrier(6)
-    found: list[services.Stored | BaseException] = []
+    found: list[uploads.Stored | BaseException] = []
 
     def work() -> None:
         try:
             barrier.wait(20)
-            found.append(services.store_upload(owner, make_photo(5), "5.jpg"))
+            found.append(uploads.store_upload(owner, make_photo(5), "5.jpg"))
         except BaseException as error:
             found.append(error)
         finally:
@@ -273,8 +274,8 @@ def test_the_same_picture_many_times_at_once_is_one_image(
     for thread in threads:
         thread.join(60)
     assert [each for each in found if isinstance(each, BaseException)] == []
-    assert {each.image.pk for each in found if isinstance(each, services.Stored)} == {Image.objects.get().pk}
-    assert sum(each.is_new for each in found if isinstance(each, services.Stored)) == 1
+    assert {each.image.pk for each in found if isinstance(each, uploads.Stored)} == {Image.objects.get().pk}
+    assert sum(each.is_new for each in found if isinstance(each, uploads.Stored)) == 1
     assert Job.objects.count() == 1
     storage.sweep_files()
     assert StoredFile.objects.count() == 1

@@ -11,7 +11,7 @@ import pytest
 from cutline.server.captions import services as captions
 from cutline.server.errors import Conflict, Forbidden, Invalid, NotFound
 from cutline.server.events.models import Event
-from cutline.server.images import moderation, selectors, services
+from cutline.server.images import classifier, deletion, moderation, selectors, tags, visibility
 from cutline.server.images.models import Decision, Image, Moderation, Report, Visibility
 from cutline.server.images.show import shown
 from cutline.server.jobs import services as jobs
@@ -19,6 +19,7 @@ from cutline.server.jobs.context import Context
 from cutline.server.jobs.models import Job, JobKind, JobState
 from cutline.server.people.models import Owner, Role, User
 from cutline.server.people.viewers import Viewer
+from cutline.server.uploads import services as uploads
 from tests.server.images.conftest import viewer_of_owner
 
 pytestmark = [pytest.mark.django_db]
@@ -28,8 +29,8 @@ NOBODY = Viewer(owner_id=None)
 
 
 def publish(image: Image, score: float = 0.01) -> Image:
-    services.set_visibility(image, Visibility.PUBLIC)
-    return services.judged(image, score)
+    visibility.set_visibility(image, Visibility.PUBLIC)
+    return moderation.record_score(image, score)
 
 
 def sees(viewer: Viewer, image: Image) -> bool:
@@ -59,7 +60,7 @@ def test_a_private_image_is_404_to_others(upload: Upload, owner: Owner, other: O
 
 
 def test_an_unlisted_image_is_seen_with_its_link_alone(upload: Upload, other: Owner) -> None:
-    image = services.set_visibility(upload(1), Visibility.UNLISTED)
+    image = visibility.set_visibility(upload(1), Visibility.UNLISTED)
     assert not sees(viewer_of_owner(other), image)
     assert selectors.shared_image(image.share_token) == image
     assert selectors.image_for(NOBODY, image.pk, share_token=image.share_token) == image
@@ -71,22 +72,22 @@ def test_an_unlisted_image_is_seen_with_its_link_alone(upload: Upload, other: Ow
 
 
 def test_an_old_link_does_not_work_after_the_image_was_private(upload: Upload) -> None:
-    image = services.set_visibility(upload(1), Visibility.UNLISTED)
+    image = visibility.set_visibility(upload(1), Visibility.UNLISTED)
     old = image.share_token
-    services.set_visibility(image, Visibility.PRIVATE)
-    services.set_visibility(image, Visibility.UNLISTED)
+    visibility.set_visibility(image, Visibility.PRIVATE)
+    visibility.set_visibility(image, Visibility.UNLISTED)
     with pytest.raises(NotFound):
         selectors.shared_image(old)
 
 
 def test_a_public_image_waits_for_moderation(upload: Upload, other: Owner) -> None:
-    image = services.set_visibility(upload(1), Visibility.PUBLIC)
+    image = visibility.set_visibility(upload(1), Visibility.PUBLIC)
     assert image.moderation == Moderation.PENDING
     assert Job.objects.filter(image=image, kind=JobKind.MODERATE).count() == 1
     assert not sees(viewer_of_owner(other), image)
     assert sees(viewer_of_owner(other, Role.MODERATOR), image)
     assert not selectors.gallery()
-    services.judged(image, 0.01)
+    moderation.record_score(image, 0.01)
     assert sees(viewer_of_owner(other), image)
     assert sees(NOBODY, image)
     assert [each.pk for each in selectors.gallery()] == [image.pk]
@@ -108,24 +109,24 @@ def test_the_score_publishes_holds_or_refuses(
 
 def test_a_refused_picture_cannot_be_made_public_again(upload: Upload) -> None:
     image = publish(upload(1), 0.95)
-    services.set_visibility(image, Visibility.PRIVATE)
+    visibility.set_visibility(image, Visibility.PRIVATE)
     with pytest.raises(Conflict):
-        services.set_visibility(image, Visibility.PUBLIC)
+        visibility.set_visibility(image, Visibility.PUBLIC)
 
 
 def test_an_approved_picture_that_comes_back_is_not_asked_about_again(upload: Upload) -> None:
     image = publish(upload(1))
-    services.set_visibility(image, Visibility.PRIVATE)
+    visibility.set_visibility(image, Visibility.PRIVATE)
     assert not sees(NOBODY, image)
-    services.set_visibility(image, Visibility.PUBLIC)
+    visibility.set_visibility(image, Visibility.PUBLIC)
     assert sees(NOBODY, image)
     assert Job.objects.filter(kind=JobKind.MODERATE).count() == 1
 
 
 def test_a_person_is_not_overruled_by_the_machine(upload: Upload, moderator: User) -> None:
-    image = services.set_visibility(upload(1), Visibility.PUBLIC)
-    services.decide(image, moderator, Moderation.REJECTED, "a logo")
-    services.judged(image, 0.01)
+    image = visibility.set_visibility(upload(1), Visibility.PUBLIC)
+    moderation.decide(image, moderator, Moderation.REJECTED, "a logo")
+    moderation.record_score(image, 0.01)
     image.refresh_from_db()
     assert image.moderation == Moderation.REJECTED
     assert not sees(NOBODY, image)
@@ -135,29 +136,29 @@ def test_a_person_is_not_overruled_by_the_machine(upload: Upload, moderator: Use
 def test_only_moderators_decide(upload: Upload, role: Role) -> None:
     person = User.objects.create_user("x@example.org", role=role)
     with pytest.raises(Forbidden):
-        services.decide(publish(upload(1)), person, Moderation.REJECTED)
+        moderation.decide(publish(upload(1)), person, Moderation.REJECTED)
 
 
 def test_what_is_no_decision_is_refused(upload: Upload, moderator: User) -> None:
     with pytest.raises(Invalid):
-        services.decide(publish(upload(1)), moderator, Moderation.PENDING)
+        moderation.decide(publish(upload(1)), moderator, Moderation.PENDING)
 
 
 def test_three_people_who_object_take_a_picture_out_of_sight(upload: Upload, moderator: User) -> None:
     image = publish(upload(1))
-    people = [Owner.objects.create() for _ in range(services.HOLD_AFTER_REPORTS)]
+    people = [Owner.objects.create() for _ in range(moderation.HOLD_AFTER_REPORTS)]
     for person in people[:-1]:
-        services.report(image, person, Report.Reason.SPAM)
-        services.report(image, person, Report.Reason.VIOLENT, "really")
+        moderation.report(image, person, Report.Reason.SPAM)
+        moderation.report(image, person, Report.Reason.VIOLENT, "really")
     assert sees(NOBODY, image)
     assert Report.objects.count() == len(people) - 1
-    services.report(image, people[-1], Report.Reason.SPAM)
+    moderation.report(image, people[-1], Report.Reason.SPAM)
     assert not sees(NOBODY, image)
-    services.decide(image, moderator, Moderation.APPROVED)
+    moderation.decide(image, moderator, Moderation.APPROVED)
     assert sees(NOBODY, image)
     assert not Report.objects.filter(resolved_at=None).exists()
-    for person in [Owner.objects.create() for _ in range(services.HOLD_AFTER_REPORTS)]:
-        services.report(image, person, Report.Reason.SPAM)
+    for person in [Owner.objects.create() for _ in range(moderation.HOLD_AFTER_REPORTS)]:
+        moderation.report(image, person, Report.Reason.SPAM)
     assert sees(NOBODY, image)  # a moderator has looked: numbers alone do not overrule them
 
 
@@ -176,13 +177,13 @@ def test_what_others_see_tells_nothing_of_the_owners(upload: Upload, owner: Owne
 
 
 def test_the_classifier_lets_ordinary_photos_pass(upload: Upload, owner: Owner, photo: bytes) -> None:
-    image = services.store_upload(owner, photo, "cat.jpg").image
-    services.set_visibility(image, Visibility.PUBLIC)
+    image = uploads.store_upload(owner, photo, "cat.jpg").image
+    visibility.set_visibility(image, Visibility.PUBLIC)
     Job.objects.filter(kind=JobKind.CAPTION).delete()
     job = jobs.claim("a worker")
     assert job is not None
     assert job.kind == JobKind.MODERATE
-    moderation.run(job, Context(job))
+    classifier.run(job, Context(job))
     image.refresh_from_db()
     job.refresh_from_db()
     assert (job.state, image.moderation) == (JobState.DONE, Moderation.APPROVED)
@@ -204,15 +205,15 @@ def test_words_that_change_after_publication_wait_for_a_moderator_and_show_meanw
     captions.edit(image, "a person's words", owner)
     assert unread(image)
     assert selectors.image_for(NOBODY, image.pk).caption == "a person's words"
-    services.decide(image, moderator, Moderation.APPROVED)
+    moderation.decide(image, moderator, Moderation.APPROVED)
     assert not unread(image)
-    services.set_tags(image, ["one"])
+    tags.set_tags(image, ["one"])
     assert unread(image)
-    services.decide(image, moderator, Moderation.APPROVED)
-    services.set_tags(image, [])  # takes away, says nothing
+    moderation.decide(image, moderator, Moderation.APPROVED)
+    tags.set_tags(image, [])  # takes away, says nothing
     assert not unread(image)
     captions.edit(image, "other words", owner)
-    services.decide(image, moderator, Moderation.REJECTED)
+    moderation.decide(image, moderator, Moderation.REJECTED)
     assert not unread(image)
     assert not sees(NOBODY, image)
 
@@ -222,27 +223,27 @@ def test_words_from_before_publication_wait_too_and_a_private_picture_s_never(
 ) -> None:
     written, tagged, silent = upload(1), upload(2), upload(3)
     captions.edit(written, "a person's words", owner)
-    services.set_tags(tagged, ["one"])
+    tags.set_tags(tagged, ["one"])
     assert not unread(written)
     assert not unread(tagged)
     assert [unread(publish(image)) for image in (written, tagged, silent)] == [True, True, False]
-    services.set_visibility(written, Visibility.PRIVATE)
+    visibility.set_visibility(written, Visibility.PRIVATE)
     assert not unread(written)
 
 
 @pytest.mark.parametrize("names", [[""], ["#"], ["x" * 41], ["a\u200bb"], [f"t{n}" for n in range(51)]])
 def test_tags_that_make_no_sense_are_refused(upload: Upload, names: list[str]) -> None:
     with pytest.raises(Invalid):
-        services.set_tags(upload(1), names)
+        tags.set_tags(upload(1), names)
 
 
 def test_nothing_can_be_done_to_a_deleted_image(upload: Upload, owner: Owner) -> None:
     image = upload(1)
-    services.delete([image])
+    deletion.delete([image])
     changes: list[Callable[[], Any]] = [
-        lambda: services.set_visibility(image, Visibility.PUBLIC),
-        lambda: services.set_tags(image, ["a"]),
-        lambda: services.report(image, owner, Report.Reason.SPAM),
+        lambda: visibility.set_visibility(image, Visibility.PUBLIC),
+        lambda: tags.set_tags(image, ["a"]),
+        lambda: moderation.report(image, owner, Report.Reason.SPAM),
     ]
     for change in changes:
         with pytest.raises(NotFound):
@@ -250,10 +251,10 @@ def test_nothing_can_be_done_to_a_deleted_image(upload: Upload, owner: Owner) ->
 
 
 def test_a_picture_whose_judgement_was_lost_is_judged_when_it_is_published_again(upload: Upload) -> None:
-    image = services.set_visibility(upload(1), Visibility.PUBLIC)
+    image = visibility.set_visibility(upload(1), Visibility.PUBLIC)
     Job.objects.filter(kind=JobKind.MODERATE).update(state=JobState.FAILED)
-    services.set_visibility(image, Visibility.PRIVATE)
-    services.set_visibility(image, Visibility.PUBLIC)
-    services.set_visibility(image, Visibility.PRIVATE)
-    services.set_visibility(image, Visibility.PUBLIC)
+    visibility.set_visibility(image, Visibility.PRIVATE)
+    visibility.set_visibility(image, Visibility.PUBLIC)
+    visibility.set_visibility(image, Visibility.PRIVATE)
+    visibility.set_visibility(image, Visibility.PUBLIC)
     assert Job.objects.filter(kind=JobKind.MODERATE, state=JobState.QUEUED).count() == 1

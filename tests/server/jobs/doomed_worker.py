@@ -69,9 +69,9 @@ def main(moment: str) -> None:
     django.setup()
     from cutline.server.captions import services as captions
     from cutline.server.jobs import services
-    from cutline.server.jobs.crew import Crew
     from cutline.server.jobs.models import Job
-    from cutline.server.jobs.tasks import TABLE
+    from cutline.server.work.pool import Crew
+    from cutline.server.work.tasks import TABLE
 
     def on_stage(job: Job, stage: str) -> None:
         if stage == moment:
@@ -97,7 +97,7 @@ def main(moment: str) -> None:
             captions._save = save_later
             table["caption"] = doze(table["caption"])
         case "failing":
-            services._tell_bulk = die
+            services._announce_end = die
         case "failed":
             services.fail = then_die(services.fail)
     Crew(table, threads=2, on_stage=on_stage).start()

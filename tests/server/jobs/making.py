@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from cutline.server.images.models import Image
-from cutline.server.images.services import store_upload
 from cutline.server.jobs.models import Job, JobKind, Priority
 from cutline.server.jobs.services import create_job
 from cutline.server.people.models import Owner
+from cutline.server.uploads.services import store_upload
 from tests.server import photos
 
 

@@ -14,9 +14,9 @@ from cutline.errors import UnreadableImage
 from cutline.server.errors import ServiceUnavailable
 from cutline.server.jobs import services
 from cutline.server.jobs.context import Context, JobStopped
-from cutline.server.jobs.crew import Crew, Run
 from cutline.server.jobs.models import Job, JobKind, JobState, Priority
 from cutline.server.people.models import Owner
+from cutline.server.work.pool import Crew, Run
 from tests.server.jobs.making import make_owner, queue
 from tests.server.services.process import wait_until
 

@@ -19,9 +19,9 @@ from cutline.server.events.models import Event
 from cutline.server.images import renditions
 from cutline.server.images.models import Image, Rendition, StoredFile
 from cutline.server.jobs import services
-from cutline.server.jobs.crew import Crew
 from cutline.server.jobs.models import Job, JobState
-from cutline.server.jobs.tasks import TABLE
+from cutline.server.work.pool import Crew
+from cutline.server.work.tasks import TABLE
 from tests.server.jobs.doomed_worker import REFUSED
 from tests.server.jobs.making import make_owner, upload
 from tests.server.services.process import wait_until

@@ -65,7 +65,7 @@ def test_a_job_that_waits_for_its_next_try_is_not_claimed(owner: Owner) -> None:
 
 def test_a_paused_bulk_keeps_its_jobs_back(owner: Owner) -> None:
     bulk = Bulk.objects.create(owner=owner, state=BulkState.PAUSED)
-    services.create_job(owner=owner, kind=JobKind.CAPTION, priority=Priority.BULK, bulk=bulk)
+    services.create_job(owner=owner, kind=JobKind.CAPTION, priority=Priority.BULK, bulk_id=bulk.pk)
     assert services.claim() is None
     Bulk.objects.update(state=BulkState.RUNNING)
     assert services.claim() is not None

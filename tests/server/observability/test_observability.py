@@ -12,8 +12,9 @@ import pytest
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
+from cutline.server import health
 from cutline.server.config import ServerSettings
-from cutline.server.observability import logs, probes, request_id
+from cutline.server.observability import logs, request_id
 
 Configure = Callable[..., ServerSettings]
 
@@ -183,7 +184,7 @@ def test_metrics_are_for_whoever_has_the_token(client: Client, configure: Config
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What answers late answers: the machine is busy."""
-    monkeypatch.setattr(probes, "PATIENCE_S", 60)
+    monkeypatch.setattr(health, "PATIENCE_S", 60)
 
 
 # -- health ------------------------------------------------------------------------------------------------
@@ -210,7 +211,7 @@ def test_a_service_whose_dependencies_answer_is_ready(
     client: Client, transactional_db: None, patient: None
 ) -> None:
     answer = client.get("/readyz")
-    assert answer.json()["checks"] == dict.fromkeys(probes.CHECKS, "ok")
+    assert answer.json()["checks"] == dict.fromkeys(health.CHECKS, "ok")
     assert (answer.status_code, answer.json()["status"]) == (200, "ready")
 
 
@@ -241,6 +242,6 @@ def test_a_folder_that_cannot_be_made_is_not_ready(
 def test_a_service_that_stops_is_not_ready(
     client: Client, monkeypatch: pytest.MonkeyPatch, transactional_db: None
 ) -> None:
-    monkeypatch.setattr(probes.stopping, "is_set", lambda: True)
+    monkeypatch.setattr(health.stopping, "is_set", lambda: True)
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["status"]) == (503, "stopping")

@@ -9,8 +9,8 @@ from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
-from cutline.server.admin_site import StaffAdmin
-from cutline.server.people import keys
+from cutline.server.account import keys
+from cutline.server.admin.site import StaffAdmin
 from cutline.server.people.models import ApiKey, Owner, Role, User
 from cutline.server.people.viewers import owner_of
 from tests.server.people.accounts import Person

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from cutline.server.account import claiming, deletion, keys
 from cutline.server.captions.models import Caption, Version
 from cutline.server.feedback.models import Feedback, Rating
 from cutline.server.images.models import (
@@ -21,7 +22,6 @@ from cutline.server.images.models import (
     Visibility,
 )
 from cutline.server.jobs.models import Job
-from cutline.server.people import keys, services
 from cutline.server.people.models import Owner, User
 from cutline.server.people.viewers import owner_of
 from tests.server.people.accounts import Person
@@ -84,7 +84,7 @@ def anonymous() -> Owner:
 
 def claim(anonymous: Owner, account: Owner) -> None:
     assert account.user is not None
-    assert services.claim(anonymous, account.user) == account
+    assert claiming.claim(anonymous, account.user) == account
 
 
 # -- by way of signing up and in -------------------------------------------------------------------------
@@ -149,7 +149,7 @@ def test_after_signing_out_the_session_owns_nothing(person: Person) -> None:
 def test_an_account_s_things_cannot_be_claimed_by_another(account: Owner) -> None:
     bob = User.objects.create_user("bob@example.org", "x")
     image = make_image(account)
-    assert services.claim(account, bob).user == bob
+    assert claiming.claim(account, bob).user == bob
     image.refresh_from_db()
     assert image.owner == account
 
@@ -283,11 +283,11 @@ def test_a_picture_that_the_session_had_deleted_does_not_come_back(account: Owne
 def test_what_arrives_for_a_claimed_owner_is_passed_on(account: Owner, anonymous: Owner) -> None:
     claim(anonymous, account)
     late = make_image(anonymous)
-    services.sweep_owners()
+    deletion.sweep_owners()
     late.refresh_from_db()
     assert late.owner == account
     Owner.objects.filter(pk=anonymous.pk).update(last_seen_at=timezone.now() - timedelta(days=2))
-    services.sweep_owners()
+    deletion.sweep_owners()
     assert not Owner.objects.filter(pk=anonymous.pk).exists()
     assert Image.objects.filter(owner=account).count() == 1
 
@@ -297,7 +297,7 @@ def test_anonymous_owners_whom_nobody_comes_back_to_go(account: Owner, anonymous
     make_image(with_image)
     Owner.objects.update(last_seen_at=timezone.now() - timedelta(days=90))
     recent = Owner.objects.create()
-    services.sweep_owners()
+    deletion.sweep_owners()
     assert set(Owner.objects.all()) == {account, with_image, recent}
 
 

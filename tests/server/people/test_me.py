@@ -19,13 +19,13 @@ from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 
+from cutline.server.account import deletion, export, keys, services
 from cutline.server.bulk.models import Bulk, BulkItem
 from cutline.server.errors import Conflict, Forbidden
 from cutline.server.feedback.models import Feedback, Rating
 from cutline.server.images import storage
 from cutline.server.images.models import Image, Rendition, RenditionKind, Report, StoredFile, Tag
 from cutline.server.mail.models import Mail
-from cutline.server.people import keys, services
 from cutline.server.people.models import ApiKey, Owner, Role, User
 from cutline.server.people.viewers import owner_of
 from cutline.server.webhooks.models import Delivery, Webhook
@@ -411,9 +411,9 @@ def test_the_last_admin_cannot_go(person: Person) -> None:
 def test_deletion_and_export_work_on_both_databases() -> None:
     user = User.objects.create_user("ada@example.org", "x")
     fill(owner_of(user))
-    data = b"".join(services.export_account(user))
+    data = b"".join(export.export_account(user))
     assert zipfile.ZipFile(io.BytesIO(data)).testzip() is None
-    services.delete_account(user)
+    deletion.delete_account(user)
     assert not Owner.objects.exists()
     assert not StoredFile.objects.filter(state="live").exists()
 
@@ -443,7 +443,7 @@ def test_what_is_deleted_while_it_is_still_written_to_is_gone_too() -> None:
 def delete(owner: Owner) -> None:
     """In a thread of its own."""
     try:
-        services.delete_owner(owner)
+        deletion.delete_owner(owner)
     finally:
         connection.close()
 

@@ -11,9 +11,9 @@ import pytest
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount
 
+from cutline.server.account.providers import provider_names, social_providers
 from cutline.server.images.models import Image
 from cutline.server.people.models import User
-from cutline.server.people.providers import provider_names, social_providers
 from tests.server.people.accounts import PASSWORD, Person, link_in, mails_to
 from tests.server.people.test_claiming import make_image
 from tests.server.services.openid import OpenIdProvider

@@ -12,6 +12,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
+from cutline.server.account.keys import create
 from cutline.server.errors import Unauthenticated
 from cutline.server.people import keys
 from cutline.server.people.models import ApiKey, Owner, Role, User
@@ -27,7 +28,7 @@ COOKIE = django_settings.SESSION_COOKIE_NAME
 def a_key(role: Role = Role.USER, **words: Any) -> tuple[ApiKey, str]:
     """A key of a new account."""
     user = User.objects.create_user("key@example.org", PASSWORD, role=role)
-    return keys.create(owner_of(user), **{"name": "script", "scopes": ["account"], **words})
+    return create(owner_of(user), **{"name": "script", "scopes": ["account"], **words})
 
 
 def viewer_with(**headers: str) -> Any:

@@ -246,7 +246,7 @@ def request_captions(
     image = images.own_image(viewer_of(request), image_id)
     job = create_job(
         owner=ensure_owner(request),
-        image=image,
+        image_id=image.pk,
         kind=JobKind.CAPTION,
         options=options.as_kept(n=settings().candidates),
         request_id=getattr(request, "request_id", ""),

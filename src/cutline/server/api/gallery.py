@@ -13,9 +13,10 @@ from pydantic import Field
 from cutline.server.api.auth import anyone
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cutline.server.api.schemas import ImageOut, Page, SchemaIn, problems
-from cutline.server.images import selectors, services
+from cutline.server.images import moderation, selectors
 from cutline.server.images.models import Report
 from cutline.server.images.show import shown
+from cutline.server.images.tags import clean_tag
 from cutline.server.people.viewers import ensure_owner, public_url, viewer_of
 
 router = Router(tags=["gallery"])
@@ -50,7 +51,7 @@ def list_gallery(
 ) -> dict[str, object]:
     """Images that their owners published, the newest first."""
     viewer = viewer_of(request)
-    filters = selectors.Filters(text=wanted.q, tags=[services.clean_tag(tag) for tag in wanted.tag if tag])
+    filters = selectors.Filters(text=wanted.q, tags=[clean_tag(tag) for tag in wanted.tag if tag])
     found = page(selectors.gallery(filters), cursor=cursor, limit=limit, order=("-published_at", "-id"))
     return {"items": shown(found.rows, viewer, public_url(request)), "next": found.next}
 
@@ -70,5 +71,5 @@ def report_image(
     token: of the link, where the image is only shared.
     """
     image = selectors.image_for(viewer_of(request), image_id, share_token=token)
-    services.report(image, ensure_owner(request), Report.Reason(wanted.reason), wanted.text)
+    moderation.report(image, ensure_owner(request), Report.Reason(wanted.reason), wanted.text)
     return Status(201, ReportOut(image=image.pk, reason=wanted.reason))

@@ -18,6 +18,7 @@ from ninja import File, Form, Query, Router, Schema, Status, UploadedFile
 from pydantic import Field, model_validator
 
 from cutline.errors import CutlineError, ImageError
+from cutline.server import outbound
 from cutline.server.api.auth import needs
 from cutline.server.api.captions import CaptionOptionsIn
 from cutline.server.api.conditional import tell_version
@@ -38,12 +39,15 @@ from cutline.server.errors import (
     QuotaExceeded,
     ServiceUnavailable,
 )
-from cutline.server.images import fetch, selectors, services, storage
+from cutline.server.images import deletion, selectors, storage
 from cutline.server.images.models import Image, Rendition, RenditionKind, Visibility
 from cutline.server.images.show import shown
+from cutline.server.images.tags import MOST_TAGS, clean_tag, set_tags
+from cutline.server.images.visibility import set_visibility
 from cutline.server.jobs.models import Job
 from cutline.server.observability.metrics import UPLOADS
 from cutline.server.people.viewers import Viewer, ensure_owner, public_url, viewer_of
+from cutline.server.uploads import services as uploads
 from cutline.spreadsheet import escape_formula
 
 router = Router(tags=["images"])
@@ -70,7 +74,7 @@ class UploadIn(CaptionOptionsIn):
 class UrlsIn(UploadIn):
     """Photos by URL."""
 
-    urls: list[Annotated[str, Field(min_length=1, max_length=fetch.MAX_URL)]] = Field(
+    urls: list[Annotated[str, Field(min_length=1, max_length=outbound.MAX_URL)]] = Field(
         min_length=1, max_length=MOST_URLS
     )
 
@@ -94,7 +98,7 @@ class LibraryIn(Schema):
                 raise Invalid("A time needs its zone.", hint="Write it as 2026-11-21T08:00:00Z.")
         return selectors.Filters(
             text=self.q,
-            tags=[services.clean_tag(tag) for tag in self.tag if tag],
+            tags=[clean_tag(tag) for tag in self.tag if tag],
             visibility=self.visibility,
             state=self.state,
             since=self.since,
@@ -106,7 +110,7 @@ class ImageIn(SchemaIn):
     """What its owner may change of an image; what is left out, or null, stays."""
 
     visibility: Literal["private", "unlisted", "public"] | None = None
-    tags: list[Annotated[str, Field(max_length=200)]] | None = Field(None, max_length=services.MOST_TAGS)
+    tags: list[Annotated[str, Field(max_length=200)]] | None = Field(None, max_length=MOST_TAGS)
 
 
 class ActionIn(SchemaIn):
@@ -115,9 +119,7 @@ class ActionIn(SchemaIn):
     ids: list[UUID] = Field(min_length=1, max_length=MOST_AT_ONCE)
     action: Literal["delete", "undelete", "set_visibility", "add_tags", "remove_tags"]
     visibility: Literal["private", "unlisted", "public"] | None = None
-    tags: list[Annotated[str, Field(max_length=200)]] = Field(
-        default_factory=list, max_length=services.MOST_TAGS
-    )
+    tags: list[Annotated[str, Field(max_length=200)]] = Field(default_factory=list, max_length=MOST_TAGS)
 
     @model_validator(mode="after")
     def _complete(self) -> ActionIn:
@@ -214,7 +216,7 @@ def upload_from_urls(request: HttpRequest, wanted: UrlsIn) -> Status[UploadsOut]
     """Fetch photos, keep and caption them: http and https, from the open internet alone."""
     most_bytes = settings().max_upload_bytes
     with ThreadPoolExecutor(_FETCHERS) as pool:
-        fetched = [pool.submit(fetch.fetch_photo, url, max_bytes=most_bytes) for url in wanted.urls]
+        fetched = [pool.submit(outbound.fetch_photo, url, max_bytes=most_bytes) for url in wanted.urls]
         sent = [
             _Sent(name=url, read=future.result, url=url)
             for url, future in zip(wanted.urls, fetched, strict=True)
@@ -233,7 +235,7 @@ def _store(
     for each in sent:
         try:
             data, name = each.read()
-            stored = services.store_upload(
+            stored = uploads.store_upload(
                 owner,
                 data,
                 name,
@@ -255,7 +257,7 @@ def _store(
     return Status(202, _uploads(items))
 
 
-def _stored(name: str, stored: services.Stored) -> UploadedOut:
+def _stored(name: str, stored: uploads.Stored) -> UploadedOut:
     return UploadedOut(
         file=name,
         status="created" if stored.is_new else "exists",
@@ -344,24 +346,24 @@ def act_on_images(request: HttpRequest, wanted: ActionIn) -> ActedOut:
     images = selectors.own_images(viewer, set(wanted.ids), deleted=wanted.action == "undelete")
     changed = [image.pk for image in images if _acted(image, wanted)]
     if wanted.action == "delete":
-        services.delete(images)
+        deletion.delete(images)
     return ActedOut(changed=changed, failed=[each for each in wanted.ids if each not in set(changed)])
 
 
 def _acted(image: Image, wanted: ActionIn) -> bool:
     """Do one of the actions to one image; whether it could be done. Deleting is done for all at once."""
-    names = [services.clean_tag(tag) for tag in wanted.tags]
+    names = [clean_tag(tag) for tag in wanted.tags]
     try:
         match wanted.action:
             case "undelete":
-                services.undelete(image)
+                deletion.undelete(image)
             case "set_visibility":
-                services.set_visibility(image, Visibility(str(wanted.visibility)))
+                set_visibility(image, Visibility(str(wanted.visibility)))
             case "add_tags":
-                services.set_tags(image, [*image.tags.values_list("name", flat=True), *names])
+                set_tags(image, [*image.tags.values_list("name", flat=True), *names])
             case "remove_tags":
                 had = image.tags.values_list("name", flat=True)
-                services.set_tags(image, [name for name in had if name not in names])
+                set_tags(image, [name for name in had if name not in names])
             case "delete":
                 pass
     except (Conflict, Invalid, NotFound):
@@ -523,16 +525,16 @@ def change_image(request: HttpRequest, image_id: UUID, wanted: ImageIn) -> Mappi
     viewer = viewer_of(request)
     image = selectors.own_image(viewer, image_id)
     if wanted.tags is not None:
-        services.set_tags(image, wanted.tags)
+        set_tags(image, wanted.tags)
     if wanted.visibility is not None:
-        services.set_visibility(image, Visibility(wanted.visibility))
+        set_visibility(image, Visibility(wanted.visibility))
     return shown([selectors.own_image(viewer, image_id)], viewer, public_url(request))[0]
 
 
 @router.delete("/images/{uuid:image_id}", auth=needs("images:write"), response={204: None, **problems(404)})
 def delete_image(request: HttpRequest, image_id: UUID) -> Status[None]:
     """Delete your image. It is hidden at once, and can be brought back for some minutes."""
-    services.delete([selectors.own_image(viewer_of(request), image_id)])
+    deletion.delete([selectors.own_image(viewer_of(request), image_id)])
     return Status(204, None)
 
 
@@ -544,5 +546,5 @@ def delete_image(request: HttpRequest, image_id: UUID) -> Status[None]:
 def undelete_image(request: HttpRequest, image_id: UUID) -> Mapping[str, Any]:
     """Bring back an image that you have just deleted."""
     viewer = viewer_of(request)
-    image = services.undelete(selectors.own_deleted_image(viewer, image_id))
+    image = deletion.undelete(selectors.own_deleted_image(viewer, image_id))
     return shown([image], viewer, public_url(request))[0]

@@ -15,6 +15,8 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from cutline.errors import CutlineError
 from cutline.server import captioner
+from cutline.server.account import deletion, export, keys, services
+from cutline.server.account.providers import provider_names
 from cutline.server.api.auth import anyone, needs
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cutline.server.api.schemas import Page, SchemaIn, a_file, problems
@@ -22,10 +24,9 @@ from cutline.server.api.streams import streamed
 from cutline.server.bulk import services as bulks
 from cutline.server.config import settings
 from cutline.server.errors import Forbidden, ReauthenticationRequired
-from cutline.server.people import keys, selectors, services
+from cutline.server.people import selectors
 from cutline.server.people.keys import Scope
 from cutline.server.people.models import Owner
-from cutline.server.people.providers import provider_names
 from cutline.server.people.viewers import Viewer, ensure_owner, viewer_of
 
 router = Router(tags=["people"])
@@ -192,10 +193,10 @@ def delete_me(request: HttpRequest) -> Status[None]:
     _by_session(viewer)
     owner = selectors.owner_for(viewer)
     if owner.user is None:
-        services.delete_owner(owner)
+        deletion.delete_owner(owner)
     else:
         _check_fresh_sign_in(request)
-        services.delete_account(owner.user)
+        deletion.delete_account(owner.user)
     logout(request)
     return Status(204, None)
 
@@ -210,7 +211,7 @@ def export_me(request: HttpRequest) -> StreamingHttpResponse:
     """Everything that is kept of the viewer, as a zip file that is made while it is sent."""
     owner = selectors.owner_for(viewer_of(request))
     return streamed(
-        request, services.export_owner(owner), content_type="application/zip", file_name="cutline-export.zip"
+        request, export.export_owner(owner), content_type="application/zip", file_name="cutline-export.zip"
     )
 
 

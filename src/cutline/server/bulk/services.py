@@ -19,14 +19,14 @@ from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from cutline.errors import CutlineError
+from cutline.server import outbound
 from cutline.server.bulk import archive
 from cutline.server.bulk.models import Bulk, BulkItem, BulkState
 from cutline.server.captions.models import Caption
 from cutline.server.config import settings
 from cutline.server.errors import ArchiveTooLarge, Cancelled, Conflict, Invalid, NotFound, QuotaExceeded
 from cutline.server.events.services import emit
-from cutline.server.images import fetch, storage
-from cutline.server.images import services as images
+from cutline.server.images import storage
 from cutline.server.images.models import Image, StoredFile
 from cutline.server.jobs import services as jobs
 from cutline.server.jobs.context import Context
@@ -34,6 +34,8 @@ from cutline.server.jobs.hints import hint
 from cutline.server.jobs.models import Job, JobKind, JobState, Priority
 from cutline.server.people.models import Owner
 from cutline.server.transactions import retried
+from cutline.server.uploads import quota
+from cutline.server.uploads import services as uploads
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +99,7 @@ def create_from_urls(
         raise ArchiveTooLarge(f"At most {settings().max_bulk_items:,} URLs are taken at once.")
     _check_unended(owner, lock=True)
     # Nobody gets a machine that calls others for photos which could not be kept anyway.
-    room = settings().max_images if owner.user_id else settings().max_images_anonymous
+    room = quota.limit_of(owner)
     if Image.objects.filter(owner=owner).count() + len(urls) > room:
         raise QuotaExceeded(f"You may have {room:,} images in all.", hint="Send a shorter list.")
     bulk = Bulk.objects.create(owner=owner, name=_one_line(name)[:255], options=dict(options))
@@ -111,7 +113,7 @@ def create_from_urls(
 
 def _url_item(url: str) -> dict[str, Any]:
     try:
-        fetch.check_url(url)
+        outbound.check_url(url)
     except CutlineError as error:
         return {"name": _one_line(url)[:2000], **_failed(error)}
     return {"name": url.strip()}
@@ -129,7 +131,7 @@ def _check_unended(owner: Owner, *, lock: bool = False) -> None:
 
 def _queue(bulk: Bulk, request_id: str) -> None:
     jobs.create_job(
-        owner=bulk.owner, kind=JobKind.BULK, priority=Priority.BULK, bulk=bulk, request_id=request_id
+        owner=bulk.owner, kind=JobKind.BULK, priority=Priority.BULK, bulk_id=bulk.pk, request_id=request_id
     )
 
 
@@ -284,9 +286,9 @@ def _store_member(bulk: Bulk, item: BulkItem, opened: ZipFile, request_id: str) 
 def _store(
     bulk: Bulk, item: BulkItem, data: bytes, name: str, *, source_url: str = "", request_id: str
 ) -> None:
-    """Make an item's image and its job. Raises what images.services.store_upload raises."""
+    """Make an item's image and its job. Raises what uploads.services.store_upload raises."""
     options = dict(bulk.options)
-    stored = images.store_upload(
+    stored = uploads.store_upload(
         bulk.owner,
         data,
         name,
@@ -294,8 +296,8 @@ def _store(
         source_url=source_url,
         priority=Priority.BULK,
         options=options,
-        bulk=bulk,
-        bulk_item=item,
+        bulk_id=bulk.pk,
+        bulk_item_id=item.pk,
         request_id=request_id,
     )
     _attach(bulk, item, stored, options, request_id)
@@ -303,7 +305,7 @@ def _store(
 
 @retried
 def _attach(
-    bulk: Bulk, item: BulkItem, stored: images.Stored, options: Mapping[str, Any], request_id: str
+    bulk: Bulk, item: BulkItem, stored: uploads.Stored, options: Mapping[str, Any], request_id: str
 ) -> None:
     """Note an item's image. One that was there already may be captioned, or its job may be on its way."""
     image = stored.image
@@ -318,11 +320,11 @@ def _attach(
         elif not Job.objects.filter(image=image, kind=JobKind.CAPTION, state__in=_UNENDED_JOB).exists():
             jobs.create_job(
                 owner=bulk.owner,
-                image=image,
+                image_id=image.pk,
                 priority=Priority.BULK,
                 options=options,
-                bulk=bulk,
-                bulk_item=item,
+                bulk_id=bulk.pk,
+                bulk_item_id=item.pk,
                 request_id=request_id,
             )
 
@@ -381,7 +383,7 @@ def run_fetch(job: Job, context: Context) -> None:
     item = BulkItem.objects.select_related("bulk__owner__user").filter(pk=job.options.get("item")).first()
     if item is not None and item.state == BulkItem.State.WAITING and item.image_id is None:
         context.stage("fetching")
-        data, name = fetch.fetch_photo(item.name, max_bytes=settings().max_upload_bytes)
+        data, name = outbound.fetch_photo(item.name, max_bytes=settings().max_upload_bytes)
         context.stage("storing")
         _store(item.bulk, item, data, name, source_url=item.name, request_id=job.request_id)
     _finish_fetch(job, context)
@@ -396,7 +398,10 @@ def _finish_fetch(job: Job, context: Context) -> None:
 
 
 def job_ended(job: Job) -> None:
-    """Note in a bulk's items how a job ended. Called in the transaction that ends a job of a bulk."""
+    """Note in a bulk's items how a job ended. Called in the transaction that ends any job."""
+    bulk_id = job.bulk_id
+    if bulk_id is None:
+        return
     if job.kind == JobKind.BULK:
         _expansion_ended(job)
         return
@@ -411,8 +416,6 @@ def job_ended(job: Job) -> None:
             item.update(image_id=job.image_id, **values)
         # The same picture may stand in a bulk several times, and in several bulks.
         _end_items(BulkItem.objects.filter(image_id=job.image_id), values)
-    bulk_id = job.bulk_id
-    assert bulk_id is not None
     transaction.on_commit(lambda: settle(bulk_id))
 
 

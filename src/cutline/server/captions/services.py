@@ -25,7 +25,7 @@ from cutline.server.feedback.models import Feedback
 from cutline.server.images import renditions
 from cutline.server.images.models import Image
 from cutline.server.images.search import text_of
-from cutline.server.images.services import let_words_be_read
+from cutline.server.images.visibility import queue_words_for_review
 from cutline.server.jobs import services as jobs
 from cutline.server.jobs.models import Job
 from cutline.server.people.models import Owner
@@ -244,7 +244,7 @@ def _show(image: Image, last: Version | None, version: Version) -> None:
     image.search_text = text_of(version.text, image.tags.values_list("name", flat=True))
     image.changed_at = version.created_at
     if version.by == PERSON:
-        let_words_be_read(image)
+        queue_words_for_review(image)
     image.save(
         update_fields=[
             "caption",

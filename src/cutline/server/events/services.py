@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.utils import timezone
 
+from cutline.server import wiring
 from cutline.server.config import settings
 from cutline.server.events.channel import group_of, send
 from cutline.server.events.models import Event
@@ -22,8 +23,6 @@ def emit(owner_id: UUID, type: str, data: Mapping[str, Any]) -> Event:
 
     type, data: one of contracts/events.schema.json. Raises pydantic.ValidationError where they are not.
     """
-    from cutline.server.webhooks.services import enqueue_for
-
     with transaction.atomic(savepoint=False):
         _one_after_the_other(owner_id)
         # Sockets compare it with what they sent last: so none is skipped where messages overtake each other.
@@ -32,7 +31,7 @@ def emit(owner_id: UUID, type: str, data: Mapping[str, Any]) -> Event:
         )
         event = Event.objects.create(owner_id=owner_id, type=type, data=dict(data))
         check(as_message(event))
-        enqueue_for(event)
+        wiring.call(wiring.EVENT_WRITTEN, event)
     message = {"type": "event", "event": as_message(event), "previous": previous or 0}
     transaction.on_commit(lambda: send(group_of(owner_id), message))
     return event
@@ -60,19 +59,16 @@ def recheck(owner_id: UUID) -> None:
 
 
 def forget_images(owner_ids: Iterable[UUID], image_ids: Iterable[UUID]) -> None:
-    """Take the words of images that are gone for good out of events and webhooks' logs.
+    """Take the words of images that are gone for good out of events.
 
     The events stay, without text: a socket that saw one of them can still resume from its number.
     """
-    from cutline.server.webhooks import services as webhooks
-
     gone = list(image_ids)
     told = Event.objects.filter(owner_id__in=list(owner_ids), type__in=("caption.ready", "caption.changed"))
     for event in told.filter(data__image__in=[str(image_id) for image_id in gone]):
         emptied = {name: [] if isinstance(value, list) else "" for name, value in event.data.items()}
         kept = {name: event.data[name] for name in event.data.keys() - {"caption", "captions"}}
         Event.objects.filter(pk=event.pk).update(data={**emptied, **kept})
-    webhooks.forget_images(gone)
 
 
 def sweep() -> int:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
-from cutline.server.captions.models import Caption
-from cutline.server.images.models import Image
 from cutline.server.people.models import Owner
 
 
@@ -22,9 +20,9 @@ class Feedback(models.Model):
         COPY = "copy"
 
     kind = models.CharField(max_length=10, choices=Kind.choices)
-    image = models.ForeignKey(Image, on_delete=models.CASCADE, related_name="feedback")
+    image = models.ForeignKey("images.Image", on_delete=models.CASCADE, related_name="feedback")
     caption = models.ForeignKey(
-        Caption, null=True, blank=True, on_delete=models.CASCADE, related_name="feedback"
+        "captions.Caption", null=True, blank=True, on_delete=models.CASCADE, related_name="feedback"
     )
     viewer = models.ForeignKey(Owner, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     before = models.TextField(blank=True)
@@ -42,7 +40,7 @@ class Feedback(models.Model):
 class Rating(models.Model):
     """A thumb up (1) or down (-1); one per viewer and caption, which a viewer may change or take back."""
 
-    caption = models.ForeignKey(Caption, on_delete=models.CASCADE, related_name="ratings")
+    caption = models.ForeignKey("captions.Caption", on_delete=models.CASCADE, related_name="ratings")
     viewer = models.ForeignKey(Owner, on_delete=models.CASCADE, related_name="ratings")
     value = models.SmallIntegerField()
     created_at = models.DateTimeField(default=timezone.now, editable=False)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 from uuid import UUID
 
 from django.utils import timezone
 
-from cutline.server.captions.models import Caption
 from cutline.server.errors import Invalid
 from cutline.server.feedback.models import Feedback, Rating
 from cutline.server.people.models import Owner
@@ -17,13 +17,27 @@ NOTED = (Feedback.Kind.IMPRESSION, Feedback.Kind.COPY)
 """What clients report; edits and picks are written where they happen."""
 
 
-def note(events: Iterable[tuple[Feedback.Kind, Caption]], viewer: Owner | None) -> int:
+class Rated(Protocol):
+    """A caption, as far as feedback needs to know it: captions.models.Caption stands above."""
+
+    id: UUID
+    image_id: UUID
+    model: str
+
+
+def note(events: Iterable[tuple[Feedback.Kind, Rated]], viewer: Owner | None) -> int:
     """Log that captions were seen or copied. Gives how many rows were written.
 
     Raises Invalid for kinds that clients do not report.
     """
     rows = [
-        Feedback(kind=kind, image_id=caption.image_id, caption=caption, viewer=viewer, model=caption.model)
+        Feedback(
+            kind=kind,
+            image_id=caption.image_id,
+            caption_id=caption.id,
+            viewer=viewer,
+            model=caption.model,
+        )
         for kind, caption in events
     ]
     if any(row.kind not in NOTED for row in rows):
@@ -39,17 +53,17 @@ def _write(rows: Sequence[Feedback]) -> list[Feedback]:
 
 
 @retried
-def rate(caption: Caption, viewer: Owner, value: int) -> Rating:
+def rate(caption: Rated, viewer: Owner, value: int) -> Rating:
     """Rate a caption, 1 or -1; a viewer's second rating of it replaces the first. Raises Invalid."""
     if value not in (1, -1):
         raise Invalid("A rating is 1 or -1.")
     rating, _ = Rating.objects.update_or_create(
-        caption=caption, viewer=viewer, defaults={"value": value, "changed_at": timezone.now()}
+        caption_id=caption.id, viewer=viewer, defaults={"value": value, "changed_at": timezone.now()}
     )
     return rating
 
 
 @retried
-def unrate(caption: Caption, viewer_id: UUID) -> None:
+def unrate(caption: Rated, viewer_id: UUID) -> None:
     """Take a rating back. Does nothing where there is none."""
-    Rating.objects.filter(caption=caption, viewer_id=viewer_id).delete()
+    Rating.objects.filter(caption_id=caption.id, viewer_id=viewer_id).delete()

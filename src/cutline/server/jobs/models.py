@@ -7,7 +7,6 @@ import uuid
 from django.db import models
 from django.utils import timezone
 
-from cutline.server.images.models import Image
 from cutline.server.people.models import Owner
 
 
@@ -43,7 +42,9 @@ class Job(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=10, choices=JobKind.choices, default=JobKind.CAPTION)
     owner = models.ForeignKey(Owner, on_delete=models.CASCADE, related_name="jobs")
-    image = models.ForeignKey(Image, null=True, blank=True, on_delete=models.CASCADE, related_name="jobs")
+    image = models.ForeignKey(
+        "images.Image", null=True, blank=True, on_delete=models.CASCADE, related_name="jobs"
+    )
     bulk_item = models.OneToOneField(
         "bulk.BulkItem", null=True, blank=True, on_delete=models.CASCADE, related_name="job"
     )

@@ -20,11 +20,10 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from cutline.errors import CaptionerUnavailable, CutlineError
-from cutline.server.bulk.models import Bulk, BulkState
+from cutline.server import wiring
 from cutline.server.config import settings
 from cutline.server.errors import Conflict, ServiceUnavailable
 from cutline.server.events.services import emit
-from cutline.server.images.models import Image
 from cutline.server.jobs.context import Context, LeaseLost
 from cutline.server.jobs.hints import hint
 from cutline.server.jobs.models import Job, JobKind, JobState, Priority
@@ -33,7 +32,6 @@ from cutline.server.observability.metrics import JOB_S, JOB_WAIT_S, JOBS
 from cutline.server.transactions import retried
 
 if TYPE_CHECKING:
-    from cutline.server.bulk.models import BulkItem
     from cutline.server.people.models import Owner
 
 logger = logging.getLogger(__name__)
@@ -41,6 +39,7 @@ logger = logging.getLogger(__name__)
 MAX_LOSSES = 15  # workers that a job may outlive: more, and it is the job that kills them
 _LONGEST_WAIT_S = 600.0
 _LONGEST_WAIT_OF_LOST_S = 30.0
+_PAUSED = "paused"  # of a bulk, whose models stand above: its jobs wait
 _COUNTED = 1000  # a place in the queue is told exactly up to here
 
 
@@ -50,23 +49,23 @@ _COUNTED = 1000  # a place in the queue is told exactly up to here
 def create_job(
     *,
     owner: Owner,
-    image: Image | None = None,
+    image_id: UUID | None = None,
     kind: JobKind = JobKind.CAPTION,
     priority: Priority = Priority.INTERACTIVE,
     options: Mapping[str, Any] | None = None,
-    bulk: Bulk | None = None,
-    bulk_item: BulkItem | None = None,
+    bulk_id: UUID | None = None,
+    bulk_item_id: int | None = None,
     request_id: str = "",
 ) -> Job:
     """Write a job, in the caller's transaction; workers are told after it commits."""
     job = Job(
         owner=owner,
-        image=image,
+        image_id=image_id,
         kind=kind,
         priority=priority,
         options=dict(options or {}),
-        bulk=bulk,
-        bulk_item=bulk_item,
+        bulk_id=bulk_id,
+        bulk_item_id=bulk_item_id,
         request_id=request_id[:64],
     )
     return create_jobs([job])[0]
@@ -87,10 +86,9 @@ def create_jobs(jobs: Sequence[Job]) -> list[Job]:
 
 def due(now: datetime) -> QuerySet[Job]:
     """The jobs that could be claimed, best first."""
-    paused = Bulk.objects.filter(state=BulkState.PAUSED).values("pk")
     return (
         Job.objects.filter(state=JobState.QUEUED, run_after__lte=now)
-        .exclude(bulk_id__in=paused)
+        .exclude(bulk__state=_PAUSED)
         .order_by("priority", "created_at", "id")
     )
 
@@ -123,7 +121,7 @@ def _candidates(bulk_too: bool, fetches_too: bool) -> QuerySet[Job]:
 
 @retried
 def _claim_skipping_locked(bulk_too: bool, fetches_too: bool) -> Job | None:
-    job = _candidates(bulk_too, fetches_too).select_for_update(skip_locked=True).first()
+    job = _candidates(bulk_too, fetches_too).select_for_update(skip_locked=True, of=("self",)).first()
     return job if job is not None and _take(job, job.attempts) else None
 
 
@@ -243,14 +241,19 @@ def _release(job: Job, token: UUID | None, attempts: int) -> None:
 def _end(job: Job, token: UUID | None, state: JobState, **values: str) -> None:
     _move(job, token, state=state, lease_until=None, ended_at=timezone.now(), **values)
     _lock_image(job)
+    _announce_end(job)
+
+
+def _announce_end(job: Job) -> None:
     announce(job)
-    _tell_bulk(job)
+    wiring.call(wiring.JOB_ENDED, job)
 
 
 def _lock_image(job: Job) -> None:
     """Lock rows in one order everywhere: the job, its image, then the owner (as `emit` does)."""
     if job.image_id is not None and connection.features.has_select_for_update:
-        list(Image.objects.filter(pk=job.image_id).select_for_update(no_key=True).values_list("pk"))
+        images = Job._meta.get_field("image").related_model._default_manager
+        list(images.filter(pk=job.image_id).select_for_update(no_key=True).values_list("pk"))
 
 
 def _move(job: Job, token: UUID | None, **values: Any) -> None:
@@ -264,13 +267,6 @@ def _move(job: Job, token: UUID | None, **values: Any) -> None:
 def _set(job: Job, values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         setattr(job, name, value)
-
-
-def _tell_bulk(job: Job) -> None:
-    if job.bulk_item_id is not None or job.bulk_id is not None:
-        from cutline.server.bulk.services import job_ended  # bulks make jobs, and are told when they end
-
-        job_ended(job)
 
 
 # -- what people do to jobs ------------------------------------------------------------------------------
@@ -288,8 +284,7 @@ def cancel(job: Job) -> Job:
         job.refresh_from_db()
         raise Conflict(f"The job is {job.state} already.")
     _set(job, values)
-    announce(job)
-    _tell_bulk(job)
+    _announce_end(job)
     transaction.on_commit(lambda: _count(job, "cancelled"))
     return job
 

@@ -9,9 +9,3 @@ class Config(AppConfig):
     name = "cutline.server.people"
     label = "people"
     default_auto_field = "django.db.models.BigAutoField"
-
-    def ready(self) -> None:
-        """Listen for logins."""
-        from cutline.server.people import signals
-
-        signals.connect()

@@ -23,11 +23,11 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from cutline.server import outbound
 from cutline.server.celery_app import enqueue
 from cutline.server.config import settings
 from cutline.server.errors import AddressForbidden, Conflict, FetchFailed, Invalid, QuotaExceeded
 from cutline.server.events.models import Event
-from cutline.server.images import fetch
 from cutline.server.observability.metrics import DELIVERIES
 from cutline.server.people.models import Owner
 from cutline.server.webhooks import signing
@@ -67,7 +67,7 @@ def create(owner: Owner, url: str, events: Iterable[str] = ()) -> Webhook:
 
     Raises AddressForbidden or FetchFailed for the URL, Invalid for an unknown event, QuotaExceeded.
     """
-    fetch.check_url(url)
+    outbound.check_url(url)
     most = MAX_WEBHOOKS if owner.user_id else MAX_WEBHOOKS_ANONYMOUS
     with transaction.atomic():
         # The owner's row is the lock: two requests at once would both count too few.
@@ -88,7 +88,7 @@ def change(
 ) -> Webhook:
     """Change what is given. Switching a disabled webhook on gives it a fresh start. Raises as create."""
     if url is not None:
-        fetch.check_url(url)
+        outbound.check_url(url)
         webhook.url = url.strip()
     if events is not None:
         webhook.events = _known(events)
@@ -284,7 +284,7 @@ def attempt(delivery: Delivery) -> None:
     now = timezone.now()
     status, answer, error = None, "", ""
     try:
-        status, answer = fetch.post_json(
+        status, answer = outbound.post_json(
             webhook.url,
             body,
             {

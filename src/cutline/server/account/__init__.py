@@ -1,0 +1,1 @@
+"""What people do with their account: sign-in, roles, keys, claiming, export, deletion."""

@@ -1,0 +1,38 @@
+"""When each session was last used; and what is told where a provider of sign-in does not answer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from allauth.usersessions.models import UserSession
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from requests import RequestException
+
+from cutline.server.account.adapters import failed_url
+
+log = logging.getLogger(__name__)
+
+_EVERY_S = 300
+
+
+class SessionActivity:
+    """Notes a session's use at most every five minutes: allauth's own middleware writes at every request."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Note the use, then answer."""
+        key = request.session.session_key
+        if key and request.user.is_authenticated and cache.add(f"session-seen:{key}", 1, _EVERY_S):
+            UserSession.objects.create_from_request(request)
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Lead back to the web app where a provider of sign-in cannot be reached: allauth lets that fail."""
+        if not isinstance(exception, RequestException):
+            return None
+        log.warning("a provider of sign-in does not answer: %s", exception)
+        return HttpResponseRedirect(failed_url("unavailable"))

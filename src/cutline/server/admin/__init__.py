@@ -1,0 +1,1 @@
+"""The pages at /admin, a module for each room."""

@@ -1,0 +1,69 @@
+"""Bulks in the admin: how they fare. Names, URLs and what they hold are their owners'."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+
+from cutline.server.admin.site import StaffAdmin
+from cutline.server.bulk import services
+from cutline.server.bulk.models import Bulk, BulkItem
+
+
+@admin.register(Bulk)
+class BulkAdmin(StaffAdmin[Bulk]):
+    """Admins pause, resume and cancel."""
+
+    list_display = ("id", "state", "owner_id", "error_code", "created_at", "ended_at")
+    list_filter = ("state", "error_code")
+    filtered_by = ("owner",)
+    search_fields = ("id__exact", "owner__id__exact")
+    ordering = ("-created_at",)
+    fields = (
+        "id",
+        "state",
+        "owner_id",
+        "source",
+        "progress",
+        "errors",
+        "error_code",
+        "created_at",
+        "expanded_at",
+        "ended_at",
+    )
+    actions = ("pause", "resume", "cancel")
+    object_actions = ("pause", "resume", "cancel")
+
+    @admin.display(description="made from")
+    def source(self, bulk: Bulk) -> str:
+        """An archive, or a list."""
+        is_archive = bulk.archive_id is not None
+        return "an archive" if is_archive else "a list of URLs, or an archive that is unpacked"
+
+    @admin.display(description="items")
+    def progress(self, bulk: Bulk) -> str:
+        """How many stand where."""
+        return ", ".join(f"{number:,} {state}" for state, number in services.counts(bulk).items() if number)
+
+    @admin.display(description="errors of items")
+    def errors(self, bulk: Bulk) -> str:
+        """How many of each code."""
+        items = BulkItem.objects.filter(bulk=bulk).exclude(error_code="")
+        found = items.values_list("error_code").annotate(number=Count("pk")).order_by("-number")
+        return ", ".join(f"{number:,} {code}" for code, number in found) or "none"
+
+    @admin.action(description="Pause", permissions=["administer"])
+    def pause(self, request: HttpRequest, queryset: QuerySet[Bulk]) -> None:
+        """Hold back what has not begun."""
+        self.act_on(request, queryset, services.pause, "paused")
+
+    @admin.action(description="Resume", permissions=["administer"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[Bulk]) -> None:
+        """Go on."""
+        self.act_on(request, queryset, services.resume, "resumed")
+
+    @admin.action(description="Cancel", permissions=["administer"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Bulk]) -> None:
+        """End for good."""
+        self.act_on(request, queryset, services.cancel, "cancelled")

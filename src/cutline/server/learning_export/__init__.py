@@ -1,0 +1,1 @@
+"""Feedback of consenting owners, written as a data set for training."""

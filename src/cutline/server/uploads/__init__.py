@@ -1,0 +1,1 @@
+"""Taking in photos: check, store, queue the caption, all or nothing."""

@@ -1,0 +1,1 @@
+"""What worker processes run: the pool of threads for jobs, Celery's tasks, the scheduler."""

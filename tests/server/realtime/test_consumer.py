@@ -1,0 +1,182 @@
+"""The socket's other half: slow readers, messages that overtake each other, a channel layer that forgets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from asgiref.sync import sync_to_async
+from asgiref.testing import ApplicationCommunicator
+from channels.layers import get_channel_layer
+
+from cutline.server.events.channel import group_of
+from cutline.server.events.models import Event
+from cutline.server.events.services import as_message
+from cutline.server.people.models import Owner
+from cutline.server.people.sessions import SessionStore
+from cutline.server.people.viewers import OWNER_IN_SESSION
+from cutline.server.realtime import consumer
+from cutline.server.realtime.consumer import TOO_SLOW, EventConsumer
+from tests.server.events.samples import sample
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.asyncio]
+
+
+@pytest_asyncio.fixture
+async def owner() -> Owner:
+    return await Owner.objects.acreate()
+
+
+def _session(owner: Owner) -> str:
+    session = SessionStore()
+    session[OWNER_IN_SESSION] = owner.pk.hex
+    session.save()
+    return str(session.session_key)
+
+
+def _scope(session: str, query: str = "") -> dict[str, Any]:
+    return {
+        "type": "websocket",
+        "path": "/ws",
+        "query_string": query.encode(),
+        "headers": [(b"cookie", f"sessionid={session}".encode())],
+        "client": ("127.0.0.1", 1),
+    }
+
+
+class Socket:
+    """A client of the consumer, without a server between."""
+
+    def __init__(self, session: str, query: str = "") -> None:
+        self.app = ApplicationCommunicator(EventConsumer.as_asgi(), _scope(session, query))
+
+    async def connect(self) -> None:
+        """Open it."""
+        await self.app.send_input({"type": "websocket.connect"})
+        assert (await self.app.receive_output(timeout=60))["type"] == "websocket.accept"
+
+    async def receive(self) -> dict[str, Any]:
+        """The next message."""
+        output = await self.app.receive_output(timeout=60)
+        assert output["type"] == "websocket.send", output
+        message: dict[str, Any] = json.loads(output["text"])
+        return message
+
+    async def next(self) -> dict[str, Any]:
+        """The next message that is no heartbeat."""
+        while (message := await self.receive())["type"] == "ping":
+            pass
+        return message
+
+    async def leave(self) -> None:
+        """Close it."""
+        await self.app.send_input({"type": "websocket.disconnect", "code": 1000})
+        await self.app.wait(timeout=60)
+
+
+@pytest_asyncio.fixture
+async def socket(owner: Owner) -> AsyncIterator[Socket]:
+    made = Socket(await sync_to_async(_session)(owner))
+    yield made
+    await made.leave()
+
+
+def _record(owner: Owner) -> Event:
+    """A row whose message is not sent."""
+    return Event.objects.create(owner=owner, type="image.deleted", data=sample("image.deleted"))
+
+
+async def _send(owner: Owner, event: Event, previous: int) -> None:
+    layer = get_channel_layer()
+    assert layer is not None
+    message = {"type": "event", "event": as_message(event), "previous": previous}
+    await layer.group_send(group_of(owner.pk), message)
+
+
+async def test_messages_that_overtake_each_other_arrive_in_order_and_once(
+    socket: Socket, owner: Owner
+) -> None:
+    await socket.connect()
+    assert (await socket.next())["type"] == "hello"
+    first, second, third = [await sync_to_async(_record)(owner) for _ in range(3)]
+    await _send(owner, second, previous=first.pk)
+    await _send(owner, first, previous=0)
+    await _send(owner, third, previous=second.pk)
+    found = [(await socket.next())["id"] for _ in range(3)]
+    assert found == [first.pk, second.pk, third.pk]
+    assert await socket.app.receive_nothing(timeout=0.3)
+
+
+async def test_what_the_channel_layer_lost_comes_with_the_heartbeat(
+    socket: Socket, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "HEARTBEAT_S", 0.2)
+    await socket.connect()
+    assert (await socket.next())["type"] == "hello"
+    assert (await socket.receive()) == {"type": "ping"}
+    layer = get_channel_layer()
+    assert layer is not None
+    await layer.flush()  # as after a restart of Redis: groups are forgotten
+    lost = await sync_to_async(_record)(owner)
+    assert (await socket.next())["id"] == lost.pk
+    live = await sync_to_async(_record)(owner)
+    await asyncio.sleep(0.5)
+    await _send(owner, live, previous=lost.pk)
+    assert (await socket.next())["id"] == live.pk
+
+
+async def test_too_much_to_replay_means_begin_anew(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumer, "REPLAY_LIMIT", 2)
+    events = [await sync_to_async(_record)(owner) for _ in range(4)]
+    key = await sync_to_async(_session)(owner)
+    for after, expected in (
+        (events[0].pk, ["hello", "reset"]),
+        (events[1].pk, ["hello", "image.deleted", "image.deleted"]),
+    ):
+        socket = Socket(key, f"after={after}")
+        await socket.connect()
+        assert [(await socket.next())["type"] for _ in expected] == expected
+        await socket.leave()
+
+
+async def test_a_reader_that_is_too_slow_is_let_go_and_told_to_resume(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "QUEUE_LIMIT", 5)
+    key = await sync_to_async(_session)(owner)
+    reads = asyncio.Event()
+    sent: list[dict[str, Any]] = []
+    incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    incoming.put_nowait({"type": "websocket.connect"})
+
+    async def send(message: Any) -> None:
+        """A client's network: nothing more goes through once hello did, until it reads again."""
+        if len(sent) >= 2:
+            await reads.wait()
+        sent.append(message)
+
+    running = asyncio.create_task(
+        EventConsumer.as_asgi()(_scope(key), incoming.get, send)  # type: ignore[arg-type]
+    )
+    while len(sent) < 2:
+        await asyncio.sleep(0.02)
+    assert json.loads(sent[1]["text"])["type"] == "hello"
+    previous = 0
+    for _ in range(12):
+        event = await sync_to_async(_record)(owner)
+        await _send(owner, event, previous)
+        previous = event.pk
+    await asyncio.sleep(0.3)
+    assert len(sent) == 2
+    reads.set()
+    async with asyncio.timeout(60):
+        while sent[-1]["type"] != "websocket.close":
+            await asyncio.sleep(0.02)
+    assert (sent[-1]["code"], sent[-1]["reason"]) == (TOO_SLOW, "resume with after=N")
+    assert len(sent) <= 4  # what it was too late for is not sent
+    incoming.put_nowait({"type": "websocket.disconnect", "code": TOO_SLOW})
+    await asyncio.wait_for(running, 60)

@@ -133,11 +133,11 @@ def test_a_published_photo_is_checked_shown_reported_and_refused(
         "shell",
         "--no-imports",
         "--command",
-        "from cutline.server.images import services;"
+        "from cutline.server.images import moderation;"
         "from cutline.server.images.models import Image, Moderation;"
         "from cutline.server.people.models import User;"
         "by, _ = User.objects.get_or_create(email='moderator@example.org', defaults={'role': 'moderator'});"
-        f"services.decide(Image.objects.get(pk='{image}'), by, Moderation.REJECTED, 'It is spam.')",
+        f"moderation.decide(Image.objects.get(pk='{image}'), by, Moderation.REJECTED, 'It is spam.')",
     )
     # Told, not asked: the page was open all the time.
     expect(owner.page.get_by_text("It was not accepted for the gallery.")).to_be_visible()

@@ -21,7 +21,7 @@ from cutline.server.work.tasks import start_crew, stop_crew
 
 logger = logging.getLogger(__name__)
 
-# Threads for messages: mails and webhooks are sent in them; jobs have threads of their own (jobs/crew.py).
+# Threads for messages: mails and webhooks are sent in them; jobs have threads of their own (pool.py).
 MESSAGE_THREADS = 4
 _LAST_MESSAGES_S = 5.0
 

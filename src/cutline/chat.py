@@ -1,6 +1,7 @@
 """OpenAI-compatible chat endpoints: the one client for captioners and language models behind HTTP.
 
-Ollama, vLLM, LM Studio, llama.cpp's server and most vendors speak this protocol. Nothing here knows of photos.
+Ollama, vLLM, LM Studio, llama.cpp's server and most vendors speak this protocol. Nothing here knows of
+photos.
 """
 
 from __future__ import annotations
@@ -48,9 +49,9 @@ class Patience:
 class ChatEndpoint:
     """Where a chat model answers. ``base_url`` is what comes before ``/chat/completions``.
 
-    Raises CaptionerUnavailable where base_url and model name no endpoint, and, when asked, with the reason where it
-    cannot be reached, refuses, or answers in another form. Redirects are not followed: they could hand the key
-    to another host.
+    Raises CaptionerUnavailable where base_url and model name no endpoint, and, when asked, with the reason
+    where it cannot be reached, refuses, or answers in another form. Redirects are not followed: they could
+    hand the key to another host.
     """
 
     base_url: str
@@ -185,7 +186,8 @@ _THOUGHT = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | 
 _FENCE = re.compile(r"\A```\w*[ \t]*\n?|\n?```\Z")
 _LEAD = re.compile(
     r"\A(?:(?:sure|of course|certainly|absolutely|okay|ok)[!,.:]*\s+)?"
-    r"(?:here(?:'s|\u2019s| is| are)\b[^:\n]{0,60}:|(?:image |photo )?(?:caption|description|answer|output)\s*:)\s*",
+    r"(?:here(?:'s|\u2019s| is| are)\b[^:\n]{0,60}:|"
+    r"(?:image |photo )?(?:caption|description|answer|output)\s*:)\s*",
     re.IGNORECASE,
 )
 _LIST = re.compile(r"\A(?:\d+[.)]|[-*\u2022])\s+")
@@ -198,7 +200,7 @@ _REFUSAL = re.compile(
 
 
 def clean_lines(answer: str) -> list[str]:
-    """What a model meant by its answer, line by line: without thoughts, code fences, lead-ins, quotes, bullets.
+    """What a model meant, line by line: without thoughts, code fences, lead-ins, quotes and bullets.
 
     Of a list of proposals, the first is taken. Empty where nothing is left.
     """

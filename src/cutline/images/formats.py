@@ -51,7 +51,7 @@ _REFUSED: tuple[tuple[bytes, str], ...] = (
     (b"FUJIFILMCCD-RAW", "a raw camera file"),
 )
 _NETPBM = re.compile(rb"P[1-6]\s")
-_SVG = re.compile(rb"\s*(<\?xml[^>]*>)?\s*(<!--.*?-->\s*)*(<!DOCTYPE svg[^>]*>)?\s*<svg[\s>]", re.DOTALL)
+_BEFORE_SVG = ((b"<?xml", b">"), (b"<!--", b"-->"), (b"<!DOCTYPE svg", b">"))
 
 
 def sniff(head: bytes) -> str | None:
@@ -80,10 +80,21 @@ def refusal(head: bytes, name: str) -> UnsupportedImage | UnreadableImage:
     kind = next((kind for signature, kind in _REFUSED if head.startswith(signature)), None)
     if kind is None and _NETPBM.match(head):
         kind = "a Netpbm image"
-    if kind is None and _SVG.match(head):
+    if kind is None and _is_svg(head):
         kind = "an SVG drawing"
     if kind is None and head[4:8] == b"ftyp":
         kind = "a video or an unknown relative of HEIC"
     if kind is not None:
         return UnsupportedImage(f"{name} is {kind}, which Cutline does not open.", hint=hint)
     return UnreadableImage(f"{name} is not an image.", hint=hint)
+
+
+def _is_svg(head: bytes) -> bool:
+    """Whether <svg stands first, but for a declaration, comments and a type. Looks at each byte once."""
+    rest = head.lstrip()
+    while pair := next((pair for pair in _BEFORE_SVG if rest.startswith(pair[0])), None):
+        _, found, rest = rest.partition(pair[1])
+        if not found:
+            return False
+        rest = rest.lstrip()
+    return rest[:4] == b"<svg" and rest[4:5] in (b">", b" ", b"\t", b"\r", b"\n")

@@ -21,6 +21,7 @@ from cutline.images.decoder_errors import decoding
 from cutline.images.files import printable, read_file
 from cutline.images.formats import PLUGINS, refusal, sniff
 from cutline.images.frames import check_layers, webp_size
+from cutline.images.inner_sizes import check_inner_sizes
 from cutline.images.limits import DEFAULT_LIMITS, Limits, check_limit, check_size
 from cutline.images.orientation import ORIENTATION, TURNS, orientation_of
 
@@ -62,6 +63,7 @@ def _open(data: bytes, name: str, limits: Limits) -> Image.Image:
     with decoding(name, kind):
         image = opener(io.BytesIO(data))
     check_layers(image, kind, data, name, limits)
+    check_inner_sizes(image, kind, data, name, limits)
     if kind == "HEIF":
         _restore_orientation(image, data)
     return image

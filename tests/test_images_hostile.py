@@ -1,0 +1,124 @@
+"""Small files that would cost much: refused by what they state, before anything is decoded."""
+
+from __future__ import annotations
+
+import io
+import struct
+import sys
+from collections.abc import Sequence
+
+import pytest
+from PIL import Image
+
+from cutline.errors import ImageError, ImageTooLarge, UnreadableImage, UnsupportedImage
+from cutline.images import Limits, open_image
+
+ROW = tuple[int, int, int]  # tag, type (3 short, 4 long), value
+
+
+def tiled_tiff(width: int, length: int, *, bits: int = 8, samples: int = 1) -> bytes:
+    """A TIFF of 16 x 16 pixels whose one tile has this width and length."""
+    rows: Sequence[ROW] = [
+        (256, 4, 16), (257, 4, 16), (258, 3, bits), (259, 3, 5), (262, 3, 1), (277, 3, samples),
+        (322, 4, width), (323, 4, length), (324, 4, 8), (325, 4, 4),
+    ]  # fmt: skip
+    directory = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in rows)
+    return (
+        b"II*\0" + struct.pack("<I", 12) + b"\x80\0\0\0" + struct.pack("<H", len(rows)) + directory + bytes(4)
+    )
+
+
+def with_stated_size(data: bytes, width: int, height: int) -> bytes:
+    """A HEIC or AVIF file in which one more image property states a size."""
+    at = data.index(b"ispe") + 8
+    return data[:at] + struct.pack(">II", width, height) + data[at + 8 :]
+
+
+def lines_run(blob: bytes) -> int:
+    """How many lines of Python it takes to refuse a file."""
+    count = 0
+
+    def trace(*_: object) -> object:
+        nonlocal count
+        count += 1
+        return trace
+
+    sys.settrace(trace)  # type: ignore[arg-type]
+    try:
+        with pytest.raises(ImageError):
+            open_image(blob)
+    finally:
+        sys.settrace(None)
+    return count
+
+
+@pytest.mark.parametrize("part", [b"<!---->", b"<!-- a --> ", b" ", b"<?xml?>", b"<!DOCTYPE svg>"])
+def test_markup_that_is_no_drawing_is_refused_by_looking_at_each_byte_once(part: bytes) -> None:
+    # 4,096 bytes of it would take a pattern with nested repetition longer than anybody waits.
+    with pytest.raises(UnreadableImage, match="is not an image"):
+        open_image(part * 4000 + b"x")
+    assert lines_run(part * 300 + b"x") < 300 * 40
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        b"<svg>",
+        b"\n <svg width='1'>",
+        b"<?xml version='1.0'?><!-- a --><!-- b --> <!DOCTYPE svg PUBLIC 'x'>\n<svg\txmlns=''>",
+    ],
+)
+def test_a_drawing_is_called_one(markup: bytes) -> None:
+    with pytest.raises(UnsupportedImage, match="SVG drawing"):
+        open_image(markup)
+
+
+@pytest.mark.parametrize("markup", [b"<svgx>", b"<!-- <svg> ", b"<html><svg>"])
+def test_other_markup_is_not_an_image(markup: bytes) -> None:
+    with pytest.raises(UnreadableImage, match="is not an image"):
+        open_image(markup)
+
+
+@pytest.mark.parametrize("size", [(32768, 32768), (40000, 16), (16, 40000), (30000, 30000)])
+def test_tiles_count_as_pixels(size: tuple[int, int]) -> None:
+    with pytest.raises(ImageTooLarge, match="tile"):
+        open_image(tiled_tiff(*size))
+
+
+def test_tiles_beyond_all_proportion_are_damage() -> None:
+    with pytest.raises(UnreadableImage, match="tiles of 8192 x 64"):
+        open_image(tiled_tiff(8192, 64))
+
+
+@pytest.mark.parametrize(("bits", "samples"), [(65535, 1), (64, 60000)])
+def test_samples_count_too(bits: int, samples: int) -> None:
+    with pytest.raises(UnreadableImage):
+        open_image(tiled_tiff(16, 16, bits=bits, samples=samples))
+
+
+def test_an_honest_tiled_tiff_opens() -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (300, 200), "red").save(buffer, "TIFF", compression="tiff_lzw", tile=(256, 256))
+    assert open_image(buffer.getvalue()).size == (300, 200)
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
+def test_sizes_inside_a_container_count(kind: str) -> None:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), "red").save(buffer, kind)
+    assert open_image(buffer.getvalue()).size == (64, 64)
+    with pytest.raises((ImageTooLarge, UnreadableImage)):
+        open_image(with_stated_size(buffer.getvalue(), 60000, 60000), limits=Limits())
+
+
+def test_a_frame_that_sticks_out_of_a_gif_counts() -> None:
+    buffer = io.BytesIO()
+    Image.new("P", (8, 8)).save(buffer, "GIF")
+    data = bytearray(buffer.getvalue())
+    at = data.index(b"\x2c", 13)  # the frame's descriptor
+    struct.pack_into("<HHHH", data, at + 1, 0, 0, 60000, 60000)
+    with pytest.raises(ImageTooLarge):
+        open_image(bytes(data))

@@ -507,14 +507,14 @@ def sign_up(page: Page, site: Site) -> None:
     page.get_by_label("E-mail address").fill(f"lena{random.randrange(10_000)}@example.org")
     page.get_by_label("New password").fill(PASSWORD)
     page.get_by_role("main").get_by_role("button", name="Sign up").click()
-    page.get_by_text("Look into your mail").wait_for()
+    page.get_by_text("Check your e-mail").wait_for()
 
 
 def make_key(page: Page, site: Site) -> None:
     """Make a key that is shown once."""
     page.get_by_label("What is it for?").fill("Website")
-    page.get_by_role("button", name="Make a key").click()
-    page.get_by_text("It is shown this once").first.wait_for()
+    page.get_by_role("button", name="Create key").click()
+    page.get_by_text("It is shown only once").first.wait_for()
 
 
 def revoke_key(page: Page, site: Site) -> None:
@@ -525,7 +525,7 @@ def revoke_key(page: Page, site: Site) -> None:
 
 def set_up_codes(page: Page, site: Site) -> None:
     """Begin to use an app for codes."""
-    page.get_by_role("button", name="Set it up").click()
+    page.get_by_role("button", name="Set up").click()
     page.get_by_role("img", name="QR code").scroll_into_view_if_needed()
 
 
@@ -561,7 +561,7 @@ CHAPTERS: Sequence[Chapter] = (
                 alt="Photos on their way, each with its progress",
                 path="/",
                 before=slow_line,
-                then=after(give("rocket", "temple", "flower", wait=False), see("Sending,")),
+                then=after(give("rocket", "temple", "flower", wait=False), see("Uploading,")),
                 fresh=True,
             ),
             Scene(
@@ -593,7 +593,7 @@ CHAPTERS: Sequence[Chapter] = (
                 alt="Without a connection: a photo waits for it",
                 path="/",
                 then=after(
-                    give("cat"), cut_off, give("temple", wait=False), see("Waiting for the connection")
+                    give("cat"), cut_off, give("temple", wait=False), see("Waiting for a connection")
                 ),
                 fresh=True,
             ),
@@ -624,14 +624,14 @@ CHAPTERS: Sequence[Chapter] = (
                 alt="The versions of a caption",
                 path=image("cat"),
                 who="mara",
-                then=after(press("History"), see("Bring back")),
+                then=after(press("History"), see("Restore")),
             ),
             Scene(
                 name="photo-anew",
                 alt="Options for writing a caption anew",
                 path=image("rocket"),
                 who="mara",
-                then=after(press("Write anew"), see("How it searches")),
+                then=after(press("Regenerate"), see("Strategy")),
             ),
             Scene(
                 name="photo-copy",
@@ -735,7 +735,7 @@ CHAPTERS: Sequence[Chapter] = (
                 path="/gallery",
                 then=after(
                     lambda page, site: page.get_by_role("button", name="Report:").first.click(),
-                    see("It is spam"),
+                    see("Spam"),
                 ),
             ),
             Scene(
@@ -818,7 +818,7 @@ CHAPTERS: Sequence[Chapter] = (
                 alt="The account is about to be deleted",
                 path="/account",
                 who="mara",
-                then=press("Delete the account"),
+                then=press("Delete account"),
             ),
             Scene(
                 name="account-revoke",
@@ -899,9 +899,9 @@ CHAPTERS: Sequence[Chapter] = (
                 alt="A page whose code could not be fetched",
                 path="/gallery",
                 before=vanish("**/assets/GalleryPage*"),
-                then=see("Something broke"),
+                then=see("Something went wrong on this page"),
             ),
-            Scene(name="colours", alt="The choice of colours", path="/about", then=press("Colours")),
+            Scene(name="colours", alt="The choice of colours", path="/about", then=press("Theme")),
         ),
     ),
 )

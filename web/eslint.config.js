@@ -24,5 +24,5 @@ export default tseslint.config(
     ['@/app/**', '@/features/**', '../**'],
     'A feature imports its own folder (./) and @/shared alone.',
   ),
-  layer(['src/shared/**/*.{ts,tsx}'], ['@/app/**', '@/features/**', '**/features/**', '**/app/**'], 'Shared code knows no feature.'),
+  layer(['src/shared/**/*.{ts,tsx}'], ['@/app/**', '@/features/**', '**/features/**', '**/app/**'], 'Shared code must not import features.'),
 );

@@ -1,9 +1,9 @@
 import type { Rolldown } from 'vite';
 
-// What boot.ts, the entry, loads in any case.
-const EVERYWHERE = ['/app/theme.ts', '/app/store.ts', '/app/main.tsx', '/shared/i18n/index.ts'];
+// What boot.ts, the entry, always loads.
+const ALWAYS_LOADED = ['/app/theme.ts', '/app/store.ts', '/app/main.tsx', '/shared/i18n/index.ts'];
 
-/** The script that a page waits for, each after what it imports: what the app always loads, and the page's own. */
+/** The chunks that a page waits for, dependencies first: those the app always loads, plus the page's own. */
 export function neededBy(page: string, bundle: Rolldown.OutputBundle): Rolldown.OutputChunk[] {
   const chunks = Object.values(bundle).filter((each) => each.type === 'chunk');
   const byName = new Map(chunks.map((each) => [each.fileName, each]));
@@ -16,7 +16,7 @@ export function neededBy(page: string, bundle: Rolldown.OutputBundle): Rolldown.
     needed.push(chunk);
   };
   visit(chunks.find((each) => each.isEntry));
-  for (const module of page ? [...EVERYWHERE, page] : EVERYWHERE) {
+  for (const module of page ? [...ALWAYS_LOADED, page] : ALWAYS_LOADED) {
     const chunk = chunks.find((each) => each.moduleIds.some((id) => id.endsWith(module)));
     if (!chunk) throw new Error(`${module} is in no chunk`);
     visit(chunk);

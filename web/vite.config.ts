@@ -8,25 +8,25 @@ import { defineConfig } from 'vitest/config';
 import { scriptBudget } from './budget.ts';
 import { prerender } from './prerender.ts';
 
-// The service that the development server passes calls on to.
+// The service that the development server proxies to.
 const SERVICE = process.env.CUTLINE_URL ?? 'http://127.0.0.1:8000';
-const PASSED_ON = ['/api', '/files', '/_allauth', '/admin', '/accounts', '/static'];
+const PROXIED = ['/api', '/files', '/_allauth', '/admin', '/accounts', '/static'];
 
-// A font that comes after the text was painted would move it: it is used from the next page on.
+// Late fonts would shift the text: with `optional` they are used from the next page on.
 const lateFontsWait: Plugin = {
   name: 'late-fonts-wait',
   enforce: 'pre',
   transform: (code, id) => (id.includes('/@fontsource') ? code.replaceAll('font-display: swap', 'font-display: optional') : null),
 };
 
-// The theme that MUI makes for who gives it none: ours is always given, and a phone would take long over it.
+// MUI's default theme, made at load time. The app always provides its own, so skip this work.
 const noDefaultTheme: Plugin = {
   name: 'no-default-theme',
   apply: 'build',
   transform: (code, id) => (id.includes('/@mui/material/') ? code.replace('const defaultTheme = createTheme();', 'const defaultTheme = {};') : null),
 };
 
-// Written for people to read, and for an engine to parse before the first paint.
+// theme.js runs before the first paint: minify it.
 const smallTheme: Plugin = {
   name: 'small-theme',
   apply: 'build',
@@ -36,7 +36,7 @@ const smallTheme: Plugin = {
   },
 };
 
-// The build lands inside the Python package: the server serves it, and a wheel contains it.
+// The build goes into the Python package: the server serves it, and wheels contain it.
 export default defineConfig({
   plugins: [
     react(),
@@ -50,9 +50,9 @@ export default defineConfig({
       { file: 'library.html', path: '/library', page: '/library/LibraryPage.tsx' },
       { file: 'photo.html', path: '/images/0', page: '/photo/PhotoPage.tsx' },
     ]),
-    // With theme.js and its words the first page stays below 200,000.
-    scriptBudget({ page: '/caption/CaptionPage.tsx', most: 199_100 }),
-    // Compressed once, as far as it goes, beside each file: the server sends what the browser takes.
+    // With theme.js and the page's messages, the first page stays below 200,000.
+    scriptBudget({ page: '/caption/CaptionPage.tsx', maxBytes: 199_100 }),
+    // Compress each file once, at the highest level; the server picks the encoding that the browser accepts.
     compression({
       include: /\.(?:js|css|svg|webmanifest)$/,
       algorithms: ['gzip', defineAlgorithm('brotliCompress')],
@@ -69,19 +69,19 @@ export default defineConfig({
     terserOptions: { ecma: 2020, compress: { passes: 2 } },
     rolldownOptions: {
       output: {
-        chunkFileNames: 'assets/[hash].js', // each is named in many others
-        // Compressed together, what is tiny is smaller.
-        codeSplitting: { groups: [{ name: 'tiny', test: /\/shared\/(?:lib\/(?:clipboard|dropped|newId)|api\/asking|lib\/useOnce)\.ts$/ }] },
+        chunkFileNames: 'assets/[hash].js', // short, because chunk names appear in many other chunks
+        // Tiny modules compress better together.
+        codeSplitting: { groups: [{ name: 'tiny', test: /\/shared\/(?:lib\/(?:clipboard|dropped|newId)|api\/polling|lib\/useOnce)\.ts$/ }] },
       },
     },
-    modulePreload: false, // boot.ts does that, for what the first page wants
-    cssCodeSplit: false, // there are the fonts' rules alone, and every page has them from the start
+    modulePreload: false, // boot.ts preloads what the first page needs
+    cssCodeSplit: false, // the only CSS is the font rules, which every page needs
     assetsInlineLimit: 0, // the content security policy allows no data: scripts or fonts
   },
   server: {
     port: 5173,
     proxy: {
-      ...Object.fromEntries(PASSED_ON.map((path) => [path, { target: SERVICE, changeOrigin: true }])),
+      ...Object.fromEntries(PROXIED.map((path) => [path, { target: SERVICE, changeOrigin: true }])),
       '/ws': { target: SERVICE, ws: true, changeOrigin: true },
     },
   },

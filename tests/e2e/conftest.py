@@ -127,7 +127,7 @@ class Person:
         self.upload(photo)
         path = self.first_photo()
         self.open(path)
-        self.page.get_by_text("What the model proposed").wait_for()
+        self.page.get_by_text("Candidate captions").wait_for()
         return path
 
     def email(self, name: str) -> str:
@@ -141,7 +141,7 @@ class Person:
         self.page.get_by_label("E-mail address").fill(email)
         self.page.get_by_label("New password").fill(PASSWORD)
         self.press("Sign up", within=self.main)
-        expect(self.page.get_by_text("Look into your mail")).to_be_visible()
+        expect(self.page.get_by_text("Check your e-mail")).to_be_visible()
         self.open(urlsplit(link_in(mailbox.wait_for(email), "verify-email")).path)
         self.press("Confirm")
         self.is_signed_in()

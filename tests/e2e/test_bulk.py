@@ -47,7 +47,7 @@ def test_an_archive_is_dropped_on_the_page(person: Person) -> None:
         }""",
         base64.b64encode(archive.getvalue()).decode(),
     )
-    place = person.page.get_by_text("Send a zip or a folder", exact=True)
+    place = person.page.get_by_text("Upload a ZIP or a folder", exact=True)
     place.dispatch_event("dragover", {"dataTransfer": what})
     place.dispatch_event("drop", {"dataTransfer": what})
     person.page.wait_for_url("**/bulk/*")
@@ -61,9 +61,9 @@ def test_an_archive_without_files_and_a_bulk_that_is_none_say_so(person: Person,
         pass
     person.open("/bulk")
     person.upload(tmp_path / "empty.zip")
-    expect(person.page.get_by_text("There was nothing in it")).to_be_visible()
+    expect(person.page.get_by_text("No files found")).to_be_visible()
     person.open("/bulk/none-of-ours")
-    expect(person.page.get_by_text("There is nothing here.")).to_be_visible()
+    expect(person.page.get_by_text("Page not found")).to_be_visible()
 
 
 def test_a_folder_is_paused_and_resumed(

@@ -13,7 +13,7 @@ def test_a_page_whose_code_does_not_arrive_says_so_and_begins_again(person: Pers
         code, lambda route: route.fallback() if "/index-" in route.request.url else route.abort()
     )
     person.page.goto(f"{person.url}/gallery")
-    expect(person.page.get_by_role("alert")).to_contain_text("This could not be loaded.")
+    expect(person.page.get_by_role("alert")).to_contain_text("This could not be loaded")
     person.page.unroute(code)
     person.context.set_offline(True)
     person.context.set_offline(False)

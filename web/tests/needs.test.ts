@@ -20,7 +20,7 @@ const APP = [
 ];
 
 describe('neededBy', () => {
-  it.each(['', PAGE])('names each once, after what it imports (%j)', (page) => {
+  it.each(['', PAGE])('names each chunk once, after its imports (%j)', (page) => {
     const names = neededBy(page, bundle(...APP)).map(({ fileName }) => fileName);
     expect(new Set(names).size).toBe(names.length);
     for (const { fileName, imports = [] } of APP.filter((chunk) => names.includes(chunk.fileName))) {
@@ -28,13 +28,13 @@ describe('neededBy', () => {
     }
   });
 
-  it('is what the app always loads, and the page alone adds its own', () => {
+  it('is what the app always loads, plus the chunks of the page', () => {
     const names = (page: string) => neededBy(page, bundle(...APP)).map(({ fileName }) => fileName).sort();
     expect(names('')).toEqual(['entry.js', 'main.js', 'react.js', 'store.js']);
     expect(names(PAGE)).toEqual(['entry.js', 'gallery.js', 'grid.js', 'main.js', 'react.js', 'store.js']);
   });
 
-  it('ends the build where a module went elsewhere', () => {
+  it('fails the build if a module is missing', () => {
     expect(() => neededBy('/gallery/NoPage.tsx', bundle(...APP))).toThrow('/gallery/NoPage.tsx is in no chunk');
   });
 });

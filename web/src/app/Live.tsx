@@ -4,9 +4,9 @@ import { useDispatch } from 'react-redux';
 import { baseApi } from '@/shared/api/base';
 import { EventStream } from '@/shared/api/events';
 import { announced, connectionChanged, eventReceived } from '@/shared/api/live';
-import { useViewerAtLast } from '@/shared/api/viewer';
+import { useViewerWithRetry } from '@/shared/api/viewer';
 
-// What an event makes stale. The rest is laid over from the live state at once.
+// The tags that an event invalidates. The live state applies the rest immediately.
 const STALE: Record<string, string[]> = {
   'image.created': ['images'],
   'image.changed': ['images', 'gallery'],
@@ -18,17 +18,17 @@ const STALE: Record<string, string[]> = {
   'moderation.changed': ['images', 'gallery'],
 };
 
-const GATHER_MS = 400; // a folder's captions come by the dozen: one reload for all of them
+const BATCH_MS = 400; // captions of a folder arrive in bursts: reload once for all of them
 
-/** Keeps the live connection, for as long as somebody with photos has the app open. Renders nothing. */
+/** Keeps the event stream open while the app is open, if the visitor has photos. Renders nothing. */
 export function Live() {
   const dispatch = useDispatch();
   const { t } = useTranslation();
-  const viewer = useViewerAtLast();
+  const viewer = useViewerWithRetry();
   const owner = viewer?.ownerId;
   useEffect(() => {
-    // Nothing happens to somebody who has nothing; and a connection without a session begins one, which would
-    // race with the one that a first photo begins. What came since the photo is sent when we connect.
+    // A visitor without photos has no events. Connecting without a session would also create one, racing with the
+    // session that the first upload creates. The server replays recent events on connect, so none are missed.
     if (!owner) return undefined;
     const stale = new Set<string>();
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -44,11 +44,11 @@ export function Live() {
           dispatch(announced(t('announce.caption', { caption: event.data.caption })));
         }
         for (const tag of STALE[event.type] ?? []) stale.add(tag);
-        if (stale.size > 0) timer ??= setTimeout(reload, GATHER_MS);
+        if (stale.size > 0) timer ??= setTimeout(reload, BATCH_MS);
       },
       onReset: () => {
         for (const tags of Object.values(STALE)) for (const tag of tags) stale.add(tag);
-        timer ??= setTimeout(reload, GATHER_MS);
+        timer ??= setTimeout(reload, BATCH_MS);
       },
       onConnection: (state) => dispatch(connectionChanged(state)),
     });

@@ -5,10 +5,10 @@ import { Link } from 'react-router';
 import { Page } from '@/shared/ui/Page';
 import { Message } from '@/shared/ui/StateView';
 
-/** A page threw. A reload also cures what a new release broke: code that is no longer on the server. */
+/** Shown when a page throws. A reload also helps after a release, when old chunks are gone from the server. */
 export function Crashed() {
   const { t } = useTranslation();
-  // Its code was out of reach: it comes when the connection does. A reload before that would lose this page, too.
+  // The page's code could not be fetched. Reload when the connection is back; reloading earlier would lose the app.
   const [isOffline] = useState(() => navigator.onLine === false);
   useEffect(() => {
     if (!isOffline) return undefined;

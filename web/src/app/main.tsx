@@ -5,17 +5,17 @@ import { api } from '@/shared/api/generated';
 import { listsApi } from '@/shared/api/lists';
 import i18n, { ready } from '@/shared/i18n';
 import { App } from './App';
-import { fetchNextPages, loadPage } from './routes';
+import { prefetchPages, loadPage } from './routes';
 import { makeStore, type Store } from './store';
 
-const PATIENCE_MS = 300; // that the first rendering waits for answers which boot.ts asked for
+const DATA_WAIT_MS = 300; // how long the first render waits for the data that boot.ts prefetches
 
-function tellLanguage(language: string): void {
+function setDocumentLanguage(language: string): void {
   document.documentElement.lang = language;
 }
 
-/** What was painted first answers to nobody; what takes its place does. */
-function Answering({ root, children }: { root: HTMLElement; children: ReactNode }) {
+/** Make #root interactive: the prerendered page was inert. */
+function Interactive({ root, children }: { root: HTMLElement; children: ReactNode }) {
   useLayoutEffect(() => {
     root.removeAttribute('inert');
     root.removeAttribute('aria-hidden');
@@ -23,40 +23,40 @@ function Answering({ root, children }: { root: HTMLElement; children: ReactNode 
   return children;
 }
 
-/** Lay the answers that boot.ts asked for in the store: what is rendered with them need not be rendered again. */
-async function takeAnswers({ dispatch }: Store, path: string): Promise<void> {
-  const unheld = { subscribe: false };
-  const taken: PromiseLike<unknown>[] = [dispatch(api.endpoints.getSession.initiate({}, unheld))];
-  if (path === '/gallery' && !location.search) taken.push(dispatch(listsApi.endpoints.gallery.initiate({ q: '' }, unheld)));
+/** Put the data that boot.ts prefetched into the store, so that the first render already has it. */
+async function preloadStore({ dispatch }: Store, path: string): Promise<void> {
+  const unsubscribed = { subscribe: false };
+  const queries: PromiseLike<unknown>[] = [dispatch(api.endpoints.getSession.initiate({}, unsubscribed))];
+  if (path === '/gallery' && !location.search) queries.push(dispatch(listsApi.endpoints.gallery.initiate({ q: '' }, unsubscribed)));
   const imageId = matchPath('/images/:id', path)?.params.id;
   if (imageId) {
-    taken.push(dispatch(api.endpoints.getImage.initiate({ imageId }, unheld)));
-    taken.push(dispatch(api.endpoints.listCaptions.initiate({ imageId, limit: 50 }, unheld)));
+    queries.push(dispatch(api.endpoints.getImage.initiate({ imageId }, unsubscribed)));
+    queries.push(dispatch(api.endpoints.listCaptions.initiate({ imageId, limit: 50 }, unsubscribed)));
   }
-  await Promise.race([Promise.all(taken), new Promise((resolve) => setTimeout(resolve, PATIENCE_MS))]);
+  await Promise.race([Promise.all(queries), new Promise((resolve) => setTimeout(resolve, DATA_WAIT_MS))]);
 }
 
-/** Put the app in the place of the page that came with index.html. */
+/** Replace the prerendered page with the app. */
 export async function start(): Promise<void> {
   const root = document.getElementById('root');
   if (!root) throw new Error('index.html lacks #root');
   await ready;
-  tellLanguage(i18n.language);
-  i18n.on('languageChanged', tellLanguage);
-  await loadPage(location.pathname).catch(() => undefined); // said on the page, with a way out
+  setDocumentLanguage(i18n.language);
+  i18n.on('languageChanged', setDocumentLanguage);
+  await loadPage(location.pathname).catch(() => undefined); // the page shows the error
   const store = makeStore();
-  await takeAnswers(store, location.pathname);
-  // A transition is rendered in small slices, between which the browser answers to people.
+  await preloadStore(store, location.pathname);
+  // A transition renders in small slices, so that the browser stays responsive.
   startTransition(() => {
     createRoot(root).render(
       <StrictMode>
-        <Answering root={root}>
+        <Interactive root={root}>
           <BrowserRouter>
             <App store={store} />
           </BrowserRouter>
-        </Answering>
+        </Interactive>
       </StrictMode>,
     );
   });
-  fetchNextPages();
+  prefetchPages();
 }

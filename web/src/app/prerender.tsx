@@ -11,17 +11,17 @@ import { makeStore, type Store } from './store';
 export interface Painted {
   html: string;
   css: string;
-  names: string[]; // of the styles in css, as Emotion calls them
-  globals: string[]; // and of those that have no class
+  names: string[]; // Emotion's names of the styles in css
+  globals: string[]; // and of the global styles
 }
 
-/** A page as it looks before anything is known of who is there: what is painted while the code is on its way. */
+/** Render a page without any data: shown while the code is loading. */
 export async function prerender(path: string, isFrame: boolean): Promise<Painted> {
   await ready;
   if (!isFrame) await loadPage(path);
   const cache = createCache({ key: 'css' });
-  cache.compat = true; // keeps the styles in the cache, and out of the markup
-  const rendered = (store: Store) =>
+  cache.compat = true; // keep the styles in the cache, not in the markup
+  const renderWith = (store: Store) =>
     renderToString(
       <CacheProvider value={cache}>
         <StaticRouter location={path}>
@@ -29,8 +29,8 @@ export async function prerender(path: string, isFrame: boolean): Promise<Painted
         </StaticRouter>
       </CacheProvider>,
     );
-  const html = rendered(makeStore());
-  rendered(sampleStore()); // for its styles
+  const html = renderWith(makeStore());
+  renderWith(sampleStore()); // only for its styles
   const styles = Object.entries(cache.inserted).filter((entry): entry is [string, string] => typeof entry[1] === 'string');
   const isGlobal = ([name, style]: [string, string]) => !style.includes(`.css-${name}`);
   return {
@@ -41,7 +41,7 @@ export async function prerender(path: string, isFrame: boolean): Promise<Painted
   };
 }
 
-/** What is said, in the reader's language alone, when the app's code does not arrive. */
+/** The message shown when the app's code fails to load; CSS shows only the reader's language. */
 export async function failure(): Promise<Pick<Painted, 'html' | 'css'>> {
   await ready;
   const languages = Object.keys(LANGUAGES);
@@ -53,7 +53,7 @@ export async function failure(): Promise<Pick<Painted, 'html' | 'css'>> {
         const t = i18n.getFixedT(language);
         return (
           <p key={language} lang={language}>
-            <strong>{t('state.failed')}</strong> {t('state.crashedHint')} <button type="button">{t('state.reload')}</button>
+            <strong>{t('state.failed')}.</strong> {t('state.crashedHint')} <button type="button">{t('state.reload')}</button>
           </p>
         );
       })}

@@ -1,19 +1,19 @@
 import { lazy, useState, type ComponentType } from 'react';
 import { matchPath, Route, Routes } from 'react-router';
 import i18n from '@/shared/i18n';
-import { fetchParts } from '@/shared/lib/later';
+import { prefetchParts } from '@/shared/lib/lazyPart';
 import { NotFound } from './errors';
 import { Shell } from './layout/Shell';
 
-interface PageOfTheApp {
+interface AppPage {
   path: string;
-  isNext: boolean;
+  isPrefetched: boolean;
   load: () => Promise<unknown>;
   Page: ComponentType;
 }
 
-/** A page's code and its words come together, when it is opened. */
-function page(path: string, namespace: string, load: () => Promise<{ default: ComponentType }>, isNext = false): PageOfTheApp {
+/** A page whose code and messages are loaded together when it is opened. */
+function page(path: string, namespace: string, load: () => Promise<{ default: ComponentType }>, isPrefetched = false): AppPage {
   let loaded: ComponentType | null = null;
   const both = async () => {
     const [module] = await Promise.all([load(), i18n.loadNamespaces(namespace)]);
@@ -22,13 +22,13 @@ function page(path: string, namespace: string, load: () => Promise<{ default: Co
   };
   const Lazy = lazy(both);
   function Page() {
-    const [Shown] = useState(() => loaded ?? Lazy); // what is there already needs no waiting
+    const [Shown] = useState(() => loaded ?? Lazy); // no suspense if it is already loaded
     return <Shown />;
   }
-  return { path, isNext, load: both, Page };
+  return { path, isPrefetched, load: both, Page };
 }
 
-const PAGES: readonly PageOfTheApp[] = [
+const PAGES: readonly AppPage[] = [
   page('/', 'caption', () => import('@/features/caption/CaptionPage')),
   page('/library', 'library', () => import('@/features/library/LibraryPage'), true),
   page('/gallery', 'gallery', () => import('@/features/gallery/GalleryPage'), true),
@@ -41,23 +41,23 @@ const PAGES: readonly PageOfTheApp[] = [
   page('/dashboard', 'dashboard', () => import('@/features/dashboard/DashboardPage')),
 ];
 
-/** Fetch the page of an address, so that it can be shown at once. */
+/** Load the page of a path, so that it can be rendered immediately. */
 export async function loadPage(address: string): Promise<void> {
   await PAGES.find(({ path }) => matchPath(path, address))?.load();
 }
 
-// What people go to next is fetched once they begin to do something, so that it is there without a
-// connection, too. The first page alone does not wait for it.
-export function fetchNextPages(): void {
-  const fetchThem = () => {
-    removeEventListener('pointerdown', fetchThem);
-    removeEventListener('keydown', fetchThem);
-    // One that fails is tried again when the page is opened.
-    for (const { load } of PAGES.filter(({ isNext }) => isNext)) load().catch(() => undefined);
-    fetchParts();
+// The pages that people visit next are fetched at the first interaction, so that they also work offline. The
+// first page does not wait for them.
+export function prefetchPages(): void {
+  const prefetch = () => {
+    removeEventListener('pointerdown', prefetch);
+    removeEventListener('keydown', prefetch);
+    // A failed one is retried when the page is opened.
+    for (const { load } of PAGES.filter(({ isPrefetched }) => isPrefetched)) load().catch(() => undefined);
+    prefetchParts();
   };
-  addEventListener('pointerdown', fetchThem);
-  addEventListener('keydown', fetchThem);
+  addEventListener('pointerdown', prefetch);
+  addEventListener('keydown', prefetch);
 }
 
 export function AppRoutes() {

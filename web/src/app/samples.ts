@@ -2,7 +2,7 @@ import { api, type CandidateOut, type ImageOut, type SessionOut, type UrlsOut } 
 import { listsApi } from '@/shared/api/lists';
 import { makeStore, type Store } from './store';
 
-// What a server could say of somebody else's photo: pages rendered with it tell which styles they will want.
+// Sample API data of another user's photo: rendering with it reveals which styles the pages need.
 const ID = '0';
 const TEXT = 'A photo.';
 const FILES = { jpeg: '/0.jpeg', webp: '/0.webp', avif: '/0.avif' };
@@ -51,7 +51,7 @@ const CANDIDATES: CandidateOut[] = [true, false].map((shown, rank) => ({
   has_attention: true,
 }));
 
-/** A store that has what the first pages ask for. */
+/** A store with the data of the first pages. */
 export function sampleStore(): Store {
   const store = makeStore();
   const { upsertQueryEntries } = api.util;

@@ -1,7 +1,7 @@
 import { createTheme } from '@mui/material/styles';
 
-// A newspaper's picture page: warm paper, black ink, one red. Captions are set in the serif, everything
-// that is pressed or filled in is set in the sans. Colours keep at least 4.5:1 for text in both schemes.
+// A newspaper's picture page: warm paper, black ink, one red. Captions use the serif; controls use the sans.
+// Text has a contrast of at least 4.5:1 in both schemes.
 export const SERIF = '"Newsreader Variable", Georgia, "Times New Roman", serif';
 const FLOATING = '0 8px 28px rgb(29 20 10 / 14%)';
 const SANS = '"Inter Variable", system-ui, -apple-system, "Segoe UI", sans-serif';
@@ -50,7 +50,7 @@ export const theme = createTheme({
   components: {
     MuiCssBaseline: {
       styleOverrides: {
-        // What has the focus is not hidden behind a note at the bottom.
+        // Keep the focused element clear of a toast at the bottom.
         html: { scrollPaddingBottom: 80 },
         body: { minHeight: '100dvh' },
         '#root': { minHeight: '100dvh', display: 'flex', flexDirection: 'column' },
@@ -72,7 +72,7 @@ export const theme = createTheme({
           minHeight: 40,
           borderRadius: 999,
           paddingInline: 18,
-          // So wide that a margin of -2 (small: -1.5) puts the words in line with the text around them.
+          // This padding lets a margin of -2 (small: -1.5) align the label with the surrounding text.
           variants: [
             { props: { variant: 'text' }, style: { paddingInline: 16 } },
             { props: { variant: 'text', size: 'small' }, style: { paddingInline: 12 } },
@@ -86,13 +86,13 @@ export const theme = createTheme({
     MuiIconButton: { styleOverrides: { root: { minWidth: 40, minHeight: 40 } } },
     MuiLink: { defaultProps: { underline: 'always' } },
     MuiPaper: { styleOverrides: { root: { backgroundImage: 'none' }, rounded: { borderRadius: 14 } } },
-    // What floats has a border, as cards have, and a shadow that can hardly be seen.
+    // Floating surfaces have a border, like cards, and a faint shadow.
     MuiPopover: { styleOverrides: { paper: { border: '1px solid var(--mui-palette-divider)', boxShadow: FLOATING } } },
     MuiDialog: { styleOverrides: { paper: { border: '1px solid var(--mui-palette-divider)', boxShadow: FLOATING } } },
     MuiDialogTitle: { styleOverrides: { root: { fontFamily: SERIF, fontWeight: 550, fontSize: '1.4rem' } } },
     MuiDialogActions: { styleOverrides: { root: { padding: '8px 24px 20px' } } },
     MuiAlert: { styleOverrides: { root: { borderRadius: 12, alignItems: 'center' }, action: { paddingTop: 0, whiteSpace: 'nowrap' } } },
-    // Within a landmark, as everything that is read should be.
+    // Inside a landmark, as screen readers expect of all content.
     MuiMenu: { defaultProps: { container: () => document.getElementById('content') } },
     MuiTextField: { defaultProps: { variant: 'outlined', size: 'small', fullWidth: true } },
     MuiTooltip: { defaultProps: { arrow: true, describeChild: true } },

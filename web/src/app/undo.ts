@@ -14,7 +14,7 @@ export function useUndo(): (undo: NonNullable<Toast['undo']>) => void {
       if (undo.kind !== 'undelete') return;
       Promise.all(undo.ids.map((id) => writeJson('POST', `/api/v1/images/${id}/undelete`))).then(
         () => dispatch(baseApi.util.invalidateTags(['images', 'gallery'] as never[])),
-        () => dispatch(toastShown({ tone: 'error', text: t('state.failed') })),
+        () => dispatch(toastShown({ tone: 'error', text: t('action.undoFailed') })),
       );
     },
     [dispatch, t],

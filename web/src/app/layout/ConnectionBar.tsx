@@ -2,7 +2,7 @@ import Box from '@mui/material/Box';
 import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-/** Says so while the device is offline. */
+/** A notice shown while the device is offline. */
 export function ConnectionBar() {
   const { t } = useTranslation();
   const [isOnline, setOnline] = useState(() => navigator.onLine !== false);

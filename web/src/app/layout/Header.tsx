@@ -39,7 +39,7 @@ export function Header() {
           }}
         >
           <Logo />
-          {/* The narrowest phones show the picture alone. */}
+          {/* The narrowest phones show only the logo. */}
           <Box component="span" sx={{ '@media (max-width: 359px)': visuallyHidden }}>
             {t('app')}
           </Box>
@@ -74,7 +74,7 @@ export function Header() {
         </Stack>
         <Box sx={{ flex: { xs: 1, md: 0 } }} />
         <Preferences />
-        {/* Of one size whoever it is, so that nothing jumps when the answer comes. */}
+        {/* Fixed size, so that nothing shifts when the session is known. */}
         <Button
           component={Link}
           to={viewer?.isSignedIn ? '/account' : '/account/sign-in'}

@@ -4,7 +4,7 @@ import { Link, useLocation } from 'react-router';
 import { useViewer } from '@/shared/api/viewer';
 import { DASHBOARD, PLACES } from './navigation';
 
-/** The main places, in a row of their own. It scrolls away: what floats would cover what one wants to tap. */
+/** The main pages, in a row below the header. It scrolls away: a floating bar would cover controls. */
 export function PhoneNav() {
   const { t } = useTranslation();
   const { pathname } = useLocation();
@@ -30,7 +30,7 @@ export function PhoneNav() {
             to={place.to}
             aria-current={here?.to === place.to ? 'page' : undefined}
             sx={{
-              flex: '1 0 64px', // wider, and in two rows, where letters are large
+              flex: '1 0 64px', // wraps into two rows when the text is enlarged
               minHeight: 56,
               display: 'flex',
               flexDirection: 'column',

@@ -5,10 +5,10 @@ import { useColorScheme } from '@mui/material/styles';
 import { Suspense, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { LANGUAGES, setLanguage, type Language } from '@/shared/i18n';
-import { later } from '@/shared/lib/later';
+import { lazyPart } from '@/shared/lib/lazyPart';
 
-// Menus are a good part of the code that the first page would otherwise wait for.
-const ChoiceMenu = later(() => import('./ChoiceMenu'));
+// Menus are loaded on demand: the first page should not wait for their code.
+const ChoiceMenu = lazyPart(() => import('./ChoiceMenu'));
 
 interface ChoiceProps<T extends string> {
   label: string;

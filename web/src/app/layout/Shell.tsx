@@ -4,7 +4,7 @@ import { useSelector } from 'react-redux';
 import { useTranslation } from 'react-i18next';
 import { ErrorBoundary } from 'react-error-boundary';
 import { Outlet, useLocation } from 'react-router';
-import { later } from '@/shared/lib/later';
+import { lazyPart } from '@/shared/lib/lazyPart';
 import { Announcer } from '@/shared/ui/Announcer';
 import type { RootState } from '../store';
 import { Crashed } from '../errors';
@@ -13,9 +13,9 @@ import { Footer } from './Footer';
 import { Header } from './Header';
 import { PhoneNav } from './PhoneNav';
 
-const Toasts = later(() => import('./ToastsWithUndo'));
+const Toasts = lazyPart(() => import('./ToastsWithUndo'));
 
-/** What stands around every page. */
+/** The layout around every page. */
 export function Shell() {
   const { t } = useTranslation();
   const { pathname } = useLocation();
@@ -28,7 +28,7 @@ export function Shell() {
         sx={{
           position: 'absolute',
           left: 8,
-          top: '-9rem', // also where letters are large
+          top: '-9rem', // also out of sight when the text is enlarged
           zIndex: 'tooltip',
           bgcolor: 'background.paper',
           color: 'primary.main',
@@ -42,7 +42,7 @@ export function Shell() {
       <Header />
       <PhoneNav />
       <ConnectionBar />
-      {/* As high as a screen, whatever it holds: the footer does not jump when that comes. */}
+      {/* At least a screen high, so that the footer does not shift when the page's content arrives. */}
       <Box component="main" id="content" tabIndex={-1} sx={{ flex: 1, minHeight: '100dvh', display: 'flex', flexDirection: 'column', outline: 'none' }}>
         <Suspense fallback={null}>
           <ErrorBoundary FallbackComponent={Crashed} resetKeys={[pathname]}>

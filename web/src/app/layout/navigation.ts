@@ -18,5 +18,5 @@ export const PLACES: readonly Place[] = [
   { to: '/bulk', label: 'nav.bulk', icon: Inventory },
 ];
 
-/** For staff alone. */
+/** For staff only. */
 export const DASHBOARD: Place = { to: '/dashboard', label: 'nav.dashboard', icon: Insights };

@@ -4,9 +4,9 @@ import i18n from '@/shared/i18n';
 import { show } from '@/shared/testing/render';
 import AboutRoutes from './AboutRoutes';
 
-it('has nothing to show at an address that is none, and says so', async () => {
+it('shows "not found" for an unknown path', async () => {
   await i18n.loadNamespaces('about');
   show(<AboutRoutes />, {}, '/nothing');
-  expect(await screen.findByText('There is nothing here.')).toBeVisible();
+  expect(await screen.findByText('Page not found')).toBeVisible();
   expect(screen.getByRole('navigation', { name: 'About Cutline' })).toBeVisible();
 });

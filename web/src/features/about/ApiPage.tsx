@@ -23,7 +23,7 @@ export default function ApiPage() {
           </Typography>
           <Box
             component="pre"
-            // It scrolls sideways on a phone: the keyboard must reach it.
+            // It scrolls sideways on a phone, so it must be focusable.
             tabIndex={0}
             role="region"
             aria-label={t('api.example')}

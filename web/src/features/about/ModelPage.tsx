@@ -10,7 +10,7 @@ import { Page } from '@/shared/ui/Page';
 import { QueryView } from '@/shared/ui/StateView';
 import { AboutNav } from './AboutNav';
 
-/** What the model in use says of itself. The card's own headings stand below the page's. */
+/** The model card of the model in use. The card's headings are nested below the page's. */
 export default function ModelPage() {
   const { t } = useTranslation('about');
   const models = useListModelsQuery({});
@@ -27,8 +27,8 @@ export default function ModelPage() {
           data.card ? (
             <Box
               component="article"
-              lang="en" // cards are written in it, whatever the page's language is
-              tabIndex={0} // wide tables scroll sideways, by keyboard, too
+              lang="en" // model cards are always in English
+              tabIndex={0} // so that wide tables can be scrolled with the keyboard
               aria-label={t('model.title')}
               sx={{
                 overflowX: 'auto',

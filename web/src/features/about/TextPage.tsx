@@ -11,7 +11,7 @@ interface Section {
 
 export type TextName = 'how' | 'terms' | 'privacy' | 'accessibility' | 'missing';
 
-/** A page of words alone; all of them stand in the message files. */
+/** A page of text from the message files. */
 export function TextPage({ name }: { name: TextName }) {
   const { t } = useTranslation('about');
   const sections = t(`${name}.sections`, { returnObjects: true }) as Section[];

@@ -21,7 +21,7 @@ export default function AccountRoutes() {
         <Route path="password/reset" element={<ResetRequestPage />} />
         <Route path="password/reset/:key" element={<ResetPage />} />
         <Route path="provider/callback" element={<ProviderPage />} />
-        {/* As mails and other software call them. */}
+        {/* Aliases used in mails and by other software. */}
         <Route path="login" element={<Navigate to="/account/sign-in" replace />} />
         <Route path="signup" element={<Navigate to="/account/sign-up" replace />} />
         <Route path="*" element={<Navigate to="/account" replace />} />

@@ -20,12 +20,12 @@ interface AuthFormProps {
   fields: readonly Field[];
   submit: string;
   onSubmit: (values: Record<string, string>) => Promise<Answer>;
-  // True when the answer was dealt with; otherwise its errors are shown.
+  // Returns whether the answer was handled; otherwise the form shows its errors.
   onAnswer: (answer: Answer, values: Record<string, string>) => boolean;
   children?: ReactNode;
 }
 
-/** A form whose errors stand at their fields, and whose first wrong field gets the focus. */
+/** A form that shows errors next to their fields and focuses the first invalid one. */
 export function AuthForm({ fields, submit, onSubmit, onAnswer, children }: AuthFormProps) {
   const { t } = useTranslation('account');
   const [errors, setErrors] = useState<FieldError[]>([]);

@@ -4,20 +4,20 @@ import Typography from '@mui/material/Typography';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Page } from '@/shared/ui/Page';
-import { answerWithPasskey, ask, hasPasskeys, isSignedInAlready, pendingFlow, type Answer } from './allauth';
+import { answerWithPasskey, request, hasPasskeys, isSignedInAlready, pendingFlow, type Answer } from './allauth';
 import { AuthForm } from './AuthForm';
-import { useEntered } from './entered';
+import { useSwitchViewer } from './useSwitchViewer';
 
-/** The second step of signing in. */
+/** The second step of two-step sign-in. */
 export function CodePage() {
   const { t } = useTranslation('account');
-  const entered = useEntered();
+  const switchViewer = useSwitchViewer();
   const [note, setNote] = useState('');
   const settle = (answer: Answer): boolean => {
-    if (answer.status === 200) entered('/');
-    // Nobody is about to sign in here: it took too long, or the page was opened by itself.
-    else if (answer.status === 401 && pendingFlow(answer) !== 'mfa_authenticate') entered('/account/sign-in');
-    else if (isSignedInAlready(answer)) entered('/');
+    if (answer.status === 200) switchViewer('/');
+    // There is no pending sign-in: it expired, or the page was opened directly.
+    else if (answer.status === 401 && pendingFlow(answer) !== 'mfa_authenticate') switchViewer('/account/sign-in');
+    else if (isSignedInAlready(answer)) switchViewer('/');
     else return false;
     return true;
   };
@@ -31,7 +31,7 @@ export function CodePage() {
         <AuthForm
           fields={[{ name: 'code', label: t('field.code'), autoComplete: 'one-time-code' }]}
           submit={t('signIn.submit')}
-          onSubmit={(values) => ask('POST', '/auth/2fa/authenticate', values)}
+          onSubmit={(values) => request('POST', '/auth/2fa/authenticate', values)}
           onAnswer={settle}
         >
           {note ? <Typography role="status">{note}</Typography> : null}

@@ -15,15 +15,15 @@ import { useChangeMeMutation, useDeleteMeMutation, type MeOut } from '@/shared/a
 import { problemOf } from '@/shared/api/problem';
 import { useOnce } from '@/shared/lib/useOnce';
 import { toastShown } from '@/shared/ui/toasts';
-import { useEntered } from './entered';
+import { useSwitchViewer } from './useSwitchViewer';
 import { useConfirm } from './Secure';
 import { Section } from './Section';
 
-/** Consent, a copy of everything, and the way out. */
+/** Consent to training, data export, and account deletion. */
 export function DataSection({ me }: { me: MeOut }) {
   const { t } = useTranslation(['account', 'common']);
   const [change] = useChangeMeMutation();
-  const [wanted, setWanted] = useState<boolean | null>(null); // shown until the server says so
+  const [wanted, setWanted] = useState<boolean | null>(null); // shown until the server confirms it
   const consent = async (isOn: boolean) => {
     setWanted(isOn);
     const result = await change({ meIn: { may_train: isOn } });
@@ -35,15 +35,15 @@ export function DataSection({ me }: { me: MeOut }) {
   const [remove, removing] = useDeleteMeMutation();
   const [isAsking, setAsking] = useState(false);
   const dispatch = useDispatch();
-  const entered = useEntered();
+  const switchViewer = useSwitchViewer();
   const confirm = useConfirm();
   const onDelete = useOnce(async () => {
     let result = await remove({});
-    // Who signed in some time ago is asked for the password first.
+    // The server asks for the password again unless the sign-in is recent.
     if (result.error && problemOf(result.error).code === 'reauthentication_required' && (await confirm())) {
       result = await remove({});
     }
-    if (!result.error) entered('/');
+    if (!result.error) switchViewer('/');
   });
   return (
     <Section title={t('data.title')}>

@@ -14,26 +14,26 @@ import { problemOf } from '@/shared/api/problem';
 import { useFormats } from '@/shared/i18n/format';
 import { useOnce } from '@/shared/lib/useOnce';
 import { QueryView } from '@/shared/ui/StateView';
-import { useFailed } from './refused';
+import { useErrorToast } from './errorToasts';
 import { RemoveButton } from './RemoveButton';
 import { Section } from './Section';
 import { Secret } from './Secret';
 
 const SCOPES: readonly Scope[] = ['caption', 'images:read', 'images:write', 'bulk', 'webhooks', 'account'];
 
-const LONGEST_NAME = 120; // as the API takes it
+const MAX_NAME_LENGTH = 120; // the API's limit
 
-/** Keys for programs: what each may do, when it was used last. */
+/** API keys: their permissions and when they were last used. */
 export function KeysSection() {
   const { t } = useTranslation('account');
   const formats = useFormats();
   const keys = useListKeysQuery({});
   const [create, creating] = useCreateKeyMutation();
   const [revoke] = useRevokeKeyMutation();
-  const wordsOf = (scope: string) => t(`keys.scope.${scope.replace(':', '_')}`); // a colon names a file of messages
+  const labelOf = (scope: string) => t(`keys.scope.${scope.replace(':', '_')}`); // i18next reads a colon as a namespace
   const [name, setName] = useState('');
   const [scopes, setScopes] = useState<Scope[]>(['caption', 'images:read', 'images:write']);
-  const failed = useFailed();
+  const showError = useErrorToast();
   const submit = useOnce(async () => {
     const result = await create({ keyIn: { name: name.trim(), scopes } });
     if (!result.error) setName('');
@@ -54,7 +54,7 @@ export function KeysSection() {
                     {key.name} <code>{key.prefix}…</code>
                   </Typography>
                   <Typography variant="body2" color="textSecondary">
-                    {key.scopes.map(wordsOf).join(', ')} ·{' '}
+                    {key.scopes.map(labelOf).join(', ')} ·{' '}
                     {key.last_used_at ? t('keys.used', { when: formats.relative(key.last_used_at) }) : t('keys.unused')}
                   </Typography>
                 </div>
@@ -65,7 +65,7 @@ export function KeysSection() {
                     label={t('keys.revoke')}
                     question={t('keys.revokeQuestion', { name: key.name })}
                     consequence={t('keys.revokeConsequence')}
-                    onConfirm={() => void revoke({ keyId: key.id }).then(failed)}
+                    onConfirm={() => void revoke({ keyId: key.id }).then(showError)}
                   />
                 )}
               </Stack>
@@ -78,14 +78,14 @@ export function KeysSection() {
         <TextField
           label={t('keys.name')}
           value={name}
-          slotProps={{ htmlInput: { maxLength: LONGEST_NAME } }}
+          slotProps={{ htmlInput: { maxLength: MAX_NAME_LENGTH } }}
           onChange={(event) => setName(event.target.value)}
         />
         <FormGroup row role="group" aria-label={t('keys.scopes')}>
           {SCOPES.map((scope) => (
             <FormControlLabel
               key={scope}
-              label={wordsOf(scope)}
+              label={labelOf(scope)}
               control={
                 <Checkbox
                   checked={scopes.includes(scope)}

@@ -4,26 +4,26 @@ import { useTranslation } from 'react-i18next';
 import { Link, useNavigate, useSearchParams } from 'react-router';
 import { Page } from '@/shared/ui/Page';
 import { Message } from '@/shared/ui/StateView';
-import { ask, pendingFlow } from './allauth';
-import { useEntered } from './entered';
+import { request, pendingFlow } from './allauth';
+import { useSwitchViewer } from './useSwitchViewer';
 
-/** Where a provider sends people back to. */
+/** The page that sign-in providers redirect back to. */
 export function ProviderPage() {
   const { t } = useTranslation('account');
   const [address] = useSearchParams();
   const navigate = useNavigate();
-  const entered = useEntered();
+  const switchViewer = useSwitchViewer();
   const [hasFailed, setFailed] = useState(address.has('error'));
   const [isUnverified, setUnverified] = useState(false);
   useEffect(() => {
     if (address.has('error')) return;
-    void ask('GET', '/auth/session').then((answer) => {
-      if (answer.status === 200) entered('/');
+    void request('GET', '/auth/session').then((answer) => {
+      if (answer.status === 200) switchViewer('/');
       else if (pendingFlow(answer) === 'mfa_authenticate') void navigate('/account/code', { replace: true });
       else if (pendingFlow(answer) === 'verify_email') setUnverified(true);
       else setFailed(true);
     });
-  }, [address, entered, navigate]);
+  }, [address, switchViewer, navigate]);
   return (
     <Page title={t('provider.title')} width="sm" hideTitle>
       {hasFailed ? (

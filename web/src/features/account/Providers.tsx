@@ -1,9 +1,9 @@
 import Button from '@mui/material/Button';
 import { useTranslation } from 'react-i18next';
 import { useGetSessionQuery } from '@/shared/api/generated';
-import { ask, goToProvider } from './allauth';
+import { request, goToProvider } from './allauth';
 
-/** A button for each place that this service lets people sign in with. */
+/** A button for each configured sign-in provider. */
 export function Providers() {
   const { t } = useTranslation('account');
   const providers = useGetSessionQuery({}).data?.providers ?? [];
@@ -12,7 +12,7 @@ export function Providers() {
       key={provider.id}
       variant="outlined"
       size="large"
-      onClick={() => void ask('GET', '/config').then(() => goToProvider(provider.id))}
+      onClick={() => void request('GET', '/config').then(() => goToProvider(provider.id))}
     >
       {t('provider.with', { name: provider.name })}
     </Button>

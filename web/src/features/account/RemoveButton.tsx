@@ -8,16 +8,16 @@ import { useId, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 interface RemoveButtonProps {
-  /** What the button does, and then the button of the question. */
+  /** The label of the button and of the confirmation button. */
   label: string;
-  /** The question, which names the thing. */
+  /** The title of the confirmation dialog; names the item. */
   question: string;
-  /** What is different afterwards. */
+  /** What changes when the user confirms. */
   consequence: string;
   onConfirm: () => void;
 }
 
-/** A button for what cannot be taken back: it asks first. */
+/** A button for an irreversible action, with a confirmation dialog. */
 export function RemoveButton({ label, question, consequence, onConfirm }: RemoveButtonProps) {
   const { t } = useTranslation('common');
   const [isAsking, setAsking] = useState(false);

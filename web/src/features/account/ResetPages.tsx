@@ -4,9 +4,9 @@ import { useTranslation } from 'react-i18next';
 import { Link as RouterLink, useParams } from 'react-router';
 import { Page } from '@/shared/ui/Page';
 import { Message } from '@/shared/ui/StateView';
-import { ask } from './allauth';
+import { request } from './allauth';
 import { AuthForm } from './AuthForm';
-import { useEntered } from './entered';
+import { useSwitchViewer } from './useSwitchViewer';
 
 export function ResetRequestPage() {
   const { t } = useTranslation('account');
@@ -19,7 +19,7 @@ export function ResetRequestPage() {
         <AuthForm
           fields={[{ name: 'email', label: t('field.email'), type: 'email', autoComplete: 'username' }]}
           submit={t('reset.submit')}
-          onSubmit={(values) => ask('POST', '/auth/password/request', values)}
+          onSubmit={(values) => request('POST', '/auth/password/request', values)}
           onAnswer={(answer, values) => {
             if (answer.status !== 200) return false;
             setSentTo(values.email ?? '');
@@ -34,17 +34,17 @@ export function ResetRequestPage() {
 export function ResetPage() {
   const { t } = useTranslation('account');
   const { key = '' } = useParams();
-  const entered = useEntered();
+  const switchViewer = useSwitchViewer();
   return (
     <Page title={t('reset.newTitle')} width="sm">
       <AuthForm
         fields={[{ name: 'password', label: t('field.newPassword'), type: 'password', autoComplete: 'new-password', hint: t('field.passwordHint') }]}
         submit={t('reset.save')}
-        onSubmit={(values) => ask('POST', '/auth/password/reset', { ...values, key })}
+        onSubmit={(values) => request('POST', '/auth/password/reset', { ...values, key })}
         onAnswer={(answer) => {
-          // 401: the password is changed, and one may now sign in with it.
-          if (answer.status === 200) entered('/');
-          else if (answer.status === 401) entered('/account/sign-in');
+          // 401: the password was changed; sign in with it now.
+          if (answer.status === 200) switchViewer('/');
+          else if (answer.status === 401) switchViewer('/account/sign-in');
           else return false;
           return true;
         }}

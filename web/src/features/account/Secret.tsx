@@ -6,7 +6,7 @@ import { useDispatch } from 'react-redux';
 import { announced } from '@/shared/api/live';
 import { copyText } from '@/shared/lib/clipboard';
 
-/** What is shown once. */
+/** A secret that is shown only once. */
 export function Secret({ label, value }: { label: string; value: string }) {
   const { t } = useTranslation(['account', 'common']);
   const dispatch = useDispatch();

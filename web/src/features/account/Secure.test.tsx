@@ -3,7 +3,7 @@ import userEvent from '@testing-library/user-event';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import i18n from '@/shared/i18n';
 import { show } from '@/shared/testing/render';
-import { SecureProvider, useSecureAsk } from './Secure';
+import { SecureProvider, useSecureRequest } from './Secure';
 
 // Answers of the accounts' own API, which the generated types do not know.
 function serveAccount(hasPassword: boolean, authenticators: string[] = []) {
@@ -26,7 +26,7 @@ function serveAccount(hasPassword: boolean, authenticators: string[] = []) {
 }
 
 function Thing() {
-  const secure = useSecureAsk();
+  const secure = useSecureRequest();
   return (
     <button type="button" onClick={() => void secure('DELETE', '/thing')}>
       Do it
@@ -46,7 +46,7 @@ const shown = async () => {
 describe('SecureProvider', () => {
   beforeAll(() => i18n.loadNamespaces(['account', 'common']));
 
-  it('asks for the password, then does what was wanted', async () => {
+  it('asks for the password, then continues the request', async () => {
     const asked = serveAccount(true);
     await shown();
     await userEvent.type(await screen.findByLabelText('Password'), 'correct horse{Enter}');
@@ -54,7 +54,7 @@ describe('SecureProvider', () => {
     expect(asked).toContain('POST /auth/reauthenticate');
   });
 
-  it('asks for a code where there is no password', async () => {
+  it('asks for a code if the account has no password', async () => {
     const asked = serveAccount(false, ['totp']);
     await shown();
     await userEvent.type(await screen.findByLabelText('Code'), '123456{Enter}');
@@ -62,7 +62,7 @@ describe('SecureProvider', () => {
     expect(asked).toContain('POST /auth/2fa/reauthenticate');
   });
 
-  it('says what to do where there is neither', async () => {
+  it('says what to do if there is neither', async () => {
     serveAccount(false);
     await shown();
     expect(await screen.findByRole('dialog')).toHaveTextContent('Sign out, sign in again');

@@ -6,80 +6,80 @@ import DialogTitle from '@mui/material/DialogTitle';
 import Typography from '@mui/material/Typography';
 import { createContext, useCallback, useContext, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
-import { ask, hasPassword, needsReauthentication, type Answer } from './allauth';
+import { request, hasPassword, needsReauthentication, type Answer } from './allauth';
 import { AuthForm } from './AuthForm';
 
-type Ask = <T = Record<string, unknown>>(...args: Parameters<typeof ask>) => Promise<Answer<T>>;
+type AuthRequest = <T = Record<string, unknown>>(...args: Parameters<typeof request>) => Promise<Answer<T>>;
 
-const SecureContext = createContext<Ask>(ask);
+const SecureContext = createContext<AuthRequest>(request);
 
-/** As `ask`, but where the server wants the password again, the person is asked for it first. */
-export function useSecureAsk(): Ask {
+/** Like `request`, but prompts for the password when the server requires reauthentication. */
+export function useSecureRequest(): AuthRequest {
   return useContext(SecureContext);
 }
 
 const ConfirmContext = createContext<() => Promise<boolean>>(() => Promise.resolve(false));
 
-/** Ask the person for a proof again; false where they would rather not. */
+/** Prompt for reauthentication; false if the user cancels. */
 export function useConfirm(): () => Promise<boolean> {
   return useContext(ConfirmContext);
 }
 
-type Way = 'password' | 'code' | 'none';
+type Method = 'password' | 'code' | 'none';
 
-/** What this account can prove itself with. */
-async function wayOf(): Promise<Way> {
+/** How this account can reauthenticate. */
+async function reauthenticationMethod(): Promise<Method> {
   if ((await hasPassword()) !== false) return 'password';
-  const authenticators = await ask<{ type: string }[]>('GET', '/account/authenticators');
+  const authenticators = await request<{ type: string }[]>('GET', '/account/authenticators');
   return authenticators.status === 200 && authenticators.data.some((each) => each.type === 'totp') ? 'code' : 'none';
 }
 
 export function SecureProvider({ children }: { children: ReactNode }) {
   const { t } = useTranslation(['account', 'common']);
-  const [resume, setResume] = useState<{ way: Way; go: (confirmed: boolean) => void } | null>(null);
+  const [prompt, setPrompt] = useState<{ method: Method; resolve: (confirmed: boolean) => void } | null>(null);
   const confirm = useCallback(async () => {
-    const way = await wayOf();
-    const isConfirmed = await new Promise<boolean>((go) => setResume({ way, go }));
-    setResume(null);
+    const method = await reauthenticationMethod();
+    const isConfirmed = await new Promise<boolean>((resolve) => setPrompt({ method, resolve }));
+    setPrompt(null);
     return isConfirmed;
   }, []);
-  const secure = useCallback<Ask>(
-    async <T,>(...args: Parameters<typeof ask>): Promise<Answer<T>> => {
-      const answer = await ask<T>(...args);
+  const secure = useCallback<AuthRequest>(
+    async <T,>(...args: Parameters<typeof request>): Promise<Answer<T>> => {
+      const answer = await request<T>(...args);
       if (!needsReauthentication(answer as Answer)) return answer;
-      return (await confirm()) ? ask<T>(...args) : answer;
+      return (await confirm()) ? request<T>(...args) : answer;
     },
     [confirm],
   );
   return (
     <SecureContext value={secure}>
       <ConfirmContext value={confirm}>{children}</ConfirmContext>
-      {resume ? (
-        <Dialog open onClose={() => resume.go(false)} aria-labelledby="confirm-title" fullWidth maxWidth="xs">
+      {prompt ? (
+        <Dialog open onClose={() => prompt.resolve(false)} aria-labelledby="confirm-title" fullWidth maxWidth="xs">
           <DialogTitle id="confirm-title">{t('confirm.title')}</DialogTitle>
           <DialogContent>
-            {resume.way === 'none' ? (
+            {prompt.method === 'none' ? (
               <Typography>{t('confirm.signInAgain')}</Typography>
             ) : (
               <AuthForm
                 fields={[
-                  resume.way === 'password'
+                  prompt.method === 'password'
                     ? { name: 'password', label: t('field.password'), type: 'password', autoComplete: 'current-password' }
                     : { name: 'code', label: t('field.code'), autoComplete: 'one-time-code' },
                 ]}
                 submit={t('confirm.submit')}
-                onSubmit={(values) => ask('POST', resume.way === 'password' ? '/auth/reauthenticate' : '/auth/2fa/reauthenticate', values)}
+                onSubmit={(values) => request('POST', prompt.method === 'password' ? '/auth/reauthenticate' : '/auth/2fa/reauthenticate', values)}
                 onAnswer={(answer) => {
                   if (answer.status !== 200) return false;
-                  resume.go(true);
+                  prompt.resolve(true);
                   return true;
                 }}
               />
             )}
           </DialogContent>
-          {resume.way === 'none' ? (
+          {prompt.method === 'none' ? (
             <DialogActions>
-              <Button onClick={() => resume.go(false)}>{t('common:action.close')}</Button>
+              <Button onClick={() => prompt.resolve(false)}>{t('common:action.close')}</Button>
             </DialogActions>
           ) : null}
         </Dialog>

@@ -10,11 +10,11 @@ import { useTranslation } from 'react-i18next';
 import { useDispatch } from 'react-redux';
 import { useFormats } from '@/shared/i18n/format';
 import { toastShown } from '@/shared/ui/toasts';
-import { ask, createPasskey, hasPasskeys, hasPassword } from './allauth';
+import { request, createPasskey, hasPasskeys, hasPassword } from './allauth';
 import { AuthForm } from './AuthForm';
-import { useRefused } from './refused';
+import { useRefusalToast } from './errorToasts';
 import { RemoveButton } from './RemoveButton';
-import { useSecureAsk } from './Secure';
+import { useSecureRequest } from './Secure';
 import { Section } from './Section';
 
 interface Authenticator {
@@ -25,13 +25,13 @@ interface Authenticator {
   unused_code_count?: number;
 }
 
-/** Password, codes from an app, passkeys, and the codes for when both are lost. */
+/** Password, authenticator app, passkeys, and recovery codes. */
 export function SecuritySection() {
   const { t } = useTranslation('account');
   const [authenticators, setAuthenticators] = useState<Authenticator[] | null>(null);
   const [ownsPassword, setOwnsPassword] = useState(true);
   const load = useCallback(() => {
-    void ask<Authenticator[]>('GET', '/account/authenticators').then((answer) => {
+    void request<Authenticator[]>('GET', '/account/authenticators').then((answer) => {
       if (answer.status === 200) setAuthenticators(answer.data);
     });
     void hasPassword().then((has) => {
@@ -52,10 +52,10 @@ export function SecuritySection() {
   );
 }
 
-/** Who came by another service has none, and may set one. */
+/** Change the password, or set one for an account created through a sign-in provider. */
 function PasswordPart({ hasPassword, onChange }: { hasPassword: boolean; onChange: () => void }) {
   const { t } = useTranslation('account');
-  const secure = useSecureAsk();
+  const secure = useSecureRequest();
   const dispatch = useDispatch();
   const [isOpen, setOpen] = useState(false);
   return (
@@ -90,21 +90,21 @@ function PasswordPart({ hasPassword, onChange }: { hasPassword: boolean; onChang
 
 function TotpPart({ isOn, onChange }: { isOn: boolean; onChange: () => void }) {
   const { t } = useTranslation('account');
-  const secure = useSecureAsk();
+  const secure = useSecureRequest();
   const dispatch = useDispatch();
-  const refused = useRefused();
+  const showRefusal = useRefusalToast();
   const [secret, setSecret] = useState<{ secret: string; url: string } | null>(null);
   const begin = async () => {
     const answer = await secure('GET', '/account/authenticators/totp');
     const meta = answer.meta as { secret?: string; totp_url?: string };
     if (meta.secret) setSecret({ secret: meta.secret, url: meta.totp_url ?? '' });
-    else if (answer.status === 200) onChange(); // it was turned on elsewhere
-    else refused(answer);
+    else if (answer.status === 200) onChange(); // it was turned on in another session
+    else showRefusal(answer);
   };
   const end = async () => {
     const answer = await secure('DELETE', '/account/authenticators/totp');
     if (answer.status === 200) dispatch(toastShown({ tone: 'info', text: t('totp.off') }));
-    else refused(answer);
+    else showRefusal(answer);
     onChange();
   };
   return (
@@ -124,7 +124,7 @@ function TotpPart({ isOn, onChange }: { isOn: boolean; onChange: () => void }) {
         />
       ) : secret ? (
         <Stack spacing={2} sx={{ maxWidth: 420 }}>
-          {/* Dark on light whatever the colours of the page: not every camera reads the reverse. */}
+          {/* Always dark on light: some cameras cannot read inverted QR codes. */}
           <Box sx={{ alignSelf: 'flex-start', lineHeight: 0, bgcolor: '#fff', border: 1, borderColor: 'divider', borderRadius: '14px' }}>
             <QRCodeSVG value={secret.url} size={200} marginSize={4} title={t('totp.qr')} />
           </Box>
@@ -155,12 +155,12 @@ function TotpPart({ isOn, onChange }: { isOn: boolean; onChange: () => void }) {
 
 function RecoveryPart({ left, onChange }: { left: number; onChange: () => void }) {
   const { t } = useTranslation('account');
-  const secure = useSecureAsk();
-  const refused = useRefused();
+  const secure = useSecureRequest();
+  const showRefusal = useRefusalToast();
   const [codes, setCodes] = useState<string[] | null>(null);
   const show = async (method: 'GET' | 'POST') => {
     const answer = await secure<{ unused_codes?: string[] }>(method, '/account/authenticators/recovery-codes', method === 'POST' ? {} : undefined);
-    if (answer.status !== 200) return refused(answer);
+    if (answer.status !== 200) return showRefusal(answer);
     setCodes(answer.data.unused_codes ?? []);
     if (method === 'POST') onChange();
   };
@@ -194,21 +194,21 @@ function RecoveryPart({ left, onChange }: { left: number; onChange: () => void }
 function PasskeyPart({ passkeys, onChange }: { passkeys: Authenticator[]; onChange: () => void }) {
   const { t } = useTranslation('account');
   const formats = useFormats();
-  const refused = useRefused();
-  const secure = useSecureAsk();
+  const showRefusal = useRefusalToast();
+  const secure = useSecureRequest();
   const dispatch = useDispatch();
   const add = async () => {
-    // Passwordless: one that the device itself can find, so that it also opens the door alone.
+    // Passwordless: a discoverable credential, which is enough to sign in on its own.
     const options = await secure('GET', '/account/authenticators/webauthn?passwordless');
-    if (options.status !== 200) return refused(options);
+    if (options.status !== 200) return showRefusal(options);
     const credential = await createPasskey(options.data as unknown as Parameters<typeof createPasskey>[0]);
-    const answer = credential ? await ask('POST', '/account/authenticators/webauthn', { name: t('passkey.name'), passwordless: true, credential }) : null;
+    const answer = credential ? await request('POST', '/account/authenticators/webauthn', { name: t('passkey.name'), passwordless: true, credential }) : null;
     if (answer?.status !== 200) dispatch(toastShown({ tone: 'error', text: t('passkey.failed') }));
     onChange();
   };
   const remove = async (id: number) => {
     const answer = await secure('DELETE', '/account/authenticators/webauthn', { authenticators: [id] });
-    if (answer.status !== 200) refused(answer);
+    if (answer.status !== 200) showRefusal(answer);
     onChange();
   };
   return (

@@ -4,9 +4,9 @@ import Typography from '@mui/material/Typography';
 import { useCallback, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useFormats } from '@/shared/i18n/format';
-import { ask } from './allauth';
+import { request } from './allauth';
 import { deviceOf } from './device';
-import { useRefused } from './refused';
+import { useRefusalToast } from './errorToasts';
 import { Section } from './Section';
 
 interface Session {
@@ -18,14 +18,14 @@ interface Session {
   is_current: boolean;
 }
 
-/** Where one is signed in, and the way to end it. */
+/** The active sessions, which can be ended. */
 export function SessionsSection() {
   const { t } = useTranslation('account');
   const formats = useFormats();
-  const refused = useRefused();
+  const showRefusal = useRefusalToast();
   const [sessions, setSessions] = useState<Session[]>([]);
   const load = useCallback(() => {
-    void ask<Session[]>('GET', '/auth/sessions').then((answer) => {
+    void request<Session[]>('GET', '/auth/sessions').then((answer) => {
       if (answer.status === 200) setSessions(answer.data);
     });
   }, []);
@@ -35,8 +35,8 @@ export function SessionsSection() {
     return device ? t('sessions.device', device) : session.user_agent;
   };
   const end = async (ids: number[]) => {
-    const answer = await ask('DELETE', '/auth/sessions', { sessions: ids });
-    if (answer.status !== 200) refused(answer);
+    const answer = await request('DELETE', '/auth/sessions', { sessions: ids });
+    if (answer.status !== 200) showRefusal(answer);
     load();
   };
   const others = sessions.filter((session) => !session.is_current);

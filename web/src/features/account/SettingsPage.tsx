@@ -6,11 +6,11 @@ import { useGetMeQuery } from '@/shared/api/generated';
 import { useViewer } from '@/shared/api/viewer';
 import { Page } from '@/shared/ui/Page';
 import { Message, QueryView } from '@/shared/ui/StateView';
-import { ask } from './allauth';
+import { request } from './allauth';
 import { DataSection } from './DataSection';
-import { useEntered } from './entered';
+import { useSwitchViewer } from './useSwitchViewer';
 import { KeysSection } from './KeysSection';
-import { useRefused } from './refused';
+import { useRefusalToast } from './errorToasts';
 import { SecureProvider } from './Secure';
 import { SecuritySection } from './SecuritySection';
 import { SessionsSection } from './SessionsSection';
@@ -19,8 +19,8 @@ import { WebhooksSection } from './WebhooksSection';
 export default function SettingsPage() {
   const { t } = useTranslation('account');
   const viewer = useViewer();
-  const entered = useEntered();
-  const refused = useRefused();
+  const switchViewer = useSwitchViewer();
+  const showRefusal = useRefusalToast();
   const me = useGetMeQuery({});
   if (viewer && !viewer.isSignedIn) {
     return (
@@ -37,10 +37,10 @@ export default function SettingsPage() {
     );
   }
   const signOut = async () => {
-    const answer = await ask('DELETE', '/auth/session');
-    // 401: signed out. Without an answer nobody is, and must not believe it on a shared computer.
-    if (answer.status === 200 || answer.status === 401) entered('/');
-    else refused(answer);
+    const answer = await request('DELETE', '/auth/session');
+    // 401 means signed out. Without an answer the session is still open: do not pretend otherwise on a shared computer.
+    if (answer.status === 200 || answer.status === 401) switchViewer('/');
+    else showRefusal(answer);
   };
   return (
     <Page

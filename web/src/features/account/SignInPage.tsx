@@ -7,18 +7,18 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link as RouterLink, useNavigate } from 'react-router';
 import { Page } from '@/shared/ui/Page';
-import { answerWithPasskey, ask, hasPasskeys, isSignedInAlready, pendingFlow, type Answer } from './allauth';
+import { answerWithPasskey, request, hasPasskeys, isSignedInAlready, pendingFlow, type Answer } from './allauth';
 import { AuthForm } from './AuthForm';
-import { useEntered } from './entered';
+import { useSwitchViewer } from './useSwitchViewer';
 import { Providers } from './Providers';
 
 export function SignInPage() {
   const { t } = useTranslation('account');
-  const entered = useEntered();
+  const switchViewer = useSwitchViewer();
   const navigate = useNavigate();
   const [note, setNote] = useState('');
   const settle = (answer: Answer): boolean => {
-    if (answer.status === 200 || isSignedInAlready(answer)) entered('/');
+    if (answer.status === 200 || isSignedInAlready(answer)) switchViewer('/');
     else if (pendingFlow(answer) === 'mfa_authenticate') void navigate('/account/code');
     else if (pendingFlow(answer) === 'verify_email') setNote(t('signUp.check'));
     else return false;
@@ -37,7 +37,7 @@ export function SignInPage() {
             { name: 'password', label: t('field.password'), type: 'password', autoComplete: 'current-password' },
           ]}
           submit={t('signIn.submit')}
-          onSubmit={(values) => ask('POST', '/auth/login', values)}
+          onSubmit={(values) => request('POST', '/auth/login', values)}
           onAnswer={settle}
         >
           {note ? <Typography role="status">{note}</Typography> : null}

@@ -5,14 +5,14 @@ import { useTranslation } from 'react-i18next';
 import { Link as RouterLink } from 'react-router';
 import { Page } from '@/shared/ui/Page';
 import { Message } from '@/shared/ui/StateView';
-import { ask, isSignedInAlready, pendingFlow } from './allauth';
+import { request, isSignedInAlready, pendingFlow } from './allauth';
 import { AuthForm } from './AuthForm';
-import { useEntered } from './entered';
+import { useSwitchViewer } from './useSwitchViewer';
 import { Providers } from './Providers';
 
 export function SignUpPage() {
   const { t } = useTranslation('account');
-  const entered = useEntered();
+  const switchViewer = useSwitchViewer();
   const [sentTo, setSentTo] = useState<string | null>(null);
   if (sentTo !== null) {
     return (
@@ -30,9 +30,9 @@ export function SignUpPage() {
             { name: 'password', label: t('field.newPassword'), type: 'password', autoComplete: 'new-password', hint: t('field.passwordHint') },
           ]}
           submit={t('signUp.submit')}
-          onSubmit={(values) => ask('POST', '/auth/signup', values)}
+          onSubmit={(values) => request('POST', '/auth/signup', values)}
           onAnswer={(answer, values) => {
-            if (answer.status === 200 || isSignedInAlready(answer)) entered('/');
+            if (answer.status === 200 || isSignedInAlready(answer)) switchViewer('/');
             else if (pendingFlow(answer) === 'verify_email') setSentTo(values.email ?? '');
             else return false;
             return true;

@@ -30,24 +30,24 @@ const confirmed = async () => {
 describe('VerifyPage', () => {
   beforeAll(() => i18n.loadNamespaces('account'));
 
-  it('leads to signing in where the link does not work', async () => {
+  it('links to sign-in if the link does not work', async () => {
     serveVerification(400, null);
     await confirmed();
     expect(await screen.findByRole('alert')).toHaveTextContent('This link does not work');
     expect(screen.getByRole('link', { name: 'Sign in' })).toHaveAttribute('href', '/account/sign-in');
   });
 
-  it('asks nobody to sign in who has', async () => {
+  it('does not ask a signed-in user to sign in', async () => {
     serveVerification(400, 'user-1');
     await confirmed();
     expect(await screen.findByRole('link', { name: 'Your account' })).toHaveAttribute('href', '/account');
     expect(screen.queryByRole('link', { name: 'Sign in' })).toBeNull();
   });
 
-  it('blames no link for a missing connection', async () => {
+  it('does not blame the link for a lost connection', async () => {
     serveVerification(0, null);
     await confirmed();
-    expect(await screen.findByRole('alert')).toHaveTextContent('There is no connection');
+    expect(await screen.findByRole('alert')).toHaveTextContent('No connection');
     expect(screen.getByRole('button', { name: 'Confirm' })).toBeVisible();
   });
 });

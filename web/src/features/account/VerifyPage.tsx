@@ -7,19 +7,19 @@ import { useViewer } from '@/shared/api/viewer';
 import { useOnce } from '@/shared/lib/useOnce';
 import { Page } from '@/shared/ui/Page';
 import { Message } from '@/shared/ui/StateView';
-import { ask } from './allauth';
-import { useEntered } from './entered';
+import { request } from './allauth';
+import { useSwitchViewer } from './useSwitchViewer';
 
-/** What the link in the mail leads to. It asks first: programs that look at mails follow links, too. */
+/** The target of the link in the mail. It asks for a click, because mail scanners follow links, too. */
 export function VerifyPage() {
   const { t } = useTranslation('account');
   const { key = '' } = useParams();
-  const entered = useEntered();
+  const switchViewer = useSwitchViewer();
   const viewer = useViewer();
   const [state, setState] = useState<'asking' | 'offline' | 'tooMany' | 'failed' | 'signInNext'>('asking');
   const confirm = useOnce(async () => {
-    const answer = await ask('POST', '/auth/email/verify', { key });
-    if (answer.status === 200) entered('/');
+    const answer = await request('POST', '/auth/email/verify', { key });
+    if (answer.status === 200) switchViewer('/');
     else if (answer.status === 401) setState('signInNext');
     else if (answer.status === 0) setState('offline');
     else if (answer.status === 429) setState('tooMany');

@@ -21,12 +21,12 @@ import { problemOf } from '@/shared/api/problem';
 import { useFormats } from '@/shared/i18n/format';
 import { useOnce } from '@/shared/lib/useOnce';
 import { QueryView } from '@/shared/ui/StateView';
-import { useFailed } from './refused';
+import { useErrorToast } from './errorToasts';
 import { Secret } from './Secret';
 import { RemoveButton } from './RemoveButton';
 import { Section } from './Section';
 
-/** Calls to other servers when something happens, and what came of them. */
+/** Webhooks and their deliveries. */
 export function WebhooksSection() {
   const { t } = useTranslation('account');
   const webhooks = useListWebhooksQuery({});
@@ -75,7 +75,7 @@ function Webhook({ webhook }: { webhook: WebhookOut }) {
   const [change] = useChangeWebhookMutation();
   const [remove] = useDeleteWebhookMutation();
   const [test] = useTestWebhookMutation();
-  const failed = useFailed();
+  const showError = useErrorToast();
   return (
     <Box component="li" sx={{ border: 1, borderColor: 'divider', borderRadius: '14px', p: 2 }}>
       <Typography sx={{ overflowWrap: 'anywhere' }}>{webhook.url}</Typography>
@@ -88,12 +88,12 @@ function Webhook({ webhook }: { webhook: WebhookOut }) {
         <Button size="small" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
           {t('webhooks.log')}
         </Button>
-        <Button size="small" onClick={() => void test({ webhookId: webhook.id }).then(failed)}>
+        <Button size="small" onClick={() => void test({ webhookId: webhook.id }).then(showError)}>
           {t('webhooks.test')}
         </Button>
         <Button
           size="small"
-          onClick={() => void change({ webhookId: webhook.id, webhookChangeIn: { is_active: !webhook.is_active } }).then(failed)}
+          onClick={() => void change({ webhookId: webhook.id, webhookChangeIn: { is_active: !webhook.is_active } }).then(showError)}
         >
           {t(webhook.is_active ? 'webhooks.pause' : 'webhooks.resume')}
         </Button>
@@ -101,7 +101,7 @@ function Webhook({ webhook }: { webhook: WebhookOut }) {
           label={t('remove')}
           question={t('webhooks.removeQuestion', { url: webhook.url })}
           consequence={t('webhooks.removeConsequence')}
-          onConfirm={() => void remove({ webhookId: webhook.id }).then(failed)}
+          onConfirm={() => void remove({ webhookId: webhook.id }).then(showError)}
         />
       </Stack>
       {isOpen ? <Deliveries webhook={webhook.id} /> : null}
@@ -114,7 +114,7 @@ function Deliveries({ webhook }: { webhook: string }) {
   const formats = useFormats();
   const deliveries = useListDeliveriesQuery({ webhookId: webhook, limit: 20 }, { pollingInterval: 5_000 });
   const [replay] = useReplayDeliveryMutation();
-  const failed = useFailed();
+  const showError = useErrorToast();
   return (
     <QueryView
       query={deliveries}
@@ -131,7 +131,7 @@ function Deliveries({ webhook }: { webhook: string }) {
                 {delivery.status_code ? ` (${delivery.status_code})` : ''}
                 {delivery.error ? ` · ${delivery.error}` : ''}
               </Typography>
-              <Button size="small" onClick={() => void replay({ deliveryId: delivery.id }).then(failed)}>
+              <Button size="small" onClick={() => void replay({ deliveryId: delivery.id }).then(showError)}>
                 {t('webhooks.replay')}
               </Button>
             </Stack>

@@ -1,4 +1,4 @@
-// The accounts' own API (django-allauth, headless, for browsers): https://docs.allauth.org/en/latest/headless/
+// Client of the account API (django-allauth headless, browser client): https://docs.allauth.org/en/latest/headless/
 export interface FieldError {
   message: string;
   code: string;
@@ -24,8 +24,8 @@ function csrfToken(): string {
 
 const BASE = '/_allauth/browser/v1';
 
-/** Ask. Refusals are answers too (401 says which step is missing); nothing is thrown. */
-export async function ask<T = Record<string, unknown>>(
+/** Call the account API. Never throws: error responses are answers too (401 names the missing step). */
+export async function request<T = Record<string, unknown>>(
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
   path: string,
   body?: unknown,
@@ -55,23 +55,23 @@ export function pendingFlow(answer: Answer): string | null {
   return flows.find((flow) => flow.is_pending)?.id ?? null;
 }
 
-/** Whoever is signed in cannot sign in again. */
+/** 409: the visitor is already signed in. */
 export function isSignedInAlready(answer: Answer): boolean {
   return answer.status === 409;
 }
 
-/** Whether the account has a password: one that came by another service may have none. Undefined where nobody says. */
+/** Whether the account has a password; accounts created through a provider may not. Undefined if unknown. */
 export async function hasPassword(): Promise<boolean | undefined> {
-  const answer = await ask<{ user?: { has_usable_password?: boolean } }>('GET', '/auth/session');
+  const answer = await request<{ user?: { has_usable_password?: boolean } }>('GET', '/auth/session');
   return answer.status === 200 ? answer.data.user?.has_usable_password !== false : undefined;
 }
 
-/** Signed in, but not lately. Which flows are offered depends on what the account has; it may be none. */
+/** Signed in, but not recently. The offered flows depend on the account; there may be none. */
 export function needsReauthentication(answer: Answer): boolean {
   return answer.status === 401 && answer.meta.is_authenticated === true;
 }
 
-/** A social provider is reached by a form of the page, not by script: the browser must go there. */
+/** Submit a form to a sign-in provider: the browser must navigate there, so fetch does not work. */
 export function goToProvider(provider: string): void {
   const form = document.createElement('form');
   form.method = 'POST';
@@ -101,7 +101,7 @@ interface RequestOptions {
   request_options: { publicKey: PublicKeyCredentialRequestOptionsJSON };
 }
 
-/** Ask the device for a passkey. Null where the person or the device declines. */
+/** Create a passkey on the device; null if the user or the device declines. */
 export async function createPasskey(options: CreationOptions): Promise<unknown> {
   try {
     const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(options.creation_options.publicKey);
@@ -113,13 +113,13 @@ export async function createPasskey(options: CreationOptions): Promise<unknown> 
 }
 
 export async function answerWithPasskey(path: string): Promise<Answer | null> {
-  const options = await ask<RequestOptions>('GET', path);
+  const options = await request<RequestOptions>('GET', path);
   if (options.status !== 200) return options as unknown as Answer;
   try {
     const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options.data.request_options.publicKey);
     const credential = (await navigator.credentials.get({ publicKey })) as PublicKeyCredential | null;
     if (!credential) return null;
-    return await ask('POST', path, { credential: credential.toJSON() });
+    return await request('POST', path, { credential: credential.toJSON() });
   } catch {
     return null;
   }

@@ -14,7 +14,7 @@ describe('deviceOf', () => {
     expect(deviceOf(userAgent)).toEqual({ browser, system });
   });
 
-  it('says nothing of what it does not know', () => {
+  it('returns null for unknown browsers', () => {
     expect(deviceOf('python-httpx/0.28')).toBeNull();
   });
 });

@@ -1,4 +1,4 @@
-// Whoever pretends to be another stands first: Edge says Chrome, too, and Chrome says Safari.
+// Order matters: Edge also claims to be Chrome, and Chrome claims to be Safari.
 const BROWSERS = [
   [/Edg(e|A|iOS)?\//, 'Edge'],
   [/OPR\//, 'Opera'],
@@ -17,7 +17,7 @@ const SYSTEMS = [
   [/Linux/, 'Linux'],
 ] as const;
 
-/** What a browser calls itself, in two words; null where it is none that people know. */
+/** Browser and system of a user agent string; null if either is unknown. */
 export function deviceOf(userAgent: string): { browser: string; system: string } | null {
   const browser = BROWSERS.find(([pattern]) => pattern.test(userAgent))?.[1];
   const system = SYSTEMS.find(([pattern]) => pattern.test(userAgent))?.[1];

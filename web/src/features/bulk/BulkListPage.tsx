@@ -69,7 +69,7 @@ function BulkRow({ bulk }: { bulk: BulkOut }) {
   );
 }
 
-/** A zip or a folder, sent as one. */
+/** Upload of a ZIP or a folder; a folder is packed into one archive. */
 function NewBulk() {
   const { t } = useTranslation('bulk');
   const formats = useFormats();
@@ -89,13 +89,13 @@ function NewBulk() {
     try {
       blob = await archiveOf();
     } catch {
-      // A file that was moved meanwhile, or a folder that may not be read.
+      // A file was moved, or a folder is not readable.
       setShare(null);
       setProblem(t('new.unreadable'));
       return;
     }
     if (limits && blob.size > limits.max_bulk_bytes) {
-      // The service would hang up in the middle, which looks as if the connection were gone.
+      // The server would close the connection mid-upload, which looks like a network failure.
       setShare(null);
       setProblem(t('new.tooLarge', { limit: formats.bytes(limits.max_bulk_bytes) }));
       return;
@@ -103,7 +103,7 @@ function NewBulk() {
     const sent = await sendArchive(blob, name, newId(), setShare);
     setShare(null);
     if (sent.ok) {
-      // Who has sent something is somebody: events come from now on.
+      // The upload may have created a session: reload it, so that the event stream starts.
       dispatch(api.util.invalidateTags(['bulk', 'people']));
       void navigate(`/bulk/${sent.bulk.id}`);
     } else {

@@ -7,7 +7,7 @@ import { Link as RouterLink } from 'react-router';
 import type { BulkItemOut } from '@/shared/api/generated';
 import { useCaptionLanguage } from '@/shared/api/viewer';
 
-/** A file and what came of it: its caption, which leads to its photo, or why there is none. */
+/** A file of a bulk job: its caption, linked to its photo, or why it has none. */
 export function Item({ item }: { item: BulkItemOut }) {
   const { t } = useTranslation('bulk');
   const language = useCaptionLanguage()();

@@ -4,7 +4,7 @@ import type { Dropped } from '@/shared/lib/dropped';
 
 export type Sent = { ok: true; bulk: BulkOut } | { ok: false; problem: Problem };
 
-/** Send an archive, telling how far it is (0 to 1). XMLHttpRequest, for fetch does not tell. */
+/** Upload an archive and report progress (0 to 1). Uses XMLHttpRequest: fetch has no upload progress. */
 export function sendArchive(archive: Blob, name: string, key: string, onProgress: (share: number) => void): Promise<Sent> {
   return new Promise((resolve) => {
     const request = new XMLHttpRequest();
@@ -26,7 +26,7 @@ export function sendArchive(archive: Blob, name: string, key: string, onProgress
   });
 }
 
-/** A folder's photos as one archive. Photos are compressed already: they are only put together. */
+/** Pack a folder's files into one archive, uncompressed: photos are compressed already. */
 export async function pack(files: readonly Dropped[]): Promise<Blob> {
   const { downloadZip } = await import('client-zip');
   return downloadZip(files.map(({ path, file }) => ({ name: path, input: file }))).blob();

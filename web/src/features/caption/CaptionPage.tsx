@@ -5,7 +5,7 @@ import { useCallback, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useSelector } from 'react-redux';
 import { Link } from 'react-router';
-import { useAskingMs } from '@/shared/api/asking';
+import { usePollingMs } from '@/shared/api/polling';
 import { useListImagesQuery, type ImageOut } from '@/shared/api/generated';
 import { Page } from '@/shared/ui/Page';
 import { DropZone } from './DropZone';
@@ -22,19 +22,19 @@ export default function CaptionPage() {
   const { t } = useTranslation('caption');
   const uploader = useUploader();
   const uploads = useSelector(selectUploads);
-  const askingMs = useAskingMs();
+  const pollingMs = usePollingMs();
   const [isWaiting, setWaiting] = useState(false);
-  const recent = useListImagesQuery({ limit: RECENT }, { pollingInterval: isWaiting ? QUEUE_MS : askingMs });
-  // Nobody tells how a queue gets on: whoever stands in it asks.
+  const recent = useListImagesQuery({ limit: RECENT }, { pollingInterval: isWaiting ? QUEUE_MS : pollingMs });
+  // No event says how the queue moves: poll while a photo is waiting in it.
   const waits = recent.data?.items.some((image) => image.job?.state === 'queued') ?? false;
   if (waits !== isWaiting) setWaiting(waits);
   const onFiles = useCallback((files: File[]) => uploader.add(files), [uploader]);
   const onUrls = useCallback((urls: string[]) => uploader.addUrls(urls), [uploader]);
 
   const images = new Map<string, ImageOut>(recent.data?.items.map((image) => [image.id, image]));
-  // An upload keeps its place when its image is known; images of earlier visits follow.
-  const sent = new Set(uploads.map((upload) => upload.image));
-  const earlier = [...images.values()].filter((image) => !sent.has(image.id));
+  // Uploads keep their places when their images are known; earlier images follow.
+  const uploaded = new Set(uploads.map((upload) => upload.image));
+  const earlier = [...images.values()].filter((image) => !uploaded.has(image.id));
   const isEmpty = uploads.length === 0 && earlier.length === 0;
 
   return (

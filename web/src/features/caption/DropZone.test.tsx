@@ -29,27 +29,27 @@ function paste(target: Element, what: Parameters<typeof transfer>[0]) {
 describe('DropZone', () => {
   beforeAll(() => i18n.loadNamespaces('caption'));
 
-  it('takes a dropped photo that lies in no folder', async () => {
+  it('accepts a dropped photo that is not in a folder', async () => {
     const { onFiles } = shown();
     fireEvent.drop(screen.getByTestId('dropzone'), { dataTransfer: transfer({ files: [PHOTO] }) });
     await waitFor(() => expect(onFiles).toHaveBeenCalledExactlyOnceWith([PHOTO]));
   });
 
-  it('takes every dropped address', async () => {
+  it('accepts all dropped URLs', async () => {
     const { onUrls } = shown();
     const texts = { 'text/uri-list': `# two\r\n${ADDRESSES.join('\r\n')}\r\n` };
     fireEvent.drop(screen.getByTestId('dropzone'), { dataTransfer: transfer({ texts }) });
     await waitFor(() => expect(onUrls).toHaveBeenCalledExactlyOnceWith(ADDRESSES));
   });
 
-  it('takes what is dropped beside it', async () => {
+  it('accepts what is dropped next to it', async () => {
     const { onFiles } = shown();
     const isLeftToBrowser = fireEvent.drop(document.body, { dataTransfer: transfer({ files: [PHOTO] }) });
     expect(isLeftToBrowser).toBe(false);
     await waitFor(() => expect(onFiles).toHaveBeenCalledExactlyOnceWith([PHOTO]));
   });
 
-  it("leaves the page's own photos alone, and what is dropped into a field", async () => {
+  it("ignores drags of the page's own photos and drops into a field", async () => {
     const { onUrls } = shown();
     const address = { dataTransfer: transfer({ texts: { 'text/plain': ADDRESSES.join(' ') } }) };
     fireEvent.drop(screen.getByLabelText('other'), address);
@@ -62,7 +62,7 @@ describe('DropZone', () => {
     await waitFor(() => expect(onUrls).toHaveBeenCalledOnce());
   });
 
-  it('takes pasted photos and addresses', () => {
+  it('accepts pasted photos and URLs', () => {
     const { onFiles, onUrls } = shown();
     paste(document.body, { files: [PHOTO] });
     expect(onFiles).toHaveBeenCalledExactlyOnceWith([PHOTO]);
@@ -70,7 +70,7 @@ describe('DropZone', () => {
     expect(onUrls).toHaveBeenCalledExactlyOnceWith(ADDRESSES);
   });
 
-  it('leaves other texts alone, and what is pasted into a field', () => {
+  it('ignores other texts and what is pasted into a field', () => {
     const { onUrls } = shown();
     paste(document.body, { texts: { 'text/plain': `See ${ADDRESSES.join(' ')}` } });
     paste(screen.getByLabelText('other'), { texts: { 'text/plain': ADDRESSES.join(' ') } });

@@ -8,22 +8,22 @@ import Typography from '@mui/material/Typography';
 import { Suspense, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { droppedFiles } from '@/shared/lib/dropped';
-import { later } from '@/shared/lib/later';
+import { lazyPart } from '@/shared/lib/lazyPart';
 
-const UrlForm = later(() => import('./UrlForm'));
+const UrlForm = lazyPart(() => import('./UrlForm'));
 
 interface DropZoneProps {
   onFiles: (files: File[]) => void;
   onUrls: (urls: string[]) => void;
 }
 
-/** The addresses that a text consists of; none where it says anything else. */
-function addressesIn(text: string): string[] {
+/** The URLs in a text; empty if it contains anything else. */
+function urlsIn(text: string): string[] {
   const parts = text.split(/\s+/).filter(Boolean);
   return parts.every((part) => /^https?:\/\/\S/i.test(part)) ? parts : [];
 }
 
-/** Where photos come in: dropped, pasted, picked, taken, or by address. */
+/** Takes photos: dropped, pasted, chosen, taken with the camera, or by URL. */
 export function DropZone({ onFiles, onUrls }: DropZoneProps) {
   const { t } = useTranslation('caption');
   const picker = useRef<HTMLInputElement>(null);
@@ -36,7 +36,7 @@ export function DropZone({ onFiles, onUrls }: DropZoneProps) {
       const target = event.target as HTMLElement | null;
       const files = [...(event.clipboardData?.files ?? [])];
       const text = event.clipboardData?.getData('text/plain') ?? '';
-      const urls = addressesIn(text);
+      const urls = urlsIn(text);
       if (text && target?.closest('input, textarea, [contenteditable]')) return;
       if (files.length > 0) onFiles(files);
       else if (urls.length > 0) onUrls(urls);
@@ -47,15 +47,15 @@ export function DropZone({ onFiles, onUrls }: DropZoneProps) {
     return () => document.removeEventListener('paste', paste);
   }, [onFiles, onUrls]);
 
-  // Anywhere on the page: a browser opens in its place what is dropped beside.
+  // Accept drops anywhere on the page: otherwise the browser would navigate to a file dropped next to the zone.
   useEffect(() => {
-    let isOurs = false; // a photo or a link of the page itself
-    const isNotForUs = ({ target }: Event) => isOurs || (target as HTMLElement).closest?.('input, textarea');
+    let isOurs = false; // a drag that started on this page
+    const isIgnored = ({ target }: Event) => isOurs || (target as HTMLElement).closest?.('input, textarea');
     const handlers: { [name: string]: (event: DragEvent) => void } = {
       dragstart: () => void (isOurs = true),
       dragend: () => void (isOurs = false),
       dragover: (event) => {
-        if (isNotForUs(event)) return;
+        if (isIgnored(event)) return;
         event.preventDefault();
         setOver(true);
       },
@@ -63,10 +63,10 @@ export function DropZone({ onFiles, onUrls }: DropZoneProps) {
       drop: (event) => {
         setOver(false);
         const { dataTransfer } = event;
-        if (isNotForUs(event) || !dataTransfer) return;
+        if (isIgnored(event) || !dataTransfer) return;
         event.preventDefault();
-        const links = dataTransfer.getData('text/uri-list').replace(/^#.*$/gm, ''); // the form has comments
-        const urls = addressesIn(links || dataTransfer.getData('text/plain'));
+        const links = dataTransfer.getData('text/uri-list').replace(/^#.*$/gm, ''); // uri-list may contain comments
+        const urls = urlsIn(links || dataTransfer.getData('text/plain'));
         void droppedFiles(dataTransfer).then((files) => {
           if (files.length > 0) onFiles(files.map(({ file }) => file));
           else if (urls.length > 0) onUrls(urls);
@@ -81,7 +81,7 @@ export function DropZone({ onFiles, onUrls }: DropZoneProps) {
 
   const picked = (input: HTMLInputElement) => {
     onFiles([...(input.files ?? [])]);
-    input.value = ''; // the same photo may be picked again
+    input.value = ''; // so that the same photo can be chosen again
   };
 
   return (

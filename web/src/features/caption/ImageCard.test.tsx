@@ -12,7 +12,7 @@ const waiting = imageOf({ caption: '', caption_by: '', job: { id: 'job-1', state
 describe('ImageCard', () => {
   beforeAll(() => i18n.loadNamespaces('caption'));
 
-  it('tells the place in the queue, then that it is written, then the caption, as events come', () => {
+  it('shows the place in the queue, the progress and the caption as events arrive', () => {
     const { store } = show(<ImageCard image={waiting} />);
     const happened = (type: string, data: Record<string, unknown>) =>
       act(() => store.dispatch(eventReceived({ id: 1, type, at: '', data: { image: 'image-1', ...data } } as never)));
@@ -27,7 +27,7 @@ describe('ImageCard', () => {
     expect(screen.getByRole('link', { name: 'Open' })).toHaveAttribute('href', '/images/image-1');
   });
 
-  it('says why it failed, and asks for another try', async () => {
+  it('says why it failed, and retries on request', async () => {
     const calls = serve({ 'POST /api/v1/jobs/job-1/retry': json({ id: 'job-1', state: 'queued' } as JobOut) });
     const error = { code: 'captioner_failed', message: 'The model did not answer.' };
     show(<ImageCard image={{ ...waiting, job: { id: 'job-1', state: 'failed', stage: '', error } }} />);
@@ -36,11 +36,11 @@ describe('ImageCard', () => {
     await waitFor(() => expect(calls).toHaveLength(1));
   });
 
-  it('copies its caption, and says so', async () => {
+  it('copies its caption and announces it', async () => {
     const user = userEvent.setup(); // with a clipboard
     const { store } = show(<ImageCard image={imageOf()} />);
     await user.click(screen.getByRole('button', { name: 'Copy' }));
     expect(await navigator.clipboard.readText()).toBe('A cat on a mat.');
-    expect(store.getState().live.announcement.text).toBe('The caption was copied.');
+    expect(store.getState().live.announcement.text).toBe('Caption copied.');
   });
 });

@@ -15,7 +15,7 @@ interface ImageCardProps {
   name?: string;
 }
 
-/** An image that the server has: its job's progress, then its caption. */
+/** The card of an uploaded image: its job's progress, then its caption. */
 export function ImageCard({ image, name }: ImageCardProps) {
   const { t } = useTranslation('caption');
   const dispatch = useDispatch();
@@ -23,7 +23,7 @@ export function ImageCard({ image, name }: ImageCardProps) {
   const [retry] = useRetryJobMutation();
   const caption = live?.caption ?? image.caption;
   const job = live?.job ?? image.job;
-  const before = live?.job?.position ?? image.job?.position ?? null; // how many go first
+  const ahead = live?.job?.position ?? image.job?.position ?? null; // jobs ahead in the queue
   const title = name ?? image.file_name ?? '';
 
   const status = ((): CardStatus => {
@@ -32,7 +32,7 @@ export function ImageCard({ image, name }: ImageCardProps) {
       return { kind: 'failed', text: t('status.failed'), hint: job.error?.message, progress: null };
     }
     if (job?.state === 'running') return { kind: 'running', text: t('status.running'), progress: null };
-    const text = before === null ? t('status.queuedUnknown') : t('status.queued', { count: before + 1 });
+    const text = ahead === null ? t('status.queuedUnknown') : t('status.queued', { count: ahead + 1 });
     return { kind: 'queued', text, progress: null };
   })();
 

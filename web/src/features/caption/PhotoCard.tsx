@@ -8,7 +8,7 @@ import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 
 export interface CardStatus {
-  // What is going on, in words, and how far it is (null: no telling).
+  // The current step, its label, and its progress (null: unknown).
   kind: 'waiting' | 'sending' | 'queued' | 'running' | 'done' | 'failed';
   text: string;
   progress: number | null;
@@ -19,7 +19,7 @@ interface PhotoCardProps {
   picture: ReactNode;
   name: string;
   caption: string | null;
-  language?: string; // the caption's
+  language?: string; // of the caption
   status: CardStatus;
   to: string | null;
   onCopy?: () => void;
@@ -27,7 +27,7 @@ interface PhotoCardProps {
   onRemove?: () => void;
 }
 
-/** One photo and its caption, from the first moment on. Of one height, so that nothing jumps. */
+/** A photo and its caption, from upload on. Fixed height, so that nothing shifts. */
 export function PhotoCard({ picture, name, caption, language, status, to, onCopy, onRetry, onRemove }: PhotoCardProps) {
   const { t } = useTranslation('caption');
   const isBusy = status.kind !== 'done' && status.kind !== 'failed';
@@ -45,7 +45,7 @@ export function PhotoCard({ picture, name, caption, language, status, to, onCopy
       }}
     >
       <Box sx={{ position: 'relative', aspectRatio: '4 / 3', bgcolor: 'action.hover', display: 'grid', placeItems: 'center' }}>
-        {/* Behind the picture: seen where there is none that a browser could show. */}
+        {/* Behind the picture: visible if the browser cannot show it. */}
         {status.kind === 'failed' ? <BrokenImage aria-hidden sx={{ fontSize: 56, color: 'text.secondary', opacity: 0.5 }} /> : null}
         {to ? (
           <Link to={to} aria-label={caption || name} lang={language} style={{ position: 'absolute', inset: 0 }}>

@@ -5,7 +5,7 @@ import { visuallyHidden } from '@/shared/ui/Page';
 
 const POINTS = ['one', 'two', 'three'] as const;
 
-/** What a newcomer gets, while there is no photo yet. */
+/** The benefits of the app, shown while there are no photos. */
 export function Points() {
   const { t } = useTranslation('caption');
   return (

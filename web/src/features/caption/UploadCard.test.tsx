@@ -9,7 +9,7 @@ import { Uploader } from './uploader';
 import type { Upload } from './uploads';
 import { UploaderContext } from './useUploader';
 
-const refused = problemOf({ status: 422, data: { detail: 'notes.jpg is no photo.', hint: 'Send a JPEG.' } });
+const refused = problemOf({ status: 422, data: { detail: 'notes.jpg is not a photo.', hint: 'Send a JPEG.' } });
 const offline = problemOf({ status: 'FETCH_ERROR' });
 const busy = problemOf({ status: 503 });
 
@@ -31,24 +31,24 @@ describe('UploadCard', () => {
   beforeAll(() => i18n.loadNamespaces('caption'));
 
   it.each([
-    ['waits for its turn', { state: 'waiting' }, 'Waiting to be sent'],
-    ['waits for the connection', { state: 'waiting', problem: offline }, 'Waiting for the connection'],
-    ['waits for a busy service', { state: 'waiting', problem: busy }, /The service is busy/],
-    ['is on its way', { state: 'sending', progress: 0.42 }, 'Sending, 42%'],
-    ['has arrived', { state: 'sent' }, 'In the queue'],
-    ['was refused, with what to do', { state: 'failed', problem: refused }, 'notes.jpg is no photo. Send a JPEG.'],
+    ['is waiting', { state: 'waiting' }, 'Waiting to upload'],
+    ['waits for a connection', { state: 'waiting', problem: offline }, 'Waiting for a connection'],
+    ['waits for a busy server', { state: 'waiting', problem: busy }, 'The server is busy; trying again shortly'],
+    ['is uploading', { state: 'sending', progress: 0.42 }, 'Uploading, 42%'],
+    ['is uploaded', { state: 'sent' }, 'In the queue'],
+    ['was refused, with a hint', { state: 'failed', problem: refused }, 'notes.jpg is not a photo. Send a JPEG.'],
   ] satisfies [string, Partial<Upload>, string | RegExp][])('%s', (_, changes, words) => {
     card(changes);
     expect(screen.getByText(words)).toBeInTheDocument();
     expect(screen.getByText('cat.jpg')).toBeInTheDocument();
   });
 
-  it('tells how far it is to whoever cannot see the bar', () => {
+  it('has an accessible progress bar', () => {
     card({ state: 'sending', progress: 0.42 });
     expect(screen.getByRole<HTMLProgressElement>('progressbar').position).toBeCloseTo(0.42);
   });
 
-  it('can be taken back while it is open, and tried again or removed once it failed', async () => {
+  it('can be cancelled while pending, and retried or removed after it failed', async () => {
     const uploader = card({ state: 'failed', problem: refused });
     const again = vi.spyOn(uploader, 'retry').mockImplementation(() => undefined);
     const away = vi.spyOn(uploader, 'cancel').mockImplementation(() => undefined);
@@ -58,7 +58,7 @@ describe('UploadCard', () => {
     expect(away).toHaveBeenCalledExactlyOnceWith('upload-1');
   });
 
-  it('becomes the image that it became', async () => {
+  it('becomes the card of the image', async () => {
     serve({ 'GET /api/v1/images/image-1': json(imageOf({ caption: 'A cat sleeps.' })) });
     card({ state: 'sent', image: 'image-1' });
     expect(await screen.findByText('A cat sleeps.')).toBeInTheDocument();

@@ -2,7 +2,7 @@ import Box from '@mui/material/Box';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { skipToken } from '@reduxjs/toolkit/query';
-import { useAskingMs } from '@/shared/api/asking';
+import { usePollingMs } from '@/shared/api/polling';
 import { useGetImageQuery, type ImageOut } from '@/shared/api/generated';
 import { useFormats } from '@/shared/i18n/format';
 import { ImageCard } from './ImageCard';
@@ -11,14 +11,14 @@ import { previewOf } from './uploader';
 import type { Upload } from './uploads';
 import { useUploader } from './useUploader';
 
-/** A photo on its way; once the server has it, the image that it became. */
+/** The card of an upload; once the server has created the image, the card of that image. */
 export function UploadCard({ upload, image }: { upload: Upload; image?: ImageOut }) {
   const { t } = useTranslation('caption');
   const formats = useFormats();
   const uploader = useUploader();
-  const [isMissing, setMissing] = useState(false); // the server did not say what became of it
+  const [isMissing, setMissing] = useState(false); // fetching the image failed
   const single = useGetImageQuery(upload.image && !image ? { imageId: upload.image } : skipToken, {
-    pollingInterval: useAskingMs(isMissing),
+    pollingInterval: usePollingMs(isMissing),
   });
   if (single.isError !== isMissing) setMissing(single.isError);
   const known = image ?? single.data;
@@ -66,7 +66,7 @@ export function UploadCard({ upload, image }: { upload: Upload; image?: ImageOut
             src={preview}
             alt={upload.name}
             onError={(event) => {
-              event.currentTarget.hidden = true; // no picture, or one that this browser cannot show
+              event.currentTarget.hidden = true; // not an image, or a format that this browser cannot show
             }}
             sx={{ position: 'absolute', width: '100%', height: '100%', objectFit: 'cover', '&[hidden]': { display: 'none' } }}
           />

@@ -8,7 +8,7 @@ import UrlForm from './UrlForm';
 describe('UrlForm', () => {
   beforeAll(() => i18n.loadNamespaces('caption'));
 
-  it('has the focus, and gives each address', async () => {
+  it('is focused, and submits each URL', async () => {
     const given = vi.fn();
     show(<UrlForm onUrls={given} />);
     expect(screen.getByRole('textbox')).toHaveFocus();
@@ -17,14 +17,14 @@ describe('UrlForm', () => {
     expect(given).toHaveBeenCalledExactlyOnceWith(['https://example.org/a.jpg', 'http://example.org/b.jpg']);
   });
 
-  it('says what an address looks like, and gives none that is no address', async () => {
+  it('explains what a URL looks like, and does not submit anything else', async () => {
     const given = vi.fn();
     show(<UrlForm onUrls={given} />);
     await userEvent.paste('https://example.org/a.jpg file:///etc/passwd');
     await userEvent.click(screen.getByRole('button'));
     expect(given).not.toHaveBeenCalled();
     expect(screen.getByRole('textbox')).toBeInvalid();
-    expect(screen.getByText(/Each address must begin/)).toBeInTheDocument();
+    expect(screen.getByText(/Each URL must start/)).toBeInTheDocument();
     await userEvent.clear(screen.getByRole('textbox'));
     expect(screen.getByRole('textbox')).toBeValid();
   });

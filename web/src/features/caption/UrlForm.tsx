@@ -9,7 +9,7 @@ export default function UrlForm({ onUrls }: { onUrls: (urls: string[]) => void }
   const [text, setText] = useState('');
   const [isWrong, setWrong] = useState(false);
   const field = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => field.current?.focus(), []); // whoever opened the form wants to write
+  useEffect(() => field.current?.focus(), []); // the form was opened to type in it
   const submit = (event: FormEvent) => {
     event.preventDefault();
     const urls = text.split(/\s+/).filter(Boolean);

@@ -54,7 +54,7 @@ describe('Uploader', () => {
     vi.unstubAllGlobals();
   });
 
-  it('sends again what got no answer, under the same key', async () => {
+  it('retries an upload without an answer, with the same key', async () => {
     replies = [{ status: 0 }, { status: 503 }, { status: 202, data: { items: [{ id: 'image-1' }] } }];
     const { uploader, first } = make();
     uploader.add([new File(['x'], 'cat.jpg')]);
@@ -66,7 +66,7 @@ describe('Uploader', () => {
     expect(new Set(keys).size).toBe(1);
   });
 
-  it('asks again while an earlier try has the photo in hand', async () => {
+  it('retries while an earlier attempt is still in progress', async () => {
     replies = [{ status: 0 }, { status: 409, data: { code: 'idempotency_key_in_use' } }, { status: 202, data: { items: [{ id: 'image-1' }] } }];
     const { uploader, first } = make();
     uploader.add([new File(['x'], 'cat.jpg')]);
@@ -77,7 +77,7 @@ describe('Uploader', () => {
     expect(new Set(keys).size).toBe(1);
   });
 
-  it('does not send again what was refused', async () => {
+  it('does not retry what was refused', async () => {
     replies = [{ status: 422, data: { items: [{ id: null, error: { code: 'not_image', message: 'No image.' } }] } }];
     const { uploader, first } = make();
     uploader.add([new File(['x'], 'notes.jpg')]);
@@ -86,7 +86,7 @@ describe('Uploader', () => {
     expect(keys).toHaveLength(1);
   });
 
-  it('sends the first photo of somebody new alone, for its answer brings the session', async () => {
+  it('sends only one photo until its answer has set the session', async () => {
     let isKnown = false;
     const { uploader, states } = make(() => isKnown);
     replies = ['image-1', 'image-2', 'image-3'].map((id) => ({ status: 202, data: { items: [{ id }] } }));

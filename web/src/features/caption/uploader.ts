@@ -2,7 +2,7 @@ import type { Dispatch } from '@reduxjs/toolkit';
 import { api } from '@/shared/api/generated';
 import { problemOf, type Problem } from '@/shared/api/problem';
 import { newId } from '@/shared/lib/newId';
-import { forget, keep, left, type Waiting } from './outbox';
+import { loadPending, removePending, savePending, type Waiting } from './outbox';
 import { uploadChanged, uploadRemoved, uploadsAdded } from './uploads';
 
 const AT_ONCE = 3;
@@ -18,7 +18,7 @@ interface Answer {
   retryAfterMs: number | null;
 }
 
-/** Pictures of photos that are still here, by upload; made once, for an object URL holds memory. */
+/** Object URLs of local photos, by upload. Created once each, because an object URL holds memory. */
 const previews = new Map<string, string>();
 const previewsOfImages = new Map<string, string>();
 
@@ -26,12 +26,12 @@ export function previewOf(upload: string): string | null {
   return previews.get(upload) ?? null;
 }
 
-/** The picture on this device of an image that was just sent: shown until the server's own is there. */
+/** The local preview of an image that was just uploaded; shown until the server's thumbnail exists. */
 export function previewOfImage(image: string): string | null {
   return previewsOfImages.get(image) ?? null;
 }
 
-/** Sends what waits, a few at a time; tries again when no answer came. One per app. */
+/** Sends pending uploads, a few at a time, and retries when there is no answer. One instance per app. */
 export class Uploader {
   private readonly queue: Waiting[] = [];
   private readonly requests = new Map<string, XMLHttpRequest>();
@@ -40,16 +40,16 @@ export class Uploader {
   private pausedUntil = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** isKnown: whether the server knows this browser, by a session that its cookie names. */
+  /** hasSession: whether this browser already has a session. */
   constructor(
     private readonly dispatch: Dispatch,
-    private readonly isKnown: () => boolean,
+    private readonly hasSession: () => boolean,
   ) {}
 
-  /** Take up what an earlier visit left. Gives what stops it. */
+  /** Resume the pending uploads of earlier visits. Returns a function that stops the uploader. */
   start(): () => void {
     addEventListener('online', this.resume);
-    void left().then((waiting) => this.enqueue(waiting));
+    void loadPending().then((waiting) => this.enqueue(waiting));
     return () => {
       removeEventListener('online', this.resume);
       clearTimeout(this.timer);
@@ -65,7 +65,7 @@ export class Uploader {
   }
 
   retry(waiting: Waiting['id']): void {
-    void left().then((all) => this.enqueue(all.filter((each) => each.id === waiting).map((each) => ({ ...each, problem: null }))));
+    void loadPending().then((all) => this.enqueue(all.filter((each) => each.id === waiting).map((each) => ({ ...each, problem: null }))));
   }
 
   cancel(id: string): void {
@@ -74,15 +74,15 @@ export class Uploader {
     clearTimeout(this.held.get(id));
     this.held.delete(id);
     this.requests.get(id)?.abort();
-    void forget(id);
+    void removePending(id);
     this.dispatch(uploadRemoved(id));
   }
 
   private accept(what: Pick<Waiting, 'name' | 'file' | 'url'>[]): void {
     const now = Date.now();
     const waiting = what.map((each, place) => ({ ...each, id: newId(), addedAt: now + place, problem: null }));
-    // Kept first: a tab that is closed in this moment finds them when it comes back.
-    for (const each of waiting) void keep(each);
+    // Save first: if the tab is closed now, the uploads resume on the next visit.
+    for (const each of waiting) void savePending(each);
     this.enqueue(waiting);
   }
 
@@ -106,9 +106,9 @@ export class Uploader {
   };
 
   private readonly pump = (): void => {
-    // The first photo of somebody new goes alone, for its answer brings the session: photos that were sent
-    // beside it would each begin a session of their own, and all but one of those would be lost.
-    while (this.active < (this.isKnown() ? AT_ONCE : 1) && Date.now() >= this.pausedUntil) {
+    // Without a session, send only one photo: its answer sets the session cookie. Parallel uploads would each
+    // create a session, and all but one would be lost.
+    while (this.active < (this.hasSession() ? AT_ONCE : 1) && Date.now() >= this.pausedUntil) {
       const next = this.queue.shift();
       if (!next) return;
       this.active += 1;
@@ -125,11 +125,11 @@ export class Uploader {
     const answer = await this.post(waiting);
     if (answer === 'aborted') return;
     if (answer.status === 0 || answer.status === 429 || answer.status >= 500) {
-      this.later(waiting, answer);
+      this.retryLater(waiting, answer);
       return;
     }
     if (problemOf(answer).code === 'idempotency_key_in_use') {
-      this.again(waiting);
+      this.retryAfterInUse(waiting);
       return;
     }
     const item = (answer.data as Accepted | null)?.items?.[0];
@@ -137,31 +137,31 @@ export class Uploader {
       const preview = previews.get(id);
       if (preview) previewsOfImages.set(item.id, preview);
       this.dispatch(uploadChanged({ id, state: 'sent', progress: 1, image: item.id }));
-      if (!this.isKnown()) this.dispatch(api.util.invalidateTags(['people']));
-      await forget(id);
+      if (!this.hasSession()) this.dispatch(api.util.invalidateTags(['people']));
+      await removePending(id);
       return;
     }
     const problem: Problem = item?.error
       ? { status: answer.status, code: item.error.code, title: '', detail: item.error.message, hint: '' }
       : problemOf({ status: answer.status, data: answer.data });
-    await keep({ ...waiting, problem }); // first: who reads it may reload the page at once
+    await savePending({ ...waiting, problem }); // before showing it: the user may reload the page
     this.dispatch(uploadChanged({ id, state: 'failed', problem }));
   }
 
-  /** No answer, too many requests, or a server in trouble: wait, and send the same again. */
-  private later(waiting: Waiting, answer: Answer): void {
+  /** No answer, too many requests, or a server error: wait, then retry. */
+  private retryLater(waiting: Waiting, answer: Answer): void {
     const problem = problemOf({ status: answer.status === 0 ? 'FETCH_ERROR' : answer.status, data: answer.data });
     this.dispatch(uploadChanged({ id: waiting.id, state: 'waiting', problem, progress: 0 }));
     this.queue.unshift(waiting);
-    // Whoever is next waits as well: what failed now would fail again at once.
+    // Pause the whole queue: the next upload would fail in the same way.
     const pause = answer.retryAfterMs ?? RETRY_MS;
     this.pausedUntil = Date.now() + pause;
     clearTimeout(this.timer);
     this.timer = setTimeout(this.resume, pause);
   }
 
-  /** An earlier try, whose answer was lost, has the photo in hand still: ask again what came of it. */
-  private again(waiting: Waiting): void {
+  /** An earlier attempt, whose answer was lost, is still in progress on the server: retry to get its result. */
+  private retryAfterInUse(waiting: Waiting): void {
     this.dispatch(uploadChanged({ id: waiting.id, state: 'waiting', problem: null, progress: 0 }));
     const timer = setTimeout(() => {
       this.held.delete(waiting.id);
@@ -173,7 +173,7 @@ export class Uploader {
 
   private post(waiting: Waiting): Promise<Answer | 'aborted'> {
     return new Promise((resolve) => {
-      // XMLHttpRequest, for fetch does not tell how far an upload is.
+      // XMLHttpRequest, because fetch has no upload progress.
       const request = new XMLHttpRequest();
       this.requests.set(waiting.id, request);
       const done = (answer: Answer | 'aborted') => {

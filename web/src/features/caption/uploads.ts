@@ -1,14 +1,14 @@
 import { createSlice, type PayloadAction } from '@reduxjs/toolkit';
 import type { Problem } from '@/shared/api/problem';
 
-// Photos on their way to the server. Their bytes lie in the browser's database until the server has them,
-// so that neither a reload nor a lost connection loses one.
+// Uploads in progress. Their bytes are kept in IndexedDB until the server has them, so that they survive reloads
+// and lost connections.
 export type UploadState = 'waiting' | 'sending' | 'sent' | 'failed';
 
 export interface Upload {
-  id: string; // also the Idempotency-Key: sending it twice makes one image
+  id: string; // also the Idempotency-Key, so that retries create one image
   name: string;
-  url: string | null; // to be fetched by the server, instead of bytes
+  url: string | null; // for the server to fetch, instead of bytes
   state: UploadState;
   progress: number; // 0 to 1
   image: string | null;

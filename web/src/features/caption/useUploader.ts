@@ -1,7 +1,7 @@
 import { createContext, useContext } from 'react';
 import type { Uploader } from './uploader';
 
-// One for the app, so that sending goes on when its page is left.
+// One per app, so that uploads continue when the user leaves the page.
 export const UploaderContext = createContext<Uploader | null>(null);
 
 export function useUploader(): Uploader {

@@ -11,26 +11,26 @@ const DAYS = ['2026-01-01', '2026-01-02', '2026-01-03'];
 describe('Chart', () => {
   beforeAll(() => i18n.loadNamespaces('dashboard'));
 
-  it('says its numbers in a table, too, and where nothing is known', async () => {
+  it('also shows its numbers in a table, with missing ones marked', async () => {
     show(<Chart title="Latency" kind="lines" labels={DAYS} series={[{ name: 'Median', values: [0.2, null, 1] }]} format={(value) => `${value} s`} />);
-    await userEvent.click(screen.getByText('As numbers'));
+    await userEvent.click(screen.getByText('Show as table'));
     const rows = within(screen.getByRole('table')).getAllByRole('row');
     expect(rows.slice(1).map((row) => row.textContent)).toEqual(['Jan 10.2 s', 'Jan 2–', 'Jan 31 s']);
   });
 
-  it('draws bars in proportion, up to a round number', () => {
-    show(<Chart title="Uploads" total="6 in all" labels={DAYS} series={[{ name: 'Uploads', values: [1, 2, 4] }]} />);
-    const drawing = screen.getByRole('img', { name: 'Uploads: 6 in all' });
+  it('scales bars to a round maximum', () => {
+    show(<Chart title="Uploads" total="6 total" labels={DAYS} series={[{ name: 'Uploads', values: [1, 2, 4] }]} />);
+    const drawing = screen.getByRole('img', { name: 'Uploads: 6 total' });
     const bars = [...drawing.querySelectorAll('rect')].map((bar) => Number(bar.getAttribute('height')));
     expect(bars.slice(0, 3)).toEqual([40, 80, 160]); // of 160, which are four
   });
 
-  it('breaks a line where nothing is known', () => {
+  it('breaks a line where data is missing', () => {
     show(<Chart title="Latency" kind="lines" labels={DAYS} series={[{ name: 'Median', values: [1, null, 1] }]} format={String} />);
     expect(screen.getByRole('img').querySelector('path')?.getAttribute('d')).not.toContain('L');
   });
 
-  it('shows a day that stands alone as a dot, the last one, too', () => {
+  it('shows an isolated day as a dot, including the last one', () => {
     show(<Chart title="Latency" kind="lines" labels={DAYS} series={[{ name: 'Median', values: [null, null, 1] }]} format={String} />);
     expect(screen.getByRole('img').querySelector('path')?.getAttribute('d')).toMatch(/M500 0 h0\.01/);
   });
@@ -40,7 +40,7 @@ describe('scale', () => {
   it.each([[0, 1], [1, 1], [3, 3], [5, 5], [11, 12], [72, 80], [0.07, 0.08], [0.23, 0.3]])('%d ends at %d', (value, top) => {
     expect(roundUp(value)).toBeCloseTo(top, 9);
   });
-  it('counts in whole numbers', () => {
+  it('uses whole numbers for counts', () => {
     expect(ticks(1, true)).toEqual([1, 0]);
     expect(ticks(3, true)).toEqual([3, 0]);
     expect(ticks(11, true)).toEqual([12, 6, 0]);

@@ -6,30 +6,30 @@ import { ticks } from './scale';
 
 interface Series {
   name: string;
-  values: (number | null)[]; // null: nothing is known of that day
+  values: (number | null)[]; // null: no data for that day
 }
 
 interface ChartProps {
   title: string;
-  total?: string; // what the whole comes to, in words
+  total?: string; // the formatted sum
   labels: string[]; // dates
   series: Series[];
   kind?: 'bars' | 'lines';
-  format?: (value: number) => string; // of what is no count
+  format?: (value: number) => string; // for values that are not counts
 }
 
-// The drawing is stretched to its place; only lines keep their width.
+// The SVG is stretched to its container; only line widths stay constant.
 const WIDTH = 600;
 const HEIGHT = 160;
 const COLOURS = ['var(--mui-palette-primary-main)', 'var(--mui-palette-secondary-main)'] as const;
 
 const colour = (place: number) => COLOURS[place % COLOURS.length];
 
-/** Values of each day, as bars or lines; the numbers stand in a table for whoever cannot see them. */
+/** Daily values as bars or lines, with the numbers in a table for screen readers. */
 export function Chart({ title, total, labels, series, kind = 'bars', format }: ChartProps) {
   const { t } = useTranslation('dashboard');
   const formats = useFormats();
-  const words = format ?? formats.number;
+  const formatValue = format ?? formats.number;
   const known = series.flatMap((each) => each.values.filter((value) => value !== null));
   const lines = ticks(Math.max(0, ...known), format === undefined);
   const top = lines[0] ?? 1;
@@ -53,7 +53,7 @@ export function Chart({ title, total, labels, series, kind = 'bars', format }: C
         <Box aria-hidden sx={{ display: 'flex', flexDirection: 'column', justifyContent: 'space-between', textAlign: 'right', my: '-0.6em' }}>
           {lines.map((line) => (
             <Typography key={line} variant="caption" color="textSecondary" sx={{ lineHeight: '1.2em', whiteSpace: 'nowrap' }}>
-              {words(line)}
+              {formatValue(line)}
             </Typography>
           ))}
         </Box>
@@ -97,7 +97,7 @@ export function Chart({ title, total, labels, series, kind = 'bars', format }: C
             {labels.map((label, day) => (
               <rect key={label} x={day * step} width={step} height={HEIGHT} fill="transparent">
                 <title>
-                  {[formats.day(label), ...series.map((each) => `${each.name}: ${shown(each.values[day], words)}`)].join('\n')}
+                  {[formats.day(label), ...series.map((each) => `${each.name}: ${shown(each.values[day], formatValue)}`)].join('\n')}
                 </title>
               </rect>
             ))}
@@ -142,7 +142,7 @@ export function Chart({ title, total, labels, series, kind = 'bars', format }: C
               <tr key={label}>
                 <th scope="row">{formats.day(label)}</th>
                 {series.map((each) => (
-                  <td key={each.name}>{shown(each.values[day], words)}</td>
+                  <td key={each.name}>{shown(each.values[day], formatValue)}</td>
                 ))}
               </tr>
             ))}
@@ -153,8 +153,8 @@ export function Chart({ title, total, labels, series, kind = 'bars', format }: C
   );
 }
 
-function shown(value: number | null | undefined, words: (value: number) => string): string {
-  return value === null || value === undefined ? '–' : words(value);
+function shown(value: number | null | undefined, formatValue: (value: number) => string): string {
+  return value === null || value === undefined ? '–' : formatValue(value);
 }
 
 interface BarsProps {
@@ -165,7 +165,7 @@ interface BarsProps {
   height: (value: number) => number;
 }
 
-/** The bars of one series; those of several stand side by side. */
+/** The bars of one series; several series are drawn side by side. */
 function Bars({ values, place, of, step, height }: BarsProps) {
   const width = (step * 0.72) / of;
   return values.map((value, day) => (
@@ -180,7 +180,7 @@ function Bars({ values, place, of, step, height }: BarsProps) {
   ));
 }
 
-/** A line through the days that are known; it breaks where one is not. */
+/** A line through the days with data, interrupted where data is missing. */
 function outline(values: (number | null)[], step: number, height: (value: number) => number): string {
   let isOn = false;
   return values

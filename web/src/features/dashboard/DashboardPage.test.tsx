@@ -38,36 +38,36 @@ const STATS: StatsOut = {
 describe('DashboardPage', () => {
   beforeAll(() => i18n.loadNamespaces('dashboard'));
 
-  it('tells nobody but staff, and does not even ask', async () => {
+  it('is for staff only, and sends no request for others', async () => {
     const calls = serve({ 'GET /api/v1/session': session('user') });
     show(<DashboardPage />);
-    expect(await screen.findByText('You may not see this.')).toBeInTheDocument();
+    expect(await screen.findByText('You do not have access to this page')).toBeInTheDocument();
     expect(calls.map((each) => each.path)).toEqual(['/api/v1/session']);
   });
 
   it('shows uploads, the queue, latency, ratings, edits and models', async () => {
     serve({ 'GET /api/v1/session': session('admin'), 'GET /api/v1/stats': json(STATS) });
     show(<DashboardPage />);
-    expect(await screen.findByRole('img', { name: 'Uploads: 1,200 in all' })).toBeInTheDocument();
-    expect(screen.getByRole('img', { name: 'Ratings: 7 in all' })).toBeInTheDocument();
-    expect(screen.getByRole('img', { name: 'Edits and picks: 5 in all' })).toBeInTheDocument();
+    expect(await screen.findByRole('img', { name: 'Uploads: 1,200 total' })).toBeInTheDocument();
+    expect(screen.getByRole('img', { name: 'Ratings: 7 total' })).toBeInTheDocument();
+    expect(screen.getByRole('img', { name: 'Edits and picks: 5 total' })).toBeInTheDocument();
     expect(screen.getByText('0.31s')).toBeInTheDocument();
-    expect(screen.getByText('In the queue').nextSibling).toHaveTextContent('3');
+    expect(screen.getByText('Queued').nextSibling).toHaveTextContent('3');
     expect(screen.getByRole('row', { name: /cutline-base@1\.0\.0 3,600 5 2/ })).toBeInTheDocument();
   });
 
-  it('says that the numbers could not be had', async () => {
+  it('says that the statistics could not be loaded', async () => {
     serve({ 'GET /api/v1/session': session('admin'), 'GET /api/v1/stats': problem(503, 'The database is away.') });
     show(<DashboardPage />);
     expect(await screen.findByText('The database is away.')).toBeInTheDocument();
   });
 
-  it('says where nothing has happened yet', async () => {
+  it('says where there is no data yet', async () => {
     const quiet = STATS.days.map((day) => ({ ...day, latency: { median_s: null, p95_s: null } }));
     serve({ 'GET /api/v1/session': session('admin'), 'GET /api/v1/stats': json({ ...STATS, days: quiet, models: [] }) });
     show(<DashboardPage />);
-    expect(await screen.findByRole('img', { name: 'Time to the caption: nothing yet' })).toBeVisible();
-    expect(screen.getByText('No captions were written in these days.')).toBeVisible();
+    expect(await screen.findByRole('img', { name: 'Time to caption: no data yet' })).toBeVisible();
+    expect(screen.getByText('No captions in the last 30 days.')).toBeVisible();
     expect(screen.queryByRole('columnheader', { name: 'Captions' })).toBeNull();
   });
 });

@@ -18,7 +18,7 @@ import { Chart } from './Chart';
 const TILES = { xs: '1fr 1fr', sm: 'repeat(4, 1fr)', lg: 'repeat(8, 1fr)' };
 const REFRESH_MS = 30_000;
 
-/** How the service fares, for its staff. */
+/** Statistics of the service, for staff. */
 export default function DashboardPage() {
   const { t } = useTranslation('dashboard');
   const viewer = useViewer();
@@ -60,7 +60,7 @@ interface CountsProps {
   series: [name: string, field: 'uploads' | 'accounts' | 'ratings_up' | 'ratings_down' | 'edits' | 'picks' | 'failed_jobs'][];
 }
 
-/** How often something happened, day by day and in all. */
+/** Counts per day, with their sum. */
 function Counts({ title, days, series }: CountsProps) {
   const { t } = useTranslation('dashboard');
   const formats = useFormats();

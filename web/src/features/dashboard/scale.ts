@@ -1,6 +1,6 @@
 const ROUND = [1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10];
 
-/** The next round number at or above: 10, 12, 16, 20, 30 ... and the same in parts of one. */
+/** The smallest round number that is not below the value: 10, 12, 16, 20, 30 ..., and fractions likewise. */
 export function roundUp(value: number): number {
   if (value <= 0) return 1;
   const unit = 10 ** Math.floor(Math.log10(value));
@@ -8,8 +8,8 @@ export function roundUp(value: number): number {
   return step * unit;
 }
 
-/** Where the lines of a chart stand, from the highest to nought. Things are counted in whole numbers. */
-export function ticks(most: number, isCount: boolean): number[] {
-  const top = isCount ? Math.max(1, Math.ceil(roundUp(most))) : roundUp(most);
+/** The grid lines of a chart, from the top to zero. Counts get whole numbers. */
+export function ticks(max: number, isCount: boolean): number[] {
+  const top = isCount ? Math.max(1, Math.ceil(roundUp(max))) : roundUp(max);
   return isCount && top % 2 === 1 ? [top, 0] : [top, top / 2, 0];
 }

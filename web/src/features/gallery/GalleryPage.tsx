@@ -48,7 +48,7 @@ export default function GalleryPage() {
                   sx={{
                     bgcolor: 'background.paper',
                     '&:hover': { bgcolor: 'background.paper' },
-                    // Photos first: with a pointer, the flag comes with it, and with the focus.
+                    // With a mouse, the flag appears on hover and focus only.
                     '@media (hover: hover)': { opacity: 0, '[role=listitem]:hover &, &:focus-visible': { opacity: 1 } },
                   }}
                 >

@@ -18,7 +18,7 @@ function address(format: string, { q, tag, visibility, state }: LibraryFilters):
   return `/api/v1/images/export?${params.toString()}`;
 }
 
-/** What is filtered now, as a file. */
+/** Exports the filtered photos. */
 export default function ExportMenu({ anchor, filters, onClose }: ExportMenuProps) {
   const { t } = useTranslation('library');
   return (

@@ -7,14 +7,14 @@ import { Suspense, useCallback, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useSearchParams } from 'react-router';
 import { useLibraryInfiniteQuery, type LibraryFilters } from '@/shared/api/lists';
-import { later } from '@/shared/lib/later';
+import { lazyPart } from '@/shared/lib/lazyPart';
 import { Page } from '@/shared/ui/Page';
 import { PhotoGrid, PhotoGridSkeleton } from '@/shared/ui/PhotoGrid';
 import { SearchField } from '@/shared/ui/SearchField';
 import { Message, QueryView } from '@/shared/ui/StateView';
 import { SelectionBar } from './SelectionBar';
 
-const ExportMenu = later(() => import('./ExportMenu'));
+const ExportMenu = lazyPart(() => import('./ExportMenu'));
 
 const VISIBILITIES = ['', 'private', 'unlisted', 'public'] as const;
 const STATES = ['', 'done', 'queued', 'running', 'failed'] as const;

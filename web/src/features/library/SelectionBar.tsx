@@ -19,7 +19,7 @@ interface SelectionBarProps {
   onAll: () => void;
 }
 
-/** What can be done to the photos that are ticked. */
+/** Actions on the selected photos. */
 export function SelectionBar({ selected, onClear, onAll }: SelectionBarProps) {
   const { t } = useTranslation('library');
   const dispatch = useDispatch();

@@ -18,11 +18,11 @@ function list(image = imageOf(), candidates = [shown, other], onLook = vi.fn()) 
 describe('Candidates', () => {
   beforeAll(() => i18n.loadNamespaces('photo'));
 
-  it('tells which one is shown, and how sure the model was of each where it knows', () => {
+  it('marks the current one, and shows its confidence if known', () => {
     list();
     const [first, second] = screen.getAllByRole('listitem') as [HTMLElement, HTMLElement];
     expect(first).toHaveTextContent('Confidence per word: 61%'); // five words and the end: exp(-3 / 6)
-    expect(within(first).getByText('Shown')).toBeInTheDocument();
+    expect(within(first).getByText('Current')).toBeInTheDocument();
     expect(within(first).queryByRole('button')).toBeNull();
     expect(second).not.toHaveTextContent('Confidence');
   });
@@ -35,7 +35,7 @@ describe('Candidates', () => {
     expect(calls).toHaveLength(1);
   });
 
-  it('says why it could not be chosen', async () => {
+  it('says why it could not be used', async () => {
     serve({ 'POST /api/v1/images/image-1/captions/caption-2/pick': problem(409, 'The photo is being deleted.') });
     const store = list();
     await userEvent.click(screen.getByRole('button', { name: 'Use this' }));
@@ -44,7 +44,7 @@ describe('Candidates', () => {
     );
   });
 
-  it('lets everybody see where the model looked, and the owner alone choose', async () => {
+  it('lets everyone see where the model looked, but only the owner choose', async () => {
     const onLook = vi.fn();
     list(imageOf({ mine: false }), [shown, other], onLook);
     expect(screen.queryByRole('button', { name: 'Use this' })).toBeNull();
@@ -52,7 +52,7 @@ describe('Candidates', () => {
     expect(onLook).toHaveBeenCalledExactlyOnceWith('caption-2');
   });
 
-  it('does not tell somebody else the same sentence twice', () => {
+  it('does not repeat a single candidate to visitors', () => {
     list(imageOf({ mine: false }), [shown]);
     expect(screen.queryByRole('list')).toBeNull();
   });

@@ -16,14 +16,14 @@ import { Words } from './Words';
 interface CandidatesProps {
   image: ImageOut;
   candidates: CandidateOut[];
-  attention: AttentionOut | null; // of the one that is looked at, where it is not the one shown
+  attention: AttentionOut | null; // of the inspected candidate, unless it is the current caption
   looked: string | null;
   onLook: (id: string) => void;
   word: number | null;
   onWord: (word: number | null) => void;
 }
 
-/** What the model proposed, best first, and how sure it was: of a word, on average. */
+/** The model's candidates, best first, with its average confidence per word. */
 export function Candidates({ image, candidates, attention, looked, onLook, word, onWord }: CandidatesProps) {
   const { t } = useTranslation('photo');
   const language = useCaptionLanguage()();
@@ -35,9 +35,9 @@ export function Candidates({ image, candidates, attention, looked, onLook, word,
     if (result.error) dispatch(toastShown({ tone: 'error', text: problemOf(result.error).detail || t('pick.failed') }));
     else dispatch(announced(t('pick.done')));
   });
-  // To somebody else, the one that stands above needs no second showing.
-  const isSaidAbove = !image.mine && candidates.length === 1 && candidates[0]?.shown;
-  if (candidates.length === 0 || isSaidAbove) return null;
+  // Visitors need not see a single candidate that is already shown as the caption.
+  const isShownAbove = !image.mine && candidates.length === 1 && candidates[0]?.shown;
+  if (candidates.length === 0 || isShownAbove) return null;
   return (
     <Box component="section" aria-labelledby="candidates">
       <Typography variant="h3" component="h2" id="candidates" gutterBottom>
@@ -45,7 +45,7 @@ export function Candidates({ image, candidates, attention, looked, onLook, word,
       </Typography>
       <Stack component="ol" spacing={1} sx={{ listStyle: 'none', p: 0, m: 0 }}>
         {candidates.map((candidate) => {
-          const isLooked = candidate.id === looked && attention !== null;
+          const isInspected = candidate.id === looked && attention !== null;
           return (
             <Box
               component="li"
@@ -59,11 +59,11 @@ export function Candidates({ image, candidates, attention, looked, onLook, word,
               }}
             >
               <Typography lang={language} sx={{ fontFamily: 'h3.fontFamily', fontSize: '1.05rem' }}>
-                {isLooked ? <Words text={candidate.text} attention={attention} word={word} onWord={onWord} /> : candidate.text}
+                {isInspected ? <Words text={candidate.text} attention={attention} word={word} onWord={onWord} /> : candidate.text}
               </Typography>
               <Stack direction="row" spacing={1} useFlexGap sx={{ mt: 0.5, alignItems: 'center', flexWrap: 'wrap', '& > button': { flexShrink: 1, whiteSpace: 'normal' }, '& > button:first-of-type': { ml: { xs: -1.5, sm: 0 } }, '& > button:last-of-type': { mr: -1.5 } }}>
                 <Typography variant="body2" color="textSecondary" sx={{ flex: { xs: '1 0 100%', sm: '1 1 0' }, minWidth: 120 }}>
-                  {candidate.log_prob === null ? '' : t('score', { score: formats.percent(sureness(candidate)) })}
+                  {candidate.log_prob === null ? '' : t('score', { score: formats.percent(confidence(candidate)) })}
                 </Typography>
                 {candidate.shown ? (
                   <Typography variant="body2" color="primary" sx={{ fontWeight: 600, py: 1 }}>
@@ -71,7 +71,7 @@ export function Candidates({ image, candidates, attention, looked, onLook, word,
                   </Typography>
                 ) : (
                   <>
-                    {candidate.has_attention && !isLooked ? (
+                    {candidate.has_attention && !isInspected ? (
                       <Button size="small" color="inherit" onClick={() => onLook(candidate.id)}>
                         {t('look')}
                       </Button>
@@ -92,7 +92,7 @@ export function Candidates({ image, candidates, attention, looked, onLook, word,
   );
 }
 
-/** The geometric mean of the probabilities of a candidate's words, its end among them. */
-function sureness(candidate: CandidateOut): number {
+/** The geometric mean of the probabilities of a candidate's words, including the end token. */
+function confidence(candidate: CandidateOut): number {
   return Math.exp((candidate.log_prob ?? 0) / (candidate.text.split(/\s+/).length + 1));
 }

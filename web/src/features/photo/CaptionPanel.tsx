@@ -9,23 +9,23 @@ import { Suspense, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { AttentionOut, CandidateOut, ImageOut } from '@/shared/api/generated';
 import { useCaptionLanguage } from '@/shared/api/viewer';
-import { later } from '@/shared/lib/later';
+import { lazyPart } from '@/shared/lib/lazyPart';
 import { Rating } from './Rating';
 import { Words } from './Words';
 
-const CopyMenu = later(() => import('./CopyMenu'));
-const EditCaption = later(() => import('./EditCaption'));
+const CopyMenu = lazyPart(() => import('./CopyMenu'));
+const EditCaption = lazyPart(() => import('./EditCaption'));
 
 interface CaptionPanelProps {
   image: ImageOut;
   caption: string;
-  candidate: CandidateOut | null; // whose text is shown, where a model wrote it
+  candidate: CandidateOut | null; // the candidate whose text is shown; null if a person wrote it
   attention: AttentionOut | null;
   word: number | null;
   onWord: (word: number | null) => void;
 }
 
-/** The sentence under the picture, and what can be done with it. */
+/** The caption and its actions. */
 export function CaptionPanel({ image, caption, candidate, attention, word, onWord }: CaptionPanelProps) {
   const { t } = useTranslation('photo');
   const language = useCaptionLanguage()(image.caption_by);
@@ -35,7 +35,7 @@ export function CaptionPanel({ image, caption, candidate, attention, word, onWor
   const editButton = useRef<HTMLButtonElement>(null);
   const done = () => {
     setEditing(false);
-    // The field is gone: whoever typed in it finds the button that opened it.
+    // The field is gone: move the focus to the button that opened it.
     setTimeout(() => editButton.current?.focus(), 0);
   };
   const panel = (
@@ -77,7 +77,7 @@ export function CaptionPanel({ image, caption, candidate, attention, word, onWor
     </Box>
   );
   if (!isEditing) return panel;
-  // The words stay where they are until the field is there.
+  // Keep showing the caption until the editor is loaded.
   return (
     <Suspense fallback={panel}>
       <EditCaption image={image} caption={caption} onDone={done} />

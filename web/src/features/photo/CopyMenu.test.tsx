@@ -18,7 +18,7 @@ describe('CopyMenu', () => {
 
   it.each([
     ['As text', 'A "cat" & a mat.'],
-    ['As an alt attribute', 'alt="A &#34;cat&#34; &#38; a mat."'],
+    ['As alt attribute', 'alt="A &#34;cat&#34; &#38; a mat."'],
     ['As Markdown', '![A "cat" & a mat.](cat.jpg)'],
     ['As HTML', '<img src="cat.jpg" alt="A &#34;cat&#34; &#38; a mat.">'],
   ])('%s', async (name, text) => {
@@ -30,7 +30,7 @@ describe('CopyMenu', () => {
     expect(closed).toHaveBeenCalledOnce();
   });
 
-  it("tells that a caption of the model was of use, and nothing of a person's words", async () => {
+  it("reports the copying of a model's caption, but not of a person's", async () => {
     const calls = serve({ 'POST /api/v1/feedback': json({ noted: 1 }) });
     const user = userEvent.setup();
     menu(false);

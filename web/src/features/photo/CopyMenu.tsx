@@ -22,7 +22,7 @@ export default function CopyMenu({ image, caption, candidate, anchor, onClose }:
   const { t } = useTranslation('photo');
   const dispatch = useDispatch();
   const [note] = useNoteFeedbackMutation();
-  // Links to files of private photos soon stop working: the file's own name is what a page can use.
+  // URLs of private files expire soon, so use the file name instead.
   const address = encodeURIComponent(image.file_name || 'photo.jpg');
   const copy = async (format: CopyFormat) => {
     const text = captionAs(format, caption, address);

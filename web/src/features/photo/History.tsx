@@ -14,7 +14,7 @@ import { useOnce } from '@/shared/lib/useOnce';
 import { QueryView } from '@/shared/ui/StateView';
 import { toastShown } from '@/shared/ui/toasts';
 
-/** Every text that the photo has shown, newest first; each can be brought back. */
+/** All versions of the caption, newest first; each can be restored. */
 export default function History({ image, caption }: { image: ImageOut; caption: string }) {
   const { t } = useTranslation('photo');
   const languageOf = useCaptionLanguage();
@@ -22,7 +22,7 @@ export default function History({ image, caption }: { image: ImageOut; caption: 
   const dispatch = useDispatch();
   const versions = useListVersionsQuery({ imageId: image.id, limit: 100 });
   const [restore] = useRestoreVersionMutation();
-  const bringBack = useOnce(async (number: number) => {
+  const restoreVersion = useOnce(async (number: number) => {
     const result = await restore({ imageId: image.id, number });
     if (result.error) dispatch(toastShown({ tone: 'error', text: problemOf(result.error).detail || t('history.failed') }));
     else dispatch(announced(t('history.done')));
@@ -43,7 +43,7 @@ export default function History({ image, caption }: { image: ImageOut; caption: 
                   {formats.dateTime(version.created_at)}
                 </Typography>
                 {version.text === caption ? null : (
-                  <Button size="small" onClick={() => bringBack(version.number)}>
+                  <Button size="small" onClick={() => restoreVersion(version.number)}>
                     {t('history.restore')}
                   </Button>
                 )}

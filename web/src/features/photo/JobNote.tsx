@@ -13,7 +13,7 @@ interface JobNoteProps {
   hasCaption: boolean;
 }
 
-/** What is being done to the photo, or why it did not work. */
+/** The progress of the photo's job, or why it failed. */
 export function JobNote({ image, job, hasCaption }: JobNoteProps) {
   const { t } = useTranslation('photo');
   const [retry] = useRetryJobMutation();

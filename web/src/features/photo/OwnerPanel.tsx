@@ -9,21 +9,21 @@ import { useNavigate } from 'react-router';
 import { useDeleteImageMutation, type ImageOut } from '@/shared/api/generated';
 import { problemOf } from '@/shared/api/problem';
 import { useFormats } from '@/shared/i18n/format';
-import { later } from '@/shared/lib/later';
+import { lazyPart } from '@/shared/lib/lazyPart';
 import { useOnce } from '@/shared/lib/useOnce';
 import { toastShown } from '@/shared/ui/toasts';
 import { Sharing } from './Sharing';
 import { Tags } from './Tags';
 
-const Recaption = later(() => import('./Recaption'));
-const History = later(() => import('./History'));
+const Recaption = lazyPart(() => import('./Recaption'));
+const History = lazyPart(() => import('./History'));
 
 interface OwnerPanelProps {
   image: ImageOut;
   caption: string;
 }
 
-/** What an owner can do with a photo beside its words. */
+/** The owner's actions on a photo, except for its caption. */
 export default function OwnerPanel({ image, caption }: OwnerPanelProps) {
   const { t } = useTranslation('photo');
   const formats = useFormats();

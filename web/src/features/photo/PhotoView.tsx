@@ -7,7 +7,7 @@ import { useSelector } from 'react-redux';
 import { useGetAttentionQuery, useListCaptionsQuery, useNoteFeedbackMutation, type ImageOut } from '@/shared/api/generated';
 import type { LiveState } from '@/shared/api/live';
 import { useCaptionLanguage } from '@/shared/api/viewer';
-import { later } from '@/shared/lib/later';
+import { lazyPart } from '@/shared/lib/lazyPart';
 import { fittingWidth, photoSources } from '@/shared/lib/sources';
 import { AttentionOverlay } from '@/shared/ui/AttentionOverlay';
 import { Page } from '@/shared/ui/Page';
@@ -18,11 +18,11 @@ import { JobNote } from './JobNote';
 import { COLUMNS } from './PhotoSkeleton';
 import { ReportButton } from './ReportButton';
 
-const OwnerPanel = later(() => import('./OwnerPanel'));
+const OwnerPanel = lazyPart(() => import('./OwnerPanel'));
 
 interface PhotoViewProps {
   image: ImageOut;
-  token?: string; // of the link by which it was opened
+  token?: string; // of the share link that was opened
 }
 
 export function PhotoView({ image, token }: PhotoViewProps) {
@@ -33,9 +33,9 @@ export function PhotoView({ image, token }: PhotoViewProps) {
   const language = caption ? languageOf(image.caption_by) : undefined;
   const captions = useListCaptionsQuery({ imageId: image.id, token, limit: 50 });
   const candidates = captions.data?.items ?? [];
-  // Its text, too: an event may have brought another caption than the one that these were loaded with.
+  // Compare the text, too: an event may have changed the caption since the candidates were loaded.
   const shown = candidates.find((each) => each.shown && each.text === caption);
-  // Words are explained of what the page shows; of an edited text, those of the candidate that is looked at.
+  // Show attention for the current caption; for an edited one, for the inspected candidate.
   const [looked, setLooked] = useState<string | null>(null);
   const explained = candidates.find((each) => each.id === looked) ?? shown;
   const attention = useGetAttentionQuery(
@@ -65,7 +65,7 @@ export function PhotoView({ image, token }: PhotoViewProps) {
             sx={{
               position: 'relative',
               mx: 'auto',
-              // As large as the window allows, whatever the photo's shape.
+              // As large as the window allows, for any aspect ratio.
               maxWidth: fittingWidth(image),
               borderRadius: '14px',
               overflow: 'hidden',
@@ -93,7 +93,7 @@ export function PhotoView({ image, token }: PhotoViewProps) {
             word={word}
             onWord={setWord}
           />
-          {/* What stands below waits for what stands above: nothing moves when that comes. */}
+          {/* Wait for the candidates above, so that nothing shifts when they arrive. */}
           {captions.isLoading ? null : (
             <>
               <Candidates

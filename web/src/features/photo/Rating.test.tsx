@@ -10,7 +10,7 @@ const PATH = '/api/v1/captions/caption-1/rating';
 describe('Rating', () => {
   beforeAll(() => i18n.loadNamespaces('photo'));
 
-  it('rates, and takes back what is pressed again', async () => {
+  it('rates, and removes the rating when pressed again', async () => {
     const calls = serve({ [`PUT ${PATH}`]: json(candidateOf({ rating: -1 })), [`DELETE ${PATH}`]: json(null, 204) });
     const { again } = show(<Rating candidate={candidateOf()} />);
     const down = screen.getByRole('button', { name: 'Poor caption' });
@@ -25,7 +25,7 @@ describe('Rating', () => {
     await waitFor(() => expect(calls.map((each) => each.method)).toEqual(['PUT', 'DELETE']));
   });
 
-  it('says that it was not saved', async () => {
+  it('says that the rating was not saved', async () => {
     serve({ [`PUT ${PATH}`]: problem(429, 'Too many at once.') });
     const { store } = show(<Rating candidate={candidateOf()} />);
     await userEvent.click(screen.getByRole('button', { name: 'Good caption' }));

@@ -13,7 +13,7 @@ import { useOnce } from '@/shared/lib/useOnce';
 const STRATEGIES = ['beam', 'greedy', 'sample'] as const;
 type Strategy = (typeof STRATEGIES)[number];
 
-/** A number that may be left empty. */
+/** The number in a field; null if it is empty. */
 function numberOf(text: string): number | null {
   return text.trim() === '' ? null : Number(text);
 }

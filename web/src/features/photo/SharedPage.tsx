@@ -6,7 +6,7 @@ import { Page } from '@/shared/ui/Page';
 import { PhotoSkeleton } from './PhotoSkeleton';
 import { PhotoView } from './PhotoView';
 
-/** A photo that somebody shared by its link. */
+/** A photo opened by its share link. */
 export default function SharedPage() {
   const { t } = useTranslation('photo');
   const { token = '' } = useParams();

@@ -17,12 +17,12 @@ import { toastShown } from '@/shared/ui/toasts';
 const CHOICES = ['private', 'unlisted', 'public'] as const;
 type Visibility = (typeof CHOICES)[number];
 
-/** Who may see the photo, and the link for those who may. */
+/** The photo's visibility and its share link. */
 export function Sharing({ image }: { image: ImageOut }) {
   const { t } = useTranslation('photo');
   const dispatch = useDispatch();
   const [change, { isLoading }] = useChangeImageMutation();
-  const [chosen, setChosen] = useState<Visibility | null>(null); // until the photo says so
+  const [chosen, setChosen] = useState<Visibility | null>(null); // shown until the image is updated
   if (chosen !== null && chosen === image.visibility) setChosen(null);
   const choose = async (visibility: Visibility) => {
     setChosen(visibility);

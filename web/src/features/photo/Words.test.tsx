@@ -24,7 +24,7 @@ function Sentence() {
 describe('Words', () => {
   beforeAll(() => i18n.loadNamespaces('photo'));
 
-  it('is one stop of the tab key, and the arrows go from word to word', async () => {
+  it('is one tab stop, with arrow keys between words', async () => {
     const store = configureStore({ reducer: { live: liveReducer } });
     render(
       <Provider store={store}>

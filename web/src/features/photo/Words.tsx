@@ -7,24 +7,24 @@ import { announced } from '@/shared/api/live';
 import { placeOf } from '@/shared/ui/AttentionOverlay';
 
 interface WordsProps {
-  text: string; // as it is shown
+  text: string; // as displayed
   attention: AttentionOut;
   word: number | null;
   onWord: (word: number | null) => void;
 }
 
 /**
- * A caption whose words say where the model looked: by pointing, tapping, or with the arrow keys. One stop
- * of the tab key, as in a toolbar.
+ * A caption whose words show where the model looked, on hover, tap or with the arrow keys. It is one tab stop,
+ * like a toolbar.
  */
 export function Words({ text, attention, word, onWord }: WordsProps) {
   const { t } = useTranslation('photo');
   const dispatch = useDispatch();
   const group = useRef<HTMLSpanElement>(null);
-  // The model's words are bare; the text has their capital letter and full stop.
+  // The model's words lack the capital letter and the full stop of the text.
   const written = text.split(/\s+/);
   const shown = written.length === attention.words.length ? written : attention.words;
-  const say = (index: number) => {
+  const announce = (index: number) => {
     const { rows, columns, maps, words } = attention;
     const place = placeOf({ rows, columns, weights: maps[index] ?? [] });
     dispatch(announced(t('looked', { word: words[index], place: t(`place.${place}`) })));
@@ -46,7 +46,7 @@ export function Words({ text, attention, word, onWord }: WordsProps) {
   return (
     <Box component="span" ref={group} role="group" aria-label={t('words')} onMouseLeave={() => onWord(null)}>
       {shown.map((each, index) => (
-        // The same word may come twice: its place is what tells it apart.
+        // A word may occur twice, so its index is the key.
         <span key={index}>
           <Box
             component="button"
@@ -56,7 +56,7 @@ export function Words({ text, attention, word, onWord }: WordsProps) {
             onMouseEnter={() => onWord(index)}
             onFocus={() => {
               onWord(index);
-              say(index);
+              announce(index);
             }}
             onClick={() => {
               onWord(index);

@@ -4,7 +4,7 @@ function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
 }
 
-/** A caption as people paste it. address: of the photo, where it has one that lasts. */
+/** The caption in the format that is pasted elsewhere. `address` is the photo's file name or URL. */
 export function captionAs(format: CopyFormat, caption: string, address: string): string {
   switch (format) {
     case 'text':

@@ -2,18 +2,18 @@ import { createApi, fetchBaseQuery, retry } from '@reduxjs/toolkit/query/react';
 import { takeEarly } from './early';
 import { problemOf } from './problem';
 
-const ask = fetchBaseQuery({
+const baseQuery = fetchBaseQuery({
   baseUrl: '',
   credentials: 'same-origin',
   timeout: 30_000,
   fetchFn: (input, init) => (input instanceof Request && input.method === 'GET' && takeEarly(input.url)) || fetch(input, init),
 });
 
-// Session cookies alone: no token is ever kept in storage. Reads are tried again where no answer came;
-// writes never, unless they carry an Idempotency-Key (see uploads).
-const query = retry(
+// Session cookies only: no token is kept in storage. Reads are retried when there is no answer; writes never,
+// unless they carry an Idempotency-Key (see uploads).
+const retryingQuery = retry(
   async (args: Parameters<ReturnType<typeof fetchBaseQuery>>[0], api, extra: object) => {
-    const result = await ask(args, api, extra);
+    const result = await baseQuery(args, api, extra);
     const isWrite = typeof args !== 'string' && (args.method ?? 'GET').toUpperCase() !== 'GET';
     if (result.error && (isWrite || problemOf(result.error).status !== 0)) retry.fail(result.error, result.meta);
     return result;
@@ -23,7 +23,7 @@ const query = retry(
 
 export const baseApi = createApi({
   reducerPath: 'api',
-  baseQuery: query,
+  baseQuery: retryingQuery,
   refetchOnReconnect: true,
   endpoints: () => ({}),
 });

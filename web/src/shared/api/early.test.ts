@@ -12,7 +12,7 @@ function answersWith(...answers: (() => Promise<Response>)[]) {
 
 const said = (words: string, status = 200) => () => Promise.resolve(new Response(words, { status }));
 
-describe('what is asked for early', () => {
+describe('early requests', () => {
   beforeEach(() => {
     vi.stubGlobal('location', new URL('https://captions.example/gallery'));
   });
@@ -20,7 +20,7 @@ describe('what is asked for early', () => {
     vi.unstubAllGlobals();
   });
 
-  it('is answered once: who asks again asks the server', async () => {
+  it('are answered once; the next request goes to the server', async () => {
     const asked = answersWith(said('{"role":"user"}'));
     void fetchEarly('/api/v1/session');
     const answer = await takeEarly(`${location.origin}/api/v1/session`);
@@ -29,14 +29,14 @@ describe('what is asked for early', () => {
     expect(asked).toHaveBeenCalledOnce();
   });
 
-  it('is asked for as the app asks: with the cookies, for JSON', () => {
+  it('send cookies and accept JSON, like the requests of the app', () => {
     const asked = answersWith(said('{}'));
     void fetchEarly('/api/v1/session');
     expect(asked.mock.calls[0]?.[1]).toMatchObject({ credentials: 'same-origin', headers: { Accept: 'application/json' } });
     void takeEarly('/api/v1/session');
   });
 
-  it('can be read by who asked, and still be taken', async () => {
+  it('can be read by the sender and still be taken', async () => {
     answersWith(said('{"items":[]}'));
     const own = await fetchEarly('/api/v1/gallery?limit=60');
     expect(await own.clone().json()).toEqual({ items: [] });
@@ -44,7 +44,7 @@ describe('what is asked for early', () => {
     expect(await taken?.json()).toEqual({ items: [] });
   });
 
-  it('keeps what the server refused: its status and its words', async () => {
+  it('keep error responses, with status and body', async () => {
     answersWith(said('{"title":"Not found"}', 404));
     void fetchEarly('/api/v1/images/0');
     const answer = await takeEarly('/api/v1/images/0');
@@ -52,7 +52,7 @@ describe('what is asked for early', () => {
     expect(await answer?.json()).toEqual({ title: 'Not found' });
   });
 
-  it('tells who takes it that it failed, and nobody else', async () => {
+  it('reject only for whoever takes them', async () => {
     const unhandled = vi.fn();
     process.on('unhandledRejection', unhandled);
     answersWith(() => Promise.reject(new TypeError('no connection')), () => Promise.reject(new TypeError('no connection')));
@@ -66,7 +66,7 @@ describe('what is asked for early', () => {
     await expect(takeEarly('/api/v1/images/1')).rejects.toThrow('no connection');
   });
 
-  it('is another answer with another query string', async () => {
+  it('are distinct for different query strings', async () => {
     answersWith(said('first'), said('second'));
     void fetchEarly('/api/v1/gallery?limit=60');
     void fetchEarly('/api/v1/gallery?limit=60&q=cat');

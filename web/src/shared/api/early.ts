@@ -1,17 +1,17 @@
-// Answers to what a page asks first. They are asked for before the code that wants them is there.
+// Responses to a page's first requests, sent before the code that needs them is loaded.
 const answers = new Map<string, Promise<Response>>();
 
 export function fetchEarly(url: string): Promise<Response> {
-  // Read to its end at once: an answer that nobody takes would keep its connection busy.
+  // Read the body immediately: an unread response would keep its connection busy.
   const answer = fetch(url, { credentials: 'same-origin', headers: { Accept: 'application/json' } }).then(
     async (response) => new Response(await response.blob(), response),
   );
-  answer.catch(() => undefined); // whoever takes it learns of that
+  answer.catch(() => undefined); // reported to whoever takes it
   answers.set(url, answer);
   return answer;
 }
 
-/** The answer that was asked for early, once; null where there is none. */
+/** Take the response to an early request, once; null if there is none. */
 export function takeEarly(url: string): Promise<Response> | null {
   const { pathname, search } = new URL(url, location.href);
   const answer = answers.get(pathname + search);

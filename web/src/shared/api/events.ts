@@ -1,4 +1,4 @@
-// The live connection. Events are hints: the API is the truth, so whoever was away too long reloads.
+// The event stream. Events are hints, the API is authoritative: after a long interruption, data is reloaded.
 export interface LiveEvent {
   id: number;
   type: string;
@@ -10,14 +10,14 @@ export type Connection = 'connecting' | 'open' | 'waiting' | 'closed';
 
 interface Handlers {
   onEvent: (event: LiveEvent) => void;
-  onReset: () => void; // what was missed is too old to be sent again
+  onReset: () => void; // missed events are too old to be replayed
   onConnection: (state: Connection) => void;
 }
 
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 30_000;
-const SILENCE_MS = 60_000; // three heartbeats of the server
-const REPLAYED_MS = 60_000; // so much the server sends again to whoever connects for the first time
+const SILENCE_MS = 60_000; // three server heartbeats
+const REPLAYED_MS = 60_000; // what the server replays on the first connection
 
 export class EventStream {
   private socket: WebSocket | null = null;
@@ -37,13 +37,13 @@ export class EventStream {
     if (!this.stopped) return;
     this.stopped = false;
     this.startedAt = Date.now();
-    addEventListener('online', this.now);
+    addEventListener('online', this.reconnectNow);
     this.open();
   }
 
   stop(): void {
     this.stopped = true;
-    removeEventListener('online', this.now);
+    removeEventListener('online', this.reconnectNow);
     clearTimeout(this.timer);
     clearTimeout(this.silence);
     this.socket?.close(1000);
@@ -51,7 +51,7 @@ export class EventStream {
     this.handlers.onConnection('closed');
   }
 
-  private readonly now = (): void => {
+  private readonly reconnectNow = (): void => {
     if (this.socket?.readyState === WebSocket.OPEN) return;
     clearTimeout(this.timer);
     this.delay = FIRST_DELAY_MS;
@@ -65,16 +65,16 @@ export class EventStream {
     this.socket = socket;
     socket.onmessage = (message) => this.receive(socket, String(message.data));
     socket.onclose = () => {
-      if (this.socket === socket && !this.stopped) this.later();
+      if (this.socket === socket && !this.stopped) this.scheduleReconnect();
     };
     this.watch(socket);
   }
 
-  private later(): void {
+  private scheduleReconnect(): void {
     this.handlers.onConnection('waiting');
     clearTimeout(this.silence);
     clearTimeout(this.timer);
-    // Jitter, so that a restarted server does not meet everybody at once.
+    // Jitter, so that clients do not all reconnect to a restarted server at once.
     this.timer = setTimeout(() => this.open(), this.delay * (0.5 + Math.random()));
     this.delay = Math.min(this.delay * 2, LONGEST_DELAY_MS);
   }

@@ -1,6 +1,6 @@
 import { api } from './generated';
 
-// What a write makes stale beyond its own tag. The live connection says so too, but it may be away.
+// The tags that a write invalidates beyond its own. Events do so, too, but the event stream may be down.
 export const freshApi = api.enhanceEndpoints({
   endpoints: {
     editCaption: { invalidatesTags: ['captions', 'images', 'gallery'] },

@@ -5,8 +5,8 @@ export type GalleryFilters = Pick<ListGalleryApiArg, 'q' | 'tag'>;
 
 const LIMIT = 60;
 
-/** The address of a page of a list. What is not set is left out; what has many values comes many times. */
-function address(path: string, filters: object, cursor: string | null): string {
+/** The URL of a page of a list. Empty filters are left out; multiple values are repeated. */
+function pageUrl(path: string, filters: object, cursor: string | null): string {
   const params = new URLSearchParams({ limit: String(LIMIT) });
   for (const [name, value] of Object.entries(filters) as [string, string | string[] | undefined][]) {
     for (const each of [value ?? []].flat()) if (each) params.append(name, each);
@@ -20,17 +20,17 @@ const pages = {
   getNextPageParam: (last: PageImageOut) => last.next ?? undefined,
 };
 
-/** Lists that go on: a page after the other, by cursor. */
+/** Infinite lists, paginated by cursor. */
 export const listsApi = api.injectEndpoints({
   endpoints: (build) => ({
     library: build.infiniteQuery<PageImageOut, LibraryFilters, string | null>({
       infiniteQueryOptions: pages,
-      query: ({ queryArg, pageParam }) => address('/api/v1/images', queryArg, pageParam),
+      query: ({ queryArg, pageParam }) => pageUrl('/api/v1/images', queryArg, pageParam),
       providesTags: ['images'],
     }),
     gallery: build.infiniteQuery<PageImageOut, GalleryFilters, string | null>({
       infiniteQueryOptions: pages,
-      query: ({ queryArg, pageParam }) => address('/api/v1/gallery', queryArg, pageParam),
+      query: ({ queryArg, pageParam }) => pageUrl('/api/v1/gallery', queryArg, pageParam),
       providesTags: ['gallery'],
     }),
   }),

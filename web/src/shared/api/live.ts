@@ -1,7 +1,7 @@
 import { createSlice, type PayloadAction } from '@reduxjs/toolkit';
 import type { Connection, LiveEvent } from './events';
 
-// What the live connection said last of each image, laid over what the API said. Small: only what moves.
+// The latest event data of each image, overlaid on the API's data. Only what changes often.
 export interface LiveJob {
   id: string;
   state: string;
@@ -19,7 +19,7 @@ export interface LiveImage {
 export interface LiveState {
   connection: Connection;
   images: Record<string, LiveImage>;
-  // The sentence that a screen reader should say next, with a number that makes repeats audible.
+  // The text that a screen reader should announce next; the number makes repeats audible.
   announcement: { text: string; number: number };
 }
 
@@ -43,7 +43,7 @@ const live = createSlice({
     announced: (state, action: PayloadAction<string>) => {
       state.announcement = { text: action.payload, number: state.announcement.number + 1 };
     },
-    forgotten: (state) => {
+    liveReset: (state) => {
       state.images = {};
     },
     eventReceived: (state, action: PayloadAction<LiveEvent>) => {
@@ -71,5 +71,5 @@ const live = createSlice({
   },
 });
 
-export const { connectionChanged, announced, forgotten, eventReceived } = live.actions;
+export const { connectionChanged, announced, liveReset, eventReceived } = live.actions;
 export const liveReducer = live.reducer;

@@ -1,7 +1,7 @@
-// What the API answers when it refuses (RFC 9457), and what the network adds to that.
+// A problem document of the API (RFC 9457), or a network failure in the same form.
 export interface Problem {
-  status: number; // 0: no answer came
-  code: string; // stable; 'offline' and 'timeout' are ours
+  status: number; // 0: no answer
+  code: string; // stable; 'offline' and 'timeout' are added here
   title: string;
   detail: string;
   hint: string;

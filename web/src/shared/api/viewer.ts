@@ -9,7 +9,7 @@ export interface Viewer {
   email: string | null;
 }
 
-/** Who is here; undefined until the server has said so. */
+/** The current visitor; undefined until the session is loaded. */
 export function useViewer(): Viewer | undefined {
   const viewer = useGetSessionQuery({}).data?.viewer;
   return useMemo(
@@ -24,25 +24,25 @@ export function useViewer(): Viewer | undefined {
   );
 }
 
-const AGAIN_MS = 5_000;
+const RETRY_AFTER_MS = 5_000;
 
-/** Ask who is here until the server says so: all else hangs on it. For the one place that is always there. */
-export function useViewerAtLast(): Viewer | undefined {
+/** Like `useViewer`, but retries until the session is loaded. Used once, in a component that is always mounted. */
+export function useViewerWithRetry(): Viewer | undefined {
   const [hasFailed, setFailed] = useState(false);
-  const { isError } = useGetSessionQuery({}, { pollingInterval: hasFailed ? AGAIN_MS : 0 });
+  const { isError } = useGetSessionQuery({}, { pollingInterval: hasFailed ? RETRY_AFTER_MS : 0 });
   if (isError !== hasFailed) setFailed(isError);
   return useViewer();
 }
 
 const selectSession = api.endpoints.getSession.select({});
 
-/** What a caption by the model or a person is written in, for `lang`; undefined where nobody knows, as of people's words. */
+/** The language of captions, for `lang`; undefined if unknown, as for text written by people. */
 export function useCaptionLanguage(): (by?: string) => string | undefined {
   const { data } = useSelector(selectSession);
   return (by = 'model') => (by === 'person' ? undefined : (data?.model_language ?? undefined));
 }
 
-/** Whether the server knows this browser: what it writes belongs to somebody. */
+/** Whether this browser has a session that owns what it uploads. */
 export function hasOwner(state: Parameters<typeof selectSession>[0]): boolean {
   return Boolean(selectSession(state).data?.viewer.owner);
 }

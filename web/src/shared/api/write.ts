@@ -1,4 +1,4 @@
-/** Write JSON outside of a component. Rejects with the parsed answer where the API refuses. */
+/** Send JSON outside of a component. Rejects with the parsed response if the API refuses. */
 export async function writeJson(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', url: string, body?: unknown): Promise<unknown> {
   const answer = await fetch(url, {
     method,

@@ -1,9 +1,9 @@
 import { useTranslation } from 'react-i18next';
 
-// Dates and numbers in the reader's language, through the browser's own Intl.
+// Dates and numbers in the user's language, formatted by the browser's Intl.
 export interface Formats {
   date: (value: string | Date) => string;
-  day: (value: string) => string; // of a date without a time, the same wherever one is
+  day: (value: string) => string; // of a date without a time; independent of the time zone
   dateTime: (value: string | Date) => string;
   relative: (value: string | Date) => string;
   number: (value: number) => string;
@@ -21,7 +21,7 @@ const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
   ['minute', 60],
 ];
 
-/** Formatters take long to make: each is made once, when it is first wanted. */
+/** Create a formatter on first use: creating one is slow. */
 function onFirstUse<T>(make: () => T): () => T {
   let made: T | undefined;
   return () => (made ??= make());

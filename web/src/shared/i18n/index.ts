@@ -7,8 +7,8 @@ export type Language = keyof typeof LANGUAGES;
 
 const STORED = 'cutline-language';
 
-// One file per language and feature; each is a chunk of its own, fetched when its page is opened. But for what
-// every page wants in any case, since it is what is shown where another language lacks a text.
+// One file per language and feature, each a chunk that is fetched when its page is opened. English common messages
+// are bundled: every page needs them, as the fallback for other languages.
 const files = import.meta.glob<{ default: Record<string, unknown> }>(['./messages/*/*.json', '!./messages/en/common.json']);
 
 const backend: BackendModule = {
@@ -36,7 +36,7 @@ function preferred(): Language {
   try {
     stored = localStorage.getItem(STORED);
   } catch {
-    // Storage may be forbidden; the browser's preference stands then.
+    // Storage may be blocked; use the browser's preference.
   }
   if (isLanguage(stored)) return stored;
   return navigator.languages.map((each) => each.slice(0, 2)).find(isLanguage) ?? 'en';
@@ -46,7 +46,7 @@ export function setLanguage(language: Language): void {
   try {
     localStorage.setItem(STORED, language);
   } catch {
-    // It then holds for this page alone.
+    // The choice then lasts for this page only.
   }
   void i18n.changeLanguage(language);
 }

@@ -10,12 +10,12 @@ function keys(value: unknown, path = ''): string[] {
 const english = Object.keys(files).filter((path) => path.includes('/en/'));
 
 describe('messages', () => {
-  it.each(english)('%s says the same in German', (path) => {
+  it.each(english)('%s has the same keys in German', (path) => {
     const german = files[path.replace('/en/', '/de/')];
     expect(keys(german).sort()).toEqual(keys(files[path]).sort());
   });
 
-  it.each(english)('%s keeps its placeholders in German', (path) => {
+  it.each(english)('%s has the same placeholders in German', (path) => {
     const placeholders = (value: unknown) => [...JSON.stringify(value).matchAll(/\{\{\w+\}\}/g)].map(String).sort();
     expect(placeholders(files[path.replace('/en/', '/de/')])).toEqual(placeholders(files[path]));
   });

@@ -1,4 +1,4 @@
-/** Whether the text is now in the clipboard; a browser may refuse. */
+/** Copy a text to the clipboard; false if the browser refuses. */
 export async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);

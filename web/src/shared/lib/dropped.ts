@@ -1,12 +1,12 @@
 export interface Dropped {
-  path: string; // within what was dropped: "trip/day/1.jpg"
+  path: string; // relative to the dropped folder: "trip/day/1.jpg"
   file: File;
 }
 
-/** The files that were dropped; those of a folder stand some levels down. Hidden ones are left out. */
+/** The dropped files, including those in folders. Hidden files are skipped. */
 export async function droppedFiles({ items, files }: Pick<DataTransfer, 'items' | 'files'>): Promise<Dropped[]> {
   const entries = [...items].map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
-  if (entries.length === 0) return [...files].map((file) => ({ path: file.name, file })); // from another program
+  if (entries.length === 0) return [...files].map((file) => ({ path: file.name, file })); // no entries, e.g. dropped from another program
   const found: Dropped[] = [];
   const visit = async (entry: FileSystemEntry): Promise<void> => {
     if (entry.name.startsWith('.')) return;

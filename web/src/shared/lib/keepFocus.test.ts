@@ -13,22 +13,22 @@ describe('keepFocus', () => {
   afterEach(() => stop());
   const at = (id: string) => document.getElementById(id);
 
-  it('goes to what is near when a row goes', async () => {
+  it('moves to a neighbour when a row is removed', async () => {
     at('two')?.focus();
     at('second')?.remove();
     await vi.waitFor(() => expect(document.activeElement).toBe(at('one')));
   });
-  it('goes to the page when all of it goes', async () => {
+  it('moves to the page when all rows are removed', async () => {
     at('two')?.focus();
     at('content')?.replaceChildren(document.createElement('p'));
     await vi.waitFor(() => expect(document.activeElement).toBe(at('content')));
   });
-  it('leaves what can no longer be pressed', async () => {
+  it('leaves a button that is disabled', async () => {
     at('two')?.focus();
     at('two')?.setAttribute('disabled', '');
     await vi.waitFor(() => expect(document.activeElement).toBe(at('one')));
   });
-  it('leaves the focus where it was put meanwhile', async () => {
+  it('does not override a focus that was set in the meantime', async () => {
     at('two')?.focus();
     at('second')?.remove();
     at('other')?.focus();

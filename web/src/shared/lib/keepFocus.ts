@@ -1,4 +1,4 @@
-// Where the focus may go by itself. No text fields: on a phone they would bring up the keyboard.
+// Elements that may receive the focus automatically. No text fields: they would open a phone's keyboard.
 const STOPS = 'a[href], button:not([disabled]), [role="button"], input[type="checkbox"]:not([disabled]), input[type="radio"]:not([disabled])';
 
 function near(ancestors: readonly HTMLElement[]): HTMLElement | null {
@@ -21,9 +21,8 @@ function ancestorsOf(element: HTMLElement): HTMLElement[] {
 }
 
 /**
- * When what has the focus goes away (a row that is removed, a button that is disabled by its own use), put the
- * focus on what stands nearest, instead of on nothing: a keyboard would have to begin at the top of the page.
- * Gives what stops it.
+ * When the focused element disappears (a removed row, a button that disables itself), move the focus to the nearest
+ * focusable element: otherwise keyboard users would start at the top of the page again. Returns a stop function.
  */
 export function keepFocus(): () => void {
   let ancestors: HTMLElement[] = [];
@@ -39,7 +38,7 @@ export function keepFocus(): () => void {
     const isNowhere = activeElement === null || activeElement === document.body || activeElement === last;
     if (isNowhere && last && isGone(last)) near(ancestors)?.focus({ preventScroll: true });
   };
-  // After whoever removed it has put the focus where they want it.
+  // Later, so that the code that removed it can set the focus first.
   const observer = new MutationObserver(() => {
     if (!last || !isGone(last)) return;
     clearTimeout(timer);

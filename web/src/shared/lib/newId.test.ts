@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import { newId } from './newId';
 
-it('makes ids where the browser itself makes none', () => {
+it('makes ids without crypto.randomUUID', () => {
   vi.stubGlobal('crypto', { getRandomValues: crypto.getRandomValues.bind(crypto) });
   const ids = Array.from({ length: 100 }, newId);
   vi.unstubAllGlobals();

@@ -1,2 +1,2 @@
-/** An id that nobody else has. `crypto.randomUUID` is missing where a page came by plain HTTP from another machine. */
+/** A unique id. `crypto.randomUUID` is missing on pages served over plain HTTP. */
 export const newId = () => crypto.getRandomValues(new Uint32Array(4)).join('-');

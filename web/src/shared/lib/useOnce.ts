@@ -1,8 +1,8 @@
 import { useRef } from 'react';
 
 /**
- * One run at a time: pressing again while it works does nothing. The button stays enabled meanwhile, for one
- * that is disabled while it has the focus loses it.
+ * Run an action at most once at a time: further calls are ignored while it runs. The button stays enabled, because a
+ * button that is disabled while focused loses the focus.
  */
 export function useOnce<Args extends unknown[]>(action: (...args: Args) => Promise<unknown>): (...args: Args) => void {
   const isBusy = useRef(false);

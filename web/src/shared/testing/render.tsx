@@ -9,8 +9,8 @@ import type { CandidateOut, ImageOut } from '../api/generated';
 import { liveReducer } from '../api/live';
 import { toastsReducer } from '../ui/toasts';
 
-// For component tests: the app's own store, and a stand-in at the network's edge whose answers are typed by
-// the generated types. What the real server says is tested by the journeys.
+// For component tests: the app's store, and a fake network whose answers have the generated types. The end-to-end
+// tests cover the real server.
 
 export interface Call {
   method: string;
@@ -31,16 +31,16 @@ export function problem(status: number, detail: string): Answer {
   return { status, body: { status, code: 'refused', title: '', detail } };
 }
 
-/** Answer calls by "METHOD /path"; whatever else is asked fails the test. The calls that came. */
+/** Fake the answers by "METHOD /path"; any other call fails the test. Returns the recorded calls. */
 export function serve(answers: Record<string, Answer>): Call[] {
   const calls: Call[] = [];
-  // Node's own takes no relative address, nor a signal of the simulated browser.
-  class FromHere extends Request {
+  // Node's Request accepts neither relative URLs nor jsdom's AbortSignal.
+  class LocalRequest extends Request {
     constructor(address: string | URL | Request, init?: RequestInit) {
       super(address instanceof Request ? address : new URL(address, location.origin), { ...init, signal: undefined });
     }
   }
-  vi.stubGlobal('Request', FromHere);
+  vi.stubGlobal('Request', LocalRequest);
   vi.stubGlobal('fetch', async (request: Request) => {
     const { pathname } = new URL(request.url);
     const text = await request.text();
@@ -56,10 +56,10 @@ export function serve(answers: Record<string, Answer>): Call[] {
   return calls;
 }
 
-vi.setConfig({ testTimeout: 30_000 }); // a simulated browser is slow where others are at work, too
+vi.setConfig({ testTimeout: 30_000 }); // jsdom is slow on a busy machine
 afterEach(() => vi.unstubAllGlobals());
 
-/** Render within a store and a router, at an address; the store. */
+/** Render inside a store and a router; returns the store. */
 export function show(element: ReactElement, reducers: Record<string, Reducer> = {}, address = '/') {
   const store = configureStore({
     reducer: { [freshApi.reducerPath]: freshApi.reducer, live: liveReducer, toasts: toastsReducer, ...reducers },

@@ -3,7 +3,7 @@ import { useSelector } from 'react-redux';
 import type { LiveState } from '../api/live';
 import { visuallyHidden } from './Page';
 
-/** Says what happened to whoever listens, politely: captions that arrived, things that were copied. */
+/** A polite live region for screen readers: new captions, copied texts. */
 export function Announcer() {
   const { text, number } = useSelector((state: { live: LiveState }) => state.live.announcement);
   return (

@@ -8,13 +8,13 @@ function spot(row: number, column: number) {
 }
 
 describe('placeOf', () => {
-  it('names the part of the photo that the weight lies in', () => {
+  it('names the part of the photo that holds the weight', () => {
     expect(placeOf(spot(0, 0))).toBe('topLeft');
     expect(placeOf(spot(4, 8))).toBe('right');
     expect(placeOf(spot(8, 4))).toBe('bottom');
     expect(placeOf({ rows: 9, columns: 9, weights: new Uint8Array(81).fill(7) })).toBe('centre');
   });
-  it('says centre of a map without weight', () => {
+  it('returns the centre for a map without weight', () => {
     expect(placeOf({ rows: 2, columns: 2, weights: [0, 0, 0, 0] })).toBe('centre');
   });
 });

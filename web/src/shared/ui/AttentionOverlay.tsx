@@ -8,8 +8,8 @@ export interface AttentionMap {
 }
 
 /**
- * A veil over a photo that is clear where the model looked. Purely visual: what it shows is also said in
- * words (see placeOf), so it is hidden from screen readers.
+ * Darkens a photo except where the model looked. Purely visual and hidden from screen readers: the place is also
+ * announced in words (see placeOf).
  */
 export function AttentionOverlay({ map }: { map: AttentionMap | null }) {
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -18,9 +18,9 @@ export function AttentionOverlay({ map }: { map: AttentionMap | null }) {
     if (!context || !map) return;
     const { rows, columns, weights } = map;
     const veil = context.createImageData(columns, rows);
-    const most = Math.max(1, ...Array.from({ length: rows * columns }, (_, place) => weights[place] ?? 0));
+    const max = Math.max(1, ...Array.from({ length: rows * columns }, (_, place) => weights[place] ?? 0));
     for (let place = 0; place < rows * columns; place += 1) {
-      const share = (weights[place] ?? 0) / most;
+      const share = (weights[place] ?? 0) / max;
       veil.data[place * 4 + 3] = Math.round(200 * (1 - Math.sqrt(share)));
     }
     context.canvas.width = columns;
@@ -40,7 +40,7 @@ export function AttentionOverlay({ map }: { map: AttentionMap | null }) {
         opacity: map ? 1 : 0,
         transition: 'opacity 160ms',
         pointerEvents: 'none',
-        imageRendering: 'auto', // the browser smooths the few cells
+        imageRendering: 'auto', // let the browser smooth the coarse grid
       }}
     />
   );
@@ -54,7 +54,7 @@ const PLACES: Place[][] = [
   ['bottomLeft', 'bottom', 'bottomRight'],
 ];
 
-/** Where the weight of a map lies, for those who do not see it. */
+/** The part of the photo that holds the centre of attention, in words. */
 export function placeOf({ rows, columns, weights }: AttentionMap): Place {
   let total = 0;
   let down = 0;

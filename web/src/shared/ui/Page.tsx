@@ -7,21 +7,21 @@ import { useNavigationType } from 'react-router';
 
 interface PageProps {
   title: string;
-  titleLang?: string; // where it is not the page's
+  titleLang?: string; // if it differs from the page's
   lead?: ReactNode;
   actions?: ReactNode;
-  hideTitle?: boolean; // the heading stays for screen readers
+  hideTitle?: boolean; // visually; screen readers still get it
   width?: 'sm' | 'md' | 'lg' | 'xl';
   children: ReactNode;
 }
 
-// The first page of a visit leaves the focus alone; each further one puts it on its heading, so that a
-// keyboard or screen reader starts there. Once: what a page shows while it loads is a page, too.
-let path = location.pathname;
+// The first page of a visit does not move the focus; later pages focus their heading, so that keyboard and screen
+// reader users start there. Only once per path: a loading state is also a Page.
+let focusedPath = location.pathname;
 
 const HIDDEN = { position: 'absolute', width: '1px', height: '1px', overflow: 'hidden', clipPath: 'inset(50%)' } as const;
 
-/** A page: its title in the tab, its one h1, its width. */
+/** The frame of a page: document title, h1 and width. */
 export function Page({ title, titleLang, lead, actions, hideTitle = false, width = 'lg', children }: PageProps) {
   const { t } = useTranslation();
   const heading = useRef<HTMLHeadingElement>(null);
@@ -30,10 +30,10 @@ export function Page({ title, titleLang, lead, actions, hideTitle = false, width
     document.title = title === t('app') ? title : `${title} · ${t('app')}`;
   }, [title, t]);
   useEffect(() => {
-    if (location.pathname === path) return;
-    path = location.pathname;
+    if (location.pathname === focusedPath) return;
+    focusedPath = location.pathname;
     heading.current?.focus({ preventScroll: true });
-    if (arrival !== 'POP') scrollTo(0, 0); // who goes back finds the place where they were
+    if (arrival !== 'POP') scrollTo(0, 0); // on "back", the browser restores the scroll position
   }, [arrival]);
   return (
     <Container maxWidth={width} sx={{ py: { xs: 3, md: 5 }, flex: 1 }}>

@@ -8,14 +8,14 @@ export interface PhotoSources {
 }
 
 interface PhotoProps {
-  sources: PhotoSources | null; // null: not there yet; the placeholder shows
+  sources: PhotoSources | null; // null: not available yet; shows the placeholder
   alt: string; // the caption
   width: number;
   height: number;
   placeholder?: string;
   fit?: 'cover' | 'contain';
   eager?: boolean;
-  fills?: boolean; // what stands around it, instead of having proportions of its own
+  fills?: boolean; // fill the container instead of keeping the aspect ratio
   className?: string;
 }
 
@@ -28,13 +28,13 @@ const Frame = styled('div')({
 const FILLS = { position: 'absolute', inset: 0 } as const;
 const Picture = styled('img')({ position: 'absolute', inset: 0, width: '100%', height: '100%', display: 'block' });
 
-/** A photo in a frame of its own proportions, over its tiny placeholder: nothing moves when it arrives. */
+/** A photo in a frame of its aspect ratio, with a tiny placeholder: nothing shifts when it loads. */
 export function Photo({ sources, alt, width, height, placeholder, fit = 'cover', eager = false, fills = false, className }: PhotoProps) {
   const [isLoaded, setLoaded] = useState(false);
   return (
     <Frame
       className={className}
-      // Of the element alone: a rule in the style sheet for each of ten thousand photos would stay for good.
+      // Inline: otherwise ten thousand photos would leave ten thousand rules in the style sheet.
       style={{ ...(fills ? FILLS : { aspectRatio: `${width} / ${height}` }), backgroundImage: placeholder && !isLoaded ? `url("${placeholder}")` : undefined }}
     >
       {sources ? (

@@ -11,14 +11,14 @@ import { useCaptionLanguage } from '../api/viewer';
 import { photoSources } from '../lib/sources';
 import { Photo } from './Photo';
 
-const CELL_PX = 230; // at least so wide
+const MIN_CELL_PX = 230;
 const GAP_PX = 16;
-const WORDS_PX = 62; // two lines and what keeps them from the photo
-const LOAD_BY_ITSELF = 3; // pages; then the footer is reachable, and a button goes on
-const STAY_MS = 150; // so long a photo that scrolls by must stay before it is fetched and decoded
+const CAPTION_PX = 62; // two lines and the gap to the photo
+const AUTO_LOADED_PAGES = 3; // then a button loads more, so that the footer stays reachable
+const SETTLE_MS = 150; // photos that scroll past faster are not fetched
 
 function columnsIn(width: number): number {
-  return Math.max(2, Math.floor((width + GAP_PX) / (CELL_PX + GAP_PX)));
+  return Math.max(2, Math.floor((width + GAP_PX) / (MIN_CELL_PX + GAP_PX)));
 }
 
 function placeOf(node: Element | null): { width: number; top: number } {
@@ -27,7 +27,7 @@ function placeOf(node: Element | null): { width: number; top: number } {
 
 function useWidth() {
   const element = useRef<HTMLDivElement>(null);
-  // At first that of the skeleton, which stands where the grid will.
+  // Initially that of the skeleton, which is in the grid's place.
   const [box, setBox] = useState(() =>
     typeof document === 'undefined' ? { width: innerWidth, top: 0 } : placeOf(document.querySelector('[data-grid]')),
   );
@@ -50,7 +50,7 @@ function useWidth() {
 interface PhotoGridProps {
   images: ImageOut[];
   label: string;
-  pages: number; // that have been loaded
+  pages: number; // loaded so far
   hasMore: boolean;
   isLoadingMore: boolean;
   onMore: () => void;
@@ -58,16 +58,16 @@ interface PhotoGridProps {
 }
 
 /**
- * A grid of any number of photos: only the rows near the window exist, so ten thousand scroll as ten do.
- * Cells are of one size, so that nothing moves when a photo or a caption arrives.
+ * A virtualized grid: only the rows near the window are rendered. All cells have the same size, so that nothing
+ * shifts when a photo or a caption arrives.
  */
 export function PhotoGrid({ images, label, pages, hasMore, isLoadingMore, onMore, corner }: PhotoGridProps) {
   const { t } = useTranslation();
-  const languageOf = useCaptionLanguage(); // asked once: hundreds of cells come and go in a second
+  const languageOf = useCaptionLanguage(); // once per grid, because scrolling renders hundreds of cells per second
   const { element, width, top } = useWidth();
   const columns = columnsIn(width);
   const cell = (width - GAP_PX * (columns - 1)) / columns;
-  const rowHeight = cell * 0.75 + WORDS_PX + GAP_PX;
+  const rowHeight = cell * 0.75 + CAPTION_PX + GAP_PX;
   const rows = Math.ceil(images.length / columns);
   const virtual = useWindowVirtualizer({
     count: rows,
@@ -84,7 +84,7 @@ export function PhotoGrid({ images, label, pages, hasMore, isLoadingMore, onMore
   }, [virtual, rowHeight]);
   const items = virtual.getVirtualItems();
   const isNearEnd = (items.at(-1)?.index ?? 0) >= rows - 2;
-  const mayLoad = hasMore && !isLoadingMore && pages < LOAD_BY_ITSELF;
+  const mayLoad = hasMore && !isLoadingMore && pages < AUTO_LOADED_PAGES;
   useEffect(() => {
     if (isNearEnd && mayLoad) onMore();
   }, [isNearEnd, mayLoad, onMore]);
@@ -107,7 +107,7 @@ export function PhotoGrid({ images, label, pages, hasMore, isLoadingMore, onMore
                   size={hasMore ? -1 : images.length}
                   place={row.index * columns + place + 1}
                   height={rowHeight - GAP_PX}
-                  isPassing={virtual.isScrolling}
+                  isScrolling={virtual.isScrolling}
                   corner={corner}
                   language={image.caption ? languageOf(image.caption_by) : undefined}
                 />
@@ -127,18 +127,18 @@ export function PhotoGrid({ images, label, pages, hasMore, isLoadingMore, onMore
   );
 }
 
-/** Whether somebody may be looking: at once where nothing moves, else when it has not gone by. */
-function useStays(isPassing: boolean): boolean {
-  const [stays, setStays] = useState(!isPassing);
+/** Whether a cell stays in view: true immediately when not scrolling, otherwise after a delay. */
+function useSettled(isScrolling: boolean): boolean {
+  const [isSettled, setSettled] = useState(!isScrolling);
   useEffect(() => {
-    if (stays) return undefined;
-    const timer = setTimeout(() => setStays(true), STAY_MS);
+    if (isSettled) return undefined;
+    const timer = setTimeout(() => setSettled(true), SETTLE_MS);
     return () => clearTimeout(timer);
-  }, [stays]);
-  return stays;
+  }, [isSettled]);
+  return isSettled;
 }
 
-// Scrolling makes hundreds of cells a second: their styles are made once, not for each.
+// Scrolling renders hundreds of cells per second, so their styles are created only once.
 const CellFrame = styled('div')({ position: 'relative', minWidth: 0 });
 const Corner = styled('div')({ position: 'absolute', top: 6, right: 6 });
 const PhotoLink = styled(Link)({
@@ -149,7 +149,7 @@ const PhotoLink = styled(Link)({
   '&:hover p': { textDecoration: 'underline' },
 });
 const GridPhoto = styled(Photo)({ borderRadius: 14, border: '1px solid var(--mui-palette-divider)' });
-const Words = styled('p')(({ theme }) => ({
+const Caption = styled('p')(({ theme }) => ({
   ...theme.typography.h3,
   margin: '8px 0 0',
   fontWeight: 450,
@@ -163,19 +163,19 @@ const Words = styled('p')(({ theme }) => ({
 
 interface CellProps {
   image: ImageOut;
-  size: number; // of the whole, where it is known
-  place: number; // in it
+  size: number; // of the list; -1 if unknown
+  place: number; // in the list
   height: number;
-  isPassing: boolean;
+  isScrolling: boolean;
   corner: PhotoGridProps['corner'];
   language: string | undefined; // of the caption
 }
 
-const Cell = memo(function Cell({ image, size, place, height, isPassing, corner, language }: CellProps) {
+const Cell = memo(function Cell({ image, size, place, height, isScrolling, corner, language }: CellProps) {
   const { t } = useTranslation();
-  const stays = useStays(isPassing);
+  const isSettled = useSettled(isScrolling);
   const words = image.caption || t('photo.noCaption');
-  const sources = stays ? photoSources(image.urls, 'thumbnail') : null;
+  const sources = isSettled ? photoSources(image.urls, 'thumbnail') : null;
   return (
     <CellFrame role="listitem" aria-setsize={size} aria-posinset={place} style={{ height }}>
       <PhotoLink to={`/images/${image.id}`} lang={language}>
@@ -186,12 +186,12 @@ const Cell = memo(function Cell({ image, size, place, height, isPassing, corner,
           height={3}
           placeholder={image.placeholder}
         />
-        {/* The photo says the same: heard once. */}
-        <Words aria-hidden={sources !== null} data-empty={image.caption ? undefined : ''}>
+        {/* The photo's alt text says the same; announce it only once. */}
+        <Caption aria-hidden={sources !== null} data-empty={image.caption ? undefined : ''}>
           {words}
-        </Words>
+        </Caption>
       </PhotoLink>
-      {corner && stays ? <Corner>{corner(image)}</Corner> : null}
+      {corner && isSettled ? <Corner>{corner(image)}</Corner> : null}
     </CellFrame>
   );
 });
@@ -203,12 +203,12 @@ export function PhotoGridSkeleton() {
       role="status"
       aria-label={t('state.loading')}
       data-grid
-      sx={{ display: 'grid', gap: `${GAP_PX}px`, gridTemplateColumns: `repeat(auto-fill, minmax(min(45%, ${CELL_PX}px), 1fr))` }}
+      sx={{ display: 'grid', gap: `${GAP_PX}px`, gridTemplateColumns: `repeat(auto-fill, minmax(min(45%, ${MIN_CELL_PX}px), 1fr))` }}
     >
       {Array.from({ length: 12 }, (_, place) => (
         <div key={place}>
           <Skeleton data-photo variant="rounded" sx={{ position: 'relative', overflow: 'hidden', aspectRatio: '4 / 3', height: 'auto', borderRadius: '14px' }} />
-          <Box sx={{ height: WORDS_PX, pt: 1 }}>
+          <Box sx={{ height: CAPTION_PX, pt: 1 }}>
             <Skeleton />
             <Skeleton sx={{ width: '60%' }} />
           </Box>

@@ -1,8 +1,8 @@
 import i18n from '../i18n';
-import { later } from '../lib/later';
+import { lazyPart } from '../lib/lazyPart';
 
-/** The dialog, with its words: they come when it is opened. */
-export const ReportDialog = later(async () => {
+/** The report dialog; its code and messages are loaded when it is opened. */
+export const ReportDialog = lazyPart(async () => {
   const [dialog] = await Promise.all([import('./ReportDialog'), i18n.loadNamespaces('report')]);
   return dialog;
 });

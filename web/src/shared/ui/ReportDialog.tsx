@@ -23,7 +23,7 @@ interface ReportDialogProps {
   onClose: () => void;
 }
 
-/** Say that a published photo should not be there. */
+/** Reports a published photo to the moderators. */
 export default function ReportDialog({ imageId, token, onClose }: ReportDialogProps) {
   const { t } = useTranslation(['report', 'common']);
   const dispatch = useDispatch();
@@ -50,7 +50,7 @@ export default function ReportDialog({ imageId, token, onClose }: ReportDialogPr
           <TextField label={t('text')} value={text} onChange={(event) => setText(event.target.value)} multiline minRows={2} sx={{ mt: 2 }} slotProps={{ htmlInput: { maxLength: 2000 } }} />
           {error ? (
             <Alert severity="error" role="alert" sx={{ mt: 2 }}>
-              {problemOf(error).detail || t('common:state.failed')}
+              {problemOf(error).detail || t('failed')}
             </Alert>
           ) : null}
         </DialogContent>

@@ -10,7 +10,7 @@ describe('SearchField', () => {
     vi.useRealTimers();
   });
 
-  it('searches once, when the fingers pause', () => {
+  it('searches once, after a pause in typing', () => {
     const onSearch = vi.fn();
     render(<SearchField label="Search" value="" onSearch={onSearch} />);
     const field = screen.getByRole('searchbox', { name: 'Search' });
@@ -23,7 +23,7 @@ describe('SearchField', () => {
     expect(onSearch.mock.calls).toEqual([['cat']]);
   });
 
-  it('shows what the address says, when somebody goes back or clears it', () => {
+  it('follows the URL when the user goes back or clears the filters', () => {
     const onSearch = vi.fn();
     const { rerender } = render(<SearchField label="Search" value="cat" onSearch={onSearch} />);
     rerender(<SearchField label="Search" value="" onSearch={onSearch} />);
@@ -32,7 +32,7 @@ describe('SearchField', () => {
     expect(onSearch).not.toHaveBeenCalled();
   });
 
-  it('keeps what is typed while an earlier search gets into the address', () => {
+  it('keeps the typed text while an earlier search reaches the URL', () => {
     const onSearch = vi.fn();
     const { rerender } = render(<SearchField label="Search" value="" onSearch={onSearch} />);
     const field = screen.getByRole('searchbox');

@@ -5,7 +5,7 @@ import InputLabel from '@mui/material/InputLabel';
 import OutlinedInput from '@mui/material/OutlinedInput';
 import { useEffect, useId, useState } from 'react';
 
-const PAUSE_MS = 250;
+const DEBOUNCE_MS = 250;
 
 interface SearchFieldProps {
   label: string;
@@ -13,7 +13,7 @@ interface SearchFieldProps {
   onSearch: (text: string) => void;
 }
 
-/** Searches as one types, once the fingers pause. */
+/** A search field that searches while typing, with a debounce. */
 export function SearchField({ label, value, onSearch }: SearchFieldProps) {
   const id = useId();
   const [text, setText] = useState(value);
@@ -21,7 +21,7 @@ export function SearchField({ label, value, onSearch }: SearchFieldProps) {
   const [asked, setAsked] = useState(value);
   if (value !== known) {
     setKnown(value);
-    // Not what was asked for here: a link, a button or the way back asks for something else.
+    // The value was not set by this field: a link, a button or "back" changed it.
     if (value !== asked) {
       setText(value);
       setAsked(value);
@@ -32,10 +32,10 @@ export function SearchField({ label, value, onSearch }: SearchFieldProps) {
     const timer = setTimeout(() => {
       setAsked(text);
       onSearch(text);
-    }, PAUSE_MS);
+    }, DEBOUNCE_MS);
     return () => clearTimeout(timer);
   }, [text, asked, onSearch]);
-  // What a TextField consists of, less the menus that it has at hand for lists.
+  // The parts of a TextField, without the code for its select menus.
   return (
     <FormControl fullWidth size="small">
       <InputLabel htmlFor={id}>{label}</InputLabel>

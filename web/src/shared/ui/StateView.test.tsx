@@ -28,19 +28,19 @@ describe('QueryView', () => {
     ['empty', { data: [] }, 'empty'],
     ['ready', { data: ['a', 'b'] }, 'a, b'],
     ['ready, though a reload failed', { data: ['a'], currentData: ['a'], error: { status: 500 } }, 'a'],
-    ['ready with what was there, while another question is asked', { data: ['a'], isFetching: true }, 'a'],
-    ['failed where another question failed', { data: ['a'], error: { status: 500, data: { detail: 'No.' } } }, 'No.'],
-    ['not found', { error: { status: 404 } }, 'There is nothing here.'],
-    ['forbidden', { error: { status: 403 } }, 'You may not see this.'],
+    ['ready with the previous data, while new data is loading', { data: ['a'], isFetching: true }, 'a'],
+    ['failed when a new query fails', { data: ['a'], error: { status: 500, data: { detail: 'No.' } } }, 'No.'],
+    ['not found', { error: { status: 404 } }, 'Page not found'],
+    ['forbidden', { error: { status: 403 } }, 'You do not have access to this page'],
     ['failed', { error: { status: 500, data: { detail: 'The disk is full.' } } }, 'The disk is full.'],
   ])('is %s', (_, query, text) => {
     show(query);
     expect(screen.getByText(text)).toBeInTheDocument();
   });
 
-  it('tries again where no answer came', async () => {
+  it('retries when there was no answer', async () => {
     show({ error: { status: 'FETCH_ERROR' } });
-    expect(screen.getByRole('alert')).toHaveTextContent('There is no connection.');
+    expect(screen.getByRole('alert')).toHaveTextContent('No connection');
     await userEvent.click(screen.getByRole('button'));
     expect(refetch).toHaveBeenCalledOnce();
   });

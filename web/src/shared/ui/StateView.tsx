@@ -13,7 +13,7 @@ interface MessageProps {
   role?: 'alert' | 'status';
 }
 
-/** A page or part that has nothing to show, and says why and what can be done. */
+/** Says why there is nothing to show and what to do about it. */
 export function Message({ title, hint, children, role }: MessageProps) {
   return (
     <Stack role={role} spacing={1.5} sx={{ alignItems: 'center', textAlign: 'center', py: { xs: 6, md: 10 }, px: 2 }}>
@@ -68,7 +68,7 @@ export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => vo
 }
 
 interface Query<T> {
-  data?: T; // of another question, until this one is answered
+  data?: T; // of the previous arguments, until the current query is answered
   currentData?: T;
   error?: unknown;
   isFetching: boolean;
@@ -77,7 +77,7 @@ interface Query<T> {
 
 interface QueryViewProps<T> {
   query: Query<T>;
-  loading: ReactNode; // a skeleton of the same size as what comes: nothing may jump
+  loading: ReactNode; // a skeleton of the same size as the content, so that nothing shifts
   empty?: ReactNode;
   isEmpty?: (data: T) => boolean;
   children: (data: T) => ReactNode;
@@ -85,12 +85,12 @@ interface QueryViewProps<T> {
 
 /** Render each state of a query: loading, failed (offline, forbidden, not found ...), empty, ready. */
 export function QueryView<T>({ query, loading, empty, isEmpty, children }: QueryViewProps<T>) {
-  const isRefused = Boolean(query.error) && !query.isFetching && query.currentData === undefined;
-  if (query.data !== undefined && !isRefused) {
+  const hasFailed = Boolean(query.error) && !query.isFetching && query.currentData === undefined;
+  if (query.data !== undefined && !hasFailed) {
     if (empty !== undefined && isEmpty?.(query.data)) return <>{empty}</>;
     return <>{children(query.data)}</>;
   }
-  if (isRefused) {
+  if (hasFailed) {
     return <Failure error={query.error} onRetry={() => void query.refetch()} />;
   }
   return <>{loading}</>;

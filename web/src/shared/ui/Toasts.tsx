@@ -9,7 +9,7 @@ interface ToastsProps {
   onUndo: (undo: NonNullable<Toast['undo']>) => void;
 }
 
-/** The oldest note that is still open. Notes with something to do stay longer (WCAG 2.2.1). */
+/** The oldest open toast. Toasts with an action stay longer (WCAG 2.2.1). */
 export function Toasts({ onUndo }: ToastsProps) {
   const { t } = useTranslation();
   const dispatch = useDispatch();

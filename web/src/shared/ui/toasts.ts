@@ -1,7 +1,7 @@
 import { createSlice, type PayloadAction } from '@reduxjs/toolkit';
 
-// A short note at the foot of the page, with at most one thing to do about it (undo). The thing to do is
-// named, not a function: what is in the store can be written down.
+// A short message at the bottom of the page, with at most one action (undo). The action is data, not a function, so
+// that the store stays serializable.
 export interface Toast {
   id: number;
   text: string;

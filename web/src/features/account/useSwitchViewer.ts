@@ -2,15 +2,15 @@ import { useCallback } from 'react';
 import { useDispatch } from 'react-redux';
 import { useNavigate } from 'react-router';
 import { baseApi } from '@/shared/api/base';
-import { forgotten } from '@/shared/api/live';
+import { liveReset } from '@/shared/api/live';
 
-/** After signing in or out everything is another's: forget what was loaded, and go on. */
-export function useEntered(): (to: string) => void {
+/** After signing in or out: discard all loaded data and navigate. */
+export function useSwitchViewer(): (to: string) => void {
   const dispatch = useDispatch();
   const navigate = useNavigate();
   return useCallback(
     (to) => {
-      dispatch(forgotten());
+      dispatch(liveReset());
       dispatch(baseApi.util.resetApiState());
       void navigate(to, { replace: true });
     },

@@ -1,17 +1,17 @@
 import { act, render, screen } from '@testing-library/react';
 import { Suspense } from 'react';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { fetchParts, later } from './later';
+import { prefetchParts, lazyPart } from './lazyPart';
 
 const there = { default: () => <p>there</p> };
 
-describe('later', () => {
+describe('lazyPart', () => {
   afterEach(() => vi.restoreAllMocks());
 
-  it('waits for the connection where a part is opened without one', async () => {
+  it('waits for the connection when opened offline', async () => {
     vi.spyOn(navigator, 'onLine', 'get').mockReturnValue(false);
     const load = vi.fn<() => Promise<typeof there>>().mockRejectedValueOnce(new TypeError('no connection')).mockResolvedValue(there);
-    const Part = later(load);
+    const Part = lazyPart(load);
     render(
       <Suspense fallback="waiting">
         <Part />
@@ -23,13 +23,13 @@ describe('later', () => {
     expect(await screen.findByText('there')).toBeInTheDocument();
   });
 
-  it('fetches parts ahead once told to, and those that come after at once', () => {
+  it('prefetches registered parts on request, and later ones immediately', () => {
     const [before, after] = [vi.fn(() => Promise.resolve(there)), vi.fn(() => Promise.resolve(there))];
-    later(before);
+    lazyPart(before);
     expect(before).not.toHaveBeenCalled();
-    fetchParts();
+    prefetchParts();
     expect(before).toHaveBeenCalledOnce();
-    later(after);
+    lazyPart(after);
     expect(after).toHaveBeenCalledOnce();
   });
 });

@@ -5,22 +5,22 @@ import { problemOf } from '@/shared/api/problem';
 import { toastShown } from '@/shared/ui/toasts';
 import { needsReauthentication, type Answer } from './allauth';
 
-/** Say why something was not done; nothing where the person did not want to confirm it. */
-export function useRefused(): (answer: Answer) => void {
+/** Show why the account API refused; nothing if the user cancelled reauthentication. */
+export function useRefusalToast(): (answer: Answer) => void {
   const { t } = useTranslation('account');
   const dispatch = useDispatch();
   return useCallback(
     (answer) => {
       if (needsReauthentication(answer)) return;
-      const why = answer.status === 0 ? t('error.offline') : answer.status === 429 ? t('error.tooMany') : answer.errors[0]?.message;
-      dispatch(toastShown({ tone: 'error', text: why ?? t('error.notDone') }));
+      const reason = answer.status === 0 ? t('error.offline') : answer.status === 429 ? t('error.tooMany') : answer.errors[0]?.message;
+      dispatch(toastShown({ tone: 'error', text: reason ?? t('error.notDone') }));
     },
     [dispatch, t],
   );
 }
 
-/** The same for what our own API was asked. */
-export function useFailed(): (result: { error?: unknown }) => void {
+/** The same for Cutline's own API. */
+export function useErrorToast(): (result: { error?: unknown }) => void {
   const { t } = useTranslation('account');
   const dispatch = useDispatch();
   return useCallback(

@@ -1,10 +1,10 @@
-"""Photograph every page of the web app and its states, by a real browser on a real service.
+"""Take screenshots of every page of the web app and its states, in a real browser with a real service.
 
-    python docs/screenshots.py                       (into docs/screenshots/, with a page that shows them)
-    python docs/screenshots.py --only photo,gallery  (those scenes alone)
+    python docs/screenshots.py                       (writes docs/screenshots/, with an index page)
+    python docs/screenshots.py --only photo,gallery  (only these scenes)
 
-Starts the service on a temporary folder, gives it the photos of examples/, people and their things, and
-opens each scene on a phone and on a desk, in light and in dark. Wants Debian's chromium (`make setup`
+Starts the service in a temporary folder, fills it with the photos of examples/, users and their data, and
+opens each scene on a phone and on a desktop, in light and dark mode. Needs Debian's chromium (`make setup`
 installs it where it can) and the built web app (`make run` builds it).
 """
 
@@ -49,10 +49,10 @@ HERE = Path(__file__).resolve().parent
 EXAMPLES = HERE.parent / "examples"
 PICTURES = HERE / "screenshots"
 PASSWORD = "correct horse 9 staple"
-WIDEST_PX = 1080  # of a stored picture: a page of ten wide ones is read, not measured
+WIDEST_PX = 1080  # of a stored screenshot: they are viewed side by side
 SLOW_S = 8
 TIMEOUT_MS = 45_000
-TALLEST_PX = 3600  # longer pages are cut: what follows is more of the same
+TALLEST_PX = 3600  # longer pages are cut off
 
 FLAGS = (
     "--no-sandbox",
@@ -551,14 +551,14 @@ CHAPTERS: Sequence[Chapter] = (
             Scene(name="home", alt="The first page: a place to drop photos", path="/", is_page=True),
             Scene(
                 name="home-address",
-                alt="A photo is named by its address",
+                alt="Adding photos by URL",
                 path="/",
                 then=press("From the web"),
                 fresh=True,
             ),
             Scene(
                 name="home-sending",
-                alt="Photos on their way, each with its progress",
+                alt="Uploads with their progress",
                 path="/",
                 before=slow_line,
                 then=after(give("rocket", "temple", "flower", wait=False), see("Uploading,")),
@@ -583,18 +583,16 @@ CHAPTERS: Sequence[Chapter] = (
             ),
             Scene(
                 name="home-partial",
-                alt="Two photos with captions, and a file that was refused, with its reason",
+                alt="Two captioned photos, and a file that was refused, with the reason",
                 path="/",
                 then=after(give("cat", "rocket"), give_words),
                 fresh=True,
             ),
             Scene(
                 name="home-offline",
-                alt="Without a connection: a photo waits for it",
+                alt="Offline: a photo waits for the connection",
                 path="/",
-                then=after(
-                    give("cat"), cut_off, give("temple", wait=False), see("Waiting for a connection")
-                ),
+                then=after(give("cat"), cut_off, give("temple", wait=False), see("Waiting for a connection")),
                 fresh=True,
             ),
             Scene(name="home-de", alt="The first page in German", path="/", language="de"),
@@ -605,7 +603,7 @@ CHAPTERS: Sequence[Chapter] = (
         scenes=(
             Scene(
                 name="photo",
-                alt="A photo's page: a word is pointed at, and the photo is bright where the model looked",
+                alt="A photo's page: one word is selected, and the photo highlights where the model looked",
                 path=image("temple"),
                 who="mara",
                 then=look_at_a_word,
@@ -614,7 +612,7 @@ CHAPTERS: Sequence[Chapter] = (
             ),
             Scene(
                 name="photo-edit",
-                alt="A caption is edited",
+                alt="Editing a caption",
                 path=image("raccoon"),
                 who="mara",
                 then=press("Edit"),
@@ -628,24 +626,22 @@ CHAPTERS: Sequence[Chapter] = (
             ),
             Scene(
                 name="photo-anew",
-                alt="Options for writing a caption anew",
+                alt="Options for regenerating a caption",
                 path=image("rocket"),
                 who="mara",
                 then=after(press("Regenerate"), see("Strategy")),
             ),
             Scene(
                 name="photo-copy",
-                alt="The formats in which a caption is copied",
+                alt="Formats for copying a caption",
                 path=image("flower"),
                 who="mara",
                 then=press("Copy"),
             ),
-            Scene(
-                name="photo-published", alt="A photo that somebody else published", path=image("published")
-            ),
+            Scene(name="photo-published", alt="A photo published by someone else", path=image("published")),
             Scene(
                 name="photo-shared",
-                alt="A photo that was opened by its link",
+                alt="A photo opened by its share link",
                 path=link("shared"),
                 is_page=True,
             ),
@@ -672,7 +668,7 @@ CHAPTERS: Sequence[Chapter] = (
             ),
             Scene(
                 name="photo-not-found",
-                alt="A photo that is not there, or private",
+                alt="A photo that does not exist or is private",
                 path="/images/00000000-0000-4000-8000-000000000000",
             ),
             Scene(
@@ -696,7 +692,7 @@ CHAPTERS: Sequence[Chapter] = (
             ),
             Scene(
                 name="library-selected",
-                alt="Three photos are selected: what can be done to them",
+                alt="Three selected photos and the actions on them",
                 path="/library",
                 who="mara",
                 then=tick_photos,
@@ -714,14 +710,14 @@ CHAPTERS: Sequence[Chapter] = (
             ),
             Scene(
                 name="library-failed",
-                alt="The library could not be loaded, and why",
+                alt="The library failed to load, with the reason",
                 path="/library",
                 who="mara",
                 before=break_down(LIBRARY),
             ),
             Scene(
                 name="library-offline",
-                alt="The library without a connection",
+                alt="The library offline",
                 path="/library",
                 who="mara",
                 before=vanish(LIBRARY),
@@ -731,7 +727,7 @@ CHAPTERS: Sequence[Chapter] = (
             Scene(name="gallery", alt="The public gallery", path="/gallery", is_page=True),
             Scene(
                 name="gallery-report",
-                alt="A photo of the gallery is reported",
+                alt="Reporting a photo in the gallery",
                 path="/gallery",
                 then=after(
                     lambda page, site: page.get_by_role("button", name="Report:").first.click(),
@@ -751,18 +747,18 @@ CHAPTERS: Sequence[Chapter] = (
     Chapter(
         title="Bulk",
         scenes=(
-            Scene(name="bulk", alt="Archives that were sent", path="/bulk", who="jonas", is_page=True),
-            Scene(name="bulk-empty", alt="No archive yet", path="/bulk"),
+            Scene(name="bulk", alt="Bulk jobs", path="/bulk", who="jonas", is_page=True),
+            Scene(name="bulk-empty", alt="No bulk jobs yet", path="/bulk"),
             Scene(
                 name="bulk-done",
-                alt="An archive that is done: its files, one of which was refused",
+                alt="A finished bulk job: its files, one of which was refused",
                 path=link("bulk"),
                 who="jonas",
                 is_page=True,
             ),
             Scene(
                 name="bulk-running",
-                alt="An archive at work",
+                alt="A running bulk job",
                 path="/bulk",
                 then=run_bulk,
                 slow=True,
@@ -770,13 +766,13 @@ CHAPTERS: Sequence[Chapter] = (
             ),
             Scene(
                 name="bulk-paused",
-                alt="An archive that is paused",
+                alt="A paused bulk job",
                 path="/bulk",
                 then=after(run_bulk, press("Pause"), see("Paused")),
                 slow=True,
                 fresh=True,
             ),
-            Scene(name="bulk-de", alt="An archive in German", path=link("bulk"), who="jonas", language="de"),
+            Scene(name="bulk-de", alt="A bulk job in German", path=link("bulk"), who="jonas", language="de"),
         ),
     ),
     Chapter(
@@ -785,7 +781,7 @@ CHAPTERS: Sequence[Chapter] = (
             Scene(name="sign-in", alt="Sign in", path="/account/sign-in", is_page=True),
             Scene(
                 name="sign-in-refused",
-                alt="A wrong password was given",
+                alt="A wrong password",
                 path="/account/sign-in",
                 then=sign_in_wrongly,
                 fresh=True,
@@ -793,7 +789,7 @@ CHAPTERS: Sequence[Chapter] = (
             Scene(name="sign-up", alt="Sign up", path="/account/sign-up", is_page=True),
             Scene(
                 name="sign-up-sent",
-                alt="A mail is on its way",
+                alt="The confirmation mail was sent",
                 path="/account/sign-up",
                 then=sign_up,
                 fresh=True,
@@ -801,7 +797,7 @@ CHAPTERS: Sequence[Chapter] = (
             Scene(name="reset", alt="A forgotten password", path="/account/password/reset", is_page=True),
             Scene(
                 name="verify-failed",
-                alt="A link of a mail that no longer works",
+                alt="An expired link from a mail",
                 path="/account/verify-email/old",
                 then=after(press("Confirm"), see("does not work")),
                 fresh=True,
@@ -815,26 +811,26 @@ CHAPTERS: Sequence[Chapter] = (
             ),
             Scene(
                 name="account-delete",
-                alt="The account is about to be deleted",
+                alt="Deleting the account",
                 path="/account",
                 who="mara",
                 then=press("Delete account"),
             ),
             Scene(
                 name="account-revoke",
-                alt="Before a key is revoked, a question",
+                alt="Confirmation before a key is revoked",
                 path="/account",
                 who="mara",
                 then=revoke_key,
             ),
             Scene(
                 name="account-codes",
-                alt="A secret for an app that makes codes, as a QR code",
+                alt="The QR code for an authenticator app",
                 path="/account",
                 who="mara",
                 then=set_up_codes,
             ),
-            Scene(name="account-nobody", alt="The account page for somebody without one", path="/account"),
+            Scene(name="account-nobody", alt="The account page without an account", path="/account"),
             Scene(name="account-de", alt="The account in German", path="/account", who="mara", language="de"),
             Scene(
                 name="account-key",
@@ -877,7 +873,7 @@ CHAPTERS: Sequence[Chapter] = (
             ),
             Scene(
                 name="dashboard-forbidden",
-                alt="The dashboard for anybody else",
+                alt="The dashboard for other users",
                 path="/dashboard",
                 who="mara",
             ),
@@ -901,7 +897,7 @@ CHAPTERS: Sequence[Chapter] = (
                 before=vanish("**/assets/GalleryPage*"),
                 then=see("Something went wrong on this page"),
             ),
-            Scene(name="colours", alt="The choice of colours", path="/about", then=press("Theme")),
+            Scene(name="colours", alt="The theme menu", path="/about", then=press("Theme")),
         ),
     ),
 )
@@ -1033,8 +1029,8 @@ def shown() -> str:
     lines = [
         "# The web app in pictures",
         "",
-        "Every page and its states, on a phone and on a desk, in light and in dark, as a real browser shows",
-        "them on a real service with the photos of `examples/`. Taken by `docs/screenshots.py`.",
+        "Every page and its states, on a phone and on a desktop, in light and dark mode, as a real browser",
+        "shows them on a real service with the photos of `examples/`. Taken by `docs/screenshots.py`.",
     ]
     for chapter in CHAPTERS:
         lines += ["", f"## {chapter.title}"]

@@ -1,4 +1,4 @@
-"""The web page: the web app where it is built in, otherwise a small page that works without it."""
+"""The web pages: the web app if it is built, otherwise a small interim page."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from django.views.decorators.http import require_safe
 from cutline.server.config import settings
 
 WEB_APP = Path(__file__).parent / "webapp" / "index.html"
-# What the web app's own paths never are; a name with a dot is a file that is not there.
+# Prefixes that are not pages of the web app. A path with a dot is a missing file.
 _NOT_PAGES = r"(?:api|files|static|assets|ws|_allauth|accounts|admin)(?:/|$)"
-# The pages that people come to first are painted before the app runs; see web/prerender.ts.
-_PAINTED = {
+# The prerendered landing pages; see web/prerender.ts.
+_PRERENDERED = {
     re.compile(r"/"): "home.html",
     re.compile(r"/gallery"): "gallery.html",
     re.compile(r"/library"): "library.html",
@@ -27,33 +27,33 @@ _PAINTED = {
 
 
 def is_built_in() -> bool:
-    """Whether the web app is served."""
+    """Whether the web app is built and enabled."""
     return settings().web_app and WEB_APP.exists()
 
 
 @require_safe
 @gzip_page
 def web_app(request: HttpRequest) -> HttpResponse:
-    """The same app at each of its paths; what is painted before it runs is the path's own."""
-    painted = (name for pattern, name in _PAINTED.items() if pattern.fullmatch(request.path_info))
-    return HttpResponse(_page(next(painted, WEB_APP.name)))
+    """Serve the web app at all of its paths, prerendered where the path has a prerendered page."""
+    names = (name for pattern, name in _PRERENDERED.items() if pattern.fullmatch(request.path_info))
+    return HttpResponse(_page(next(names, WEB_APP.name)))
 
 
 @cache
 def _page(name: str) -> bytes:
-    """What is painted first. A build that does not paint that page shows the frame: the app is the same."""
-    painted = WEB_APP.with_name(name)
-    return (painted if painted.exists() else WEB_APP).read_bytes()
+    """Read a prerendered page; index.html if the build has none of that name."""
+    page = WEB_APP.with_name(name)
+    return (page if page.exists() else WEB_APP).read_bytes()
 
 
 @require_safe
 def interim(request: HttpRequest) -> HttpResponse:
-    """Drop a photo, see the caption arrive."""
+    """The interim page: upload photos and see their captions arrive."""
     return render(request, "interim.html")
 
 
 def routes(*, built_in: bool) -> list[URLPattern | URLResolver]:
-    """The paths that show pages, with the web app built in or not."""
+    """The URL patterns of the web pages."""
     if built_in:
         return [re_path(rf"^(?!{_NOT_PAGES})[^.]*$", web_app, name="index")]
     return [

@@ -1,8 +1,8 @@
-// The page that stands in where the web app is not built: photos go up, captions come back over the websocket.
+// The interim page, used if the web app is not built: uploads photos and receives captions over the WebSocket.
 
 const find = (id) => document.getElementById(id);
 const cards = new Map(); // image id -> card
-const early = new Map(); // image id -> events that came before the upload's answer
+const early = new Map(); // image id -> events that arrived before the upload's response
 let lastEvent = null;
 let tries = 0;
 
@@ -33,7 +33,7 @@ function makeCard(source, name) {
   if (source) image.src = source;
   part("copy").addEventListener("click", async () => {
     await navigator.clipboard.writeText(part("caption").textContent);
-    say("Copied.");
+    showStatus("Copied.");
   });
   part("retry").addEventListener("click", () =>
     attempt(async () => {
@@ -47,7 +47,7 @@ function makeCard(source, name) {
       cards.delete(card.id);
       item.remove();
       find("empty").hidden = cards.size > 0;
-      say("Removed.");
+      showStatus("Removed.");
     }),
   );
   find("empty").hidden = true;
@@ -62,12 +62,12 @@ function adopt(card, id, job) {
   early.delete(id);
 }
 
-// --- sending -----------------------------------------------------------------------------------
+// --- upload ------------------------------------------------------------------------------------
 
 async function api(method, path, body) {
   const answer = await fetch(`/api/v1${path}`, { method, body, headers: { Accept: "application/json" } });
   const data = answer.status === 204 ? null : await answer.json().catch(() => null);
-  if (!answer.ok) throw new Error(reason(data) || `The server answered ${answer.status}.`);
+  if (!answer.ok) throw new Error(reason(data) || `The server returned an error (${answer.status}).`);
   return data;
 }
 
@@ -77,12 +77,12 @@ async function attempt(action) {
   try {
     await action();
   } catch (error) {
-    say(error.message);
+    showStatus(error.message);
   }
 }
 
 async function upload(files) {
-  await Promise.race([connected, new Promise((go) => setTimeout(go, 3000))]); // one session for both
+  await Promise.race([connected, new Promise((go) => setTimeout(go, 3000))]); // one session for the WebSocket and the upload
   for (const file of files) {
     const card = makeCard(URL.createObjectURL(file), file.name);
     find("photos").prepend(card.item);
@@ -103,7 +103,7 @@ async function upload(files) {
   }
 }
 
-// --- hearing -----------------------------------------------------------------------------------
+// --- events ------------------------------------------------------------------------------------
 
 let isConnected;
 const connected = new Promise((resolve) => (isConnected = resolve));
@@ -118,7 +118,7 @@ function connect() {
       lastEvent ??= event.data.last_event;
       tries = 0;
       isConnected();
-      say("");
+      showStatus("");
     } else if (event.type === "reset") {
       lastEvent = event.data?.last_event ?? lastEvent;
       load();
@@ -130,7 +130,7 @@ function connect() {
   });
   socket.addEventListener("close", () => {
     tries += 1;
-    if (tries > 2) say("The connection is lost. Trying again …");
+    if (tries > 2) showStatus("Connection lost. Reconnecting …");
     setTimeout(connect, Math.min(30_000, 500 * 2 ** tries) * (0.5 + Math.random() / 2));
   });
 }
@@ -146,7 +146,7 @@ function apply(event) {
   }
   if (event.type === "caption.ready") {
     showCaptions(card, event.data.caption, event.data.captions);
-    say(`Caption: ${event.data.caption}`);
+    showStatus(`Caption: ${event.data.caption}`);
   } else if (event.type === "job.changed") {
     card.job = event.data.job;
     if (event.data.state === "failed") card.show({ state: reason(event.data.error), failed: true });
@@ -162,7 +162,7 @@ function showCaptions(card, caption, captions = []) {
   card.show({ caption, others: captions.map(({ text }) => text).filter((text) => text !== caption) });
 }
 
-// --- what is there already ---------------------------------------------------------------------
+// --- existing photos ---------------------------------------------------------------------------
 
 async function refresh(card) {
   const image = await api("GET", `/images/${card.id}`);
@@ -192,7 +192,7 @@ async function load() {
   });
 }
 
-function say(text) {
+function showStatus(text) {
   find("status").textContent = text;
 }
 

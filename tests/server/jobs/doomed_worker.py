@@ -80,7 +80,7 @@ def main(moment: str) -> None:
     table = dict(TABLE)
     match moment:
         case "claiming":  # the lease is written, and not committed
-            services._set = die
+            services.announce = die
         case "claimed":  # committed, and nothing done
             table["caption"] = die
         case "writing":  # everything of the result is written, and not committed

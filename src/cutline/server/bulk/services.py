@@ -191,9 +191,7 @@ def _close(bulk: Bulk, reason: CutlineError, state: str) -> None:
     """End what is left of a bulk that has just ended, in the caller's transaction."""
     values = {**_failed(reason), "state": state}
     BulkItem.objects.filter(bulk=bulk, state=BulkItem.State.WAITING).update(**values)
-    Job.objects.filter(bulk=bulk, state__in=_UNENDED_JOB).update(
-        state=JobState.CANCELLED, lease_token=None, lease_until=None, ended_at=timezone.now()
-    )
+    jobs.cancel_quietly(Job.objects.filter(bulk=bulk))
     _drop_archive(bulk)
 
 
@@ -310,9 +308,8 @@ def _attach(
     """Note an item's image. One that was there already may be captioned, or its job may be on its way."""
     image = stored.image
     mine = BulkItem.objects.filter(pk=item.pk, state=BulkItem.State.WAITING)
-    ours = Job.objects.filter(bulk_item=item, state__in=_UNENDED_JOB)
     if not mine.update(image=image):
-        ours.update(state=JobState.CANCELLED, lease_token=None, lease_until=None, ended_at=timezone.now())
+        jobs.cancel_quietly(Job.objects.filter(bulk_item=item))
         return  # it was cancelled meanwhile
     if not stored.is_new and not Job.objects.filter(bulk_item=item).exists():
         if Caption.objects.filter(image=image).exists():

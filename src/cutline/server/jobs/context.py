@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from uuid import UUID
 
+from cutline.server import leases
 from cutline.server.jobs.models import Job, JobState
 from cutline.server.observability.metrics import STAGE_S
 
@@ -76,4 +77,4 @@ class Context:
 
 def held(job_id: UUID, token: UUID) -> bool:
     """Whether the lease is still this one."""
-    return Job.objects.filter(pk=job_id, lease_token=token, state=JobState.RUNNING).exists()
+    return leases.is_held(Job.objects.filter(state=JobState.RUNNING), job_id, token)

@@ -7,6 +7,7 @@ import uuid
 from django.db import models
 from django.utils import timezone
 
+from cutline.server.leases import Leased
 from cutline.server.people.models import Owner
 
 
@@ -36,7 +37,7 @@ class Priority(models.IntegerChoices):
     BULK = 10
 
 
-class Job(models.Model):
+class Job(Leased):
     """One thing to be done once. Claimed with a lease; a lease that ran out puts it back."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -55,11 +56,7 @@ class Job(models.Model):
     state = models.CharField(max_length=10, choices=JobState.choices, default=JobState.QUEUED)
     stage = models.CharField(max_length=20, blank=True)  # what it is doing, or was doing when it ended
     priority = models.SmallIntegerField(choices=Priority.choices, default=Priority.INTERACTIVE)
-    attempts = models.PositiveSmallIntegerField(default=0)  # times that it was begun
-    losses = models.PositiveSmallIntegerField(default=0)  # of those, times that its worker vanished
-    run_after = models.DateTimeField(default=timezone.now)  # back-off
-    lease_token = models.UUIDField(null=True, blank=True)  # whoever holds it may write the result
-    lease_until = models.DateTimeField(null=True, blank=True)
+    losses = models.PositiveSmallIntegerField(default=0)  # of its attempts, those whose worker vanished
     error_code = models.CharField(max_length=60, blank=True)
     error_message = models.CharField(max_length=1000, blank=True)
     # Of a caption job that is done: the bundle that wrote its captions (ModelInfo.bundle_hash).

@@ -13,14 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from cutline.errors import CaptionerUnavailable, CutlineError
-from cutline.server import wiring
+from cutline.server import leases, wiring
 from cutline.server.config import settings
 from cutline.server.errors import Conflict, ServiceUnavailable
 from cutline.server.events.services import emit
@@ -99,8 +99,14 @@ def claim(worker: str = "", *, bulk_too: bool = True, fetches_too: bool = True) 
     worker: who takes it, for the log. bulk_too=False takes interactive jobs alone; fetches_too=False leaves
     the URLs of bulks.
     """
-    take = _claim_skipping_locked if _skips_locked() else _claim_by_condition
-    job = take(bulk_too, fetches_too)
+    job = leases.claim(
+        _candidates(bulk_too, fetches_too),
+        for_s=settings().lease_s,
+        then=announce,
+        state=JobState.RUNNING,
+        stage="",
+        started_at=timezone.now(),
+    )
     if job is not None:
         if job.attempts == 1:
             JOB_WAIT_S.labels(job.kind, _name(job)).observe((timezone.now() - job.created_at).total_seconds())
@@ -108,46 +114,11 @@ def claim(worker: str = "", *, bulk_too: bool = True, fetches_too: bool = True) 
     return job
 
 
-def _skips_locked() -> bool:
-    return bool(connection.features.has_select_for_update_skip_locked)
-
-
 def _candidates(bulk_too: bool, fetches_too: bool) -> QuerySet[Job]:
     candidates = due(timezone.now())
     if not bulk_too:
         return candidates.filter(priority__lt=Priority.BULK)
     return candidates if fetches_too else candidates.exclude(kind=JobKind.FETCH)
-
-
-@retried
-def _claim_skipping_locked(bulk_too: bool, fetches_too: bool) -> Job | None:
-    job = _candidates(bulk_too, fetches_too).select_for_update(skip_locked=True, of=("self",)).first()
-    return job if job is not None and _take(job, job.attempts) else None
-
-
-def _claim_by_condition(bulk_too: bool, fetches_too: bool) -> Job | None:
-    """Without row locks (SQLite): whoever changes the row first has it, the others look again."""
-    while (job := _candidates(bulk_too, fetches_too).first()) is not None:
-        if retried(_take)(job, job.attempts):
-            return job
-    return None
-
-
-def _take(job: Job, attempts: int) -> bool:
-    """Write the lease into a queued row. Says whether it was still as it was read."""
-    values: dict[str, Any] = {
-        "state": JobState.RUNNING,
-        "stage": "",
-        "attempts": attempts + 1,
-        "lease_token": uuid4(),
-        "lease_until": timezone.now() + timedelta(seconds=settings().lease_s),
-        "started_at": timezone.now(),
-    }
-    if not Job.objects.filter(pk=job.pk, state=JobState.QUEUED, attempts=attempts).update(**values):
-        return False
-    _set(job, values)
-    announce(job)
-    return True
 
 
 # -- held ------------------------------------------------------------------------------------------------
@@ -158,10 +129,8 @@ def renew(contexts: Iterable[Context]) -> None:
     held = {context.token: context for context in contexts}
     if not held:
         return
-    mine = Job.objects.filter(lease_token__in=list(held), state=JobState.RUNNING)
-    mine.update(lease_until=timezone.now() + timedelta(seconds=settings().lease_s))
-    for job in mine:
-        assert job.lease_token is not None  # the filter says so
+    for job in leases.renew(_running(), list(held), for_s=settings().lease_s):
+        assert job.lease_token is not None  # it is one of these
         context = held.pop(job.lease_token)
         if job.stage != context.current_stage:
             with suppress(LeaseLost):
@@ -217,9 +186,8 @@ def _put_back(job: Job, token: UUID | None, *, after_s: float) -> None:
         job,
         token,
         state=JobState.QUEUED,
-        lease_token=None,
-        lease_until=None,
         run_after=timezone.now() + timedelta(seconds=after_s),
+        **leases.FREE,
     )
     announce(job)
     transaction.on_commit(lambda: JOBS.labels(job.kind, "retried").inc())
@@ -232,7 +200,7 @@ def release(job: Job) -> None:
 
 @retried
 def _release(job: Job, token: UUID | None, attempts: int) -> None:
-    _move(job, token, state=JobState.QUEUED, stage="", lease_token=None, lease_until=None, attempts=attempts)
+    _move(job, token, state=JobState.QUEUED, stage="", attempts=attempts, **leases.FREE)
     announce(job)
     transaction.on_commit(lambda: JOBS.labels(job.kind, "released").inc())
     transaction.on_commit(hint)
@@ -258,15 +226,12 @@ def _lock_image(job: Job) -> None:
 
 def _move(job: Job, token: UUID | None, **values: Any) -> None:
     """Change a running row that this token holds, and the object with it. Raises LeaseLost."""
-    mine = Job.objects.filter(pk=job.pk, lease_token=token, state=JobState.RUNNING)
-    if token is None or not mine.update(**values):
+    if not leases.change(_running(), job, token, values):
         raise LeaseLost(str(job.pk))
-    _set(job, values)
 
 
-def _set(job: Job, values: Mapping[str, Any]) -> None:
-    for name, value in values.items():
-        setattr(job, name, value)
+def _running() -> QuerySet[Job]:
+    return Job.objects.filter(state=JobState.RUNNING)
 
 
 # -- what people do to jobs ------------------------------------------------------------------------------
@@ -283,10 +248,17 @@ def cancel(job: Job) -> Job:
     if not unended.update(lease_token=None, **values):
         job.refresh_from_db()
         raise Conflict(f"The job is {job.state} already.")
-    _set(job, values)
+    leases.set_values(job, values)
     _announce_end(job)
     transaction.on_commit(lambda: _count(job, "cancelled"))
     return job
+
+
+def cancel_quietly(jobs: QuerySet[Job]) -> None:
+    """End those of these jobs that have not ended, in the caller's transaction, and tell nobody of each."""
+    jobs.filter(state__in=(JobState.QUEUED, JobState.RUNNING)).update(
+        state=JobState.CANCELLED, ended_at=timezone.now(), **leases.FREE
+    )
 
 
 @retried
@@ -298,8 +270,7 @@ def retry(job: Job) -> Job:
         "attempts": 0,
         "losses": 0,
         "run_after": timezone.now(),
-        "lease_token": None,
-        "lease_until": None,
+        **leases.FREE,
         "error_code": "",
         "error_message": "",
         "started_at": None,
@@ -312,7 +283,7 @@ def retry(job: Job) -> Job:
             f"The job is {job.state}: there is nothing to try again.",
             hint="Ask for a new caption of the image instead.",
         )
-    _set(job, values)
+    leases.set_values(job, values)
     announce(job)
     transaction.on_commit(hint)
     return job
@@ -323,8 +294,7 @@ def retry(job: Job) -> Job:
 
 def sweep() -> int:
     """Put back the jobs whose lease ran out, and hint at what is due. Gives how many were lost."""
-    late = Job.objects.filter(state=JobState.RUNNING, lease_until__lt=timezone.now())
-    lost = [job for job in late.order_by("lease_until")[:1000] if _lose(job)]
+    lost = [job for job in leases.expired(_running(), timezone.now())[:1000] if _lose(job)]
     for _ in due(timezone.now()).values_list("pk")[: settings().worker_threads]:
         hint()
     return len(lost)
@@ -344,10 +314,8 @@ def _lose(job: Job) -> bool:
 @retried
 def _lose_or_raise(job: Job, token: UUID | None, until: datetime | None, losses: int) -> None:
     # A renewal changes lease_until alone, so the token does not tell whether the job was renewed since.
-    late = Job.objects.filter(pk=job.pk, lease_token=token, lease_until=until, state=JobState.RUNNING)
-    if not late.update(losses=losses):
+    if not leases.change(_running().filter(lease_until=until), job, token, {"losses": losses}):
         raise LeaseLost(str(job.pk))
-    job.losses = losses
     if losses > MAX_LOSSES:
         message = f"{losses} workers in a row ended while they worked on it."
         _end(job, token, JobState.FAILED, error_code="worker_lost", error_message=message)
@@ -355,9 +323,7 @@ def _lose_or_raise(job: Job, token: UUID | None, until: datetime | None, losses:
     # Jobs that were lost together part, so that the one that kills workers does not take the others along.
     wait_s = 0.0 if losses == 1 else min(_LONGEST_WAIT_OF_LOST_S, backoff_s(losses - 1))
     run_after = timezone.now() + timedelta(seconds=wait_s)
-    _move(
-        job, token, state=JobState.QUEUED, stage="", lease_token=None, lease_until=None, run_after=run_after
-    )
+    _move(job, token, state=JobState.QUEUED, stage="", run_after=run_after, **leases.FREE)
     announce(job)
 
 

@@ -7,8 +7,10 @@ import uuid
 from django.db import models
 from django.utils import timezone
 
+from cutline.server.leases import Leased
 
-class Mail(models.Model):
+
+class Mail(Leased):
     """One message to one person. Its text is emptied once it is sent: its links may open doors."""
 
     class State(models.TextChoices):
@@ -25,10 +27,6 @@ class Mail(models.Model):
     html = models.TextField(blank=True)
     sender = models.CharField(max_length=320, blank=True)
     state = models.CharField(max_length=8, choices=State.choices, default=State.WAITING)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    run_after = models.DateTimeField(default=timezone.now)
-    lease_token = models.UUIDField(null=True, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
     error = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     sent_at = models.DateTimeField(null=True, blank=True)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import smtplib
-import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.core.mail import EmailMessage, EmailMultiAlternatives, get_connection
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
+from cutline.server import leases
 from cutline.server.celery_app import enqueue
 from cutline.server.config import settings
 from cutline.server.mail.models import Mail
@@ -53,28 +54,11 @@ def send_due() -> int:
 
 def claim() -> Mail | None:
     """Take the next mail that is due, with a lease; None when there is none."""
-    now = timezone.now()
-    for mail in _due(now).order_by("run_after")[:5]:
-        token = uuid.uuid4()
-        # Whoever changes the row has it: another worker finds a lease there, and tries the next.
-        taken = (
-            _due(now)
-            .filter(pk=mail.pk)
-            .update(
-                lease_token=token,
-                lease_until=now + timedelta(seconds=settings().lease_s),
-                attempts=mail.attempts + 1,
-            )
-        )
-        if taken:
-            mail.refresh_from_db()
-            return mail
-    return None
+    return leases.claim(_due(timezone.now()).order_by("run_after"), for_s=settings().lease_s)
 
 
-def _due(now: object) -> QuerySet[Mail]:
-    free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
-    return Mail.objects.filter(free, state=Mail.State.WAITING, run_after__lte=now)
+def _due(now: datetime) -> QuerySet[Mail]:
+    return Mail.objects.filter(leases.is_free(now), state=Mail.State.WAITING, run_after__lte=now)
 
 
 def send(mail: Mail) -> None:
@@ -95,15 +79,7 @@ def send(mail: Mail) -> None:
     except (OSError, smtplib.SMTPException) as error:
         _failed(mail, error)
     else:
-        _held(mail).update(
-            state=Mail.State.SENT,
-            text="",
-            html="",
-            error="",
-            lease_token=None,
-            lease_until=None,
-            sent_at=timezone.now(),
-        )
+        _record(mail, state=Mail.State.SENT, text="", html="", error="", sent_at=timezone.now())
         MAILS.labels("sent").inc()
 
 
@@ -117,22 +93,10 @@ def _failed(mail: Mail, error: Exception) -> None:
     )
     MAILS.labels("failed" if for_good else "retried").inc()
     if for_good:
-        _held(mail).update(
-            state=Mail.State.FAILED,
-            text="",
-            html="",
-            error=str(error)[:500],
-            lease_token=None,
-            lease_until=None,
-        )
+        _record(mail, state=Mail.State.FAILED, text="", html="", error=str(error)[:500])
         return
     wait_s = settings().retry_base_s * 2 ** (mail.attempts - 1)
-    _held(mail).update(
-        run_after=timezone.now() + timedelta(seconds=wait_s),
-        error=str(error)[:500],
-        lease_token=None,
-        lease_until=None,
-    )
+    _record(mail, run_after=timezone.now() + timedelta(seconds=wait_s), error=str(error)[:500])
     enqueue(SEND, after_s=wait_s + 0.1)
 
 
@@ -143,9 +107,9 @@ def _permanent(error: Exception) -> bool:
     return isinstance(error, smtplib.SMTPResponseException) and error.smtp_code >= 500
 
 
-def _held(mail: Mail) -> QuerySet[Mail]:
-    """The mail while its lease is still ours."""
-    return Mail.objects.filter(pk=mail.pk, lease_token=mail.lease_token)
+def _record(mail: Mail, **values: Any) -> None:
+    """Write what came of a try and end the lease; nothing where it ran out, and another has the mail."""
+    leases.change(Mail.objects.all(), mail, mail.lease_token, {**values, **leases.FREE})
 
 
 def _domain() -> str:

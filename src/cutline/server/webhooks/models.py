@@ -7,6 +7,7 @@ import uuid
 from django.db import models
 from django.utils import timezone
 
+from cutline.server.leases import Leased
 from cutline.server.people.models import Owner
 
 
@@ -31,7 +32,7 @@ class Webhook(models.Model):
         return f"webhook {self.id}"  # its URL may hold somebody's secret
 
 
-class Delivery(models.Model):
+class Delivery(Leased):
     """One call, with its tries. Leased like a job; a replay is a new delivery of the same body."""
 
     class State(models.TextChoices):
@@ -48,10 +49,6 @@ class Delivery(models.Model):
     type = models.CharField(max_length=40)
     body = models.JSONField()
     state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    run_after = models.DateTimeField(default=timezone.now)
-    lease_token = models.UUIDField(null=True, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
     status_code = models.PositiveSmallIntegerField(null=True, blank=True)
     error = models.CharField(max_length=500, blank=True)
     tries = models.JSONField(default=list)  # [{at, status_code, error, answer, duration_ms}], one per attempt

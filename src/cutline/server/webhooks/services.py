@@ -12,7 +12,6 @@ import logging
 import random
 import threading
 import time
-import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,7 +22,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from cutline.server import outbound
+from cutline.server import leases, outbound
 from cutline.server.celery_app import enqueue
 from cutline.server.config import settings
 from cutline.server.errors import AddressForbidden, Conflict, FetchFailed, Invalid, QuotaExceeded
@@ -249,31 +248,22 @@ def claim() -> Delivery | None:
     """Take the next delivery that is due, with a lease; None when there is none."""
     now = timezone.now()
     busy = Delivery.objects.filter(state=Delivery.State.WAITING, lease_until__gt=now).values("webhook_id")
-    for delivery in _due(now).exclude(webhook_id__in=busy).order_by("run_after", "created_at")[:5]:
-        token = uuid.uuid4()
-        # Whoever changes the row has it: another worker finds a lease there, and tries the next.
-        taken = (
-            _free(now)
-            .filter(pk=delivery.pk)
-            .update(
-                lease_token=token,
-                lease_until=now + timedelta(seconds=settings().lease_s + TIMEOUT_S),
-                attempts=delivery.attempts + 1,
-            )
-        )
-        if taken:
-            return Delivery.objects.select_related("webhook__owner__user").get(pk=delivery.pk)
-    return None
-
-
-def _free(now: datetime) -> QuerySet[Delivery]:
-    free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
-    return Delivery.objects.filter(free, state=Delivery.State.WAITING, run_after__lte=now)
+    idle = _due(now).exclude(webhook_id__in=busy).order_by("run_after", "created_at")
+    delivery = leases.claim(idle, for_s=settings().lease_s + TIMEOUT_S)
+    if delivery is None:
+        return None
+    return Delivery.objects.select_related("webhook__owner__user").get(pk=delivery.pk)
 
 
 def _due(now: datetime) -> QuerySet[Delivery]:
     ready = Q(webhook__held_until__isnull=True) | Q(webhook__held_until__lte=now)
-    return _free(now).filter(ready, webhook__is_active=True)
+    return Delivery.objects.filter(
+        leases.is_free(now),
+        ready,
+        state=Delivery.State.WAITING,
+        run_after__lte=now,
+        webhook__is_active=True,
+    )
 
 
 def attempt(delivery: Delivery) -> None:
@@ -328,8 +318,7 @@ def _record(delivery: Delivery, status: int | None, error: str, one: dict[str, A
         "status_code": status,
         "error": error[:500],
         "tries": [*delivery.tries, one],
-        "lease_token": None,
-        "lease_until": None,
+        **leases.FREE,
     }
     wait_s = _wait_s(delivery.attempts)
     if not error:
@@ -342,8 +331,7 @@ def _record(delivery: Delivery, status: int | None, error: str, one: dict[str, A
         values |= {"run_after": now + timedelta(seconds=wait_s)}
         outcome = "retried"
     with transaction.atomic():
-        held = Delivery.objects.filter(pk=delivery.pk, lease_token=delivery.lease_token)
-        if not held.update(**values):
+        if not leases.change(Delivery.objects.all(), delivery, delivery.lease_token, values):
             return  # the lease ran out, and another has made this call since
         if delivery.type != TEST:
             _judge(delivery.webhook, now, status=status, error=error, wait_s=wait_s)

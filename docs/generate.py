@@ -2,8 +2,8 @@
 
     python docs/generate.py [--check]
 
-docs/reference/cli.md holds every command's help, errors.md the error tree, recipe.md the keys of a recipe,
-settings.md the service's settings;
+docs/reference/cli.md holds every command's help, decoding.md the decoding options, errors.md the error tree,
+recipe.md the keys of a recipe, settings.md the service's settings;
 contracts/ holds the JSON Schemas of bundle.json and of the websocket's messages, and the API's OpenAPI.
 """
 
@@ -24,6 +24,7 @@ from typing import Any
 
 import click
 
+from cutline.captioning.options import MAX_PREFIX_CHARS, OPTIONS, Option, Strategy
 from cutline.errors import CutlineError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -163,6 +164,43 @@ def _default(field: dataclasses.Field[Any]) -> str:
     return "its defaults" if dataclasses.is_dataclass(made) else f"`{json.dumps(made, default=str)}`"
 
 
+def decoding_reference() -> str:
+    """Every option of decoding, as Markdown."""
+    rows = "\n".join(
+        f"| `{option.name}` | {_values(option)} | {_option_default(option)} | {option.help} |"
+        for option in OPTIONS.values()
+    )
+    return f"{NOTE}\n{DECODING_INTRODUCTION}\n| option | what | default | help |\n|---|---|---|---|\n{rows}\n"
+
+
+def _values(option: Option) -> str:
+    if option.kind is Strategy:
+        return ", ".join(f"`{each}`" for each in Strategy)
+    kind = PLAIN[option.kind]
+    if option.kind is str:
+        return f"{kind}, at most {MAX_PREFIX_CHARS:,} characters"
+    return f"{kind}, {option.bounds}" if option.bounds else kind
+
+
+def _option_default(option: Option) -> str:
+    return "" if option.default is None else f"`{json.dumps(option.default)}`"
+
+
+DECODING_INTRODUCTION = """\
+# Decoding options
+
+How a sentence is chosen from a model's probabilities. The same options, with the same names and ranges, are
+
+- in Python, the fields of `cutline.DecodingOptions`;
+- on the command line, options of `cutline caption`: `--beam-size` is `beam_size`; `--start-with` is `prefix`;
+- in requests to the service, fields beside `n` and `model`;
+- in `bundle.json`, under `decoding`: the model's own defaults;
+- in a recipe, keys of `export` that become those of the bundle (not the options of sampling).
+
+What a caller leaves out is the model's own default; what the model leaves out, too, is the default below.
+"""
+
+
 def settings_reference() -> str:
     """Every setting of the service, as Markdown."""
     from cutline.server.config import ServerSettings
@@ -262,6 +300,7 @@ def _set_up_django() -> None:
 
 GENERATED: Mapping[str, Callable[[], str]] = {
     "docs/reference/cli.md": command_reference,
+    "docs/reference/decoding.md": decoding_reference,
     "docs/reference/errors.md": error_reference,
     "docs/reference/recipe.md": recipe_reference,
     "docs/reference/settings.md": settings_reference,

@@ -15,7 +15,7 @@ from tiny_bundle import COLS, LSTM, ROWS, SIDE, TRANSFORMER, Tiny, make_bundle
 
 from cutline.captioning.bundle import Bundle, read_bundle
 from cutline.captioning.decoding import Hypothesis, decode
-from cutline.captioning.options import Decoding, DecodingOptions, Strategy, settle
+from cutline.captioning.options import Decoding, DecodingOptions, Strategy, resolve
 from cutline.captioning.runtime import Encoded, Runtime, Step, Tensors, open_runtime
 from cutline.errors import OptionError
 
@@ -88,7 +88,7 @@ class Model:
 
     def settled(self, options: DecodingOptions, *, n: int = 1, prefix: tuple[int, ...] = ()) -> Decoding:
         """All choices made."""
-        return settle(options, n=n, longest=LONGEST, prefix=prefix)
+        return resolve(options, n=n, longest=LONGEST, prefix=prefix)
 
 
 @pytest.fixture(params=KINDS)
@@ -163,7 +163,7 @@ def test_no_run_of_words_comes_twice_and_the_best_without_is_found(model: Model,
 def test_no_word_comes_twice_but_those_that_may_and_the_best_without_is_found(model: Model) -> None:
     pixels, may = images(2), (4, 6)
     options = DecodingOptions(beam_size=64, length_penalty=0.0, min_length=3, max_length=3)
-    decoding = settle(options, n=5, longest=LONGEST, repeatable=may)
+    decoding = resolve(options, n=5, longest=LONGEST, repeatable=may)
     allowed = [
         each for each in all_sentences(3, 3) if not repeats([word for word in each if word not in may], 1)
     ]
@@ -177,7 +177,7 @@ def test_no_word_comes_twice_but_those_that_may_and_the_best_without_is_found(mo
 def test_where_no_word_is_left_the_sentence_ends_however_short(tmp_path: Path, strategy: Strategy) -> None:
     model = made(tmp_path / "bundle", Tiny(max_tokens=9))
     options = DecodingOptions(strategy=strategy, min_length=8, no_repeat_ngram=1)
-    decoding = settle(options, n=1, longest=8)
+    decoding = resolve(options, n=1, longest=8)
     pixels = images(2)
     draws = [np.full((1, 9), 0.5)] * 2
     found = decode(
@@ -445,12 +445,12 @@ def test_choices_that_contradict_each_other_are_refused(
     options: DecodingOptions, n: int, reason: str
 ) -> None:
     with pytest.raises(OptionError, match=reason):
-        settle(options, n=n, longest=LONGEST)
+        resolve(options, n=n, longest=LONGEST)
 
 
 def test_more_than_the_model_can_write_is_no_narrower_than_its_own_most() -> None:
     """ "At most 50 tokens" holds of a model that writes 4."""
-    assert settle(DecodingOptions(max_length=50), n=1, longest=LONGEST).max_length == LONGEST
+    assert resolve(DecodingOptions(max_length=50), n=1, longest=LONGEST).max_length == LONGEST
 
 
 def test_a_beam_of_one_is_greedy(tmp_path: Path) -> None:
@@ -465,9 +465,9 @@ def test_a_beam_of_one_is_greedy(tmp_path: Path) -> None:
 def test_a_default_length_gives_way_to_the_one_that_was_asked_for() -> None:
     """Or a short caption could only be had by someone who knows the bundle's own least length."""
     defaults = DecodingOptions(min_length=2, max_length=3)
-    short = settle(DecodingOptions(max_length=1).over(defaults), n=1, longest=LONGEST)
+    short = resolve(DecodingOptions(max_length=1).over(defaults), n=1, longest=LONGEST)
     assert (short.min_length, short.max_length) == (1, 1)
-    long = settle(DecodingOptions(min_length=LONGEST).over(defaults), n=1, longest=LONGEST)
+    long = resolve(DecodingOptions(min_length=LONGEST).over(defaults), n=1, longest=LONGEST)
     assert (long.min_length, long.max_length) == (LONGEST, LONGEST)
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from cutline.captioning.bundle import CARD, Bundle, Manifest, read_bundle
 from cutline.captioning.decoding import Hypothesis, Scores, decode
-from cutline.captioning.options import Decoding, DecodingOptions, Strategy, settle
+from cutline.captioning.options import Decoding, DecodingOptions, Strategy, resolve
 from cutline.captioning.protocol import Caption, ModelInfo, as_list
 from cutline.captioning.runtime import (
     Encoded,
@@ -121,18 +121,18 @@ class BundleCaptioner:
         others. At most a few batches are in memory at once. Raises OptionError before it reads anything.
         """
         asked = (options or DecodingOptions()).over(self.defaults)
-        decoding = self._settled(asked, n)
+        decoding = self._decoding(asked, n)
         return self._stream(iter(images), decoding, asked.prefix or "", batch_size or self._batch_size)
 
     def prepare(self, image: Source) -> Image.Image:
         """Read an image and scale it to the model's size, as ``caption`` does first. Raises ImageError."""
         return Image.fromarray(self._read(image))
 
-    def _settled(self, asked: DecodingOptions, n: int) -> Decoding:
+    def _decoding(self, asked: DecodingOptions, n: int) -> Decoding:
         longest = self.manifest.architecture.max_tokens - 1
         prefix = self._tokenizer.prefix_ids(asked.prefix) if asked.prefix else ()
         repeatable = self._tokenizer.function_word_ids() if asked.no_repeat_words else None
-        return settle(asked, n=n, longest=longest, prefix=prefix, repeatable=repeatable)
+        return resolve(asked, n=n, longest=longest, prefix=prefix, repeatable=repeatable)
 
     def _stream(self, images: Iterator[Source], decoding: Decoding, prefix: str, size: int) -> Outcomes:
         first = list(islice(images, max(size, 2)))

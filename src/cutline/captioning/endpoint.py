@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urldefrag
 
-from cutline.captioning.options import DecodingOptions, Strategy
+from cutline.captioning.options import OPTIONS, DecodingOptions, Strategy, check_choices
 from cutline.captioning.protocol import Caption, ModelInfo, as_list
 from cutline.chat import ChatEndpoint, Patience, clean_lines, contents, find_api_key, is_refusal
 from cutline.errors import CaptionerUnavailable, OptionError
@@ -23,15 +23,7 @@ PROMPT = (
     "Describe this photo in one plain sentence of at most 20 words, as a newspaper's picture caption. "
     "Say only what can be seen. Answer with the sentence alone."
 )
-_UNSUPPORTED = (
-    "beam_size",
-    "length_penalty",
-    "min_length",
-    "no_repeat_ngram",
-    "no_repeat_words",
-    "top_k",
-    "prefix",
-)
+_SUPPORTED = frozenset({"strategy", "max_length", "temperature", "top_p", "seed"})
 
 
 class EndpointCaptioner:
@@ -103,9 +95,8 @@ class EndpointCaptioner:
 
 def _settings(options: DecodingOptions, n: int) -> dict[str, Any]:
     """Say in the protocol's words what is asked for. Raises OptionError for what it has no words for."""
-    if n < 1:
-        raise OptionError(f"{n} captions were asked for; ask for 1 or more.")
-    refused = [name for name in _UNSUPPORTED if getattr(options, name) is not None]
+    check_choices(options, n=n)
+    refused = [name for name in OPTIONS if name not in _SUPPORTED and getattr(options, name) is not None]
     if options.strategy is Strategy.BEAM:
         refused.append("strategy beam")
     if refused:

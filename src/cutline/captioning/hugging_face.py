@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from cutline.captioning.options import DecodingOptions, Strategy
+from cutline.captioning.options import OPTIONS, DecodingOptions, Strategy, check_choices
 from cutline.captioning.protocol import Caption, ModelInfo, as_list
 from cutline.errors import CaptionerUnavailable, MissingExtra, OptionError
 from cutline.images import open_image
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from cutline.captioning.protocol import Sources
 
 BATCH_SIZE = 8
-DEFAULT_BEAMS = 3
 DEFAULT_LENGTH = 30
 
 
@@ -122,6 +121,7 @@ class HuggingFaceCaptioner:
 
     def _settings(self, asked: DecodingOptions, n: int) -> dict[str, Any]:
         """Say in transformers' words what is asked for. Raises OptionError for what it has no words for."""
+        check_choices(asked, n=n)
         if asked.no_repeat_words:
             raise OptionError("Models of transformers do not know no_repeat_words.")
         prefix = len(self._prefix(asked.prefix)) if asked.prefix else 0
@@ -154,10 +154,8 @@ class HuggingFaceCaptioner:
             top = {"top_k": 0} if asked.top_k is None and asked.strategy is not None else {}
             return {"do_sample": True, "num_beams": 1, **top}
         if strategy is Strategy.GREEDY:
-            if n > 1:
-                raise OptionError("Greedy decoding gives one caption.", hint="Choose the strategy beam.")
             return {"do_sample": False, "num_beams": 1}
-        usual = DEFAULT_BEAMS if strategy is Strategy.BEAM else (own.num_beams or 1)
+        usual = OPTIONS["beam_size"].default if strategy is Strategy.BEAM else (own.num_beams or 1)
         return {"do_sample": False, "num_beams": max(n, asked.beam_size or usual)}
 
     def _prefix(self, text: str) -> list[int]:

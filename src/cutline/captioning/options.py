@@ -1,10 +1,17 @@
-"""How a sentence is chosen from a model's probabilities."""
+"""How a sentence is chosen from a model's probabilities: the options, and what makes a choice of them all.
+
+``DecodingOptions`` is the one definition of every option: its name, type, range, default and help. The
+command, the API, bundle.json's schema, the export section of recipes, the refusals and
+docs/reference/decoding.md follow from it, most of them through ``OPTIONS``.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any, TypeAlias, get_args
 
 from cutline.errors import OptionError
 from cutline.strict import Between, out_of_range
@@ -18,37 +25,90 @@ class Strategy(StrEnum):
     SAMPLE = "sample"
 
 
+MAX_CAPTIONS = 64
+"""Most captions of one photo that are asked for at once: as many as the widest beam has."""
+
+MAX_PREFIX_CHARS = 1000
+
+_BIG = 2**31 - 1
+BeamSize: TypeAlias = Annotated[int, Between(1, MAX_CAPTIONS)]
+LengthPenalty: TypeAlias = Annotated[float, Between(-10, 10)]
+MinLength: TypeAlias = Annotated[int, Between(0, _BIG)]
+MaxLength: TypeAlias = Annotated[int, Between(1, _BIG)]
+NoRepeatNgram: TypeAlias = Annotated[int, Between(0, 16)]
+Temperature: TypeAlias = Annotated[float, Between(0.01, 100)]
+TopK: TypeAlias = Annotated[int, Between(0, _BIG)]
+TopP: TypeAlias = Annotated[float, Between(0.001, 1)]
+Seed: TypeAlias = Annotated[int, Between(0, 2**53 - 1)]  # what every JSON parser reads exactly
+
+
+def _spec(default: object, help: str, *, only: Strategy | None = None) -> Mapping[str, object]:
+    """What OPTIONS says of a field beside its type: see ``Option``."""
+    return {"default": default, "help": help, "only": only}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodingOptions:
     """What is asked of the decoder; None leaves the choice to the captioner.
 
     A bundle carries its own in bundle.json, so ``DecodingOptions(beam_size=5)`` changes the beam and
-    nothing else.
+    nothing else. Raises OptionError for a value out of range, or of the wrong type.
     """
 
-    strategy: Strategy | None = None
-    beam_size: Annotated[int, Between(1, 64)] | None = None
-    """Sentences kept alive at once; raised to n where more captions are wanted."""
-    length_penalty: Annotated[float, Between(-10, 10)] | None = None
-    """A finished sentence of T tokens, its end included, ranks by log_prob / T ** length_penalty."""
-    min_length: Annotated[int, Between(0)] | None = None
-    """Fewest tokens before the end token."""
-    max_length: Annotated[int, Between(1)] | None = None
-    """Most tokens before the end token; a sentence that gets there, or where the model must, is ended."""
-    no_repeat_ngram: Annotated[int, Between(0, 16)] | None = None
-    """No run of this many tokens occurs twice in a sentence; 0 allows all."""
-    no_repeat_words: bool | None = None
-    """No word occurs twice but for the bundle's function words ("a", "of"); where tokens are words."""
-    temperature: Annotated[float, Between(0.01, 100)] | None = None
-    """Sampling: below 1 sharpens, above 1 flattens."""
-    top_k: Annotated[int, Between(0)] | None = None
-    """Sampling: draw from the k likeliest tokens only; 0 is all."""
-    top_p: Annotated[float, Between(0.001, 1)] | None = None
-    """Sampling: draw from the likeliest tokens that together reach this probability."""
-    seed: Annotated[int, Between(0)] | None = None
-    """Sampling: the same photo with the same seed gives the same captions, alone or among others."""
-    prefix: str | None = None
-    """The caption starts with exactly this text."""
+    strategy: Strategy | None = field(
+        default=None,
+        metadata=_spec(
+            Strategy.BEAM,
+            "How words are chosen: beam keeps several sentences alive, greedy takes the likeliest word, "
+            "sample draws.",
+        ),
+    )
+    beam_size: BeamSize | None = field(
+        default=None,
+        metadata=_spec(3, "Sentences kept alive at once; never fewer than n.", only=Strategy.BEAM),
+    )
+    length_penalty: LengthPenalty | None = field(
+        default=None,
+        metadata=_spec(
+            0.7,
+            "A sentence of T tokens, its end included, ranks by log_prob / T ** length_penalty.",
+            only=Strategy.BEAM,
+        ),
+    )
+    min_length: MinLength | None = field(
+        default=None, metadata=_spec(0, "Fewest tokens before the end token.")
+    )
+    max_length: MaxLength | None = field(
+        default=None, metadata=_spec(None, "Most tokens before the end token; by default the model's limit.")
+    )
+    no_repeat_ngram: NoRepeatNgram | None = field(
+        default=None,
+        metadata=_spec(0, "No run of this many tokens occurs twice in a sentence; 0 allows all."),
+    )
+    no_repeat_words: bool | None = field(
+        default=None,
+        metadata=_spec(False, 'No word occurs twice, except function words such as "a" and "of".'),
+    )
+    temperature: Temperature | None = field(
+        default=None, metadata=_spec(1.0, "Below 1 is safer, above 1 bolder.", only=Strategy.SAMPLE)
+    )
+    top_k: TopK | None = field(
+        default=None,
+        metadata=_spec(0, "Draw from the k likeliest tokens only; 0 is all.", only=Strategy.SAMPLE),
+    )
+    top_p: TopP | None = field(
+        default=None,
+        metadata=_spec(
+            1.0, "Draw from the likeliest tokens that together reach this probability.", only=Strategy.SAMPLE
+        ),
+    )
+    seed: Seed | None = field(
+        default=None,
+        metadata=_spec(None, "The same photo and seed give the same captions.", only=Strategy.SAMPLE),
+    )
+    prefix: str | None = field(
+        default=None, metadata=_spec(None, "The caption starts with exactly this text.")
+    )
 
     def __post_init__(self) -> None:
         """Refuse values out of range, or not of their type (OptionError); take strategies by their names."""
@@ -59,6 +119,8 @@ class DecodingOptions:
 
         if not isinstance(self.prefix, str | None):
             raise OptionError(f"prefix is {self.prefix!r:.60}, but must be a text.")
+        if len(self.prefix or "") > MAX_PREFIX_CHARS:
+            raise OptionError(f"prefix has more than {MAX_PREFIX_CHARS:,} characters.")
         if not isinstance(self.no_repeat_words, bool | None):
             raise OptionError(f"no_repeat_words is {self.no_repeat_words!r:.60}, but must be true or false.")
 
@@ -84,18 +146,57 @@ def _strategy(name: str) -> Strategy:
         raise OptionError(f"strategy is {name!r:.60}, but must be one of {', '.join(Strategy)}.") from error
 
 
-PLAIN = DecodingOptions(
-    strategy=Strategy.BEAM,
-    beam_size=3,
-    length_penalty=0.7,
-    min_length=0,
-    no_repeat_ngram=0,
-    no_repeat_words=False,
-    temperature=1.0,
-    top_k=0,
-    top_p=1.0,
-)
-"""The choice where neither the caller nor the bundle made one."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """The definition of one option, which ``DecodingOptions`` holds.
+
+    ``default`` holds where neither the caller nor the model chooses; None then means what ``help`` says.
+    ``only`` is the one strategy that heeds the option; None: all do.
+    """
+
+    name: str
+    kind: type
+    bounds: Between | None
+    default: Any
+    only: Strategy | None
+    help: str
+
+
+_HEEDED_BY = {Strategy.GREEDY: "Greedy", Strategy.BEAM: "Beam", Strategy.SAMPLE: "Sampling"}
+
+
+def _defined() -> Iterator[Option]:
+    hints = typing.get_type_hints(DecodingOptions, include_extras=True)
+    for each in fields(DecodingOptions):
+        hint = get_args(hints[each.name])[0]  # of "hint | None"
+        kind, *limits = get_args(hint) or (hint,)
+        default, only, text = (each.metadata[key] for key in ("default", "only", "help"))
+        yield Option(
+            name=each.name,
+            kind=kind,
+            bounds=limits[0] if limits else None,
+            default=default,
+            only=only,
+            help=f"{_HEEDED_BY[only]}: {text[0].lower()}{text[1:]}" if only else text,
+        )
+
+
+OPTIONS: Mapping[str, Option] = {option.name: option for option in _defined()}
+"""Every option by its name, in order."""
+
+_DEFAULTS = DecodingOptions(**{option.name: option.default for option in OPTIONS.values()})
+
+
+def check_choices(options: DecodingOptions, *, n: int) -> None:
+    """Refuse (OptionError) what no model can do: greedy captions in the plural, contradicting lengths."""
+    if n < 1:
+        raise OptionError(f"{n} captions were requested.", hint="Request at least 1.")
+    if options.strategy is Strategy.GREEDY and n > 1:
+        raise OptionError(
+            "Greedy decoding gives one caption.", hint=f"For {n}, choose the strategy beam or sample."
+        )
+    if options.max_length is not None and (options.min_length or 0) > options.max_length:
+        raise OptionError(f"min_length {options.min_length} is more than max_length {options.max_length}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +222,7 @@ class Decoding:
     repeatable: tuple[int, ...] | None = None
 
 
-def settle(
+def resolve(
     options: DecodingOptions,
     *,
     n: int,
@@ -134,37 +235,17 @@ def settle(
     ``prefix`` and ``repeatable`` are those of Decoding.
     Raises OptionError for choices that contradict each other.
     """
-    chosen = options.over(PLAIN)
-    if n < 1:
-        raise OptionError(f"{n} captions were asked for; ask for 1 or more.")
-    strategy = chosen.strategy or Strategy.BEAM
-    beam_size = max(n, chosen.beam_size or 1)
-    if strategy is Strategy.BEAM and beam_size == 1:
-        strategy = Strategy.GREEDY  # what everybody expects of a beam of one
-    if strategy is Strategy.GREEDY and n > 1:
+    chosen = options.over(_DEFAULTS)
+    check_choices(chosen, n=n)
+    made = {name: getattr(chosen, name) for name in OPTIONS if name != "no_repeat_words"}
+    made["beam_size"] = max(n, made["beam_size"])
+    if made["strategy"] is Strategy.BEAM and made["beam_size"] == 1:
+        made["strategy"] = Strategy.GREEDY  # what everybody expects of a beam of one
+    made["max_length"] = min(made["max_length"] or longest, longest)
+    if made["min_length"] > longest:
         raise OptionError(
-            "Greedy decoding gives one caption.", hint=f"For {n}, choose the strategy beam or sample."
+            f"min_length is {made['min_length']}, but this model writes at most {longest} tokens."
         )
-    max_length = min(chosen.max_length or longest, longest)
-    min_length = chosen.min_length or 0
-    if min_length > longest:
-        raise OptionError(f"min_length is {min_length}, but this model writes at most {longest} tokens.")
-    if min_length > max_length:
-        raise OptionError(f"min_length {min_length} is more than max_length {max_length}.")
-    if len(prefix) > max_length:
-        raise OptionError(f"The prefix has {len(prefix)} tokens, more than max_length {max_length}.")
-    return Decoding(
-        strategy=strategy,
-        n=n,
-        beam_size=beam_size,
-        length_penalty=chosen.length_penalty or 0.0,
-        min_length=min_length,
-        max_length=max_length,
-        no_repeat_ngram=chosen.no_repeat_ngram or 0,
-        temperature=chosen.temperature or 1.0,
-        top_k=chosen.top_k or 0,
-        top_p=chosen.top_p or 1.0,
-        seed=chosen.seed,
-        prefix=prefix,
-        repeatable=repeatable,
-    )
+    if len(prefix) > made["max_length"]:
+        raise OptionError(f"The prefix has {len(prefix)} tokens, more than max_length {made['max_length']}.")
+    return Decoding(**{**made, "prefix": prefix}, n=n, repeatable=repeatable)

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from cutline.captioning.options import OPTIONS, Option, Strategy
+
 
 def group(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Several options as one decorator, in the order of the help."""
@@ -24,26 +26,35 @@ def given(typed: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
     return {name: value for name in names if (value := typed.pop(name)) is not None}
 
 
-# How sentences are searched for.
-SEARCH = group(
-    click.option("--beam-size", type=int, help="Sentences kept alive at once."),
-    click.option("--length-penalty", type=float, help="How much longer sentences are favoured by a beam."),
-    click.option("--min-length", type=int, help="Fewest tokens."),
-    click.option("--max-length", type=int, help="Most tokens."),
-    click.option(
-        "--no-repeat-ngram", type=int, help="No run of this many tokens occurs twice; 0 allows all."
-    ),
-    click.option(
-        "--no-repeat-words/--repeat-words",
-        default=None,
-        help='No word occurs twice, but for such as "a" and "of".',
-    ),
+def decoding_options(*names: str) -> Callable[[Any], Any]:
+    """The command's options for these of ``captioning.options.OPTIONS``, where their ranges are checked."""
+    return group(*(_decoding_option(OPTIONS[name]) for name in names))
+
+
+def given_decoding(typed: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Take what was typed for these options out of ``typed``, by their names in DecodingOptions."""
+    typed_as = {_RENAMED.get(name, name): name for name in names}
+    return {typed_as[key]: value for key, value in given(typed, typed_as).items()}
+
+
+SEARCH_NAMES = tuple(
+    name
+    for name, option in OPTIONS.items()
+    if option.only is not Strategy.SAMPLE and option.kind in (int, float, bool)
 )
-SEARCH_NAMES = (
-    "beam_size",
-    "length_penalty",
-    "min_length",
-    "max_length",
-    "no_repeat_ngram",
-    "no_repeat_words",
-)
+"""What shapes a search by beam or greedy."""
+
+# What the command calls differently: its --prefix is put before each caption, and the model does not see it.
+_RENAMED = {"prefix": "start_with"}
+_TELLING = 10_000  # a bound above this says nothing to a reader
+
+
+def _decoding_option(option: Option) -> Callable[[Any], Any]:
+    flag = "--" + _RENAMED.get(option.name, option.name).replace("_", "-")
+    if option.kind is bool:
+        return click.option(f"{flag}/--{flag.removeprefix('--no-')}", default=None, help=option.help)
+    if option.kind is Strategy:
+        return click.option(flag, type=click.Choice([str(each) for each in Strategy]), help=option.help)
+    if option.bounds is not None and (option.bounds.most or 0) < _TELLING:
+        return click.option(flag, type=option.kind, help=f"{option.help}  [{option.bounds}]")
+    return click.option(flag, type=option.kind, help=option.help)

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cutline.cli._options import SEARCH, SEARCH_NAMES, given, group
+from cutline.captioning.options import MAX_CAPTIONS, OPTIONS, DecodingOptions, Strategy
+from cutline.cli._options import decoding_options, given, given_decoding, group
 from cutline.errors import OptionError, OutputError
 from cutline.terminal import bar_size
 
 if TYPE_CHECKING:
     from cutline.caption_files import CaptionLine
-    from cutline.captioning.options import DecodingOptions
     from cutline.captioning.protocol import Captioner
     from cutline.cli._caption_output import CaptionFile
     from cutline.cli._photos import Found
@@ -72,16 +72,7 @@ class Wishes:
     limits: dict[str, int]
 
 
-# Ranges are checked by DecodingOptions and Limits, for the library as for the command.
-DECODING = group(
-    click.option("--strategy", type=click.Choice(["beam", "greedy", "sample"]), help="How to choose words."),
-    SEARCH,
-    click.option("--temperature", type=float, help="Sampling: below 1 safer, above 1 bolder."),
-    click.option("--top-k", type=int, help="Sampling: only among the k likeliest tokens."),
-    click.option("--top-p", type=float, help="Sampling: only among the likeliest, up to this probability."),
-    click.option("--seed", type=int, help="Sampling: the same again."),
-    click.option("--start-with", metavar="TEXT", help="The sentence begins with this; the model goes on."),
-)
+# Ranges are checked by Limits, for the library as for the command.
 LIMITS = group(
     click.option("--max-file-bytes", type=int, help="Largest file."),
     click.option("--max-pixels", type=int, help="Most pixels, width times height."),
@@ -123,8 +114,10 @@ OUTPUTS = group(
     help="A bundle's folder or zip, openvino:BUNDLE to run it on OpenVINO (openvino: alone is the one that"
     " ships), hf:FOLDER, or openai:URL#MODEL.",
 )
-@click.option("-n", "n", type=click.IntRange(1, 64), default=1, show_default=True, help="Captions a photo.")
-@DECODING
+@click.option(
+    "-n", "n", type=click.IntRange(1, MAX_CAPTIONS), default=1, show_default=True, help="Captions a photo."
+)
+@decoding_options(*OPTIONS)
 @OUTPUTS
 @click.option(
     "--batch-size", type=click.IntRange(1, 1024), help="Photos at once; by default what suits the model."
@@ -141,9 +134,6 @@ def command(load: Callable[[str | None], Captioner] | None, /, **typed: Any) -> 
 
 
 # fmt: off
-DECODING_NAMES = (
-    "strategy", *SEARCH_NAMES, "temperature", "top_k", "top_p", "seed", "start_with",
-)
 LIMIT_NAMES = (
     "max_file_bytes", "max_pixels", "max_side_px", "max_frames", "max_total_pixels", "max_metadata_bytes",
 )
@@ -151,7 +141,7 @@ LIMIT_NAMES = (
 
 
 def _understood(typed: dict[str, Any]) -> Wishes:
-    decoding, limits = given(typed, DECODING_NAMES), given(typed, LIMIT_NAMES)
+    decoding, limits = given_decoding(typed, OPTIONS), given(typed, LIMIT_NAMES)
     return Wishes(**typed, decoding=decoding, limits=limits)
 
 
@@ -242,15 +232,10 @@ def _limits(wishes: Wishes) -> Limits:
 
 
 def _decoding_options(wishes: Wishes) -> DecodingOptions:
-    from cutline.captioning.options import DecodingOptions, Strategy
-
     chosen = dict(wishes.decoding)
-    if "start_with" in chosen:
-        chosen["prefix"] = chosen.pop("start_with")
-    strategy = chosen.pop("strategy", None)
-    if strategy is None and {"temperature", "top_k", "top_p", "seed"} & chosen.keys():
-        strategy = "sample"  # nothing else heeds them
-    return DecodingOptions(strategy=strategy and Strategy(strategy), **chosen)
+    if any(OPTIONS[name].only is Strategy.SAMPLE for name in chosen):
+        chosen.setdefault("strategy", Strategy.SAMPLE)
+    return DecodingOptions(**chosen)
 
 
 def _photos(wishes: Wishes) -> Iterator[Found]:

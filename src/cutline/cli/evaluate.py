@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cutline.cli._options import SEARCH, SEARCH_NAMES, given
+from cutline.captioning.options import DecodingOptions, Strategy
+from cutline.cli._options import SEARCH_NAMES, decoding_options, given_decoding
 from cutline.errors import DataError, OutputError
 from cutline.terminal import bar_size
 
@@ -86,8 +87,12 @@ class Wishes:
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the bootstrap.")
 @click.option("--examples", type=click.IntRange(0, 100), default=6, show_default=True, help="Of each sort.")
-@click.option("--strategy", type=click.Choice(["beam", "greedy"]), help="How to choose words.")
-@SEARCH
+@click.option(
+    "--strategy",
+    type=click.Choice([str(Strategy.BEAM), str(Strategy.GREEDY)]),
+    help="How words are chosen. Not by sampling: a score must come out the same again.",
+)
+@decoding_options(*SEARCH_NAMES)
 @click.pass_obj
 def command(load: Callable[[str | None], Captioner] | None, /, **typed: Any) -> int:
     """Score a model on a data set."""
@@ -97,7 +102,7 @@ def command(load: Callable[[str | None], Captioner] | None, /, **typed: Any) -> 
 
 
 def _understood(typed: dict[str, Any]) -> Wishes:
-    decoding = given(typed, ("strategy", *SEARCH_NAMES))
+    decoding = given_decoding(typed, ("strategy", *SEARCH_NAMES))
     if typed["data"] is None:
         if typed["captions"] is None:
             raise click.UsageError(
@@ -115,17 +120,13 @@ def _understood(typed: dict[str, Any]) -> Wishes:
 
 def run(wishes: Wishes, load: Callable[[str | None], Captioner]) -> int:
     """Do what was asked; give the exit code."""
-    from cutline.captioning.options import DecodingOptions, Strategy
     from cutline.evaluation import scores
     from cutline.evaluation.captions import captions_of
     from cutline.evaluation.selection import select
     from cutline.metrics.judgement import TokenizerChoice
     from cutline.training.datasets import DataConfig
 
-    chosen = dict(wishes.decoding)
-    if "strategy" in chosen:
-        chosen["strategy"] = Strategy(chosen["strategy"])
-    options = DecodingOptions(**chosen)
+    options = DecodingOptions(**wishes.decoding)
     folder = _folder(wishes.output)
     config = DataConfig(path=wishes.data, kind=wishes.kind, images=wishes.images)  # type: ignore[arg-type]
     selection = select(config, wishes.split, wishes.limit)

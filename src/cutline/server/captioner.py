@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,14 @@ from PIL import Image
 
 from cutline.captioning.batching import MicroBatcher, Preparing
 from cutline.captioning.bundle_captioner import BundleCaptioner
-from cutline.captioning.options import DecodingOptions, Strategy
+from cutline.captioning.options import (
+    MAX_PREFIX_CHARS,
+    OPTIONS,
+    DecodingOptions,
+    Option,
+    Strategy,
+    check_choices,
+)
 from cutline.captioning.protocol import Caption, Captioner, ModelInfo, as_list
 from cutline.captioning.sources import SCHEMES, default_bundle, load
 from cutline.errors import OptionError
@@ -36,9 +43,13 @@ DEFAULT = "default"
 
 __all__ = [
     "DEFAULT",
+    "MAX_PREFIX_CHARS",
+    "OPTIONS",
     "Caption",
     "Model",
     "ModelInfo",
+    "Option",
+    "Strategy",
     "Wanted",
     "Written",
     "about",
@@ -78,9 +89,6 @@ class Written:
     model: ModelInfo
 
 
-_OPTIONS = frozenset(field.name for field in fields(DecodingOptions))
-
-
 def wanted(options: Mapping[str, Any], *, n: int = 1) -> Wanted:
     """Read options as a job keeps them: n, model, and DecodingOptions' own; None and absent are the same.
 
@@ -90,20 +98,11 @@ def wanted(options: Mapping[str, Any], *, n: int = 1) -> Wanted:
     given = {name: value for name, value in options.items() if value is not None}
     model = str(given.pop("model", "") or DEFAULT)
     asked = given.pop("n", None)
-    if unknown := given.keys() - _OPTIONS:
+    if unknown := given.keys() - OPTIONS.keys():
         raise OptionError(f"There is no option {', '.join(sorted(unknown))}.")
-    if "strategy" in given:
-        try:
-            given["strategy"] = Strategy(given["strategy"])
-        except ValueError as error:
-            hint = f"Choose {', '.join(Strategy)}."
-            raise OptionError(f"There is no strategy {given['strategy']}.", hint=hint) from error
     chosen = DecodingOptions(**given)
     count = asked or (1 if chosen.strategy is Strategy.GREEDY else n)
-    if chosen.strategy is Strategy.GREEDY and count > 1:
-        raise OptionError("Greedy decoding gives one caption.", hint="Choose beam or sample for more.")
-    if (chosen.min_length or 0) > (chosen.max_length or 10**6):
-        raise OptionError(f"min_length {chosen.min_length} is more than max_length {chosen.max_length}.")
+    check_choices(chosen, n=count)
     _uri(model)
     return Wanted(n=count, model=model, options=chosen)
 

@@ -22,6 +22,7 @@ from cutline.errors import ConfigError
 
 SECRET_LENGTH, SECRET_VARIETY = 50, 5  # characters, different ones: as Django's own check wants it
 SUBMISSION_PORT = 587
+MOST_CAPTIONS = 10  # of one photo, whoever asks; each is a row that is kept
 _PRIVATE_NETWORKS = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 
 
@@ -126,7 +127,9 @@ class ServerSettings(BaseSettings):
         {}, description='JSON: more models that may be asked for, by id: {"large": "/srv/large.zip"}.'
     )
     model_threads: int = Field(0, description="Threads of the model; 0: as many as there are cores.")
-    candidates: int = Field(3, ge=1, le=10, description="How many captions are written for a photo.")
+    candidates: int = Field(
+        3, ge=1, le=MOST_CAPTIONS, description="How many captions are written for a photo."
+    )
     batch_size: int = Field(8, ge=1, description="Photos that share a forward pass at most.")
     batch_wait_ms: float = Field(4.0, ge=0, description="How long a photo waits for others to share it with.")
     worker_threads: int = Field(

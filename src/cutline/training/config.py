@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar, cast
 
 from cutline.captioning.bundle import LANGUAGE, NAME, VERSION
+from cutline.captioning.options import OPTIONS, BeamSize, LengthPenalty, MinLength, NoRepeatNgram
 from cutline.errors import ConfigError, MissingExtra
 from cutline.strict import Between, Json, MismatchError, did_you_mean, parse_yaml_values
 from cutline.training.examples import DataConfig
@@ -234,6 +235,7 @@ class ExportConfig:
     language: that of the captions, a tag of BCP 47 such as en; left out where it is empty.
     function_words: words such as "a" and "of"; where there are any, no other word is written twice in a
     sentence. For tokenizers of words.
+    max_length: 0 leaves it to what the decoder was trained for.
     """
 
     name: str = ""
@@ -245,11 +247,11 @@ class ExportConfig:
     average: Mapping[str, Positive] = field(default_factory=dict)
     quantise: Literal["none", "full"] = "none"
     calibration_images: Annotated[int, Between(8, 10_000)] = 200
-    beam_size: Annotated[int, Between(1, 64)] = 3
-    length_penalty: Annotated[float, Between(0, 5)] = 0.7
-    min_length: Natural = 1
+    beam_size: BeamSize = OPTIONS["beam_size"].default
+    length_penalty: LengthPenalty = OPTIONS["length_penalty"].default
+    min_length: MinLength = OPTIONS["min_length"].default
     max_length: Natural = 0
-    no_repeat_ngram: Natural = 3
+    no_repeat_ngram: NoRepeatNgram = OPTIONS["no_repeat_ngram"].default
     function_words: tuple[str, ...] = ()
     max_loss_of_cider: Share = 0.01
 

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import IO, Annotated, Any, Literal
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
 from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Router, Schema, Status
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter, create_model
 from pydantic import ValidationError as PydanticValidationError
 
 from cutline.server import captioner
 from cutline.server.api.auth import needs
+from cutline.server.api.options import decoding_fields
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cutline.server.api.parsing import SafeParser, check_json, check_text
-from cutline.server.api.schemas import JobErrorOut, Page, problems
+from cutline.server.api.schemas import JobErrorOut, Page, SchemaIn, problems
 from cutline.server.api.streams import streamed
 from cutline.server.bulk import selectors, services
 from cutline.server.bulk.models import Bulk, BulkItem
-from cutline.server.config import settings
+from cutline.server.config import MOST_CAPTIONS, settings
 from cutline.server.errors import Invalid
 from cutline.server.images.models import Image
 from cutline.server.people.viewers import ensure_owner, viewer_of
@@ -28,14 +29,17 @@ from cutline.server.people.viewers import ensure_owner, viewer_of
 router = Router(tags=["bulk"], auth=needs("bulk"))
 
 
-class BulkOptionsIn(BaseModel):
+if TYPE_CHECKING:
+    _StrategyIn = SchemaIn
+else:
+    _StrategyIn = create_model("StrategyIn", __base__=SchemaIn, **decoding_fields("strategy"))
+
+
+class BulkOptionsIn(_StrategyIn):
     """How the photos are captioned."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    n: int | None = Field(None, ge=1, le=10, description="Captions of each photo.")
+    n: int | None = Field(None, ge=1, le=MOST_CAPTIONS, description="Captions of each photo.")
     model: str | None = Field(None, max_length=100, description="One of GET /models.")
-    strategy: Literal["greedy", "beam", "sample"] | None = None
     keep_original: bool = Field(False, description="Keep the files as they were sent, beside our copies.")
     name: str = Field("", max_length=255, description="What you call it; an archive's file name if empty.")
 

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from cutline.server import captioner
 from cutline.server.api.auth import anyone, needs
+from cutline.server.api.options import CaptionOptionsIn
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cutline.server.api.schemas import CaptionOut, JobOut, Page, SchemaIn, problems
 from cutline.server.api.wait import PREFER, when_done
@@ -28,37 +29,6 @@ from cutline.server.jobs.services import create_job
 from cutline.server.people.viewers import Viewer, ensure_owner, viewer_of
 
 router = Router(tags=["captions"])
-
-MOST_CAPTIONS = 10
-_BIG = 2**31 - 1
-
-
-class CaptionOptionsIn(SchemaIn):
-    """How a caption is written. What is left out is the model's own choice."""
-
-    n: int | None = Field(None, ge=1, le=MOST_CAPTIONS, description="How many captions.")
-    strategy: Literal["greedy", "beam", "sample"] | None = None
-    beam_size: int | None = Field(None, ge=1, le=16, description="Sentences kept alive at once.")
-    length_penalty: float | None = Field(None, ge=-10, le=10)
-    min_length: int | None = Field(None, ge=0, le=_BIG, description="Fewest tokens.")
-    max_length: int | None = Field(None, ge=1, le=_BIG, description="Most tokens.")
-    no_repeat_ngram: int | None = Field(None, ge=0, le=16, description="No run of so many words twice.")
-    no_repeat_words: bool | None = Field(None, description='No word twice, but for such as "a" and "of".')
-    temperature: float | None = Field(None, ge=0.01, le=100, description="Sampling: below 1 sharpens.")
-    top_k: int | None = Field(None, ge=0, le=_BIG, description="Sampling: the k likeliest only; 0 is all.")
-    top_p: float | None = Field(None, ge=0.001, le=1, description="Sampling: the likeliest of this share.")
-    seed: int | None = Field(None, ge=0, le=2**53 - 1, description="Sampling: the same seed, the same words.")
-    prefix: str | None = Field(None, max_length=200, description="The caption starts with exactly this.")
-    model: str | None = Field(None, max_length=100, description="A model's id (GET /models).")
-
-    def as_kept(self, *, n: int) -> dict[str, Any]:
-        """What a job keeps of them. n: how many captions where they do not say.
-
-        Raises OptionError or Invalid for choices that make no sense together.
-        """
-        kept = self.model_dump(exclude_none=True)
-        return {**kept, "n": captioner.wanted(kept, n=n).n}
-
 
 _MODELS_CHOICE = CaptionOptionsIn.model_validate({})
 

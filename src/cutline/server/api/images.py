@@ -20,8 +20,8 @@ from pydantic import Field, model_validator
 from cutline.errors import CutlineError, ImageError
 from cutline.server import outbound
 from cutline.server.api.auth import needs
-from cutline.server.api.captions import CaptionOptionsIn
 from cutline.server.api.conditional import tell_version
+from cutline.server.api.options import CaptionOptionsIn
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cutline.server.api.problems import problem
 from cutline.server.api.schemas import CaptionOut, ImageOut, JobErrorOut, Page, SchemaIn, a_file, problems

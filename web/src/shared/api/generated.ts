@@ -779,11 +779,12 @@ export type CreateBulkApiArg = {
   body: {
     /** A zip of photos. */
     archive: Blob;
+    /** How words are chosen: beam keeps several sentences alive, greedy takes the likeliest word, sample draws. */
+    strategy?: ("greedy" | "beam" | "sample") | null;
     /** Captions of each photo. */
     n?: number | null;
     /** One of GET /models. */
     model?: string | null;
-    strategy?: ("greedy" | "beam" | "sample") | null;
     /** Keep the files as they were sent, beside our copies. */
     keep_original?: boolean;
     /** What you call it; an archive's file name if empty. */
@@ -856,30 +857,32 @@ export type CaptionPhotoApiArg = {
   "Idempotency-Key"?: string;
   multiPartBodyParams: {
     image: Blob;
+    /** How words are chosen: beam keeps several sentences alive, greedy takes the likeliest word, sample draws. */
+    strategy?: ("greedy" | "beam" | "sample") | null;
+    /** Beam: sentences kept alive at once; never fewer than n. */
+    beam_size?: number | null;
+    /** Beam: a sentence of T tokens, its end included, ranks by log_prob / T ** length_penalty. */
+    length_penalty?: number | null;
+    /** Fewest tokens before the end token. */
+    min_length?: number | null;
+    /** Most tokens before the end token; by default the model's limit. */
+    max_length?: number | null;
+    /** No run of this many tokens occurs twice in a sentence; 0 allows all. */
+    no_repeat_ngram?: number | null;
+    /** No word occurs twice, except function words such as "a" and "of". */
+    no_repeat_words?: boolean | null;
+    /** Sampling: below 1 is safer, above 1 bolder. */
+    temperature?: number | null;
+    /** Sampling: draw from the k likeliest tokens only; 0 is all. */
+    top_k?: number | null;
+    /** Sampling: draw from the likeliest tokens that together reach this probability. */
+    top_p?: number | null;
+    /** Sampling: the same photo and seed give the same captions. */
+    seed?: number | null;
+    /** The caption starts with exactly this text. */
+    prefix?: string | null;
     /** How many captions. */
     n?: number | null;
-    strategy?: ("greedy" | "beam" | "sample") | null;
-    /** Sentences kept alive at once. */
-    beam_size?: number | null;
-    length_penalty?: number | null;
-    /** Fewest tokens. */
-    min_length?: number | null;
-    /** Most tokens. */
-    max_length?: number | null;
-    /** No run of so many words twice. */
-    no_repeat_ngram?: number | null;
-    /** No word twice, but for such as "a" and "of". */
-    no_repeat_words?: boolean | null;
-    /** Sampling: below 1 sharpens. */
-    temperature?: number | null;
-    /** Sampling: the k likeliest only; 0 is all. */
-    top_k?: number | null;
-    /** Sampling: the likeliest of this share. */
-    top_p?: number | null;
-    /** Sampling: the same seed, the same words. */
-    seed?: number | null;
-    /** The caption starts with exactly this. */
-    prefix?: string | null;
     /** A model's id (GET /models). */
     model?: string | null;
   };
@@ -963,30 +966,32 @@ export type UploadImagesApiArg = {
   "Idempotency-Key"?: string;
   multiPartBodyParams: {
     files: Blob[];
+    /** How words are chosen: beam keeps several sentences alive, greedy takes the likeliest word, sample draws. */
+    strategy?: ("greedy" | "beam" | "sample") | null;
+    /** Beam: sentences kept alive at once; never fewer than n. */
+    beam_size?: number | null;
+    /** Beam: a sentence of T tokens, its end included, ranks by log_prob / T ** length_penalty. */
+    length_penalty?: number | null;
+    /** Fewest tokens before the end token. */
+    min_length?: number | null;
+    /** Most tokens before the end token; by default the model's limit. */
+    max_length?: number | null;
+    /** No run of this many tokens occurs twice in a sentence; 0 allows all. */
+    no_repeat_ngram?: number | null;
+    /** No word occurs twice, except function words such as "a" and "of". */
+    no_repeat_words?: boolean | null;
+    /** Sampling: below 1 is safer, above 1 bolder. */
+    temperature?: number | null;
+    /** Sampling: draw from the k likeliest tokens only; 0 is all. */
+    top_k?: number | null;
+    /** Sampling: draw from the likeliest tokens that together reach this probability. */
+    top_p?: number | null;
+    /** Sampling: the same photo and seed give the same captions. */
+    seed?: number | null;
+    /** The caption starts with exactly this text. */
+    prefix?: string | null;
     /** How many captions. */
     n?: number | null;
-    strategy?: ("greedy" | "beam" | "sample") | null;
-    /** Sentences kept alive at once. */
-    beam_size?: number | null;
-    length_penalty?: number | null;
-    /** Fewest tokens. */
-    min_length?: number | null;
-    /** Most tokens. */
-    max_length?: number | null;
-    /** No run of so many words twice. */
-    no_repeat_ngram?: number | null;
-    /** No word twice, but for such as "a" and "of". */
-    no_repeat_words?: boolean | null;
-    /** Sampling: below 1 sharpens. */
-    temperature?: number | null;
-    /** Sampling: the k likeliest only; 0 is all. */
-    top_k?: number | null;
-    /** Sampling: the likeliest of this share. */
-    top_p?: number | null;
-    /** Sampling: the same seed, the same words. */
-    seed?: number | null;
-    /** The caption starts with exactly this. */
-    prefix?: string | null;
     /** A model's id (GET /models). */
     model?: string | null;
     /** Keep the file as it was sent, for you alone. */
@@ -1549,30 +1554,32 @@ export type ActionIn = {
   tags?: string[];
 };
 export type UrlsIn = {
+  /** How words are chosen: beam keeps several sentences alive, greedy takes the likeliest word, sample draws. */
+  strategy?: ("greedy" | "beam" | "sample") | null;
+  /** Beam: sentences kept alive at once; never fewer than n. */
+  beam_size?: number | null;
+  /** Beam: a sentence of T tokens, its end included, ranks by log_prob / T ** length_penalty. */
+  length_penalty?: number | null;
+  /** Fewest tokens before the end token. */
+  min_length?: number | null;
+  /** Most tokens before the end token; by default the model's limit. */
+  max_length?: number | null;
+  /** No run of this many tokens occurs twice in a sentence; 0 allows all. */
+  no_repeat_ngram?: number | null;
+  /** No word occurs twice, except function words such as "a" and "of". */
+  no_repeat_words?: boolean | null;
+  /** Sampling: below 1 is safer, above 1 bolder. */
+  temperature?: number | null;
+  /** Sampling: draw from the k likeliest tokens only; 0 is all. */
+  top_k?: number | null;
+  /** Sampling: draw from the likeliest tokens that together reach this probability. */
+  top_p?: number | null;
+  /** Sampling: the same photo and seed give the same captions. */
+  seed?: number | null;
+  /** The caption starts with exactly this text. */
+  prefix?: string | null;
   /** How many captions. */
   n?: number | null;
-  strategy?: ("greedy" | "beam" | "sample") | null;
-  /** Sentences kept alive at once. */
-  beam_size?: number | null;
-  length_penalty?: number | null;
-  /** Fewest tokens. */
-  min_length?: number | null;
-  /** Most tokens. */
-  max_length?: number | null;
-  /** No run of so many words twice. */
-  no_repeat_ngram?: number | null;
-  /** No word twice, but for such as "a" and "of". */
-  no_repeat_words?: boolean | null;
-  /** Sampling: below 1 sharpens. */
-  temperature?: number | null;
-  /** Sampling: the k likeliest only; 0 is all. */
-  top_k?: number | null;
-  /** Sampling: the likeliest of this share. */
-  top_p?: number | null;
-  /** Sampling: the same seed, the same words. */
-  seed?: number | null;
-  /** The caption starts with exactly this. */
-  prefix?: string | null;
   /** A model's id (GET /models). */
   model?: string | null;
   /** Keep the file as it was sent, for you alone. */
@@ -1636,30 +1643,32 @@ export type CaptionJobOut = {
   captions?: CaptionOut[];
 };
 export type CaptionOptionsIn = {
+  /** How words are chosen: beam keeps several sentences alive, greedy takes the likeliest word, sample draws. */
+  strategy?: ("greedy" | "beam" | "sample") | null;
+  /** Beam: sentences kept alive at once; never fewer than n. */
+  beam_size?: number | null;
+  /** Beam: a sentence of T tokens, its end included, ranks by log_prob / T ** length_penalty. */
+  length_penalty?: number | null;
+  /** Fewest tokens before the end token. */
+  min_length?: number | null;
+  /** Most tokens before the end token; by default the model's limit. */
+  max_length?: number | null;
+  /** No run of this many tokens occurs twice in a sentence; 0 allows all. */
+  no_repeat_ngram?: number | null;
+  /** No word occurs twice, except function words such as "a" and "of". */
+  no_repeat_words?: boolean | null;
+  /** Sampling: below 1 is safer, above 1 bolder. */
+  temperature?: number | null;
+  /** Sampling: draw from the k likeliest tokens only; 0 is all. */
+  top_k?: number | null;
+  /** Sampling: draw from the likeliest tokens that together reach this probability. */
+  top_p?: number | null;
+  /** Sampling: the same photo and seed give the same captions. */
+  seed?: number | null;
+  /** The caption starts with exactly this text. */
+  prefix?: string | null;
   /** How many captions. */
   n?: number | null;
-  strategy?: ("greedy" | "beam" | "sample") | null;
-  /** Sentences kept alive at once. */
-  beam_size?: number | null;
-  length_penalty?: number | null;
-  /** Fewest tokens. */
-  min_length?: number | null;
-  /** Most tokens. */
-  max_length?: number | null;
-  /** No run of so many words twice. */
-  no_repeat_ngram?: number | null;
-  /** No word twice, but for such as "a" and "of". */
-  no_repeat_words?: boolean | null;
-  /** Sampling: below 1 sharpens. */
-  temperature?: number | null;
-  /** Sampling: the k likeliest only; 0 is all. */
-  top_k?: number | null;
-  /** Sampling: the likeliest of this share. */
-  top_p?: number | null;
-  /** Sampling: the same seed, the same words. */
-  seed?: number | null;
-  /** The caption starts with exactly this. */
-  prefix?: string | null;
   /** A model's id (GET /models). */
   model?: string | null;
 };

@@ -16,6 +16,7 @@ from typing import TypeAlias
 from PIL import Image
 
 from cutline.errors import UnreadableImage
+from cutline.images.colour_spaces import note_colours, to_srgb
 from cutline.images.colours import to_rgb
 from cutline.images.decoder_errors import decoding
 from cutline.images.files import printable, read_file
@@ -64,6 +65,7 @@ def _open(data: bytes, name: str, limits: Limits) -> Image.Image:
         image = opener(io.BytesIO(data))
     check_layers(image, kind, data, name, limits)
     check_inner_sizes(image, kind, data, name, limits)
+    note_colours(image, kind, data)
     if kind == "HEIF":
         _restore_orientation(image, data)
     return image
@@ -106,9 +108,11 @@ def _finish(
         with _ONE_GIANT if giant else nullcontext():
             image.load()
             orientation = orientation_of(image)
+            mode, info = image.mode, image.info
             image = to_rgb(image)
             if enough_px is not None and (factor := min(image.size) // enough_px) > 1:
                 image = image.reduce(factor)
+            image = to_srgb(image, mode, info, name)
         turn = TURNS.get(orientation)
         return _stripped(image if turn is None else image.transpose(turn))
 

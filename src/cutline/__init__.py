@@ -3,24 +3,51 @@
     import cutline
 
     captioner = cutline.load()
-    [[caption]] = captioner.caption(["photo.jpg"])
+    [[caption]] = captioner.caption(["photo.jpg"], options=cutline.DecodingOptions(beam_size=5))
     print(caption.text)
 
-Importing this package is quick: what needs numpy or a runtime is imported when it is first used.
+What goes wrong is a cutline.CutlineError of some kind; cutline.errors draws the tree. Importing this package
+is quick: what needs numpy or a runtime is imported when it is first used.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
-from cutline.errors import CutlineError
+from cutline.errors import (
+    BundleError,
+    CaptionerUnavailable,
+    CutlineError,
+    ImageError,
+    MissingExtra,
+    OptionError,
+)
 
 if TYPE_CHECKING:
     import os
 
+    from cutline.captioning.options import DecodingOptions
     from cutline.captioning.protocol import Caption, Captioner
 
-__all__ = ["Caption", "Captioner", "CutlineError", "load"]
+__all__ = [
+    "BundleError",
+    "Caption",
+    "Captioner",
+    "CaptionerUnavailable",
+    "CutlineError",
+    "DecodingOptions",
+    "ImageError",
+    "MissingExtra",
+    "OptionError",
+    "load",
+]
+
+_IMPORTED_WHEN_USED = {
+    "Caption": "cutline.captioning.protocol",
+    "Captioner": "cutline.captioning.protocol",
+    "DecodingOptions": "cutline.captioning.options",
+}
 
 
 def load(uri: str | os.PathLike[str] | None = None) -> Captioner:
@@ -37,9 +64,7 @@ def load(uri: str | os.PathLike[str] | None = None) -> Captioner:
 
 
 def __getattr__(name: str) -> object:
-    """Import Caption and Captioner on first use (PEP 562)."""
-    if name in {"Caption", "Captioner"}:
-        from cutline.captioning import protocol
-
-        return getattr(protocol, name)
+    """Import what is not needed by everybody on first use (PEP 562)."""
+    if name in _IMPORTED_WHEN_USED:
+        return getattr(importlib.import_module(_IMPORTED_WHEN_USED[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,26 @@
 """The one error tree. Each error has a stable code that programs may rely on.
 
-A message says what happened; ``kept`` says what was kept; ``hint`` says what to do next.
+    CutlineError
+    +-- ImageError                a photo
+    |   +-- ImageMissing
+    |   +-- ImageNotAFile
+    |   +-- UnreadableImage
+    |   +-- UnsupportedImage
+    |   +-- ImageTooLarge
+    +-- BundleError               a model bundle
+    |   +-- BundleMissing
+    |   +-- BundleDamaged
+    |   +-- BundleTooNew
+    +-- OptionError               an option, or options that contradict each other
+    +-- CaptionerUnavailable      a model behind a URI
+    +-- OutputError               a result that could not be written
+    +-- DataError                 a data set
+    +-- ConfigError               a recipe or setting
+    +-- MissingExtra              an optional dependency
+    +-- TrainingError
+
+The service's own errors (cutline.server.errors) are kinds of CutlineError, too. A message says what happened;
+``kept`` says what was kept; ``hint`` says what to do next.
 """
 
 from __future__ import annotations

@@ -1,19 +1,37 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
 import cutline
+import cutline.errors
 
 
 def test_the_public_face_is_small() -> None:
-    assert set(cutline.__all__) == {"Caption", "Captioner", "CutlineError", "load"}
+    errors = {"CutlineError", "ImageError", "BundleError", "OptionError"}
+    errors |= {"CaptionerUnavailable", "MissingExtra"}
+    assert set(cutline.__all__) == {"Caption", "Captioner", "DecodingOptions", "load", *errors}
     for name in cutline.__all__:
         assert getattr(cutline, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = cutline.nothing
+
+
+def drawn(kind: type[cutline.CutlineError], depth: int = 0) -> Iterator[tuple[int, str]]:
+    """The tree of errors below a kind: how deep each stands, and its name."""
+    yield depth, kind.__name__
+    for below in kind.__subclasses__():
+        if below.__module__ == "cutline.errors":
+            yield from drawn(below, depth + 1)
+
+
+def test_the_error_tree_is_as_its_docstring_draws_it() -> None:
+    lines = re.findall(r"^ {4}((?:\|   )*(?:\+-- )?)(\w+)", cutline.errors.__doc__ or "", re.MULTILINE)
+    assert [(len(branch) // 4, name) for branch, name in lines] == list(drawn(cutline.CutlineError))
 
 
 def in_a_fresh_python(code: str) -> str:
@@ -50,5 +68,8 @@ for uri in ("hf:somewhere", "openvino:"):
 
 
 def test_importing_cutline_imports_nothing_of_weight() -> None:
+    heavy = {"numpy", "PIL", "onnxruntime", "tokenizers", "click"}
     loaded = in_a_fresh_python("import cutline, sys; print(*sys.modules)").split()
-    assert not {"numpy", "PIL", "onnxruntime", "tokenizers", "click"} & set(loaded)
+    assert not {*heavy, "cutline.captioning"} & set(loaded)
+    used = "[getattr(cutline, name) for name in cutline.__all__]"
+    assert not heavy & set(in_a_fresh_python(f"import cutline, sys; {used}; print(*sys.modules)").split())

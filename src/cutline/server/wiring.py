@@ -13,11 +13,11 @@ from typing import Any
 from django.utils.module_loading import import_string
 
 # (job: Job): a job has ended, whatever came of it.
-JOB_ENDED = ("cutline.server.bulk.services.job_ended",)
+JOB_ENDED = ("cutline.server.bulk.outcomes.job_ended",)
 # (event: Event): an event was written.
-EVENT_WRITTEN = ("cutline.server.webhooks.services.enqueue_for",)
+EVENT_WRITTEN = ("cutline.server.webhooks.deliveries.enqueue_for",)
 # (image_ids: Sequence[UUID]): these images are about to be gone for good, with every word about them.
-IMAGES_PURGED = ("cutline.server.webhooks.services.forget_images",)
+IMAGES_PURGED = ("cutline.server.webhooks.deliveries.forget_images",)
 
 
 def call(functions: Sequence[str], *arguments: Any) -> None:

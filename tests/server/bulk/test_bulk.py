@@ -13,8 +13,9 @@ from unittest.mock import ANY
 import pytest
 from django.core.cache import cache
 
-from cutline.server.bulk import selectors, services
+from cutline.server.bulk import expansion, outcomes, selectors, services
 from cutline.server.bulk.models import Bulk, BulkItem
+from cutline.server.bulk.progress import counts
 from cutline.server.errors import ArchiveInvalid, ArchiveTooLarge, Conflict, Invalid, QuotaExceeded
 from cutline.server.events.models import Event
 from cutline.server.images import storage
@@ -69,7 +70,7 @@ def test_an_archive_is_captioned_and_what_cannot_be_says_why(
     work()
     bulk.refresh_from_db()
     assert bulk.state == "done"
-    assert services.counts(bulk) == {"total": 7, "waiting": 0, "done": 3, "failed": 4, "cancelled": 0}
+    assert counts(bulk) == {"total": 7, "waiting": 0, "done": 3, "failed": 4, "cancelled": 0}
 
     lines = _lines(bulk)
     caption = {"text": ANY, "log_prob": ANY}
@@ -158,7 +159,7 @@ def test_a_killed_expansion_goes_on_where_it_was(
     owner: Owner, work: Work, make_photo: MakePhoto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bulk = _zipped(owner, *((f"{number}.jpg", make_photo(number)) for number in range(6)))
-    attach, calls = services._attach, []
+    attach, calls = expansion._attach, []
 
     def killed(*arguments: Any) -> None:
         calls.append(1)
@@ -167,7 +168,7 @@ def test_a_killed_expansion_goes_on_where_it_was(
         attach(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(services, "_attach", killed)
+        patch.setattr(expansion, "_attach", killed)
         with pytest.raises(SystemExit):
             work(1)
     assert Image.objects.count() == 3
@@ -186,7 +187,7 @@ def test_a_killed_url_expansion_makes_no_job_twice(
     bulk = services.create_from_urls(owner, urls, options={"n": 1})
     work(1)
     Bulk.objects.update(expanded_at=None)  # as if the worker had died before it could say that it was done
-    services._queue(bulk, "")
+    services.queue_expansion(bulk, "")
     work()
     bulk.refresh_from_db()
     assert bulk.state == "done"
@@ -211,14 +212,14 @@ def test_a_pause_in_the_middle_of_an_expansion_is_heeded(
     owner: Owner, work: Work, make_photo: MakePhoto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bulk = _zipped(owner, *((f"{number}.jpg", make_photo(number)) for number in range(4)))
-    attach = services._attach
+    attach = expansion._attach
 
     def then_paused(*arguments: Any) -> None:
         attach(*arguments)
         services.pause(bulk)
 
     with monkeypatch.context() as patch:
-        patch.setattr(services, "_attach", then_paused)
+        patch.setattr(expansion, "_attach", then_paused)
         assert work() == ["bulk"]
     assert Image.objects.count() == 1
     services.resume(bulk)
@@ -274,7 +275,7 @@ def test_a_photo_deleted_before_its_turn_ends_the_bulk(
     bulk = _zipped(owner, ("a.jpg", make_photo(1)))
     work(1)
     Image.objects.all().delete()
-    services.sweep()
+    outcomes.sweep()
     bulk.refresh_from_db()
     assert (bulk.state, _lines(bulk)[0]["error"]["code"]) == ("done", "not_found")
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from cutline.server.errors import AddressForbidden, Conflict, Invalid, QuotaExceeded
 from cutline.server.events.services import emit
 from cutline.server.people.models import Owner, User
-from cutline.server.webhooks import services, signing
+from cutline.server.webhooks import deliveries, services, signing
 from cutline.server.webhooks.models import Delivery, Webhook
 from tests.server.events.samples import sample
 from tests.server.services.receiver import Receiver
@@ -47,7 +47,7 @@ def webhook(owner: Owner, receiver: Receiver, path: str, configure: Configure) -
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is tried again by itself while a test runs, however slow the machine."""
-    monkeypatch.setattr(services, "RETRY_S", (3600,) * len(services.RETRY_S))
+    monkeypatch.setattr(deliveries, "RETRY_S", (3600,) * len(deliveries.RETRY_S))
 
 
 def _happen(owner: Owner, type: str = "caption.ready", **data: object) -> None:
@@ -65,7 +65,7 @@ def _again_now() -> None:
 def test_an_event_arrives_signed(webhook: Webhook, owner: Owner, receiver: Receiver, path: str) -> None:
     image = str(uuid4())
     _happen(owner, image=image, caption="a dog on a beach, wähl")
-    assert services.deliver_due() == 1
+    assert deliveries.deliver_due() == 1
 
     [call] = receiver.at(path)
     signing.verify(webhook.secret, call.headers, call.body)
@@ -106,7 +106,7 @@ def test_a_failing_call_is_tried_again_later_and_later(
     for least_s, most_s in ((4, 10), (50, 80), (0, 0)):
         _again_now()
         began = timezone.now()
-        assert services.deliver_due() == 1
+        assert deliveries.deliver_due() == 1
         ended, delivery = timezone.now(), Delivery.objects.get()
         if delivery.state == "waiting":
             least, most = timedelta(seconds=least_s), timedelta(seconds=most_s)
@@ -123,12 +123,12 @@ def test_a_call_that_never_succeeds_fails_after_the_last_try(
 ) -> None:
     receiver.failures[path] = 1000
     _happen(owner)
-    for _ in range(len(services.RETRY_S) + 3):
+    for _ in range(len(deliveries.RETRY_S) + 3):
         _again_now()
-        services.deliver_due()
+        deliveries.deliver_due()
     delivery = Delivery.objects.get()
-    assert (delivery.state, delivery.attempts) == ("failed", len(services.RETRY_S) + 1)
-    assert len(receiver.at(path)) == len(services.RETRY_S) + 1
+    assert (delivery.state, delivery.attempts) == ("failed", len(deliveries.RETRY_S) + 1)
+    assert len(receiver.at(path)) == len(deliveries.RETRY_S) + 1
 
 
 def test_while_a_webhook_fails_its_other_calls_wait(
@@ -137,9 +137,9 @@ def test_while_a_webhook_fails_its_other_calls_wait(
     receiver.failures[path] = 1
     for _ in range(5):
         _happen(owner)
-    assert services.deliver_due() == 1
+    assert deliveries.deliver_due() == 1
     _again_now()
-    assert services.deliver_due() == 5
+    assert deliveries.deliver_due() == 5
 
 
 def test_a_webhook_that_fails_for_days_is_disabled_and_its_owner_told(
@@ -147,13 +147,13 @@ def test_a_webhook_that_fails_for_days_is_disabled_and_its_owner_told(
 ) -> None:
     receiver.failures[path] = 2
     _happen(owner)
-    services.deliver_due()
+    deliveries.deliver_due()
     webhook.refresh_from_db()
     assert webhook.failing_since is not None
     assert webhook.is_active
-    Webhook.objects.update(failing_since=timezone.now() - services.GIVE_UP - timedelta(hours=1))
+    Webhook.objects.update(failing_since=timezone.now() - deliveries.GIVE_UP - timedelta(hours=1))
     _again_now()
-    services.deliver_due()
+    deliveries.deliver_due()
     webhook.refresh_from_db()
     assert not webhook.is_active
     assert "500" in webhook.disabled_reason
@@ -161,9 +161,9 @@ def test_a_webhook_that_fails_for_days_is_disabled_and_its_owner_told(
     assert len(told) == 1
 
     _again_now()
-    assert services.deliver_due() == 0
+    assert deliveries.deliver_due() == 0
     services.change(webhook, is_active=True)
-    assert services.deliver_due() == 1
+    assert deliveries.deliver_due() == 1
     assert Delivery.objects.get().state == "delivered"
 
 
@@ -179,7 +179,7 @@ def test_an_address_that_became_private_is_not_called(
 ) -> None:
     configure(fetch_allow="")
     _happen(owner)
-    services.deliver_due()
+    deliveries.deliver_due()
     assert not receiver.at(path)
     assert "open internet" in Delivery.objects.get().error
 
@@ -208,12 +208,12 @@ def test_a_replay_is_the_same_message_once_more(
     webhook: Webhook, owner: Owner, receiver: Receiver, path: str
 ) -> None:
     _happen(owner)
-    services.deliver_due()
+    deliveries.deliver_due()
     first = Delivery.objects.get()
     again = services.replay(first)
     with pytest.raises(Conflict):
         services.replay(again)
-    services.deliver_due()
+    deliveries.deliver_due()
     one, two = receiver.at(path)
     assert one.body == two.body
     assert one.headers["webhook-id"] == two.headers["webhook-id"]
@@ -225,9 +225,9 @@ def test_a_test_call_is_made_once_whatever_comes_of_it(
 ) -> None:
     receiver.failures[path] = 1
     services.send_test(webhook)
-    services.deliver_due()
+    deliveries.deliver_due()
     _again_now()
-    services.deliver_due()
+    deliveries.deliver_due()
     [call] = receiver.at(path)
     assert json.loads(call.body)["type"] == "webhook.test"
     webhook.refresh_from_db()
@@ -239,15 +239,15 @@ def test_a_call_that_somebody_asks_for_does_not_wait_for_the_next_try(
     asked: str, webhook: Webhook, owner: Owner, receiver: Receiver, path: str, patient: None
 ) -> None:
     _happen(owner)
-    services.deliver_due()
+    deliveries.deliver_due()
     receiver.failures[path] = 1
     _happen(owner)
-    services.deliver_due()
+    deliveries.deliver_due()
     if asked == "test":
         services.send_test(webhook)
     else:
         services.replay(Delivery.objects.get(state="delivered"))
-    services.deliver_due()
+    deliveries.deliver_due()
     assert len(receiver.at(path)) == 3
 
 
@@ -257,10 +257,10 @@ def test_after_a_new_secret_the_old_one_signs_for_a_day(
     old = webhook.secret
     services.rotate_secret(webhook)
     _happen(owner)
-    services.deliver_due()
+    deliveries.deliver_due()
     Webhook.objects.update(previous_until=timezone.now() - timedelta(seconds=1))
     _happen(owner)
-    services.deliver_due()
+    deliveries.deliver_due()
     one, two = receiver.at(path)
     signing.verify(old, one.headers, one.body)
     signing.verify(webhook.secret, one.headers, one.body)
@@ -274,19 +274,19 @@ def test_a_delivery_whose_worker_died_goes_to_another(
     webhook: Webhook, owner: Owner, receiver: Receiver, path: str
 ) -> None:
     _happen(owner)
-    assert services.claim() is not None
-    assert services.claim() is None
+    assert deliveries.claim() is not None
+    assert deliveries.claim() is None
     Delivery.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-    assert services.deliver_due() == 1
+    assert deliveries.deliver_due() == 1
     assert len(receiver.at(path)) == 1
 
 
 def test_a_worker_that_lost_its_lease_records_nothing(webhook: Webhook, owner: Owner) -> None:
     _happen(owner)
-    delivery = services.claim()
+    delivery = deliveries.claim()
     assert delivery is not None
     Delivery.objects.update(lease_token=uuid4())
-    services.attempt(delivery)
+    deliveries.attempt(delivery)
     assert Delivery.objects.get().state == "waiting"
 
 
@@ -300,7 +300,7 @@ def test_workers_at_once_make_each_call_once(
         _happen(owner, caption=f"a dog, {number}")
 
     def work() -> None:
-        services.deliver_due()
+        deliveries.deliver_due()
         connections.close_all()
 
     threads = [threading.Thread(target=work) for _ in range(6)]
@@ -332,10 +332,10 @@ def test_the_log_forgets_what_is_old_and_the_text_of_deleted_images(webhook: Web
     _happen(owner, image=str(image), caption="a secret")
     _happen(owner, "image.deleted", image=str(image))
     _happen(owner)
-    services.forget_images([image])
+    deliveries.forget_images([image])
     assert [each.type for each in Delivery.objects.order_by("pk") if each.image_id == image] == [
         "image.deleted"
     ]
-    Delivery.objects.update(created_at=timezone.now() - services.KEEP - timedelta(hours=1))
-    services.sweep()
+    Delivery.objects.update(created_at=timezone.now() - deliveries.KEEP - timedelta(hours=1))
+    deliveries.sweep()
     assert not Delivery.objects.exists()

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from cutline.server.admin.site import StaffAdmin
 from cutline.server.bulk import services
 from cutline.server.bulk.models import Bulk, BulkItem
+from cutline.server.bulk.progress import counts
 
 
 @admin.register(Bulk)
@@ -44,7 +45,7 @@ class BulkAdmin(StaffAdmin[Bulk]):
     @admin.display(description="items")
     def progress(self, bulk: Bulk) -> str:
         """How many stand where."""
-        return ", ".join(f"{number:,} {state}" for state, number in services.counts(bulk).items() if number)
+        return ", ".join(f"{number:,} {state}" for state, number in counts(bulk).items() if number)
 
     @admin.display(description="errors of items")
     def errors(self, bulk: Bulk) -> str:

@@ -21,6 +21,7 @@ from cutline.server.api.schemas import JobErrorOut, Page, SchemaIn, problems
 from cutline.server.api.streams import streamed
 from cutline.server.bulk import selectors, services
 from cutline.server.bulk.models import Bulk, BulkItem
+from cutline.server.bulk.progress import counts
 from cutline.server.config import MOST_CAPTIONS, settings
 from cutline.server.errors import Invalid
 from cutline.server.images.models import Image
@@ -76,7 +77,7 @@ class BulkOut(Schema):
     def resolve_counts(bulk: Bulk) -> Mapping[str, int]:
         """Counted from its items."""
         known: Mapping[str, int] | None = getattr(bulk, "counts", None)
-        return known if known is not None else services.counts(bulk)
+        return known if known is not None else counts(bulk)
 
     @staticmethod
     def resolve_error(bulk: Bulk) -> dict[str, str] | None:

@@ -22,6 +22,9 @@ class BulkState(models.TextChoices):
     CANCELLED = "cancelled"
 
 
+OPEN_STATES = (BulkState.QUEUED, BulkState.RUNNING, BulkState.PAUSED)
+
+
 class Bulk(models.Model):
     """One request for many captions. Progress is counted from its items."""
 

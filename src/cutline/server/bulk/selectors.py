@@ -8,8 +8,8 @@ from uuid import UUID
 from django.db.models import Count, QuerySet
 
 from cutline.caption_files import FORMATS, CaptionLine, Failure, ScoredCaption
-from cutline.server.bulk import services
 from cutline.server.bulk.models import Bulk, BulkItem
+from cutline.server.bulk.progress import with_total
 from cutline.server.captions.models import Caption
 from cutline.server.config import settings
 from cutline.server.errors import NotFound
@@ -47,7 +47,7 @@ def add_counts(bulks: Sequence[Bulk]) -> None:
     for bulk_id, state, number in found.annotate(number=Count("pk")).order_by():
         by_bulk.setdefault(bulk_id, {})[state] = number
     for bulk in bulks:
-        bulk.counts = services.with_total(by_bulk.get(bulk.pk, {}))  # type: ignore[attr-defined]
+        bulk.counts = with_total(by_bulk.get(bulk.pk, {}))  # type: ignore[attr-defined]
 
 
 # The result, a line for each item that has ended. The library's `cutline caption --output` writes the same.

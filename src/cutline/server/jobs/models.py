@@ -21,6 +21,9 @@ class JobState(models.TextChoices):
     CANCELLED = "cancelled"
 
 
+UNENDED = (JobState.QUEUED, JobState.RUNNING)
+
+
 class JobKind(models.TextChoices):
     """What a job does."""
 

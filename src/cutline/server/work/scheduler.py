@@ -40,8 +40,8 @@ class Part:
 PARTS = (
     Part(name="jobs", function="cutline.server.jobs.services.sweep"),
     Part(name="mail", function="cutline.server.mail.services.sweep"),
-    Part(name="webhooks", function="cutline.server.webhooks.services.sweep"),
-    Part(name="bulk", function="cutline.server.bulk.services.sweep"),
+    Part(name="webhooks", function="cutline.server.webhooks.deliveries.sweep"),
+    Part(name="bulk", function="cutline.server.bulk.outcomes.sweep"),
     Part(name="renditions", function="cutline.server.images.renditions.sweep"),
     Part(name="images", function="cutline.server.images.deletion.purge"),
     Part(name="files", function="cutline.server.images.storage.sweep_files"),

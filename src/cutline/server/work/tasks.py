@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
-from cutline.server.bulk import services as bulk
+from cutline.server.bulk import expansion
 from cutline.server.captions import services as captions
 from cutline.server.celery_app import app
 from cutline.server.config import settings
@@ -13,14 +13,14 @@ from cutline.server.images import classifier
 from cutline.server.jobs import hints
 from cutline.server.jobs.models import JobKind
 from cutline.server.mail import services as mail
-from cutline.server.webhooks import services as webhooks
+from cutline.server.webhooks import deliveries
 from cutline.server.work.pool import Crew, Run
 
 TABLE: Mapping[str, Run] = {
     JobKind.CAPTION: captions.run,
     JobKind.MODERATE: classifier.run,
-    JobKind.BULK: bulk.run,
-    JobKind.FETCH: bulk.run_fetch,
+    JobKind.BULK: expansion.run,
+    JobKind.FETCH: expansion.run_fetch,
 }
 
 _lock = threading.Lock()
@@ -54,10 +54,10 @@ def send_mails() -> None:
     mail.send_due()
 
 
-@app.task(name=webhooks.DELIVER)
+@app.task(name=deliveries.DELIVER)
 def deliver_webhooks() -> None:
     """Make every webhook call that is due."""
-    webhooks.deliver_due()
+    deliveries.deliver_due()
 
 
 @app.task(name=hints.WORK)

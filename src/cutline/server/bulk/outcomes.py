@@ -1,0 +1,134 @@
+"""How items and bulks end: with their jobs, with a failed expansion, or found by the sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
+
+from cutline.errors import CutlineError
+from cutline.server.bulk.models import OPEN_STATES, Bulk, BulkItem, BulkState
+from cutline.server.bulk.progress import emit_progress, end_if_done
+from cutline.server.captions.models import Caption
+from cutline.server.errors import Cancelled, NotFound
+from cutline.server.images import storage
+from cutline.server.jobs import services as jobs
+from cutline.server.jobs.models import UNENDED, Job, JobKind, JobState
+from cutline.server.transactions import retried
+
+
+def job_ended(job: Job) -> None:
+    """Note in a bulk's items how a job ended. Called in the transaction that ends any job."""
+    bulk_id = job.bulk_id
+    if bulk_id is None:
+        return
+    if job.kind == JobKind.BULK:
+        _expansion_ended(job)
+        return
+    values = _outcome(job)
+    if job.kind == JobKind.FETCH:
+        if values["state"] != BulkItem.State.DONE:
+            end_items(BulkItem.objects.filter(pk=job.options.get("item")), values)
+    elif job.image_id is not None:
+        if job.bulk_item_id is not None:
+            # Also after a failure: its owner may have tried again.
+            item = BulkItem.objects.filter(pk=job.bulk_item_id).exclude(state=BulkItem.State.DONE)
+            item.update(image_id=job.image_id, **values)
+        # The same picture may stand in a bulk several times, and in several bulks.
+        end_items(BulkItem.objects.filter(image_id=job.image_id), values)
+    transaction.on_commit(lambda: end_if_done(bulk_id))
+
+
+def _outcome(job: Job) -> dict[str, Any]:
+    match job.state:
+        case JobState.DONE:
+            return {"state": BulkItem.State.DONE, "error_code": "", "error_message": ""}
+        case JobState.CANCELLED:
+            return {**failure_values(Cancelled("The job was cancelled.")), "state": BulkItem.State.CANCELLED}
+        case _:
+            return {
+                "state": BulkItem.State.FAILED,
+                "error_code": job.error_code,
+                "error_message": job.error_message,
+            }
+
+
+def _expansion_ended(job: Job) -> None:
+    """End a bulk whose expansion failed or was cancelled."""
+    assert job.bulk_id is not None
+    if job.state == JobState.DONE:
+        return
+    bulk = Bulk.objects.select_for_update().get(pk=job.bulk_id)
+    if bulk.state not in OPEN_STATES:
+        return
+    failed = job.state == JobState.FAILED
+    bulk.state = BulkState.FAILED if failed else BulkState.CANCELLED
+    bulk.error_code, bulk.error_message = job.error_code, job.error_message
+    bulk.ended_at = timezone.now()
+    bulk.save(update_fields=["state", "error_code", "error_message", "ended_at"])
+    close(bulk, Cancelled("The bulk ended before this was its turn."), BulkItem.State.CANCELLED)
+    emit_progress(bulk)
+
+
+def close(bulk: Bulk, reason: CutlineError, state: str) -> None:
+    """End what is left of a bulk that has just ended, in the caller's transaction."""
+    values = {**failure_values(reason), "state": state}
+    BulkItem.objects.filter(bulk=bulk, state=BulkItem.State.WAITING).update(**values)
+    jobs.cancel_quietly(Job.objects.filter(bulk=bulk))
+    drop_archive(bulk)
+
+
+def drop_archive(bulk: Bulk) -> None:
+    """Give a bulk's archive to the sweep of files, in the caller's transaction."""
+    if bulk.archive_id is not None:
+        key, bulk.archive = bulk.archive_id, None
+        bulk.save(update_fields=["archive"])
+        storage.doom([key])
+
+
+def failure_values(error: CutlineError) -> dict[str, Any]:
+    """What an item's row says after this error."""
+    return {
+        "state": BulkItem.State.FAILED,
+        "error_code": error.code[:60],
+        "error_message": str(error)[:1000],
+    }
+
+
+def end_items(items: QuerySet[BulkItem], values: Mapping[str, Any]) -> None:
+    """End those of these items that still wait, with these values."""
+    items.filter(state=BulkItem.State.WAITING).update(**values)
+
+
+def sweep() -> None:
+    """End what nobody was told of: items whose picture another job captioned, and whole bulks."""
+    captioned = Exists(Caption.objects.filter(image_id=OuterRef("image_id")))
+    underway = Exists(Job.objects.filter(image_id=OuterRef("image_id"), state__in=UNENDED))
+    waiting = BulkItem.objects.filter(
+        bulk__state__in=OPEN_STATES, state=BulkItem.State.WAITING, image__isnull=False
+    )
+    for item in waiting.filter(captioned | ~underway)[:1000]:
+        _end_stale_item(item)
+    for bulk in Bulk.objects.filter(state=BulkState.RUNNING, expanded_at__isnull=False):
+        if not Job.objects.filter(bulk=bulk, state__in=UNENDED).exists():
+            # Nothing is left that could end them: their pictures were deleted.
+            gone = BulkItem.objects.filter(bulk=bulk, image=None)
+            end_items(gone, failure_values(NotFound("The photo was deleted before it was captioned.")))
+        end_if_done(bulk.pk)
+
+
+@retried
+def _end_stale_item(item: BulkItem) -> None:
+    if item.image_id is None:
+        return
+    if Caption.objects.filter(image_id=item.image_id).exists():
+        values: dict[str, Any] = {"state": BulkItem.State.DONE}
+    else:
+        last = (
+            Job.objects.filter(image_id=item.image_id, kind=JobKind.CAPTION).order_by("-created_at").first()
+        )
+        values = _outcome(last) if last else failure_values(Cancelled("The photo was never captioned."))
+    end_items(BulkItem.objects.filter(pk=item.pk), values)

@@ -1,0 +1,270 @@
+"""Deliveries: calls to webhooks, their tries, and when we give up.
+
+A delivery is a row, written in the transaction of the event that it tells of. Workers claim rows with a
+lease; one webhook is called by one worker at a time, and one that fails is left alone for a while, so that a
+receiver which hangs holds up nobody else's calls.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import threading
+import time
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.core.mail import send_mail
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from cutline.server import leases, outbound
+from cutline.server.celery_app import enqueue
+from cutline.server.config import settings
+from cutline.server.errors import AddressForbidden, FetchFailed
+from cutline.server.events.models import Event
+from cutline.server.observability.metrics import DELIVERIES
+from cutline.server.webhooks import signing
+from cutline.server.webhooks.models import Delivery, Webhook
+
+logger = logging.getLogger(__name__)
+
+DELIVER = "cutline.webhooks.deliver"
+TEST = "webhook.test"
+TIMEOUT_S = 10.0
+RETRY_S = (5, 60, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 10 * 3600)  # then it failed
+HOLD_S = 300  # a failing webhook's other calls wait at most so long for the next try
+GIVE_UP = timedelta(days=3)  # failing for so long, it is disabled
+KEEP = timedelta(days=14)  # of the log
+_CALLS_AT_ONCE = 4  # of one process
+
+
+def enqueue_for(event: Event) -> None:
+    """Make the deliveries of an event, in the caller's transaction."""
+    wanted = [
+        webhook
+        for webhook in Webhook.objects.filter(owner_id=event.owner_id, is_active=True).only("id", "events")
+        if not webhook.events or event.type in webhook.events
+    ]
+    if not wanted:
+        return
+    image = event.data.get("image")
+    body = body_of(event.type, event.created_at, event.data)
+    Delivery.objects.bulk_create(
+        Delivery(webhook=webhook, event_id=event.pk, image_id=_as_uuid(image), type=event.type, body=body)
+        for webhook in wanted
+    )
+    transaction.on_commit(lambda: enqueue(DELIVER))
+
+
+def body_of(type: str, at: datetime, data: dict[str, Any]) -> dict[str, Any]:
+    """What a call sends."""
+    return {"type": type, "timestamp": at.isoformat(), "data": data}
+
+
+def _as_uuid(value: Any) -> UUID | None:
+    try:
+        return UUID(str(value))
+    except ValueError:
+        return None
+
+
+def forget_images(image_ids: Iterable[UUID]) -> None:
+    """Remove what the log holds of deleted images: bodies carry captions. Their deletion stays told."""
+    Delivery.objects.filter(image_id__in=list(image_ids)).exclude(type="image.deleted").delete()
+
+
+class _Callers:
+    """The threads of this process that make calls: few, whatever the queue says, and none of them idle."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running = 0
+        self._missed = False
+
+    def enter(self) -> bool:
+        with self._lock:
+            if self._running >= _CALLS_AT_ONCE:
+                self._missed = True  # whoever runs looks once more before it leaves
+                return False
+            self._running += 1
+            return True
+
+    def may_leave(self) -> bool:
+        with self._lock:
+            if self._missed:
+                self._missed = False
+                return False
+            self._running -= 1
+            return True
+
+    def leave(self) -> None:
+        with self._lock:
+            self._running -= 1
+
+
+_callers = _Callers()
+
+
+def deliver_due() -> int:
+    """Make the calls that are due, until none is left; gives how many were made by this thread."""
+    made = 0
+    if not _callers.enter():
+        return made
+    try:
+        while True:
+            while delivery := claim():
+                attempt(delivery)
+                made += 1
+            if _callers.may_leave():
+                return made
+    except BaseException:
+        _callers.leave()
+        raise
+
+
+def claim() -> Delivery | None:
+    """Take the next delivery that is due, with a lease; None when there is none."""
+    now = timezone.now()
+    busy = Delivery.objects.filter(state=Delivery.State.WAITING, lease_until__gt=now).values("webhook_id")
+    idle = _due(now).exclude(webhook_id__in=busy).order_by("run_after", "created_at")
+    delivery = leases.claim(idle, for_s=settings().lease_s + TIMEOUT_S)
+    if delivery is None:
+        return None
+    return Delivery.objects.select_related("webhook__owner__user").get(pk=delivery.pk)
+
+
+def _due(now: datetime) -> QuerySet[Delivery]:
+    ready = Q(webhook__held_until__isnull=True) | Q(webhook__held_until__lte=now)
+    return Delivery.objects.filter(
+        leases.is_free(now),
+        ready,
+        state=Delivery.State.WAITING,
+        run_after__lte=now,
+        webhook__is_active=True,
+    )
+
+
+def attempt(delivery: Delivery) -> None:
+    """Make a claimed delivery's call, and record what came of it."""
+    webhook = delivery.webhook
+    body = json.dumps(delivery.body, separators=(",", ":"), ensure_ascii=False).encode()
+    began = time.monotonic()
+    now = timezone.now()
+    status, answer, error = None, "", ""
+    try:
+        status, answer = outbound.post_json(
+            webhook.url,
+            body,
+            {
+                **signing.headers(
+                    _secrets(webhook, now),
+                    # The first delivery's id names the message: a receiver that has seen it can tell.
+                    message_id=f"msg_{(delivery.replay_of_id or delivery.pk).hex}",
+                    timestamp=int(now.timestamp()),
+                    body=body,
+                ),
+                "User-Agent": "Cutline-Webhooks",
+            },
+            TIMEOUT_S,
+        )
+        if not 200 <= status < 300:
+            error = f"The server answered with the status {status}."
+    except (AddressForbidden, FetchFailed) as refusal:
+        error = str(refusal)
+    except Exception:  # whatever it is ends in the row, and the next call must be made
+        logger.exception("A webhook's call failed unexpectedly.", extra={"delivery": str(delivery.pk)})
+        error = "A fault of ours."
+    one = {
+        "at": now.isoformat(),
+        "status_code": status,
+        "error": error,
+        "answer": answer.replace("\0", "")[:300],
+        "duration_ms": round(1000 * (time.monotonic() - began)),
+    }
+    _record(delivery, status, error, one)
+
+
+def _secrets(webhook: Webhook, now: datetime) -> list[str]:
+    if webhook.previous_secret and webhook.previous_until and webhook.previous_until > now:
+        return [webhook.secret, webhook.previous_secret]
+    return [webhook.secret]
+
+
+def _record(delivery: Delivery, status: int | None, error: str, one: dict[str, Any]) -> None:
+    now = timezone.now()
+    values: dict[str, Any] = {
+        "status_code": status,
+        "error": error[:500],
+        "tries": [*delivery.tries, one],
+        **leases.FREE,
+    }
+    wait_s = _wait_s(delivery.attempts)
+    if not error:
+        values |= {"state": Delivery.State.DELIVERED, "ended_at": now}
+        outcome = "delivered"
+    elif wait_s is None or status == 410 or delivery.type == TEST:
+        values |= {"state": Delivery.State.FAILED, "ended_at": now}
+        outcome = "failed"
+    else:
+        values |= {"run_after": now + timedelta(seconds=wait_s)}
+        outcome = "retried"
+    with transaction.atomic():
+        if not leases.change(Delivery.objects.all(), delivery, delivery.lease_token, values):
+            return  # the lease ran out, and another has made this call since
+        if delivery.type != TEST:
+            _note_health(delivery.webhook, now, status=status, error=error, wait_s=wait_s)
+    DELIVERIES.labels(outcome).inc()
+
+
+def _wait_s(attempts: int) -> float | None:
+    """Seconds until the next try after so many; None when they are used up."""
+    if attempts > len(RETRY_S):
+        return None
+    return RETRY_S[attempts - 1] * random.uniform(0.9, 1.1)  # so that not all come back at once
+
+
+def _note_health(
+    webhook: Webhook, now: datetime, *, status: int | None, error: str, wait_s: float | None
+) -> None:
+    """Note how the webhook fares; disable it where it is gone, or has failed for long."""
+    row = Webhook.objects.filter(pk=webhook.pk)
+    if not error:
+        row.exclude(failing_since=None, held_until=None).update(failing_since=None, held_until=None)
+        return
+    row.update(held_until=now + timedelta(seconds=min(wait_s or HOLD_S, HOLD_S)))
+    row.filter(failing_since=None).update(failing_since=now)
+    since = webhook.failing_since or now
+    if status == 410:
+        _disable(webhook, now, "The server said that it is gone (410).")
+    elif now - since > GIVE_UP:
+        _disable(webhook, now, f"It has failed since {since:%Y-%m-%d %H:%M} UTC. The last time: {error}")
+
+
+def _disable(webhook: Webhook, now: datetime, reason: str) -> None:
+    """Switch a webhook off, and tell its owner, once."""
+    disabled = Webhook.objects.filter(pk=webhook.pk, is_active=True).update(
+        is_active=False, disabled_at=now, disabled_reason=reason[:500]
+    )
+    user = webhook.owner.user
+    if disabled and user is not None:
+        send_mail(
+            "A webhook was switched off",
+            f"We no longer call {webhook.url}\n\n{reason}\n\nWhat was not delivered is kept for"
+            f" {KEEP.days} days. Switch the webhook on again and it is sent.\n\n{settings().public_url}\n",
+            None,
+            [user.email],
+        )
+
+
+def sweep() -> None:
+    """Hint at what is due, and remove what is old."""
+    now = timezone.now()
+    if _due(now).exists():
+        enqueue(DELIVER)
+    Delivery.objects.filter(created_at__lt=now - KEEP).delete()
+    Webhook.objects.filter(previous_until__lt=now).update(previous_secret="", previous_until=None)

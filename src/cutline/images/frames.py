@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from PIL import Image
 
@@ -16,7 +17,7 @@ def check_layers(image: Image.Image, kind: str, data: bytes, name: str, limits: 
     pixels, most = image.width * image.height, limits.max_total_pixels
     if kind == "JPEG":
         if (scans := data.count(b"\xff\xda")) * pixels > most:  # quickly counted, and never too few
-            scans = _jpeg_scans(data)
+            scans = sum(1 for _ in jpeg_scan_headers(data))
         check_limit(name, "pixels in all scans", scans * pixels, "max_total_pixels", most)
         return
     frames = _gif_frames(data, limits.max_frames) if kind == "GIF" else getattr(image, "n_frames", 1)
@@ -28,17 +29,18 @@ _MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")  # neither stuffing, fill nor
 _END_OF_IMAGE, _START_OF_SCAN = 0xD9, 0xDA
 
 
-def _jpeg_scans(data: bytes) -> int:
-    """Scans of a JPEG's own picture, by walking its segments.
+def jpeg_scan_headers(data: bytes) -> Iterator[bytes]:
+    """The headers of the scans of a JPEG's own picture, by walking its segments.
 
     Its thumbnail lies within one of them, and a phone's video or second picture after its end: those bytes
     are never decoded, whatever they look like.
     """
-    scans, at = 0, 2
+    at = 2
     while (marker := _MARKER.search(data, at)) and (kind := data[marker.start() + 1]) != _END_OF_IMAGE:
-        scans += kind == _START_OF_SCAN
-        at = marker.end() + max(2, int.from_bytes(data[marker.end() : marker.end() + 2], "big"))
-    return scans
+        length = max(2, int.from_bytes(data[marker.end() : marker.end() + 2], "big"))
+        if kind == _START_OF_SCAN:
+            yield data[marker.end() + 2 : marker.end() + length]
+        at = marker.end() + length
 
 
 def webp_size(head: bytes) -> tuple[int, int]:

@@ -25,17 +25,22 @@ from cutline.images.frames import check_layers, webp_size
 from cutline.images.inner_sizes import check_inner_sizes
 from cutline.images.limits import DEFAULT_LIMITS, Limits, check_limit, check_size
 from cutline.images.orientation import ORIENTATION, TURNS, orientation_of
+from cutline.images.truncation import END_OF_IMAGE, MAX_MISSING_ROWS, missing_rows
+
+logger = logging.getLogger("cutline.images")
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | Image.Image
 
 
 def open_image(
-    source: Source, *, limits: Limits = DEFAULT_LIMITS, enough_px: int | None = None
+    source: Source, *, limits: Limits = DEFAULT_LIMITS, enough_px: int | None = None, strict: bool = False
 ) -> Image.Image:
     """The photo as 8-bit RGB: first frame, upright, alpha over white, nothing but pixels.
 
     enough_px: the photo may come out smaller by a whole factor, as long as its shorter side keeps this many
     pixels; large JPEGs then decode several times faster. None keeps every pixel.
+    strict: a JPEG that lacks its end is refused; otherwise it is opened with a warning in the log where at
+    most a tenth of its rows is missing.
 
     Raises ImageMissing, ImageNotAFile, UnreadableImage, UnsupportedImage or ImageTooLarge.
     """
@@ -48,7 +53,34 @@ def open_image(
     if not data:
         raise UnreadableImage(f"{name} is empty: it has no bytes.")
     check_limit(name, "bytes", len(data), "max_file_bytes", limits.max_file_bytes)
-    return _finish(_open(data, name, limits), name, limits, enough_px, ours=True)
+    image = _open(data, name, limits)
+    if image.format == "JPEG" and not strict and not data.rstrip(b"\0").endswith(END_OF_IMAGE):
+        try:
+            return _finish(image, name, limits, enough_px, ours=True)
+        except UnreadableImage:
+            return _without_end(data, name, limits, enough_px)
+    return _finish(image, name, limits, enough_px, ours=True)
+
+
+def _without_end(data: bytes, name: str, limits: Limits, enough_px: int | None) -> Image.Image:
+    """A JPEG that lacks its end, where nearly all of it is there. Raises UnreadableImage."""
+    image = _open(data + END_OF_IMAGE, name, limits)
+    check_size(name, image.size, limits)
+    with decoding(name, "JPEG"):
+        if enough_px is not None:
+            image.draft(None, (enough_px, enough_px))
+        image.load()
+        missing = missing_rows(image, data)
+    if missing > MAX_MISSING_ROWS:
+        raise UnreadableImage(
+            f"{name} looks like JPEG but is cut short: much of the picture is missing.",
+            hint="Fetch or export it again.",
+        )
+    if missing:
+        logger.warning("%s is cut short: the last %.0f %% of its rows are missing.", name, 100 * missing)
+    else:
+        logger.warning("%s lacks its end mark; all of its rows are there.", name)
+    return _finish(image, name, limits, enough_px, ours=True)
 
 
 def _open(data: bytes, name: str, limits: Limits) -> Image.Image:

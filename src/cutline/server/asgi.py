@@ -13,14 +13,14 @@ from django.core.asgi import get_asgi_application
 _django = get_asgi_application()  # sets Django up, so it comes before what needs models
 
 from cutline.server import health  # noqa: E402
-from cutline.server.api.gate import gated  # noqa: E402
+from cutline.server.api.body_limits import limit_bodies  # noqa: E402
 from cutline.server.api.wait import waiting  # noqa: E402
 from cutline.server.config import settings  # noqa: E402
 from cutline.server.events import channel  # noqa: E402
 from cutline.server.observability.metrics import WEBSOCKETS  # noqa: E402
 from cutline.server.realtime.routing import websockets  # noqa: E402
 
-_gated = gated(waiting(_django))  # type: ignore[arg-type]  # Django's own types of ASGI are narrower
+_limited = limit_bodies(waiting(_django))  # type: ignore[arg-type]  # Django's own types of ASGI are narrower
 _websockets = websockets()
 
 
@@ -32,7 +32,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         with WEBSOCKETS.track_inprogress():
             await _websockets(scope, receive, send)
     else:
-        await _gated(scope, receive, send)
+        await _limited(scope, receive, send)
 
 
 async def _lifespan(receive: Any, send: Any) -> None:

@@ -79,7 +79,7 @@ MIDDLEWARE = [
     "cutline.server.account.middleware.SessionActivity",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "cutline.server.api.frame.api_frame",
+    "cutline.server.api.middleware.api_middleware",
 ]
 
 TEMPLATES = [
@@ -173,7 +173,7 @@ WHITENOISE_MAX_AGE = 300
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 WHITENOISE_IMMUTABLE_FILE_TEST = r"^/assets/.+-[\w-]{8}\.\w+$"  # vite puts a hash into these names
 FILE_UPLOAD_PERMISSIONS = 0o600
-# How large a body may be is said in api/gate.py, by address; these must not be in its way.
+# How large a body may be is said in api/body_limits.py, by address; these must not be in its way.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 2**20
 DATA_UPLOAD_MAX_NUMBER_FILES = _settings.max_upload_files
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000

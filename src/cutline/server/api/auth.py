@@ -17,14 +17,8 @@ if TYPE_CHECKING:
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-class ApiRequest(HttpRequest):
-    """A request as endpoints see it: `def list_images(request: ApiRequest)`. Never made, only named."""
-
-    viewer: Viewer
-
-
 class ViewerAuth(AuthBase):
-    """Puts the viewer on the request, and checks the scope of their key.
+    """Finds the viewer of a request, and checks the scope of their key.
 
     scope: what a key must be allowed; "" for none. account: an anonymous session is not enough (401).
     staff: only those who may look into everything (403).
@@ -47,7 +41,6 @@ class ViewerAuth(AuthBase):
         from cutline.server.people.viewers import viewer_of
 
         viewer = viewer_of(request)
-        request.viewer = viewer  # type: ignore[attr-defined]
         if (self.account or self.staff) and viewer.user_id is None:
             raise Unauthenticated("This needs an account.", hint="Sign in, or send an API key.")
         if self.scope and not viewer.has(self.scope):

@@ -25,6 +25,7 @@ from cutline.server.bulk.progress import counts
 from cutline.server.config import MOST_CAPTIONS, settings
 from cutline.server.errors import Invalid
 from cutline.server.images.models import Image
+from cutline.server.observability.request_id import current as current_request_id
 from cutline.server.people.viewers import ensure_owner, viewer_of
 
 router = Router(tags=["bulk"], auth=needs("bulk"))
@@ -160,7 +161,7 @@ def create_bulk(request: HttpRequest) -> Status[Bulk]:
         wanted.urls,
         name=wanted.name,
         options=_options(wanted),
-        request_id=_request_id(request),
+        request_id=current_request_id(),
     )
     return Status(202, bulk)
 
@@ -177,7 +178,7 @@ def _from_archive(request: HttpRequest) -> Bulk:
     name = wanted.name or upload.name or ""
     check_text(name)
     return services.create_from_archive(
-        ensure_owner(request), file, name, options=_options(wanted), request_id=_request_id(request)
+        ensure_owner(request), file, name, options=_options(wanted), request_id=current_request_id()
     )
 
 
@@ -200,10 +201,6 @@ def _options(wanted: BulkOptionsIn) -> dict[str, Any]:
         include={"n", "model", "strategy", "keep_original"}, exclude_none=True
     )
     return options
-
-
-def _request_id(request: HttpRequest) -> str:
-    return str(getattr(request, "request_id", ""))
 
 
 @router.get("/bulk", response={200: Page[BulkOut], **problems(422)})

@@ -26,6 +26,7 @@ from cutline.server.feedback.models import Rating
 from cutline.server.images import selectors as images
 from cutline.server.jobs.models import Job, JobKind
 from cutline.server.jobs.services import create_job
+from cutline.server.observability.request_id import current as current_request_id
 from cutline.server.people.viewers import Viewer, ensure_owner, viewer_of
 
 router = Router(tags=["captions"])
@@ -219,7 +220,7 @@ def request_captions(
         image_id=image.pk,
         kind=JobKind.CAPTION,
         options=options.as_kept(n=settings().candidates),
-        request_id=getattr(request, "request_id", ""),
+        request_id=current_request_id(),
     )
     when_done(request, owner_id=job.owner_id, jobs=[job.pk], then=lambda: _done(job.pk))
     return Status(202, job)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
@@ -14,6 +15,7 @@ from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.http import parse_etags
 
 from cutline.server.errors import PreconditionFailed
+from cutline.server.request_context import context_of, set_context
 
 # What an answer depends on besides its address.
 VARY = ("Cookie", "Authorization", "X-API-Key", "X-Session-Token")
@@ -31,11 +33,19 @@ def tell_version(request: HttpRequest, thing: object) -> None:
 
     Links run out and files are added; neither is a reason to refuse somebody's edit.
     """
-    request.version = hashlib.sha256(repr(thing).encode()).hexdigest()[:16]  # type: ignore[attr-defined]
+    context_of(request).put(_Version(tag=hashlib.sha256(repr(thing).encode()).hexdigest()[:16]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Version:
+    """What a thing is like now, without what comes and goes by itself."""
+
+    tag: str
 
 
 def _version(request: HttpRequest) -> str:
-    return str(getattr(request, "version", ""))
+    told = context_of(request).get(_Version)
+    return told.tag if told else ""
 
 
 def finish(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
@@ -90,6 +100,7 @@ def _check_if_match(request: HttpRequest) -> None:
     found = resolve(request.path_info)
     probe = copy.copy(request)
     probe.method = "GET"
+    set_context(probe, context_of(request).copy())
     now = found.func(probe, *found.args, **found.kwargs)
     if now.status_code != 200 or now.streaming:
         raise PreconditionFailed("There is no version of this address that If-Match could name.")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from django.http import HttpRequest
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from cutline.server.api.auth import ApiRequest, needs
+from cutline.server.api.auth import needs
 from cutline.server.api.paging import MAX_LIMIT
 from cutline.server.api.schemas import EventOut
 from cutline.server.events import selectors
+from cutline.server.people.viewers import viewer_of
 
 router = Router(tags=["events"])
 
@@ -26,12 +28,12 @@ class EventsOut(Schema):
 
 @router.get("/events", response=EventsOut, auth=needs("images:read"))
 def list_events(
-    request: ApiRequest,
+    request: HttpRequest,
     after: Annotated[int, Query(ge=0, le=2**63 - 1, description="The last event seen.")] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 100,
 ) -> EventsOut:
     """What happened to the viewer's things after an event, oldest first."""
-    found = selectors.after(request.viewer.owner_id, after, limit=limit)
+    found = selectors.after(viewer_of(request).owner_id, after, limit=limit)
     return EventsOut(
         items=[EventOut.model_validate(event) for event in found.messages],
         last=found.last,

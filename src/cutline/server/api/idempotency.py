@@ -26,6 +26,7 @@ from django.utils import timezone
 from cutline.server.api.models import IdempotentAnswer
 from cutline.server.errors import KeyInUse, KeyReused, Malformed
 from cutline.server.people.viewers import ensure_owner, viewer_of
+from cutline.server.request_context import context_of
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
@@ -44,6 +45,13 @@ class Ticket:
 
     row_id: int
     cipher: Fernet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _BodyCopy:
+    """What was read of a body that cannot be read again."""
+
+    file: IO[bytes]
 
 
 def begin(request: HttpRequest) -> Ticket | HttpResponse | None:
@@ -114,9 +122,9 @@ def abandon(ticket: Ticket) -> None:
 
 def release(request: HttpRequest) -> None:
     """Close the copy of the body, where one was made."""
-    copy: IO[bytes] | None = getattr(request, "body_copy", None)
+    copy = context_of(request).get(_BodyCopy)
     if copy is not None:
-        copy.close()
+        copy.file.close()
 
 
 def sweep() -> int:
@@ -181,7 +189,7 @@ def _chunks(request: HttpRequest) -> Iterator[bytes]:
     copy: IO[bytes] | None = None
     if not (hasattr(stream, "seekable") and stream.seekable()):
         copy = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # noqa: SIM115 (release closes it)
-        request.body_copy = copy  # type: ignore[attr-defined]
+        context_of(request).put(_BodyCopy(file=copy))
     while chunk := stream.read(_CHUNK_BYTES):
         if copy is not None:
             copy.write(chunk)

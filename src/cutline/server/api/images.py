@@ -46,6 +46,7 @@ from cutline.server.images.tags import MOST_TAGS, clean_tag, set_tags
 from cutline.server.images.visibility import set_visibility
 from cutline.server.jobs.models import Job
 from cutline.server.observability.metrics import UPLOADS
+from cutline.server.observability.request_id import current as current_request_id
 from cutline.server.people.viewers import Viewer, ensure_owner, public_url, viewer_of
 from cutline.server.uploads import services as uploads
 from cutline.spreadsheet import escape_formula
@@ -242,7 +243,7 @@ def _store(
                 keep_original=options.keep_original,
                 source_url=each.url,
                 options=chosen,
-                request_id=getattr(request, "request_id", ""),
+                request_id=current_request_id(),
             )
         except (*_OF_ONE_PHOTO, ServiceUnavailable) as error:
             errors.append(error)

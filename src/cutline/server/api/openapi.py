@@ -1,4 +1,4 @@
-"""The OpenAPI document, with what the frame adds to every endpoint."""
+"""The OpenAPI document, with what the middleware adds to every endpoint."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 
-from cutline.server.api.frame import once
+from cutline.server.api.middleware import once
 from cutline.server.api.problems import PROBLEM_JSON
 from cutline.server.api.schemas import ProblemOut
 
@@ -17,7 +17,7 @@ METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 WRITES = METHODS - {"get"}
 PROBLEM_REF = {"$ref": "#/components/schemas/ProblemOut"}
 
-# What the frame itself may answer, whatever the endpoint does.
+# What the middleware itself may answer, whatever the endpoint does.
 FRAME_PROBLEMS: Mapping[int, str] = {
     400: "The request cannot be read.",
     401: "The key or session does not work, or an account is needed.",
@@ -125,7 +125,7 @@ def _operations(methods: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any
 
 
 def _complete(operation: dict[str, Any], method: str, *, readable: bool, path: str) -> None:
-    """Add the frame's parameters, answers and headers to one operation."""
+    """Add the middleware's parameters, answers and headers to one operation."""
     writes = method in WRITES
     names = ["IdempotencyKey"] if writes else ["IfNoneMatch"]
     adds_if_match = readable and method in ("put", "patch", "delete")

@@ -49,7 +49,7 @@ class ProblemOut(Schema):
 def problems(*statuses: int) -> dict[int, Any]:
     """Document error answers of an endpoint: response={200: ImageOut, **problems(404, 409)}.
 
-    Every endpoint may answer 400, 401, 403, 413, 415, 422, 429, 500 and 503 where the frame does: app.py
+    Every endpoint may answer 400, 401, 403, 413, 415, 422, 429, 500 and 503 from the middleware: openapi.py
     documents those for all. Name what your endpoint itself raises.
     """
     return dict.fromkeys(statuses, ProblemOut)

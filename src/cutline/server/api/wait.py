@@ -27,10 +27,11 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from ninja import Schema
 
-from cutline.server.api.gate import App, Receive, Scope, Send
+from cutline.server.api.asgi_types import App, Receive, Scope, Send
 from cutline.server.api.problems import problem_of
 from cutline.server.events.channel import group_of
 from cutline.server.jobs.models import Job, JobState
+from cutline.server.request_context import context_of
 
 MAX_WAIT_S = 60
 LOOK_AGAIN_S = 1.0  # events are hints: a lost one costs a second
@@ -96,9 +97,7 @@ def when_done(
     becomes a problem.
     """
     if wait_s := wait_s_of(request):
-        request.pending = Pending(  # type: ignore[attr-defined]
-            owner_id=owner_id, jobs=tuple(jobs), then=then, wait_s=wait_s
-        )
+        context_of(request).put(Pending(owner_id=owner_id, jobs=tuple(jobs), then=then, wait_s=wait_s))
 
 
 def put_off(request: HttpRequest, response: HttpResponseBase, finish: Finish) -> bool:
@@ -106,7 +105,7 @@ def put_off(request: HttpRequest, response: HttpResponseBase, finish: Finish) ->
 
     finish: what else is to be done to the answer, in a thread that may use the database.
     """
-    pending = getattr(request, "pending", None)
+    pending = context_of(request).get(Pending)
     scope = getattr(request, "scope", None)  # none under WSGI, where nobody could wait without a thread
     if pending is None or scope is None or not isinstance(response, HttpResponse):
         return False

@@ -21,6 +21,7 @@ from cutline.server.errors import Unauthenticated
 from cutline.server.people import keys
 from cutline.server.people.models import Owner, Role, User
 from cutline.server.people.sessions import SessionStore
+from cutline.server.request_context import context_of
 
 OWNER_IN_SESSION = "owner_id"  # the owner of a session without an account; taken out at login
 _SEEN_EVERY_S = 3600  # how exactly an anonymous owner's last visit is known
@@ -60,13 +61,13 @@ class Viewer:
 def viewer_of(request: HttpRequest) -> Viewer:
     """Who sends this request: by API key, by an app's X-Session-Token, else by the session cookie.
 
-    The answer is kept on the request, as request.viewer.
+    The answer is kept in the request's context.
 
     Raises:
         Unauthenticated: a key or token was sent that does not work (it never falls back to the session).
     """
-    known = getattr(request, "viewer", None)
-    if isinstance(known, Viewer):
+    known = context_of(request).get(Viewer)
+    if known is not None:
         return known
     address = address_of(request.META)
     if secret := _key_of(request.headers):
@@ -77,7 +78,7 @@ def viewer_of(request: HttpRequest) -> Viewer:
             viewer = _viewer_of_user(request.user, address)
         else:
             viewer = Viewer(owner_id=_anonymous_owner_id(request.session), address=address)
-    request.viewer = viewer  # type: ignore[attr-defined]
+    context_of(request).put(viewer)
     return viewer
 
 
@@ -93,7 +94,7 @@ def ensure_owner(request: HttpRequest) -> Owner:
         if viewer.user_id is not None or viewer.key_id is not None:
             raise Unauthenticated("The account was deleted.")
         owner = _anonymous_owner(request.session)
-        request.viewer = Viewer(owner_id=owner.pk, address=viewer.address)  # type: ignore[attr-defined]
+        context_of(request).put(Viewer(owner_id=owner.pk, address=viewer.address))
     elif owner.user_id is None and (timezone.now() - owner.last_seen_at).total_seconds() > _SEEN_EVERY_S:
         Owner.objects.filter(pk=owner.pk).update(last_seen_at=timezone.now())
     return owner

@@ -1,20 +1,16 @@
-"""The gate before Django: a body that is too large is refused unread; Django reads bodies whole."""
+"""Limits of request bodies, by address. They are enforced before Django, which reads a body whole."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 
+from cutline.server.api.asgi_types import App, Receive, Scope, Send
 from cutline.server.api.problems import PROBLEM_JSON, problem_fields
 from cutline.server.config import settings
 from cutline.server.errors import Malformed, RequestTooLarge
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PLAIN_BYTES = 2**20
 LIST_BYTES = 32 * 2**20  # a list of 100,000 URLs
@@ -40,13 +36,13 @@ def _is_form(content_type: str) -> bool:
 
 
 class _TooLarge(Exception):
-    """More bytes came than may."""
+    """A body without a declared length went over the limit."""
 
 
-def gated(app: App) -> App:
-    """Wrap an ASGI application: too large a body, or a query that is not UTF-8, ends here."""
+def limit_bodies(app: App) -> App:
+    """Wrap an ASGI application: a body that is too large, or a query that is not UTF-8, is refused."""
 
-    async def gate(scope: Scope, receive: Receive, send: Send) -> None:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
@@ -63,7 +59,7 @@ def gated(app: App) -> App:
             return
         await _count(app, scope, receive, send, limit)
 
-    return gate
+    return answer
 
 
 async def _count(app: App, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
@@ -93,7 +89,7 @@ async def _count(app: App, scope: Scope, receive: Receive, send: Send, limit: in
 
 
 def _too_large(limit: int) -> RequestTooLarge:
-    return RequestTooLarge(f"At most {limit:,} bytes are taken here.", hint="Send less, or in parts.")
+    return RequestTooLarge(f"The body may have at most {limit:,} bytes here.", hint="Send less, or in parts.")
 
 
 async def _refuse(receive: Receive, send: Send, error: RequestTooLarge | Malformed) -> None:

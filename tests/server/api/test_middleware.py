@@ -452,7 +452,7 @@ def test_no_answer_may_be_kept_for_others(client: Client) -> None:
         assert "public" not in answer["Cache-Control"]
 
 
-# -- the frame's own parts -------------------------------------------------------------------------------
+# -- the middleware's own parts ---------------------------------------------------------------------------
 
 
 def test_files_reach_the_endpoint_through_the_fingerprint(client: Client) -> None:

@@ -1,4 +1,4 @@
-"""The gate before Django: bodies that are too large are refused unread, and the client is heard out."""
+"""Bodies that are too large are refused unread, before Django, and the client is heard out."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from cutline.server.api import gate
-from cutline.server.api.gate import gated, limit_of
+from cutline.server.api import body_limits
+from cutline.server.api.body_limits import limit_bodies, limit_of
 
 MEGABYTE = 2**20
 
@@ -49,7 +49,7 @@ def _ask(
         "query_string": query,
         "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
     }
-    asyncio.run(gated(_reads_everything)(scope, receive, send))
+    asyncio.run(limit_bodies(_reads_everything)(scope, receive, send))
     starts = [each for each in sent if each["type"] == "http.response.start"]
     assert len(starts) == 1
     body = b"".join(each.get("body", b"") for each in sent if each["type"] == "http.response.body")
@@ -79,7 +79,7 @@ def test_a_length_that_lies_does_not_help() -> None:
 
 
 def test_a_client_that_stops_sending_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "DRAIN_S", 0.05)
+    monkeypatch.setattr(body_limits, "DRAIN_S", 0.05)
     sent: list[Any] = []
 
     async def receive() -> Any:
@@ -89,7 +89,7 @@ def test_a_client_that_stops_sending_is_not_waited_for(monkeypatch: pytest.Monke
         sent.append(message)
 
     scope = {"type": "http", "path": "/api/v1/keys", "headers": [(b"content-length", b"9999999")]}
-    asyncio.run(asyncio.wait_for(gated(_reads_everything)(scope, receive, send), 60))
+    asyncio.run(asyncio.wait_for(limit_bodies(_reads_everything)(scope, receive, send), 60))
     assert sent[0]["status"] == 413
 
 

@@ -1,4 +1,4 @@
-"""What every answer under /api goes through.
+"""The API's middleware: what every request under /api goes through.
 
 Before the endpoint: who asks, how often, from where. Around it: is it a repetition, does If-Match hold. After
 it, and after waiting: keeping the answer, problems, caching, the rate's headers.
@@ -22,8 +22,8 @@ from cutline.server.api.auth import check_origin
 from cutline.server.api.limits import RateLimited, Standing
 from cutline.server.api.problems import as_problem, problem_of
 from cutline.server.errors import Unauthenticated
-from cutline.server.observability.request_id import current as current_request_id
 from cutline.server.people.viewers import address_of, viewer_of
+from cutline.server.request_context import context_of
 
 PREFIX = "/api/"
 
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 @async_only_middleware
-def api_frame(
+def api_middleware(
     get_response: Callable[[HttpRequest], Awaitable[HttpResponseBase]],
 ) -> Callable[[HttpRequest], Awaitable[HttpResponseBase]]:
     """Django middleware, the innermost: it needs the session and the user."""
@@ -57,16 +57,13 @@ def api_frame(
 
 def _before(request: HttpRequest) -> HttpResponse | None:
     """Give the answer of what may not, or need not, reach an endpoint."""
-    request.request_id = current_request_id()  # type: ignore[attr-defined]
     try:
-        standing = _count(request)
-        if standing is not None:
-            request.standing = standing  # type: ignore[attr-defined]
+        _keep(request, _count(request))
         check_origin(request)
         parsing.check_text(request.path)
         parsing.check_body_type(request)
     except RateLimited as error:
-        request.standing = error.standing  # type: ignore[attr-defined]
+        _keep(request, error.standing)
         return problem_of(request, error)
     except Exception as error:
         return problem_of(request, error)
@@ -85,7 +82,8 @@ def once(run: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase
             begun = idempotency.begin(request)
             if isinstance(begun, HttpResponse):
                 return begun
-            request.ticket = begun  # type: ignore[attr-defined]
+            if begun is not None:
+                context_of(request).put(begun)
             if conditional.names_a_version(request):
                 return conditional.run_if_match(request, lambda: run(request, *words, **named))
         except Exception as error:
@@ -112,16 +110,20 @@ def _count(request: HttpRequest) -> Standing | None:
         viewer = viewer_of(request)
     except Unauthenticated as error:
         # Whoever guesses keys is counted by address.
-        standing = limits.count_address(address_of(request.META))
-        if standing is not None:
-            request.standing = standing  # type: ignore[attr-defined]
+        _keep(request, limits.count_address(address_of(request.META)))
         raise error
     return limits.count(viewer, method=request.method or "", path=request.path)
 
 
+def _keep(request: HttpRequest, standing: Standing | None) -> None:
+    """Keep how much of the limit is left, for the answer's headers."""
+    if standing is not None:
+        context_of(request).put(standing)
+
+
 def _after(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     response = as_problem(request, response)
-    ticket = getattr(request, "ticket", None)
+    ticket = context_of(request).get(idempotency.Ticket)
     if ticket is not None:
         try:
             idempotency.finish(ticket, response)
@@ -129,7 +131,7 @@ def _after(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase
             log.error("An answer could not be kept", exc_info=error)
     idempotency.release(request)
     response = as_problem(request, conditional.finish(request, response))
-    standing = getattr(request, "standing", None)
+    standing = context_of(request).get(Standing)
     if standing is not None:
         standing.write(response)
     return response

@@ -15,12 +15,14 @@ NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web --silent
 # `make run` hands ARGS to `cutline serve`.
 RECIPE ?= recipes/cutline-base.yaml
 ARGS ?=
+# How many processes share the tests.
+PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check bench train system docs lock outdated sbom clean web-app
+.PHONY: help setup demo run test test-quick check bench train system docs lock outdated sbom clean web-app
 
 help:  ## Say what each command does
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/dev.stamp system  ## Install everything for development, the optional Java and Chromium where possible
 
@@ -31,8 +33,11 @@ run: $(VENV)/server.stamp web-app  ## Serve web page, API and worker on http://1
 	@$(BIN)/cutline serve $(ARGS)
 
 test: $(VENV)/dev.stamp web/node_modules/.stamp web-app $(if $(CI),system)  ## Run every test, with coverage; warnings are errors
-	$(BIN)/python -m pytest --cov=cutline --cov-report=term
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --cov=cutline --cov-report=term
 	$(NPM) test
+
+test-quick: $(VENV)/dev.stamp  ## Run the tests that need no server, no browser and no training, as at every save
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) -m "not slow" --ignore tests/e2e --ignore tests/training
 
 check: $(VENV)/dev.stamp web/node_modules/.stamp  ## Lint, types, layers, and that generated files are fresh
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""The locks in requirements/ have what pyproject.toml asks for, with hashes: else `make lock` was forgotten."""
+"""The locks in requirements/ have what pyproject.toml asks for, with hashes; else `make lock` is due."""
 
 from __future__ import annotations
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import MakeCaptioner
 from PIL import Image
 
 import cutline
+from conftest import MakeCaptioner
 from cutline.captioning.batching import MicroBatcher
 from cutline.captioning.options import DecodingOptions, Strategy
 from cutline.captioning.protocol import ModelInfo

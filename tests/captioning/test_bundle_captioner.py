@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from conftest import MakeCaptioner
 from PIL import Image
 from tiny_bundle import COLS, LSTM, ROWS, TRANSFORMER, Tiny, bpe_tokenizer, edit_manifest, make_bundle
 
 import cutline
+from conftest import MakeCaptioner
 from cutline.captioning.bundle import Bundle, export_bundle, read_bundle, sealed
 from cutline.captioning.bundle_captioner import ENCODED_AT_ONCE, BundleCaptioner
 from cutline.captioning.options import DecodingOptions, Strategy

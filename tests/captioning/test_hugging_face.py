@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from cutline.captioning.hugging_face import DEFAULT_LENGTH
 from cutline.captioning.options import DecodingOptions, Strategy
 from cutline.errors import CaptionerUnavailable, ImageMissing, OptionError
 
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
+# Imported by what needs them: they take longer than all else that is collected here.
+MISSING = [name for name in ("torch", "transformers") if find_spec(name) is None]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=f"not installed: {MISSING}")]
 
 WORDS = ["<pad>", "<sos>", "<end>", "<unk>", "a", "dog", "runs", "and", "sleeps"]
 TEXT = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
@@ -25,6 +27,9 @@ SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "i
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
     """A folder for each kind of model."""
+    import torch
+    import transformers
+
     transformers.utils.logging.disable_progress_bar()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # on a busy machine, threads for such small models mostly wait for each other
@@ -36,6 +41,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path
 
 
 def fast_tokenizer() -> Any:
+    import transformers
     from tokenizers import Tokenizer, models, pre_tokenizers
 
     tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unk>"))
@@ -51,6 +57,8 @@ def fast_tokenizer() -> Any:
 
 def sharpen(model: Any) -> Any:
     """Make a random model sure enough of itself that its sentences differ from photo to photo."""
+    import torch
+
     with torch.no_grad():
         for name, weights in model.named_parameters():
             if weights.dim() > 1 and "norm" not in name:
@@ -59,6 +67,7 @@ def sharpen(model: Any) -> Any:
 
 
 def save_vit_gpt2(folder: Path) -> Path:
+    import transformers
     from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
     sees = transformers.ViTConfig(**SMALL, image_size=16, patch_size=8)
@@ -78,6 +87,7 @@ def save_vit_gpt2(folder: Path) -> Path:
 
 
 def save_blip(folder: Path) -> Path:
+    import transformers
     from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
     writes = transformers.BlipTextConfig(
@@ -114,6 +124,8 @@ PHOTOS = [Image.linear_gradient("L").rotate(90 * i).convert("RGB") for i in rang
 
 def golden(folder: Path, **settings: Any) -> list[list[str]]:
     """What a user of transformers gets, photo by photo."""
+    import transformers
+
     model = transformers.AutoModelForImageTextToText.from_pretrained(folder).eval()
     processor = transformers.AutoImageProcessor.from_pretrained(folder)
     tokenizer = fast_tokenizer()
@@ -183,6 +195,9 @@ def test_log_probs_are_what_one_pass_over_the_sentence_gives(folder: Path) -> No
 
 def one_pass(folder: Path, photo: Image.Image, tokens: list[int]) -> list[float]:
     """The log-probability of each token after the first, by the model's own forward pass."""
+    import torch
+    import transformers
+
     model = transformers.AutoModelForImageTextToText.from_pretrained(folder).eval()
     processor = transformers.AutoImageProcessor.from_pretrained(folder)
     pixels = processor(images=photo, return_tensors="pt")["pixel_values"]

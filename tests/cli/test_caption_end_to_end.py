@@ -22,6 +22,8 @@ from cutline.errors import BundleMissing
 sys.path.append(str(Path(__file__).parents[1] / "captioning"))
 from tiny_bundle import make_bundle
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 

@@ -21,7 +21,6 @@ from tests.server.conftest import (  # noqa: F401
     folder,
     mailbox,
     make_photo,
-    mode,
     openid,
     postgresql,
     receiver,
@@ -42,15 +41,21 @@ SETTINGS = {"lease_s": 5, "sweep_s": 1, "retry_base_s": 0.2}
 expect.set_options(timeout=60_000)  # machines are busy at times; what never comes still fails
 
 
+@pytest.fixture(scope="session", params=[Mode.LAPTOP])
+def mode(request: pytest.FixtureRequest) -> Mode:
+    """Pages do the same whatever the service stands on: test_smoke.py alone asks for the other mode."""
+    return Mode(request.param)
+
+
 @pytest.fixture(scope="session")
 def live(
-    mode: Mode,  # noqa: F811
+    mode: Mode,
     folder: Path,  # noqa: F811
     mailbox: Mailbox,  # noqa: F811
     openid: OpenIdProvider,  # noqa: F811
     request: pytest.FixtureRequest,
 ) -> Iterator[Service]:
-    """The service, running, in each mode."""
+    """The service, running."""
     with running(mode, folder / f"journeys-{mode}", mailbox, openid, request, **SETTINGS) as service:
         yield service
 

@@ -1,4 +1,4 @@
-"""Accounts: every way to sign in, and all that the settings page offers; in each mode, in a real browser."""
+"""Accounts: every way to sign in, and all that the settings page offers; in a real browser."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from tests.e2e.conftest import CAT, FLOWER, Person
 from tests.server.services.mailbox import Mailbox
 from tests.server.services.process import wait_until
 from tests.server.services.receiver import Receiver
-from tests.server.services.service import Mode, Service
+from tests.server.services.service import Service
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -27,11 +27,7 @@ SMALL_TARGETS = """[...document.querySelectorAll('nav a')]
     .filter((each) => Math.min(each.offsetWidth, each.offsetHeight) < 24)
     .map((each) => each.outerHTML.slice(0, 300))"""
 
-# What the pages show does not depend on what the service stands on.
-pytestmark = [
-    pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: npm ci in web/"),
-    pytest.mark.parametrize("mode", [Mode.LAPTOP], indirect=True),
-]
+pytestmark = pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: npm ci in web/")
 
 
 class Auditor:

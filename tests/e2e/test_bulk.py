@@ -1,4 +1,4 @@
-"""Many photos at once: as a zip, as a folder, paused and resumed; in each mode, in a real browser."""
+"""Many photos at once: as a zip, as a folder, paused and resumed; in a real browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A photo goes in and its caption arrives, whatever happens meanwhile; in each mode, in a real browser."""
+"""A photo goes in and its caption arrives, whatever happens meanwhile; in a real browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is on its way when the connection goes, comes with it; in each mode, in a real browser."""
+"""What is on its way when the connection goes, comes with it; in a real browser."""
 
 from __future__ import annotations
 

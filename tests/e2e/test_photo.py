@@ -1,4 +1,4 @@
-"""What people do with one photo and its words; in each mode, in a real browser."""
+"""What people do with one photo and its words; in a real browser."""
 
 from __future__ import annotations
 

@@ -16,6 +16,8 @@ from cutline.metrics.java import (
     why_unavailable,
 )
 
+pytestmark = pytest.mark.slow
+
 # The value of pycocoevalcap.meteor.meteor.Meteor on these captions, noted down.
 PYCOCOEVALCAP_METEOR = 0.247837
 

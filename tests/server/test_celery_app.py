@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.server.services.process import free_ports
 
 PROGRAM = """
@@ -22,6 +24,7 @@ print(time.perf_counter() - began)
 """
 
 
+@pytest.mark.slow
 def test_a_queue_that_is_away_costs_a_line_and_no_more(tmp_path: Path) -> None:
     port = free_ports(1)[0]
     redis = dict.fromkeys(("BROKER_URL", "CHANNEL_LAYER_URL", "CACHE_URL"), f"redis://127.0.0.1:{port}/0")

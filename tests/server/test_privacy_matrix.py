@@ -58,6 +58,8 @@ from cutline.server.people.models import ApiKey, Owner, Role, User
 from cutline.server.people.viewers import owner_of
 from cutline.server.webhooks.models import Delivery, Webhook
 
+pytestmark = pytest.mark.slow
+
 SHOWN, HISTORY, OWNED = "shown", "history", "owned"
 EVERYTHING = frozenset({SHOWN, HISTORY, OWNED})
 SCOPES = ["caption", "images:read", "images:write", "bulk", "webhooks", "account"]

@@ -26,7 +26,7 @@ from tests.server.jobs.doomed_worker import REFUSED
 from tests.server.jobs.making import make_owner, upload
 from tests.server.services.process import wait_until
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 
 ROOT = Path(__file__).parents[3]
 CANDIDATES = 3

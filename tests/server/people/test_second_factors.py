@@ -241,6 +241,7 @@ async ([email, password]) => {
 """
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_a_real_browser_makes_a_passkey_and_signs_in_with_it(person: Person, live_server: Any) -> None:
     chromium = shutil.which("chromium")

@@ -1,0 +1,34 @@
+"""How the whole suite is run."""
+
+from __future__ import annotations
+
+import pytest
+from xdist.scheduler import Scheduling
+
+from tests.shares import JOURNEYS, LAPTOP, SERVERS, ShareScheduling, place_of, share_of
+
+# Who asks for one of these waits for a server or a browser.
+_SLOW_FIXTURES = {"browser", "live", "openid", "redis", "service", "store", "things"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the mark of what `make test-quick` leaves out."""
+    config.addinivalue_line("markers", "slow: starts a server, a browser or a training, or takes long")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what needs servers or a browser; tests that are slow by themselves say so."""
+    needs = _SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ()))
+    if needs or share_of(item.nodeid) in (SERVERS, LAPTOP, JOURNEYS):
+        item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long."""
+    items.sort(key=lambda item: place_of(item.nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
+    """Share the suite between processes in a way that starts each server once."""
+    return ShareScheduling(config, log)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from xdist.scheduler import Scheduling
 
 from tests.shares import JOURNEYS, LAPTOP, SERVERS, ShareScheduling, place_of, share_of
+
+# Models of tests are so small that torch's threads mostly wait for each other, and take the cores from all else.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Who asks for one of these waits for a server or a browser.
 _SLOW_FIXTURES = {"browser", "live", "openid", "redis", "service", "store", "things"}

@@ -20,7 +20,7 @@ def test_a_photo_is_captioned_kept_at_sign_up_edited_and_found(person: Person, m
     person.sign_up(mailbox, "smoke")
     person.open(path)
     person.press("Edit")
-    page.get_by_label("Caption", exact=True).fill("A cup of zebrafish coffee.")
+    page.get_by_role("textbox", name="Caption", exact=True).fill("A cup of zebrafish coffee.")
     person.press("Save")
     expect(person.heading).to_have_text("A cup of zebrafish coffee.")
     person.open("/library")

@@ -9,7 +9,7 @@ from xdist.scheduler import Scheduling
 
 from tests.shares import JOURNEYS, LAPTOP, SERVERS, ShareScheduling, place_of, share_of
 
-# Models of tests are so small that torch's threads mostly wait for each other, and take the cores from all else.
+# Models of tests are so small that threads of torch mostly wait for each other, and keep cores from others.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Who asks for one of these waits for a server or a browser.

@@ -436,7 +436,7 @@ def test_special_tokens_are_never_written(tmp_path: Path) -> None:
     ("options", "n", "reason"),
     [
         (DecodingOptions(strategy=Strategy.GREEDY), 2, "Greedy decoding gives one"),
-        (DecodingOptions(), 0, "ask for 1 or more"),
+        (DecodingOptions(), 0, "Request at least 1"),
         (DecodingOptions(min_length=LONGEST + 1), 1, "writes at most 4"),
         (DecodingOptions(min_length=3, max_length=2), 1, "more than max_length"),
     ],

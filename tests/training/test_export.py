@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from cutline.captioning.bundle import TrainingData, read_bundle
 from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.captioning.decoding import decode
-from cutline.captioning.options import DecodingOptions, Strategy, settle
+from cutline.captioning.options import DecodingOptions, Strategy, resolve
 from cutline.captioning.runtime import Runtime, open_runtime
 from cutline.images import Preprocessing
 from cutline.training.export import BundleDetails, export_bundle
@@ -159,7 +159,7 @@ def test_the_step_graph_says_what_torch_says(exported: Exported, images: int, be
 
 def test_greedy_captions_of_the_bundle_are_torchs(exported: Exported) -> None:
     pixels, captioner = photos(6), exported.system.captioner
-    decoding = settle(DecodingOptions(strategy=Strategy.GREEDY, max_length=7), n=1, longest=11)
+    decoding = resolve(DecodingOptions(strategy=Strategy.GREEDY, max_length=7), n=1, longest=11)
     found = decode(
         exported.runtime, exported.runtime.encode(pixels), exported.manifest.architecture, decoding
     )
@@ -171,7 +171,7 @@ def test_greedy_captions_of_the_bundle_are_torchs(exported: Exported) -> None:
 
 def test_beam_search_over_the_bundle_finds_what_a_plain_search_over_torch_finds(exported: Exported) -> None:
     pixels = photos(4, seed=2)
-    decoding = settle(DecodingOptions(strategy=Strategy.BEAM, beam_size=3, max_length=6), n=1, longest=11)
+    decoding = resolve(DecodingOptions(strategy=Strategy.BEAM, beam_size=3, max_length=6), n=1, longest=11)
     found = decode(
         exported.runtime, exported.runtime.encode(pixels), exported.manifest.architecture, decoding
     )

@@ -20,7 +20,7 @@ import cutline
 from cutline.captioning.bundle import Bundle, read_bundle
 from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.captioning.decoding import decode
-from cutline.captioning.options import DecodingOptions, Strategy, settle
+from cutline.captioning.options import DecodingOptions, Strategy, resolve
 from cutline.captioning.runtime import Runtime, open_runtime
 from cutline.cli.huggingface import command
 from cutline.errors import CaptionerUnavailable, OutputError
@@ -183,7 +183,7 @@ class Twins:
         """What our runtime writes."""
         manifest = self.bundle.manifest
         pixels = np.stack([to_pixels(image, manifest.preprocessing) for image in images])
-        decoding = settle(DecodingOptions(max_length=LONGEST, **options), n=1, longest=LONGEST)
+        decoding = resolve(DecodingOptions(max_length=LONGEST, **options), n=1, longest=LONGEST)
         found = decode(self.runtime, self.runtime.encode(pixels), manifest.architecture, decoding)
         return [best.tokens for (best, *_) in found]
 

@@ -51,14 +51,16 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """Read one protobuf message: the number and value of each field."""
     place = 0
     while place < len(data):
-        tag, place = _varint(data, place)
+        tag, place = _minimal_varint(data, place)
+        if tag >= 2**32:  # libraries keep 32 bits of it, and read another field
+            raise ValueError("a field's number is too large")
         number, wire_type = tag >> 3, tag & 7
         if wire_type == _VARINT:
             value, place = _varint(data, place)
             yield number, value
             continue
         if wire_type == _LENGTH:
-            size, place = _varint(data, place)
+            size, place = _minimal_varint(data, place)
         elif wire_type in (_EIGHT_BYTES, _FOUR_BYTES):
             size = 8 if wire_type == _EIGHT_BYTES else 4
         else:
@@ -81,3 +83,11 @@ def _varint(data: memoryview, place: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, place
     raise ValueError("a number is cut short or too long")
+
+
+def _minimal_varint(data: memoryview, place: int) -> tuple[int, int]:
+    """As _varint, of a number that has no needless bytes: readers differ in what they make of those."""
+    value, end = _varint(data, place)
+    if end - place > 1 and data[end - 1] == 0:
+        raise ValueError("a number has needless bytes")
+    return value, end

@@ -16,6 +16,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import socket
 import subprocess
@@ -480,6 +481,16 @@ def vanish(pattern: str) -> Prepare:
     return lambda page, site: page.route(pattern, lambda route: route.abort())
 
 
+def vanish_code(path: str) -> Prepare:
+    """Let the page's own code be missing: the last of the modules that its HTML names."""
+
+    def prepare(page: Page, site: Site) -> None:
+        names = re.findall(r'/assets/[^" ]+\.js(?=")', httpx.get(site.url + path).text)
+        vanish(f"**{names[-1]}")(page, site)
+
+    return prepare
+
+
 def look_at_a_word(page: Page, site: Site) -> None:
     """Hold the pointer over a word of the caption."""
     words = page.get_by_role("group", name="Words of the caption").get_by_role("button")
@@ -625,7 +636,7 @@ CHAPTERS: Sequence[Chapter] = (
                 then=after(press("History"), see("Restore")),
             ),
             Scene(
-                name="photo-anew",
+                name="photo-regenerate",
                 alt="Options for regenerating a caption",
                 path=image("rocket"),
                 who="mara",
@@ -894,7 +905,7 @@ CHAPTERS: Sequence[Chapter] = (
                 name="broken",
                 alt="A page whose code could not be fetched",
                 path="/gallery",
-                before=vanish("**/assets/GalleryPage*"),
+                before=vanish_code("/gallery"),
                 then=see("Something went wrong on this page"),
             ),
             Scene(name="colours", alt="The theme menu", path="/about", then=press("Theme")),

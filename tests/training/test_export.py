@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_system import COLUMNS, ROWS, WIDTH, WORDS, PlainTail, tiny_system, word_tokenizer
+from tiny_system import COLUMNS, ROWS, WIDTH, WORDS, PlainTail, tiny_system, tiny_transformer, word_tokenizer
 from torch import Tensor, nn
 
 from cutline.captioning.bundle import TrainingData, read_bundle
@@ -21,8 +21,7 @@ from cutline.images import Preprocessing
 from cutline.training.export import BundleDetails, export_bundle
 from cutline.training.generation import generate
 from cutline.training.lstm import LstmCaptioner, LstmConfig
-from cutline.training.lstm_objective import RegionSystem
-from cutline.training.objectives import CaptionSystem
+from cutline.training.systems import CaptionSystem
 from cutline.training.transformer import TransformerCaptioner
 from cutline.training.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 
@@ -58,7 +57,7 @@ def transformer() -> CaptionSystem:
 
 
 def transformer_of_regions() -> CaptionSystem:
-    return RegionSystem(PlainTail(), tiny_system(seed=3, concepts=0).captioner)
+    return CaptionSystem(PlainTail(), tiny_transformer(seed=3, concepts=0))
 
 
 def lstm() -> CaptionSystem:
@@ -74,7 +73,7 @@ def lstm() -> CaptionSystem:
         embedding_width=9,
         max_tokens=12,
     )
-    return RegionSystem(PlainTail(), cast(TransformerCaptioner, LstmCaptioner(config)))
+    return CaptionSystem(PlainTail(), LstmCaptioner(config))
 
 
 SYSTEMS = {"transformer": transformer, "transformer-of-regions": transformer_of_regions, "lstm": lstm}

@@ -14,12 +14,12 @@ from another_device import another_device
 from tiny_system import CONCEPTS, ROWS, WIDTH, PlantedStore, tiny_corpus, tiny_lstm, tiny_system
 from torch import nn
 
+from cutline.training.config import StageConfig
 from cutline.training.corpus import Corpus, concept_targets
 from cutline.training.lstm_objective import LstmCaptionObjective, SampledBatch
 from cutline.training.objectives import (
     CaptionObjective,
     ConceptObjective,
-    ObjectiveOptions,
     RewardObjective,
     TextObjective,
     mean_average_precision,
@@ -42,17 +42,20 @@ def tiny() -> tuple[Corpus, PlantedStore]:
     return tiny_corpus()
 
 
-def options(**changes: Any) -> ObjectiveOptions:
+def options(**changes: Any) -> dict[str, Any]:
+    """A stage and a seed, as every objective takes them."""
     settings: dict[str, Any] = {
+        "name": "tiny",
+        "objective": "captions",
         "batch_size": 8,
         "learning_rate": 5e-3,
         "encoder_learning_rate": 5e-3,
         "label_smoothing": 0.0,
         "captions_per_image": 3,
         "feature_dropout": 0.0,
-        "max_tokens": 12,
     }
-    return ObjectiveOptions(**(settings | changes))
+    seed = changes.pop("seed", 0)
+    return {"stage": StageConfig(**(settings | changes)), "seed": seed}
 
 
 def train(objective: Objective, epochs: int) -> list[float]:
@@ -82,7 +85,7 @@ def concept_objective(tiny: tuple[Corpus, PlantedStore], **changes: Any) -> Conc
     return ConceptObjective(
         system,
         *tiny,
-        options(**changes),
+        **options(**changes),
         teacher=copy.deepcopy(system.tail),
         classifier=nn.Linear(WIDTH, 10),
     )
@@ -127,10 +130,10 @@ def test_the_teacher_keeps_the_tail_from_forgetting(tiny: tuple[Corpus, PlantedS
 def test_text_alone_teaches_the_decoder_to_write_concepts(tiny: tuple[Corpus, PlantedStore]) -> None:
     system = tiny_system()
     recogniser = ConceptObjective(
-        system, *tiny, options(), teacher=copy.deepcopy(system.tail), classifier=nn.Linear(WIDTH, 10)
+        system, *tiny, **options(), teacher=copy.deepcopy(system.tail), classifier=nn.Linear(WIDTH, 10)
     )
     train(recogniser, 10)
-    objective = TextObjective(system, *tiny, options(encoder_learning_rate=0.0))
+    objective = TextObjective(system, *tiny, **options(encoder_learning_rate=0.0))
     before = objective.evaluate()["loss"]
     losses = train(objective, 20)
     assert losses[-1] < 0.5 * losses[0]
@@ -138,7 +141,7 @@ def test_text_alone_teaches_the_decoder_to_write_concepts(tiny: tuple[Corpus, Pl
 
 
 def test_captions_are_learnt_and_scores_rise(tiny: tuple[Corpus, PlantedStore]) -> None:
-    objective = CaptionObjective(tiny_system(), *tiny, options(text_share=0.5, concept_weight=1.0))
+    objective = CaptionObjective(tiny_system(), *tiny, **options(text_share=0.5, concept_weight=1.0))
     objective.system.eval()
     before = objective.evaluate()
     losses = train(objective, 20)
@@ -151,10 +154,10 @@ def test_captions_are_learnt_and_scores_rise(tiny: tuple[Corpus, PlantedStore]) 
 
 
 def test_rewards_rise_with_self_critical_training(tiny: tuple[Corpus, PlantedStore]) -> None:
-    captions = CaptionObjective(tiny_system(), *tiny, options(concept_weight=1.0))
+    captions = CaptionObjective(tiny_system(), *tiny, **options(concept_weight=1.0))
     train(captions, 12)
     objective = RewardObjective(
-        captions.system, *tiny, options(learning_rate=1e-3, encoder_learning_rate=0.0, concept_weight=0.0)
+        captions.system, *tiny, **options(learning_rate=1e-3, encoder_learning_rate=0.0, concept_weight=0.0)
     )
 
     def reward() -> float:
@@ -169,7 +172,7 @@ def test_rewards_rise_with_self_critical_training(tiny: tuple[Corpus, PlantedSto
 def test_a_sample_no_better_than_its_siblings_gets_no_push(
     tiny: tuple[Corpus, PlantedStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    objective = RewardObjective(tiny_system(), *tiny, options(concept_weight=0.0))
+    objective = RewardObjective(tiny_system(), *tiny, **options(concept_weight=0.0))
     monkeypatch.setattr(objective, "_rewards", lambda items, ids: torch.ones(ids.shape[:2]))
     torch.manual_seed(0)
     assert abs(objective.loss(next(objective.batches(0))).value.item()) < 1e-6
@@ -180,7 +183,7 @@ def test_captions_of_people_and_text_alone_can_be_mixed_into_the_rewards(
 ) -> None:
     """With rewards that teach nothing, what is mixed in is the whole loss, and is learnt."""
     changes = {"caption_weight": 0.5, "text_share": 0.5, "text_weight": 0.25, "concept_weight": 0.0}
-    objective = RewardObjective(tiny_system(), *tiny, options(**changes))
+    objective = RewardObjective(tiny_system(), *tiny, **options(**changes))
     monkeypatch.setattr(objective, "_rewards", lambda items, ids: torch.ones(ids.shape[:2]))
     loss = objective.loss(next(objective.batches(0)))
     assert loss.value.item() == pytest.approx(
@@ -200,11 +203,11 @@ def test_an_objective_works_where_its_module_is(tiny: tuple[Corpus, PlantedStore
     changes = {"text_share": 0.5, "concept_weight": 1.0, "caption_weight": 0.5, "distill_weight": 1.0}
     made: dict[str, Callable[[], Objective | LstmCaptionObjective]] = {
         "concepts": lambda: concept_objective(tiny, **changes),
-        "text": lambda: TextObjective(tiny_system(), *tiny, options(**changes)),
-        "captions": lambda: CaptionObjective(tiny_system(), *tiny, options(**changes)),
-        "rewards": lambda: RewardObjective(tiny_system(), *tiny, options(**changes)),
+        "text": lambda: TextObjective(tiny_system(), *tiny, **options(**changes)),
+        "captions": lambda: CaptionObjective(tiny_system(), *tiny, **options(**changes)),
+        "rewards": lambda: RewardObjective(tiny_system(), *tiny, **options(**changes)),
         "lstm": lambda: LstmCaptionObjective(
-            CaptionObjective(tiny_lstm(), *tiny, options()), epochs=2, scheduled_sampling=0.5
+            CaptionObjective(tiny_lstm(), *tiny, **options()), epochs=2, scheduled_sampling=0.5
         ),
     }
     objective = made[kind]()
@@ -230,7 +233,7 @@ def keys(objective: Objective, epoch: int, **which: int) -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def objective(tiny: tuple[Corpus, PlantedStore]) -> CaptionObjective:
-    return CaptionObjective(tiny_system(), *tiny, options(text_share=0.5))
+    return CaptionObjective(tiny_system(), *tiny, **options(text_share=0.5))
 
 
 def test_an_epoch_shows_each_photo_once_in_an_order_of_its_own(objective: CaptionObjective) -> None:
@@ -265,7 +268,7 @@ def test_ranks_draw_the_captions_that_one_process_would_have_drawn(
     tiny: tuple[Corpus, PlantedStore],
 ) -> None:
     """Else two processes would train on other captions and other views than one, and end elsewhere."""
-    objective = CaptionObjective(tiny_system(), *tiny, options(captions_per_image=7, text_share=0.5))
+    objective = CaptionObjective(tiny_system(), *tiny, **options(captions_per_image=7, text_share=0.5))
     alone = list(objective.batches(2))
     for rank in (0, 1):
         for whole, part in zip(alone, objective.batches(2, rank=rank, world=2), strict=True):
@@ -275,7 +278,7 @@ def test_ranks_draw_the_captions_that_one_process_would_have_drawn(
 
 
 def test_a_source_that_is_repeated_is_shown_more_often(tiny: tuple[Corpus, PlantedStore]) -> None:
-    often = CaptionObjective(tiny_system(), *tiny, options(repeat=(("photos", 3),)))
+    often = CaptionObjective(tiny_system(), *tiny, **options(repeat={"photos": 3}))
     shown = [key for batch in keys(often, 0) for key in batch]
     assert len(shown) == 3 * len(tiny[0].train)
     assert set(map(shown.count, shown)) == {3}
@@ -295,7 +298,7 @@ def test_losses_weigh_the_tokens_that_are_written(objective: CaptionObjective) -
 
 
 def test_padding_changes_no_loss(tiny: tuple[Corpus, PlantedStore]) -> None:
-    plain = CaptionObjective(tiny_system(), *tiny, options())
+    plain = CaptionObjective(tiny_system(), *tiny, **options())
     plain.module.eval()
     batch = next(plain.batches(0))
     longer = replace(batch, tokens=nn.functional.pad(batch.tokens, (0, 1), value=PAD_ID))
@@ -306,11 +309,11 @@ def test_padding_changes_no_loss(tiny: tuple[Corpus, PlantedStore]) -> None:
 
 
 def test_a_frozen_tail_is_not_trained_and_gets_no_gradient(tiny: tuple[Corpus, PlantedStore]) -> None:
-    frozen = CaptionObjective(tiny_system(), *tiny, options(encoder_learning_rate=0.0))
+    frozen = CaptionObjective(tiny_system(), *tiny, **options(encoder_learning_rate=0.0))
     assert [group.name for group in frozen.parameter_groups()] == ["captioner"]
     frozen.loss(next(frozen.batches(0))).value.backward()
     assert frozen.system.tail.bias.grad is None
-    learning = CaptionObjective(tiny_system(), *tiny, options(encoder_learning_rate=1e-3))
+    learning = CaptionObjective(tiny_system(), *tiny, **options(encoder_learning_rate=1e-3))
     rates = {group.name: group.learning_rate for group in learning.parameter_groups()}
     assert rates == {"captioner": 5e-3, "encoder": 1e-3}
     learning.loss(next(learning.batches(0))).value.backward()
@@ -318,7 +321,7 @@ def test_a_frozen_tail_is_not_trained_and_gets_no_gradient(tiny: tuple[Corpus, P
 
 
 def test_no_parameter_is_in_two_groups_or_in_none(tiny: tuple[Corpus, PlantedStore]) -> None:
-    learning = CaptionObjective(tiny_system(), *tiny, options())
+    learning = CaptionObjective(tiny_system(), *tiny, **options())
     grouped = [id(parameter) for group in learning.parameter_groups() for parameter in group.parameters]
     assert sorted(grouped) == sorted(id(parameter) for parameter in learning.module.parameters())
 

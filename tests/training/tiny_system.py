@@ -7,7 +7,6 @@ name.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 import torch
@@ -16,8 +15,7 @@ from torch import Tensor, nn
 
 from cutline.training.corpus import Captions, Corpus, tokenise_captions, with_concepts
 from cutline.training.lstm import LstmCaptioner, LstmConfig
-from cutline.training.lstm_objective import RegionSystem
-from cutline.training.objectives import CaptionSystem
+from cutline.training.systems import CaptionSystem, ConceptSystem
 from cutline.training.transformer import TransformerCaptioner, TransformerConfig
 
 THINGS = ("dog", "cat", "boat", "tree", "ball", "girl")
@@ -110,10 +108,15 @@ def tiny_config(**changes: int | float) -> TransformerConfig:
     return TransformerConfig(**(sizes | changes))  # type: ignore[arg-type]
 
 
-def tiny_system(*, seed: int = 0, **changes: int | float) -> CaptionSystem:
+def tiny_system(*, seed: int = 0, **changes: int | float) -> ConceptSystem:
     """A system with random weights."""
+    return ConceptSystem(PlainTail(), tiny_transformer(seed=seed, **changes))
+
+
+def tiny_transformer(*, seed: int = 0, **changes: int | float) -> TransformerCaptioner:
+    """A transformer with random weights."""
     torch.manual_seed(seed)
-    return CaptionSystem(PlainTail(), TransformerCaptioner(tiny_config(**changes)))
+    return TransformerCaptioner(tiny_config(**changes))
 
 
 def tiny_lstm(*, seed: int = 0) -> CaptionSystem:
@@ -130,7 +133,7 @@ def tiny_lstm(*, seed: int = 0) -> CaptionSystem:
         embedding_width=9,
         max_tokens=12,
     )
-    return RegionSystem(PlainTail(), cast(TransformerCaptioner, LstmCaptioner(config)))
+    return CaptionSystem(PlainTail(), LstmCaptioner(config))
 
 
 def tiny_corpus(*, train: int = 48, dev: int = 12, texts: int = 24) -> tuple[Corpus, PlantedStore]:

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -25,16 +24,15 @@ from cutline.training.examples import Example
 from cutline.training.features import FeatureConfig, FeatureStore, feature_store
 from cutline.training.loop import Objective
 from cutline.training.lstm import LstmCaptioner, LstmConfig, load_glove
-from cutline.training.lstm_objective import LstmCaptionObjective, RegionSystem
+from cutline.training.lstm_objective import LstmCaptionObjective
 from cutline.training.objectives import (
     CaptionObjective,
-    CaptionSystem,
     ConceptObjective,
-    ObjectiveOptions,
     RewardObjective,
     Store,
     TextObjective,
 )
+from cutline.training.systems import CaptionSystem, ConceptSystem
 from cutline.training.text import TextConfig, normalise_caption
 from cutline.training.transformer import TransformerCaptioner, TransformerConfig
 from cutline.training.vocabulary import build_tokenizer
@@ -162,13 +160,11 @@ def build_models(recipe: RecipeConfig, material: Material) -> Models:
         weights=recipe.encoder.weights,
     )
     if recipe.decoder.kind == "lstm-attention":
-        system: CaptionSystem = RegionSystem(
-            encoder.tail, cast(TransformerCaptioner, _lstm(recipe, encoder, material))
-        )
-    elif recipe.decoder.concepts:
-        system = CaptionSystem(encoder.tail, _transformer(recipe, encoder, material))
+        system: CaptionSystem = CaptionSystem(encoder.tail, _lstm(recipe, encoder, material))
+    elif material.corpus.concepts:
+        system = ConceptSystem(encoder.tail, _transformer(recipe, encoder, material))
     else:
-        system = RegionSystem(encoder.tail, _transformer(recipe, encoder, material))
+        system = CaptionSystem(encoder.tail, _transformer(recipe, encoder, material))
     return Models(encoder=encoder, system=system, teacher=copy.deepcopy(encoder.tail).eval())
 
 
@@ -257,26 +253,32 @@ def build_objective(
     Raises ConfigError when the stage asks for what the models or the data lack.
     """
     corpus = _only(material.corpus, stage.sources)
-    options = stage_options(recipe, stage)
-    system = models.system
+    stage, seed, system = resolve(recipe, stage), recipe.seed, models.system
     if stage.objective == "concepts":
+        if not isinstance(system, ConceptSystem):
+            raise ConfigError(f"Stage {stage.name} learns concepts, but the captions name none.")
         if models.encoder.classifier is None:
             raise ConfigError(
                 f"Stage {stage.name}: {recipe.encoder.name} brings no classifier to keep.",
                 hint="Concepts are learnt with an EfficientNet-Lite or a ResNet-50.",
             )
-        made = ConceptObjective(
-            system, corpus, store, options, teacher=models.teacher, classifier=models.encoder.classifier
+        return ConceptObjective(
+            system,
+            corpus,
+            store,
+            stage,
+            seed=seed,
+            teacher=models.teacher,
+            classifier=models.encoder.classifier,
         )
-        return cast(Objective, made)
     if stage.objective == "text":
-        if not corpus.concepts:
+        if not isinstance(system, ConceptSystem):
             raise ConfigError(f"Stage {stage.name} writes from concepts, but decoder.concepts is 0.")
         if not corpus.texts:
             raise ConfigError(
                 f"Stage {stage.name} has no captions without photos.", hint="Add a source with images: none."
             )
-        return cast(Objective, TextObjective(system, corpus, store, options))
+        return TextObjective(system, corpus, store, stage, seed=seed)
     if stage.text_share and not (corpus.concepts and corpus.texts):
         raise ConfigError(
             f"Stage {stage.name} mixes in captions without photos (text_share), but there are none, or no"
@@ -284,8 +286,8 @@ def build_objective(
             hint="Add a source with images: none and set decoder.concepts, or set text_share: 0.",
         )
     if stage.objective == "rewards":
-        return cast(Objective, RewardObjective(system, corpus, store, options))
-    captions = CaptionObjective(system, corpus, store, options)
+        return RewardObjective(system, corpus, store, stage, seed=seed)
+    captions = CaptionObjective(system, corpus, store, stage, seed=seed)
     if recipe.decoder.kind == "lstm-attention":
         return LstmCaptionObjective(
             captions,
@@ -293,7 +295,7 @@ def build_objective(
             doubly_stochastic=recipe.decoder.doubly_stochastic,
             scheduled_sampling=recipe.decoder.scheduled_sampling,
         )
-    return cast(Objective, captions)
+    return captions
 
 
 def _only(corpus: Corpus, sources: Sequence[str]) -> Corpus:
@@ -325,31 +327,14 @@ def batches_per_epoch(stage: StageConfig, corpus: Corpus) -> int:
     return max(1, items // stage.batch_size)
 
 
-def stage_options(recipe: RecipeConfig, stage: StageConfig) -> ObjectiveOptions:
-    """What an objective needs to know of its stage."""
-    encoder_rate = stage.encoder_learning_rate
-    if encoder_rate is None:
-        encoder_rate = recipe.encoder.learning_rate
-    text_only = stage.objective == "text"
-    return ObjectiveOptions(
-        batch_size=stage.batch_size,
-        learning_rate=stage.learning_rate,
-        encoder_learning_rate=0.0 if recipe.encoder.trainable == "none" or text_only else encoder_rate,
-        weight_decay=stage.weight_decay,
-        label_smoothing=stage.label_smoothing,
-        captions_per_image=stage.captions_per_image,
-        repeat=tuple(stage.repeat.items()),
-        text_share=stage.text_share,
-        text_weight=stage.text_weight,
+def resolve(recipe: RecipeConfig, stage: StageConfig) -> StageConfig:
+    """The stage with what it leaves to the rest of the recipe filled in: the encoder's rate, and concepts."""
+    frozen = recipe.encoder.trainable == "none" or stage.objective == "text"
+    rate = stage.encoder_learning_rate
+    return replace(
+        stage,
+        encoder_learning_rate=0.0 if frozen else recipe.encoder.learning_rate if rate is None else rate,
         concept_weight=stage.concept_weight if recipe.decoder.concepts else 0.0,
-        distill_weight=stage.distill_weight,
-        feature_dropout=stage.feature_dropout,
-        samples=stage.samples,
-        temperature=stage.temperature,
-        bleu_reward=stage.bleu_reward,
-        caption_weight=stage.caption_weight,
-        max_tokens=recipe.decoder.max_tokens,
-        seed=recipe.seed,
     )
 
 

@@ -34,7 +34,7 @@ from cutline.captioning.bundle import (
 from cutline.captioning.options import DecodingOptions
 from cutline.images import Preprocessing
 from cutline.training.lstm import LstmCaptioner, LstmConfig, LstmMemory, LstmState
-from cutline.training.objectives import CaptionSystem
+from cutline.training.systems import CaptionDecoder, CaptionSystem
 from cutline.training.transformer import HeadPairs, TransformerCaptioner, TransformerConfig
 from cutline.training.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 
@@ -52,12 +52,8 @@ class TransformerEncoderGraph(nn.Module):
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """Pixels uint8 [B, H, W, 3] -> key and value [B, H, M, D / H] of each layer in turn."""
         regions = self.system.regions(self.trunk(pixels))
-        captioner = self.system.captioner
-        if captioner.concepts is None:
-            memory = captioner.remember_regions(regions)
-        else:
-            memory = self.system.remember(regions, self.system.concept_logits(regions))
-        return tuple(part for pair in captioner.memory_heads(memory) for part in pair)
+        memory = self.system.remember(regions, self.system.concept_logits(regions))
+        return tuple(part for pair in self.system.captioner.memory_heads(memory) for part in pair)
 
 
 class TransformerDecoderGraph(nn.Module):
@@ -196,13 +192,19 @@ def _heads_of(config: TransformerConfig) -> Heads:
 
 
 def export_transformer(
-    trunk: nn.Module, system: CaptionSystem, folder: Path, *, height: int, width: int
+    trunk: nn.Module,
+    system: CaptionSystem,
+    captioner: TransformerCaptioner,
+    folder: Path,
+    *,
+    height: int,
+    width: int,
 ) -> None:
-    """Write encoder.onnx and decoder.onnx, in float32, into ``folder``."""
-    config = system.captioner.config
+    """Write encoder.onnx and decoder.onnx, in float32, into ``folder``. captioner: that of the system."""
+    config = captioner.config
     export_with_heads(
         TransformerEncoderGraph(trunk, system),
-        TransformerDecoderGraph(system.captioner),
+        TransformerDecoderGraph(captioner),
         folder,
         heads=_heads_of(config),
         places=config.regions + (config.concept_tokens if config.concepts else 0),
@@ -292,21 +294,21 @@ def export_graphs(
     trunk: nn.Module, system: CaptionSystem, folder: Path, *, height: int, width: int
 ) -> Architecture:
     """Write encoder.onnx and decoder.onnx, in float32, into ``folder``; say what bundle.json says of them."""
-    captioner: nn.Module = system.captioner
+    captioner = system.captioner
     modes = {module: module.training for module in (*trunk.modules(), *system.modules())}
     try:
         if isinstance(captioner, LstmCaptioner):
             export_lstm(trunk, system.tail, captioner, folder, height=height, width=width)
-        else:
-            export_transformer(trunk, system, folder, height=height, width=width)
+        elif isinstance(captioner, TransformerCaptioner):
+            export_transformer(trunk, system, captioner, folder, height=height, width=width)
     finally:
         for module, mode in modes.items():
             module.training = mode
     return architecture_of(captioner)
 
 
-def architecture_of(captioner: nn.Module) -> Architecture:
-    """What the runtime must know of a captioner's graphs."""
+def architecture_of(captioner: CaptionDecoder) -> Architecture:
+    """What the runtime must know of a decoder's graphs. Raises TypeError for one that has none."""
     if isinstance(captioner, LstmCaptioner):
         state = State(shape=(captioner.config.hidden,))
         return _architecture(captioner.config, "lstm-attention", {"hidden": state, "cell": state})

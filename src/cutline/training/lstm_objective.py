@@ -7,28 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
 
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F  # noqa: N812 - the name that torch's own documentation uses
 
 from cutline.training.loop import Loss
 from cutline.training.lstm import LstmCaptioner, uneven_attention
-from cutline.training.objectives import Batch, CaptionObjective, CaptionSystem
+from cutline.training.objectives import Batch, CaptionObjective
 from cutline.training.optim import ParameterGroup
 from cutline.training.vocabulary import PAD_ID
-
-
-class RegionSystem(CaptionSystem):
-    """An encoder's tail and a captioner that reads regions alone."""
-
-    def concept_logits(self, regions: Tensor) -> Tensor:
-        """Regions [B, R, F] -> the logits of no concepts, [B, 0]."""
-        return regions.new_zeros((regions.shape[0], 0))
-
-    def remember(self, regions: Tensor, logits: Tensor) -> Tensor:
-        """Regions [B, R, F] -> memory."""
-        return self.captioner.remember_regions(regions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +43,17 @@ class LstmCaptionObjective:
     ) -> None:
         self.captions = captions
         self.module: nn.Module = captions.module
-        self.captioner = cast(LstmCaptioner, captions.system.captioner)
+        captioner = captions.system.captioner
+        if not isinstance(captioner, LstmCaptioner):
+            raise TypeError(f"a {type(captioner).__name__} is not trained so")
+        self.captioner = captioner
         self.epochs = epochs
         self.doubly_stochastic = doubly_stochastic
         self.scheduled_sampling = scheduled_sampling
 
     def parameter_groups(self) -> Sequence[ParameterGroup]:
         """What learns."""
-        return cast(Sequence[ParameterGroup], self.captions.parameter_groups())
+        return self.captions.parameter_groups()
 
     def steps_per_epoch(self) -> int:
         """Batches in an epoch."""
@@ -81,7 +71,7 @@ class LstmCaptionObjective:
         """One step's loss."""
         captions = self.captions
         given = batch.batch.to(captions.device)
-        regions = captions.system.regions(cast(Tensor, given.cached))
+        regions = captions.system.regions(given.photos)
         memory = self.captioner.remember_regions(captions.dropout(regions))
         taught = self.captioner.teach(memory, given.tokens[..., :-1], own_share=batch.own_share)
         targets = given.tokens[..., 1:]
@@ -89,7 +79,7 @@ class LstmCaptionObjective:
             taught.logits.float().flatten(0, 2),
             targets.flatten(),
             ignore_index=PAD_ID,
-            label_smoothing=captions.options.label_smoothing,
+            label_smoothing=captions.stage.label_smoothing,
         )
         written = (targets != PAD_ID).float()
         uneven = uneven_attention(taught.attention.float(), written)

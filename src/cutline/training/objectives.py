@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, cast
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +17,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that torch's own documentation uses
 
 from cutline.metrics import CiderD, DocumentFrequency, bleu, cider_d, sentence_bleu
+from cutline.training.config import StageConfig
 from cutline.training.corpus import Captions, Corpus, concept_targets, pack
-from cutline.training.generation import StepDecoder, caption_ids, generate
+from cutline.training.generation import caption_ids, generate
 from cutline.training.loop import Loss
 from cutline.training.optim import ParameterGroup
 from cutline.training.simulation import ConceptSimulator
-from cutline.training.transformer import TransformerCaptioner
+from cutline.training.systems import CaptionDecoder, CaptionSystem, ConceptSystem
 from cutline.training.vocabulary import END, END_ID, PAD_ID
 
 Floats = npt.NDArray[np.float32]
@@ -58,71 +59,30 @@ class Batch:
             text_tokens=None if self.text_tokens is None else self.text_tokens.to(device),
         )
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectiveOptions:
-    """What an objective needs to know of its stage."""
-
-    batch_size: int = 32
-    learning_rate: float = 3e-4
-    encoder_learning_rate: float = 0.0
-    weight_decay: float = 0.01
-    label_smoothing: float = 0.1
-    captions_per_image: int = 5
-    repeat: tuple[tuple[str, int], ...] = ()
-    text_share: float = 0.0
-    text_weight: float = 0.5
-    concept_weight: float = 0.02
-    distill_weight: float = 2.0
-    feature_dropout: float = 0.1
-    samples: int = 5
-    temperature: float = 0.5
-    bleu_reward: float = 0.0
-    caption_weight: float = 0.0
-    max_tokens: int = 22
-    seed: int = 0
-
-
-class CaptionSystem(nn.Module):
-    """The encoder's trainable part and the captioner, trained and saved as one."""
-
-    def __init__(self, tail: nn.Module, captioner: TransformerCaptioner) -> None:
-        super().__init__()
-        self.tail = tail
-        self.captioner = captioner
-        self.train_tail = True
-
-    def regions(self, cached: Tensor) -> Tensor:
-        """What the trunk made, [B, H, W, C], to region features [B, R, F]; a frozen tail gets no gradient."""
-        with torch.set_grad_enabled(self.train_tail and torch.is_grad_enabled()):
-            return cast(Tensor, self.tail(cached)).float()
-
-    def concept_logits(self, regions: Tensor) -> Tensor:
-        """[B, R, F] -> [B, C]."""
-        head = self.captioner.concepts
-        if head is None:
-            raise ValueError("this captioner has no concepts")
-        return cast(Tensor, head(regions))
-
-    def remember(self, regions: Tensor, logits: Tensor) -> Tensor:
-        """The memory of photos: regions and their likeliest concepts."""
-        ids, scores = self.captioner.top_concepts(logits.detach().float())
-        return self.captioner.remember(regions, ids, scores)
+    @property
+    def photos(self) -> Tensor:
+        """What the trunk made of the photos, [B, H, W, F]. Raises ValueError for captions alone."""
+        if self.cached is None:
+            raise ValueError("these captions come without photos")
+        return self.cached
 
 
 class _PhotoObjective:
-    """What all objectives share: batches of photos, drawn anew each epoch, the same for everyone who asks."""
+    """What all objectives share: batches of photos, reshuffled each epoch, the same in every process.
+
+    stage.encoder_learning_rate: None trains no tail; whoever builds the objective fills in the encoder's own.
+    """
 
     def __init__(
-        self, system: CaptionSystem, corpus: Corpus, store: Store, options: ObjectiveOptions
+        self, system: CaptionSystem, corpus: Corpus, store: Store, stage: StageConfig, *, seed: int
     ) -> None:
         self.module: nn.Module = system
         self.system = system
         self.corpus = corpus
         self.store = store
-        self.options = options
-        repeats = dict(options.repeat)
-        self.items = [item for item in corpus.train for _ in range(repeats.get(item.source, 1))]
+        self.stage = stage
+        self.seed = seed
+        self.items = [item for item in corpus.train for _ in range(stage.repeat.get(item.source, 1))]
 
     @property
     def device(self) -> torch.device:
@@ -131,22 +91,22 @@ class _PhotoObjective:
 
     def steps_per_epoch(self) -> int:
         """Whole batches; the rest waits for the next epoch's order."""
-        return max(1, len(self.items) // self.options.batch_size)
+        return max(1, len(self.items) // self.stage.batch_size)
 
     def batches(self, epoch: int, *, rank: int = 0, world: int = 1, start: int = 0) -> Iterator[Batch]:
         """The epoch's batches from step ``start``; rank r of w takes every w-th item of each batch."""
-        rng = np.random.default_rng([self.options.seed, epoch])
+        rng = np.random.default_rng([self.seed, epoch])
         order = rng.permutation(len(self.items))
         texts = rng.permutation(len(self.corpus.texts))
-        text_count = round(self.options.batch_size * self.options.text_share)
+        text_count = round(self.stage.batch_size * self.stage.text_share)
         for step in range(start, self.steps_per_epoch()):
-            begin = step * self.options.batch_size
-            chosen = order[begin : begin + self.options.batch_size]
+            begin = step * self.stage.batch_size
+            chosen = order[begin : begin + self.stage.batch_size]
             extra = texts[np.arange(step * text_count, (step + 1) * text_count) % max(1, len(texts))]
             yield self._batch(
                 [self.items[place] for place in chosen],
                 [self.corpus.texts[place] for place in extra] if len(texts) else [],
-                np.random.default_rng([self.options.seed, epoch, step, 0]),
+                np.random.default_rng([self.seed, epoch, step, 0]),
                 slice(rank, None, world),
             )
 
@@ -171,35 +131,31 @@ class _PhotoObjective:
         )
 
     def _packed(self, items: Sequence[Captions], rng: np.random.Generator) -> Tensor:
-        options = self.options
-        packed = np.stack(
-            [
-                pack(item, count=options.captions_per_image, length=options.max_tokens, rng=rng)
-                for item in items
-            ]
-        )
+        count, length = self.stage.captions_per_image, self.system.captioner.config.max_tokens
+        packed = np.stack([pack(item, count=count, length=length, rng=rng) for item in items])
         longest = int((packed != PAD_ID).sum(-1).max())
         return torch.from_numpy(packed[..., :longest])
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """The captioner, and the encoder's tail where it learns."""
-        options = self.options
+        stage = self.stage
         groups = [
             ParameterGroup(
                 name="captioner",
                 parameters=list(self.system.captioner.parameters()),
-                learning_rate=options.learning_rate,
-                weight_decay=options.weight_decay,
+                learning_rate=stage.learning_rate,
+                weight_decay=stage.weight_decay,
             )
         ]
-        self.system.train_tail = options.encoder_learning_rate > 0
+        encoder_rate = stage.encoder_learning_rate or 0.0
+        self.system.train_tail = encoder_rate > 0
         if self.system.train_tail:
             groups.append(
                 ParameterGroup(
                     name="encoder",
                     parameters=list(self.system.tail.parameters()),
-                    learning_rate=options.encoder_learning_rate,
-                    weight_decay=options.weight_decay,
+                    learning_rate=encoder_rate,
+                    weight_decay=stage.weight_decay,
                 )
             )
         return groups
@@ -216,6 +172,15 @@ class _PhotoObjective:
             for _, cached in self._dev_batches()
         ]
         return np.concatenate(scores)
+
+    def simulator(self) -> ConceptSimulator:
+        """Learn how the concept head errs, on dev photos of the texts' own source where there are some."""
+        corpus = self.corpus
+        sources = {text.source for text in corpus.texts}
+        alike = [place for place, item in enumerate(corpus.dev) if item.source in sources]
+        places = alike or list(range(len(corpus.dev)))
+        targets = concept_targets(corpus.dev, len(corpus.concepts))
+        return ConceptSimulator(self.dev_scores()[places], targets[places])
 
     def _dev_batches(self, size: int = 50) -> Iterator[tuple[list[Captions], Tensor]]:
         dev = list(self.corpus.dev)
@@ -234,16 +199,17 @@ class ConceptObjective(_PhotoObjective):
 
     def __init__(
         self,
-        system: CaptionSystem,
+        system: ConceptSystem,
         corpus: Corpus,
         store: Store,
-        options: ObjectiveOptions,
+        stage: StageConfig,
         *,
+        seed: int,
         teacher: nn.Module,
         classifier: nn.Linear,
         minimum_photos: int = 3,
     ) -> None:
-        super().__init__(system, corpus, store, options)
+        super().__init__(system, corpus, store, stage, seed=seed)
         self.teacher = teacher.requires_grad_(False)
         self.classifier = classifier.requires_grad_(False)
         counts = (concept_targets(corpus.train, len(corpus.concepts)) > 0).sum(0)
@@ -254,7 +220,7 @@ class ConceptObjective(_PhotoObjective):
     def loss(self, batch: Batch) -> Loss:
         """One step's loss."""
         device = self.device
-        cached = cast(Tensor, batch.to(device).cached)
+        cached = batch.to(device).photos
         teacher, classifier = self.teacher.to(device), self.classifier.to(device)
         regions = self.system.regions(cached)
         with torch.no_grad():
@@ -269,7 +235,7 @@ class ConceptObjective(_PhotoObjective):
             log_target=True,
             reduction="batchmean",
         )
-        value = named.sum(1).mean() + self.options.distill_weight * kept
+        value = named.sum(1).mean() + self.stage.distill_weight * kept
         return Loss(
             value=value,
             weight=len(batch.items),
@@ -292,30 +258,31 @@ class TextObjective(_PhotoObjective):
     """Write captions from concepts alone: what captions without photos can teach the decoder."""
 
     def __init__(
-        self, system: CaptionSystem, corpus: Corpus, store: Store, options: ObjectiveOptions
+        self, system: ConceptSystem, corpus: Corpus, store: Store, stage: StageConfig, *, seed: int
     ) -> None:
-        super().__init__(system, corpus, store, options)
+        super().__init__(system, corpus, store, stage, seed=seed)
         self.items = list(corpus.texts)
-        self.simulator = make_simulator(self, corpus)
+        self.text = TextTask(system, self.simulator())
 
     def loss(self, batch: Batch) -> Loss:
         """One step's loss."""
         tokens = batch.to(self.device).tokens
-        return text_loss(self.system, self.simulator, batch.items, tokens, self.options, seed=batch.seed)
+        return self.text.loss(batch.items, tokens, self.stage.label_smoothing, seed=batch.seed)
 
     def evaluate(self) -> dict[str, float]:
         """Loss of the dev captions, written from the concepts that the head sees in the dev photos."""
         scores = torch.from_numpy(self.dev_scores()).to(self.device)
-        top, ids = torch.topk(scores, self.system.captioner.config.concept_tokens)
+        system = self.text.system
+        top, ids = torch.topk(scores, system.captioner.config.concept_tokens)
         total, tokens = 0.0, 0.0
         rng = np.random.default_rng(0)
         dev = list(self.corpus.dev)
         for start in range(0, len(dev), 50):
             part = slice(start, start + 50)
             with torch.no_grad():
-                memory = self.system.captioner.remember(None, ids[part], top[part])
+                memory = system.remember_text(ids[part], top[part])
                 tokens_of_part = self._packed(dev[part], rng).to(self.device)
-                value, weight = _cross_entropy(self.system.captioner, memory, tokens_of_part, 0.0)
+                value, weight = _cross_entropy(system.captioner, memory, tokens_of_part, 0.0)
             total, tokens = total + float(value) * weight, tokens + weight
         return {"loss": total / tokens}
 
@@ -324,44 +291,41 @@ class CaptionObjective(_PhotoObjective):
     """Write the captions of photos (teacher forcing), with concepts as a side task and text mixed in."""
 
     def __init__(
-        self, system: CaptionSystem, corpus: Corpus, store: Store, options: ObjectiveOptions
+        self, system: CaptionSystem, corpus: Corpus, store: Store, stage: StageConfig, *, seed: int
     ) -> None:
-        super().__init__(system, corpus, store, options)
-        self.simulator = make_simulator(self, corpus) if options.text_share else None
-        self.dropout = nn.Dropout(options.feature_dropout)
+        super().__init__(system, corpus, store, stage, seed=seed)
+        self.text = None
+        if stage.text_share:
+            if not isinstance(system, ConceptSystem):
+                raise ValueError("text is mixed in by its concepts, which this captioner has not")
+            self.text = TextTask(system, self.simulator())
+        self.dropout = nn.Dropout(stage.feature_dropout)
 
     def loss(self, batch: Batch) -> Loss:
         """One step's loss."""
-        options = self.options
+        stage = self.stage
         batch = batch.to(self.device)
-        regions = self.system.regions(cast(Tensor, batch.cached))
+        regions = self.system.regions(batch.photos)
         logits = self.system.concept_logits(regions)
         memory = self.system.remember(self.dropout(regions), logits)
-        value, weight = _cross_entropy(self.system.captioner, memory, batch.tokens, options.label_smoothing)
+        value, weight = _cross_entropy(self.system.captioner, memory, batch.tokens, stage.label_smoothing)
         logs = {"captions": float(value.detach())}
         value = self._with_side_tasks(value, logs, batch, logits)
         return Loss(value=value, weight=weight, logs=logs)
 
     def _with_side_tasks(self, value: Tensor, logs: dict[str, float], batch: Batch, logits: Tensor) -> Tensor:
         """Add what the stage asks for beside its main loss: concepts [B, C], and captions without photos."""
-        options = self.options
-        if options.concept_weight:
+        stage = self.stage
+        if stage.concept_weight:
             targets = self._concept_targets(batch.items)
             named = (
                 F.binary_cross_entropy_with_logits(logits.float(), targets, reduction="none").sum(1).mean()
             )
-            value = value + options.concept_weight * named
+            value = value + stage.concept_weight * named
             logs["concepts"] = float(named.detach())
-        if batch.texts and self.simulator is not None:
-            text = text_loss(
-                self.system,
-                self.simulator,
-                batch.texts,
-                cast(Tensor, batch.text_tokens),
-                options,
-                seed=batch.seed,
-            )
-            value = value + options.text_weight * text.value
+        if batch.text_tokens is not None and self.text is not None:
+            text = self.text.loss(batch.texts, batch.text_tokens, stage.label_smoothing, seed=batch.seed)
+            value = value + stage.text_weight * text.value
             logs["text"] = float(text.value.detach())
         return value
 
@@ -393,12 +357,12 @@ class CaptionObjective(_PhotoObjective):
     def _generate(self, memory: Tensor, *, count: int, temperature: float = 0.0) -> Tensor:
         captioner = self.system.captioner
         return generate(
-            cast(StepDecoder, captioner),
+            captioner,
             captioner.memory_heads(memory),
             images=memory.shape[0],
             count=count,
             temperature=temperature,
-            max_tokens=self.options.max_tokens - 2,
+            max_tokens=self.system.captioner.config.max_tokens - 2,
             device=memory.device,
         )
 
@@ -418,24 +382,24 @@ class RewardObjective(CaptionObjective):
     """
 
     def __init__(
-        self, system: CaptionSystem, corpus: Corpus, store: Store, options: ObjectiveOptions
+        self, system: CaptionSystem, corpus: Corpus, store: Store, stage: StageConfig, *, seed: int
     ) -> None:
-        super().__init__(system, corpus, store, options)
+        super().__init__(system, corpus, store, stage, seed=seed)
         self.scorers = _scorers(corpus)
 
     def loss(self, batch: Batch) -> Loss:
         """One step's loss."""
-        captioner, options = self.system.captioner, self.options
+        captioner, stage = self.system.captioner, self.stage
         batch = batch.to(self.device)
-        regions = self.system.regions(cast(Tensor, batch.cached))
+        regions = self.system.regions(batch.photos)
         logits = self.system.concept_logits(regions)
         was_training = captioner.training
         captioner.eval()
         with torch.no_grad():
             ids = self._generate(
                 self.system.remember(regions, logits),
-                count=options.samples,
-                temperature=options.temperature,
+                count=stage.samples,
+                temperature=stage.temperature,
             )
         captioner.train(was_training)
         rewards = self._rewards(batch.items, ids).to(ids.device)
@@ -446,12 +410,12 @@ class RewardObjective(CaptionObjective):
         written = ids != PAD_ID
         logits_written = captioner(memory, tokens[..., :-1], written).float()
         advantage = (rewards - others).unsqueeze(-1).expand_as(ids)[written]
-        surprise = F.cross_entropy(logits_written / options.temperature, ids[written], reduction="none")
+        surprise = F.cross_entropy(logits_written / stage.temperature, ids[written], reduction="none")
         value = (advantage * surprise).mean()
         logs = {"reward": float(rewards.mean())}
-        if options.caption_weight:
-            taught, _ = _cross_entropy(captioner, memory, batch.tokens, options.label_smoothing)
-            value = value + options.caption_weight * taught
+        if stage.caption_weight:
+            taught, _ = _cross_entropy(captioner, memory, batch.tokens, stage.label_smoothing)
+            value = value + stage.caption_weight * taught
             logs["captions"] = float(taught.detach())
         value = self._with_side_tasks(value, logs, batch, logits)
         return Loss(value=value, weight=float(written.sum()), logs=logs)
@@ -466,42 +430,35 @@ class RewardObjective(CaptionObjective):
                 if bool((ids[row, column] == END_ID).any()):
                     words.append(END)
                 reward = self.scorers[item.source].score(item.key, words)
-                if self.options.bleu_reward:
-                    reward += self.options.bleu_reward * sentence_bleu(_ended(item), words)
+                if self.stage.bleu_reward:
+                    reward += self.stage.bleu_reward * sentence_bleu(_ended(item), words)
                 rewards[row, column] = reward
         return rewards
 
 
-def text_loss(
-    system: CaptionSystem,
-    simulator: ConceptSimulator,
-    items: Sequence[Captions],
-    tokens: Tensor,
-    options: ObjectiveOptions,
-    *,
-    seed: int,
-) -> Loss:
-    """Cross-entropy of captions without photos, written from simulated concepts."""
-    captioner = system.captioner
-    rng = np.random.default_rng(seed)
-    ids, scores = simulator.draw([item.concepts for item in items], captioner.config.concept_tokens, rng)
-    device = tokens.device
-    memory = captioner.remember(None, torch.from_numpy(ids).to(device), torch.from_numpy(scores).to(device))
-    value, weight = _cross_entropy(captioner, memory, tokens, options.label_smoothing)
-    return Loss(value=value, weight=weight, logs={"text": float(value.detach())})
+@dataclass(frozen=True, slots=True)
+class TextTask:
+    """Captions without photos, written from simulated concepts."""
 
+    system: ConceptSystem
+    simulator: ConceptSimulator
 
-def make_simulator(objective: _PhotoObjective, corpus: Corpus) -> ConceptSimulator:
-    """Learn how the concept head errs, on dev photos of the texts' own source where there are some."""
-    sources = {text.source for text in corpus.texts}
-    alike = [place for place, item in enumerate(corpus.dev) if item.source in sources]
-    places = alike or list(range(len(corpus.dev)))
-    targets = concept_targets(corpus.dev, len(corpus.concepts))
-    return ConceptSimulator(objective.dev_scores()[places], targets[places])
+    def loss(self, items: Sequence[Captions], tokens: Tensor, label_smoothing: float, *, seed: int) -> Loss:
+        """Cross-entropy of the captions [B, S, L]."""
+        captioner = self.system.captioner
+        rng = np.random.default_rng(seed)
+        concepts = [item.concepts for item in items]
+        ids, scores = self.simulator.draw(concepts, captioner.config.concept_tokens, rng)
+        device = tokens.device
+        memory = self.system.remember_text(
+            torch.from_numpy(ids).to(device), torch.from_numpy(scores).to(device)
+        )
+        value, weight = _cross_entropy(captioner, memory, tokens, label_smoothing)
+        return Loss(value=value, weight=weight, logs={"text": float(value.detach())})
 
 
 def _cross_entropy(
-    captioner: nn.Module, memory: Any, tokens: Tensor, label_smoothing: float
+    captioner: CaptionDecoder, memory: Tensor, tokens: Tensor, label_smoothing: float
 ) -> tuple[Tensor, float]:
     """Tokens [B, S, L] -> mean over tokens, and how many there were."""
     targets = tokens[..., 1:]

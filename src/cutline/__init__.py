@@ -6,8 +6,8 @@
     [[caption]] = captioner.caption(["photo.jpg"], options=cutline.DecodingOptions(beam_size=5))
     print(caption.text)
 
-What goes wrong is a cutline.CutlineError of some kind; cutline.errors draws the tree. Importing this package
-is quick: what needs numpy or a runtime is imported when it is first used.
+Errors are kinds of cutline.CutlineError; cutline.errors draws the tree. Importing this package is quick: numpy
+and the runtime are imported on first use.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def load(uri: str | os.PathLike[str] | None = None) -> Captioner:
     """Load a captioner: the one that ships when ``uri`` is None, else the one it names.
 
     ``uri`` is a bundle (the path of a folder or a zip, or its ``file:`` URI), ``openvino:BUNDLE`` (the same
-    on OpenVINO; ``openvino:`` alone is the one that ships), ``hf:FOLDER`` (a Hugging Face image-to-text
+    on OpenVINO; ``openvino:`` alone is the bundle that ships), ``hf:FOLDER`` (a Hugging Face image-to-text
     model) or ``openai:BASE_URL#MODEL`` (any OpenAI-compatible endpoint that sees). Raises BundleError,
     CaptionerUnavailable or MissingExtra.
     """

@@ -1,7 +1,7 @@
-"""Cutting a sentence to a length without cutting its sense: captions as alternative text.
+"""Shorten captions for alternative text at the end of a phrase.
 
-There is no grammar here, only lists: of words that a shortened sentence may not end in, and of words before
-which a phrase ends. A test holds them against real captions.
+This works by lists, not by grammar: words that a shortened sentence may not end in, and words before which a
+phrase ends. A test runs them over real captions.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ _DANGLING = (
         "front top middle side edge back couple group bunch pair piece holding wearing riding",
     )
 )
-# Before these a phrase has ended. Not "of" and "to", which belong to what stands before them.
+# A phrase ends before these, except "of" and "to", which belong to the word before them.
 _OPENING = (_PREPOSITIONS | _JOINING | _words("is are was were has have")) - _words("of to as out up off")
-# They end in -ing and yet are things, so that what stands before them is not whole.
+# Nouns in -ing: a phrase does not end before them.
 _THINGS = _words(
     "building ceiling clothing wedding railing painting string ring king wing evening morning swing spring",
     "thing something anything nothing everything awning crossing parking dressing pudding swimming sling",
@@ -53,12 +53,12 @@ _PAUSES = ",;:"
 
 
 def shorten(text: str, max_chars: int) -> str:
-    """`text` in at most `max_chars` characters: whole words, ended where a phrase ends if one does.
+    """Shorten `text` to at most `max_chars` characters: whole words, and whole phrases where possible.
 
-    Raises OptionError where max_chars is less than 10, which fits no sense at all.
+    Raises OptionError for a max_chars below 10, which no sensible caption fits into.
     """
     if max_chars < SHORTEST:
-        raise OptionError(f"{max_chars} characters fit no caption.", hint=f"Allow {SHORTEST} or more.")
+        raise OptionError(f"No caption fits into {max_chars} characters.", hint=f"Allow {SHORTEST} or more.")
     text = " ".join(text.split())
     if len(text) <= max_chars:
         return text
@@ -67,7 +67,7 @@ def shorten(text: str, max_chars: int) -> str:
     room = max_chars - len(stop)
     plain = _without_descriptions(words)
     ended = _to_phrase_end(words, room) or _to_phrase_end(plain, room) or _to_whole_word(words, room)
-    # No sense fits: the words that do, or the letters of one endless word.
+    # No phrase fits: the words that do, or the letters of one very long word.
     ended = ended or _to_whole_word(plain, room) or plain[: _fitting(plain, room)]
     while len(ended) > 1 and _bare(ended[-1]) in _PREPOSITIONS | _JOINING | _DETERMINING:
         ended = ended[:-1]
@@ -76,7 +76,7 @@ def shorten(text: str, max_chars: int) -> str:
 
 
 def _without_descriptions(words: list[str]) -> list[str]:
-    """The words without those of _DESCRIBING, and without what joins two of these."""
+    """The words without those of _DESCRIBING, and without the conjunctions between them."""
     described = [_bare(word) in _DESCRIBING for word in words]
     return [
         word
@@ -87,19 +87,19 @@ def _without_descriptions(words: list[str]) -> list[str]:
 
 
 def _to_phrase_end(words: list[str], room: int) -> list[str]:
-    """As many of the words as fit and end where a phrase ends; [] where there is no such end."""
+    """The most words that fit and end a phrase; [] if there are none."""
     ends = range(_fitting(words, room), 0, -1)
     return next((words[:end] for end in ends if end == len(words) or _phrase_ends(words, end)), [])
 
 
 def _to_whole_word(words: list[str], room: int) -> list[str]:
-    """As many of the words as fit, to the last that needs no other; [] where there is none."""
+    """The most words that fit and do not end in a word of _DANGLING; [] if there are none."""
     ends = range(_fitting(words, room), 0, -1)
     return next((words[:end] for end in ends if _bare(words[end - 1]) not in _DANGLING), [])
 
 
 def _fitting(words: list[str], room: int) -> int:
-    """How many of the words fit into `room` characters."""
+    """The number of words that fit into `room` characters."""
     used = -1
     for count, word in enumerate(words):
         used += 1 + len(word)
@@ -109,7 +109,7 @@ def _fitting(words: list[str], room: int) -> int:
 
 
 def _phrase_ends(words: list[str], end: int) -> bool:
-    """Whether words[:end] can stand alone, by its last word and the one that would follow."""
+    """Whether words[:end] is a complete phrase, judged by its last word and the next."""
     last, following = words[end - 1], _bare(words[end])
     if _bare(last) in _DANGLING:
         return False

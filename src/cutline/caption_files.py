@@ -88,7 +88,7 @@ class JsonLines:
         return json_line(line).encode("utf-8") + b"\n"
 
     def parse(self, raw: bytes) -> CaptionLine:
-        """Read one line; keys that are unknown are passed over. Raises ValueError."""
+        """Read one line; unknown keys are ignored. Raises ValueError."""
         fields = json.loads(raw)
         if not isinstance(fields, dict) or not isinstance(fields.get("file"), str):
             raise ValueError("not a caption: it has no file")
@@ -234,7 +234,7 @@ FORMATS: Mapping[str, Callable[[int], CaptionFormat]] = {".jsonl": lambda n: Jso
 
 
 def read_caption_lines(path: Path) -> Iterator[tuple[int, CaptionLine]]:
-    """Every photo of a file of captions, with its line's number; blank lines are passed over.
+    """Every photo of a file of captions, with its line's number; blank lines are skipped.
 
     Raises DataError, with the line, for a file that cannot be read or is of another format.
     """

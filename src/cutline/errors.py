@@ -1,4 +1,4 @@
-"""The one error tree. Each error has a stable code that programs may rely on.
+"""The error tree. Each error has a stable code that programs may rely on.
 
     CutlineError
     +-- ImageError                a photo
@@ -19,8 +19,8 @@
     +-- MissingExtra              an optional dependency
     +-- TrainingError
 
-The service's own errors (cutline.server.errors) are kinds of CutlineError, too. A message says what happened;
-``kept`` says what was kept; ``hint`` says what to do next.
+The service's own errors (cutline.server.errors) are kinds of CutlineError, too. A message says what happened,
+``kept`` what was kept, and ``hint`` what to do next; each is a sentence.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import ClassVar
 
 
 class CutlineError(Exception):
-    """Whatever Cutline refuses to do, with the reason.
+    """The base of all errors that Cutline raises on purpose.
 
     Subclasses set ``code`` (stable, snake_case) and ``http_status``.
     """
@@ -44,7 +44,7 @@ class CutlineError(Exception):
         self.kept = kept
 
     def __str__(self) -> str:
-        """Everything a user should read, in one line."""
+        """Message, what was kept, and hint, in one line."""
         return " ".join(part for part in (self.message, self.kept, self.hint) if part)
 
 
@@ -62,7 +62,7 @@ class ImageMissing(ImageError):
 
 
 class ImageNotAFile(ImageError):
-    """A folder, pipe, socket or device where a photo was expected."""
+    """The path is a folder, pipe, socket or device, not a photo."""
 
     code = "image_not_a_file"
 
@@ -74,13 +74,13 @@ class UnreadableImage(ImageError):
 
 
 class UnsupportedImage(ImageError):
-    """An image, but of a format that Cutline does not open."""
+    """An image of a format that Cutline does not open."""
 
     code = "image_unsupported"
 
 
 class ImageTooLarge(ImageError):
-    """The file, its sides or its frames exceed the limits that are set."""
+    """The file, its dimensions or its frames exceed the limits."""
 
     code = "image_too_large"
     http_status = 413
@@ -93,7 +93,7 @@ class BundleError(CutlineError):
 
 
 class BundleMissing(BundleError):
-    """There is no bundle at that place."""
+    """There is no bundle at that path."""
 
     code = "bundle_missing"
 
@@ -149,6 +149,6 @@ class MissingExtra(CutlineError):
 
 
 class TrainingError(CutlineError):
-    """Training cannot start or go on."""
+    """Training cannot start or continue."""
 
     code = "training_failed"

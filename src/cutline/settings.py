@@ -1,6 +1,6 @@
-"""The one reader of the environment: a frozen dataclass in, the same dataclass with what the user set.
+"""Reads settings from the environment into a frozen dataclass.
 
-Nothing here knows which settings exist; whoever owns a dataclass (`images.Limits`) documents its fields.
+This module does not know which settings exist: each dataclass (such as `images.Limits`) documents its own.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ T = TypeVar("T")
 
 
 def from_environment(defaults: T, *, environ: Mapping[str, str] | None = None) -> T:
-    """`defaults`, a dataclass instance, with each field that the environment sets.
+    """A copy of `defaults`, a dataclass instance, with the fields that the environment sets.
 
     The field max_pixels is CUTLINE_MAX_PIXELS.
 
-    Raises ConfigError for a value that is not of the field's type, or that the dataclass refuses.
+    Raises ConfigError for a value that is not of the field's type, or that the dataclass rejects.
     """
     environ = os.environ if environ is None else environ
     given = {

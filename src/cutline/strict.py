@@ -5,7 +5,7 @@ of range, a missing or an unknown key is a MismatchError that says where it stan
 allowed; where a name was probably mistyped, its ``hint`` suggests the right one.
 
 pydantic and msgspec were considered. Their messages neither list what is allowed nor suggest a name, and what
-YAML misreads would still be ours to mend: most of this module would stay, with a dependency on top.
+YAML misreads would still need code of ours: most of this module would stay, plus a dependency.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Between:
     open_low: bool = False
 
     def holds(self, value: float) -> bool:
-        """Say whether the number is in range (nan never is)."""
+        """Whether the number is in range (nan never is)."""
         enough = value > self.least if self.open_low else value >= self.least
         return enough and (self.most is None or value <= self.most)
 
@@ -72,7 +72,7 @@ class Like:
 
 
 def parse_json(kind: type[T], value: object, where: str = "") -> T:
-    """Make a ``kind`` (a dataclass, or the type of one of its fields) of a JSON value.
+    """Parse a JSON value as ``kind``: a dataclass, or the type of one of its fields.
 
     Nothing is converted: "3" is not a number, and null stands for nothing. ``where`` is the value's place in
     its file, for messages; "" is the file itself. Raises MismatchError.
@@ -81,7 +81,7 @@ def parse_json(kind: type[T], value: object, where: str = "") -> T:
 
 
 def parse_yaml_values(kind: type[T], value: object, where: str = "") -> T:
-    """Make a ``kind`` of plain values that YAML was read into; as ``parse_json`` otherwise.
+    """Parse values that a YAML loader returned as ``kind``; otherwise as ``parse_json``.
 
     What YAML 1.1 misreads is taken as meant: ``1e-3`` is a number, ``version: 1.0`` a text, ``off`` a name.
     Null is allowed where a field may be None, and a text is taken for a Path. Raises MismatchError.
@@ -90,7 +90,7 @@ def parse_yaml_values(kind: type[T], value: object, where: str = "") -> T:
 
 
 def dump(value: object, *, keep_none: bool = False) -> Any:
-    """Make plain values of what was parsed: the inverse of parsing.
+    """The inverse of parsing: dicts, lists and plain values.
 
     Fields that are None are left out, as bundle.json has no null; YAML keeps them with ``keep_none``.
     """
@@ -115,7 +115,7 @@ def did_you_mean(name: str, known: Sequence[str]) -> str:
 
 
 def out_of_range(value: Hashable) -> str:
-    """Say which number of a dataclass is not one, or is outside the range of its annotation; "" if none."""
+    """Describe the first field that is not a number in the range of its annotation; "" if all are."""
     for name, (type_, bounds) in _ranges(type(value)).items():
         number = getattr(value, name)
         if number is None:

@@ -1,4 +1,4 @@
-"""What a terminal can show."""
+"""The size of the terminal, for progress bars."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def bar_size() -> dict[str, Any]:
-    """Give tqdm the terminal's size, as it changes; where a terminal knows none, a usual one.
+    """The arguments that make tqdm follow the terminal's size, or assume 80 columns where it has none.
 
     Recorders and containers often open terminals of 0 x 0, in which tqdm would draw nothing at all.
     """

@@ -169,7 +169,7 @@ def test_names_that_lead_out_or_are_no_data_are_refused(bundle: Path, tmp_path: 
 def test_a_zip_with_a_name_twice_is_refused(bundle: Path, tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="Duplicate name"):
         archive = zipped(bundle, tmp_path / "twice.zip", **{"MODEL_CARD.md": b"another"})
-    with pytest.raises(BundleDamaged, match="holds a name twice"):
+    with pytest.raises(BundleDamaged, match="contains a name twice"):
         read_bundle(archive)
 
 
@@ -213,7 +213,7 @@ def test_limits_are_settings(bundle: Path) -> None:
 def test_a_folder_in_place_of_a_file_is_refused(bundle: Path) -> None:
     (bundle / "encoder.onnx").unlink()
     (bundle / "encoder.onnx").mkdir()
-    with pytest.raises(BundleDamaged, match="not a plain file"):
+    with pytest.raises(BundleDamaged, match="not a regular file"):
         read_bundle(bundle)
 
 

@@ -314,7 +314,7 @@ def test_a_place_without_a_bundle_is_said_so(tmp_path: Path) -> None:
 def test_a_graph_that_does_not_load_or_keep_the_contract_is_refused(bundle: Path, name: str) -> None:
     whole = read_bundle(bundle)
     other = {"encoder.onnx": "decoder.onnx", "decoder.onnx": "encoder.onnx"}[name]
-    for content, reason in ((b"no graph", "does not load"), (whole.files[other], "format wants")):
+    for content, reason in ((b"no graph", "cannot be loaded"), (whole.files[other], "format wants")):
         files = dict(whole.files) | {name: content}
         with pytest.raises(BundleDamaged, match=reason):
             BundleCaptioner(Bundle(manifest=whole.manifest, files=files, where="here"))

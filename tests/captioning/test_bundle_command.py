@@ -23,7 +23,7 @@ def test_verify_passes_a_sound_bundle_and_names_the_damage_of_another(
     bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["bundle", "verify", str(bundle)]) == 0
-    assert "is sound: tiny@0.1.0, 4 files" in capsys.readouterr().out
+    assert "is valid: tiny@0.1.0, 4 files" in capsys.readouterr().out
     (bundle / "MODEL_CARD.md").write_text("# Tiny\n\nRandom weights, for fools.\n")
     assert main(["bundle", "verify", str(bundle)]) == 1
     captured = capsys.readouterr()

@@ -106,7 +106,7 @@ def test_a_tokenizer_that_is_not_the_models_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleDamaged, match="5 tokens, but the model 9"):
         Tokenizer(type(bundle)(manifest=bundle.manifest, files=other, where="here"))
     for junk in (b"{}", b"\xff", b""):
-        with pytest.raises(BundleDamaged, match="is no tokenizer"):
+        with pytest.raises(BundleDamaged, match="is not a valid tokenizer"):
             Tokenizer(
                 type(bundle)(
                     manifest=bundle.manifest, files=bundle.files | {"tokenizer.json": junk}, where="here"

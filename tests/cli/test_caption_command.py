@@ -266,7 +266,7 @@ def test_a_photo_named_twice_is_captioned_once(cutline: Cutline, tmp_path: Path)
 def test_a_folder_without_photos_is_a_failure(cutline: Cutline, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     assert cutline("in", code=1) == []
-    assert "in holds no photos" in cutline.err
+    assert "in contains no photos" in cutline.err
 
 
 def test_a_folder_that_may_not_be_read_is_told(cutline: Cutline, tmp_path: Path) -> None:
@@ -859,7 +859,7 @@ def test_pictures_of_attention_are_not_taken_for_photos(cutline: Cutline, tmp_pa
 def test_attention_that_a_captioner_does_not_give_is_a_clear_error(cutline: Cutline, tmp_path: Path) -> None:
     cutline.captioner = FixedCaptioner(attentive=False)
     cutline(photo(tmp_path / "a.jpg"), "--attention", "out.png", code=2)
-    assert "does not say where it looked" in cutline.err
+    assert "has no attention maps" in cutline.err
 
 
 # As a process

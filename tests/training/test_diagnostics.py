@@ -185,7 +185,7 @@ def test_every_command_leaves_a_picture_and_says_what_it_shows(trained: Path) ->
     said += diagnose("lr-range", trained, "--steps", "40", "--low", "1e-4", "--high", "10", "--photos", "24")
     assert "stages.captions.learning_rate=" in said
     said += diagnose("overfit", trained, "--photos", "4")
-    assert "Learnt by heart" in said
+    assert "Overfitted as it should" in said
     pictures = [Path(line) for line in said.splitlines() if line.endswith(".png")]
     assert [each.name for each in pictures] == [
         "curves.png", "embeddings-pca.png", "gradients.png", "lr-range.png", "overfit.png",
@@ -200,7 +200,7 @@ def test_the_command_fails_where_the_batch_was_not_learnt(trained: Path, tmp_pat
         standalone_mode=False,
     )
     assert result.return_value == 1
-    assert "NOT learnt" in result.output
+    assert "NOT overfitted" in result.output
     assert is_picture(tmp_path / "x.png")
 
 

@@ -1,4 +1,4 @@
-"""Bundles: a trained model in a folder or a zip, read so that nothing in it is believed unchecked.
+"""Bundles: a trained model in a folder or a zip. Everything in it is checked before it is used.
 
 A bundle is bundle.json (a Manifest) beside the files that it lists: the two ONNX graphs, the tokenizer
 and the model card. Reading one checks names, sizes and hashes, and runs no code of the bundle's: ONNX
@@ -40,7 +40,7 @@ FILE_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.(?:onnx|json|jsonl|md|txt|yaml|c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much of a bundle is read before it is refused."""
+    """Limits on the size of a bundle."""
 
     max_manifest_bytes: int = 2**20
     max_files: int = 64
@@ -63,7 +63,7 @@ class State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
-    """What the runtime must know of the graphs.
+    """What the runtime needs to know about the graphs.
 
     ``max_tokens`` is how many tokens the decoder can be fed, the start token among them: a sentence has
     at most one fewer, and its end token.
@@ -158,7 +158,7 @@ class Bundle:
 
 
 def manifest_schema() -> Json:
-    """Give the JSON Schema of bundle.json, as contracts/bundle.schema.json holds it."""
+    """The JSON Schema of bundle.json, which contracts/bundle.schema.json is."""
     body = schema(Manifest)
     body["required"] = [*body["required"], "files"]
     body["properties"]["files"] |= {
@@ -188,10 +188,10 @@ def read_bundle(place: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMIT
 def write_bundle(
     folder: str | os.PathLike[str], manifest: Manifest | Mapping[str, Any], files: Mapping[str, Path]
 ) -> Manifest:
-    """Write a bundle folder: all of it or nothing. Gives the manifest with its ``files`` filled in.
+    """Write a bundle folder atomically; return the manifest with its ``files`` filled in.
 
-    ``manifest`` is without ``files``; ``files`` maps names in the bundle to where their bytes are now. A
-    bundle that stands at ``folder`` is replaced; any other folder with content is left alone (OutputError).
+    ``manifest`` is without ``files``; ``files`` maps names in the bundle to the paths to copy. An existing
+    bundle at ``folder`` is replaced; any other folder with content is not touched (OutputError).
     """
     whole = manifest if isinstance(manifest, Manifest) else _parsed(dict(manifest), "the manifest")
     try:
@@ -204,7 +204,7 @@ def write_bundle(
 
 
 def sealed(manifest: Manifest, contents: Mapping[str, bytes]) -> Bundle:
-    """Give the bundle of these contents, their sizes and hashes recorded."""
+    """Make a bundle of these contents, with their sizes and hashes in its manifest."""
     records = {name: _record(data) for name, data in sorted(contents.items())}
     whole = replace(manifest, files=records)
     _check_listing(_parsed(dump(whole), MANIFEST))
@@ -268,8 +268,8 @@ def _read_listed(store: _Store, name: str, record: FileRecord, where: str) -> by
     data = _read_whole(store, name, record.bytes)
     if _record(data) != record:
         raise BundleDamaged(
-            f"{name} in the bundle {where} is not the file that was released: its SHA-256 differs.",
-            hint="Get the bundle again.",
+            f"{name} in the bundle {where} is not the original file: its SHA-256 differs.",
+            hint="Download or copy the bundle again.",
         )
     return data
 
@@ -277,23 +277,23 @@ def _read_listed(store: _Store, name: str, record: FileRecord, where: str) -> by
 def _read_whole(store: _Store, name: str, most: int) -> bytes:
     if store.size(name) > most:
         raise BundleDamaged(f"{name} has {store.size(name):,} bytes; the limit is {most:,}.")
-    data = store.read(name, most + 1)  # what a zip says of a size is not to be believed
+    data = store.read(name, most + 1)  # the size in a zip cannot be trusted
     if len(data) > most:
-        raise BundleDamaged(f"{name} is longer than the {most:,} bytes that it may have.")
+        raise BundleDamaged(f"{name} is longer than its limit of {most:,} bytes.")
     return data
 
 
 def parse_manifest(data: bytes, where: str) -> Manifest:
     """Parse bundle.json strictly. Raises BundleTooNew or BundleDamaged."""
     try:
-        content = json.loads(data, object_pairs_hook=_no_twins, parse_constant=_no_nan)
+        content = json.loads(data, object_pairs_hook=_unique_keys, parse_constant=_no_nan)
     except (ValueError, RecursionError) as error:
         raise BundleDamaged(f"{MANIFEST} of {where} is not JSON: {error}.") from error
     version = content.get("format_version") if isinstance(content, dict) else None
     if type(version) is int and version > FORMAT_VERSION:
         raise BundleTooNew(
             f"The bundle {where} has format {version}; this Cutline reads format {FORMAT_VERSION}.",
-            hint="Update Cutline, or take an older bundle.",
+            hint="Update Cutline, or use an older bundle.",
         )
     manifest = _parsed(content, f"{MANIFEST} of {where}")
     _check_listing(manifest)
@@ -315,11 +315,11 @@ def _check_listing(manifest: Manifest) -> None:
         raise BundleDamaged(f"{MANIFEST} does not list {', '.join(missing)}.")
     for name in manifest.files:
         if re.fullmatch(FILE_NAME, name) is None or name == MANIFEST:
-            raise BundleDamaged(f"{MANIFEST} lists {name!r:.120}, a name that a bundle may not hold.")
+            raise BundleDamaged(f"{MANIFEST} lists {name!r:.120}, a name that is not allowed in a bundle.")
 
 
-def _no_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Refuse a JSON object with a key twice: readers would differ over which one counts."""
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Refuse a JSON object with a duplicate key: parsers differ over which one counts."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a key occurs twice")
@@ -327,7 +327,7 @@ def _no_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _no_nan(name: str) -> object:
-    """Refuse NaN and Infinity, which Python writes but JSON has not."""
+    """Refuse NaN and Infinity, which Python accepts but JSON does not have."""
     raise ValueError(f"{name} is not a JSON number")
 
 
@@ -359,7 +359,7 @@ class _Folder:
     def size(self, name: str) -> int:
         status = (self._path / name).stat()
         if not stat.S_ISREG(status.st_mode):
-            raise BundleDamaged(f"{self._path / name} is not a plain file.")
+            raise BundleDamaged(f"{self._path / name} is not a regular file.")
         return status.st_size
 
     def read(self, name: str, most: int) -> bytes:
@@ -373,10 +373,12 @@ class _Zip:
         self._path = path
         self._members = {each.filename: each for each in archive.infolist()}
         if len(self._members) != len(archive.infolist()):
-            raise BundleDamaged(f"The zip {path} holds a name twice.")
+            raise BundleDamaged(f"The zip {path} contains a name twice.")
         for name, member in self._members.items():
             if re.fullmatch(FILE_NAME, name) is None:
-                raise BundleDamaged(f"The zip {path} holds {name!r:.120}, a name that a bundle may not hold.")
+                raise BundleDamaged(
+                    f"The zip {path} holds {name!r:.120}, a name that is not allowed in a bundle."
+                )
             if member.flag_bits & 1:
                 raise BundleDamaged(f"The zip {path} is encrypted.")
 
@@ -395,7 +397,7 @@ class _Zip:
 
 
 def manifest_text(manifest: Manifest) -> str:
-    """Give bundle.json's text."""
+    """The text of bundle.json."""
     return json.dumps(dump(manifest), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -404,9 +406,9 @@ def _contents(bundle: Bundle) -> dict[str, bytes]:
 
 
 def _write_folder(bundle: Bundle, folder: Path) -> None:
-    """Write beside the place, then move in: a reader sees the old bundle or the new one."""
+    """Write to a temporary folder, then move it: a reader sees the old bundle or the new one."""
     if folder.exists() and not _may_replace(folder):
-        raise OutputError(f"{folder} holds something other than a bundle.", kept="Nothing was changed.")
+        raise OutputError(f"{folder} contains something other than a bundle.", kept="Nothing was changed.")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:

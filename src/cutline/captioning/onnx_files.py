@@ -1,8 +1,8 @@
-"""Whether an ONNX graph would read other files.
+"""Whether an ONNX graph refers to other files.
 
-ONNX lets weights stand in a file of their own, named by the graph: any file of the machine, as far as the
-libraries that run graphs let it, and they differ in how far. A bundle's graphs must hold all that they need,
-so one that names another file is refused before a library sees it.
+An ONNX graph may keep weights in external files, which it names: any file of the machine, unless the library
+that runs the graph prevents it, and libraries differ. A bundle's graphs must be self-contained, so a graph
+that names another file is refused before a library loads it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5  # wire types of protob
 
 
 def names_other_files(model: bytes) -> bool:
-    """Say whether any tensor of the model has its data elsewhere. Raises ValueError for what is no model."""
+    """Whether any tensor of the model has external data. Raises ValueError if it is not an ONNX model."""
     waiting = [("model", memoryview(model))]
     while waiting:
         kind, data = waiting.pop()
@@ -48,7 +48,7 @@ def names_other_files(model: bytes) -> bool:
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Read one protobuf message: the number and value of each field."""
+    """Parse one protobuf message: the number and value of each field."""
     place = 0
     while place < len(data):
         tag, place = _minimal_varint(data, place)
@@ -72,7 +72,7 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
 
 
 def _varint(data: memoryview, place: int) -> tuple[int, int]:
-    """Read a number of seven bits a byte; give it and the place after it."""
+    """Read a varint (seven bits per byte); return it and the position after it."""
     value = 0
     for shift in range(0, 70, 7):
         if place >= len(data):

@@ -1,6 +1,6 @@
-"""The two graphs of a bundle, run: an image encoder and a decoder of one step.
+"""Runs the two graphs of a bundle: an image encoder, and one step of a decoder.
 
-``Runtime`` is all that decoding knows of the library underneath. ONNX Runtime is the default; OpenVINO
+``Runtime`` is all that decoding needs of the library that runs them. ONNX Runtime is the default; OpenVINO
 is an extra.
 
 Shapes: B images, K beams, V vocabulary, M top tokens, R grid cells.
@@ -53,7 +53,7 @@ class Encoded:
 
 
 def joined(pieces: Sequence[Encoded]) -> Encoded:
-    """Put batches of images after one another, as one."""
+    """Concatenate batches of images."""
     first = pieces[0]
     if len(pieces) == 1:
         return first
@@ -79,10 +79,10 @@ class Step:
 
 
 class Runtime(Protocol):
-    """The graphs of one bundle. May be used from several threads at once."""
+    """The graphs of one bundle. Thread-safe."""
 
     def encode(self, pixels: Pixels) -> Encoded:
-        """Look at images. uint8 [B, H, W, 3]."""
+        """Encode images, uint8 [B, H, W, 3]."""
         ...
 
     def step(self, tokens: Ints, memory: Tensors, state: Tensors, *, full: bool) -> Step:
@@ -107,7 +107,7 @@ class Graph:
 
 
 class GraphRuntime:
-    """A Runtime over two graphs that keep the contract of docs/bundle.md. Raises BundleDamaged where not."""
+    """A Runtime over two graphs. Raises BundleDamaged if they do not fit the format of docs/bundle.md."""
 
     def __init__(self, encoder: Graph, decoder: Graph, bundle: Bundle) -> None:
         self._encoder = encoder
@@ -168,11 +168,11 @@ class GraphRuntime:
         strangers = {name.removeprefix(_INITIAL) for name in self._initial} - set(self._states)
         if strangers:
             raise BundleDamaged(
-                f"{ENCODER} in the bundle {where} starts unknown states: {', '.join(strangers)}."
+                f"{ENCODER} in the bundle {where} has unknown initial states: {', '.join(strangers)}."
             )
 
     def _check_shapes(self, manifest: Manifest, where: str) -> None:
-        """Refuse a bundle.json that says another size than the graphs do: its own bytes have no hash."""
+        """Refuse a bundle.json whose sizes differ from the graphs': no hash protects bundle.json itself."""
         architecture, pixels = manifest.architecture, manifest.preprocessing
         rows, cols = architecture.grid
         states = {name: _state_shape(state) for name, state in self._states.items()}
@@ -214,7 +214,7 @@ def _text(shape: Shape | None) -> str:
 
 
 def default_threads() -> int:
-    """Give how many threads a graph uses when nobody says: one for each core that is ours, at most 8."""
+    """The number of threads that a graph uses by default: the cores that we may use, at most 8."""
     return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
@@ -251,13 +251,15 @@ def _check_whole(bundle: Bundle, name: str) -> None:
     try:
         reads_others = names_other_files(bundle.files[name])
     except ValueError as error:
-        raise BundleDamaged(f"{name} of {bundle.where} does not load: {error}.") from error
+        raise BundleDamaged(f"{name} of {bundle.where} cannot be loaded: {error}.") from error
     if reads_others:
-        raise BundleDamaged(f"{name} of {bundle.where} keeps weights in other files, which a bundle may not.")
+        raise BundleDamaged(
+            f"{name} of {bundle.where} keeps weights in other files, which is not allowed in a bundle."
+        )
 
 
 def _load_onnxruntime(bundle: Bundle, name: str, threads: int, calls: int) -> Graph:
-    """Load a graph of which so many calls share the threads."""
+    """Load a graph with the number of threads that one call of it may use."""
     import onnxruntime
     from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument  # type: ignore[import-untyped]
 
@@ -266,14 +268,14 @@ def _load_onnxruntime(bundle: Bundle, name: str, threads: int, calls: int) -> Gr
             bundle.files[name], _session_options(threads // calls), providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # the library's own errors share no narrower class
-        raise BundleDamaged(f"{name} of {bundle.where} does not load: {error}.") from error
+        raise BundleDamaged(f"{name} of {bundle.where} cannot be loaded: {error}.") from error
 
     def run(names: Sequence[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         try:
             outputs: list[NDArray[Any]] = session.run(names, feeds)
         except InvalidArgument as error:  # what it is fed is of the sizes that bundle.json says
             raise BundleDamaged(
-                f"{name} of {bundle.where} does not run as bundle.json says: {error}."
+                f"{name} of {bundle.where} does not run with the shapes in bundle.json: {error}."
             ) from error
         return outputs
 
@@ -285,7 +287,7 @@ def _load_onnxruntime(bundle: Bundle, name: str, threads: int, calls: int) -> Gr
 
 
 def _onnx_shape(sizes: Sequence[int | str | None]) -> Shape | None:
-    """Give a shape; ONNX Runtime names free lengths, and an unknown number of axes is none to it."""
+    """The shape; ONNX Runtime gives free lengths as names, and no axes if their number is unknown."""
     return tuple(size if isinstance(size, int) else None for size in sizes) or None
 
 
@@ -306,14 +308,14 @@ def _load_openvino(bundle: Bundle, name: str, threads: int, calls: int) -> Graph
         import openvino
     except ImportError as error:
         raise MissingExtra(
-            "The engine openvino is not installed.", hint="pip install 'cutline[openvino]'"
+            "The engine openvino is not installed.", hint="Install it with: pip install 'cutline[openvino]'"
         ) from error
     try:
         core = openvino.Core()
         model = core.read_model(bundle.files[name], b"")
         compiled = core.compile_model(model, "CPU", _openvino_settings(threads, calls))
     except RuntimeError as error:
-        raise BundleDamaged(f"{name} of {bundle.where} does not load: {error}.") from error
+        raise BundleDamaged(f"{name} of {bundle.where} cannot be loaded: {error}.") from error
     ports = {port.get_any_name(): port for port in compiled.outputs}
 
     def run(names: Sequence[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:

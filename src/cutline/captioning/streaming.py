@@ -1,4 +1,4 @@
-"""Any number of photos through any captioner, as they come."""
+"""Caption any number of photos with any captioner, as a stream."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BATCH_SIZE = 8
 
 @runtime_checkable
 class Streaming(Protocol):
-    """A captioner that takes photos as they come, and is quicker so for many."""
+    """A captioner with a streaming interface, which is faster for many photos."""
 
     def caption_each(
         self,
@@ -32,7 +32,7 @@ class Streaming(Protocol):
         options: DecodingOptions | None = None,
         batch_size: int | None = None,
     ) -> Outcomes:
-        """As the function of this name."""
+        """As the function ``caption_each``."""
         ...
 
 
@@ -44,9 +44,9 @@ def caption_each(
     options: DecodingOptions | None = None,
     batch_size: int | None = None,
 ) -> Outcomes:
-    """Caption photos in order, a few batches in memory; one that cannot be read gives its error in place.
+    """Caption photos in order, with a few batches in memory; a photo that fails yields its error.
 
-    ``batch_size`` None leaves it to the captioner. Raises what makes the captioner useless for every photo.
+    ``batch_size`` None leaves it to the captioner. Raises errors that would fail every photo.
     """
     if isinstance(captioner, Streaming):
         yield from captioner.caption_each(images, n=n, options=options, batch_size=batch_size)
@@ -59,7 +59,7 @@ def caption_each(
 def _tried(
     captioner: Captioner, photos: Sequence[Source], n: int, options: DecodingOptions | None
 ) -> Sequence[Outcome]:
-    """Where a batch fails on a photo, each is tried alone."""
+    """Caption a batch; if it fails, caption each photo alone to find out which one fails."""
     try:
         return captioner.caption(photos, n=n, options=options)
     except ImageError as error:

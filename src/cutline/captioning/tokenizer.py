@@ -1,6 +1,6 @@
 """Token ids to words to a sentence, and a prefix's text to token ids.
 
-Thin over Hugging Face ``tokenizers``. Words are the unit that people see: log-probabilities are of
+A thin layer over Hugging Face ``tokenizers``. Words are the unit that people see: log-probabilities are of
 tokens, attention maps are of words, and ``Words.spans`` joins the two.
 """
 
@@ -32,19 +32,21 @@ class Words:
 
 
 class Tokenizer:
-    """A bundle's tokenizer. Raises BundleDamaged where tokenizer.json is not one, or not this model's."""
+    """A bundle's tokenizer. Raises BundleDamaged if tokenizer.json is invalid, or not of this model."""
 
     def __init__(self, bundle: Bundle) -> None:
         architecture = bundle.manifest.architecture
         try:
             self._fast = Fast.from_str(bundle.files[TOKENIZER].decode())
         except Exception as error:  # the Rust library raises bare Exception
-            raise BundleDamaged(f"{TOKENIZER} of {bundle.where} is no tokenizer: {error}.") from error
+            raise BundleDamaged(
+                f"{TOKENIZER} of {bundle.where} is not a valid tokenizer: {error}."
+            ) from error
         self._fast.encode_special_tokens = True  # "<end>" in a prefix is text, and no token
         size = self._fast.get_vocab_size(with_added_tokens=True)
         if size != architecture.vocabulary:
             raise BundleDamaged(
-                f"{TOKENIZER} of {bundle.where} has {size} tokens, but the model {architecture.vocabulary}."
+                f"{TOKENIZER} of {bundle.where} has {size} tokens; the model has {architecture.vocabulary}."
             )
         self._special = {
             architecture.unknown_id,
@@ -74,7 +76,7 @@ class Tokenizer:
         return sentence(words, self._style)
 
     def prefix_ids(self, text: str) -> tuple[int, ...]:
-        """Give the tokens of a prefix. Raises OptionError for a word that the model does not know."""
+        """The token ids of a prefix. Raises OptionError for a word that the model does not know."""
         for variant in (text, text.lower()):
             encoding = self._fast.encode(variant, add_special_tokens=False)
             strange = [i for i, token in enumerate(encoding.ids) if token in self._special]
@@ -82,17 +84,19 @@ class Tokenizer:
                 return tuple(encoding.ids)
         start, stop = encoding.offsets[strange[0]]
         raise OptionError(
-            f"The prefix holds {variant[start:stop]!r}, a word that this model does not know.",
+            f"This model does not know the word {variant[start:stop]!r} of the prefix.",
             hint="Choose another word, or put it before the caption yourself.",
         )
 
     def function_word_ids(self) -> tuple[int, ...]:
-        """Give the tokens of the bundle's function words, as far as the model knows them.
+        """The token ids of the bundle's function words, as far as the model knows them.
 
         Raises OptionError where the model's tokens are parts of words.
         """
         if not self._is_word_level:
-            raise OptionError("no_repeat_words needs a model whose tokens are words; this one's are parts.")
+            raise OptionError(
+                "no_repeat_words needs a model whose tokens are words; this model's are parts of words."
+            )
         ids = (self._fast.token_to_id(word) for word in self._style.function_words)
         return tuple(token for token in ids if token is not None)
 
@@ -131,7 +135,7 @@ def sentence(words: Sequence[str], style: TextStyle) -> str:
 
 
 def _spaced(pieces: list[tuple[str, tuple[int, int]]]) -> Words:
-    """Join what is written without a space between: punctuation, contractions, hyphens, brackets."""
+    """Remove the spaces around punctuation, contractions, hyphens and brackets."""
     words: list[str] = []
     spans: list[tuple[int, int]] = []
     glue, quoted = False, False

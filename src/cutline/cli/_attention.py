@@ -1,4 +1,4 @@
-"""A picture of where a captioner looked: the photo once for each word, the regions that counted aglow."""
+"""A picture of a caption's attention: the photo once for each word, with the regions highlighted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PAPER, _INK = (255, 255, 255), (25, 25, 25)
 # Heat from none to most, as colour and as how much of the photo it covers.
 _COLOURS = np.array([(60, 0, 120), (215, 30, 80), (255, 150, 20), (255, 245, 120)], np.float32)
 _COVER = np.array([0.0, 0.3, 0.55, 0.7], np.float32)
-_SHADE = 0.55  # what nobody looked at is this bright
+_SHADE = 0.55  # brightness of regions without attention
 
 
 def attention_picture(
@@ -30,12 +30,12 @@ def attention_picture(
     attention: NDArray[np.float32] | None,
     preprocessing: Preprocessing | None,
 ) -> Image.Image:
-    """The photo W times with its heat, and the caption above. attention [W, rows, cols].
+    """Draw the photo W times with a heat map, and the caption above. attention [W, rows, cols].
 
-    preprocessing: what of the photo the model saw, where it is known. Raises OptionError without attention.
+    preprocessing: which part of the photo the model saw, where known. Raises OptionError without attention.
     """
     if attention is None or not len(attention):
-        raise OptionError("This captioner does not say where it looked.", hint="Leave out --attention.")
+        raise OptionError("This captioner has no attention maps.", hint="Remove --attention.")
     view = _view(image, preprocessing)
     columns = min(MOST_COLUMNS, len(words), max(1, math.ceil(math.sqrt(len(words)))))
     columns = max(columns, min(MOST_COLUMNS, len(words), 3))

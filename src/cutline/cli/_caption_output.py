@@ -1,4 +1,4 @@
-"""`--output FILE`: a file of captions that grows line by line, and that a second run goes on with."""
+"""`--output FILE`: a file of captions that is appended to, and that a later run resumes."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ FSYNC_EVERY_S = 1.0
 
 
 def plain_lines(line: CaptionLine) -> str:
-    """`path<TAB>caption`, a line each, without the last line's end. A failed photo has none."""
+    """`path<TAB>caption` for each caption, without the last line end; "" for a failed photo."""
     return "\n".join(f"{one_line(line.file)}\t{caption.text}" for caption in line.captions)
 
 
 def key(file: str) -> str:
-    """What makes two spellings of one photo's path the same. Links are not followed: a name is a photo."""
+    """The absolute path, by which photos are compared. Links are not resolved: each name is a photo."""
     return os.path.abspath(one_line(file))
 
 
 class CaptionFile:
-    """A file of captions that one run at a time appends to, each photo's line in one write.
+    """A file of captions that one run at a time appends to, one write per line.
 
-    Opening it reads which photos are done (`done`: key -> whether it failed) and cuts off a line that a
-    killed run left torn. Raises OutputError for a file that is not ours, which is then left untouched.
+    Opening it reads which photos are done (`done`: key -> whether it failed) and removes an incomplete last
+    line of a killed run. Raises OutputError, and changes nothing, if the file is of another format.
     """
 
     def __init__(self, path: str, *, n: int, retry_failed: bool = False) -> None:
@@ -44,7 +44,7 @@ class CaptionFile:
         self._synced_at = time.monotonic()
 
     def __enter__(self) -> CaptionFile:
-        """Open, lock, read and mend the file."""
+        """Open, lock, read and repair the file."""
         with output_errors(self.path):
             remove_leftovers(os.path.dirname(os.path.realpath(self.path)))
             self._file = self._open_locked()
@@ -60,7 +60,7 @@ class CaptionFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Make everything durable and let go of the file."""
+        """Sync to disk, and close."""
         with output_errors(self.path):
             os.fsync(self._file.fileno())
             self._file.close()
@@ -84,10 +84,10 @@ class CaptionFile:
         return file
 
     def _read(self) -> None:
-        """Fill `done`; put the end of the file right. Nothing is changed before every whole line was ours."""
+        """Fill `done` and repair the end of the file. Nothing is changed unless every whole line is valid."""
         self._file.seek(0)
         header = self._format.header()
-        whole = 0  # bytes that are known to be good
+        whole = 0  # bytes known to be valid
         number = 0
         for number, raw in enumerate(io.BufferedReader(_Unclosing(self._file)), 1):
             if not raw.endswith(b"\n"):
@@ -104,12 +104,12 @@ class CaptionFile:
         else:
             raw = b""
         if raw:
-            whole += self._mend(raw, header if number == 1 else b"", whole)
+            whole += self._repair(raw, header if number == 1 else b"", whole)
         if whole == 0 and header:
             write_all(self._file, header)
 
-    def _mend(self, tail: bytes, header: bytes, whole: int) -> int:
-        """Deal with a last line that has no end: finish it if it is all there, else cut it off."""
+    def _repair(self, tail: bytes, header: bytes, whole: int) -> int:
+        """Complete a last line that lacks only its line end, else cut it off; return its new length."""
         try:
             if header:
                 raise ValueError("a header without an end is torn")

@@ -1,4 +1,4 @@
-"""Writing files so that whatever is killed at whatever moment leaves the old content or the new one."""
+"""Writing files atomically: a process killed at any moment leaves the old content or the new one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SURELY_LOCKED_S = 2.0
 
 @contextlib.contextmanager
 def output_errors(path: str) -> Iterator[None]:
-    """Make every OSError inside an OutputError that names ``path``."""
+    """Turn every OSError inside into an OutputError that names ``path``."""
     try:
         yield
     except OSError as error:
@@ -29,7 +29,7 @@ def output_errors(path: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replacement(path: str, *, keep_times: bool = False) -> Iterator[str]:
-    """A temporary file that takes the place of `path` if all goes well, and vanishes otherwise."""
+    """Yield a temporary file, which replaces `path` if nothing is raised, and is removed otherwise."""
     folder = os.path.dirname(path)
     handle, temporary = tempfile.mkstemp(
         prefix=_TEMPORARY, suffix=os.path.splitext(path)[1], dir=folder or "."
@@ -53,7 +53,10 @@ def replacement(path: str, *, keep_times: bool = False) -> Iterator[str]:
 
 @functools.cache
 def remove_leftovers(folder: str) -> None:
-    """Once a run, remove what killed runs left in a folder: temporary files that nobody has locked."""
+    """Remove the temporary files that killed runs left in a folder: those that nobody has locked.
+
+    Cached: each folder is swept once a run.
+    """
     if importlib.util.find_spec("fcntl") is None:
         return
     with contextlib.suppress(OSError), os.scandir(folder or ".") as entries:
@@ -65,7 +68,7 @@ def remove_leftovers(folder: str) -> None:
 
 
 def _copy_attributes(source: str, target: str, *, times: bool) -> None:
-    """Mode, extended attributes, where we may the owner, and where wanted the times."""
+    """Copy mode and extended attributes; the owner where we may, and the times where asked for."""
     status = os.stat(source)
     shutil.copystat(source, target)
     if not times:
@@ -82,7 +85,7 @@ def _umask() -> int:
 
 
 def sync_folder(folder: str) -> None:
-    """Make a new name durable. Some systems cannot open folders, and need no such thing."""
+    """Make a new name in the folder durable. Does nothing on systems that cannot open folders."""
     with contextlib.suppress(PermissionError, IsADirectoryError):
         handle = os.open(folder or ".", os.O_RDONLY)
         try:
@@ -98,7 +101,7 @@ def write_all(file: BinaryIO, data: bytes) -> None:
 
 
 def try_lock(file: BinaryIO) -> bool:
-    """Whether the file is now ours alone. Where the system has no such locks, it is taken to be."""
+    """Lock the file; False where another process has it. True on systems without such locks."""
     try:
         import fcntl
     except ImportError:

@@ -22,10 +22,10 @@ _WRITER = "Cutline"
 
 
 class Metadata:
-    """Captions as the description inside a photo: XMP dc:description and, where the format has it, IPTC.
+    """Writes captions into photos as XMP dc:description and, where the format has it, IPTC caption.
 
-    The photo is never written to: a copy is changed, read back, and put in its place. A description that a
-    person wrote stays; we know our own by the field "description writer", which holds the text's hash.
+    A copy is changed, read back, and then replaces the photo. A description that a person wrote stays: our
+    own are marked by the field "description writer", which holds the text's hash.
     """
 
     def __init__(self, *, overwrite: bool, limits: Limits) -> None:
@@ -34,7 +34,7 @@ class Metadata:
         except ModuleNotFoundError as error:
             raise MissingExtra(
                 "--write-metadata needs pyexiv2, which is not installed.",
-                hint="pip install 'cutline[metadata]'",
+                hint="Install it with: pip install 'cutline[metadata]'",
             ) from error
         self._pyexiv2 = pyexiv2
         pyexiv2.set_log_level(4)  # it would print to stderr on its own
@@ -42,7 +42,7 @@ class Metadata:
         self._limits = limits
 
     def write(self, photo: str, text: str) -> bool:
-        """Put the text into the photo; False if a person's description stayed. Raises OutputError."""
+        """Write the text into the photo; False if a person's description was kept. Raises OutputError."""
         path = os.path.realpath(photo)  # a link stays a link
         remove_leftovers(os.path.dirname(path))
         with output_errors(photo):
@@ -54,11 +54,11 @@ class Metadata:
                 Path(temporary).write_bytes(changed)
                 now = os.stat(path)
                 if (now.st_mtime_ns, now.st_size) != (before.st_mtime_ns, before.st_size):
-                    raise self._refusal(photo, "somebody else has just changed it")
+                    raise self._refusal(photo, "another program changed it meanwhile")
         return True
 
     def _changed(self, photo: str, data: bytes, text: str) -> bytes | None:
-        """The photo's bytes with the description in them; None if a person's stands there."""
+        """The photo's bytes with the description in them; None to keep a person's description."""
         try:
             with self._pyexiv2.ImageData(data) as image:
                 if not self._overwrite and self._is_a_persons(image):
@@ -84,19 +84,19 @@ class Metadata:
         return any(xmp.get(_XMP_WRITER, "") != _writer(text) for text in described)
 
     def _verify(self, photo: str, before: bytes, after: bytes, text: str) -> None:
-        """The copy must say what we wrote and show what the original shows."""
+        """Check that the copy has the description, and the original's pixels. Raises OutputError."""
         with self._pyexiv2.ImageData(after) as image:
             if _description(image.read_xmp().get(_XMP)) != text:
-                raise self._refusal(photo, "the description did not read back")
+                raise self._refusal(photo, "the description could not be read back")
         was, becomes = (open_image(data, limits=self._limits) for data in (before, after))
         if was.tobytes() != becomes.tobytes():
-            raise self._refusal(photo, "the picture would change")
+            raise self._refusal(photo, "the pixels would change")
 
     def _refusal(self, photo: str, reason: str) -> OutputError:
         return OutputError(
             f"{photo}: no description could be written into it ({reason}).",
-            kept="The photo is as it was.",
-            hint="JPEG, PNG, WebP and TIFF take one; for others use --sidecar.",
+            kept="The photo was not changed.",
+            hint="JPEG, PNG, WebP and TIFF can hold one; for other formats use --sidecar.",
         )
 
 
@@ -105,7 +105,7 @@ def _writer(text: str) -> str:
 
 
 def _description(value: object) -> str:
-    """dc:description as plain text: it is a table of languages, or text in sloppy files."""
+    """dc:description as plain text: it is a table of languages, or plain text in nonstandard files."""
     if isinstance(value, dict):
         return str(value.get('lang="x-default"') or next(iter(value.values()), ""))
     return str(value or "")

@@ -1,4 +1,4 @@
-"""From what a user typed to photos, one at a time: files, folders, globs and lists."""
+"""From the command's arguments to photos, one at a time: files, folders, globs and lists."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ EXTENSIONS = frozenset({
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A photo to caption, or a place where photos were expected and why there are none."""
+    """A photo to caption, or a place without photos, with the reason."""
 
     path: str
     error: CutlineError | None = None
 
 
 def find_photos(arguments: Iterable[str]) -> Iterator[Found]:
-    """What the arguments stand for, in a stable order. A file is taken as it is, whatever its extension."""
+    """The photos that the arguments name, in a stable order. A file is taken whatever its extension."""
     for argument in arguments:
         if argument == STDIN:
             yield Found(path=STDIN)
@@ -43,7 +43,7 @@ def find_photos(arguments: Iterable[str]) -> Iterator[Found]:
 
 
 def read_list(source: str, *, null: bool) -> Iterator[str]:
-    """Paths from a file ('-' is stdin), one a line or ended by NUL, without holding them all."""
+    """Paths from a file ('-' is stdin), one per line or ended by NUL, read as they are needed."""
     if source == STDIN:
         yield from _split(sys.stdin.buffer, b"\0" if null else b"\n")
         return
@@ -56,7 +56,7 @@ def read_list(source: str, *, null: bool) -> Iterator[str]:
 
 def _split(file: BinaryIO, end: bytes) -> Iterator[str]:
     rest = b""
-    # readline-sized reads: a list that trickles in through a pipe is worked on as it comes.
+    # readline-sized reads: paths that come slowly through a pipe are captioned as they come.
     while block := (file.readline(65536) if end == b"\n" else file.read(65536)):
         *whole, rest = (rest + block).split(end)
         yield from (
@@ -73,11 +73,11 @@ def _in_folder(folder: str) -> Iterator[Found]:
             nothing = False
             yield found
     if nothing:
-        yield Found(path=folder, error=ImageMissing(f"{folder} holds no photos."))
+        yield Found(path=folder, error=ImageMissing(f"{folder} contains no photos."))
 
 
 def walk(folder: str) -> Iterator[Found]:
-    """Every file below a folder, each folder once however links lead to it; hidden ones are left out."""
+    """Every file below a folder, hidden ones left out; each folder once, also if links lead to it."""
     seen: set[tuple[int, int]] = set()
     waiting = [folder]
     while waiting:
@@ -118,7 +118,7 @@ def _matching(pattern: str) -> Iterator[Found]:
 
 
 def _matching_below(pattern: str) -> Iterator[str]:
-    """Files that fit a pattern with `**`. glob's own would follow a loop of links for ever."""
+    """Files that match a pattern with `**`. glob's own would follow a loop of links forever."""
     parts = pattern.split(os.sep)
     fixed = next(at for at, part in enumerate(parts) if glob.has_magic(part))
     root = os.sep.join(parts[:fixed]) or (os.sep if pattern.startswith(os.sep) else "")

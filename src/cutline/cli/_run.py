@@ -1,6 +1,6 @@
-"""One run over many photos: reading ahead on threads, captioning as they come, writing in order.
+"""One run over many photos: read ahead on threads, caption in batches, write in order.
 
-At no time are more than a few batches in memory, however many photos there are.
+At most a few batches are in memory, however many photos there are.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ if TYPE_CHECKING:
 
 READERS = min(4, os.cpu_count() or 1)
 READ_AHEAD = 32
-# For captioners that do not say what they look at: enough for any vision model, little enough to keep many.
+# For captioners with unknown preprocessing: enough for any vision model, and small enough to keep many.
 PLENTY_PX = 1024
 
 
 class Progress(Protocol):
-    """What a progress bar must do."""
+    """The part of tqdm's bar that is used."""
 
     total: float | None
 
     def update(self, n: float = 1) -> bool | None:
-        """Count photos."""
+        """Advance by n photos."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What is to be done with each photo."""
+    """What to do with each photo."""
 
     n: int
     options: DecodingOptions
@@ -58,7 +58,7 @@ class Job:
     batch_size: int | None  # None: as suits the captioner
     decorate: Callable[[str], str]
     emit: Callable[[CaptionLine], None]  # writes one photo's line
-    report: Callable[[str], None]  # tells a person, on stderr
+    report: Callable[[str], None]  # prints to stderr
     output: CaptionFile | None = None
     sidecars: Sidecars | None = None
     metadata: Metadata | None = None
@@ -67,14 +67,14 @@ class Job:
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """How a run went."""
+    """The counts of a run."""
 
     captioned: int = 0
     failed: int = 0
     skipped: int = 0
     failed_before: int = 0  # of the skipped
     incomplete: int = 0  # captioned, but a sidecar, description or picture could not be written
-    kept_sidecars: int = 0  # a person's, left alone
+    kept_sidecars: int = 0  # written by a person, and kept
     kept_descriptions: int = 0
 
 
@@ -89,7 +89,7 @@ class _Ready:
 
 
 class Run:
-    """Photos through one captioner into one job's outputs; `tally` says how far it got."""
+    """Captions photos with one captioner into the outputs of one job; `tally` counts them."""
 
     def __init__(self, captioner: Captioner, job: Job, progress: Progress | None = None) -> None:
         self.tally = Tally()
@@ -100,9 +100,9 @@ class Run:
         self._input = model_input(captioner)
 
     def over(self, photos: Iterator[Found]) -> Tally:
-        """Caption all photos, each once. A photo that fails is told and passed over.
+        """Caption all photos, each once. A photo that fails is reported and skipped.
 
-        Raises what makes going on senseless, and would for a million photos, with what was kept until then.
+        Raises errors that would fail every further photo, with what was kept until then.
         """
         try:
             with closing(self._read_ahead(self._fresh(photos))) as ready:
@@ -143,7 +143,7 @@ class Run:
             seen.add(name)
 
     def _read_ahead(self, photos: Iterator[Found]) -> Generator[_Ready, None, None]:
-        """Photos read on threads, in order."""
+        """Read photos on threads; yields them in order."""
         waiting: deque[Future[_Ready]] = deque()
         pool = ThreadPoolExecutor(READERS, thread_name_prefix="cutline-read")
         try:
@@ -199,22 +199,22 @@ class Run:
     # Writing
 
     def _write(self, ready: _Ready, captions: Sequence[Caption]) -> None:
-        """The line comes last: a photo whose line stands is wholly done, whenever we are killed."""
+        """Write the line last: even after a kill, a photo that has its line is completely done."""
         file = ready.found.path
         scored = tuple(
             ScoredCaption(text=self._job.decorate(each.text), log_prob=each.log_prob) for each in captions
         )
-        troubles = list(self._troubles(ready, captions, [each.text for each in scored]))
+        problems = list(self._problems(ready, captions, [each.text for each in scored]))
         self._job.emit(CaptionLine(file=file, model=self._model, captions=scored))
         self.tally.captioned += 1
-        self.tally.incomplete += bool(troubles)
-        for trouble in troubles:
-            self._job.report(told(file, trouble))
+        self.tally.incomplete += bool(problems)
+        for problem in problems:
+            self._job.report(message_for(file, problem))
 
-    def _troubles(
+    def _problems(
         self, ready: _Ready, captions: Sequence[Caption], texts: Sequence[str]
     ) -> Iterator[OutputError]:
-        """Write everything that stands beside the line; what could not be written."""
+        """Write everything besides the line; yields an error for each thing that could not be written."""
         steps: list[Callable[[], None]] = []
         if self._job.sidecars is not None:
             steps.append(partial(self._write_sidecar, self._job.sidecars, ready.found.path, texts))
@@ -246,12 +246,12 @@ class Run:
 
     def _write_failure(self, found: Found, error: CutlineError) -> None:
         self._job.emit(CaptionLine(file=found.path, failure=Failure.of(error)))
-        self._job.report(told(found.path, error))
+        self._job.report(message_for(found.path, error))
         self.tally.failed += 1
 
 
 def model_input(captioner: Captioner) -> Preprocessing | None:
-    """What the captioner makes of a photo, if it is a bundle's; others look at photos in their own way."""
+    """How a bundle's captioner preprocesses photos; None for others, which do it themselves."""
     preprocessing = getattr(getattr(captioner, "manifest", None), "preprocessing", None)
     return preprocessing if isinstance(preprocessing, Preprocessing) else None
 
@@ -263,14 +263,14 @@ def _standard_input(limits: Limits) -> bytes:
         raise ImageMissing(f"Standard input cannot be read ({error.strerror}).") from error
 
 
-def told(file: str, error: CutlineError) -> str:
-    """An error as a line for a person, led by the photo's name where it does not say it itself."""
+def message_for(file: str, error: CutlineError) -> str:
+    """An error as one line for a person, with the photo's name in front unless the message has it."""
     text = str(error)
     return text if file in text else f"{file}: {text}"
 
 
 def count_in_background(photos: Iterator[Found], progress: Progress) -> None:
-    """Give the progress bar its total once it is known; a walk over names is far quicker than captioning."""
+    """Count the photos on a thread, for the progress bar: listing names is far quicker than captioning."""
 
     def count() -> None:
         progress.total = sum(1 for _ in photos)

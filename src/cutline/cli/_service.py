@@ -1,4 +1,4 @@
-"""What the service's commands share. Django is imported only when one of them runs."""
+"""Shared by the service's commands. Django is imported only when one of them runs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 data_dir_option = click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Everything that is kept on this machine lies here  [default: data, or CUTLINE_DATA_DIR]",
+    help="Where to keep all data on this machine  [default: data, or CUTLINE_DATA_DIR]",
 )
 
 
 def set_up(data_dir: Path | None) -> ServerSettings:
-    """Read the settings and set Django up. Raises ConfigError where the settings are refused."""
+    """Read the settings and set Django up. Raises ConfigError for invalid settings."""
     if data_dir is not None:
         os.environ["CUTLINE_DATA_DIR"] = str(data_dir)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cutline.server.django_settings")
@@ -35,20 +35,20 @@ def set_up(data_dir: Path | None) -> ServerSettings:
     return made
 
 
-def asked_to_stop() -> threading.Event:
-    """An event that is set at the first SIGTERM or SIGINT. A SIGINT after it ends the process at once.
+def stop_requested() -> threading.Event:
+    """An event that the first SIGTERM or SIGINT sets. A SIGINT after it ends the process at once.
 
-    Call it before anything is started, so that a signal in mid-start finds an end to go to. Another SIGTERM
-    changes nothing: supervisors may repeat it, and have SIGKILL for who is too slow. It is ignored rather
-    than handled: Python takes handlers back at its very end, where the process would then die of it.
+    Call it before anything is started, so that a signal during the start is not lost. Further SIGTERMs are
+    ignored: supervisors may repeat them, and have SIGKILL for slow processes. They are ignored rather than
+    handled because Python removes handlers at its very end, where a SIGTERM would then kill the process.
     """
-    asked = threading.Event()
+    stop = threading.Event()
 
-    def ask(number: int, frame: object) -> None:
+    def request(number: int, frame: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        asked.set()
+        stop.set()
 
     for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, ask)
-    return asked
+        signal.signal(each, request)
+    return stop

@@ -13,10 +13,10 @@ from cutline.cli._files import output_errors, remove_leftovers, replacement, wri
 
 
 class Sidecars:
-    """photo.jpg's captions in photo.txt, never over a text that somebody else wrote.
+    """Writes photo.jpg's captions into photo.txt, but never over a text that a person wrote.
 
-    A hidden file in the folder (LEDGER) holds the hash of each text that we wrote: a text with another hash
-    is a person's. The ledger is written first, so that a kill in between leaves nothing unaccounted for.
+    A hidden file in the folder (LEDGER) holds the hash of each text that Cutline wrote; a text with another
+    hash is a person's. The ledger is written first, so that a kill in between leaves no unknown text.
     """
 
     LEDGER = ".cutline-sidecars.jsonl"
@@ -27,7 +27,7 @@ class Sidecars:
         self._folders: OrderedDict[str, dict[str, dict[str, str]]] = OrderedDict()
 
     def write(self, photo: str, texts: Sequence[str]) -> str | None:
-        """Write the captions, a line each; give the sidecar's path, or None if a person's text stayed."""
+        """Write the captions, one per line; return the sidecar's path, or None if a person's text stayed."""
         folder, name = os.path.split(photo)
         data = "".join(f"{text}\n" for text in texts).encode("utf-8")
         digest = hashlib.sha256(data).hexdigest()
@@ -71,7 +71,7 @@ class Sidecars:
             return
         entry = json.dumps({"sidecar": sidecar, "photo": photo, "sha256": digest}).encode()
         with open(os.path.join(folder, self.LEDGER), "ab", buffering=0) as file:
-            # The leading line end shields the entry from one that an earlier kill left torn.
+            # The leading line end separates the entry from an incomplete one of a killed run.
             write_all(file, b"\n" + entry + b"\n" if file.tell() else entry + b"\n")
         self._ours(folder).setdefault(sidecar, {})[digest] = photo
 

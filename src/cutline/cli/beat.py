@@ -1,4 +1,4 @@
-"""`cutline beat`: the clock by itself."""
+"""`cutline beat`: the scheduler as a process of its own."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from pathlib import Path
 
 import click
 
-from cutline.cli._service import asked_to_stop, data_dir_option, set_up
+from cutline.cli._service import data_dir_option, set_up, stop_requested
 
 
 @click.command(context_settings={"show_default": True})
 @data_dir_option
 def command(data_dir: Path | None) -> None:
-    """Sweep by the clock: find lost work, remove what is too old.
+    """Run the scheduled maintenance: requeue lost jobs, delete expired data.
 
     \b
     cutline beat
 
-    Workers do this as well, one of them at a time, unless they were started with --no-beat. There may be any
-    number of clocks: those that come second in an interval do nothing.
+    Workers do this as well, one at a time, unless started with --no-beat. Any number of schedulers may run:
+    each task runs once per interval.
     """
-    asked = asked_to_stop()
+    stop = stop_requested()
     set_up(data_dir)
     from cutline.server.work.scheduler import Clock
 
     clock = Clock()
     clock.start()
-    asked.wait()
+    stop.wait()
     clock.stop()

@@ -34,7 +34,7 @@ command.add_command(import_hf)
 @_place
 @click.option("--json", "as_json", is_flag=True, help="Print bundle.json itself.")
 def show(bundle: str | None, as_json: bool) -> None:
-    """Say what a bundle is, once it has passed every check.
+    """Show what a bundle holds, after checking it.
 
     \b
     cutline bundle show
@@ -70,7 +70,7 @@ def verify(bundle: str | None) -> None:
     captioner.caption(photo)
     longest = manifest.architecture.max_tokens - 1
     captioner.caption(photo, options=DecodingOptions(strategy=Strategy.GREEDY, min_length=longest))
-    click.echo(f"{whole.where} is sound: {manifest.name}@{manifest.version}, {len(manifest.files)} files.")
+    click.echo(f"{whole.where} is valid: {manifest.name}@{manifest.version}, {len(manifest.files)} files.")
 
 
 @command.command()
@@ -81,9 +81,9 @@ def verify(bundle: str | None) -> None:
     "--checkpoint", type=click.Path(path_type=Path), help="By default export.average, or the last stage's."
 )
 def build(recipe: Path, target: Path, overrides: tuple[str, ...], checkpoint: Path | None) -> None:
-    """Make the bundle of a finished training: export, quantise, measure on dev, refuse what lost quality.
+    """Build the bundle of a finished training: export, quantise, and check its quality on dev.
 
-    RECIPE is what was trained, with the same overrides, or the recipe.yaml that the training kept.
+    RECIPE is the one that was trained, with the same overrides, or the recipe.yaml in the output folder.
 
     \b
     cutline bundle build runs/cutline-base/recipe.yaml my-bundle/ export.quantise=full
@@ -100,7 +100,7 @@ def build(recipe: Path, target: Path, overrides: tuple[str, ...], checkpoint: Pa
 @command.command()
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option("--from", "bundle", metavar="BUNDLE", help="The bundle to copy; by default the one that ships.")
-@click.option("--force", is_flag=True, help="Replace a bundle that stands at TARGET.")
+@click.option("--force", is_flag=True, help="Replace an existing bundle at TARGET.")
 def export(target: Path, bundle: str | None, force: bool) -> None:
     """Copy a bundle to TARGET, as a zip where TARGET ends in .zip, else as a folder.
 
@@ -112,7 +112,7 @@ def export(target: Path, bundle: str | None, force: bool) -> None:
 
     if target.exists() and not force:
         raise OutputError(
-            f"{target} exists already.", kept="It was left as it is.", hint="Use --force to replace it."
+            f"{target} exists already.", kept="Nothing was changed.", hint="Use --force to replace it."
         )
     whole = _read(bundle)
     export_bundle(whole, target)

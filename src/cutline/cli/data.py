@@ -1,4 +1,4 @@
-"""`cutline data`: look at a data set before training on it."""
+"""`cutline data`: check a data set before training on it."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def _data_options(function: F) -> F:
             click.option("--kind", type=click.Choice(KINDS), default="auto", help="The layout. [auto]"),
             click.option("--images", metavar="FOLDER", help='The photos\' folder; "none": captions alone.'),
             click.option(
-                "--captions", metavar="FILE", help="The captions file, where the layout does not say."
+                "--captions", metavar="FILE", help="The captions file, if it cannot be told from the layout."
             ),
             click.option(
-                "--split", type=click.Choice(["train", "dev", "test"]), help="Put everything in one."
+                "--split", type=click.Choice(["train", "dev", "test"]), help="Put everything in this split."
             ),
         )
     ):
@@ -61,14 +61,18 @@ def command() -> None:
 
 @command.command("check")
 @_data_options
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, every place included.")
-@click.option("--quick", is_flag=True, help="Look at names and captions only; open no photo.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, with every place.")
+@click.option("--quick", is_flag=True, help="Check names and captions only; open no photo.")
 @click.option(
-    "--longest", type=click.IntRange(min=1), default=40, show_default=True, help="Words in a caption."
+    "--longest",
+    type=click.IntRange(min=1),
+    default=40,
+    show_default=True,
+    help="Report captions of more words than this.",
 )
-@click.option("--strict", is_flag=True, help="Warnings fail the check too.")
+@click.option("--strict", is_flag=True, help="Fail on warnings, too.")
 def check_command(as_json: bool, quick: bool, longest: int, strict: bool, **where: Any) -> int:
-    """Say what is wrong with a data set. The exit code is 1 when there are errors.
+    """Report what is wrong with a data set. The exit code is 1 when there are errors.
 
     Missing and unreadable photos, empty, long and garbled captions, photos without captions and captions
     without photos, duplicates within and across splits, and more. PATH is a folder, a captions file, or a
@@ -101,7 +105,11 @@ def check_command(as_json: bool, quick: bool, longest: int, strict: bool, **wher
 @command.command("vocab")
 @_data_options
 @click.option(
-    "--minimum-count", type=click.IntRange(min=1), default=1, show_default=True, help="Rarer is unknown."
+    "--minimum-count",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Rarer words are unknown.",
 )
 @click.option(
     "--tokenizer",
@@ -115,7 +123,7 @@ def check_command(as_json: bool, quick: bool, longest: int, strict: bool, **wher
 )
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write tokenizer.json here.")
 def vocab_command(minimum_count: int, tokenizer: Any, size: int, output: Path | None, **where: Any) -> None:
-    """Show what a minimum count would cost, and the vocabulary of the training split.
+    """Show the vocabulary of the training split, and how minimum counts would shrink it.
 
     \b
     cutline data vocab flickr8k/

@@ -1,4 +1,4 @@
-"""`cutline diagnose`: pictures of a training, as PNG files."""
+"""`cutline diagnose`: plots of a training, as PNG files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _steps(default: int, what: str) -> Callable[[Any], Any]:
 
 @click.group(name="diagnose")
 def command() -> None:
-    """Look into a training: each command leaves a picture and says what it shows.
+    """Diagnose a training: each command writes a plot, and prints what it shows.
 
     \b
     Examples:
@@ -61,7 +61,7 @@ def lr_range(
     device: str,
     output: Path | None,
 ) -> None:
-    """Raise the learning rate until the loss explodes, and suggest one.
+    """Raise the learning rate until the loss explodes, and suggest a rate.
 
     \b
     cutline diagnose lr-range recipes/lstm-attention.yaml --steps 80
@@ -72,7 +72,10 @@ def lr_range(
     from cutline.training.loop import endless_windows
 
     if not 0 < low < high:
-        raise OptionError(f"A range from {low:g} to {high:g} is none.", hint="Give 0 < --low < --high.")
+        raise OptionError(
+            f"--low is {low:g} and --high {high:g}: there is no range between them.",
+            hint="Choose 0 < --low < --high.",
+        )
     found = diagnostics.find_subject(subject, overrides)
     chosen = diagnostics.choose_stage(found.recipe, stage)
     bench = diagnostics.set_up(found, chosen, photos=photos, device=choose_device(device))
@@ -138,9 +141,9 @@ def overfit(
     device: str,
     output: Path | None,
 ) -> int:
-    """Learn one batch by heart. What cannot do that cannot learn: the exit code is then 1.
+    """Overfit one batch. A model that cannot do that cannot learn; the exit code is then 1.
 
-    Dropout, smoothing and everything else that regularises is off, and each photo has one caption.
+    Dropout, label smoothing and other regularisation is off, and each photo has one caption.
 
     \b
     cutline diagnose overfit recipes/lstm-attention.yaml --photos 8 --steps 400
@@ -160,10 +163,12 @@ def overfit(
     plots.draw_overfit(result, path)
     last = result.losses[-1]
     if result.reached:
-        click.echo(f"Learnt by heart: the loss is {last:.3f} after {len(result.losses)} steps.")
+        click.echo(f"Overfitted as it should: the loss is {last:.3f} after {len(result.losses)} steps.")
     else:
-        click.echo(f"NOT learnt: after {len(result.losses)} steps the loss is {last:.3f}, above {goal:g}.")
-        click.echo("Look at the learning rate (lr-range), then at the flow of gradients (gradients).")
+        click.echo(
+            f"NOT overfitted: after {len(result.losses)} steps the loss is {last:.3f}, above {goal:g}."
+        )
+        click.echo("Check the learning rate (lr-range), then the gradients (gradients).")
     click.echo(path)
     return 0 if result.reached else 1
 
@@ -181,7 +186,7 @@ def overfit(
 )
 @_output
 def embeddings(subject: Path, method: str, clusters: int, words: int, output: Path | None) -> None:
-    """Draw a map of a run's word vectors: what is used alike should lie together.
+    """Plot a run's word vectors: words that are used alike should lie together.
 
     \b
     cutline diagnose embeddings runs/lstm --method pca
@@ -206,7 +211,7 @@ def embeddings(subject: Path, method: str, clusters: int, words: int, output: Pa
 @_subject
 @_output
 def curves(subject: Path, output: Path | None) -> None:
-    """Draw the losses, metrics and learning rates of a run, stage by stage.
+    """Plot the losses, metrics and learning rates of a run, stage by stage.
 
     \b
     cutline diagnose curves runs/lstm

@@ -1,4 +1,4 @@
-"""`cutline bundle import-hf`: a Hugging Face captioner becomes a bundle."""
+"""`cutline bundle import-hf`: convert a Hugging Face captioner to a bundle."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from cutline.errors import OutputError
 @click.option("--name", default="", help="The bundle's name; by default the folder's.")
 @click.option("--version", default="1.0.0", show_default=True, help="The bundle's version.")
 @click.option("--licence", default="unstated", show_default=True, help="What the weights may be used for.")
-@click.option("--force", is_flag=True, help="Replace a bundle that stands at TARGET.")
+@click.option("--force", is_flag=True, help="Replace an existing bundle at TARGET.")
 def command(folder: Path, target: Path, name: str, version: str, licence: str, force: bool) -> None:
-    """Turn a captioner that transformers saved to FOLDER into a bundle at TARGET.
+    """Convert a captioner that transformers saved to FOLDER into a bundle at TARGET.
 
-    Vision encoder-decoders that write with GPT-2 or BERT, and BLIP. Nothing is downloaded. The captions stay
-    the same; they come several times as fast.
+    Supported are vision encoder-decoders that write with GPT-2 or BERT, and BLIP. Nothing is downloaded. The
+    captions stay the same, and are written several times as fast.
 
     \b
     cutline bundle import-hf vit-gpt2/ vit-gpt2-bundle/ --licence Apache-2.0
@@ -30,7 +30,7 @@ def command(folder: Path, target: Path, name: str, version: str, licence: str, f
 
     if target.exists() and not force:
         raise OutputError(
-            f"{target} exists already.", kept="It was left as it is.", hint="Use --force to replace it."
+            f"{target} exists already.", kept="Nothing was changed.", hint="Use --force to replace it."
         )
     manifest = export_hugging_face(folder, target, name=name, version=version, licence=licence)
     megabytes = sum(record.bytes for record in manifest.files.values()) / 2**20

@@ -21,10 +21,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "evaluate": ("cutline.cli.evaluate", "Score a model on a data set."),
     "train": ("cutline.cli.train", "Train a model from a recipe."),
     "data": ("cutline.cli.data", "Check data sets."),
-    "diagnose": ("cutline.cli.diagnose", "Look into a training."),
+    "diagnose": ("cutline.cli.diagnose", "Diagnose a training with plots."),
     "serve": ("cutline.cli.serve", "Run the caption service: web page, API, websockets."),
-    "worker": ("cutline.cli.worker", "Do the service's jobs in a process of their own."),
-    "beat": ("cutline.cli.beat", "Sweep the service by the clock."),
+    "worker": ("cutline.cli.worker", "Run the service's jobs in a separate process."),
+    "beat": ("cutline.cli.beat", "Run the service's scheduled maintenance."),
     "manage": ("cutline.cli.manage", "Administer the service: migrate, createsuperuser ..."),
 }
 # A top-level module that only an extra installs -> the extra.
@@ -77,9 +77,9 @@ def cli() -> None:
 def main(
     arguments: Sequence[str] | None = None, *, load: Callable[[str | None], Captioner] | None = None
 ) -> int:
-    """Run the command and give its exit code: 0 all good, 1 something failed, 2 wrong usage.
+    """Run the command and return its exit code: 0 all good, 1 something failed, 2 wrong usage.
 
-    load: what makes a captioner out of --model; `cutline.load` unless a program brings its own.
+    load: makes a captioner of --model; by default `cutline.load`.
     """
     try:
         result = cli.main(args=arguments, prog_name="cutline", standalone_mode=False, obj=load)
@@ -92,9 +92,9 @@ def main(
         click.echo("cutline: stopped.", err=True)
         return INTERRUPTED
     except CutlineError as error:
-        return say(error)
+        return print_error(error)
     except ModuleNotFoundError as error:
-        return say(missing_extra(error))
+        return print_error(missing_extra(error))
     except BrokenPipeError:  # `cutline ... | head`
         sys.stderr.close()
         return FAILED
@@ -102,24 +102,23 @@ def main(
 
 
 def missing_extra(error: ModuleNotFoundError) -> CutlineError:
-    """The error that names the extra to install. Re-raises what no extra would mend."""
+    """The error that names the extra to install. Re-raises an error that no extra would fix."""
     name = (error.name or "").partition(".")[0]
     if name in EXTRAS:
         return MissingExtra(
             f"This command needs {name}, which is not installed.",
-            hint=f"pip install 'cutline[{EXTRAS[name]}]'",
+            hint=f"Install it with: pip install 'cutline[{EXTRAS[name]}]'",
         )
     if (error.name or "").startswith("cutline."):
         return MissingExtra("This installation of cutline lacks that command.")
     raise error
 
 
-def say(error: CutlineError) -> int:
-    """Print what happened, what was kept and what to do; give the exit code."""
+def print_error(error: CutlineError) -> int:
+    """Print what happened, what was kept and what to do next, a line each; return the exit code."""
     click.echo(f"cutline: {error.message}", err=True)
-    for label, text in (("kept", error.kept), ("to do", error.hint)):
-        if text:
-            click.echo(f"  {label}: {text}", err=True)
+    for text in filter(None, (error.kept, error.hint)):
+        click.echo(f"  {text}", err=True)
     return USAGE if isinstance(error, OptionError | ConfigError) else FAILED
 
 

@@ -1,4 +1,4 @@
-"""`cutline manage`: Django's own commands and ours."""
+"""`cutline manage`: Django's management commands."""
 
 from __future__ import annotations
 

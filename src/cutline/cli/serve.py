@@ -1,4 +1,4 @@
-"""`cutline serve`: the web server; on a laptop it is the whole service."""
+"""`cutline serve`: the web server; on a laptop also the worker and the scheduler."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import click
 from cutline.cli._service import data_dir_option, set_up
 from cutline.errors import CutlineError
 
-WEBSOCKET_BYTES = 64 * 2**10  # what a client may send in one message: it has little to say
+WEBSOCKET_BYTES = 64 * 2**10  # the largest message that a client may send
 
 
 class StartFailed(CutlineError):
-    """Something that the service needs at its start failed."""
+    """The service could not start."""
 
     code = "start_failed"
 
@@ -41,7 +41,7 @@ def command(host: str, port: int, data_dir: Path | None) -> None:
     cutline serve --port 9000 --data-dir ~/cutline
 
     Without further settings this is the whole service: SQLite and files in the data folder, and a worker
-    inside. docs/reference/settings.md tells how to give it PostgreSQL, Redis, S3 and workers.
+    inside. docs/reference/settings.md says how to run it on PostgreSQL, Redis and S3, with separate workers.
     """
     settings = set_up(data_dir)
     import uvicorn
@@ -49,7 +49,7 @@ def command(host: str, port: int, data_dir: Path | None) -> None:
     from django.db import connections
 
     if settings.development:
-        # In production somebody decides when: `cutline manage migrate`.
+        # In production an administrator decides when: `cutline manage migrate`.
         call_command("migrate", verbosity=0, interactive=False)
         connections.close_all()
     config = uvicorn.Config(
@@ -69,7 +69,9 @@ def command(host: str, port: int, data_dir: Path | None) -> None:
     try:
         listener = config.bind_socket()
     except SystemExit as error:
-        raise PortTaken(f"Cannot listen on {host}:{port}.", hint="Choose another: --port 0.") from error
+        raise PortTaken(
+            f"Cannot listen on {host}:{port}.", hint="Choose another port; --port 0 takes a free one."
+        ) from error
     address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
 
     class Server(uvicorn.Server):
@@ -79,9 +81,9 @@ def command(host: str, port: int, data_dir: Path | None) -> None:
                 logging.getLogger("cutline.serve").info("Cutline is at %s", address)
 
     server = Server(config)
-    # uvicorn raises the signal again once it has stopped: having stopped as told is no failure.
+    # uvicorn raises the signal again once it has stopped: a requested stop is not a failure.
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, signal.SIG_IGN)
     server.run(sockets=[listener])
     if not server.started:
-        raise StartFailed("The service could not start.", hint="The log above says why.")
+        raise StartFailed("The service could not start.", hint="See the log above.")

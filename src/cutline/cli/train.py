@@ -1,4 +1,4 @@
-"""`cutline train`: what a user typed; cutline.training.runner does it."""
+"""`cutline train`: parses the command line; cutline.training.runner trains."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ Examples:
   cutline train recipes/lstm-attention.yaml --resume
   torchrun --nproc-per-node 2 -m cutline.cli.main train recipes/lstm-attention.yaml
 
-An override's key is the path of a value; in a list it is a place, a name, or * for all (stages.*.amp=bf16).
-Every stage leaves best.pt and last.pt in OUTPUT/STAGE, and its numbers in OUTPUT/metrics.jsonl. Ctrl-C ends a
-training after the step at hand; --resume goes on from there, or from the last checkpoint after a crash, with
-the same losses as if nothing had happened.
+An override's key is the path of a value; list entries go by index, name, or * for all (stages.*.amp=bf16).
+Every stage writes best.pt and last.pt into OUTPUT/STAGE, and its metrics into OUTPUT/metrics.jsonl. Ctrl-C
+stops a training after the current step; --resume continues from there, or from the last checkpoint after a
+crash, with the same losses as an uninterrupted training.
 
 --dry-run takes two steps and one evaluation of every stage, and prints the plan, the parameters and the
 estimated time. Then it checks the data as `cutline data check` does, opening every photo; the exit code is 1
 where there are errors. It writes nothing."""
 
-# Of the recipe's data as a whole, not of each source; and the dry run itself has seen to them.
+# These concern the recipe's data as a whole, not each source; the dry run itself has checked them.
 _OF_THE_WHOLE = frozenset({"no_train_split", "no_dev_split", "few_train_captions"})
 
 
 @click.command(name="train", help=HELP)
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--resume", is_flag=True, help="Go on where the training in the output folder stopped.")
+@click.option("--resume", is_flag=True, help="Continue the training in the output folder.")
 @click.option("--dry-run", is_flag=True, help="Check everything, estimate the time, train nothing.")
 @click.option("--stage", default="", metavar="NAME", help="Train this stage alone.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:N, or auto.")
@@ -82,17 +82,17 @@ def command(
         numbers = ", ".join(f"{name} {value:.4g}" for name, value in result.metrics.items())
         click.echo(f"{result.best}: {numbers or 'not evaluated yet'} ({result.stopped}, step {result.steps})")
     if results and results[-1].stopped == "interrupted":
-        click.echo("Stopped. Go on with --resume.", err=True)
+        click.echo("Stopped. Continue with --resume.", err=True)
         return 130
     return 0
 
 
 def _check_data(recipe: RecipeConfig) -> int:
-    """Say what is wrong with each source; give the exit code."""
+    """Print what is wrong with each source; return the exit code."""
     exit_code = 0
     for source in recipe.data:
         findings = list(_findings(source))
-        click.echo(f"  checked {source.path}: {'this is wrong' if findings else 'nothing is wrong'}")
+        click.echo(f"  checked {source.path}: {'problems found' if findings else 'no problems'}")
         for finding in findings:
             click.echo(
                 f"    {finding.headline}\n"
@@ -103,7 +103,7 @@ def _check_data(recipe: RecipeConfig) -> int:
 
 
 def _findings(source: DataConfig) -> Iterator[Finding]:
-    """What is wrong with one source, notes left out, and what the recipe itself says to pass over."""
+    """What is wrong with one source, without notes and what the recipe says to skip."""
     from cutline.training.data_check import check
 
     for finding in check(source).findings:

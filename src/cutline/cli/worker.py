@@ -1,4 +1,4 @@
-"""`cutline worker`: does the jobs of a service whose web processes do none."""
+"""`cutline worker`: a worker process of the service."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from pathlib import Path
 
 import click
 
-from cutline.cli._service import asked_to_stop, data_dir_option, set_up
+from cutline.cli._service import data_dir_option, set_up, stop_requested
 
 
 @click.command(context_settings={"show_default": True})
 @data_dir_option
-@click.option("--beat/--no-beat", default=True, help="Sweep by the clock, too, for lost and old things.")
-@click.option("--metrics-port", type=click.IntRange(0, 65535), help="Serve Prometheus metrics there.")
+@click.option("--beat/--no-beat", default=True, help="Also run scheduled maintenance.")
+@click.option("--metrics-port", type=click.IntRange(0, 65535), help="Serve Prometheus metrics on this port.")
 @click.option("--metrics-host", default="127.0.0.1", help="The address that metrics are served on.")
 def command(data_dir: Path | None, beat: bool, metrics_port: int | None, metrics_host: str) -> None:
-    """Do jobs: write captions, make renditions, send mails and webhooks.
+    """Run jobs: write captions, resize photos, send mails and webhooks.
 
     \b
     CUTLINE_BROKER_URL=redis://queue:6379/0 cutline worker
     cutline worker --metrics-port 9100 --metrics-host 0.0.0.0
 
-    Start as many as you like, on as many machines as you like. At SIGTERM or SIGINT a worker takes no more
-    work and finishes what it has; what takes too long goes back to the queue.
+    Start any number, on any number of machines. At SIGTERM or SIGINT a worker takes no
+    new jobs and finishes its current ones; those that take too long go back to the queue.
     """
-    asked = asked_to_stop()
+    stop = stop_requested()
     settings = set_up(data_dir)
     if settings.in_process:
         raise click.UsageError(
-            "With CUTLINE_BROKER_URL=memory:// the web process works itself: set it to redis:// or amqp://."
+            "With CUTLINE_BROKER_URL=memory:// the web process runs the jobs itself: set it to redis:// or amqp://."
         )
     from cutline.server.work.worker import Worker
 
@@ -38,5 +38,5 @@ def command(data_dir: Path | None, beat: bool, metrics_port: int | None, metrics
         start_http_server(metrics_port, metrics_host)
     worker = Worker(clock=beat)
     worker.start()
-    asked.wait()
+    stop.wait()
     worker.stop(settings.shutdown_s)

@@ -1,4 +1,4 @@
-"""The captions that are judged: written by a model now, or read from a file."""
+"""The captions to evaluate: written by a model now, or read from a file."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ DEFAULT = "default"
 
 
 class Progress(Protocol):
-    """What a progress bar must do."""
+    """The part of tqdm's bar that is used."""
 
     def update(self, n: float = 1) -> bool | None:
-        """Count photos."""
+        """Advance by n photos."""
         ...
 
 
 Bar = Callable[[str, int], Progress | None]
-"""Makes a progress bar with a title and a total; None where nobody looks."""
+"""Makes a progress bar with a title and a total; returns None where none is shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +72,9 @@ def captions_of(place: str, selection: Selection, options: DecodingOptions, load
 def write_captions(
     captioner: Captioner, examples: Sequence[Example], options: DecodingOptions, bar: Bar
 ) -> Written:
-    """Caption photos; one that cannot be read fails alone.
+    """Caption photos; a photo that cannot be read fails alone.
 
-    Raises DataError when the data set has no photos, and whatever makes the captioner useless.
+    Raises DataError when the data set has no photos, and errors that would fail every photo.
     """
     if any(example.image is None for example in examples):
         raise DataError(
@@ -121,7 +121,7 @@ def write_captions(
 
 
 def _decoding(captioner: Captioner, options: DecodingOptions) -> dict[str, Any]:
-    """The options that counted: the caller's over the model's own, where the model tells its own."""
+    """The options in effect: the caller's over the model's defaults, where these are known."""
     own = getattr(captioner, "defaults", None)
     chosen = options.over(own) if isinstance(own, DecodingOptions) else options
     return {
@@ -148,7 +148,8 @@ def read_captions(path: Path, examples: Sequence[Example]) -> Written:
     """Read captions as `cutline caption --output` writes them; of each photo the best one counts.
 
     A line belongs to the photo with its key, its path, or else its file name. Of two lines for one photo
-    the later counts. Raises DataError when the file cannot be read, is not such a file, or fits no photo.
+    the later counts. Raises DataError when the file cannot be read, is of another format, or has no caption
+    for any of the photos.
     """
     keys = _Keys(examples)
     captions: dict[str, str] = {}

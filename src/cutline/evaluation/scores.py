@@ -88,7 +88,7 @@ def _warnings(selection: Selection, written: Written, other: Written | None) -> 
                 "photos: they count as empty captions, which score 0."
             )
     if len(selection.chosen) < FEW_PHOTOS:
-        yield f"Only {len(selection.chosen)} photos: the figures would differ much on others."
+        yield f"Only {len(selection.chosen)} photos: the figures may differ much on other photos."
     captions = sum(len(example.captions) for example in selection.chosen)
     if captions < 2 * len(selection.chosen):
-        yield "Most photos have a single reference: scores are lower than with the customary five."
+        yield "Most photos have a single reference: scores are lower than with the usual five."

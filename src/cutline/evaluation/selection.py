@@ -1,4 +1,4 @@
-"""Which photos of a data set are judged."""
+"""The photos of a data set to evaluate on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The examples to judge, and the split they are part of."""
+    """The chosen examples, and the whole split that they are part of."""
 
     name: str
     split: str
@@ -34,7 +34,7 @@ class Selection:
     whole: Sequence[Example]
 
     def data_set(self) -> DataSet:
-        """What was judged, for the report."""
+        """The data set as the report describes it."""
         return DataSet(
             name=self.name,
             split=self.split,
@@ -58,7 +58,7 @@ def select(config: DataConfig, split: str, limit: int | None) -> Selection:
 
 
 def photo_finder(selection: Selection) -> Callable[[str], Image.Image | None]:
-    """Give photos by key, for the page; None for one that is not there or cannot be read."""
+    """A function from a key to its photo, for the page; None if it is missing or cannot be read."""
     images = {example.key: example.image for example in selection.chosen}
 
     def find(key: str) -> Image.Image | None:

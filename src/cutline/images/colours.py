@@ -62,6 +62,6 @@ def _from_device_colours(image: Image.Image) -> Image.Image:
         converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
         if image.mode == "LAB":
-            raise ValueError("colours that cannot be converted") from error
+            raise ValueError("its colours cannot be converted") from error
         return image.convert("RGB")
     return cast(Image.Image, converted)

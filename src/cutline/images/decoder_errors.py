@@ -29,12 +29,12 @@ def decoding(name: str, kind: str) -> Iterator[None]:
         with _QUIET:
             yield
     except (Image.DecompressionBombError, MemoryError) as error:
-        raise ImageTooLarge(f"{name} needs more memory than one photo should.") from error
+        raise ImageTooLarge(f"{name} needs too much memory.") from error
     except DECODER_ERRORS as error:
         reason = " ".join(str(error).split())  # some end their lines
         raise UnreadableImage(
             f"{name} looks like {kind} but is damaged or cut short ({reason}).",
-            hint="Fetch or export it again.",
+            hint="Download or export it again.",
         ) from error
 
 

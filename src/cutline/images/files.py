@@ -34,7 +34,7 @@ def read_file(path: str | os.PathLike[str], limits: Limits) -> bytes:
         reason = _OPEN_ERRORS.get(error.errno or 0, f"cannot be read ({error.strerror or error})")
         raise ImageMissing(f"{name} {reason}.") from error
     except ValueError as error:  # a NUL in the name
-        raise ImageMissing(f"{name} is not a possible file name.") from error
+        raise ImageMissing(f"{name} is not a valid file name.") from error
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
@@ -43,11 +43,11 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 def _check_regular(name: str, status: os.stat_result) -> None:
     if stat.S_ISDIR(status.st_mode):
-        raise ImageNotAFile(
-            f"{name} is a folder, not a photo.", hint="`cutline caption` goes through folders."
-        )
+        raise ImageNotAFile(f"{name} is a folder, not a photo.", hint="`cutline caption` accepts folders.")
     if not stat.S_ISREG(status.st_mode):
-        raise ImageNotAFile(f"{name} is a pipe, socket or device.", hint="Pipe a photo in with `-`.")
+        raise ImageNotAFile(
+            f"{name} is a pipe, socket or device.", hint="To read a photo from a pipe, use `-`."
+        )
 
 
 def printable(path: str) -> str:

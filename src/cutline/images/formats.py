@@ -83,7 +83,7 @@ def refusal(head: bytes, name: str) -> UnsupportedImage | UnreadableImage:
     if kind is None and _is_svg(head):
         kind = "an SVG drawing"
     if kind is None and head[4:8] == b"ftyp":
-        kind = "a video or an unknown relative of HEIC"
+        kind = "a video, or an unknown variant of HEIC"
     if kind is not None:
         return UnsupportedImage(f"{name} is {kind}, which Cutline does not open.", hint=hint)
     return UnreadableImage(f"{name} is not an image.", hint=hint)

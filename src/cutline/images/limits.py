@@ -31,7 +31,7 @@ def check_limit(name: str, what: str, value: int, limit_name: str, limit: int) -
     if value > limit:
         raise ImageTooLarge(
             f"{name} has {value:,} {what}; the limit is {limit:,}.",
-            hint=f"If you trust it, raise CUTLINE_{limit_name.upper()}.",
+            hint=f"If you trust the file, raise CUTLINE_{limit_name.upper()}.",
         )
 
 

@@ -1,4 +1,4 @@
-"""How good captions are: BLEU, ROUGE-L, CIDEr-D and friends. No torch, no Java needed.
+"""Metrics of captions: BLEU, ROUGE-L, CIDEr-D and others. They need neither torch nor Java.
 
 Captions are scored as lists of tokens; ``tokenize`` makes them from text. ``cutline.metrics.java`` runs the
 Java programs that papers use, where they are installed.

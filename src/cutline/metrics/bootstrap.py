@@ -1,4 +1,4 @@
-"""Is one system better than another, or lucky? The paired bootstrap (Koehn, 2004) answers."""
+"""Whether one system is significantly better than another: the paired bootstrap (Koehn, 2004)."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class CiderD:
         )
 
     def _rarity(self, ngram: Ngram) -> float:
-        """Give the inverse document frequency (natural log); an unseen n-gram counts as seen once."""
+        """The inverse document frequency (natural log); an unseen n-gram counts as seen once."""
         count = self.document_frequency.counts.get(ngram, 1)
         return self._log_items - math.log(count)
 
@@ -135,7 +135,7 @@ class _ReferenceWeights:
 
 
 def _weigh(tokens: Tokens, rarity: _Rarity) -> tuple[dict[Ngram, float], list[float]]:
-    """Weigh each n-gram by count times rarity, and give the Euclidean norm of each order [4]."""
+    """Each n-gram's count times rarity, and the Euclidean norm of each order [4]."""
     squares = [0.0] * MAX_ORDER
     weights: dict[Ngram, float] = {}
     for ngram, count in count_ngrams(tokens).items():

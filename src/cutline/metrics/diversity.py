@@ -30,7 +30,7 @@ def mean_length(hypotheses: Sequence[Tokens]) -> float:
 
 
 def repetition(hypotheses: Sequence[Tokens], n: int = 2) -> float:
-    """Give the share of n-grams that repeat one from earlier in the same caption: 0 to 1."""
+    """The share of n-grams that repeat one from earlier in the same caption: 0 to 1."""
     total = repeated = 0
     for hypothesis in hypotheses:
         ngrams = _ngrams(hypothesis, n)

@@ -31,13 +31,13 @@ _HINT = "Install a Java runtime (8 or newer) and `pip install pycocoevalcap`."
 
 
 class JavaFailed(CutlineError):
-    """A Java program ended with an error or gave an answer that makes no sense."""
+    """A Java program failed, or gave an answer that cannot be parsed."""
 
     code = "java_failed"
 
 
 def why_unavailable() -> str:
-    """Say what keeps the Java programs from running; empty when nothing does."""
+    """The reason why the Java programs cannot run; "" if they can."""
     if shutil.which("java") is None:
         return "There is no Java runtime on the path."
     if importlib.util.find_spec("pycocoevalcap") is None:
@@ -46,7 +46,7 @@ def why_unavailable() -> str:
 
 
 def why_spice_unavailable() -> str:
-    """Say what keeps SPICE from running; empty when nothing does."""
+    """The reason why SPICE cannot run; "" if it can."""
     if reason := why_unavailable():
         return reason
     models = list((_package() / "spice" / "lib").glob("stanford-corenlp-*.jar"))
@@ -56,7 +56,7 @@ def why_spice_unavailable() -> str:
 
 
 def package_version() -> str:
-    """Give pycocoevalcap's version, which is stated with the scores of its programs."""
+    """The version of pycocoevalcap, which is stated with the scores of its programs."""
     return importlib.metadata.version("pycocoevalcap")
 
 

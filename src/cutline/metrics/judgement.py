@@ -34,7 +34,7 @@ Words = list[str]
 
 
 class TokenizerChoice(StrEnum):
-    """Who splits captions into words."""
+    """What splits captions into words."""
 
     PYTHON = "python"
     JAVA = "java"
@@ -96,7 +96,7 @@ class Judge:
 
     ``references`` [N] are the items to score; ``population`` is the whole set that they are part of, from
     which CIDEr-D takes how rare words are, so that a look at the first hundred items is on the same scale.
-    ``use_java`` adds METEOR (Java) and SPICE where they can be run; what cannot is reported so.
+    ``use_java`` adds METEOR (Java) and SPICE where they can be run; others are reported as not computed.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Judge:
         self._cider = CiderD(self._references, document_frequency=DocumentFrequency.of(whole))
 
     def judge(self, captions: Captions) -> Judgement:
-        """Score one caption an item [N]; an empty one is one that could not be had, and scores 0."""
+        """Score one caption an item [N]; a failed caption is empty, and scores 0."""
         words = self._tokenizer.words_of(captions)
         if len(words) != len(self._references):
             raise DataError(f"{len(self._references)} items need as many captions, not {len(words)}.")
@@ -184,7 +184,7 @@ class Judge:
             ("SPICE", java.SPICE_JAVA, java.why_spice_unavailable, java.spice_java),
         )
         for name, by, why_not, run in programs:
-            reason = why_not() if self._use_java else "Java programs were not asked for."
+            reason = why_not() if self._use_java else "Java programs were switched off."
             if not reason:
                 try:
                     value, values = run(self._references, words)
@@ -207,7 +207,7 @@ def _bleu_resampled(statistics: Floats, order: int) -> _Resampled:
 
 
 def compare(first: Judgement, second: Judgement, *, samples: int, seed: int) -> list[Versus]:
-    """Test each metric that both systems have: is the difference more than luck?
+    """Test each metric that both systems have: is the difference significant?
 
     Each metric sees the same resamples, for they come of one seed.
     """
@@ -240,7 +240,7 @@ def _versus(first: _Resampled, second: _Resampled, *, samples: int, seed: int) -
 def rank(values: Floats, count: int) -> dict[str, list[int]]:
     """Pick items by score: the best, those around the median, the worst; each item once, best first.
 
-    With few items the three share what there is.
+    With few items the three groups share them.
     """
     order = [int(index) for index in np.argsort(-values, kind="stable")]
     count = min(count, -(-len(order) // 3))

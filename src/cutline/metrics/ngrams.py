@@ -32,7 +32,7 @@ def count_ngrams(tokens: Tokens, max_order: int = MAX_ORDER) -> Counter[Ngram]:
 
 
 def items(references: References) -> list[tuple[Hashable, ReferenceSet]]:
-    """Give each reference set with its key: the mapping's key, or the position in the sequence."""
+    """Each reference set with its key: the mapping's key, or the position in the sequence."""
     pairs: list[tuple[Hashable, ReferenceSet]] = (
         list(references.items()) if isinstance(references, Mapping) else list(enumerate(references))
     )

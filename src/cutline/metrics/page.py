@@ -1,4 +1,4 @@
-"""An evaluation as one HTML page that needs nothing else: no script, no font, no picture from elsewhere."""
+"""An evaluation as one self-contained HTML page: no scripts, fonts or pictures from elsewhere."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _JPEG_QUALITY = 72
 _BINS = 20
 
 Photo = Callable[[str], Image.Image | None]
-"""Gives the photo of an item by its key; None where there is none to show."""
+"""Returns the photo of an item by its key; None if it cannot be shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,7 @@ def _versus_section(evaluation: Evaluation) -> str:
     other = evaluation.other.name if evaluation.other else ""
     head = ["Score", "Difference", f"{confidence} interval", "p", "Verdict"]
     return (
-        "<section><h2>Is the difference more than luck?</h2>"
+        "<section><h2>Is the difference significant?</h2>"
         f'<p class="about">{_e(evaluation.system.name)} minus {_e(other)}, photos resampled in pairs. An '
         f"interval that includes 0, or a p above {1 - evaluation.versus[0].test.confidence:.2f}, shows no "
         "difference.</p>"
@@ -185,8 +185,8 @@ def _groups(evaluation: Evaluation, examples: int) -> list[_Group]:
     ranked = rank(_ciders(evaluation), examples)
     abouts = {
         "best": ("Best", f"Closest to what people wrote, by {CIDER}."),
-        "median": ("Median", "As good as half of all: what to expect."),
-        "worst": ("Worst", "Furthest from what people wrote. Some are wrong; some say it in other words."),
+        "median": ("Median", "Around the median: what to expect."),
+        "worst": ("Worst", "Furthest from what people wrote. Some are wrong, some use other words."),
     }
     return [
         _Group(
@@ -226,7 +226,7 @@ def _card(item: Item, evaluation: Evaluation, photo: Photo) -> str:
 def _figure(item: Item, photo: Photo) -> str:
     image = photo(item.key)
     if image is None:
-        return f'<p class="nophoto">{_e(item.key)}<br>(no photo to show)</p>'
+        return f'<p class="nophoto">{_e(item.key)}<br>(no photo)</p>'
     small = image.convert("RGB")
     small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     data = io.BytesIO()

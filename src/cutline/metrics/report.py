@@ -1,4 +1,4 @@
-"""An evaluation as something to read: JSON for programs, Markdown for people. The page is in page.py.
+"""Reports of an evaluation: JSON for programs, Markdown for people. The HTML page is in page.py.
 
 The same captions on the same data give the same bytes: no times, no folders of this machine.
 """
@@ -18,13 +18,13 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
-    """Who wrote the captions. decoding: the options that it ran with, as far as they are known."""
+    """The system that wrote the captions. decoding: the options in effect, where they are known."""
 
     name: str
     decoding: Mapping[str, Any] = field(default_factory=dict)
     failed: int = 0  # photos without a caption: they count as empty ones
     note: str = ""
-    hash: str = ""  # SHA-256 over the hashes of a bundle's files; empty for what is no bundle
+    hash: str = ""  # SHA-256 over the hashes of a bundle's files; empty if it is not a bundle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ def shown_p(p_value: float) -> str:
 
 
 def verdict(versus: Versus, evaluation: Evaluation) -> str:
-    """Say who is ahead, in words, or that nobody is known to be."""
+    """Which system is ahead, in words, or that no difference was shown."""
     if not versus.test.significant:
         return "no difference shown"
     ahead = evaluation.system if versus.test.difference > 0 else evaluation.other
@@ -103,7 +103,7 @@ def verdict(versus: Versus, evaluation: Evaluation) -> str:
 
 
 def provenance(evaluation: Evaluation) -> list[tuple[str, str]]:
-    """What somebody needs to know to get the same figures again, as (what, which) rows."""
+    """What is needed to reproduce the figures, as (what, which) rows."""
     data = evaluation.data
     part = "" if data.photos == data.whole_split else f" (the first of {data.whole_split:,} in the split)"
     tokenizers = sorted({score.tokenizer for score in evaluation.scores})
@@ -144,7 +144,7 @@ def to_markdown(evaluation: Evaluation) -> str:
     parts += [f"> **Mind:** {warning}" for warning in evaluation.warnings]
     parts.append(_score_table(evaluation))
     if evaluation.versus:
-        parts += ["## Is the difference more than luck?", _versus_table(evaluation)]
+        parts += ["## Is the difference significant?", _versus_table(evaluation)]
     parts += ["## Where this comes from", _table(["", ""], [list(row) for row in provenance(evaluation)])]
     return "\n\n".join(parts) + "\n"
 

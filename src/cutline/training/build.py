@@ -64,7 +64,7 @@ class Models:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vocabulary:
-    """What the weights of a training are about: its words, and its concepts in their order."""
+    """What the weights of a training depend on: its words, and its concepts in their order."""
 
     tokenizer: Tokenizer
     concepts: tuple[str, ...]
@@ -73,7 +73,7 @@ class Vocabulary:
 def gather(recipe: RecipeConfig, vocabulary: Vocabulary | None = None) -> Material:
     """Read the captions; learn the vocabulary and choose the concepts, from the training split alone.
 
-    vocabulary: that of a training that has begun, which stays, whatever has become of the data since.
+    vocabulary: that of a training to be resumed, which stays even if the data have changed since.
     Raises DataError.
     """
     examples = [example for source in recipe.data for example in load_examples(source)]
@@ -81,9 +81,9 @@ def gather(recipe: RecipeConfig, vocabulary: Vocabulary | None = None) -> Materi
     dev = [example for example in examples if example.split == "dev" and example.image is not None]
     seen = [example for example in training if example.image is not None]
     if not seen and not all(stage.objective == "text" for stage in recipe.stages):
-        raise DataError("The recipe's data has no photo to train on.")
+        raise DataError("The recipe's data has no training photos.")
     if not dev:
-        raise DataError("The recipe's data has no photo in the dev split.", hint="Set data.NAME.dev_share.")
+        raise DataError("The recipe's data has no photos in the dev split.", hint="Set data.NAME.dev_share.")
     if vocabulary is None:
         captions = [caption for example in training for caption in example.captions]
         tokenizer = build_tokenizer(captions, recipe.text)
@@ -122,7 +122,7 @@ def gather(recipe: RecipeConfig, vocabulary: Vocabulary | None = None) -> Materi
 
 
 def _as_learnt(captions: Sequence[str], config: TextConfig) -> Sequence[str]:
-    """Captions with whole words replaced, where the recipe says so; tokenizer.json does the rest."""
+    """Captions with whole words replaced, if the recipe asks for it; tokenizer.json does the rest."""
     if config.stop_words and not config.lemmatise and not config.stem:
         return captions
     return [normalise_caption(caption, config) for caption in captions]
@@ -147,7 +147,7 @@ def _spread(items: tuple[Captions, ...], count: int) -> tuple[Captions, ...]:
 
 
 def build_models(recipe: RecipeConfig, material: Material) -> Models:
-    """Make the encoder and the captioner, the same for the same seed."""
+    """Build encoder and captioner; the same seed gives the same weights."""
     seed_everything(recipe.seed)
     rows, columns = recipe.encoder.grid or (None, None)
     encoder = build_encoder(
@@ -248,9 +248,9 @@ def preprocessing(image: ImageConfig) -> Preprocessing:
 def build_objective(
     recipe: RecipeConfig, stage: StageConfig, material: Material, models: Models, store: Store
 ) -> Objective:
-    """Make what one stage minimises.
+    """Build the objective of one stage.
 
-    Raises ConfigError when the stage asks for what the models or the data lack.
+    Raises ConfigError for a stage that needs something that the models or the data do not have.
     """
     corpus = _only(material.corpus, stage.sources)
     stage, seed, system = resolve(recipe, stage), recipe.seed, models.system
@@ -259,8 +259,8 @@ def build_objective(
             raise ConfigError(f"Stage {stage.name} learns concepts, but the captions name none.")
         if models.encoder.classifier is None:
             raise ConfigError(
-                f"Stage {stage.name}: {recipe.encoder.name} brings no classifier to keep.",
-                hint="Concepts are learnt with an EfficientNet-Lite or a ResNet-50.",
+                f"Stage {stage.name}: {recipe.encoder.name} has no ImageNet classifier.",
+                hint="Learn concepts with an EfficientNet-Lite or a ResNet-50.",
             )
         return ConceptObjective(
             system,
@@ -306,8 +306,8 @@ def _only(corpus: Corpus, sources: Sequence[str]) -> Corpus:
     for source in sources:
         if source not in known:
             raise ConfigError(
-                f"There is no training data of the source {source!r}.",
-                hint=f"There is {', '.join(sorted(known))}.",
+                f"There is no training data from the source {source!r}.",
+                hint=f"Known sources: {', '.join(sorted(known))}.",
             )
     return replace(
         corpus,
@@ -328,7 +328,7 @@ def batches_per_epoch(stage: StageConfig, corpus: Corpus) -> int:
 
 
 def resolve(recipe: RecipeConfig, stage: StageConfig) -> StageConfig:
-    """The stage with what it leaves to the rest of the recipe filled in: the encoder's rate, and concepts."""
+    """The stage with its defaults from the rest of the recipe: the encoder's rate, the concepts' weight."""
     frozen = recipe.encoder.trainable == "none" or stage.objective == "text"
     rate = stage.encoder_learning_rate
     return replace(
@@ -339,7 +339,7 @@ def resolve(recipe: RecipeConfig, stage: StageConfig) -> StageConfig:
 
 
 def read_vocabulary(folder: Path) -> Vocabulary | None:
-    """What `write_vocabulary` kept in a training's output; None where nothing was. Raises TrainingError."""
+    """Read what `write_vocabulary` wrote; None if there is nothing. Raises TrainingError."""
     paths = folder / _TOKENIZER, folder / _CONCEPTS
     if not all(path.exists() for path in paths):
         return None
@@ -347,13 +347,13 @@ def read_vocabulary(folder: Path) -> Vocabulary | None:
         tokenizer = Tokenizer.from_str(paths[0].read_text(encoding="utf-8"))
         concepts = json.loads(paths[1].read_text(encoding="utf-8"))
     except Exception as error:  # the tokenizers library raises bare Exception
-        raise TrainingError(f"{folder} holds a damaged {_TOKENIZER} or {_CONCEPTS} ({error}).") from error
+        raise TrainingError(f"{folder} contains a damaged {_TOKENIZER} or {_CONCEPTS} ({error}).") from error
     tokenizer.encode_special_tokens = True
     return Vocabulary(tokenizer=tokenizer, concepts=tuple(concepts))
 
 
 def write_vocabulary(folder: Path, corpus: Corpus) -> None:
-    """Keep what a bundle needs beside the weights: tokenizer.json and concepts.json."""
+    """Write what a bundle needs besides the weights: tokenizer.json and concepts.json."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _TOKENIZER).write_text(corpus.tokenizer.to_str(pretty=True), encoding="utf-8")
     (folder / _CONCEPTS).write_text(json.dumps(corpus.concepts), encoding="utf-8")

@@ -38,7 +38,7 @@ def write_checkpoint(path: Path, state: Mapping[str, object]) -> None:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
         raise OutputError(
-            f"The checkpoint {path} cannot be written ({error}).", kept="The one before it was kept."
+            f"The checkpoint {path} cannot be written ({error}).", kept="The previous checkpoint was kept."
         ) from error
 
 
@@ -61,7 +61,7 @@ def read_checkpoint(path: Path) -> State:
 
 
 def load_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> tuple[list[str], list[str]]:
-    """Take the weights whose name and shape fit; return the names that did not come, and those left over.
+    """Load the weights whose name and shape match; return the names missing, and those not used.
 
     Raises TrainingError when none fits.
     """
@@ -78,7 +78,7 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> tuple[list
 def average_weights(checkpoints: Mapping[Path, float]) -> dict[str, Tensor]:
     """The mean of checkpoints' weights, each counting as its number says (Wortsman et al., 2022).
 
-    What is no floating-point number (a count of batches) comes from the last. Raises TrainingError.
+    Tensors that are not floating-point (a count of batches) come from the last. Raises TrainingError.
     """
     total = sum(checkpoints.values())
     mean: dict[str, Tensor] = {}
@@ -87,7 +87,7 @@ def average_weights(checkpoints: Mapping[Path, float]) -> dict[str, Tensor]:
         weights: Mapping[str, Tensor] = read_checkpoint(path)["module"]
         shapes = {name: value.shape for name, value in weights.items()}
         if first is not None and shapes != {name: value.shape for name, value in mean.items()}:
-            raise TrainingError(f"{path} and {first} are of different models: they have no mean.")
+            raise TrainingError(f"{path} and {first} are of different models and cannot be averaged.")
         first = first or path
         for name, value in weights.items():
             if not value.is_floating_point():
@@ -106,7 +106,7 @@ def seed_everything(seed: int) -> None:
 
 
 def random_state() -> State:
-    """Give the state of every global generator, as tensors and plain values."""
+    """The state of every global random generator, as tensors and plain values."""
     version, words, gauss = random.getstate()
     name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     return {
@@ -124,7 +124,7 @@ def random_state() -> State:
 
 
 def restore_random_state(state: State) -> None:
-    """Take what ``random_state`` gave."""
+    """Restore what ``random_state`` returned."""
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
     name, keys, position, has_gauss = state["numpy"]

@@ -1,8 +1,8 @@
 """A recipe: one YAML file, plus ``key=value`` overrides, as frozen dataclasses.
 
 Parsing is strict. An unknown key, a wrong type or a number out of range is a ConfigError that says where, and
-what was probably meant. The dataclasses are the documentation of what a recipe may say: each class is one
-section, each default is what a recipe gets that is silent.
+what was probably meant. The dataclasses document what a recipe may contain: each class is one section, and
+its defaults apply to keys that a recipe leaves out.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class EncoderConfig:
     grid: tuple[Annotated[int, Between(1, 64)], Annotated[int, Between(1, 64)]] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an encoder that does not exist."""
+        """Refuse an unknown encoder."""
         if self.name.startswith("transformers:") and len(self.name) > len("transformers:"):
             return
         if self.name not in ENCODERS:
@@ -127,11 +127,12 @@ class DecoderConfig:
             )
         if self.kind == "transformer" and self.embeddings == "glove":
             raise ConfigError(
-                "embeddings: glove is for the decoder lstm-attention.", hint="Use embeddings: own."
+                "embeddings: glove needs the decoder lstm-attention.", hint="Use embeddings: own."
             )
         if self.freeze_embeddings and self.embeddings == "own":
             raise ConfigError(
-                "Frozen embeddings of its own would stay random.", hint="Use embeddings: glove."
+                "freeze_embeddings with own embeddings: they would stay random.",
+                hint="Use embeddings: glove.",
             )
         if self.concepts and self.concepts < self.concept_tokens:
             raise ConfigError(
@@ -197,7 +198,7 @@ class StageConfig:
     caption_weight: NonNegative = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense together."""
+        """Refuse combinations that make no sense."""
         if not self.name or not set(self.name) <= _NAME_LETTERS:
             raise ConfigError(
                 f"A stage cannot be named {self.name!r}.",
@@ -217,7 +218,7 @@ class StageConfig:
 
     @property
     def lower_is_better(self) -> bool:
-        """Say whether the monitor should fall."""
+        """Whether a lower value of the monitor is better."""
         return self.monitor.partition("/")[0] == "loss"
 
 
@@ -288,7 +289,7 @@ class RecipeConfig:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
     def __post_init__(self) -> None:
-        """Refuse a recipe that could not run from its first stage to its last."""
+        """Refuse a recipe whose stages could not all run."""
         if not self.data:
             raise ConfigError("The recipe names no data.", hint="Add a source under data:.")
         if not self.stages:
@@ -307,19 +308,19 @@ class RecipeConfig:
             known = (*seen, "nothing", "")
             if stage.start_from not in known and not _is_path(stage.start_from):
                 raise ConfigError(
-                    f"Stage {stage.name} starts from {stage.start_from!r}, which is no earlier stage.",
+                    f"Stage {stage.name} starts from {stage.start_from!r}, which is not an earlier stage.",
                     hint=did_you_mean(stage.start_from, [each for each in known if each]),
                 )
             seen.add(stage.name)
         for name in self.export.average:
             if name not in seen:
                 raise ConfigError(
-                    f"export.average names {name!r}, which is no stage.", hint=did_you_mean(name, [*seen])
+                    f"export.average names {name!r}, which is not a stage.", hint=did_you_mean(name, [*seen])
                 )
 
 
 def _check_label(what: str, value: str, pattern: str, wanted: str) -> None:
-    """Refuse before the training what no bundle could be called after it."""
+    """Refuse before the training a name that its bundle could not have."""
     if not re.fullmatch(pattern, value):
         raise ConfigError(f"A bundle's {what} cannot be {value!r}.", hint=f"Use {wanted}.")
 
@@ -350,14 +351,16 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> RecipeConfig:
 
 
 def parse_yaml(text: str, where: str) -> Any:
-    """Read YAML with its safe loader. A key that is given twice is refused rather than lost."""
+    """Read YAML with its safe loader. Raises ConfigError for a duplicate key, which YAML would drop."""
     try:
         import yaml
     except ImportError as error:
-        raise MissingExtra("Recipes need PyYAML.", hint="pip install 'cutline[train]'") from error
+        raise MissingExtra(
+            "Recipes need PyYAML.", hint="Install it with: pip install 'cutline[train]'"
+        ) from error
 
     class Loader(yaml.SafeLoader):
-        """Refuses duplicates."""
+        """Refuses duplicate keys."""
 
     def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> Json:
         keys = [loader.construct_object(key) for key, _ in node.value]
@@ -395,7 +398,7 @@ def _assign(target: Any, parts: list[str], value: object, override: str) -> None
                 target[place] = value
         return
     if not isinstance(target, dict):
-        raise ConfigError(f"The override {override!r} goes deeper than the recipe does.")
+        raise ConfigError(f"The override {override!r} goes deeper than the recipe.")
     if not rest:
         target[head] = value
         return
@@ -419,7 +422,7 @@ def _places(entries: list[Any], name: str, override: str) -> list[int]:
 
 
 def parse(kind: type[T], value: object, where: str = "") -> T:
-    """Make a ``kind`` (a section, or the type of one of its keys) of plain YAML values. Raises ConfigError.
+    """Parse plain YAML values as ``kind``: a section, or the type of one of its keys. Raises ConfigError.
 
     ``where`` is the value's place in the recipe, for messages; "" is the recipe itself.
     """

@@ -1,4 +1,4 @@
-"""What is wrong with a data set, found before a training stumbles over it.
+"""Find what is wrong with a data set before a training fails on it.
 
 The captions are read as a training would read them, but every problem is collected; then each photo is opened
 once, one after the other, and only a fingerprint of it is kept.
@@ -114,11 +114,11 @@ class CheckReport:
     def _verdict(self) -> str:
         counts = Counter(finding.severity for finding in self.findings)
         if not counts:
-            return "Nothing is wrong with it."
+            return "No problems were found."
         named = [(counts[name], name) for name in _SEVERITIES if counts[name]]
         kinds = ", ".join(f"{count} {name}{'s' * (count > 1)}" for count, name in named)
         return (
-            f"{kinds}. {'Mend the errors before you train.' if counts['error'] else 'You can train with it.'}"
+            f"{kinds}. {'Fix the errors before you train.' if counts['error'] else 'You can train with it.'}"
         )
 
 
@@ -132,8 +132,8 @@ SUMMARIES: Mapping[str, str] = {
     "unknown_split": "splits of unknown name",
     "split_overlap": "photos listed in two splits",
     "no_train_split": "there is nothing to train on",
-    "no_dev_split": "there is nothing to tune on: early stopping and best checkpoints need a dev split",
-    "image_missing": "photos that are not there",
+    "no_dev_split": "there is nothing to validate on: early stopping and best checkpoints need a dev split",
+    "image_missing": "photos that are missing",
     "image_unreadable": "photos that cannot be opened",
     "duplicate_across_splits": "the same photo in different splits: scores will be too good",
     "near_duplicate_across_splits": "photos that look alike in different splits: scores may be too good",

@@ -61,7 +61,7 @@ def resolve_kind(config: DataConfig) -> Kind:
     kind = _guess_folder(path) if path.is_dir() else _guess_file(path)
     if kind is None:
         raise DataError(
-            f"{path} looks like no kind of data set that Cutline knows.",
+            f"{path} is not a data set of a kind that Cutline recognises.",
             hint="Say which with kind: flickr8k, coco, karpathy, folder, webdataset or caption-map.",
         )
     return kind
@@ -167,8 +167,8 @@ def _read_coco(config: DataConfig, report: Report) -> Iterator[Example]:
     years = {match["year"] for file in files if (match := _COCO_NAME.fullmatch(file.name))}
     if len(years) > 1:
         raise DataError(
-            f"{path} holds the captions of {' and '.join(sorted(map(str, years)))}.",
-            hint="They are the same photos, dealt anew: name one captions file.",
+            f"{path} has the captions of {' and '.join(sorted(map(str, years)))}.",
+            hint="The years split the same photos differently: name one captions file.",
         )
     for file in files:
         yield from _coco_examples(file, config, report)
@@ -194,7 +194,9 @@ def _coco_index(path: Path) -> Any:
     try:
         from pycocotools.coco import COCO  # type: ignore[import-untyped]
     except ImportError as error:
-        raise MissingExtra("COCO captions need pycocotools.", hint="pip install 'cutline[train]'") from error
+        raise MissingExtra(
+            "COCO captions need pycocotools.", hint="Install it with: pip install 'cutline[train]'"
+        ) from error
     index = COCO()
     index.dataset = read_json(path)
     try:
@@ -234,7 +236,7 @@ def _read_karpathy(config: DataConfig, report: Report) -> Iterator[Example]:
         files = sorted(path.glob("dataset_*.json"))
         if len(files) != 1:
             raise DataError(
-                f"{path} holds {len(files)} files named dataset_*.json.", hint="Name one with captions: FILE."
+                f"{path} has {len(files)} files named dataset_*.json.", hint="Name one with captions: FILE."
             )
         path = files[0]
     content = read_json(path)

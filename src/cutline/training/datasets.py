@@ -1,6 +1,6 @@
 """Captioned photos in memory, whatever layout they lie in on disk.
 
-`load_examples` is the door: it reads the captions of any layout in `dataset_formats`, gives each photo
+`load_examples` is the entry point: it reads the captions of any layout in `dataset_formats`, gives each photo
 its split, and opens no photo. Photos are opened later, one at a time, through `open_example`.
 """
 
@@ -72,7 +72,7 @@ def load_examples(config: DataConfig, *, report: Report = refuse) -> list[Exampl
         examples = _present(list(filter(None, map(_described, examples))), config)
         if not examples:
             raise DataError(
-                f"{config.path} holds no captions.", hint="Is it the right folder, and the right kind?"
+                f"{config.path} has no captions.", hint="Is it the right folder, and the right kind?"
             )
     return examples
 
@@ -144,7 +144,7 @@ def assign_splits(examples: Iterable[Example], config: DataConfig) -> Iterator[E
 
 
 def _place(example: Example, config: DataConfig) -> float:
-    """By content, so that copies of a photo share a split and new photos never move old ones. In [0, 1]."""
+    """A number in [0, 1] by content: copies of a photo share a split, and new photos never move old ones."""
     if example.image is None:
         return 1.0
     digest = hashlib.sha256(f"{config.split_seed}:".encode() + content_hash(example.image)).digest()
@@ -173,7 +173,7 @@ def _present(examples: list[Example], config: DataConfig) -> list[Example]:
         names = ", ".join([*(example.key for example in used[:3]), *["..."] * (len(used) > 3)])
         raise DataError(
             f"{config.path}: {len(used):,} of {len(examples):,} photos are missing ({names}).",
-            hint="Set missing_images to skip to go on without them.",
+            hint="Set missing_images: skip to train without them.",
         )
     return [example for example in examples if example.key not in missing]
 

@@ -1,4 +1,4 @@
-"""Looking into a training before, while and after it runs. What is measured here, plots.py draws.
+"""Diagnose a training before, during and after it runs. plots.py draws what is measured here.
 
 Legend of shapes: V words, D width.
 """
@@ -55,7 +55,7 @@ class Subject:
 
     @property
     def folder(self) -> Path:
-        """Where pictures go."""
+        """The folder of the plots."""
         return self.recipe.output / "diagnostics" if self.run is None else self.run / "diagnostics"
 
 
@@ -68,7 +68,8 @@ def find_subject(path: Path, overrides: Sequence[str] = ()) -> Subject:
         return Subject(recipe=load_recipe(path, overrides), run=None)
     if not (path / RECIPE).exists():
         raise ConfigError(
-            f"{path} is no training: it has no {RECIPE}.", hint="Name a recipe, or an output folder."
+            f"{path} is not the folder of a training: it has no {RECIPE}.",
+            hint="Name a recipe, or an output folder.",
         )
     return Subject(recipe=load_recipe(path / RECIPE, overrides), run=path)
 
@@ -186,7 +187,7 @@ def centred(values: Sequence[float], *, reach: int = 5) -> list[float]:
 
 
 def suggest_rate(rates: Sequence[float], losses: Sequence[float]) -> float:
-    """Give the rate of the steepest fall of the smoothed loss, before its lowest point.
+    """The rate of the steepest fall of the smoothed loss, before its lowest point.
 
     Raises TrainingError when the loss never fell.
     """
@@ -214,7 +215,7 @@ class Flow:
 
     @property
     def verdict(self) -> str:
-        """Say what is wrong, if something is."""
+        """What is wrong with the gradient, or "" if nothing."""
         if self.largest == 0:
             return "no gradient"
         if self.rms < 1e-8:
@@ -223,7 +224,7 @@ class Flow:
 
 
 def unclipped(stage: StageConfig) -> StageConfig:
-    """Give the stage without clipping, so that gradients are seen as they are."""
+    """The stage without gradient clipping."""
     return replace(stage, clip_norm=0.0)
 
 
@@ -259,21 +260,21 @@ class Overfit:
 
     @property
     def reached(self) -> bool:
-        """Say whether the batch was learnt by heart."""
+        """Whether the loss fell below the goal."""
         return self.losses[-1] < self.goal
 
 
 def overfit_recipe(
     recipe: RecipeConfig, stage: StageConfig, *, photos: int
 ) -> tuple[RecipeConfig, StageConfig]:
-    """Give the recipe without everything that keeps a model from learning by heart.
+    """The recipe without anything that keeps a model from overfitting.
 
-    One caption a photo: with more, the same photo asks for different words, and no model gets to zero.
-    Raises ConfigError for a stage that has no zero to reach.
+    One caption per photo: with several, the same photo needs different words, and no model gets to zero.
+    Raises ConfigError for a stage whose loss cannot reach zero.
     """
     if stage.objective != "captions":
         raise ConfigError(
-            f"Stage {stage.name} ({stage.objective}) has no loss of zero to reach.",
+            f"Stage {stage.name} ({stage.objective}) cannot reach a loss of zero.",
             hint="Choose a stage with the objective captions.",
         )
     stage = replace(
@@ -319,7 +320,7 @@ class WordMap:
 def word_map(
     vectors: Floats, words: Sequence[str], *, method: Method = "pca", clusters: int = 8, seed: int = 0
 ) -> WordMap:
-    """Lay word vectors [V, D] out on a plane, with k-means clusters of the full vectors as colours.
+    """Project word vectors [V, D] to a plane; colours are k-means clusters of the full vectors.
 
     Raises MissingExtra without scikit-learn, ConfigError for fewer words than clusters.
     """
@@ -329,7 +330,7 @@ def word_map(
         manifold = importlib.import_module("sklearn.manifold")
     except ImportError as error:
         raise MissingExtra(
-            "A map of words needs scikit-learn.", hint="pip install 'cutline[train]'"
+            "A map of words needs scikit-learn.", hint="Install it with: pip install 'cutline[train]'"
         ) from error
     if len(words) < max(clusters, 4):
         raise ConfigError(f"{len(words)} words are too few for {clusters} clusters.")
@@ -360,7 +361,7 @@ def trained_words(run: Path, recipe: RecipeConfig, *, limit: int = 300) -> tuple
     """
     path = run / "tokenizer.json"
     if not path.exists():
-        raise TrainingError(f"{run} has no tokenizer.json: nothing was trained there yet.")
+        raise TrainingError(f"{run} has no tokenizer.json: nothing has been trained there yet.")
     tokenizer = Tokenizer.from_file(str(path))
     weights = read_checkpoint(_best_checkpoint(Subject(recipe=recipe, run=run)))["module"]
     vectors = weights["captioner.embedding.weight"].double().numpy()
@@ -393,7 +394,7 @@ def read_curves(run: Path) -> list[Curve]:
             if name not in ("stage", "step", "seconds", "epoch") and math.isfinite(value):
                 found.setdefault((str(line["stage"]), name), []).append((int(line["step"]), float(value)))
     if not found:
-        raise TrainingError(f"{run} has no {FILE_NAME} with numbers in it.")
+        raise TrainingError(f"{run} has no metrics in {FILE_NAME}.")
     return [
         Curve(stage=stage, name=name, steps=tuple(s for s, _ in points), values=tuple(v for _, v in points))
         for (stage, name), points in found.items()

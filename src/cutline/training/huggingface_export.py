@@ -1,6 +1,6 @@
-"""A Hugging Face captioner becomes a bundle, and then runs on our own runtime, several times as fast.
+"""Convert a Hugging Face captioner to a bundle, which our own runtime runs several times as fast.
 
-Understood are vision encoder-decoders that write with GPT-2 or BERT (ViT-GPT2 and its kin), and BLIP. Their
+Supported are vision encoder-decoders that write with GPT-2 or BERT (such as ViT-GPT2), and BLIP. Their
 decoders are run here one token at a time over explicit state: keys and values of the image once for each
 image, beams folded into query rows.
 
@@ -64,7 +64,7 @@ class Writer(Protocol):
 def attend_past(
     query: Tensor, key: Tensor, value: Tensor, past: tuple[Tensor, Tensor], scale: float
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """Let each beam look back: query, key, value [B, K, D], past [B, K, H, t, D / H] -> [B, K, D], t + 1."""
+    """Self-attention of a beam: query, key, value [B, K, D], past [B, K, H, t, D / H] -> [B, K, D], t + 1."""
     batch, beams, width = query.shape
     heads, head_width = past[0].shape[2], past[0].shape[4]
     shape = (batch, beams, heads, 1, head_width)
@@ -75,7 +75,7 @@ def attend_past(
 
 
 def attend_memory(query: Tensor, memory: tuple[Tensor, Tensor], scale: float) -> tuple[Tensor, Tensor]:
-    """Let all beams look at the image: query [B, K, D] -> [B, K, D], and where they looked [B, K, T]."""
+    """Cross-attention of all beams: query [B, K, D] -> [B, K, D], and the weights [B, K, T]."""
     batch, beams, width = query.shape
     heads, head_width = memory[0].shape[1], memory[0].shape[3]
     split = query.reshape(batch, beams, heads, head_width).transpose(1, 2)
@@ -228,7 +228,7 @@ class _Words:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Loaded:
-    """A model, taken apart."""
+    """The parts of a loaded model."""
 
     vision: nn.Module
     project: nn.Module
@@ -245,7 +245,7 @@ def export_hugging_face(
     """Write the captioner that transformers saved to ``folder`` as a bundle, its decoding defaults included.
 
     Nothing is downloaded, and no code of the folder's runs. Raises CaptionerUnavailable for a folder without
-    a captioner of a kind that can be taken apart, OutputError for a ``target`` that is something else.
+    a supported captioner, OutputError for a ``target`` that is something else.
     """
     model, fast = _load(folder)
     parts = _take_apart(model)
@@ -282,7 +282,7 @@ def _load(folder: Path) -> tuple[Any, Any]:
         import transformers
     except ImportError as error:
         raise MissingExtra(
-            "Hugging Face models need transformers.", hint="pip install 'cutline[train]'"
+            "Hugging Face models need transformers.", hint="Install it with: pip install 'cutline[train]'"
         ) from error
     kinds: Mapping[str, Any] = {
         "vision-encoder-decoder": transformers.VisionEncoderDecoderModel,
@@ -293,7 +293,8 @@ def _load(folder: Path) -> tuple[Any, Any]:
         kind = transformers.AutoConfig.from_pretrained(str(folder), **local).model_type
         if kind not in kinds:
             raise CaptionerUnavailable(
-                f"A model of the kind {kind} cannot become a bundle.", hint=f"Known: {', '.join(kinds)}."
+                f"A model of the kind {kind} cannot be converted to a bundle.",
+                hint=f"Known: {', '.join(kinds)}.",
             )
         with without_progress_bars():
             model = (
@@ -303,7 +304,7 @@ def _load(folder: Path) -> tuple[Any, Any]:
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise CaptionerUnavailable(
             f"No captioner could be loaded from {folder}: {next(iter(str(error).splitlines()), '')}",
-            hint="Name a folder that transformers saved, with its processor and tokenizer.",
+            hint="Name a folder saved by transformers, with processor and tokenizer.",
         ) from error
     if not getattr(fast, "is_fast", False):
         raise CaptionerUnavailable(f"The tokenizer in {folder} has no fast version, which bundles need.")
@@ -327,14 +328,14 @@ def _take_apart(model: Any) -> _Loaded:
     kind = model.decoder.config.model_type
     if kind not in writers:
         raise CaptionerUnavailable(
-            f"A decoder of the kind {kind} cannot become a bundle.",
+            f"A decoder of the kind {kind} cannot be converted to a bundle.",
             hint=f"Known: {', '.join(writers)}, BLIP.",
         )
     generation = model.generation_config
     start = _first(generation.decoder_start_token_id, config.decoder_start_token_id, generation.bos_token_id)
     end = _first(generation.eos_token_id, config.eos_token_id, model.decoder.config.eos_token_id)
     if start is None or end is None:
-        raise CaptionerUnavailable("The model's configuration names no start or no end token.")
+        raise CaptionerUnavailable("The model's configuration lacks a start or an end token.")
     return _Loaded(
         vision=model.encoder,
         project=getattr(model, "enc_to_dec_proj", nn.Identity()),
@@ -358,7 +359,7 @@ def _first(*candidates: int | list[int] | None) -> int | None:
 
 
 def _preprocessing(content: Mapping[str, Any]) -> tuple[Preprocessing, list[str]]:
-    """Our terms for an image processor's, and what could not be said in them."""
+    """An image processor's settings as ours, and what could not be converted."""
     notes = []
     size = content.get("size", 224)
     if isinstance(size, Mapping) and "shortest_edge" in size:
@@ -384,7 +385,7 @@ def _preprocessing(content: Mapping[str, Any]) -> tuple[Preprocessing, list[str]
 
 
 def _decoding(generation: Any) -> tuple[DecodingOptions, list[str]]:
-    """Our terms for a generation config, and what could not be said in them."""
+    """A generation config as our options, and what could not be converted."""
     beams = generation.num_beams or 1
     strategy = Strategy.BEAM if beams > 1 else Strategy.GREEDY
     # Theirs counts the start and the end token, ours neither.
@@ -421,12 +422,12 @@ def _card(name: str, kind: str, licence: str, notes: list[str]) -> str:
     lines = [
         f"# {name}",
         "",
-        f"A {kind} of Hugging Face's, turned into a bundle: the same weights, run step by step.",
+        f"A {kind} from Hugging Face, converted to a bundle: the same weights, run step by step.",
         "",
-        f"Licence: {licence}. What it learned from, and how well it does, its own card says.",
+        f"Licence: {licence}. Its own model card describes its training data and its quality.",
     ]
     if notes:
-        lines += ["", "Not carried over:", "", *(f"- {note}" for note in notes)]
+        lines += ["", "Not converted:", "", *(f"- {note}" for note in notes)]
     return "\n".join(lines) + "\n"
 
 
@@ -434,7 +435,7 @@ def _card(name: str, kind: str, licence: str, notes: list[str]) -> str:
 
 
 def _words(tokenizer: Tokenizer, unknown: int | None, parts: _Loaded) -> _Words:
-    """Give start, end, padding and unknown an id each; where the model has one for two, add a name."""
+    """Give start, end, padding and unknown their own ids; add a token where the model shares one."""
     tokenizer.no_padding()
     tokenizer.no_truncation()
     while tokenizer.get_vocab_size() < parts.writer.vocabulary:  # models round their vocabulary up

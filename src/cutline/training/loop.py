@@ -2,7 +2,7 @@
 
 ``fit`` knows nothing of captions. It is told what to minimise by an Objective, and brings the rest:
 optimiser, schedule, accumulation, clipping, mixed precision, averaged weights, several processes, early
-stopping, the best and the last checkpoint, and a resume that goes on as if nothing had happened.
+stopping, the best and the last checkpoint, and exact resuming.
 """
 
 from __future__ import annotations
@@ -84,23 +84,23 @@ class Objective(Protocol):
     module: nn.Module  # everything that is saved and averaged; what is in no parameter group is frozen
 
     def parameter_groups(self) -> Sequence[ParameterGroup]:
-        """Give what learns, and how fast."""
+        """The parameters to train, with their learning rates."""
         ...
 
     def steps_per_epoch(self) -> int:
-        """Give the number of batches in an epoch, whatever the number of processes."""
+        """The number of batches in an epoch, independent of the number of processes."""
         ...
 
     def batches(self, epoch: int, *, rank: int = 0, world: int = 1, start: int = 0) -> Iterator[Batch]:
-        """Give this rank's share of each of the epoch's batches, from batch ``start`` on."""
+        """This rank's share of each of the epoch's batches, from batch ``start`` on."""
         ...
 
     def loss(self, batch: Batch) -> Loss:
-        """Give the loss of one batch; moving the batch to the module's device is its affair."""
+        """The loss of one batch, which this moves to the module's device."""
         ...
 
     def evaluate(self) -> dict[str, float]:
-        """Give metrics on held-out data, ``loss`` among them; the module is in evaluation mode."""
+        """Metrics on held-out data, including ``loss``; the module is in evaluation mode."""
         ...
 
 
@@ -147,7 +147,7 @@ def fit(
     """Train one stage and leave ``best.pt`` and ``last.pt`` in the folder.
 
     resume: go on from ``last.pt`` if there is one. about: plain values (the recipe) to keep in checkpoints.
-    SIGINT and SIGTERM end it after the step at hand, with a checkpoint.
+    SIGINT and SIGTERM end it after the current step, with a checkpoint.
 
     Raises TrainingError when the loss is not finite, the monitor is not among the metrics, or a checkpoint
     belongs to another recipe; OutputError when a checkpoint cannot be written.
@@ -186,7 +186,7 @@ class Stepper:
         train_mode(self.module)
 
     def release(self) -> None:
-        """Let the parameters that this stage froze be trained again."""
+        """Unfreeze the parameters that this stage froze."""
         for parameter in self._frozen:
             parameter.requires_grad_(True)
 
@@ -221,12 +221,13 @@ class Stepper:
         if not math.isfinite(loss_value) or not (math.isfinite(norm) or self.scaler.is_enabled()):
             what = "gradient" if math.isfinite(loss_value) else "loss"
             raise TrainingError(
-                f"The {what} is no longer finite.", hint="Lower the learning rate, or clip more."
+                f"The {what} is no longer finite.",
+                hint="Lower the learning rate, or clip gradients more (clip_norm).",
             )
         return StepResult(loss=loss_value, gradient_norm=norm, weight=weight, logs=logs)
 
     def _synchronised(self, last: bool) -> Any:
-        """Processes exchange gradients once a step, at its last batch."""
+        """Let processes exchange gradients only in the last batch of a step."""
         if last or not isinstance(self._shared, DistributedDataParallel):
             return nullcontext()
         return self._shared.no_sync()
@@ -245,7 +246,7 @@ class Stepper:
 
 
 def endless_windows(objective: Objective, accumulate: int) -> Iterator[list[Batch]]:
-    """Give the batches of one step after another, epoch after epoch, without end."""
+    """Yield the batches of each step, epoch after epoch, forever."""
     for epoch in count():
         batches = objective.batches(epoch)
         while window := list(islice(batches, accumulate)):
@@ -262,14 +263,14 @@ class _WithLoss(nn.Module):
         self.latest: Loss
 
     def forward(self, batch: Batch) -> Tensor:
-        """Give the loss times its weight: a sum, that windows and worlds can add up."""
+        """The loss times its weight: a sum that can be added up over batches and processes."""
         self.latest = self._objective.loss(batch)
         return self.latest.value * self.latest.weight
 
 
 @dataclass(slots=True)
 class _Progress:
-    """Where a stage stands; all of it is in the checkpoint."""
+    """The progress of a stage, as checkpoints have it."""
 
     epoch: int = 0
     batch: int = 0  # batches of this epoch that are done
@@ -312,7 +313,7 @@ class _Run:
         self.interrupted = threading.Event()
 
     def go(self) -> FitResult:
-        """Train until the last epoch, until patience ends, or until a signal comes."""
+        """Train until the last epoch, until patience runs out, or until a signal."""
         progress = self.progress
         with _signals(self.interrupted), self._bar() as bar:
             while not progress.finished and progress.epoch < self.stage.epochs:
@@ -327,7 +328,7 @@ class _Run:
         return self._result(cast(Stopped, progress.finished))
 
     def _epoch(self, bar: Any) -> bool:
-        """Take the rest of an epoch's steps; False when a signal ended it."""
+        """Take the remaining steps of an epoch; False if a signal ended it."""
         progress = self.progress
         batches = self.objective.batches(
             progress.epoch, rank=self.world.rank, world=self.world.size, start=progress.batch
@@ -397,12 +398,12 @@ class _Run:
         return self.world.from_first(metrics)
 
     def _judge(self, metrics: dict[str, float]) -> None:
-        """Keep the weights if they are the best so far, and stop when patience ends."""
+        """Save the weights if they are the best so far, and stop when patience runs out."""
         stage, progress = self.stage, self.progress
         if stage.monitor not in metrics:
             raise TrainingError(
-                f"Stage {stage.name} watches {stage.monitor}, which its evaluation does not give.",
-                hint=f"It gives {', '.join(metrics)}.",
+                f"Stage {stage.name} watches {stage.monitor}, which its evaluation does not compute.",
+                hint=f"It computes {', '.join(metrics)}.",
                 kept=f"{self.last} was kept." if self.last.exists() else "",
             )
         value = metrics[stage.monitor] if stage.lower_is_better else -metrics[stage.monitor]
@@ -450,7 +451,7 @@ class _Run:
         write_checkpoint(self.last, state)
 
     def resume(self) -> None:
-        """Go back to where ``last.pt`` was written."""
+        """Restore the state of ``last.pt``."""
         state = read_checkpoint(self.last)
         self._refuse_another_stage(state["stage"])
         load_weights(self.module, state["module"])
@@ -476,7 +477,7 @@ class _Run:
         if changed:
             raise TrainingError(
                 f"{self.last} was trained with another {', '.join(changed)}.",
-                hint="Resume with the recipe as it was, or train into another output.",
+                hint="Resume with the original recipe, or choose another output.",
                 kept="Nothing was changed.",
             )
 
@@ -506,7 +507,7 @@ class _Run:
 
 @contextmanager
 def _signals(interrupted: threading.Event) -> Iterator[None]:
-    """Turn the first SIGINT or SIGTERM into a flag; the second SIGINT is Python's own again."""
+    """Turn the first SIGINT or SIGTERM into a flag; a second SIGINT raises KeyboardInterrupt."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

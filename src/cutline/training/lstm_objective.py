@@ -45,18 +45,18 @@ class LstmCaptionObjective:
         self.module: nn.Module = captions.module
         captioner = captions.system.captioner
         if not isinstance(captioner, LstmCaptioner):
-            raise TypeError(f"a {type(captioner).__name__} is not trained so")
+            raise TypeError(f"a {type(captioner).__name__} is not an LstmCaptioner")
         self.captioner = captioner
         self.epochs = epochs
         self.doubly_stochastic = doubly_stochastic
         self.scheduled_sampling = scheduled_sampling
 
     def parameter_groups(self) -> Sequence[ParameterGroup]:
-        """What learns."""
+        """As CaptionObjective."""
         return self.captions.parameter_groups()
 
     def steps_per_epoch(self) -> int:
-        """Batches in an epoch."""
+        """As CaptionObjective."""
         return self.captions.steps_per_epoch()
 
     def batches(self, epoch: int, *, rank: int = 0, world: int = 1, start: int = 0) -> Iterator[SampledBatch]:
@@ -68,7 +68,7 @@ class LstmCaptionObjective:
             yield SampledBatch(batch=batch, own_share=share)
 
     def loss(self, batch: SampledBatch) -> Loss:
-        """One step's loss."""
+        """The loss of one batch."""
         captions = self.captions
         given = batch.batch.to(captions.device)
         regions = captions.system.regions(given.photos)

@@ -70,7 +70,7 @@ class Batch:
 class _PhotoObjective:
     """What all objectives share: batches of photos, reshuffled each epoch, the same in every process.
 
-    stage.encoder_learning_rate: None trains no tail; whoever builds the objective fills in the encoder's own.
+    stage.encoder_learning_rate: None trains no tail (`build.resolve` fills in the encoder's own).
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class _PhotoObjective:
         return next(self.module.parameters()).device
 
     def steps_per_epoch(self) -> int:
-        """Whole batches; the rest waits for the next epoch's order."""
+        """The number of whole batches; photos left over may come in the next epoch."""
         return max(1, len(self.items) // self.stage.batch_size)
 
     def batches(self, epoch: int, *, rank: int = 0, world: int = 1, start: int = 0) -> Iterator[Batch]:
@@ -113,7 +113,7 @@ class _PhotoObjective:
     def _batch(
         self, items: list[Captions], texts: list[Captions], rng: np.random.Generator, ours: slice
     ) -> Batch:
-        """Draw for the whole batch, whoever shares it, and keep our part."""
+        """Draw randomly for the whole batch, and keep this rank's part: ranks must draw alike."""
         with_photo = items[0].row >= 0
         variants = rng.integers(0, self.store.variants, len(items))[ours] if with_photo else ()
         tokens = self._packed(items, rng)[ours]
@@ -218,7 +218,7 @@ class ConceptObjective(_PhotoObjective):
         self.dropout = nn.Dropout(0.2)
 
     def loss(self, batch: Batch) -> Loss:
-        """One step's loss."""
+        """The loss of one batch."""
         device = self.device
         cached = batch.to(device).photos
         teacher, classifier = self.teacher.to(device), self.classifier.to(device)
@@ -265,7 +265,7 @@ class TextObjective(_PhotoObjective):
         self.text = TextTask(system, self.simulator())
 
     def loss(self, batch: Batch) -> Loss:
-        """One step's loss."""
+        """The loss of one batch."""
         tokens = batch.to(self.device).tokens
         return self.text.loss(batch.items, tokens, self.stage.label_smoothing, seed=batch.seed)
 
@@ -297,12 +297,12 @@ class CaptionObjective(_PhotoObjective):
         self.text = None
         if stage.text_share:
             if not isinstance(system, ConceptSystem):
-                raise ValueError("text is mixed in by its concepts, which this captioner has not")
+                raise ValueError("mixing in text needs a captioner with concepts")
             self.text = TextTask(system, self.simulator())
         self.dropout = nn.Dropout(stage.feature_dropout)
 
     def loss(self, batch: Batch) -> Loss:
-        """One step's loss."""
+        """The loss of one batch."""
         stage = self.stage
         batch = batch.to(self.device)
         regions = self.system.regions(batch.photos)
@@ -388,7 +388,7 @@ class RewardObjective(CaptionObjective):
         self.scorers = _scorers(corpus)
 
     def loss(self, batch: Batch) -> Loss:
-        """One step's loss."""
+        """The loss of one batch."""
         captioner, stage = self.system.captioner, self.stage
         batch = batch.to(self.device)
         regions = self.system.regions(batch.photos)

@@ -28,7 +28,7 @@ class ParameterGroup:
 
 
 def build_optimiser(stage: StageConfig, groups: Sequence[ParameterGroup]) -> torch.optim.Optimizer:
-    """Make the optimiser that a stage asks for. Biases, norms and other vectors never decay.
+    """Build the optimiser of a stage. Biases, norms and other vectors never decay.
 
     Each of its groups carries ``base_lr``, which schedules multiply. Raises TrainingError when there is
     nothing to train.
@@ -57,15 +57,15 @@ def _split_by_decay(group: ParameterGroup) -> list[dict[str, object]]:
 
 
 def set_rates(optimiser: torch.optim.Optimizer, factor: float) -> None:
-    """Give every group its learning rate times the factor."""
+    """Set every group's learning rate to its base rate times the factor."""
     for group in optimiser.param_groups:
         group["lr"] = group["base_lr"] * factor
 
 
 def freeze_all_but(module: nn.Module, groups: Sequence[ParameterGroup]) -> list[nn.Parameter]:
-    """Freeze what is in no group, and give it back, so that another stage may train it.
+    """Freeze all parameters that are in no group; return them, to be unfrozen for another stage.
 
-    What came frozen stays frozen, in a group or not: an encoder's unused pooler, word vectors to keep.
+    Parameters that were frozen before stay frozen, such as an unused pooler or fixed word vectors.
     """
     chosen = {id(parameter) for group in groups for parameter in group.parameters}
     frozen = [each for each in module.parameters() if each.requires_grad and id(each) not in chosen]
@@ -87,14 +87,14 @@ def train_mode(module: nn.Module) -> None:
 
 
 def autocast(kind: AmpKind, device: torch.device) -> AbstractContextManager[object]:
-    """Run what is inside in mixed precision, or as it is."""
+    """A context that runs in mixed precision, or one that does nothing for "none"."""
     if kind == "none":
         return nullcontext()
     return torch.autocast(device.type, torch.bfloat16 if kind == "bf16" else torch.float16)
 
 
 def build_scaler(kind: AmpKind, device: torch.device) -> torch.amp.GradScaler:
-    """Make the gradient scaler that fp16 needs; for other kinds it does nothing."""
+    """Build the gradient scaler for fp16; for other kinds a disabled one."""
     return torch.amp.GradScaler(device.type, enabled=kind == "fp16", init_scale=_FIRST_SCALE)
 
 
@@ -111,7 +111,7 @@ class Averaged:
         self._average = {name: value.detach().clone() for name, value in self._live()}
 
     def _live(self) -> Iterator[tuple[str, Tensor]]:
-        """Everything that training may move."""
+        """The floating-point tensors that training changes."""
         for name, parameter in self._module.named_parameters():
             if parameter.requires_grad:
                 yield name, parameter
@@ -129,7 +129,7 @@ class Averaged:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Let the module hold the averages while inside."""
+        """A context in which the module has the averaged weights."""
         own = {name: value.detach().clone() for name, value in self._live()}
         self._load(self._average)
         try:
@@ -143,11 +143,11 @@ class Averaged:
             value.copy_(values[name])
 
     def state(self) -> dict[str, object]:
-        """Give tensors and plain values, for a checkpoint."""
+        """Tensors and plain values for a checkpoint."""
         return {"updates": self._updates, "average": dict(self._average)}
 
     def restore(self, state: Mapping[str, object]) -> None:
-        """Take what ``state`` gave."""
+        """Restore what ``state`` returned."""
         average = state["average"]
         assert isinstance(average, dict)
         self._updates = int(str(state["updates"]))

@@ -1,4 +1,4 @@
-"""Pictures of diagnostics, as PNG files. matplotlib is imported when it draws, and never opens a window."""
+"""Plots of diagnostics, as PNG files. matplotlib is imported on use, and never opens a window."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def _figure(width: float, height: float) -> Figure:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise MissingExtra("Pictures need matplotlib.", hint="pip install 'cutline[train]'") from error
+        raise MissingExtra(
+            "Plots need matplotlib.", hint="Install it with: pip install 'cutline[train]'"
+        ) from error
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -74,8 +76,8 @@ def draw_overfit(result: Overfit, path: Path) -> None:
     axes = figure.subplots()
     axes.plot(range(1, len(result.losses) + 1), result.losses)
     axes.axhline(result.goal, color="tab:green", linestyle="--", label=f"goal {result.goal:g}")
-    verdict = "learnt by heart" if result.reached else "NOT learnt"
-    axes.set(yscale="log", xlabel="step", ylabel="loss", title=f"One batch, again and again: {verdict}")
+    verdict = "overfitted" if result.reached else "NOT learnt"
+    axes.set(yscale="log", xlabel="step", ylabel="loss", title=f"One batch, repeated: {verdict}")
     axes.legend()
     _write(figure, path)
 

@@ -1,4 +1,4 @@
-"""From a finished training to a bundle: exported, quantised, let through only if it captions as well."""
+"""From a finished training to a bundle: exported, quantised, and refused if its captions got worse."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def publish(recipe: RecipeConfig, target: Path, *, checkpoint: Path | None = Non
     if fresh or unused:
         raise TrainingError(
             f"{', '.join(map(str, chosen))} is not of this recipe: {len(fresh)} weights missing,"
-            f" {len(unused)} left over."
+            f" {len(unused)} unknown."
         )
     with tempfile.TemporaryDirectory() as scratch:
         graphs = Path(scratch) / "float"
@@ -97,8 +97,10 @@ def publish(recipe: RecipeConfig, target: Path, *, checkpoint: Path | None = Non
             else:
                 _refuse(recipe, before, after)
             graphs = small
-        told = replace(details, metrics=after, card=details.card.replace(CARD_METRICS, bundle_scores(after)))
-        manifest = bundle_graphs(target, graphs, architecture, tokenizer, told)
+        described = replace(
+            details, metrics=after, card=details.card.replace(CARD_METRICS, bundle_scores(after))
+        )
+        manifest = bundle_graphs(target, graphs, architecture, tokenizer, described)
     return Published(manifest=manifest, cider_float=mean_cider(before), cider=mean_cider(after))
 
 
@@ -111,7 +113,9 @@ def published_weights(recipe: RecipeConfig) -> dict[Path, float]:
 def _kept_vocabulary(recipe: RecipeConfig) -> Vocabulary:
     vocabulary = read_vocabulary(recipe.output)
     if vocabulary is None:
-        raise TrainingError(f"{recipe.output} holds no training.", hint="Train first.")
+        raise TrainingError(
+            f"{recipe.output} contains no training.", hint="Train first with `cutline train`."
+        )
     return vocabulary
 
 
@@ -186,7 +190,7 @@ def _refuse(recipe: RecipeConfig, before: Mapping[str, Any], after: Mapping[str,
         f" ({mean_cider(before):.1f} to {mean_cider(after):.1f}), more than export.max_loss_of_cider"
         f" allows ({100 * recipe.export.max_loss_of_cider:g}%).",
         hint="Calibrate on more photos (export.calibration_images) or set export.quantise=none.",
-        kept="The training is as it was; no bundle was written.",
+        kept="The training was not changed, and no bundle was written.",
     )
 
 
@@ -195,7 +199,7 @@ def _quantised(recipe: RecipeConfig, material: Material, graphs: Path, folder: P
     by_row = {item.row: item for item in material.corpus.train}
     rows = sorted(by_row)
     if not rows:
-        raise DataError("There is no training photo to calibrate with.")
+        raise DataError("There are no training photos to calibrate with.")
     rng = np.random.default_rng(recipe.seed)
     chosen = rng.permutation(rows)[: recipe.export.calibration_images]
     length = recipe.decoder.max_tokens

@@ -79,7 +79,7 @@ def image_folder(config: DataConfig, root: Path, *, strict: bool = True) -> Path
         return root
     raise DataError(
         f"{root} has no photos.",
-        hint="Name their folder with images: FOLDER; images: none reads the captions alone.",
+        hint="Name their folder with images: FOLDER, or read captions alone with images: none.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Run a whole recipe: every stage in its order, and before that a dry run that says what is coming."""
+"""Run a whole recipe, stage by stage; or a dry run, which estimates what it will take."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def run_recipe(
 
     A last stage that writes captions ends in ``recipe.output / "bundle"``.
 
-    Raises TrainingError when there is a training already and it should not be resumed.
+    Raises TrainingError if the folder already has a training and ``resume`` is off.
     """
     if world.first:
         _claim(recipe, resume=resume)
@@ -133,7 +133,7 @@ def _chosen(recipe: RecipeConfig, only: str) -> list[StageConfig]:
 
 
 def start_checkpoint(recipe: RecipeConfig, stage: StageConfig) -> Path | None:
-    """Find what a stage starts from: what it names, else the stage before it; None for fresh weights."""
+    """The checkpoint that a stage starts from: what it names, else the stage before; else None."""
     if stage.start_from == "nothing":
         return None
     names = [each.name for each in recipe.stages]
@@ -151,19 +151,19 @@ def _start_from(recipe: RecipeConfig, stage: StageConfig, models: Models) -> Non
         return
     fresh, unused = load_weights(models.system, read_checkpoint(path)["module"])
     _log.info("%s starts from %s", stage.name, path)
-    for what, names in (("keep their fresh values", fresh), ("are not used", unused)):
+    for what, names in (("keep their initial values", fresh), ("are not used", unused)):
         if names:
             _log.warning("%s: %d weights %s: %s ...", stage.name, len(names), what, ", ".join(names[:4]))
 
 
 def _claim(recipe: RecipeConfig, *, resume: bool) -> None:
-    """Make sure that nothing is trained over, and note the recipe."""
+    """Refuse to overwrite another training, and write the recipe down."""
     path = recipe.output / RECIPE
     began = [stage.name for stage in recipe.stages if (recipe.output / stage.name / LAST).exists()]
     if began and not resume:
         raise TrainingError(
-            f"{recipe.output} already holds a training (stages {', '.join(began)}).",
-            hint="Go on with --resume, or choose another output=FOLDER.",
+            f"{recipe.output} already contains a training (stages {', '.join(began)}).",
+            hint="Continue it with --resume, or choose another output=FOLDER.",
             kept="Nothing was changed.",
         )
     now = dump(recipe, keep_none=True)
@@ -172,8 +172,8 @@ def _claim(recipe: RecipeConfig, *, resume: bool) -> None:
         changed = [name for name in _FIXED if before[name] != now[name]]
         if changed:
             raise TrainingError(
-                f"The training in {recipe.output} was begun with another {', '.join(changed)}.",
-                hint="Resume with the recipe as it was, or choose another output=FOLDER.",
+                f"The training in {recipe.output} was started with another {', '.join(changed)}.",
+                hint="Resume with the original recipe, or choose another output=FOLDER.",
                 kept="Nothing was changed.",
             )
     import yaml  # of the extra that also reads recipes
@@ -222,7 +222,7 @@ _DRY_DEV = 24
 
 
 def dry_run(recipe: RecipeConfig, *, device: torch.device | None = None) -> Plan:
-    """Take two real steps and one evaluation of every stage, on a part of the data; leave nothing behind.
+    """Take two real steps and one evaluation of every stage on a part of the data, and write nothing.
 
     Raises what the training would raise: DataError, ImageError, ConfigError, TrainingError.
     """
@@ -291,8 +291,8 @@ def _plan_stage(
     stepper.release()
     if stage.monitor not in metrics:
         raise ConfigError(
-            f"Stage {stage.name} watches {stage.monitor}, which its evaluation does not give.",
-            hint=f"It gives {', '.join(metrics)}.",
+            f"Stage {stage.name} watches {stage.monitor}, which its evaluation does not compute.",
+            hint=f"It computes {', '.join(metrics)}.",
         )
     steps = stage.epochs * -(-batches_per_epoch(stage, material.corpus) // stage.accumulate)
     evaluations = -(-stage.epochs // stage.evaluate_every)
@@ -311,32 +311,32 @@ def _plan_stage(
 
 
 def describe_plan(recipe: RecipeConfig, plan: Plan) -> str:
-    """Say a plan in words that fit a terminal."""
+    """The plan as text for a terminal."""
     lines = [
         f"{recipe.name} -> {recipe.output}",
         f"  data      {plan.photos:,} photos with {plan.captions:,} captions, {plan.text_captions:,} captions"
-        f" without photos, {plan.dev_photos:,} photos to judge by",
+        f" without photos, {plan.dev_photos:,} photos to evaluate on",
         f"  text      {plan.vocabulary:,} tokens ({recipe.text.tokenizer}), {plan.concepts:,} concepts",
         f"  images    {recipe.image.width_px} x {recipe.image.height_px} px, {recipe.image.mode},"
         f" augmentation {recipe.image.augmentation}",
         f"  features  {recipe.encoder.name}, {plan.features}; about {duration(plan.feature_seconds)},"
-        f" unless {recipe.cache} has them",
+        f" unless cached in {recipe.cache}",
     ]
     for stage in plan.stages:
         whole = {name: value for name, value in stage.metrics.items() if "/" not in name}
         metrics = ", ".join(f"{name} {value:.3g}" for name, value in whole.items())
         lines += [
             f"  stage {stage.name} ({stage.objective})",
-            f"    {stage.trainable:,} of {stage.parameters:,} parameters learn",
-            f"    {stage.steps:,} steps of {stage.step_s:.2f} s, {duration(stage.evaluation_s)} an evaluation"
+            f"    {stage.trainable:,} of {stage.parameters:,} parameters are trained",
+            f"    {stage.steps:,} steps of {stage.step_s:.2f} s, {duration(stage.evaluation_s)} per evaluation"
             f": about {duration(stage.seconds)}",
             f"    one step: loss {stage.loss:.3f}; one evaluation: {metrics}",
         ]
-    return "\n".join([*lines, f"  in all about {duration(plan.seconds)} on this machine"])
+    return "\n".join([*lines, f"  about {duration(plan.seconds)} in total on this machine"])
 
 
 def duration(seconds: float) -> str:
-    """Say a time in at most two units: 42 s, 3 min 20 s, 2 h 5 min."""
+    """A time in at most two units: 42 s, 3 min 20 s, 2 h 5 min."""
     whole = round(seconds)
     if whole < 60:
         return f"{seconds:.1f} s" if whole < 10 else f"{whole} s"

@@ -14,27 +14,27 @@ _ONE_CYCLE_CLIMB = 0.3
 
 
 class Schedule(Protocol):
-    """The factor of a step, and a memory of how evaluations went."""
+    """The factor of each step; may depend on evaluations."""
 
     def factor(self, step: int) -> float:
-        """Give the factor of the step that is about to be taken; the first is 0."""
+        """The factor for step ``step``, counted from 0."""
         ...
 
     def observe(self, value: float) -> None:
-        """Hear of an evaluation. Lower is better."""
+        """Take note of an evaluation's monitor; lower is better."""
         ...
 
     def state(self) -> dict[str, float]:
-        """Give what must survive a restart."""
+        """Plain values for a checkpoint."""
         ...
 
     def restore(self, state: dict[str, float]) -> None:
-        """Take what ``state`` gave."""
+        """Restore what ``state`` returned."""
         ...
 
 
 def build_schedule(stage: StageConfig, *, total_steps: int) -> Schedule:
-    """Make the schedule that a stage asks for, over all of its steps."""
+    """Build the schedule of a stage, over all of its steps."""
     kind = stage.schedule
     warmup = min(stage.warmup_steps, max(total_steps - 1, 0))
     if kind == "constant":
@@ -62,7 +62,7 @@ class Shaped:
     smooth: bool = False  # climb along a cosine too, rather than a line
 
     def factor(self, step: int) -> float:
-        """Give the factor of this step."""
+        """The factor of this step."""
         if step < self.warmup:
             climbed = (step + (0 if self.smooth else 1)) / self.warmup
             return self.start + (1 - self.start) * (
@@ -72,14 +72,14 @@ class Shaped:
         return self.floor + (1 - self.floor) * (1 + math.cos(math.pi * min(fallen, 1.0))) / 2
 
     def observe(self, value: float) -> None:
-        """Nothing to learn: the shape is fixed."""
+        """Does nothing: the shape is fixed."""
 
     def state(self) -> dict[str, float]:
-        """Nothing to keep: the step says it all."""
+        """Empty: the factor depends on the step alone."""
         return {}
 
     def restore(self, state: dict[str, float]) -> None:
-        """Nothing to take."""
+        """Does nothing: there is no state."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,11 +95,11 @@ class Plateau:
     _waited: int = field(default=0, init=False)
 
     def factor(self, step: int) -> float:
-        """Give the factor of this step."""
+        """The factor of this step."""
         return self._scale * min(1.0, (step + 1) / self.warmup) if self.warmup else self._scale
 
     def observe(self, value: float) -> None:
-        """Hear of an evaluation. Lower is better."""
+        """Take note of an evaluation's monitor; lower is better."""
         if value < self._best:
             self._best, self._waited = value, 0
             return
@@ -108,9 +108,9 @@ class Plateau:
             self._scale, self._waited = max(self._scale * self.shrink, self.floor), 0
 
     def state(self) -> dict[str, float]:
-        """Give what must survive a restart."""
+        """Plain values for a checkpoint."""
         return {"scale": self._scale, "best": self._best, "waited": self._waited}
 
     def restore(self, state: dict[str, float]) -> None:
-        """Take what ``state`` gave."""
+        """Restore what ``state`` returned."""
         self._scale, self._best, self._waited = state["scale"], state["best"], int(state["waited"])

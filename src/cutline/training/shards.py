@@ -38,7 +38,7 @@ def read_webdataset(config: DataConfig, report: Report) -> Iterator[Example]:
         for sample in _samples(shard, report):
             where = f"{shard}!{sample.key}"
             if sample.image is None:
-                complain(report, "caption_without_image", "no photo goes with these captions", where)
+                complain(report, "caption_without_image", "these captions have no photo", where)
                 continue
             image = None if config.images == NO_IMAGES else sample.image
             key = f"{shard.stem}/{sample.key}"  # keys may repeat from shard to shard
@@ -61,7 +61,7 @@ def _shards(path: str) -> list[Path]:
     else:
         shards = sorted(map(Path, glob.glob(path))) if is_pattern(path) else [Path(path)]
     if not shards:
-        raise DataError(f"{path} holds no .tar shards.")
+        raise DataError(f"{path} contains no .tar shards.")
     return shards
 
 
@@ -100,7 +100,7 @@ def _members(shard: Path, report: Report) -> Iterator[tuple[TarMember, Callable[
                 member = TarMember(archive=shard, name=entry.name, offset=entry.offset_data, size=entry.size)
                 yield member, member.read_bytes
     except tarfile.TarError as error:
-        message = f"not a whole, uncompressed tar ({error}); unpack or copy it again"
+        message = f"not a complete, uncompressed tar ({error}); unpack or copy it again"
         complain(report, "shard_damaged", message, str(shard))
     except OSError as error:
         raise DataError(f"{shard} cannot be read ({error.strerror}).") from error

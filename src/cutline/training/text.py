@@ -93,17 +93,15 @@ class TextConfig:
                 f"The text option minimum_count is {self.minimum_count}, but must be at least 1."
             )
         if self.vocabulary_size < 5:
-            raise ConfigError(
-                f"A vocabulary of {self.vocabulary_size} tokens has no room beside the special ones."
-            )
+            raise ConfigError(f"A vocabulary of {self.vocabulary_size} tokens has no room for words.")
         if self.lemmatise and self.stem:
-            raise ConfigError("Choose lemmatise or stem: a stemmed lemma is neither.")
+            raise ConfigError("Choose either lemmatise or stem.")
         if self.language not in _STEMMERS:
             raise ConfigError(
                 f"Unknown language {self.language!r}.", hint=f"Use one of {', '.join(LANGUAGES)}."
             )
         if not self.stop_words and self.language != "en":
-            raise ConfigError("Stop words are known for English only.", hint="Set stop_words to true.")
+            raise ConfigError("Stop words are available for English only.", hint="Set stop_words to true.")
 
 
 @lru_cache(maxsize=16)
@@ -178,5 +176,5 @@ def _library(name: str, option: str) -> ModuleType:
         return importlib.import_module(name)
     except ImportError as error:
         raise MissingExtra(
-            f"The text option {option} needs {name}.", hint="pip install 'cutline[train]'"
+            f"The text option {option} needs {name}.", hint="Install it with: pip install 'cutline[train]'"
         ) from error

@@ -1,4 +1,4 @@
-"""Where the numbers of a training go: always ``metrics.jsonl``, and other trackers behind one protocol."""
+"""Where a training logs its metrics: always ``metrics.jsonl``, and optionally other trackers."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ FILE_NAME = "metrics.jsonl"
 
 
 class Tracker(Protocol):
-    """Something that keeps numbers by step."""
+    """Logs values by step."""
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Keep the values of a step."""
+        """Log the values of a step."""
         ...
 
     def rewind(self, step: int) -> None:
-        """Forget what came after this step: a resumed training will say it again."""
+        """Discard what was logged after this step: a resumed training will log it again."""
         ...
 
     def close(self) -> None:
-        """Write out what is still held."""
+        """Flush, and close."""
         ...
 
 
@@ -58,7 +58,7 @@ class JsonLines:
         self._file.flush()
 
     def rewind(self, step: int) -> None:
-        """Rewrite the file without this stage's lines after the step, nor a last line that was cut short."""
+        """Rewrite the file without this stage's lines after the step, and without an incomplete last line."""
         kept = [
             each for each in read_metrics(self._path) if each["stage"] != self._stage or each["step"] <= step
         ]
@@ -74,7 +74,7 @@ class JsonLines:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Read what JsonLines wrote. A last line that a kill cut short is left out.
+    """Read a file of JsonLines. An incomplete last line of a killed run is left out.
 
     Raises OutputError for anything else that is not such a file.
     """
@@ -88,7 +88,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
                 break
             raise OutputError(f"{path}, line {number}, is not JSON.") from error
         if not isinstance(entry, dict) or not {"stage", "step"} <= entry.keys():
-            raise OutputError(f"{path}, line {number}, is no line of metrics.")
+            raise OutputError(f"{path}, line {number}, is not a line of metrics.")
         found.append(entry)
     return found
 
@@ -113,7 +113,7 @@ class TensorBoard:
         self._writer = self._module.SummaryWriter(str(self._folder), purge_step=step + 1)
 
     def close(self) -> None:
-        """Write out what is still held."""
+        """Flush, and close."""
         self._writer.close()
 
 
@@ -140,7 +140,7 @@ class WeightsAndBiases:
             self._run.log(dict(values), step=step)
 
     def rewind(self, step: int) -> None:
-        """Nothing to undo: a resumed training is a new run of the same group."""
+        """Does nothing: a resumed training is a new run of the same group."""
         self._after = step
 
     def close(self) -> None:
@@ -169,7 +169,7 @@ class MlFlow:
             self._client.log_metric(self._run, name, value, step=step)
 
     def rewind(self, step: int) -> None:
-        """Nothing to undo: a resumed training is a new run."""
+        """Does nothing: a resumed training is a new run."""
 
     def close(self) -> None:
         """Mark the run as finished."""
@@ -177,23 +177,23 @@ class MlFlow:
 
 
 class Several:
-    """Trackers that hear the same."""
+    """Forwards to several trackers."""
 
     def __init__(self, trackers: Sequence[Tracker]) -> None:
         self._trackers = trackers
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Tell each."""
+        """Forward to each tracker."""
         for tracker in self._trackers:
             tracker.log(step, values)
 
     def rewind(self, step: int) -> None:
-        """Tell each."""
+        """Forward to each tracker."""
         for tracker in self._trackers:
             tracker.rewind(step)
 
     def close(self) -> None:
-        """Close each."""
+        """Close each tracker."""
         for tracker in self._trackers:
             tracker.close()
 
@@ -201,7 +201,7 @@ class Several:
 def open_tracker(
     config: TrackingConfig, folder: Path, *, stage: str, recipe: Mapping[str, object], quiet: bool = False
 ) -> Tracker:
-    """Open what a recipe asks for; ``quiet`` (every process but the first) keeps nothing.
+    """Open the trackers of a recipe; ``quiet`` (every process but the first) logs nothing.
 
     Raises MissingExtra for a tracker whose library is not installed.
     """
@@ -225,7 +225,9 @@ def _need(module: str, package: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise MissingExtra(f"This tracker needs {package}.", hint=f"pip install {package}") from error
+        raise MissingExtra(
+            f"This tracker needs {package}.", hint=f"Install it with: pip install {package}"
+        ) from error
 
 
 def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:

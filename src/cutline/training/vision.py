@@ -126,7 +126,8 @@ def load_vision(folder: Path, *, height_px: int, width_px: int) -> VisionNetwork
         import transformers
     except ImportError as error:
         raise MissingExtra(
-            "Encoders from transformers need transformers.", hint="pip install 'cutline[train]'"
+            "This encoder needs transformers.",
+            hint="Install it with: pip install 'cutline[train]'",
         ) from error
     try:
         # Plain attention: what every export understands.
@@ -141,7 +142,7 @@ def load_vision(folder: Path, *, height_px: int, width_px: int) -> VisionNetwork
     # Pairs of a text and a vision model, such as CLIP.
     network = getattr(model, "vision_model", model)
     if "pixel_values" not in inspect.signature(network.forward).parameters:
-        raise ConfigError(f"{folder} holds a {type(network).__name__}, which does not look at photos.")
+        raise ConfigError(f"{folder} holds a {type(network).__name__}, which is not a vision model.")
     constants = _normalisation(folder)
     vision = VisionNetwork(network, constants, height_px=height_px, width_px=width_px).eval()
     try:

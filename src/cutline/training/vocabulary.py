@@ -33,14 +33,15 @@ def build_tokenizer(captions: Iterable[str], config: TextConfig) -> Tokenizer:
 
     Encoding puts <sos> before and <end> after (`add_special_tokens=False` leaves them out); decoding skips
     them. Text in angle brackets is never read as a special token while `encode_special_tokens` is on, which
-    a tokenizer that is read from a file has to be told again.
+    must be set again on a tokenizer that is read from a file.
 
     Raises DataError when no caption has a word in it.
     """
     texts = [text for text in (normalise_caption(caption, config) for caption in captions) if text]
     if not texts:
         raise DataError(
-            "There is no caption to build a vocabulary from.", hint="Look at it with `cutline data check`."
+            "There are no captions to build a vocabulary from.",
+            hint="Check the data with `cutline data check`.",
         )
     tokenizer = (
         _word_tokenizer(texts, config) if config.tokenizer == "word" else _bpe_tokenizer(texts, config)

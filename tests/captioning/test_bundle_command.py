@@ -38,7 +38,7 @@ def test_verify_writes_as_long_a_sentence_as_the_bundle_promises(
     architecture = json.loads((bundle / "bundle.json").read_text())["architecture"]
     edit_manifest(bundle, architecture=architecture | {"max_tokens": 90})
     assert main(["bundle", "verify", str(bundle)]) == 1
-    assert "does not run as bundle.json says" in capsys.readouterr().err
+    assert "does not run with the shapes in bundle.json" in capsys.readouterr().err
 
 
 def test_export_makes_a_zip_and_a_folder_again_and_spares_what_stands_there(

@@ -103,7 +103,7 @@ def test_a_tokenizer_that_is_not_the_models_is_refused(tmp_path: Path) -> None:
     other = bundle.files | {
         "tokenizer.json": word_tokenizer(["<pad>", "<sos>", "<end>", "<unk>", "a"]).encode()
     }
-    with pytest.raises(BundleDamaged, match="5 tokens, but the model 9"):
+    with pytest.raises(BundleDamaged, match="5 tokens; the model has 9"):
         Tokenizer(type(bundle)(manifest=bundle.manifest, files=other, where="here"))
     for junk in (b"{}", b"\xff", b""):
         with pytest.raises(BundleDamaged, match="is not a valid tokenizer"):

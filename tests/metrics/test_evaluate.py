@@ -131,7 +131,7 @@ def test_every_score_states_who_computed_it_on_whose_words(evaluate: Run, data: 
 def test_what_is_not_computed_says_why(evaluate: Run, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     evaluate("default", data)
     assert re.search(
-        r"^METEOR +not computed \(Java programs were not asked for\.\)$", capsys.readouterr().out, re.M
+        r"^METEOR +not computed \(Java programs were switched off\.\)$", capsys.readouterr().out, re.M
     )
 
 

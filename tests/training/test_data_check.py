@@ -59,7 +59,7 @@ def test_a_sound_data_set_passes(sound: Path) -> None:
         "dev": {"photos": 1, "captions": 2},
         "test": {"photos": 1, "captions": 2},
     }
-    assert report.as_text().endswith("Nothing is wrong with it.")
+    assert report.as_text().endswith("No problems were found.")
 
 
 def test_missing_and_unreadable_photos_are_errors(sound: Path) -> None:
@@ -257,9 +257,9 @@ def test_the_command_says_what_is_wrong_and_exits_with_1(
     (photos(sound) / "a.jpg").unlink()
     code, text = run(capsys, "check", str(sound))
     assert code == 1
-    assert "error: photos that are not there (1)  [image_missing]\n  a.jpg: expected at" in text
+    assert "error: photos that are missing (1)  [image_missing]\n  a.jpg: expected at" in text
     assert "train: 2 photos, 4 captions" in text
-    assert text.endswith("Mend the errors before you train.\n")
+    assert text.endswith("Fix the errors before you train.\n")
 
 
 def test_warnings_alone_pass_unless_strict(sound: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -305,7 +305,7 @@ def test_a_folders_only_table_may_have_any_name(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("filename,caption\na.jpg,A dog\n")
     assert [example.captions for example in load(tmp_path, split="train")] == [("A dog",)]
     (tmp_path / "prices.csv").write_text("filename,price\na.jpg,3\n")
-    with pytest.raises(DataError, match="no kind of data set"):
+    with pytest.raises(DataError, match="not a data set of a kind"):
         load(tmp_path, split="train")
 
 
@@ -381,7 +381,7 @@ def test_a_shard_cut_short_is_refused(tmp_path: Path) -> None:
     write_shards(tmp_path, count=1)
     path = tmp_path / "train-0000.tar"
     path.write_bytes(path.read_bytes()[:3000])
-    with pytest.raises(DataError, match=r"train-0000\.tar: not a whole, uncompressed tar"):
+    with pytest.raises(DataError, match=r"train-0000\.tar: not a complete, uncompressed tar"):
         load(tmp_path)
 
 
@@ -412,7 +412,7 @@ def test_an_unreadable_photo_in_a_shard_is_named(tmp_path: Path) -> None:
 def test_captions_without_a_photo_in_a_shard_are_refused(tmp_path: Path) -> None:
     with webdataset.TarWriter(str(tmp_path / "train.tar")) as writer:
         writer.write({"__key__": "lonely", "txt": "A dog"})
-    with pytest.raises(DataError, match=r"train\.tar!lonely: no photo"):
+    with pytest.raises(DataError, match=r"train\.tar!lonely: these captions have no photo"):
         load(tmp_path)
 
 
@@ -497,7 +497,7 @@ def test_missing_photos_are_refused_or_skipped(tmp_path: Path) -> None:
 
 def test_the_kind_can_be_told_from_the_files(tmp_path: Path) -> None:
     (tmp_path / "x.bin").write_bytes(b"")
-    with pytest.raises(DataError, match="no kind of data set"):
+    with pytest.raises(DataError, match="not a data set of a kind"):
         load(tmp_path)
     with pytest.raises(DataError, match="no data set at"):
         load(tmp_path / "nowhere")
@@ -526,7 +526,7 @@ def test_settings_that_make_no_sense_are_refused(options: dict[str, Any]) -> Non
         ("captions.json", b"{}", "karpathy", "no list of images"),
         ("dataset_x.json", b'{"images": [{"filename": "1.jpg"}]}', "karpathy", "image 1: KeyError"),
         ("x.txt", b"a.jpg#0\tA dog", "flickr8k", "no captions file"),
-        ("x.txt", b"", "webdataset", "not a whole, uncompressed tar"),
+        ("x.txt", b"", "webdataset", "not a complete, uncompressed tar"),
     ],
 )
 def test_a_file_of_another_kind_is_refused(
@@ -553,7 +553,7 @@ def test_photos_that_lie_nowhere_are_asked_for(tmp_path: Path) -> None:
 
 
 def test_an_empty_data_set_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds no captions"):
+    with pytest.raises(DataError, match="has no captions"):
         load(write_json(tmp_path / "captions.json", {"a.jpg": [" "]}), images="none")
 
 

@@ -126,7 +126,7 @@ def test_learning_by_heart_switches_off_all_that_forgets(trained: Path) -> None:
 
 def test_a_stage_without_a_zero_to_reach_is_refused(trained: Path) -> None:
     recipe = load_recipe(trained, ["decoder={concepts: 20}", "stages=[{name: see, objective: concepts}]"])
-    with pytest.raises(ConfigError, match="no loss of zero"):
+    with pytest.raises(ConfigError, match="cannot reach a loss of zero"):
         overfit_recipe(recipe, recipe.stages[0], photos=4)
 
 
@@ -170,7 +170,7 @@ def test_the_words_of_a_run_come_with_their_vectors(trained: Path) -> None:
 
 
 def test_a_folder_that_is_no_training_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no training"):
+    with pytest.raises(ConfigError, match="not the folder of a training"):
         find_subject(tmp_path)
 
 

@@ -439,13 +439,13 @@ def test_a_model_that_does_not_fit_says_why(tmp_path: Path) -> None:
             vocab_size=10, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8
         )
     )
-    with pytest.raises(ConfigError, match="does not look at photos"):
+    with pytest.raises(ConfigError, match="not a vision model"):
         build_encoder(save(bert, tmp_path / "bert"), width_px=SIDE, height_px=SIDE)
     odd = save(vit(), tmp_path / "odd")
     (tmp_path / "odd" / "preprocessor_config.json").write_text('{"image_mean": [1]}')
     with pytest.raises(ConfigError, match="normalised"):
         build_encoder(odd, width_px=SIDE, height_px=SIDE)
-    with pytest.raises(ConfigError, match="brings its own weights"):
+    with pytest.raises(ConfigError, match="has its own weights"):
         build_encoder("efficientnet-lite0", width_px=SIDE, height_px=SIDE, weights=tmp_path / "x.pth")
 
 

@@ -59,7 +59,7 @@ def test_a_file_that_is_no_metrics_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="line 1, is not JSON"):
         read_metrics(path)
     path.write_text("{}\n")
-    with pytest.raises(OutputError, match="no line of metrics"):
+    with pytest.raises(OutputError, match="not a line of metrics"):
         read_metrics(path)
 
 

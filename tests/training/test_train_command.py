@@ -69,7 +69,7 @@ def test_it_leaves_the_recipe_the_vocabulary_and_the_numbers(first: Path) -> Non
 
 
 def test_a_second_training_never_writes_over_the_first(first: Path) -> None:
-    with pytest.raises(TrainingError, match="already holds a training") as caught:
+    with pytest.raises(TrainingError, match="already contains a training") as caught:
         train(first, "stages.captions.epochs=25")
     assert "--resume" in caught.value.hint
 
@@ -135,7 +135,7 @@ def test_a_dry_run_says_what_is_coming_and_writes_nothing(tmp_path: Path) -> Non
     assert "24 photos with 48 captions" in result.output
     assert "40,974 of 40,974 parameters learn" in result.output
     assert "10 steps of" in result.output
-    assert "in all about" in result.output
+    assert "in total on this machine" in result.output
     assert "checked" in result.output
     assert "error:" not in result.output
     assert sorted(each.name for each in tmp_path.iterdir()) == ["data", "shapes.yaml"]

@@ -130,7 +130,7 @@ def refuse(problem: Problem) -> None:
     """The strict report: the first error ends the reading; the rest is for `cutline data check`."""
     if problem.severity == "error":
         raise DataError(
-            f"{problem.where}: {problem.message}",
+            f"{problem.where}: {problem.message.rstrip('.')}.",
             hint="See everything that is wrong with `cutline data check`.",
         )
 

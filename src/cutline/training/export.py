@@ -293,7 +293,7 @@ class BundleDetails:
 def export_graphs(
     trunk: nn.Module, system: CaptionSystem, folder: Path, *, height: int, width: int
 ) -> Architecture:
-    """Write encoder.onnx and decoder.onnx, in float32, into ``folder``; return what bundle.json says of them."""
+    """Write encoder.onnx and decoder.onnx, in float32; return what bundle.json says of them."""
     captioner = system.captioner
     modes = {module: module.training for module in (*trunk.modules(), *system.modules())}
     try:

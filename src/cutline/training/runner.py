@@ -328,7 +328,7 @@ def describe_plan(recipe: RecipeConfig, plan: Plan) -> str:
         lines += [
             f"  stage {stage.name} ({stage.objective})",
             f"    {stage.trainable:,} of {stage.parameters:,} parameters are trained",
-            f"    {stage.steps:,} steps of {stage.step_s:.2f} s, {duration(stage.evaluation_s)} per evaluation"
+            f"    {stage.steps:,} steps of {stage.step_s:.2f} s, {duration(stage.evaluation_s)} an evaluation"
             f": about {duration(stage.seconds)}",
             f"    one step: loss {stage.loss:.3f}; one evaluation: {metrics}",
         ]

@@ -6,8 +6,8 @@
     [[caption]] = captioner.caption(["photo.jpg"], options=cutline.DecodingOptions(beam_size=5))
     print(caption.text)
 
-Errors are kinds of cutline.CutlineError; cutline.errors draws the tree. Importing this package is quick: numpy
-and the runtime are imported on first use.
+Errors are kinds of cutline.CutlineError; cutline.errors draws the tree. Importing this package is quick:
+numpy and the runtime are imported on first use.
 """
 
 from __future__ import annotations

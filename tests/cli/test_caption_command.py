@@ -572,7 +572,7 @@ def test_our_own_sidecar_is_replaced_a_persons_is_not(cutline: Cutline, tmp_path
     for _ in range(2):
         assert len(cutline(path, "--sidecar")) == 1
         assert text.read_text() == "My aunt in Kyoto\n"
-        assert "left alone, by a person: 1 text (--overwrite)" in cutline.err
+        assert "kept, written by a person: 1 text (--overwrite)" in cutline.err
     cutline(path, "--sidecar", "--overwrite")
     assert text.read_text() == SAYS["blue"] + "\n"
     photo(tmp_path / "a.jpg", "green")
@@ -617,7 +617,7 @@ def test_a_sidecar_that_cannot_be_written_costs_neither_the_caption_nor_the_rest
     with unprivileged(tmp_path):
         assert len(cutline("in", "--sidecar", code=1)) == 2
     assert "b.txt cannot be written" in cutline.err
-    assert "1 captioned, but not written everywhere" in cutline.err
+    assert "1 captioned, but not all outputs could be written" in cutline.err
     assert (tmp_path / "in" / "a.txt").exists()
 
 
@@ -667,7 +667,7 @@ def test_our_own_description_is_replaced_a_persons_is_not(cutline: Cutline, tmp_
         image.modify_xmp({"Xmp.dc.description": {'lang="x-default"': "My aunt"}})
     cutline(path, "--write-metadata")
     assert description(path)[0] == "My aunt"
-    assert "left alone, by a person: 1 description (--overwrite)" in cutline.err
+    assert "kept, written by a person: 1 description (--overwrite)" in cutline.err
     cutline(path, "--write-metadata", "--overwrite")
     assert description(path)[0] == SAYS["red"]
 

@@ -46,7 +46,7 @@ class HuggingFaceCaptioner:
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise CaptionerUnavailable(
                 f"No image-to-text model could be loaded from {place}: {_first_line(error)}",
-                hint="Name a folder that transformers saved, with its processor and tokenizer.",
+                hint="Name a folder saved by transformers, with processor and tokenizer.",
             ) from error
         self.name = PurePath(place).name
         self._batch_size = batch_size
@@ -120,10 +120,10 @@ class HuggingFaceCaptioner:
         )
 
     def _settings(self, asked: DecodingOptions, n: int) -> dict[str, Any]:
-        """Say in transformers' words what is asked for. Raises OptionError for what it has no words for."""
+        """The options as transformers names them. Raises OptionError for those that it lacks."""
         check_choices(asked, n=n)
         if asked.no_repeat_words:
-            raise OptionError("Models of transformers do not know no_repeat_words.")
+            raise OptionError("no_repeat_words is not available for Hugging Face models.")
         prefix = len(self._prefix(asked.prefix)) if asked.prefix else 0
         settings: dict[str, Any] = {"num_return_sequences": n}
         if asked.max_length is not None:  # ours leaves out the end token, theirs the prefix
@@ -164,18 +164,18 @@ class HuggingFaceCaptioner:
         )
         unknown = self._tokenizer.unk_token_id
         if unknown is not None and unknown in tokens and unknown != self._end_id:
-            raise OptionError(f"The prefix {text!r} holds a word that this model does not know.")
+            raise OptionError(f"The prefix {text!r} has a word that this model does not know.")
         return tokens
 
     def _prompt(self, prefix: list[int], images: int) -> dict[str, Any]:
-        """Give the prefix as the model takes it. Raises OptionError where it takes none."""
+        """The prefix as the model expects it. Raises OptionError if it takes none."""
         kind = self._model.config.model_type
         if kind == "blip":  # it puts its own start token first, and drops the last one
             return {"input_ids": self._torch.tensor([[0, *prefix, 0]] * images)}
         if kind == "vision-encoder-decoder":
             start = self._model.generation_config.decoder_start_token_id
             return {"decoder_input_ids": self._torch.tensor([[start, *prefix]] * images)}
-        raise OptionError(f"Models of the kind {kind} take no prefix.")
+        raise OptionError(f"Models of the kind {kind} do not support a prefix.")
 
     def _samples(self, settings: Mapping[str, Any]) -> bool:
         return bool(settings["do_sample"])
@@ -198,12 +198,13 @@ def _library(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise MissingExtra(
-            f"Hugging Face models need {name}, which is not installed.", hint="pip install 'cutline[train]'"
+            f"Hugging Face models need {name}, which is not installed.",
+            hint="Install it with: pip install 'cutline[train]'",
         ) from error
 
 
 def _seed_of(image: Image.Image, seed: int) -> int:
-    """Give an image's own seed: of the seed asked for and of what the image shows, not of where it stands."""
+    """An image's own seed, of the given seed and its pixels, whatever its position in a batch."""
     digest = hashlib.blake2b(image.tobytes(), digest_size=8, key=str(seed).encode()).digest()
     return int.from_bytes(digest[:7])
 

@@ -22,17 +22,17 @@ def group(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def given(typed: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """Take the options of these names out of ``typed``: those that somebody gave."""
+    """Remove the options of these names from ``typed``, and return those that were given."""
     return {name: value for name in names if (value := typed.pop(name)) is not None}
 
 
 def decoding_options(*names: str) -> Callable[[Any], Any]:
-    """The command's options for these of ``captioning.options.OPTIONS``, where their ranges are checked."""
+    """The command's options for these names of ``captioning.options.OPTIONS``, which checks their ranges."""
     return group(*(_decoding_option(OPTIONS[name]) for name in names))
 
 
 def given_decoding(typed: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """Take what was typed for these options out of ``typed``, by their names in DecodingOptions."""
+    """As ``given``, with the names of DecodingOptions."""
     typed_as = {_RENAMED.get(name, name): name for name in names}
     return {typed_as[key]: value for key, value in given(typed, typed_as).items()}
 
@@ -42,11 +42,11 @@ SEARCH_NAMES = tuple(
     for name, option in OPTIONS.items()
     if option.only is not Strategy.SAMPLE and option.kind in (int, float, bool)
 )
-"""What shapes a search by beam or greedy."""
+"""The options of beam search and greedy decoding."""
 
-# What the command calls differently: its --prefix is put before each caption, and the model does not see it.
+# Names that differ in the command: its --prefix is put before each caption, and the model does not see it.
 _RENAMED = {"prefix": "start_with"}
-_TELLING = 10_000  # a bound above this says nothing to a reader
+_WORTH_SHOWING = 10_000  # a higher bound tells a reader nothing
 
 
 def _decoding_option(option: Option) -> Callable[[Any], Any]:
@@ -55,6 +55,6 @@ def _decoding_option(option: Option) -> Callable[[Any], Any]:
         return click.option(f"{flag}/--{flag.removeprefix('--no-')}", default=None, help=option.help)
     if option.kind is Strategy:
         return click.option(flag, type=click.Choice([str(each) for each in Strategy]), help=option.help)
-    if option.bounds is not None and (option.bounds.most or 0) < _TELLING:
+    if option.bounds is not None and (option.bounds.most or 0) < _WORTH_SHOWING:
         return click.option(flag, type=option.kind, help=f"{option.help}  [{option.bounds}]")
     return click.option(flag, type=option.kind, help=option.help)

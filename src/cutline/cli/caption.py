@@ -1,4 +1,4 @@
-"""`cutline caption`: what a user typed becomes a job; _run does it."""
+"""`cutline caption`: parses the command line into a job, which _run does."""
 
 from __future__ import annotations
 
@@ -38,18 +38,17 @@ Examples:
   find . -name '*.jpg' -print0 | cutline caption --from-file - --null
   curl -s https://example.org/cat.jpg | cutline caption -
 
-In folders, files with an image's extension are taken and hidden ones left out; a file that is named is
-always tried. --output goes on where an earlier run, finished or killed, left off. A photo that fails does
-not stop the rest: the exit code is 0 when all went well, 1 when something failed, 2 when the command makes
-no sense.
+In folders, every file with an image's extension is captioned, except hidden ones; a file that you name is
+always tried. --output continues where an earlier run, finished or killed, left off. A photo that fails does
+not stop the rest: the exit code is 0 when all went well, 1 when something failed, 2 for wrong usage.
 
-What one photo may cost at most stands in the environment (CUTLINE_MAX_PIXELS, CUTLINE_MAX_FILE_BYTES, and
-so on) or in the options --max-...; options win."""
+Limits on what a photo may cost are set in the environment (CUTLINE_MAX_PIXELS, CUTLINE_MAX_FILE_BYTES, and
+so on) or by the options --max-...; options win."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
-    """The command line, as typed."""
+class Arguments:
+    """The parsed command line."""
 
     photos: tuple[str, ...]
     from_file: str | None
@@ -77,35 +76,41 @@ LIMITS = group(
     click.option("--max-file-bytes", type=int, help="Largest file."),
     click.option("--max-pixels", type=int, help="Most pixels, width times height."),
     click.option("--max-side-px", type=int, help="Longest side."),
-    click.option("--max-frames", type=int, help="Most frames of an animation (only the first is looked at)."),
+    click.option("--max-frames", type=int, help="Most frames of an animation (only the first is captioned)."),
     click.option("--max-total-pixels", type=int, help="Most pixels in all frames, or scans of a JPEG."),
     click.option("--max-metadata-bytes", type=int, help="Most bytes of EXIF and the like."),
 )
 OUTPUTS = group(
-    click.option("--json", "as_json", is_flag=True, help="A JSON object a line instead of path<TAB>caption."),
     click.option(
-        "--output", "-o", metavar="FILE", help="Append to FILE (.jsonl or .csv), skipping what is done."
+        "--json", "as_json", is_flag=True, help="Print a JSON object per line instead of path<TAB>caption."
     ),
-    click.option("--retry-failed", is_flag=True, help="With --output: try again what failed before."),
     click.option(
-        "--sidecar", is_flag=True, help="Also write photo.txt beside photo.jpg; a person's text stays."
+        "--output", "-o", metavar="FILE", help="Append to FILE (.jsonl or .csv), and skip photos that it has."
+    ),
+    click.option("--retry-failed", is_flag=True, help="With --output: retry photos that failed before."),
+    click.option(
+        "--sidecar", is_flag=True, help="Also write photo.txt beside photo.jpg; a text of yours is kept."
     ),
     click.option(
         "--write-metadata", is_flag=True, help="Also write XMP and IPTC descriptions into the photos."
     ),
-    click.option("--overwrite", is_flag=True, help="Let these two replace what a person wrote."),
     click.option(
-        "--attention", metavar="PNG", help="Also draw where each word looked; for several photos, a folder."
+        "--overwrite", is_flag=True, help="Let --sidecar and --write-metadata replace what a person wrote."
     ),
-    click.option("--prefix", default="", help="Put before each caption."),
-    click.option("--suffix", default="", help="Put after each caption."),
+    click.option(
+        "--attention",
+        metavar="PNG",
+        help="Also draw the attention of each word; for several photos, name a folder.",
+    ),
+    click.option("--prefix", default="", help="Text before each caption."),
+    click.option("--suffix", default="", help="Text after each caption."),
     click.option("--max-chars", type=int, help="Shorten for alternative text, at the end of a phrase."),
 )
 
 
 @click.command(name="caption", help=HELP)
 @click.argument("photos", nargs=-1, metavar="[PHOTO]...")
-@click.option("--from-file", metavar="LIST", help="Read paths, one a line, from LIST; - is standard input.")
+@click.option("--from-file", metavar="LIST", help="Read paths, one per line, from LIST; - is standard input.")
 @click.option("--null", "-0", is_flag=True, help="Paths in LIST end in NUL, as from find -print0.")
 @click.option(
     "--model",
@@ -115,12 +120,12 @@ OUTPUTS = group(
     " ships), hf:FOLDER, or openai:URL#MODEL.",
 )
 @click.option(
-    "-n", "n", type=click.IntRange(1, MAX_CAPTIONS), default=1, show_default=True, help="Captions a photo."
+    "-n", "n", type=click.IntRange(1, MAX_CAPTIONS), default=1, show_default=True, help="Captions per photo."
 )
 @decoding_options(*OPTIONS)
 @OUTPUTS
 @click.option(
-    "--batch-size", type=click.IntRange(1, 1024), help="Photos at once; by default what suits the model."
+    "--batch-size", type=click.IntRange(1, 1024), help="Photos per batch; by default what suits the model."
 )
 @LIMITS
 @click.option("--quiet", "-q", is_flag=True, help="No summary and no progress bar.")
@@ -128,9 +133,9 @@ OUTPUTS = group(
 def command(load: Callable[[str | None], Captioner] | None, /, **typed: Any) -> int:
     import cutline
 
-    wishes = _understood(typed)
-    _refuse_nonsense(wishes)
-    return caption(wishes, load or cutline.load)
+    arguments = _parse(typed)
+    _check(arguments)
+    return caption(arguments, load or cutline.load)
 
 
 # fmt: off
@@ -140,127 +145,133 @@ LIMIT_NAMES = (
 # fmt: on
 
 
-def _understood(typed: dict[str, Any]) -> Wishes:
+def _parse(typed: dict[str, Any]) -> Arguments:
     decoding, limits = given_decoding(typed, OPTIONS), given(typed, LIMIT_NAMES)
-    return Wishes(**typed, decoding=decoding, limits=limits)
+    return Arguments(**typed, decoding=decoding, limits=limits)
 
 
-def _refuse_nonsense(wishes: Wishes) -> None:
-    """Whatever can be known to be wrong before a model is loaded."""
+def _check(arguments: Arguments) -> None:
+    """Refuse combinations that make no sense, before a model is loaded."""
     from cutline.cli._photos import STDIN
 
-    from_stdin = wishes.photos.count(STDIN) + (wishes.from_file == STDIN)
-    if not wishes.photos and wishes.from_file is None:
+    from_stdin = arguments.photos.count(STDIN) + (arguments.from_file == STDIN)
+    if not arguments.photos and arguments.from_file is None:
         raise click.UsageError("Which photos? Name files, folders or globs; see cutline caption --help.")
     if from_stdin > 1:
         raise OptionError("Standard input can be read only once.")
-    if STDIN in wishes.photos and (wishes.sidecar or wishes.write_metadata):
-        raise OptionError("An image from standard input has no file to write to or beside.")
-    if wishes.retry_failed and not wishes.output:
-        raise OptionError("--retry-failed goes with --output.")
-    if wishes.null and wishes.from_file is None:
-        raise OptionError("--null goes with --from-file.")
-    if wishes.overwrite and not (wishes.sidecar or wishes.write_metadata):
-        raise OptionError("--overwrite goes with --sidecar or --write-metadata.")
-    if wishes.as_json and wishes.output and not wishes.output.lower().endswith(".jsonl"):
-        raise OptionError("--json and a CSV file contradict each other.")
-    if not (wishes.prefix + wishes.suffix).isprintable():
-        raise OptionError("--prefix and --suffix take one line of text.")
-    if wishes.max_chars is not None:
-        decorator(wishes)("A test of the room that is left.")
+    if STDIN in arguments.photos and (arguments.sidecar or arguments.write_metadata):
+        raise OptionError(
+            "--sidecar and --write-metadata need a file, but the image comes from standard input."
+        )
+    if arguments.retry_failed and not arguments.output:
+        raise OptionError("--retry-failed needs --output.")
+    if arguments.null and arguments.from_file is None:
+        raise OptionError("--null needs --from-file.")
+    if arguments.overwrite and not (arguments.sidecar or arguments.write_metadata):
+        raise OptionError("--overwrite needs --sidecar or --write-metadata.")
+    if arguments.as_json and arguments.output and not arguments.output.lower().endswith(".jsonl"):
+        raise OptionError("--json cannot be used with a CSV file.")
+    if not (arguments.prefix + arguments.suffix).isprintable():
+        raise OptionError("--prefix and --suffix must be one line of text.")
+    if arguments.max_chars is not None:
+        decorator(arguments)("Raises OptionError if no room is left for a caption.")
 
 
-def decorator(wishes: Wishes) -> Callable[[str], str]:
-    """How a caption is shortened and framed; --max-chars counts prefix and suffix too."""
+def decorator(arguments: Arguments) -> Callable[[str], str]:
+    """A function that shortens captions, and adds prefix and suffix, which --max-chars counts, too."""
 
     def decorate(text: str) -> str:
-        text = " ".join(text.split())  # an endpoint's model may write lines
-        if wishes.max_chars is not None:
+        text = " ".join(text.split())  # an endpoint's model may write several lines
+        if arguments.max_chars is not None:
             from cutline.alt_text import shorten
 
-            text = shorten(text, wishes.max_chars - len(wishes.prefix) - len(wishes.suffix))
-        return f"{wishes.prefix}{text}{wishes.suffix}"
+            text = shorten(text, arguments.max_chars - len(arguments.prefix) - len(arguments.suffix))
+        return f"{arguments.prefix}{text}{arguments.suffix}"
 
     return decorate
 
 
-def caption(wishes: Wishes, load: Callable[[str | None], Captioner]) -> int:
-    """Do what was asked; give the exit code."""
+def caption(arguments: Arguments, load: Callable[[str | None], Captioner]) -> int:
+    """Run the command; return the exit code."""
     from cutline.cli._caption_output import CaptionFile
     from cutline.cli._metadata import Metadata
     from cutline.cli._run import Job, Run
     from cutline.cli._sidecars import Sidecars
 
-    limits = _limits(wishes)
-    options = _decoding_options(wishes)
-    attention = _attention_path(wishes)
+    limits = _limits(arguments)
+    options = _decoding_options(arguments)
+    attention = _attention_path(arguments)
     with contextlib.ExitStack() as stack:
         output = None
-        if wishes.output:
+        if arguments.output:
             output = stack.enter_context(
-                CaptionFile(wishes.output, n=wishes.n, retry_failed=wishes.retry_failed)
+                CaptionFile(arguments.output, n=arguments.n, retry_failed=arguments.retry_failed)
             )
-        metadata = Metadata(overwrite=wishes.overwrite, limits=limits) if wishes.write_metadata else None
-        captioner = load(wishes.model)
-        progress = _progress(wishes, stack)
+        metadata = (
+            Metadata(overwrite=arguments.overwrite, limits=limits) if arguments.write_metadata else None
+        )
+        captioner = load(arguments.model)
+        progress = _progress(arguments, stack)
         job = Job(
-            n=wishes.n,
+            n=arguments.n,
             options=options,
             limits=limits,
-            batch_size=wishes.batch_size,
-            decorate=decorator(wishes),
-            emit=output.append if output else _printer(wishes, progress),
+            batch_size=arguments.batch_size,
+            decorate=decorator(arguments),
+            emit=output.append if output else _printer(arguments, progress),
             report=_reporter(progress),
             output=output,
-            sidecars=Sidecars(overwrite=wishes.overwrite) if wishes.sidecar else None,
+            sidecars=Sidecars(overwrite=arguments.overwrite) if arguments.sidecar else None,
             metadata=metadata,
             attention=attention,
         )
-        tally = Run(captioner, job, progress).over(_photos(wishes))
-    if not wishes.quiet:
+        tally = Run(captioner, job, progress).over(_photos(arguments))
+    if not arguments.quiet:
         _summarise(tally, output, f"{captioner.name}@{captioner.version}")
     return 1 if tally.failed or tally.failed_before or tally.incomplete else 0
 
 
-def _limits(wishes: Wishes) -> Limits:
+def _limits(arguments: Arguments) -> Limits:
     import dataclasses
 
     from cutline.images import Limits
     from cutline.settings import from_environment
 
-    return dataclasses.replace(from_environment(Limits()), **wishes.limits)
+    return dataclasses.replace(from_environment(Limits()), **arguments.limits)
 
 
-def _decoding_options(wishes: Wishes) -> DecodingOptions:
-    chosen = dict(wishes.decoding)
+def _decoding_options(arguments: Arguments) -> DecodingOptions:
+    chosen = dict(arguments.decoding)
     if any(OPTIONS[name].only is Strategy.SAMPLE for name in chosen):
         chosen.setdefault("strategy", Strategy.SAMPLE)
     return DecodingOptions(**chosen)
 
 
-def _photos(wishes: Wishes) -> Iterator[Found]:
+def _photos(arguments: Arguments) -> Iterator[Found]:
     from cutline.cli._photos import find_photos, read_list
 
-    found = find_photos(wishes.photos)
-    if wishes.from_file is not None:
-        found = chain(found, find_photos(read_list(wishes.from_file, null=wishes.null)))
-    if wishes.attention is None:
+    found = find_photos(arguments.photos)
+    if arguments.from_file is not None:
+        found = chain(found, find_photos(read_list(arguments.from_file, null=arguments.null)))
+    if arguments.attention is None:
         return found
-    # Pictures of attention that appear in a folder while we walk it are no photos.
-    drawn = Path(os.path.abspath(wishes.attention))
+    # Leave out the attention pictures that are written into a folder while we list it.
+    drawn = Path(os.path.abspath(arguments.attention))
     paths = ((each, Path(os.path.abspath(each.path))) for each in found)
     return (each for each, path in paths if drawn != path and drawn not in path.parents)
 
 
-def _attention_path(wishes: Wishes) -> Callable[[Found], str] | None:
+def _attention_path(arguments: Arguments) -> Callable[[Found], str] | None:
     """Where a photo's picture of attention goes: one PNG for one photo, else one each in a folder."""
-    target = wishes.attention
+    target = arguments.attention
     if target is None:
         return None
     if not target.lower().endswith(".png") or os.path.isdir(target):
         return _attention_folder(target)
-    if wishes.from_file is not None or len(list(islice(_photos(wishes), 2))) > 1:
-        raise OptionError(f"{target} holds the picture of one photo.", hint="For several, name a folder.")
+    if arguments.from_file is not None or len(list(islice(_photos(arguments), 2))) > 1:
+        raise OptionError(
+            f"--attention {target} is one file, but there are several photos.", hint="Name a folder."
+        )
     return lambda found: target
 
 
@@ -268,7 +279,7 @@ def _attention_folder(folder: str) -> Callable[[Found], str]:
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"The folder {folder} cannot be made ({error.strerror}).") from error
+        raise OutputError(f"The folder {folder} cannot be created ({error.strerror}).") from error
     names: dict[str, int] = {}
 
     def path(found: Found) -> str:
@@ -280,9 +291,9 @@ def _attention_folder(folder: str) -> Callable[[Found], str]:
     return path
 
 
-def _progress(wishes: Wishes, stack: contextlib.ExitStack) -> Any:
+def _progress(arguments: Arguments, stack: contextlib.ExitStack) -> Any:
     """A bar on a terminal, for runs that take longer than a second; None elsewhere."""
-    if wishes.quiet or not sys.stderr.isatty():
+    if arguments.quiet or not sys.stderr.isatty():
         return None
     from tqdm import tqdm
 
@@ -290,16 +301,16 @@ def _progress(wishes: Wishes, stack: contextlib.ExitStack) -> Any:
 
     bar = stack.enter_context(tqdm(unit="photo", delay=1.0, smoothing=0.1, leave=False, **bar_size()))
     bar.total = None
-    if wishes.from_file is None:
-        count_in_background(_photos(wishes), bar)
+    if arguments.from_file is None:
+        count_in_background(_photos(arguments), bar)
     return bar
 
 
-def _printer(wishes: Wishes, progress: Any) -> Callable[[CaptionLine], None]:
+def _printer(arguments: Arguments, progress: Any) -> Callable[[CaptionLine], None]:
     from cutline.caption_files import json_line
     from cutline.cli._caption_output import plain_lines
 
-    to_text = json_line if wishes.as_json else plain_lines
+    to_text = json_line if arguments.as_json else plain_lines
 
     def emit(line: CaptionLine) -> None:
         text = to_text(line)
@@ -330,7 +341,7 @@ def _reporter(progress: Any) -> Callable[[str], None]:
 
 
 def _summarise(tally: Tally, output: CaptionFile | None, model: str) -> None:
-    """One line on stderr, and one for each thing that a person may act on; nothing for one good photo."""
+    """Print the counts to stderr, and notes that somebody may act on; nothing for one good photo."""
     parts = [f"{tally.captioned:,} captioned"]
     parts += [f"{tally.skipped:,} skipped (done before)"] if tally.skipped else []
     parts += [f"{tally.failed:,} failed"] if tally.failed else []
@@ -345,16 +356,19 @@ def _notes(tally: Tally, output: CaptionFile | None, model: str) -> Sequence[str
     others = sorted(output.other_models - {model}) if output is not None and tally.skipped else []
     notes = [
         (tally.failed_before, f"{tally.failed_before:,} of the skipped had failed (--retry-failed)"),
-        (tally.incomplete, f"{tally.incomplete:,} captioned, but not written everywhere"),
-        (tally.kept_sidecars, f"left alone, by a person: {_some(tally.kept_sidecars, 'text')} (--overwrite)"),
+        (tally.incomplete, f"{tally.incomplete:,} captioned, but not all outputs could be written"),
+        (
+            tally.kept_sidecars,
+            f"kept, written by a person: {_counted(tally.kept_sidecars, 'text')} (--overwrite)",
+        ),
         (
             tally.kept_descriptions,
-            f"left alone, by a person: {_some(tally.kept_descriptions, 'description')} (--overwrite)",
+            f"kept, written by a person: {_counted(tally.kept_descriptions, 'description')} (--overwrite)",
         ),
         (len(others), f"earlier lines are by {', '.join(others)}"),
     ]
     return [note for count, note in notes if count]
 
 
-def _some(count: int, what: str) -> str:
+def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"

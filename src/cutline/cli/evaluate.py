@@ -1,4 +1,4 @@
-"""`cutline evaluate`: what a user typed; `cutline.evaluation` does it."""
+"""`cutline evaluate`: parses the command line; `cutline.evaluation` does the work."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cutline.metrics.report import Evaluation
 
 HELP = """Score the captions of BUNDLE on the photos of DATA: BLEU-1 to 4, ROUGE-L, CIDEr-D, METEOR, how
-varied they are, and, with --against, whether another model's are better by more than luck.
+varied they are, and, with --against, whether the difference to another model is significant.
 
 \b
 Examples:
@@ -42,8 +42,8 @@ they are reported as not computed. A photo that fails counts as an empty caption
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
-    """The command line, as typed."""
+class Arguments:
+    """The parsed command line."""
 
     bundle: str
     data: str
@@ -67,11 +67,13 @@ class Wishes:
 @click.argument("bundle")
 @click.argument("data", required=False)
 @click.option("--split", default="dev", show_default=True, help="train, dev (or val) or test.")
-@click.option("--kind", default="auto", show_default=True, help="The data set's layout, where it is unclear.")
-@click.option("--images", metavar="FOLDER", help="Where the photos lie; none for captions alone.")
+@click.option(
+    "--kind", default="auto", show_default=True, help="The data set's layout, if it cannot be told."
+)
+@click.option("--images", metavar="FOLDER", help="The folder of photos; none for captions alone.")
 @click.option("--captions", metavar="FILE", help="Score these captions (.jsonl, .csv) and run no model.")
 @click.option("--against", metavar="OTHER", help="Compare with this bundle, or file of captions.")
-@click.option("--limit", type=click.IntRange(1), help="Only the first so many photos of the split.")
+@click.option("--limit", type=click.IntRange(1), help="Use only the first N photos of the split.")
 @click.option("--output", "-o", metavar="DIR", help="Write the report into this folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole report as JSON.")
 @click.option(
@@ -79,14 +81,20 @@ class Wishes:
     type=click.Choice(["python", "java"]),
     default="python",
     show_default=True,
-    help="Who splits captions into words: our own PTB rules, or the Stanford program.",
+    help="What splits captions into words: our PTB rules, or the Stanford program.",
 )
 @click.option("--java/--no-java", default=True, help="Run METEOR and SPICE where they are installed.")
 @click.option(
     "--samples", type=click.IntRange(100), default=5000, show_default=True, help="Bootstrap resamples."
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the bootstrap.")
-@click.option("--examples", type=click.IntRange(0, 100), default=6, show_default=True, help="Of each sort.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the bootstrap.")
+@click.option(
+    "--examples",
+    type=click.IntRange(0, 100),
+    default=6,
+    show_default=True,
+    help="Best, median and worst photos on the page.",
+)
 @click.option(
     "--strategy",
     type=click.Choice([str(Strategy.BEAM), str(Strategy.GREEDY)]),
@@ -98,15 +106,15 @@ def command(load: Callable[[str | None], Captioner] | None, /, **typed: Any) -> 
     """Score a model on a data set."""
     import cutline
 
-    return run(_understood(typed), load or cutline.load)
+    return run(_parse(typed), load or cutline.load)
 
 
-def _understood(typed: dict[str, Any]) -> Wishes:
+def _parse(typed: dict[str, Any]) -> Arguments:
     decoding = given_decoding(typed, ("strategy", *SEARCH_NAMES))
     if typed["data"] is None:
         if typed["captions"] is None:
             raise click.UsageError(
-                "Which data set? cutline evaluate BUNDLE DATA; see cutline evaluate --help."
+                "Which data set? Usage: cutline evaluate BUNDLE DATA; see cutline evaluate --help."
             )
         typed["data"], typed["bundle"] = typed["bundle"], typed["captions"]
     elif typed["captions"] is not None:
@@ -115,56 +123,56 @@ def _understood(typed: dict[str, Any]) -> Wishes:
         raise click.UsageError(
             "--captions takes a .jsonl or .csv file, as `cutline caption --output` writes it."
         )
-    return Wishes(**typed, decoding=decoding)
+    return Arguments(**typed, decoding=decoding)
 
 
-def run(wishes: Wishes, load: Callable[[str | None], Captioner]) -> int:
-    """Do what was asked; give the exit code."""
+def run(arguments: Arguments, load: Callable[[str | None], Captioner]) -> int:
+    """Run the command; return the exit code."""
     from cutline.evaluation import scores
     from cutline.evaluation.captions import captions_of
     from cutline.evaluation.selection import select
     from cutline.metrics.judgement import TokenizerChoice
     from cutline.training.datasets import DataConfig
 
-    options = DecodingOptions(**wishes.decoding)
-    folder = _folder(wishes.output)
-    config = DataConfig(path=wishes.data, kind=wishes.kind, images=wishes.images)  # type: ignore[arg-type]
-    selection = select(config, wishes.split, wishes.limit)
+    options = DecodingOptions(**arguments.decoding)
+    folder = _folder(arguments.output)
+    config = DataConfig(path=arguments.data, kind=arguments.kind, images=arguments.images)  # type: ignore[arg-type]
+    selection = select(config, arguments.split, arguments.limit)
     with contextlib.ExitStack() as stack:
         bar = _bar(stack)
-        written = captions_of(wishes.bundle, selection, options, load, bar)
+        written = captions_of(arguments.bundle, selection, options, load, bar)
         other = None
-        if wishes.against is not None:
-            other = captions_of(wishes.against, selection, options, load, bar)
+        if arguments.against is not None:
+            other = captions_of(arguments.against, selection, options, load, bar)
     evaluation = scores.evaluate(
         selection,
         written,
         other,
-        tokenizer=TokenizerChoice(wishes.tokenizer),
-        use_java=wishes.java,
-        samples=wishes.samples,
-        seed=wishes.seed,
+        tokenizer=TokenizerChoice(arguments.tokenizer),
+        use_java=arguments.java,
+        samples=arguments.samples,
+        seed=arguments.seed,
     )
     if folder is not None:
-        _write(folder, evaluation, selection, written, wishes.examples)
-    _tell(evaluation, folder, as_json=wishes.as_json)
+        _write(folder, evaluation, selection, written, arguments.examples)
+    _print_report(evaluation, folder, as_json=arguments.as_json)
     return 1 if written.failures or (other is not None and other.failures) else 0
 
 
 def _folder(output: str | None) -> Path | None:
-    """Make the folder before hours of captioning, not after."""
+    """Create the folder now, so that it cannot fail after hours of captioning."""
     if output is None:
         return None
     folder = Path(output)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"The folder {output} cannot be made ({error.strerror}).") from error
+        raise OutputError(f"The folder {output} cannot be created ({error.strerror}).") from error
     return folder
 
 
 def _bar(stack: contextlib.ExitStack) -> Bar:
-    """Bars on a terminal, nothing elsewhere."""
+    """Progress bars on a terminal, None elsewhere."""
 
     def bar(title: str, total: int) -> Any:
         if not sys.stderr.isatty():
@@ -216,7 +224,7 @@ def _caption_lines(written: Written) -> str:
     return "".join(f"{json_line(line)}\n" for line in lines)
 
 
-def _tell(evaluation: Evaluation, folder: Path | None, *, as_json: bool) -> None:
+def _print_report(evaluation: Evaluation, folder: Path | None, *, as_json: bool) -> None:
     from cutline.metrics.report import provenance, summary_lines, to_json
 
     for warning in evaluation.warnings:

@@ -36,7 +36,7 @@ def test_the_error_tree_is_as_its_docstring_draws_it() -> None:
 
 def in_a_fresh_python(code: str) -> str:
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=240
     ).stdout
 
 

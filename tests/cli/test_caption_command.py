@@ -66,7 +66,7 @@ def cutline(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pyte
 
 def process(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, FIXED, "caption", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, timeout=120, **options)
+    return subprocess.run(command, capture_output=True, timeout=240, **options)
 
 
 def json_lines(path: Path) -> list[dict[str, Any]]:
@@ -547,7 +547,7 @@ def test_an_interrupted_run_keeps_what_it_wrote(tmp_path: Path) -> None:
         listed.flush()  # more than it reads ahead: it writes some, and waits for further names
         wait_for(lambda: output.exists() and output.stat().st_size > 0)
         running.send_signal(signal.SIGINT)
-        _, err = running.communicate(timeout=60)
+        _, err = running.communicate(timeout=240)
     assert running.returncode == 130
     assert b"Traceback" not in err
     assert 0 < len(json_lines(output)) < len(photos)

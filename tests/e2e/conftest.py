@@ -30,6 +30,7 @@ from tests.server.conftest import (  # noqa: F401
 )
 from tests.server.services.mailbox import Mailbox, link_in
 from tests.server.services.openid import OpenIdProvider
+from tests.server.services.process import ANSWERS_S
 from tests.server.services.service import Mode, Service
 
 CHROMIUM = shutil.which("chromium")
@@ -38,7 +39,8 @@ PASSWORD = "correct horse 9 staple"
 # A dead worker's job goes to another soon, so that nobody waits for it here as long as people would.
 SETTINGS = {"lease_s": 5, "sweep_s": 1, "retry_base_s": 0.2}
 
-expect.set_options(timeout=60_000)  # machines are busy at times; what never comes still fails
+PATIENCE_MS = 1000 * ANSWERS_S  # machines are busy at times; what never comes still fails
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session", params=[Mode.LAPTOP])
@@ -79,7 +81,7 @@ class Person:
     def __init__(self, context: BrowserContext, url: str) -> None:
         self.context, self.url = context, url
         self.page: Page = context.new_page()
-        self.page.set_default_timeout(60_000)
+        self.page.set_default_timeout(PATIENCE_MS)
         self.complaints: list[str] = []
         self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -123,7 +125,7 @@ class Person:
     def first_photo(self) -> str:
         """Wait for a caption on the first page; the path of its photo's page."""
         opened = self.page.get_by_role("link", name="Open", exact=True).first
-        opened.wait_for(timeout=90_000)
+        opened.wait_for()
         return str(opened.get_attribute("href"))
 
     def caption(self, photo: Path) -> str:

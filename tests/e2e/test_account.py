@@ -154,7 +154,7 @@ def test_keys_and_webhooks_connect_programs(
     expect(hooks.get_by_text("Requests are signed with this secret")).to_be_visible()
     person.press("Send test")
     person.press("Deliveries")
-    expect(hooks.get_by_text("delivered (204)").first).to_be_visible(timeout=60_000)
+    expect(hooks.get_by_text("delivered (204)").first).to_be_visible()
     assert receiver.wait_for(f"/{person.email('hook')}")
     person.remove("Remove", within=hooks)
     expect(hooks.get_by_role("button", name="Deliveries")).to_have_count(0)
@@ -203,7 +203,6 @@ def test_somebody_consents_takes_a_copy_and_leaves(
     assert live.rows("SELECT count(*) FROM people_user WHERE email = %s", email) == [(0,)]
     wait_until(
         lambda: httpx.get(picture, timeout=ANSWERS_S).status_code >= 400,
-        timeout_s=60,
         what="the end of the files",
     )
 

@@ -138,7 +138,7 @@ def test_axe_finds_nothing_on_a_photo_in_any_state(auditor: Auditor, tmp_path: P
     page.get_by_label("Add tags").fill("cat")
     person.press("Add")
     page.get_by_role("button", name="Remove tag cat").wait_for()
-    page.get_by_text("This photo is in the gallery.").wait_for(timeout=60_000)
+    page.get_by_text("This photo is in the gallery.").wait_for()
     auditor.look("a published photo")
     auditor.visit("/library")
     person.main.get_by_role("checkbox").first.check()
@@ -162,9 +162,7 @@ def test_axe_finds_nothing_in_lists_that_load_fail_and_are_reported(auditor: Aud
     with live.visitor() as other:
         (item,) = other.upload(FLOWER.read_bytes())
         other.patch(f"/images/{item['id']}", json={"visibility": "public"}).raise_for_status()
-        wait_until(
-            lambda: other.image(item["id"])["moderation"] == "approved", timeout_s=60, what="its publication"
-        )
+        wait_until(lambda: other.image(item["id"])["moderation"] == "approved", what="its publication")
     held: list[Route] = []
     is_cut = False
     page.route("**/api/v1/gallery*", lambda route: route.abort() if is_cut else held.append(route))
@@ -179,7 +177,7 @@ def test_axe_finds_nothing_in_lists_that_load_fail_and_are_reported(auditor: Aud
     page.unroute("**/api/v1/gallery*")
     person.press("Try again")
     report = person.main.get_by_role("button", name="Report").first
-    report.wait_for(timeout=60_000)
+    report.wait_for()
     auditor.look("the gallery")
     report.click()
     page.get_by_role("dialog").wait_for()
@@ -196,7 +194,7 @@ def test_axe_finds_nothing_in_bulk(auditor: Auditor, tmp_path: Path) -> None:
     person, page = auditor.person, auditor.page
     person.open("/bulk")
     page.locator("input[webkitdirectory]").set_input_files(tmp_path / "trip")
-    page.get_by_role("link", name="CSV").wait_for(timeout=90_000)
+    page.get_by_role("link", name="CSV").wait_for()
     auditor.look("a bulk that is done")
     auditor.visit("/bulk")
     assert auditor.found == {}
@@ -221,7 +219,7 @@ def test_axe_finds_nothing_in_the_account_and_the_dashboard(
     person.press("Add", within=hooks)
     person.press("Send test")
     person.press("Deliveries")
-    hooks.get_by_role("button", name="Resend").first.wait_for(timeout=60_000)
+    hooks.get_by_role("button", name="Resend").first.wait_for()
     auditor.look("the account, with all of it open")
     person.press("Remove", within=hooks)
     page.get_by_role("dialog").wait_for()

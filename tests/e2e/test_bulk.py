@@ -22,7 +22,7 @@ def test_an_archive_is_captioned(person: Person, tmp_path: Path) -> None:
     person.open("/bulk")
     person.upload(tmp_path / "trip.zip")
     person.page.wait_for_url("**/bulk/*")
-    expect(person.page.get_by_role("link", name="CSV")).to_be_visible(timeout=90_000)
+    expect(person.page.get_by_role("link", name="CSV")).to_be_visible()
     done = person.page.get_by_role("link", name="cat.jpg")
     expect(done).to_have_text(re.compile(r"^cat\.jpg.*\w+ \w+"))  # its caption
     expect(person.page.get_by_role("listitem").filter(has_text="notes.jpg")).to_contain_text("Failed")
@@ -52,7 +52,7 @@ def test_an_archive_is_dropped_on_the_page(person: Person) -> None:
     place.dispatch_event("drop", {"dataTransfer": what})
     person.page.wait_for_url("**/bulk/*")
     expect(person.heading).to_have_text("trip.zip")
-    expect(person.page.get_by_text("1 of 1 captioned")).to_be_visible(timeout=90_000)
+    expect(person.page.get_by_text("1 of 1 captioned")).to_be_visible()
     expect(person.page.get_by_role("link", name="Süden/Kätzchen 😀.jpg")).to_be_visible()
 
 

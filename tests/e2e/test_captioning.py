@@ -34,7 +34,7 @@ def test_all_photos_of_a_newcomer_are_theirs(person: Person) -> None:
     person.page.goto(f"{person.url}/", wait_until="commit")
     person.upload(CAT, COFFEE, FLOWER)
     opened = person.page.get_by_role("link", name="Open", exact=True)
-    expect(opened).to_have_count(3, timeout=90_000)
+    expect(opened).to_have_count(3)
     person.page.reload()
     expect(opened).to_have_count(3)
 
@@ -97,7 +97,7 @@ def test_a_caption_arrives_though_whoever_writes_it_is_killed(
             else:
                 process.start()
         captioned = page.get_by_role("link", name="Open", exact=True)
-        expect(captioned).to_have_count(number, timeout=120_000)
+        expect(captioned).to_have_count(number)
         if undone:
             break
     assert undone
@@ -139,7 +139,7 @@ def test_the_library_is_searched_as_one_types(person: Person) -> None:
     page = person.page
     person.open("/")
     person.upload(CAT, COFFEE)
-    expect(page.get_by_role("link", name="Open", exact=True)).to_have_count(2, timeout=90_000)
+    expect(page.get_by_role("link", name="Open", exact=True)).to_have_count(2)
     person.open("/library")
     photos = person.main.get_by_role("checkbox")
     expect(photos).to_have_count(2)
@@ -168,7 +168,7 @@ def is_in(language: str, place: Locator) -> None:
     def found() -> bool:
         return str(place.evaluate("node => node.closest('[lang]').lang")) == language
 
-    wait_until(found, timeout_s=20, what=f"words in {language}")
+    wait_until(found, what=f"words in {language}")
 
 
 def test_a_caption_says_its_own_language_until_a_person_words_it(person: Person) -> None:

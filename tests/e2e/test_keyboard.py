@@ -40,7 +40,7 @@ class Keyboard:
     def is_at(self, name: str) -> None:
         """Expect the focus at what is called so, now or in a moment."""
         try:
-            wait_until(lambda: bool(re.match(name, self.focused())), timeout_s=30, what=f"focus at {name!r}")
+            wait_until(lambda: bool(re.match(name, self.focused())), what=f"focus at {name!r}")
         except TimeoutError as error:
             raise AssertionError(f"{error}, but {self.focused()!r}") from None
 
@@ -75,7 +75,7 @@ def test_a_photo_s_whole_life_by_keyboard(keyboard: Keyboard) -> None:
     while not choosers:
         page.wait_for_timeout(20)
     choosers[0].set_files(CAT)
-    page.get_by_role("link", name="Open", exact=True).wait_for(timeout=90_000)
+    page.get_by_role("link", name="Open", exact=True).wait_for()
     keyboard.to("Open$")
     keyboard.press("Enter")
     page.get_by_role("group", name="Words of the caption").wait_for()
@@ -103,9 +103,7 @@ def test_a_photo_s_whole_life_by_keyboard(keyboard: Keyboard) -> None:
     keyboard.press("ArrowDown", "Enter")
     keyboard.is_at("Copy")
     copied = f'alt="{words}"'
-    wait_until(
-        lambda: page.evaluate("navigator.clipboard.readText()") == copied, timeout_s=30, what="the copy"
-    )
+    wait_until(lambda: page.evaluate("navigator.clipboard.readText()") == copied, what="the copy")
 
     keyboard.to("Edit")
     keyboard.press("Enter")
@@ -176,11 +174,9 @@ def test_menus_lists_and_dialogs_by_keyboard(keyboard: Keyboard, live: Service) 
     page, person = keyboard.page, keyboard.person
     with live.visitor() as other:  # what there is to report
         (item,) = other.upload(FLOWER.read_bytes())
-        wait_until(lambda: bool(other.image(item["id"])["caption"]), timeout_s=60, what="a caption")
+        wait_until(lambda: bool(other.image(item["id"])["caption"]), what="a caption")
         other.patch(f"/images/{item['id']}", json={"visibility": "public"}).raise_for_status()
-        wait_until(
-            lambda: other.image(item["id"])["moderation"] == "approved", timeout_s=60, what="its publication"
-        )
+        wait_until(lambda: other.image(item["id"])["moderation"] == "approved", what="its publication")
     person.open("/")
     keyboard.to("Language")
     keyboard.press("Enter")

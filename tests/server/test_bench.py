@@ -129,7 +129,7 @@ def test_servers_die_with_the_process_that_started_them(tmp_path: Path) -> None:
         [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, cwd=ROOT
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
-    wait_until(lambda: not accepts(int(done.stdout)), timeout_s=60, what="the end of Redis")
+    wait_until(lambda: not accepts(int(done.stdout)), what="the end of Redis")
 
 
 def test_the_mailbox_keeps_mails(mailbox: Mailbox) -> None:

@@ -165,7 +165,7 @@ def test_no_command_starts_with_unfit_settings(tmp_path: Path) -> None:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
         )
         assert done.returncode == 2, done.stderr
         assert "CUTLINE_SECRET_KEY: is missing" in done.stderr

@@ -165,7 +165,7 @@ def test_a_worker_killed_while_it_reads_the_photo(
         image = upload_without_workers(service, visitor)
         with stopped(mortal.store.process):
             worker.start()
-            wait_until(in_stage(service, "reading"), timeout_s=180, what="a job that reads")
+            wait_until(in_stage(service, "reading"), what="a job that reads")
             worker.kill()
         worker.start()
         check(service, {image})
@@ -183,7 +183,7 @@ def test_a_worker_killed_while_the_model_writes(
     (worker,) = service.workers or [service.web]
     with service.visitor() as visitor:
         (item,) = visitor.upload(photos.generated(1))
-        wait_until(in_stage(service, "captioning"), timeout_s=180, what="a job that captions")
+        wait_until(in_stage(service, "captioning"), what="a job that captions")
         worker.kill()
         gate.set()
         service.start()
@@ -212,7 +212,7 @@ def test_a_worker_killed_while_it_writes_the_result(
     with service.visitor() as visitor:
         with candidates_locked(service):
             (item,) = visitor.upload(photos.generated(1))
-            wait_until(saving(service), timeout_s=180, what="a job that saves")
+            wait_until(saving(service), what="a job that saves")
             worker.kill()
         worker.start()
         check(service, {item["id"]})
@@ -227,13 +227,11 @@ def test_a_worker_killed_between_the_caption_and_the_renditions(
         with contextlib.ExitStack() as held:
             with candidates_locked(service):
                 (item,) = visitor.upload(photos.generated(1))
-                wait_until(saving(service), timeout_s=180, what="a job that saves")
+                wait_until(saving(service), what="a job that saves")
                 held.enter_context(stopped(mortal.store.process))
             wait_for_the_end(service)
             worker.kill()
-        wait_until(
-            lambda: visitor.get(f"{service.url}/readyz").is_success, timeout_s=60, what="the store's return"
-        )
+        wait_until(lambda: visitor.get(f"{service.url}/readyz").is_success, what="the store's return")
         shown = visitor.image(item["id"])["urls"]["large"]
         assert httpx.get(httpx.URL(service.url).join(shown["jpeg"]), timeout=ANSWERS_S).status_code == 200
         service.manage("shell", "--no-imports", "--command", OVERDUE)
@@ -366,7 +364,6 @@ def test_a_stop_under_load_ends_or_gives_back_every_job(
     workers = service.workers or [service.web]
     wait_until(
         lambda: all("The worker has started." in worker.output() for worker in workers),
-        timeout_s=180,
         what="the start of all workers",
     )
     with service.visitor() as visitor:

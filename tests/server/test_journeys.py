@@ -50,7 +50,7 @@ def library(visitor: Visitor) -> list[str]:
     return [item["id"] for item in visitor.get("/images").raise_for_status().json()["items"]]
 
 
-def settled(visitor: Visitor, image: str, *, timeout_s: float = 60) -> dict[str, Any]:
+def settled(visitor: Visitor, image: str, *, timeout_s: float = ANSWERS_S) -> dict[str, Any]:
     """An image, once its job has ended."""
 
     def ended() -> bool:
@@ -84,7 +84,7 @@ def test_a_caption_that_was_ready_before_the_socket_opened_is_not_missed(
     (item,) = visitor.upload(photo)
     settled(visitor, item["id"])
     with visitor.listen() as listener:
-        assert listener.caption_of(item["id"], timeout_s=10)
+        assert listener.caption_of(item["id"])
 
 
 def test_somebody_new_who_only_listens_stays_connected_beyond_a_heartbeat(
@@ -107,7 +107,7 @@ def test_a_client_that_comes_back_gets_what_it_missed_once_and_nothing_twice(
     (second,) = visitor.upload(make_photo(2))
     settled(visitor, second["id"])
     with visitor.listen(after=last) as listener:
-        listener.caption_of(second["id"], timeout_s=10)
+        listener.caption_of(second["id"])
         (third,) = visitor.upload(make_photo(3))
         listener.caption_of(third["id"])
         events = listener.drain(0.5)
@@ -257,9 +257,7 @@ def test_a_published_photo_passes_moderation_and_stands_in_the_gallery(
     (item,) = owner.upload(photo)
     settled(owner, item["id"])
     assert owner.patch(f"/images/{item['id']}", json={"visibility": "public"}).is_success
-    wait_until(
-        lambda: item["id"] in other.get("/gallery").text, timeout_s=120, what="the gallery", every_s=0.2
-    )
+    wait_until(lambda: item["id"] in other.get("/gallery").text, what="the gallery", every_s=0.2)
     shown = other.get(f"/images/{item['id']}").json()
     assert not shown["mine"]
     assert shown["file_name"] is None
@@ -429,7 +427,7 @@ def test_a_webhook_is_called_signed_again_after_a_failure_and_can_be_replayed(
     assert made.is_success, made.text
     hook, secret = made.json()["id"], made.json()["secret"]
     (item,) = visitor.upload(photo)
-    failed, call = receiver.wait_for(path, count=2, timeout_s=60)
+    failed, call = receiver.wait_for(path, count=2)
     assert (failed.status, call.status) == (500, 204)
     signing.verify(secret, call.headers, call.body)
     assert failed.headers["webhook-id"] == call.headers["webhook-id"]
@@ -441,7 +439,7 @@ def test_a_webhook_is_called_signed_again_after_a_failure_and_can_be_replayed(
         log = visitor.get(f"/webhooks/{hook}/deliveries").raise_for_status().json()["items"]
         return [delivery["state"] for delivery in log] == ["delivered"]
 
-    wait_until(delivered, timeout_s=60, what="the log to say delivered", every_s=0.1)
+    wait_until(delivered, what="the log to say delivered", every_s=0.1)
     (delivery,) = visitor.get(f"/webhooks/{hook}/deliveries").json()["items"]
     assert visitor.post(f"/deliveries/{delivery['id']}/replay").is_success
     again = receiver.wait_for(path, count=3)[2]
@@ -456,7 +454,7 @@ def test_it_says_how_it_is(live: Service, visitor: Visitor, photo: bytes) -> Non
     settled(visitor, item["id"])
     assert visitor.get(f"{live.url}/healthz").status_code == 200
     # What does not answer for a few seconds is not ready, and is again as soon as it does.
-    wait_until(lambda: visitor.get(f"{live.url}/readyz").status_code == 200, timeout_s=60, what="readiness")
+    wait_until(lambda: visitor.get(f"{live.url}/readyz").status_code == 200, what="readiness")
     token = live.env.get("CUTLINE_METRICS_TOKEN", "")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     metrics = visitor.get(f"{live.url}/metrics", headers=headers)
@@ -475,6 +473,5 @@ def test_a_request_id_follows_the_job_into_the_workers_log(
     logs = live.workers if mode is Mode.PRODUCTION else [live.web]
     wait_until(
         lambda: any(f"follow-me-{mode}" in process.output() for process in logs),
-        timeout_s=60,
         what="the request id in a worker's log",
     )

@@ -53,7 +53,7 @@ def page(request: pytest.FixtureRequest, browser: Browser, service: Service) -> 
 
 
 def wait_for_caption(page: Page) -> str:
-    page.wait_for_selector(".photo .caption:not(:empty)", timeout=60_000)
+    page.wait_for_selector(".photo .caption:not(:empty)")
     return page.inner_text(".photo .caption")
 
 

@@ -57,6 +57,7 @@ from cutline.server.mail.models import Mail
 from cutline.server.people.models import ApiKey, Owner, Role, User
 from cutline.server.people.viewers import owner_of
 from cutline.server.webhooks.models import Delivery, Webhook
+from tests.server.services.process import ANSWERS_S
 
 pytestmark = pytest.mark.slow
 
@@ -1024,13 +1025,13 @@ async def _listen(client: Client) -> str:
     }
     socket = ApplicationCommunicator(websockets(), scope)
     await socket.send_input({"type": "websocket.connect"})
-    said = [str(await socket.receive_output(timeout=60))]
+    said = [str(await socket.receive_output(timeout=ANSWERS_S))]
     if "websocket.accept" in said[0]:
         await socket.send_input({"type": "websocket.receive", "text": '{"type": "ping"}'})
         while '"pong"' not in said[-1]:
-            said.append(str(await socket.receive_output(timeout=60)))
+            said.append(str(await socket.receive_output(timeout=ANSWERS_S)))
         await socket.send_input({"type": "websocket.disconnect", "code": 1000})
-    await socket.wait(timeout=60)
+    await socket.wait(timeout=ANSWERS_S)
     return "\n".join(said)
 
 

@@ -73,7 +73,7 @@ def test_the_examples_in_the_shell_run(environment: dict[str, str], tmp_path: Pa
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     answers = list(_documents(done.stdout))

@@ -74,7 +74,6 @@ class Things:
             known.update(image_id=item["id"], job_id=item["job"], number=1, code="not_found")
             wait_until(
                 lambda: self.client.get(f"/images/{item['id']}/captions").json()["items"],
-                timeout_s=60,
                 what="the caption of a photo",
             )
             known["caption_id"] = self.client.get(f"/images/{item['id']}/captions").json()["items"][0]["id"]
@@ -139,7 +138,7 @@ def test_only_what_is_documented_comes_back(case: schemathesis.Case, things: Thi
         things.refresh(f"{case.method} {case.path}")
         for name in case.path_parameters:
             case.path_parameters[name] = things.known.get(name, case.path_parameters[name])
-    case.call_and_validate(base_url=things.service.url, headers=headers, checks=CHECKED, timeout=60)
+    case.call_and_validate(base_url=things.service.url, headers=headers, checks=CHECKED, timeout=240)
 
 
 def test_the_page_of_the_contract_needs_nobody_else(things: Things) -> None:

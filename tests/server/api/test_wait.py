@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
+from channels.layers import InMemoryChannelLayer, get_channel_layer
 from django.db import connection
 
-from cutline.server.api import limits
+from cutline.server.api import limits, wait
 from cutline.server.api.models import IdempotentAnswer
 from cutline.server.asgi import application
 from cutline.server.jobs.models import Job, JobState
 from cutline.server.people.models import Owner
+from tests.server.services.process import ANSWERS_S, wait_until
 
 pytestmark = [
     pytest.mark.urls("tests.server.api.probe"),
@@ -51,9 +53,22 @@ def wait_for(job: Job, prefer: str, **headers: str) -> httpx.Response:
     return answer
 
 
-def end_soon(job: Job) -> threading.Thread:
+def listeners() -> int:
+    """How many wait for events of anybody: whoever waits for a job is one."""
+    layer = get_channel_layer()
+    assert isinstance(layer, InMemoryChannelLayer)
+    return sum(len(channels) for channels in list(layer.groups.values()))
+
+
+async def until_so_many_wait(count: int) -> None:
+    async with asyncio.timeout(ANSWERS_S):
+        while listeners() < count:
+            await asyncio.sleep(0.01)
+
+
+def end_once_somebody_waits(job: Job) -> threading.Thread:
     def end() -> None:
-        time.sleep(0.5)
+        wait_until(listeners, what="somebody who waits")
         Job.objects.filter(pk=job.pk).update(state=JobState.FAILED)
         connection.close()
 
@@ -68,12 +83,19 @@ def test_without_prefer_nobody_waits() -> None:
     assert "Preference-Applied" not in answer.headers
 
 
-def test_an_answer_that_is_there_already_needs_no_waiting() -> None:
-    before = time.monotonic()
+def test_an_answer_that_is_there_already_needs_no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[bool] = []
+    look = wait._any_open
+
+    def noted(jobs: Sequence[UUID]) -> bool:
+        looks.append(look(jobs))
+        return looks[-1]
+
+    monkeypatch.setattr(wait, "_any_open", noted)
     answer = wait_for(job(JobState.DONE), "wait=30")
     assert answer.json() == {"name": "done", "number": 1}
     assert answer.headers["Preference-Applied"] == "wait=30"
-    assert time.monotonic() - before < 25
+    assert looks == [False]  # one look, which found nothing to wait for
 
 
 def test_waiting_ends_in_time() -> None:
@@ -84,8 +106,8 @@ def test_waiting_ends_in_time() -> None:
 
 def test_waiting_sees_a_job_that_ends_meanwhile() -> None:
     waited = job()
-    thread = end_soon(waited)
-    answer = wait_for(waited, "wait=20")
+    thread = end_once_somebody_waits(waited)
+    answer = wait_for(waited, "wait=60")
     thread.join()
     assert answer.json()["name"] == "done"
 
@@ -130,10 +152,10 @@ def test_a_client_that_leaves_gets_its_answer_when_it_repeats_the_request() -> N
 
         cookies: list[bytes] = []
         request = asyncio.create_task(application(scope, receive, send))
-        await asyncio.sleep(4)
+        await until_so_many_wait(1)
         assert not request.done()
         gone.set()
-        await asyncio.wait_for(request, 60)
+        await asyncio.wait_for(request, ANSWERS_S)
         headers_again = {"Idempotency-Key": "k", "Cookie": cookies[0].decode().partition(";")[0]}
         return await client.post(path, headers={**headers_again, "Prefer": "wait=50"})
 
@@ -165,13 +187,13 @@ def test_those_who_wait_hold_no_thread_and_keep_nobody_waiting() -> None:
             asyncio.create_task(client.post(f"/api/v1/waits/{waited.pk}", headers={"Prefer": "wait=60"}))
             for _ in range(WAITING)
         ]
-        await asyncio.sleep(8)
+        await until_so_many_wait(WAITING)
         assert [task.result() for task in waiting if task.done()] == []
         threads = threading.active_count() - before
         for _ in range(5):
             (await client.get("/api/v1/whoami")).raise_for_status()
         assert [task.result() for task in waiting if task.done()] == []  # all five went before
-        thread = end_soon(waited)
+        thread = end_once_somebody_waits(waited)
         answers = await asyncio.gather(*waiting)
         thread.join()
         return threads, answers

@@ -27,7 +27,7 @@ def picture() -> Image.Image:
 
 
 def wait_until_idle() -> None:
-    wait_until(captioner.is_idle, timeout_s=60, what="a captioner without work")
+    wait_until(captioner.is_idle, what="a captioner without work")
 
 
 def asked(**options: object) -> Wanted:

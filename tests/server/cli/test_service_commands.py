@@ -29,7 +29,7 @@ def run(service: Service, *words: str, **changes: str) -> Process:
     env = service.env | {f"CUTLINE_{name.upper()}": value for name, value in changes.items()}
     process = Process("command", [CUTLINE, *words], folder=service.folder, env=env)
     process.start()
-    wait_until(lambda: not process.alive, timeout_s=240, what="the command's end", every_s=0.1)
+    wait_until(lambda: not process.alive, what="the command's end", every_s=0.1)
     return process
 
 
@@ -40,7 +40,7 @@ def stop_asking_again(process: Process) -> int | None:
         process.signal(signal.SIGTERM)
         return not process.alive
 
-    wait_until(gone, timeout_s=60, what=f"{process.name}'s end", every_s=0.001)
+    wait_until(gone, what=f"{process.name}'s end", every_s=0.001)
     return process.returncode
 
 
@@ -81,7 +81,7 @@ def test_no_word_of_what_was_deleted_stays_in_the_database_file(
                 visitor.delete(f"/images/{image}").raise_for_status()
         goes.delete("/me").raise_for_status()
         left = "select count(*) from images_image"
-        wait_until(lambda: service.rows(left) == [(1,)], timeout_s=240, what="the sweep", every_s=0.1)
+        wait_until(lambda: service.rows(left) == [(1,)], what="the sweep", every_s=0.1)
     assert service.web.stop(90) == 0
     kept = b"".join(path.read_bytes() for path in service.data.rglob("cutline.sqlite3*"))
     assert [word in kept for word in (b"quokka", b"zyzzyva", b"axolotl")] == [True, False, False]
@@ -97,7 +97,7 @@ def test_a_service_that_is_told_to_stop_loses_no_job(
     assert service.rows("select count(*) from jobs_job where state in ('running', 'failed')") == [(0,)]
     service.start_web()
     done = "select count(*) from jobs_job where state = 'done'"
-    wait_until(lambda: service.rows(done) == [(len(images),)], timeout_s=240, what="the jobs", every_s=0.1)
+    wait_until(lambda: service.rows(done) == [(len(images),)], what="the jobs", every_s=0.1)
     assert service.rows("select count(*) from captions_version") == [(len(images),)]
 
 
@@ -112,7 +112,7 @@ def test_a_port_that_is_taken_is_said_in_one_sentence(service: Service) -> None:
 
 def test_port_0_takes_a_free_one_and_says_which(service: Service) -> None:
     process = Process("free", [CUTLINE, "serve", "--port", "0"], folder=service.folder, env=service.env)
-    process.start(lambda: "Cutline is at" in process.output(), timeout_s=240)
+    process.start(lambda: "Cutline is at" in process.output())
     found = re.search(r"Cutline is at (http://127\.0\.0\.1:\d+)", process.output())
     assert found
     assert httpx.get(f"{found[1]}/healthz", timeout=ANSWERS_S).json() == {"status": "ok"}
@@ -153,14 +153,13 @@ def test_a_worker_tells_its_numbers_and_ends_as_told(service: Service, redis: Re
             return False
 
     try:
-        web.start(is_up, timeout_s=240)
-        worker.start(lambda: "The worker has started." in worker.output(), timeout_s=240)
+        web.start(is_up)
+        worker.start(lambda: "The worker has started." in worker.output())
         with service.visitor() as visitor, visitor.listen() as listener:
             item = visitor.post("/images", files={"files": photo}, headers={"X-Request-Id": "trace-7"})
             listener.caption_of(item.json()["images"][0])
         wait_until(
             lambda: 'cutline_jobs_total{kind="caption",outcome="done"} 1.0' in numbers(),
-            timeout_s=60,
             what="the number of jobs",
         )
         said = numbers()
@@ -168,7 +167,7 @@ def test_a_worker_tells_its_numbers_and_ends_as_told(service: Service, redis: Re
             assert name in said
         assert re.search(r'cutline_job_stage_seconds_count\{kind="caption",stage="\w+"\} 1\.0', said)
         done = re.compile(r"cutline\.server\.jobs\S* done .*\[trace-7\]")
-        wait_until(lambda: done.search(worker.output()), timeout_s=60, what="the line of the job")
+        wait_until(lambda: done.search(worker.output()), what="the line of the job")
         assert stop_asking_again(worker) == 0
         assert "The worker has stopped." in worker.output()
         assert stop_asking_again(web) == 0
@@ -180,6 +179,6 @@ def test_a_worker_tells_its_numbers_and_ends_as_told(service: Service, redis: Re
 def test_the_clock_by_itself_ends_as_told(service: Service) -> None:
     service.manage("migrate", "--verbosity", "0")
     beat = Process("beat", [CUTLINE, "beat"], folder=service.folder / "logs", env=service.env)
-    beat.start(lambda: "The clock has started." in beat.output(), timeout_s=240)
+    beat.start(lambda: "The clock has started." in beat.output())
     assert stop_asking_again(beat) == 0
     assert "ERROR" not in beat.output()

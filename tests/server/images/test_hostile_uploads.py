@@ -84,7 +84,7 @@ def test_every_file_ends_in_a_clear_error_or_a_clean_success(service: Service, t
         jobs_end(visitor)
         assert visitor.get("/images", params={"limit": 1}).status_code == 200
         nothing_is_left(service, visitor, images)
-        wait_until(lambda: set(temporary.rglob("*")) == others, timeout_s=60, what="no temporary files")
+        wait_until(lambda: set(temporary.rglob("*")) == others, what="no temporary files")
         # The second time, all that is loaded once is loaded: what grows now would grow on and on.
         before = memory(service)
         for file in files[::3]:
@@ -93,7 +93,7 @@ def test_every_file_ends_in_a_clear_error_or_a_clean_success(service: Service, t
         assert memory(service) - before < GROWTH_BYTES, sizes
         listed = all_images(visitor)
         nothing_is_left(service, visitor, listed)
-        wait_until(lambda: set(temporary.rglob("*")) == others, timeout_s=60, what="no temporary files")
+        wait_until(lambda: set(temporary.rglob("*")) == others, what="no temporary files")
 
 
 def check(file: Hostile, answer: httpx.Response) -> str:
@@ -125,7 +125,7 @@ def jobs_end(visitor: Visitor) -> None:
         ]
         return not any(waiting)
 
-    wait_until(ended, timeout_s=240, what="the jobs' end")
+    wait_until(ended, what="the jobs' end")
     failed = visitor.get("/images", params={"state": "failed"}).json()["items"]
     assert failed == []
 
@@ -155,7 +155,7 @@ def nothing_is_left(service: Service, visitor: Visitor, images: set[str]) -> Non
         return not any(counts) and not service.stored_keys()
 
     try:
-        wait_until(gone, timeout_s=240, what="that nothing is left")
+        wait_until(gone, what="that nothing is left")
     except TimeoutError:
         left = {table: service.rows(f"SELECT count(*) FROM {table}")[0][0] for table in TABLES}
         raise AssertionError(f"left: {left}, {list(service.stored_keys())[:5]}") from None

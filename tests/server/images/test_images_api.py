@@ -49,9 +49,7 @@ def test_a_photo_comes_back_with_its_caption_and_files(visitor: Visitor, photo: 
     def shown() -> Any:
         return visitor.image(item["id"])
 
-    wait_until(
-        lambda: "webp" in shown()["urls"]["thumbnail"], timeout_s=240, what="the thumbnail", every_s=0.5
-    )
+    wait_until(lambda: "webp" in shown()["urls"]["thumbnail"], what="the thumbnail", every_s=0.5)
     image = shown()
     assert (image["file_name"], image["mine"], image["visibility"]) == ("my cat.jpg", True, "private")
     assert (image["width_px"], image["height_px"]) == (451, 300)
@@ -165,7 +163,6 @@ def test_files_that_we_add_and_links_that_change_refuse_nobodys_edit(
     early = looked.headers["ETag"]
     wait_until(
         lambda: "webp" in visitor.get(path).json()["urls"]["thumbnail"],
-        timeout_s=240,
         what="the thumbnail",
         every_s=0.2,
     )
@@ -240,7 +237,7 @@ def test_a_published_photo_reaches_the_gallery_after_moderation(
         found = stranger.get("/gallery").json()["items"]
         return item["id"] in [each["id"] for each in found]
 
-    wait_until(in_gallery, timeout_s=90, what="the photo in the gallery", every_s=0.5)
+    wait_until(in_gallery, what="the photo in the gallery", every_s=0.5)
     seen = stranger.image(item["id"])
     assert (seen["mine"], seen["moderation"]) == (False, "approved")
     assert stranger.patch(f"/images/{item['id']}", json={"tags": ["x"]}).status_code == 403

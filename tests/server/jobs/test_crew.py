@@ -18,7 +18,7 @@ from cutline.server.jobs.models import Job, JobKind, JobState, Priority
 from cutline.server.people.models import Owner
 from cutline.server.work.pool import Crew, Run
 from tests.server.jobs.making import make_owner, queue
-from tests.server.services.process import wait_until
+from tests.server.services.process import ANSWERS_S, wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
@@ -56,14 +56,14 @@ def test_a_lost_hint_costs_a_moment_and_no_more(owner: Owner, start: Callable[..
     start(finish)
     time.sleep(0.3)  # everybody sleeps
     queue(owner)
-    wait_until(all_in(JobState.DONE), timeout_s=20, what="a job that nobody hinted at")
+    wait_until(all_in(JobState.DONE), what="a job that nobody hinted at")
 
 
 def test_one_hint_makes_a_thread_work_until_nothing_is_left(owner: Owner, start: Callable[..., Crew]) -> None:
     for _ in range(10):
         queue(owner)
     start(finish, threads=1).wake()
-    wait_until(all_in(JobState.DONE), timeout_s=30, what="all jobs")
+    wait_until(all_in(JobState.DONE), what="all jobs")
 
 
 def test_interactive_work_finds_a_thread_while_bulk_work_takes_long(
@@ -73,20 +73,20 @@ def test_interactive_work_finds_a_thread_while_bulk_work_takes_long(
 
     def run(job: Job, context: Context) -> None:
         if job.priority == Priority.BULK:
-            gate.wait(120)
+            gate.wait(ANSWERS_S)
         finish(job, context)
 
     for _ in range(6):
         queue(owner, priority=Priority.BULK)
     crew = start(run, threads=3)
     running = Job.objects.filter(state=JobState.RUNNING)
-    wait_until(lambda: running.count() == 2, timeout_s=20, what="two bulk jobs at work")
+    wait_until(lambda: running.count() == 2, what="two bulk jobs at work")
     job = queue(owner)
     crew.wake()
-    wait_until(Job.objects.filter(pk=job.pk, state=JobState.DONE).exists, timeout_s=20, what="the photo")
+    wait_until(Job.objects.filter(pk=job.pk, state=JobState.DONE).exists, what="the photo")
     assert running.count() == 2
     gate.set()
-    wait_until(all_in(JobState.DONE), timeout_s=30, what="the bulk")
+    wait_until(all_in(JobState.DONE), what="the bulk")
 
 
 def test_slow_urls_leave_half_of_the_threads_to_other_bulk_work(
@@ -96,7 +96,7 @@ def test_slow_urls_leave_half_of_the_threads_to_other_bulk_work(
 
     def run(job: Job, context: Context) -> None:
         if job.kind == JobKind.FETCH:
-            gate.wait(120)
+            gate.wait(ANSWERS_S)
         finish(job, context)
 
     for _ in range(8):
@@ -105,14 +105,14 @@ def test_slow_urls_leave_half_of_the_threads_to_other_bulk_work(
     start(run, threads=5).wake()
     captioned = Job.objects.filter(pk__in=[job.pk for job in photos], state=JobState.DONE)
     try:
-        wait_until(lambda: captioned.count() == 3, timeout_s=20, what="photos behind slow URLs")
+        wait_until(lambda: captioned.count() == 3, what="photos behind slow URLs")
         fetching = Job.objects.filter(kind=JobKind.FETCH, state=JobState.RUNNING)
-        wait_until(lambda: fetching.count() == 2, timeout_s=20, what="two fetches at work")
+        wait_until(lambda: fetching.count() == 2, what="two fetches at work")
         time.sleep(1.0)  # whoever looked by itself meanwhile took none
         assert fetching.count() == 2
     finally:
         gate.set()
-    wait_until(all_in(JobState.DONE), timeout_s=30, what="the URLs")
+    wait_until(all_in(JobState.DONE), what="the URLs")
 
 
 @pytest.mark.both_databases
@@ -137,7 +137,7 @@ def test_a_thread_outlives_whatever_a_job_raises(owner: Owner, start: Callable[.
 
     jobs = [queue(owner) for _ in range(4)]
     start(run, threads=1).wake()
-    wait_until(Job.objects.filter(state=JobState.DONE).exists, timeout_s=20, what="the last job")
+    wait_until(Job.objects.filter(state=JobState.DONE).exists, what="the last job")
     found = dict(Job.objects.values_list("pk", "error_code"))
     assert [found[job.pk] for job in jobs] == ["image_unreadable", "internal_error", "", ""]
 
@@ -156,7 +156,7 @@ def test_what_may_pass_is_tried_until_it_passes(
 
     queue(owner)
     start(run)
-    wait_until(all_in(JobState.DONE), timeout_s=20, what="the third try")
+    wait_until(all_in(JobState.DONE), what="the third try")
     assert tries == [1, 2, 3]
 
 
@@ -168,19 +168,19 @@ def test_a_lease_is_renewed_for_as_long_as_the_job_takes(
 
     def run(job: Job, context: Context) -> None:
         context.stage("thinking")
-        gate.wait(60)
+        gate.wait(ANSWERS_S)
         finish(job, context)
 
     queue(owner)
     start(run)
     held = Job.objects.filter(state=JobState.RUNNING)
-    wait_until(held.exists, timeout_s=20, what="a job at work")
+    wait_until(held.exists, what="a job at work")
     first = held.get().lease_until
     assert first is not None
     longer = held.filter(lease_until__gt=first + timedelta(seconds=2))  # by itself it would have ended twice
-    wait_until(longer.exists, timeout_s=60, what="renewals of the lease")
+    wait_until(longer.exists, what="renewals of the lease")
     gate.set()
-    wait_until(all_in(JobState.DONE), timeout_s=30, what="the long job")
+    wait_until(all_in(JobState.DONE), what="the long job")
     row = Job.objects.get()
     assert (row.attempts, row.losses, row.stage) == (1, 0, "thinking")
 
@@ -193,7 +193,7 @@ def test_a_job_that_outlasts_the_shutdown_goes_back_and_can_write_nothing(
 
     def run(job: Job, context: Context) -> None:
         begun.set()
-        gate.wait(60)
+        gate.wait(ANSWERS_S)
         try:
             finish(job, context)
             outcome.append("written")
@@ -205,12 +205,12 @@ def test_a_job_that_outlasts_the_shutdown_goes_back_and_can_write_nothing(
 
     queue(owner)
     crew = start(run, threads=1)
-    assert begun.wait(20)
+    assert begun.wait(ANSWERS_S)
     crew.stop(0.2)
     row = Job.objects.get()
     assert (row.state, row.attempts) == (JobState.QUEUED, 0)
     gate.set()
-    assert ended.wait(20)
+    assert ended.wait(ANSWERS_S)
     assert outcome == ["refused"]
     assert Job.objects.get().state == JobState.QUEUED
 
@@ -224,14 +224,14 @@ def test_a_job_that_is_claimed_in_the_moment_of_the_shutdown_goes_back(
     def claim_slowly(*arguments: Any, **words: Any) -> Job | None:
         job = claim(*arguments, **words)
         claimed.set()
-        assert go_on.wait(60)
+        assert go_on.wait(ANSWERS_S)
         return job
 
     monkeypatch.setattr(services, "claim", claim_slowly)
     queue(owner)
     crew = start(finish, threads=1)
-    assert claimed.wait(20)
+    assert claimed.wait(ANSWERS_S)
     crew.stop(0)
     go_on.set()
-    wait_until(all_in(JobState.QUEUED), timeout_s=20, what="the job's return")
+    wait_until(all_in(JobState.QUEUED), what="the job's return")
     assert Job.objects.get().attempts == 0

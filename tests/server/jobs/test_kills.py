@@ -24,7 +24,7 @@ from cutline.server.work.pool import Crew
 from cutline.server.work.tasks import TABLE
 from tests.server.jobs.doomed_worker import REFUSED
 from tests.server.jobs.making import make_owner, upload
-from tests.server.services.process import wait_until
+from tests.server.services.process import ANSWERS_S, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 
@@ -81,16 +81,16 @@ def others_write() -> bool:
         return cursor.fetchone() is not None
 
 
-def work_off(*, timeout_s: float = 180) -> None:
+def work_off() -> None:
     """Do everything that is due, in threads of this process."""
     crew = Crew(TABLE, threads=2)
     crew.start()
     try:
         unended = Job.objects.filter(state__in=(JobState.QUEUED, JobState.RUNNING))
-        wait_until(lambda: not unended.exists(), timeout_s=timeout_s, what="the end of all jobs")
+        wait_until(lambda: not unended.exists(), what="the end of all jobs")
     finally:
         crew.stop(30)
-        assert renditions.wait(180)
+        assert renditions.wait(ANSWERS_S)
 
 
 def assert_captioned_once(image: Image, job: Job) -> None:
@@ -109,7 +109,7 @@ def assert_captioned_once(image: Image, job: Job) -> None:
 )
 def test_a_worker_that_is_killed(moment: str, start_worker: Callable[[str], subprocess.Popen[bytes]]) -> None:
     image, job = upload(make_owner())
-    assert start_worker(moment).wait(180) == -signal.SIGKILL
+    assert start_worker(moment).wait(ANSWERS_S) == -signal.SIGKILL
     state = Job.objects.get().state
     assert state == {"claiming": JobState.QUEUED, "written": JobState.DONE}.get(moment, JobState.RUNNING)
     assert Caption.objects.count() == (CANDIDATES if moment == "written" else 0)
@@ -125,7 +125,7 @@ def test_a_worker_that_is_killed_while_it_says_why_a_job_failed(
     moment: str, start_worker: Callable[[str], subprocess.Popen[bytes]]
 ) -> None:
     _, job = upload(make_owner(), options={"prefix": "zzqx unheard of"})
-    assert start_worker(moment).wait(180) == -signal.SIGKILL
+    assert start_worker(moment).wait(ANSWERS_S) == -signal.SIGKILL
     forget_leases()
     work_off()
     row = Job.objects.get(pk=job.pk)
@@ -140,7 +140,7 @@ def test_a_worker_that_was_only_asleep_writes_nothing_any_more(
     image, job = upload(make_owner())
     sleeper = start_worker("dozing")  # about to write, until it is told to go on
     held = Job.objects.filter(state=JobState.RUNNING)
-    wait_until(held.exists, timeout_s=60, what="a job at work")
+    wait_until(held.exists, what="a job at work")
 
     def seize() -> bool:
         # Stopped within a transaction it would keep its locks, which is another matter. While this one is
@@ -153,14 +153,14 @@ def test_a_worker_that_was_only_asleep_writes_nothing_any_more(
             sleeper.send_signal(signal.SIGCONT)
             return False
 
-    wait_until(seize, timeout_s=60, what="a moment without a transaction", every_s=0.01)
+    wait_until(seize, what="a moment without a transaction", every_s=0.01)
     forget_leases()
     work_off()
     assert_captioned_once(image, job)
     assert sleeper.stdin is not None
     sleeper.stdin.close()
     sleeper.send_signal(signal.SIGCONT)
-    assert sleeper.wait(60) == REFUSED
+    assert sleeper.wait(ANSWERS_S) == REFUSED
     assert_captioned_once(image, job)
 
 
@@ -171,9 +171,9 @@ def test_jobs_in_hand_at_shutdown_are_finished_or_given_back(configure: Callable
     crew = Crew(TABLE, threads=3)
     crew.start()
     begun = Job.objects.exclude(state=JobState.QUEUED)  # or done already, on a quick machine
-    wait_until(begun.exists, timeout_s=30, what="a job at work")
+    wait_until(begun.exists, what="a job at work")
     crew.stop(30)
-    assert renditions.wait(180)
+    assert renditions.wait(ANSWERS_S)
     states = set(Job.objects.values_list("state", flat=True))
     assert JobState.RUNNING not in states
     assert set(Job.objects.filter(state=JobState.QUEUED).values_list("attempts", flat=True)) <= {0}

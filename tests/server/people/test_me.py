@@ -433,7 +433,7 @@ def test_what_is_deleted_while_it_is_still_written_to_is_gone_too() -> None:
             image=image, kind=RenditionKind.LARGE, format="webp", width_px=1, height_px=1, file=file
         )
         deletion.start()
-        wait_until(somebody_waits, timeout_s=60, what="the deletion waits for the write")
+        wait_until(somebody_waits, what="the deletion waits for the write")
     deletion.join(60)
     assert not Owner.objects.filter(pk=owner.pk).exists()
     assert not Rendition.objects.exists()

@@ -22,6 +22,7 @@ from cutline.server.people.viewers import OWNER_IN_SESSION
 from cutline.server.realtime import consumer
 from cutline.server.realtime.consumer import TOO_SLOW, EventConsumer
 from tests.server.events.samples import sample
+from tests.server.services.process import ANSWERS_S
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.asyncio]
 
@@ -57,11 +58,11 @@ class Socket:
     async def connect(self) -> None:
         """Open it."""
         await self.app.send_input({"type": "websocket.connect"})
-        assert (await self.app.receive_output(timeout=60))["type"] == "websocket.accept"
+        assert (await self.app.receive_output(timeout=ANSWERS_S))["type"] == "websocket.accept"
 
     async def receive(self) -> dict[str, Any]:
         """The next message."""
-        output = await self.app.receive_output(timeout=60)
+        output = await self.app.receive_output(timeout=ANSWERS_S)
         assert output["type"] == "websocket.send", output
         message: dict[str, Any] = json.loads(output["text"])
         return message
@@ -75,7 +76,7 @@ class Socket:
     async def leave(self) -> None:
         """Close it."""
         await self.app.send_input({"type": "websocket.disconnect", "code": 1000})
-        await self.app.wait(timeout=60)
+        await self.app.wait(timeout=ANSWERS_S)
 
 
 @pytest_asyncio.fixture
@@ -173,10 +174,10 @@ async def test_a_reader_that_is_too_slow_is_let_go_and_told_to_resume(
     await asyncio.sleep(0.3)
     assert len(sent) == 2
     reads.set()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(ANSWERS_S):
         while sent[-1]["type"] != "websocket.close":
             await asyncio.sleep(0.02)
     assert (sent[-1]["code"], sent[-1]["reason"]) == (TOO_SLOW, "resume with after=N")
     assert len(sent) <= 4  # what it was too late for is not sent
     incoming.put_nowait({"type": "websocket.disconnect", "code": TOO_SLOW})
-    await asyncio.wait_for(running, 60)
+    await asyncio.wait_for(running, ANSWERS_S)

@@ -29,13 +29,13 @@ def _address(live: Service, query: str = "") -> str:
     return live.url.replace("http", "ws", 1) + "/ws" + query
 
 
-def _receive(socket: ClientConnection, timeout_s: float = 60) -> dict[str, Any]:
+def _receive(socket: ClientConnection, timeout_s: float = ANSWERS_S) -> dict[str, Any]:
     message: dict[str, Any] = json.loads(socket.recv(timeout=timeout_s))
     jsonschema.validate(message, CONTRACT)
     return message
 
 
-def _until(socket: ClientConnection, type: str, timeout_s: float = 60) -> dict[str, Any]:
+def _until(socket: ClientConnection, type: str, timeout_s: float = ANSWERS_S) -> dict[str, Any]:
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         message = _receive(socket, end - time.monotonic())

@@ -45,7 +45,7 @@ class Listener:
         headers = answer.headers.get_all("Set-Cookie") if answer else []
         return {name: morsel.value for header in headers for name, morsel in SimpleCookie(header).items()}
 
-    def wait(self, matches: Callable[[Event], bool], *, timeout_s: float = 60) -> Event:
+    def wait(self, matches: Callable[[Event], bool], *, timeout_s: float = ANSWERS_S) -> Event:
         """The first event that matches, of those that came and those to come. Raises TimeoutError."""
         for event in self.events:
             if matches(event):
@@ -64,7 +64,7 @@ class Listener:
             if matches(event):
                 return event
 
-    def caption_of(self, image: str, *, timeout_s: float = 60) -> Event:
+    def caption_of(self, image: str, *, timeout_s: float = ANSWERS_S) -> Event:
         """Wait for an image's caption."""
         return self.wait(
             lambda event: event["type"] == "caption.ready" and event["data"]["image"] == image,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 LAUNCHER = Path(__file__).with_name("launch.py")
-ANSWERS_S = 60.0  # how long a server on a busy machine may take to answer
+ANSWERS_S = 240.0  # what takes so long never comes, however busy the machine is
 
 _held: list[socket.socket] = []
 
@@ -57,7 +57,9 @@ def accepts(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait_until(ready: Callable[[], object], *, timeout_s: float, what: str, every_s: float = 0.02) -> None:
+def wait_until(
+    ready: Callable[[], object], *, what: str, timeout_s: float = ANSWERS_S, every_s: float = 0.02
+) -> None:
     """Ask again and again until it is so. Raises TimeoutError, naming what was waited for."""
     end = time.monotonic() + timeout_s
     while not ready():
@@ -101,7 +103,7 @@ class Process:
         """How it ended; None while it runs."""
         return None if self._child is None else self._child.poll()
 
-    def start(self, ready: Callable[[], bool] | None = None, *, timeout_s: float = 120) -> None:
+    def start(self, ready: Callable[[], bool] | None = None, *, timeout_s: float = ANSWERS_S) -> None:
         """Start it, and wait until it is ready. Raises ServerFailed, with its output."""
         launcher = [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), self._user]
         with self.log.open("ab") as log:

@@ -115,7 +115,7 @@ class Service:
 
     def start_web(self) -> None:
         """Start the web process, and wait until it says that it is ready. Raises ServerFailed."""
-        self.web.start(self._ready, timeout_s=240)
+        self.web.start(self._ready)
 
     def stop(self) -> None:
         """End everything, kindly and at once."""

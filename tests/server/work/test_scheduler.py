@@ -53,7 +53,7 @@ def test_it_sweeps_where_the_cache_is_away(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_clock_begins_soon_and_ends_when_told() -> None:
     clock = scheduler.Clock()
     clock.start()
-    wait_until(lambda: "good" in RAN, timeout_s=60, what="the first sweep")
+    wait_until(lambda: "good" in RAN, what="the first sweep")
     clock.stop()
     clock._thread.join(60)
     assert not clock._thread.is_alive()

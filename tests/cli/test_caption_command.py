@@ -226,6 +226,51 @@ def test_a_folder_gives_its_photos_in_order_and_nothing_else(cutline: Cutline, t
     assert names == ["in/a.png", "in/b.JPG", "in/deep/er/c.webp"]
 
 
+def test_what_a_folder_has_besides_photos_is_counted(cutline: Cutline, tmp_path: Path) -> None:
+    for name in ("a.png", "@eaDir/a.png", "Previews.lrdata/b.jpg"):
+        photo(tmp_path / "in" / name)
+    for name in ("page.svg", "one.MOV", "deep/two.mp4", "raw.cr2", "raw.txt", "Thumbs.db", "._a.png"):
+        (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(b"x")
+    assert [line.split("\t")[0] for line in cutline("in")] == ["in/a.png"]
+    (counts,) = [line for line in cutline.err.splitlines() if "not captioned: " in line]
+    assert set(counts.split(": ")[1].split(", ")) == {"2 videos", "1 raw photo", "1 SVG drawing"}
+
+
+def test_a_folder_of_drawings_says_so(cutline: Cutline, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "page.svg").write_text("<svg/>")
+    assert cutline("in", code=1) == []
+    assert "in contains no photos, only 1 SVG drawing" in cutline.err
+
+
+@pytest.mark.parametrize(
+    ("patterns", "left"),
+    [
+        (["*-edited.*"], ["a.png", "deep/c.png"]),
+        (["deep"], ["a.png", "a-edited.png"]),
+        (["deep/c*", "*-edited.png"], ["a.png"]),
+    ],
+)
+def test_what_is_excluded_is_left_out_of_folders_and_globs(
+    cutline: Cutline, tmp_path: Path, patterns: list[str], left: list[str]
+) -> None:
+    for name in ("a.png", "a-edited.png", "deep/c.png"):
+        photo(tmp_path / "in" / name)
+    excluding = [part for pattern in patterns for part in ("--exclude", pattern)]
+    assert {line.split("\t")[0] for line in cutline("in", *excluding)} == {f"in/{name}" for name in left}
+    assert "excluded file" in cutline.err
+    edited_too = "*-edited.*" not in patterns and "*-edited.png" not in patterns
+    assert len(cutline("in/a*", *excluding)) == 1 + edited_too
+    assert len(cutline("in/a-edited.png", *excluding)) == 1, "what is named is always captioned"
+
+
+def test_a_list_may_begin_with_a_byte_order_mark(cutline: Cutline, tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg")
+    (tmp_path / "list.txt").write_bytes(b"\xef\xbb\xbfa.jpg\r\n")
+    assert len(cutline("--from-file", "list.txt")) == 1
+
+
 def test_links_that_lead_round_are_followed_once(cutline: Cutline, tmp_path: Path) -> None:
     photo(tmp_path / "in" / "deep" / "a.jpg")
     (tmp_path / "in" / "deep" / "up").symlink_to(tmp_path / "in")

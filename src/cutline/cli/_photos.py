@@ -5,7 +5,8 @@ from __future__ import annotations
 import glob
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import BinaryIO
@@ -20,6 +21,21 @@ EXTENSIONS = frozenset({
 })
 # fmt: on
 
+# What a folder of photos may contain that looks like something to caption, and is left out: (one, several).
+_LEFT_OUT: Mapping[tuple[str, str], str] = {
+    ("raw photo", "raw photos"): ".dng .cr2 .cr3 .nef .nrw .arw .raf .orf .rw2 .pef .srw .x3f",
+    ("video", "videos"): ".mp4 .mov .avi .mkv .webm .m4v .3gp .mts .m2ts .mpg .mpeg .wmv",
+    ("SVG drawing", "SVG drawings"): ".svg .svgz",
+    ("PDF document", "PDF documents"): ".pdf",
+    ("Photoshop file", "Photoshop files"): ".psd .psb",
+    ("JPEG XL or JPEG 2000 image", "JPEG XL or JPEG 2000 images"): ".jxl .jp2 .j2k .jpf .jpx",
+}
+_KINDS = {ending: names for names, endings in _LEFT_OUT.items() for ending in endings.split()}
+_EXCLUDED = ("excluded file or folder", "excluded files or folders")
+
+# Thumbnails and previews that photo software and network drives keep beside the photos.
+ALWAYS_EXCLUDED = ("@eaDir", "#recycle", "$RECYCLE.BIN", "*.lrdata", "*.lrcat-data", "__MACOSX")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
@@ -29,17 +45,112 @@ class Found:
     error: CutlineError | None = None
 
 
-def find_photos(arguments: Iterable[str]) -> Iterator[Found]:
-    """The photos that the arguments name, in a stable order. A file is taken whatever its extension."""
-    for argument in arguments:
-        if argument == STDIN:
-            yield Found(path=STDIN)
-        elif os.path.isdir(argument):
-            yield from _in_folder(argument)
-        elif glob.has_magic(argument) and not os.path.lexists(argument):
-            yield from _matching(argument)
+class PhotoSearch:
+    """Finds the photos that the command's arguments name.
+
+    exclude: patterns of names or, with a slash, of paths below a folder. Folders and globs leave out
+    what matches, hidden files, and ALWAYS_EXCLUDED. ``left_out`` counts other files by kind.
+    """
+
+    def __init__(self, exclude: Sequence[str] = ()) -> None:
+        self._exclude = exclude
+        self.left_out: Counter[tuple[str, str]] = Counter()
+
+    def find(self, arguments: Iterable[str]) -> Iterator[Found]:
+        """The photos in a stable order. A file that is named is taken whatever its extension."""
+        for argument in arguments:
+            if argument == STDIN:
+                yield Found(path=STDIN)
+            elif os.path.isdir(argument):
+                yield from self._in_folder(argument)
+            elif glob.has_magic(argument) and not os.path.lexists(argument):
+                yield from self._matching(argument)
+            else:
+                yield Found(path=argument)
+
+    def _in_folder(self, folder: str) -> Iterator[Found]:
+        before, nothing = self.left_out.copy(), True
+        for found in self._walk(folder):
+            if found.error or _ending(found.path) in EXTENSIONS:
+                nothing = False
+                yield found
+            elif (kind := _KINDS.get(_ending(found.path))) is not None:
+                self.left_out[kind] += 1
+        if nothing:
+            others = describe_left_out(self.left_out - before)
+            but = f", only {others}" if others else ""
+            yield Found(path=folder, error=ImageMissing(f"{folder} contains no photos{but}."))
+
+    def _walk(self, folder: str) -> Iterator[Found]:
+        """Every file below a folder but hidden and excluded ones; each folder once, even if links loop."""
+        seen: set[tuple[int, int]] = set()
+        waiting = [folder]
+        while waiting:
+            current = waiting.pop()
+            try:
+                status = os.stat(current)
+                if (status.st_dev, status.st_ino) in seen:
+                    continue
+                seen.add((status.st_dev, status.st_ino))
+                with os.scandir(current) as entries:
+                    names = sorted(
+                        (entry.name, _is_folder(entry)) for entry in entries if entry.name[0] != "."
+                    )
+            except OSError as error:
+                reason = error.strerror or str(error)
+                message = f"The folder {current} cannot be read ({reason})."
+                yield Found(path=current, error=ImageMissing(message))
+                continue
+            kept = [each for each in names if not self._is_excluded(os.path.join(current, each[0]), folder)]
+            yield from (Found(path=os.path.join(current, name)) for name, is_folder in kept if not is_folder)
+            waiting.extend(os.path.join(current, name) for name, is_folder in reversed(kept) if is_folder)
+
+    def _is_excluded(self, path: str, folder: str) -> bool:
+        name, below = os.path.basename(path), os.path.relpath(path, folder or ".").replace(os.sep, "/")
+        if any(fnmatchcase(name, pattern) for pattern in ALWAYS_EXCLUDED):
+            return True
+        excluded = any(
+            fnmatchcase(below if "/" in pattern else name, pattern.rstrip("/")) for pattern in self._exclude
+        )
+        self.left_out[_EXCLUDED] += excluded
+        return excluded
+
+    def _matching(self, pattern: str) -> Iterator[Found]:
+        if "**" in pattern.split(os.sep):
+            paths = self._matching_below(pattern)
         else:
-            yield Found(path=argument)
+            found = sorted(glob.iglob(pattern))
+            paths = (path for path in found if not self._is_excluded(path, ""))
+        nothing = True
+        for path in paths:
+            nothing = False
+            if os.path.isdir(path):
+                yield from self._in_folder(path)
+            else:
+                yield Found(path=path)
+        if nothing:
+            yield Found(path=pattern, error=ImageMissing(f"{pattern} matches nothing."))
+
+    def _matching_below(self, pattern: str) -> Iterator[str]:
+        """Files that match a pattern with `**`. glob's own would follow a loop of links forever."""
+        parts = pattern.split(os.sep)
+        fixed = next(at for at, part in enumerate(parts) if glob.has_magic(part))
+        root = os.sep.join(parts[:fixed]) or (os.sep if pattern.startswith(os.sep) else "")
+        if not os.path.isdir(root or "."):
+            return
+        for found in self._walk(root or "."):
+            below = os.path.relpath(found.path, root or ".").split(os.sep)
+            if found.error is None and _fits(below, parts[fixed:]):
+                yield os.path.join(root, *below)
+
+
+def describe_left_out(counts: Mapping[tuple[str, str], int]) -> str:
+    """The kinds of files with their numbers, as words: "2 videos, 1 SVG drawing"; "" for none."""
+    return ", ".join(f"{count:,} {names[count > 1]}" for names, count in counts.items() if count)
+
+
+def _ending(path: str) -> str:
+    return os.path.splitext(path)[1].lower()
 
 
 def read_list(source: str, *, null: bool) -> Iterator[str]:
@@ -55,9 +166,11 @@ def read_list(source: str, *, null: bool) -> Iterator[str]:
 
 
 def _split(file: BinaryIO, end: bytes) -> Iterator[str]:
-    rest = b""
+    rest, first = b"", True
     # readline-sized reads: paths that come slowly through a pipe are captioned as they come.
     while block := (file.readline(65536) if end == b"\n" else file.read(65536)):
+        if first:
+            block, first = block.removeprefix(b"\xef\xbb\xbf"), False
         *whole, rest = (rest + block).split(end)
         yield from (
             os.fsdecode(line) for raw in whole if (line := raw.rstrip(b"\r") if end == b"\n" else raw)
@@ -66,68 +179,11 @@ def _split(file: BinaryIO, end: bytes) -> Iterator[str]:
         yield os.fsdecode(rest)
 
 
-def _in_folder(folder: str) -> Iterator[Found]:
-    nothing = True
-    for found in walk(folder):
-        if found.error or os.path.splitext(found.path)[1].lower() in EXTENSIONS:
-            nothing = False
-            yield found
-    if nothing:
-        yield Found(path=folder, error=ImageMissing(f"{folder} contains no photos."))
-
-
-def walk(folder: str) -> Iterator[Found]:
-    """Every file below a folder, hidden ones left out; each folder once, also if links lead to it."""
-    seen: set[tuple[int, int]] = set()
-    waiting = [folder]
-    while waiting:
-        current = waiting.pop()
-        try:
-            status = os.stat(current)
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            with os.scandir(current) as entries:
-                names = sorted((entry.name, _is_folder(entry)) for entry in entries if entry.name[0] != ".")
-        except OSError as error:
-            reason = error.strerror or str(error)
-            yield Found(path=current, error=ImageMissing(f"The folder {current} cannot be read ({reason})."))
-            continue
-        yield from (Found(path=os.path.join(current, name)) for name, is_folder in names if not is_folder)
-        waiting.extend(os.path.join(current, name) for name, is_folder in reversed(names) if is_folder)
-
-
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError:  # a loop of links: opening it will say so
         return False
-
-
-def _matching(pattern: str) -> Iterator[Found]:
-    paths = _matching_below(pattern) if "**" in pattern.split(os.sep) else sorted(glob.iglob(pattern))
-    nothing = True
-    for path in paths:
-        nothing = False
-        if os.path.isdir(path):
-            yield from _in_folder(path)
-        else:
-            yield Found(path=path)
-    if nothing:
-        yield Found(path=pattern, error=ImageMissing(f"{pattern} matches nothing."))
-
-
-def _matching_below(pattern: str) -> Iterator[str]:
-    """Files that match a pattern with `**`. glob's own would follow a loop of links forever."""
-    parts = pattern.split(os.sep)
-    fixed = next(at for at, part in enumerate(parts) if glob.has_magic(part))
-    root = os.sep.join(parts[:fixed]) or (os.sep if pattern.startswith(os.sep) else "")
-    if not os.path.isdir(root or "."):
-        return
-    for found in walk(root or "."):
-        below = os.path.relpath(found.path, root or ".").split(os.sep)
-        if found.error is None and _fits(below, parts[fixed:]):
-            yield os.path.join(root, *below)
 
 
 def _fits(parts: list[str], patterns: list[str]) -> bool:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cutline.caption_files import CaptionLine
     from cutline.captioning.protocol import Captioner
     from cutline.cli._caption_output import CaptionFile
-    from cutline.cli._photos import Found
+    from cutline.cli._photos import Found, PhotoSearch
     from cutline.cli._run import Tally
     from cutline.images import Limits
 
@@ -38,9 +38,10 @@ Examples:
   find . -name '*.jpg' -print0 | cutline caption --from-file - --null
   curl -s https://example.org/cat.jpg | cutline caption -
 
-In folders, every file with an image's extension is captioned, except hidden ones; a file that you name is
-always tried. --output continues where an earlier run, finished or killed, left off. A photo that fails does
-not stop the rest: the exit code is 0 when all went well, 1 when something failed, 2 for wrong usage.
+In folders, every file with an image's extension is captioned, except hidden ones and the thumbnails of photo
+software; videos, raw photos and other files like that are counted at the end. A file that you name is always
+tried. --output continues where an earlier run, finished or killed, left off. A photo that fails does not stop
+the rest: the exit code is 0 when all went well, 1 when something failed, 2 for wrong usage.
 
 Limits on what a photo may cost are set in the environment (CUTLINE_MAX_PIXELS, CUTLINE_MAX_FILE_BYTES, and
 so on) or by the options --max-...; options win."""
@@ -51,6 +52,7 @@ class Arguments:
     """The parsed command line."""
 
     photos: tuple[str, ...]
+    exclude: tuple[str, ...]
     from_file: str | None
     null: bool
     model: str | None
@@ -110,6 +112,12 @@ OUTPUTS = group(
 
 @click.command(name="caption", help=HELP)
 @click.argument("photos", nargs=-1, metavar="[PHOTO]...")
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="PATTERN",
+    help="Leave out files and folders of this name, such as '*-edited.*', or of this path if it has a slash.",
+)
 @click.option("--from-file", metavar="LIST", help="Read paths, one per line, from LIST; - is standard input.")
 @click.option("--null", "-0", is_flag=True, help="Paths in LIST end in NUL, as from find -print0.")
 @click.option(
@@ -195,6 +203,7 @@ def caption(arguments: Arguments, load: Callable[[str | None], Captioner]) -> in
     """Run the command; return the exit code."""
     from cutline.cli._caption_output import CaptionFile
     from cutline.cli._metadata import Metadata
+    from cutline.cli._photos import PhotoSearch, describe_left_out
     from cutline.cli._run import Job, Run
     from cutline.cli._sidecars import Sidecars
 
@@ -225,9 +234,11 @@ def caption(arguments: Arguments, load: Callable[[str | None], Captioner]) -> in
             metadata=metadata,
             attention=attention,
         )
-        tally = Run(captioner, job, progress).over(_photos(arguments))
+        search = PhotoSearch(arguments.exclude)
+        tally = Run(captioner, job, progress).over(_photos(arguments, search))
     if not arguments.quiet:
-        _summarise(tally, output, f"{captioner.name}@{captioner.version}")
+        left_out = describe_left_out(search.left_out)
+        _summarise(tally, output, f"{captioner.name}@{captioner.version}", left_out)
     return 1 if tally.failed or tally.failed_before or tally.incomplete else 0
 
 
@@ -247,12 +258,13 @@ def _decoding_options(arguments: Arguments) -> DecodingOptions:
     return DecodingOptions(**chosen)
 
 
-def _photos(arguments: Arguments) -> Iterator[Found]:
-    from cutline.cli._photos import find_photos, read_list
+def _photos(arguments: Arguments, search: PhotoSearch | None = None) -> Iterator[Found]:
+    from cutline.cli._photos import PhotoSearch, read_list
 
-    found = find_photos(arguments.photos)
+    search = search or PhotoSearch(arguments.exclude)
+    found = search.find(arguments.photos)
     if arguments.from_file is not None:
-        found = chain(found, find_photos(read_list(arguments.from_file, null=arguments.null)))
+        found = chain(found, search.find(read_list(arguments.from_file, null=arguments.null)))
     if arguments.attention is None:
         return found
     # Leave out the attention pictures that are written into a folder while we list it.
@@ -340,19 +352,19 @@ def _reporter(progress: Any) -> Callable[[str], None]:
     return report
 
 
-def _summarise(tally: Tally, output: CaptionFile | None, model: str) -> None:
+def _summarise(tally: Tally, output: CaptionFile | None, model: str, left_out: str) -> None:
     """Print the counts to stderr, and notes that somebody may act on; nothing for one good photo."""
     parts = [f"{tally.captioned:,} captioned"]
     parts += [f"{tally.skipped:,} skipped (done before)"] if tally.skipped else []
     parts += [f"{tally.failed:,} failed"] if tally.failed else []
-    notes = list(_notes(tally, output, model))
+    notes = list(_notes(tally, output, model, left_out))
     if len(parts) > 1 or notes or tally.captioned > 1 or output is not None:
         click.echo(f"cutline: {', '.join(parts)}{f' -> {output.path}' if output else ''}", err=True)
     for note in notes:
         click.echo(f"  {note}", err=True)
 
 
-def _notes(tally: Tally, output: CaptionFile | None, model: str) -> Sequence[str]:
+def _notes(tally: Tally, output: CaptionFile | None, model: str, left_out: str) -> Sequence[str]:
     others = sorted(output.other_models - {model}) if output is not None and tally.skipped else []
     notes = [
         (tally.failed_before, f"{tally.failed_before:,} of the skipped had failed (--retry-failed)"),
@@ -366,6 +378,7 @@ def _notes(tally: Tally, output: CaptionFile | None, model: str) -> Sequence[str
             f"kept, written by a person: {_counted(tally.kept_descriptions, 'description')} (--overwrite)",
         ),
         (len(others), f"earlier lines are by {', '.join(others)}"),
+        (len(left_out), f"not captioned: {left_out}"),
     ]
     return [note for count, note in notes if count]
 

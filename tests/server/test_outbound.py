@@ -6,6 +6,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import islice
 from typing import Any
 
 import httpcore
@@ -83,6 +85,66 @@ def allowed(configure: Callable[..., Any], receiver: Receiver) -> Receiver:
 def test_no_address_of_our_own_network_is_called(url: str) -> None:
     with pytest.raises(AddressForbidden):
         outbound.fetch_photo(url, max_bytes=100)
+
+
+CLOSED = [
+    "0.0.0.1", "10.255.255.255", "100.64.0.0", "100.127.255.255", "127.255.255.254", "168.63.129.16",
+    "169.254.0.1", "172.16.0.0", "172.31.255.255", "192.0.0.1", "192.0.0.9", "192.0.0.10", "192.0.0.170",
+    "192.0.2.255", "192.31.196.1", "192.52.193.1", "192.88.99.1", "192.168.255.255", "192.175.48.1",
+    "198.18.0.0", "198.19.255.255", "198.51.100.1", "203.0.113.1", "224.0.0.0", "239.255.255.255",
+    "240.0.0.1", "255.255.255.255",
+    "::", "::1", "::ffff:10.0.0.1", "::ffff:168.63.129.16", "64:ff9b::a00:1", "64:ff9b:1::1", "100::1",
+    "100:0:0:1::1", "2001::1", "2001:2::1", "2001:10::1", "2001:20::1", "2001:1ff:ffff::1", "2001:db8::1",
+    "2002::1", "2002:808:808::1", "2620:4f:8000::1", "3fff::1", "3fff:fff::1", "4000::1", "5f00::1",
+    "fc00::1", "fdff::1", "fe80::1", "fec0::1", "ff02::1",
+]  # fmt: skip
+OPEN = [
+    "1.1.1.1", "8.8.8.8", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.0.0.1",
+    "168.63.129.15", "172.15.255.255", "172.32.0.0", "192.0.1.1", "192.0.3.0", "192.167.255.255",
+    "198.17.255.255", "198.20.0.0", "223.255.255.255", "2001:200::1", "2001:4860:4860::8888",
+    "2606:4700::1111", "2a00:1450::1", "3ffe::1", "::ffff:8.8.8.8", "64:ff9b::808:808",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", CLOSED)
+def test_an_address_that_is_not_on_the_open_internet_is_refused(address: str) -> None:
+    with pytest.raises(AddressForbidden):
+        outbound.check_addresses([address])
+
+
+@pytest.mark.parametrize("address", OPEN)
+def test_an_address_on_the_open_internet_is_allowed(address: str) -> None:
+    outbound.check_addresses([address])
+
+
+def test_a_domain_whose_name_servers_keep_silent_does_not_hold_up_others(
+    monkeypatch: pytest.MonkeyPatch, names: Names
+) -> None:
+    names["quick.example.org"] = ["10.0.0.1"]
+    known, silent, asked = socket.getaddrinfo, threading.Event(), threading.Semaphore(0)
+
+    def look_up(host: Any, *rest: Any, **words: Any) -> Any:
+        if not str(host).endswith("silent.test"):
+            return known(host, *rest, **words)
+        asked.release()
+        silent.wait()
+        raise OSError("no answer")
+
+    def fetch(url: str) -> str:
+        with pytest.raises((FetchFailed, AddressForbidden)) as caught:
+            outbound.fetch_photo(url, max_bytes=100)
+        return str(caught.value)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with ThreadPoolExecutor(40) as visitors:
+        waiting = [visitors.submit(fetch, f"http://{n}.silent.test/") for n in range(30)]
+        for _ in range(4):
+            assert asked.acquire(timeout=60)
+        assert "not on the open internet" in fetch("http://quick.example.org/")
+        refused = [each.result() for each in islice(as_completed(waiting, timeout=60), 26)]
+        silent.set()
+    assert all("do not answer" in answer for answer in refused)
+    assert not asked.acquire(blocking=False)
 
 
 @pytest.mark.parametrize(

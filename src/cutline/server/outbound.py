@@ -11,9 +11,11 @@ import ipaddress
 import re
 import socket
 import ssl
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
 from functools import lru_cache
@@ -25,14 +27,13 @@ import httpx
 
 from cutline.server.config import settings
 from cutline.server.errors import AddressForbidden, FetchFailed
+from cutline.server.open_internet import IPAddress, is_open
 
 MAX_REDIRECTS = 5
 MAX_URL = 2000
 _USER_AGENT = "Cutline (fetches a photo that somebody asked for)"
 _EXCERPT_BYTES = 500
 _SLICE_S = 10.0  # one try of connecting, of the whole time
-
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def check_url(url: str) -> httpx.URL:
@@ -81,9 +82,7 @@ def check_addresses(addresses: Iterable[str]) -> None:
     allowed = _allowed(settings().fetch_allow)
     for text in addresses:
         address = ipaddress.ip_address(text.partition("%")[0])
-        if not any(_is_in(address, network) for network in allowed) and not all(
-            _is_open(each) for each in (address, *_embedded(address))
-        ):
+        if not any(_is_in(address, network) for network in allowed) and not is_open(address):
             raise AddressForbidden(
                 "This URL leads to an address that is not on the open internet.",
                 hint="An administrator can allow networks with CUTLINE_FETCH_ALLOW.",
@@ -99,32 +98,40 @@ def _is_in(address: IPAddress, network: ipaddress.IPv4Network | ipaddress.IPv6Ne
     return address.version == network.version and address in network
 
 
-def _is_open(address: IPAddress) -> bool:
-    special = address.is_multicast or address.is_reserved or address.is_unspecified or address.is_link_local
-    site_local = isinstance(address, ipaddress.IPv6Address) and address.is_site_local
-    return address.is_global and not special and not site_local
-
-
-# IPv6 addresses that carry an IPv4 address in their last 32 bits, where a gateway may take us.
-_CARRIERS = tuple(
-    ipaddress.IPv6Network(network) for network in ("::ffff:0:0/96", "::/96", "64:ff9b::/96", "64:ff9b:1::/48")
-)
-
-
-def _embedded(address: IPAddress) -> Iterator[IPAddress]:
-    if isinstance(address, ipaddress.IPv4Address):
-        return
-    if address.sixtofour is not None:
-        yield address.sixtofour
-    if address.teredo is not None:
-        yield from address.teredo
-    if any(address in network for network in _CARRIERS):
-        yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-
-
 # Connections to checked addresses, within a deadline
 
-_RESOLVERS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="resolve")
+# A name server that keeps silent holds a thread for as long as the system's resolver waits for it: one domain
+# may hold only a few of them.
+_RESOLVERS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="resolve")
+_MAX_LOOKUPS = 4  # of one domain at once
+
+
+class _Lookups:
+    """Names that are being looked up, counted by their domain."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: Counter[str] = Counter()
+
+    def submit(self, host: str, port: int) -> Future[list[Any]]:
+        """Look a name up on a thread. Raises FetchFailed where its domain has too many look-ups running."""
+        domain = ".".join(host.rstrip(".").lower().rsplit(".", 2)[-2:])
+        with self._lock:
+            if self._running[domain] >= _MAX_LOOKUPS:
+                raise FetchFailed("The name servers of this address do not answer.", hint="Try again later.")
+            self._running[domain] += 1
+        future = _RESOLVERS.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        future.add_done_callback(lambda _: self._ended(domain))
+        return future
+
+    def _ended(self, domain: str) -> None:
+        with self._lock:
+            self._running[domain] -= 1
+            if not self._running[domain]:
+                del self._running[domain]
+
+
+_LOOKUPS = _Lookups()
 
 
 class _Deadline:
@@ -201,7 +208,7 @@ class _CheckedBackend(httpcore.NetworkBackend):
 
     def _addresses(self, host: str, port: int) -> list[str]:
         # The resolver knows no deadline, so that it is waited for, not called.
-        future = _RESOLVERS.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        future = _LOOKUPS.submit(host, port)
         try:
             found = future.result(timeout=self._deadline.left_s())
         except FutureTimeout as error:

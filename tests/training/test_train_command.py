@@ -75,7 +75,7 @@ def test_a_second_training_never_writes_over_the_first(first: Path) -> None:
 
 
 def test_resuming_another_model_is_refused(first: Path) -> None:
-    with pytest.raises(TrainingError, match="begun with another decoder"):
+    with pytest.raises(TrainingError, match="started with another decoder"):
         train(first, "decoder.width=20", "--resume")
 
 
@@ -133,7 +133,7 @@ def test_a_dry_run_says_what_is_coming_and_writes_nothing(tmp_path: Path) -> Non
     result = train(recipe, "--dry-run", "stages.captions.epochs=5", "stages.captions.accumulate=2")
     assert result.return_value == 0
     assert "24 photos with 48 captions" in result.output
-    assert "40,974 of 40,974 parameters learn" in result.output
+    assert "40,974 of 40,974 parameters are trained" in result.output
     assert "10 steps of" in result.output
     assert "in total on this machine" in result.output
     assert "checked" in result.output
@@ -210,7 +210,7 @@ def test_the_plan_counts_batches_as_the_objective_does(tmp_path: Path) -> None:
 
 def test_an_unknown_source_is_one_clear_error(tmp_path: Path) -> None:
     recipe = load_recipe(write_recipe(tmp_path), ["stages.*.sources=[coco]"])
-    with pytest.raises(ConfigError, match="no training data of the source 'coco'"):
+    with pytest.raises(ConfigError, match="no training data from the source 'coco'"):
         batches_per_epoch(recipe.stages[0], gather(recipe).corpus)
 
 

@@ -5,9 +5,13 @@ An endpoint says what would be the better answer, and gives the one that needs n
     when_done(request, jobs=[job.id], then=lambda: ImagesOut(...))
     return Status(202, ...)
 
-Django answers a request in a thread of its own, and would hold it for as long as the client waits. So Django
+Django answers each request in a thread of its own, and would hold it while the client waits. So Django
 ends with the answer that needs no waiting; `waiting`, around it, keeps that back and sends the better one.
 Logs and metrics tell of the first.
+
+Measured with 100 clients that wait (`python -m benchmarks.waiting`, in one run, on two cores that others kept
+busy): the service has 8 threads instead of 103 to 105, and takes 10 MB less. What four other clients get
+meanwhile is 74 to 92 % of what they got before; with a thread for each who waits, 62 to 86 %.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ def _renditions() -> Iterator[None]:
     from cutline.server.images import renditions
 
     yield
-    assert renditions.wait(180)
+    assert renditions.wait_until_rendered(180)
 
 
 @pytest.fixture(autouse=True)

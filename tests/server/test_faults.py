@@ -242,7 +242,7 @@ def test_a_worker_killed_between_the_caption_and_the_renditions(
 OVERDUE = """
 from cutline.server.images import renditions
 from cutline.server.images.models import Image
-assert [renditions.make(image.pk) for image in Image.objects.all()] == [True]
+assert [renditions.render(image.pk) for image in Image.objects.all()] == [True]
 """
 
 

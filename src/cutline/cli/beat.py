@@ -22,9 +22,9 @@ def command(data_dir: Path | None) -> None:
     """
     stop = stop_requested()
     set_up(data_dir)
-    from cutline.server.work.scheduler import Clock
+    from cutline.server.work.scheduler import Scheduler
 
-    clock = Clock()
-    clock.start()
+    scheduler = Scheduler()
+    scheduler.start()
     stop.wait()
-    clock.stop()
+    scheduler.stop()

@@ -36,7 +36,7 @@ def command(data_dir: Path | None, beat: bool, metrics_port: int | None, metrics
         from prometheus_client import start_http_server
 
         start_http_server(metrics_port, metrics_host)
-    worker = Worker(clock=beat)
+    worker = Worker(scheduler=beat)
     worker.start()
     stop.wait()
     worker.stop(settings.shutdown_s)

@@ -17,7 +17,7 @@ from cutline.server.images.deletion import delete
 from cutline.server.images.models import Image
 from cutline.server.jobs import services as jobs
 from cutline.server.jobs.context import Context
-from cutline.server.work.tasks import TABLE
+from cutline.server.work.tasks import HANDLERS
 from tests.server.bulk import zips
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,7 +33,7 @@ def _files(tmp_path: Path, configure: Callable[..., object]) -> None:
 def work() -> None:
     """Do every job that is due, as a worker would."""
     while (job := jobs.claim()) is not None:
-        TABLE[job.kind](job, Context(job))
+        HANDLERS[job.kind](job, Context(job))
 
 
 def sent(client: Client, *members: tuple[str, bytes]) -> str:

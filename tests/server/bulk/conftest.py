@@ -10,7 +10,7 @@ import pytest
 from cutline.server.jobs import services as jobs
 from cutline.server.jobs.context import Context, JobStopped
 from cutline.server.jobs.models import Job
-from cutline.server.work.tasks import TABLE
+from cutline.server.work.tasks import HANDLERS
 
 Work = Callable[..., list[str]]
 
@@ -32,7 +32,7 @@ def work() -> Work:
 def _do(job: Job) -> None:
     context = Context(job)
     try:
-        TABLE[job.kind](job, context)
+        HANDLERS[job.kind](job, context)
     except JobStopped:
         pass
     except Exception as error:  # as a worker's thread does

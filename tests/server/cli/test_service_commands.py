@@ -166,7 +166,7 @@ def test_a_worker_tells_its_numbers_and_ends_as_told(service: Service, redis: Re
         for name in ("cutline_model_seconds_count 1.0", "cutline_batch_size_count 1.0"):
             assert name in said
         assert re.search(r'cutline_job_stage_seconds_count\{kind="caption",stage="\w+"\} 1\.0', said)
-        done = re.compile(r"cutline\.server\.jobs\S* done .*\[trace-7\]")
+        done = re.compile(r"cutline\.server\.work\S* done .*\[trace-7\]")
         wait_until(lambda: done.search(worker.output()), what="the line of the job")
         assert stop_asking_again(worker) == 0
         assert "The worker has stopped." in worker.output()
@@ -179,6 +179,6 @@ def test_a_worker_tells_its_numbers_and_ends_as_told(service: Service, redis: Re
 def test_the_clock_by_itself_ends_as_told(service: Service) -> None:
     service.manage("migrate", "--verbosity", "0")
     beat = Process("beat", [CUTLINE, "beat"], folder=service.folder / "logs", env=service.env)
-    beat.start(lambda: "The clock has started." in beat.output())
+    beat.start(lambda: "The scheduler has started." in beat.output())
     assert stop_asking_again(beat) == 0
     assert "ERROR" not in beat.output()

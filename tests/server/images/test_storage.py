@@ -40,7 +40,7 @@ def test_a_file_is_there_from_put_until_the_sweep(place: str) -> None:
     assert storage.read(file) == b"picture"
     storage.sweep_files(pending_s=0)
     assert storage.read(file.key) == b"picture"
-    storage.doom([file])
+    storage.discard([file])
     assert storage.sweep_files() == 1
     assert not storage.store().exists(file.key)
     assert not StoredFile.objects.exists()
@@ -67,7 +67,7 @@ def test_what_the_sweep_took_cannot_be_kept(place: str) -> None:
 def test_what_is_kept_cannot_be_abandoned(place: str) -> None:
     file = storage.put("images/4/d-master.jpg", b"kept")
     storage.keep(file)
-    storage.abandon([file])
+    storage.discard_pending([file])
     storage.sweep_files()
     assert storage.read(file) == b"kept"
 
@@ -86,7 +86,7 @@ def test_a_large_file_is_written_and_read_as_a_stream(place: str, monkeypatch: p
 def test_an_empty_folder_does_not_stay() -> None:
     file = storage.put("images/6/e-master.jpg", b"x")
     folder = storage.store().path("images/6")
-    storage.doom([file])
+    storage.discard([file])
     storage.sweep_files()
     assert not list(storage.store().listdir("images")[0]) or "6" not in storage.store().listdir("images")[0]
     assert folder.endswith("images/6")
@@ -101,7 +101,7 @@ def test_a_store_that_does_not_answer_is_told_and_leaves_no_live_row(
     monkeypatch.setattr(storage.Folder, "_save", refuse)
     with pytest.raises(ServiceUnavailable):
         storage.put("images/7/f-master.jpg", b"x")
-    assert StoredFile.objects.get().state == StoredFile.State.DOOMED
+    assert StoredFile.objects.get().state == StoredFile.State.DISCARDED
 
 
 def test_a_link_stays_the_same_for_a_while_and_works_long_enough(

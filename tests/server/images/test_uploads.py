@@ -93,8 +93,8 @@ def test_gps_leaves_with_no_file_that_is_shown(owner: Owner) -> None:
     data = io.BytesIO()
     Pillow.effect_noise((900, 700), 30).convert("RGB").save(data, "JPEG", exif=exif)
     image = uploads.store_upload(owner, data.getvalue(), "gps.jpg").image
-    assert renditions.make(image.pk)
-    assert not renditions.make(image.pk)
+    assert renditions.render(image.pk)
+    assert not renditions.render(image.pk)
     made = list(image.renditions.all())
     assert {(each.kind, each.format) for each in made} == {
         ("master", "jpeg"),
@@ -248,7 +248,7 @@ def test_renditions_that_were_never_made_are_found(upload: Upload) -> None:
     assert renditions.sweep() == 0
     Image.objects.update(created_at=timezone.now() - timedelta(hours=1))
     assert Image.objects.filter(rendered_at=None).count() == 1
-    renditions.make(image.pk)
+    renditions.render(image.pk)
     assert renditions.sweep() == 0
 
 

@@ -1,6 +1,6 @@
 """A worker that kills itself with SIGKILL at one exact moment, which the command line names.
 
-It is the service's own crew with its own table. At the moment that the argument names, the process is gone
+It is the service's own pool with its own table. At the moment that the argument names, the process is gone
 at once: nothing is cleaned up, and nothing that was not committed stays. "dozing": it stays, waits with what
 it would write until its stdin ends, and its exit code says what became of that.
 """
@@ -70,14 +70,14 @@ def main(moment: str) -> None:
     from cutline.server.captions import services as captions
     from cutline.server.jobs import services
     from cutline.server.jobs.models import Job
-    from cutline.server.work.pool import Crew
-    from cutline.server.work.tasks import TABLE
+    from cutline.server.work.pool import WorkerPool
+    from cutline.server.work.tasks import HANDLERS
 
     def on_stage(job: Job, stage: str) -> None:
         if stage == moment:
             die()
 
-    table = dict(TABLE)
+    table = dict(HANDLERS)
     match moment:
         case "claiming":  # the lease is written, and not committed
             services.announce = die
@@ -100,7 +100,7 @@ def main(moment: str) -> None:
             services._announce_end = die
         case "failed":
             services.fail = then_die(services.fail)
-    Crew(table, threads=2, on_stage=on_stage).start()
+    WorkerPool(table, threads=2, on_stage=on_stage).start()
     time.sleep(600)
 
 

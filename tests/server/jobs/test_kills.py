@@ -20,8 +20,8 @@ from cutline.server.images import renditions
 from cutline.server.images.models import Image, Rendition, StoredFile
 from cutline.server.jobs import services
 from cutline.server.jobs.models import Job, JobState
-from cutline.server.work.pool import Crew
-from cutline.server.work.tasks import TABLE
+from cutline.server.work.pool import WorkerPool
+from cutline.server.work.tasks import HANDLERS
 from tests.server.jobs.doomed_worker import REFUSED
 from tests.server.jobs.making import make_owner, upload
 from tests.server.services.process import ANSWERS_S, wait_until
@@ -83,14 +83,14 @@ def others_write() -> bool:
 
 def work_off() -> None:
     """Do everything that is due, in threads of this process."""
-    crew = Crew(TABLE, threads=2)
-    crew.start()
+    pool = WorkerPool(HANDLERS, threads=2)
+    pool.start()
     try:
         unended = Job.objects.filter(state__in=(JobState.QUEUED, JobState.RUNNING))
         wait_until(lambda: not unended.exists(), what="the end of all jobs")
     finally:
-        crew.stop(30)
-        assert renditions.wait(ANSWERS_S)
+        pool.stop(30)
+        assert renditions.wait_until_rendered(ANSWERS_S)
 
 
 def assert_captioned_once(image: Image, job: Job) -> None:
@@ -168,12 +168,12 @@ def test_jobs_in_hand_at_shutdown_are_finished_or_given_back(configure: Callable
     owner = make_owner()
     for seed in range(6):
         upload(owner, seed)
-    crew = Crew(TABLE, threads=3)
-    crew.start()
+    pool = WorkerPool(HANDLERS, threads=3)
+    pool.start()
     begun = Job.objects.exclude(state=JobState.QUEUED)  # or done already, on a quick machine
     wait_until(begun.exists, what="a job at work")
-    crew.stop(30)
-    assert renditions.wait(ANSWERS_S)
+    pool.stop(30)
+    assert renditions.wait_until_rendered(ANSWERS_S)
     states = set(Job.objects.values_list("state", flat=True))
     assert JobState.RUNNING not in states
     assert set(Job.objects.filter(state=JobState.QUEUED).values_list("attempts", flat=True)) <= {0}

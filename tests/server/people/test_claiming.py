@@ -235,7 +235,7 @@ def test_the_files_that_are_not_needed_go_to_the_sweep_and_an_original_is_kept(
     assert mine.keep_original
     assert mine.renditions.get(kind=RenditionKind.ORIGINAL).file_id == original
     states = dict(StoredFile.objects.values_list("key", "state"))
-    assert states[master] == StoredFile.State.DOOMED
+    assert states[master] == StoredFile.State.DISCARDED
     assert states[original] == StoredFile.State.LIVE
     assert Rendition.objects.count() == 2
 

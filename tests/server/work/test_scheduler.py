@@ -25,14 +25,14 @@ def bad() -> None:
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     RAN.clear()
     cache.clear()
-    parts = [scheduler.Part(name=name, function=f"{__name__}.{name}") for name in ("bad", "good")]
-    monkeypatch.setattr(scheduler, "PARTS", parts)
+    parts = [scheduler.RecurringTask(name=name, function=f"{__name__}.{name}") for name in ("bad", "good")]
+    monkeypatch.setattr(scheduler, "RECURRING", parts)
 
 
 def test_a_part_that_fails_keeps_no_other_back(caplog: pytest.LogCaptureFixture) -> None:
     scheduler.sweep()
     assert RAN == ["bad", "good"]
-    assert "A part of the sweep failed: bad." in caplog.messages
+    assert "A recurring task failed: bad." in caplog.messages
 
 
 def test_who_comes_second_in_an_interval_does_nothing() -> None:
@@ -51,7 +51,7 @@ def test_it_sweeps_where_the_cache_is_away(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_clock_begins_soon_and_ends_when_told() -> None:
-    clock = scheduler.Clock()
+    clock = scheduler.Scheduler()
     clock.start()
     wait_until(lambda: "good" in RAN, what="the first sweep")
     clock.stop()
@@ -61,8 +61,8 @@ def test_the_clock_begins_soon_and_ends_when_told() -> None:
 
 def test_every_part_is_a_function_that_exists(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    assert len(scheduler.PARTS) > 5
-    for part in scheduler.PARTS:
+    assert len(scheduler.RECURRING) > 5
+    for part in scheduler.RECURRING:
         assert callable(import_string(part.function)), part.name
 
 

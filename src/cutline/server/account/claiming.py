@@ -145,4 +145,4 @@ def _merge_files(image: Image, into: Image) -> None:
     if not into.renditions.filter(kind=RenditionKind.ORIGINAL).exists():
         originals.update(image=into)
         into.keep_original = into.keep_original or image.keep_original
-    storage.doom(list(image.renditions.values_list("file_id", flat=True)))
+    storage.discard(list(image.renditions.values_list("file_id", flat=True)))

@@ -53,9 +53,9 @@ def delete_owner(owner: Owner) -> None:
     # or finds nothing left. A row that came in between would point at nothing, which PostgreSQL refuses.
     list(Owner.objects.select_for_update().filter(pk=owner.pk).values_list("pk"))
     list(Image.objects.select_for_update().filter(owner=owner).order_by("pk").values_list("pk"))
-    storage.doom(list(Rendition.objects.filter(image__owner=owner).values_list("file_id", flat=True)))
+    storage.discard(list(Rendition.objects.filter(image__owner=owner).values_list("file_id", flat=True)))
     archives = Bulk.objects.filter(owner=owner).exclude(archive=None)
-    storage.doom([str(key) for key in archives.values_list("archive_id", flat=True)])
+    storage.discard([str(key) for key in archives.values_list("archive_id", flat=True)])
     Feedback.objects.filter(viewer=owner).delete()
     if Image.objects.filter(owner=owner).exists():
         transaction.on_commit(forget_words)

@@ -86,7 +86,7 @@ def drop_archive(bulk: Bulk) -> None:
     if bulk.archive_id is not None:
         key, bulk.archive = bulk.archive_id, None
         bulk.save(update_fields=["archive"])
-        storage.doom([key])
+        storage.discard([key])
 
 
 def failure_values(error: CutlineError) -> dict[str, Any]:

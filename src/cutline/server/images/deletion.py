@@ -87,7 +87,7 @@ def _purge_batch(ids: Sequence[UUID], condition: Q) -> int:
     # Again with the condition, now that the rows are locked: one may just have been brought back.
     images = list(Image.objects.select_for_update().filter(condition, pk__in=ids).order_by("pk"))
     files = Rendition.objects.filter(image__in=images)
-    storage.doom(files.values_list("file_id", flat=True))
+    storage.discard(files.values_list("file_id", flat=True))
     files.delete()
     for image in images:
         if image.deleted_at is None:

@@ -50,7 +50,7 @@ class StoredFile(models.Model):
 
         PENDING = "pending"
         LIVE = "live"
-        DOOMED = "doomed"
+        DISCARDED = "doomed", "Doomed"  # the database keeps its older word
 
     key = models.CharField(primary_key=True, max_length=255)
     state = models.CharField(max_length=8, choices=State.choices, default=State.PENDING)

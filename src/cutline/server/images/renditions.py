@@ -12,7 +12,6 @@ import os
 import queue
 import secrets
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
@@ -27,7 +26,6 @@ from cutline.server.errors import NotFound
 from cutline.server.images import storage
 from cutline.server.images.models import Image, Rendition, RenditionKind
 from cutline.server.images.verify import encoded
-from cutline.server.jobs import hints
 
 log = logging.getLogger(__name__)
 
@@ -47,54 +45,7 @@ def key_of(image_id: UUID, kind: str, format: str) -> str:
 # -- the master ------------------------------------------------------------------------------------------
 
 
-class Recent:
-    """The photos that came in last, decoded: worker threads of the same process need not do it again.
-
-    Nothing depends on it: what is not here is read from the store. The pictures are for reading only.
-    """
-
-    def __init__(self, most_bytes: int) -> None:
-        self._most = most_bytes
-        self._bytes = 0
-        self._pictures: OrderedDict[UUID, Pillow.Image] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def put(self, image_id: UUID, picture: Pillow.Image) -> None:
-        """Remember a picture, if worker threads of this process may ask for it. The oldest go first."""
-        size = _bytes_of(picture)
-        if size > self._most // 2 or not hints.are_heard_here():
-            return
-        with self._lock:
-            self._drop(image_id)
-            self._pictures[image_id] = picture
-            self._bytes += size
-            while self._bytes > self._most:
-                self._drop(next(iter(self._pictures)))
-
-    def get(self, image_id: UUID) -> Pillow.Image | None:
-        """The picture, if it is remembered."""
-        with self._lock:
-            return self._pictures.get(image_id)
-
-    def forget(self, image_id: UUID) -> None:
-        """Give its memory back."""
-        with self._lock:
-            self._drop(image_id)
-
-    def _drop(self, image_id: UUID) -> None:
-        picture = self._pictures.pop(image_id, None)
-        if picture is not None:
-            self._bytes -= _bytes_of(picture)
-
-
-def _bytes_of(picture: Pillow.Image) -> int:
-    return picture.width * picture.height * 4  # Pillow keeps RGB in four bytes
-
-
-recent = Recent(64 * 2**20)
-
-
-def source_of(image_id: UUID) -> bytes:
+def read_master(image_id: UUID) -> bytes:
     """The master's bytes, for whoever decodes no more than they need.
 
     Raises NotFound, or ServiceUnavailable where the store does not answer.
@@ -106,16 +57,15 @@ def source_of(image_id: UUID) -> bytes:
     return storage.read(key)
 
 
-def picture_of(image_id: UUID) -> Pillow.Image:
-    """The master's pixels, RGB, for reading only. Raises as `source_of`, and ImageError."""
-    known = recent.get(image_id)
-    return known if known is not None else open_image(source_of(image_id))
+def open_master(image_id: UUID) -> Pillow.Image:
+    """The master's pixels, RGB, for reading only. Raises as `read_master`, and ImageError."""
+    return open_image(read_master(image_id))
 
 
 # -- the other renditions --------------------------------------------------------------------------------
 
 
-def make(image_id: UUID) -> bool:
+def render(image_id: UUID) -> bool:
     """Write what an image lacks of its renditions. Gives whether there was anything to do.
 
     May run twice at once, and be killed anywhere: what is written twice is doomed.
@@ -124,7 +74,7 @@ def make(image_id: UUID) -> bool:
     image = Image.objects.filter(pk=image_id, rendered_at=None).first()
     if image is None:
         return False
-    picture = picture_of(image_id)
+    picture = open_master(image_id)
     files = [
         (kind, format, size, storage.put(key_of(image.pk, kind, format), data))
         for kind, format, size, data in _encode(picture)
@@ -140,8 +90,7 @@ def make(image_id: UUID) -> bool:
                 for kind, format, size, file in files
             )
         else:
-            storage.doom(file for _, _, _, file in files)
-    recent.forget(image_id)
+            storage.discard(file for _, _, _, file in files)
     return bool(mine)
 
 
@@ -171,7 +120,7 @@ def sweep(*, most: int = 200) -> int:
     waiting = Image.objects.filter(rendered_at=None, created_at__lt=overdue).order_by("created_at")
     ids = list(waiting.values_list("pk", flat=True)[:most])
     for image_id in ids:
-        later(image_id)
+        render_later(image_id)
     return len(ids)
 
 
@@ -224,14 +173,14 @@ class _Renderer:
                 self._waiting.task_done()
 
 
-_renderer = _Renderer(make)
+_renderer = _Renderer(render)
 
 
-def later(image_id: UUID) -> None:
+def render_later(image_id: UUID) -> None:
     """Make an image's renditions when the processor has time. Call it after the caption is written."""
     _renderer.add(image_id)
 
 
-def wait(timeout_s: float) -> bool:
-    """Wait until everything handed to `later` is done, as at shutdown; False when time ran out."""
+def wait_until_rendered(timeout_s: float) -> bool:
+    """Wait until everything handed to `render_later` is done, as at shutdown; False when time ran out."""
     return _renderer.wait(timeout_s)

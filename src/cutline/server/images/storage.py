@@ -227,11 +227,11 @@ def put(key: str, data: bytes | IO[bytes], content_type: str = "") -> StoredFile
     try:
         saved = store().save(key, content)
     except _STORE_ERRORS as error:
-        doom([file])
+        discard([file])
         raise ServiceUnavailable("The store of files does not answer.", hint="Try again soon.") from error
     if saved != key:  # somebody took this random key: never share it
-        StoredFile.objects.create(key=saved, bytes=file.bytes, state=StoredFile.State.DOOMED)
-        doom([file])
+        StoredFile.objects.create(key=saved, bytes=file.bytes, state=StoredFile.State.DISCARDED)
+        discard([file])
         raise ServiceUnavailable(f"The store has a file of the key {key} already.")
     return file
 
@@ -251,19 +251,19 @@ def keep(*files: StoredFile) -> None:
         file.state = StoredFile.State.LIVE
 
 
-def doom(files: Iterable[StoredFile | str]) -> None:
+def discard(files: Iterable[StoredFile | str]) -> None:
     """Give files (or their keys) to the sweep, in the transaction that takes away what they belonged to."""
     keys = [file if isinstance(file, str) else file.key for file in files]
     for start in range(0, len(keys), 500):
         StoredFile.objects.filter(key__in=keys[start : start + 500]).update(
-            state=StoredFile.State.DOOMED, changed_at=timezone.now()
+            state=StoredFile.State.DISCARDED, changed_at=timezone.now()
         )
 
 
-def abandon(files: Iterable[StoredFile]) -> None:
+def discard_pending(files: Iterable[StoredFile]) -> None:
     """Give files to the sweep that were put and never kept. Those that were kept after all stay."""
     StoredFile.objects.filter(key__in=[file.key for file in files], state=StoredFile.State.PENDING).update(
-        state=StoredFile.State.DOOMED, changed_at=timezone.now()
+        state=StoredFile.State.DISCARDED, changed_at=timezone.now()
     )
 
 
@@ -292,8 +292,8 @@ def sweep_files(*, pending_s: float = PENDING_S, most: int = 10_000) -> int:
     now = timezone.now()
     StoredFile.objects.filter(
         state=StoredFile.State.PENDING, changed_at__lt=now - timedelta(seconds=pending_s)
-    ).update(state=StoredFile.State.DOOMED, changed_at=now)
-    doomed = StoredFile.objects.filter(state=StoredFile.State.DOOMED).order_by("changed_at")
+    ).update(state=StoredFile.State.DISCARDED, changed_at=now)
+    doomed = StoredFile.objects.filter(state=StoredFile.State.DISCARDED).order_by("changed_at")
     keys = list(doomed.values_list("key", flat=True)[:most])
     for start in range(0, len(keys), 500):
         some = keys[start : start + 500]

@@ -29,6 +29,6 @@ def hint() -> None:
         enqueue(WORK)
 
 
-def are_heard_here() -> bool:
+def has_local_workers() -> bool:
     """Whether this process has worker threads of its own."""
     return _listener is not None

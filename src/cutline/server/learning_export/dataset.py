@@ -170,7 +170,7 @@ def name_of(image_id: UUID) -> str:
 
 def _write_image(folder: Path, image: Image, learned: Learned, captions: IO[str], exported: Exported) -> None:
     try:
-        data = renditions.source_of(image.pk)
+        data = renditions.read_master(image.pk)
     except NotFound:
         logger.warning("The file of %s is gone; it is left out.", image.pk)
         exported.skipped += 1

@@ -77,22 +77,20 @@ def store_upload(
             bulk_item_id=bulk_item_id,
             request_id=request_id[:64],
         )
-        renditions.recent.put(image.pk, photo.picture)
         try:
             return Stored(image=image, job=_create(image, files, job), is_new=True)
         except IntegrityError:
             if written := Image.objects.filter(pk=image.pk).first():  # only the commit's answer was lost
                 return Stored(image=written, job=written.jobs.first(), is_new=True)
-            _abandon(image, files)  # the same picture came twice at once, and the other was faster
+            _abandon(files)  # the same picture came twice at once, and the other was faster
         except Exception:
-            _abandon(image, files)
+            _abandon(files)
             raise
     raise Conflict("This picture is being stored and deleted at once.", hint="Send it again.")
 
 
-def _abandon(image: Image, files: Sequence[tuple[StoredFile, Rendition]]) -> None:
-    renditions.recent.forget(image.pk)
-    storage.abandon(file for file, _ in files)
+def _abandon(files: Sequence[tuple[StoredFile, Rendition]]) -> None:
+    storage.discard_pending(file for file, _ in files)
 
 
 def _image_of(owner: Owner, photo: Photo, file_name: str, source_url: str, *, keep_original: bool) -> Image:
@@ -132,7 +130,7 @@ def _put(image: Image, photo: Photo, original: bytes | None) -> list[tuple[Store
             )
             files.append((file, rendition))
     except Exception:
-        storage.abandon(file for file, _ in files)
+        storage.discard_pending(file for file, _ in files)
         raise
     return files
 
@@ -207,7 +205,7 @@ def keep_the_original(image: Image, original: bytes, format: str) -> None:
                 file=file,
             )
         else:
-            storage.doom([file])
+            storage.discard([file])
     image.keep_original = True
 
 

@@ -1,4 +1,4 @@
-"""A worker process's threads: each claims the best job of the table, does it, and looks for the next."""
+"""The worker threads of one process: each claims the best job, runs its handler, and looks for the next."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from cutline.server.transactions import forget_broken_connection
 
 logger = logging.getLogger(__name__)
 
-Run: TypeAlias = Callable[[Job, Context], None]
+Handler: TypeAlias = Callable[[Job, Context], None]
 
-_LOOK_EVERY_S = 0.5  # one idle thread looks by itself: a lost hint costs no more than this
-_STUCK_S = 900.0  # a job that gave no sign of life for so long is not renewed any more
-_GIVE_UP_S = 10.0  # how long a failure is tried to be written before the lease is left to run out
+_POLL_S = 0.5  # one idle thread polls: a lost hint costs no more than this
+_STUCK_S = 900.0  # the lease of a job without a sign of life for so long is not renewed
+_GIVE_UP_S = 10.0  # for so long we try to record a failure, then the lease runs out
 
 
-class Crew:
-    """The threads of one process, and one more that renews their leases.
+class WorkerPool:
+    """The worker threads of one process, and one more thread that renews their leases.
 
     One thread is kept for interactive jobs where there are two or more: bulk jobs may take minutes. Of those
     for bulk jobs, half may fetch photos: a slow site holds a thread for as long as it likes to.
-    on_stage is told of each stage that a job enters.
+    on_stage is called for each stage that a job enters.
     """
 
     def __init__(
         self,
-        table: Mapping[str, Run],
+        table: Mapping[str, Handler],
         *,
         threads: int,
         on_stage: Callable[[Job, str], None] | None = None,
@@ -54,9 +54,9 @@ class Crew:
         self._for_fetching = max(1, self._for_bulk // 2)
         self._condition = threading.Condition()  # guards what follows
         self._hints = 0
-        self._watched = False  # whether an idle thread looks by itself
-        self._in_hand: dict[UUID, Context] = {}
-        self._has_given_back = False  # what was in hand when the time to stop was up
+        self._polled = False  # whether an idle thread polls
+        self._running: dict[UUID, Context] = {}
+        self._gave_back = False  # whether `stop` has put back what was still running
         self._bulk_now = 0
         self._fetching_now = 0
         self._stopping = threading.Event()
@@ -64,21 +64,21 @@ class Crew:
             threading.Thread(target=self._work, name=f"cutline-job-{number}", daemon=True)
             for number in range(threads)
         ]
-        self._keeper = threading.Thread(target=self._keep, name="cutline-leases", daemon=True)
+        self._renewer = threading.Thread(target=self._renew_leases, name="cutline-leases", daemon=True)
 
     def start(self) -> None:
-        """Begin to work."""
-        for thread in (*self._threads, self._keeper):
+        """Start the threads; they work until `stop`."""
+        for thread in (*self._threads, self._renewer):
             thread.start()
 
     def wake(self) -> None:
-        """Make an idle thread look for work; it goes on until nothing is left."""
+        """Make an idle thread look for jobs; it works until none is left."""
         with self._condition:
             self._hints = min(self._hints + 1, len(self._threads))
             self._condition.notify()
 
     def stop(self, timeout_s: float) -> None:
-        """Claim no more, wait for the jobs in hand at most timeout_s, and give back those that are left."""
+        """Claim no more, wait at most timeout_s for running jobs, and put the rest back in the queue."""
         self._stopping.set()
         with self._condition:
             self._condition.notify_all()
@@ -86,11 +86,11 @@ class Crew:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         with self._condition:
-            self._has_given_back = True
-            left = list(self._in_hand.values())
+            self._gave_back = True
+            left = list(self._running.values())
         for context in left:
             context.stopped.set()
-            _give_back(context.job)
+            _put_back(context.job)
         if left:
             connection.close()
 
@@ -116,11 +116,11 @@ class Crew:
             try:
                 self._do(job)
             finally:
-                self._leave(bulk=_is_bulk(job), fetching=_is_fetching(job))
+                self._free_slots(bulk=_is_bulk(job), fetching=_is_fetching(job))
         connection.close()
 
     def _claim(self) -> Job | None:
-        """A job, with the places that it takes of those for its kind; `_leave` gives them back."""
+        """Claim a job and the slots that its kind needs; `_free_slots` returns them."""
         with self._condition:
             may_bulk = self._bulk_now < self._for_bulk
             may_fetch = may_bulk and self._fetching_now < self._for_fetching
@@ -130,29 +130,29 @@ class Crew:
         try:
             job = services.claim(self._name, bulk_too=may_bulk, fetches_too=may_fetch)
         finally:
-            self._leave(
+            self._free_slots(
                 bulk=may_bulk and not (job and _is_bulk(job)),
                 fetching=may_fetch and not (job and _is_fetching(job)),
             )
         return job
 
-    def _leave(self, *, bulk: bool, fetching: bool) -> None:
+    def _free_slots(self, *, bulk: bool, fetching: bool) -> None:
         with self._condition:
             self._bulk_now -= bulk
             self._fetching_now -= fetching
 
     def _wait(self) -> None:
-        """Sleep until a hint comes; one of the sleepers looks by itself now and then."""
+        """Sleep until a hint comes; one of the idle threads polls now and then."""
         if connection.vendor == "postgresql":
             connection.close()  # to the pool: others need it meanwhile
         with self._condition:
             if not self._hints and not self._stopping.is_set():
-                watches = not self._watched
-                self._watched = self._watched or watches
-                self._condition.wait(_LOOK_EVERY_S * random.uniform(0.8, 1.2) if watches else None)
-                if watches:
-                    self._watched = False
-                    self._condition.notify()  # another takes the watch over, if this one finds work
+                polls = not self._polled
+                self._polled = self._polled or polls
+                self._condition.wait(_POLL_S * random.uniform(0.8, 1.2) if polls else None)
+                if polls:
+                    self._polled = False
+                    self._condition.notify()  # another thread polls, if this one finds work
             self._hints = max(0, self._hints - 1)
 
     def _do(self, job: Job) -> None:
@@ -161,19 +161,19 @@ class Crew:
         except LeaseLost:
             return
         with self._condition:
-            comes_too_late = self._has_given_back  # claimed before the stop, and not seen by it
-            if not comes_too_late:
-                self._in_hand[context.token] = context
-                JOBS_NOW.set(len(self._in_hand))
-        if comes_too_late:
-            _give_back(job)
+            is_too_late = self._gave_back  # claimed before the stop, and not seen by it
+            if not is_too_late:
+                self._running[context.token] = context
+                JOBS_NOW.set(len(self._running))
+        if is_too_late:
+            _put_back(job)
             return
         try:
             self._run(job, context)
         finally:
             with self._condition:
-                del self._in_hand[context.token]
-                JOBS_NOW.set(len(self._in_hand))
+                del self._running[context.token]
+                JOBS_NOW.set(len(self._running))
 
     def _run(self, job: Job, context: Context) -> None:
         labels = {"job": str(job.pk), "kind": job.kind, "request_id": job.request_id}
@@ -198,7 +198,7 @@ class Crew:
             context.close()
 
     def _fail(self, job: Job, context: Context, error: Exception) -> None:
-        """Write the failure down; where the database does not answer, the sweep finds the job."""
+        """Record the failure. If the database stays away, the sweep finds the job once its lease ran out."""
         deadline = time.monotonic() + _GIVE_UP_S
         while True:
             try:
@@ -210,15 +210,15 @@ class Crew:
                     logger.warning("A failure could not be written: %s", unwritten)
                     return
 
-    # -- the thread that renews ------------------------------------------------------------------------
+    # -- the thread that renews leases ----------------------------------------------------------------------
 
-    def _keep(self) -> None:
-        """Renew until every thread has ended: also while the crew is stopping."""
+    def _renew_leases(self) -> None:
+        """Renew leases until every thread has ended, also while the pool is stopping."""
         while any(thread.is_alive() for thread in self._threads):
             time.sleep(min(1.0, settings().lease_s / 4))
             alive = time.monotonic() - _STUCK_S
             with self._condition:
-                contexts = [each for each in self._in_hand.values() if each.moved_at > alive]
+                contexts = [each for each in self._running.values() if each.moved_at > alive]
             try:
                 services.renew(contexts)
             except (DatabaseError, InterfaceError) as error:
@@ -227,7 +227,7 @@ class Crew:
         connection.close()
 
 
-def _give_back(job: Job) -> None:
+def _put_back(job: Job) -> None:
     with suppress(LeaseLost, DatabaseError, InterfaceError):
         services.release(job)
 

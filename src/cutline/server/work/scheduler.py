@@ -1,7 +1,7 @@
-"""What happens by the clock: lost work is found, and what is too old is removed.
+"""The scheduler: recurring tasks that find lost work and remove what is too old.
 
-Rows are the truth, so the sweep asks the database and not the queue: it works while the broker is away.
-Every worker carries a clock, and one of them at a time sweeps; `cutline beat` is a clock by itself.
+Rows are the truth, so these tasks ask the database and not the queue: they work while the broker is away.
+Every worker has a scheduler, and one of them at a time runs each task; `cutline beat` is a scheduler alone.
 """
 
 from __future__ import annotations
@@ -29,77 +29,77 @@ _FIRST_S = 0.5  # a service that was killed finds its lost work soon after it st
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One part of the sweep: a function by its dotted name, idempotent and safe beside itself."""
+class RecurringTask:
+    """A function by its dotted name. It is idempotent, and safe to run twice at once."""
 
     name: str
     function: str
-    every_s: float = 0.0  # at most so often; 0: with every sweep
+    every_s: float = 0.0  # the shortest interval; 0: settings.sweep_s
 
 
-PARTS = (
-    Part(name="jobs", function="cutline.server.jobs.services.sweep"),
-    Part(name="mail", function="cutline.server.mail.services.sweep"),
-    Part(name="webhooks", function="cutline.server.webhooks.deliveries.sweep"),
-    Part(name="bulk", function="cutline.server.bulk.outcomes.sweep"),
-    Part(name="renditions", function="cutline.server.images.renditions.sweep"),
-    Part(name="images", function="cutline.server.images.deletion.purge"),
-    Part(name="files", function="cutline.server.images.storage.sweep_files"),
-    Part(name="events", function="cutline.server.events.services.sweep", every_s=60),
-    Part(name="answers", function="cutline.server.api.idempotency.sweep", every_s=60),
-    Part(name="owners", function="cutline.server.account.deletion.sweep_owners", every_s=HOUR_S),
-    Part(name="sessions", function="cutline.server.work.scheduler.clear_sessions", every_s=HOUR_S),
+RECURRING = (
+    RecurringTask(name="jobs", function="cutline.server.jobs.services.sweep"),
+    RecurringTask(name="mail", function="cutline.server.mail.services.sweep"),
+    RecurringTask(name="webhooks", function="cutline.server.webhooks.deliveries.sweep"),
+    RecurringTask(name="bulk", function="cutline.server.bulk.outcomes.sweep"),
+    RecurringTask(name="renditions", function="cutline.server.images.renditions.sweep"),
+    RecurringTask(name="images", function="cutline.server.images.deletion.purge"),
+    RecurringTask(name="files", function="cutline.server.images.storage.sweep_files"),
+    RecurringTask(name="events", function="cutline.server.events.services.sweep", every_s=60),
+    RecurringTask(name="answers", function="cutline.server.api.idempotency.sweep", every_s=60),
+    RecurringTask(name="owners", function="cutline.server.account.deletion.sweep_owners", every_s=HOUR_S),
+    RecurringTask(name="sessions", function="cutline.server.work.scheduler.clear_sessions", every_s=HOUR_S),
 )
 
 
 def clear_sessions() -> None:
-    """Remove the sessions that ended by themselves."""
+    """Delete expired sessions."""
     call_command("clearsessions")
 
 
 @app.task(name="cutline.sweep")
 def sweep() -> None:
-    """Run the parts of the sweep that are due, unless another process has just done so."""
-    for part in PARTS:
-        if _is_our_turn(part):
-            _run(part)
+    """Run the recurring tasks that are due, unless another process has just done so."""
+    for task in RECURRING:
+        if _is_our_turn(task):
+            _run(task)
 
 
-def _is_our_turn(part: Part) -> bool:
-    every_s = max(part.every_s, settings().sweep_s)
+def _is_our_turn(task: RecurringTask) -> bool:
+    every_s = max(task.every_s, settings().sweep_s)
     try:
-        return cache.add(f"cutline.sweep.{part.name}", 1, timeout=every_s * 0.9)
+        return cache.add(f"cutline.sweep.{task.name}", 1, timeout=every_s * 0.9)
     except Exception:  # whatever a cache's driver raises: twice does no harm, never does
         return True
 
 
-def _run(part: Part) -> None:
-    """Run one part. Its failure is told, and neither ends the clock nor keeps the other parts back."""
+def _run(task: RecurringTask) -> None:
+    """Run one task. A failure is logged and counted; the scheduler and the other tasks go on."""
     began = time.perf_counter()
     try:
-        function: Callable[[], object] = import_string(part.function)
+        function: Callable[[], object] = import_string(task.function)
         function()
     except Exception:
-        SWEEP_ERRORS.labels(part.name).inc()
-        logger.exception("A part of the sweep failed: %s.", part.name)
+        SWEEP_ERRORS.labels(task.name).inc()
+        logger.exception("A recurring task failed: %s.", task.name)
     finally:
-        SWEEP_S.labels(part.name).observe(time.perf_counter() - began)
+        SWEEP_S.labels(task.name).observe(time.perf_counter() - began)
 
 
-class Clock:
-    """A thread that sweeps every settings.sweep_s."""
+class Scheduler:
+    """A thread that runs `sweep` every settings.sweep_s seconds."""
 
     def __init__(self) -> None:
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._tick, name="cutline-clock", daemon=True)
+        self._thread = threading.Thread(target=self._tick, name="cutline-scheduler", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread; the first sweep follows in half a second."""
         self._thread.start()
-        logger.info("The clock has started.")
+        logger.info("The scheduler has started.")
 
     def stop(self) -> None:
-        """End after the part that is running, without waiting for it."""
+        """Ask the thread to end after the task that is running; does not wait for it."""
         self._stopped.set()
 
     def _tick(self) -> None:

@@ -1,4 +1,4 @@
-"""What workers do: the table of job kinds, and the message that wakes a worker's threads."""
+"""Celery's tasks, and the table of handlers: which function runs each kind of job."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from cutline.server.jobs import hints
 from cutline.server.jobs.models import JobKind
 from cutline.server.mail import services as mail
 from cutline.server.webhooks import deliveries
-from cutline.server.work.pool import Crew, Run
+from cutline.server.work.pool import Handler, WorkerPool
 
-TABLE: Mapping[str, Run] = {
+HANDLERS: Mapping[str, Handler] = {
     JobKind.CAPTION: captions.run,
     JobKind.MODERATE: classifier.run,
     JobKind.BULK: expansion.run,
@@ -24,28 +24,28 @@ TABLE: Mapping[str, Run] = {
 }
 
 _lock = threading.Lock()
-_crew: Crew | None = None
+_pool: WorkerPool | None = None
 
 
-def start_crew() -> Crew:
-    """This process's worker threads, begun at the first call."""
-    global _crew
+def start_pool() -> WorkerPool:
+    """The worker pool of this process; the first call starts it."""
+    global _pool
     with _lock:
-        if _crew is None:
-            _crew = Crew(TABLE, threads=settings().worker_threads)
-            _crew.start()
-            hints.listen(_crew.wake)
-        return _crew
+        if _pool is None:
+            _pool = WorkerPool(HANDLERS, threads=settings().worker_threads)
+            _pool.start()
+            hints.listen(_pool.wake)
+        return _pool
 
 
-def stop_crew(timeout_s: float) -> None:
-    """Let the jobs in hand finish, at most timeout_s; the rest goes back to the queue."""
-    global _crew
+def stop_pool(timeout_s: float) -> None:
+    """Stop the pool: running jobs have timeout_s to finish, the rest goes back to the queue."""
+    global _pool
     with _lock:
-        crew, _crew = _crew, None
+        pool, _pool = _pool, None
         hints.listen(None)
-    if crew is not None:
-        crew.stop(timeout_s)
+    if pool is not None:
+        pool.stop(timeout_s)
 
 
 @app.task(name=mail.SEND)
@@ -62,5 +62,5 @@ def deliver_webhooks() -> None:
 
 @app.task(name=hints.WORK)
 def work() -> None:
-    """Look for work. The threads do it: a message only wakes them."""
-    start_crew().wake()
+    """Wake the worker pool: its threads claim the jobs themselves."""
+    start_pool().wake()

@@ -1,4 +1,4 @@
-"""What a worker process runs: threads for jobs, a Celery worker for messages, and the clock.
+"""What a worker process runs: the pool of threads for jobs, a Celery worker for messages, the scheduler.
 
 `cutline worker` is this and no more; on a laptop it runs inside the web process (asgi.py).
 """
@@ -16,8 +16,8 @@ from cutline.errors import CutlineError
 from cutline.server.captioner import get_captioner
 from cutline.server.celery_app import app
 from cutline.server.events import channel
-from cutline.server.work.scheduler import Clock
-from cutline.server.work.tasks import start_crew, stop_crew
+from cutline.server.work.scheduler import Scheduler
+from cutline.server.work.tasks import start_pool, stop_pool
 
 logger = logging.getLogger(__name__)
 
@@ -27,11 +27,11 @@ _LAST_MESSAGES_S = 5.0
 
 
 class Worker:
-    """Works from start until stop. One in a process, once."""
+    """Everything that a worker process runs. Make one per process, start it once, stop it once."""
 
-    def __init__(self, *, clock: bool = True) -> None:
+    def __init__(self, *, scheduler: bool = True) -> None:
         self._events = threading.Thread(target=self._run_loop, name="cutline-events", daemon=True)
-        self._clock = Clock() if clock else None
+        self._scheduler = Scheduler() if scheduler else None
         self._messages = app.WorkController(
             pool_cls="threads",
             concurrency=MESSAGE_THREADS,
@@ -42,36 +42,36 @@ class Worker:
         self._thread = threading.Thread(target=self._messages.start, name="cutline-messages", daemon=True)
 
     def start(self) -> None:
-        """Begin to work, with what waits already."""
+        """Start the threads; they begin with what is queued already."""
         celery_state.should_stop = None
         if not channel.has_loop():
             self._events.start()
         self._thread.start()
-        start_crew()
-        if self._clock:
-            self._clock.start()
+        start_pool()
+        if self._scheduler:
+            self._scheduler.start()
         threading.Thread(target=_warm_up, name="cutline-warm-up", daemon=True).start()
         logger.info("The worker has started.")
 
     def _run_loop(self) -> None:
-        """Send events from one loop that stays: a loop for each would connect anew for each."""
+        """Run the event loop that sends to websockets: one that stays keeps its connections."""
         loop = asyncio.new_event_loop()
         channel.use_loop(loop)
         loop.run_forever()
 
     def stop(self, timeout_s: float) -> None:
-        """Take no more work, wait at most timeout_s for what is in hand, and give the rest back."""
+        """Take no more work, wait at most timeout_s for running jobs, and put the rest back."""
         deadline = time.monotonic() + timeout_s
         celery_state.should_stop = 0  # type: ignore[assignment]  # the exit code that its loop ends with
-        if self._clock:
-            self._clock.stop()
-        stop_crew(timeout_s)
+        if self._scheduler:
+            self._scheduler.stop()
+        stop_pool(timeout_s)
         self._thread.join(max(_LAST_MESSAGES_S, deadline - time.monotonic()))
         logger.info("The worker has stopped.")
 
 
 def _warm_up() -> None:
-    """Load the model before somebody waits for it. Where that fails, jobs will say why."""
+    """Load the model before the first job needs it. A failure is logged; jobs will fail with the reason."""
     try:
         get_captioner()
     except CutlineError as error:

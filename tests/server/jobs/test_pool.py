@@ -16,7 +16,7 @@ from cutline.server.jobs import services
 from cutline.server.jobs.context import Context, JobStopped
 from cutline.server.jobs.models import Job, JobKind, JobState, Priority
 from cutline.server.people.models import Owner
-from cutline.server.work.pool import Crew, Run
+from cutline.server.work.pool import Handler, WorkerPool
 from tests.server.jobs.making import make_owner, queue
 from tests.server.services.process import ANSWERS_S, wait_until
 
@@ -24,19 +24,19 @@ pytestmark = [pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., Crew]]:
-    crews: list[Crew] = []
+def start() -> Iterator[Callable[..., WorkerPool]]:
+    pools: list[WorkerPool] = []
 
-    def begin(run: Run, *, threads: int = 2) -> Crew:
-        table: Mapping[str, Run] = {"caption": run, "fetch": run}
-        crew = Crew(table, threads=threads)
-        crews.append(crew)
-        crew.start()
-        return crew
+    def begin(run: Handler, *, threads: int = 2) -> WorkerPool:
+        table: Mapping[str, Handler] = {"caption": run, "fetch": run}
+        pool = WorkerPool(table, threads=threads)
+        pools.append(pool)
+        pool.start()
+        return pool
 
     yield begin
-    for crew in crews:
-        crew.stop(10)
+    for pool in pools:
+        pool.stop(10)
 
 
 @pytest.fixture
@@ -52,14 +52,16 @@ def all_in(state: JobState) -> Callable[[], bool]:
     return lambda: not Job.objects.exclude(state=state).exists()
 
 
-def test_a_lost_hint_costs_a_moment_and_no_more(owner: Owner, start: Callable[..., Crew]) -> None:
+def test_a_lost_hint_costs_a_moment_and_no_more(owner: Owner, start: Callable[..., WorkerPool]) -> None:
     start(finish)
     time.sleep(0.3)  # everybody sleeps
     queue(owner)
     wait_until(all_in(JobState.DONE), what="a job that nobody hinted at")
 
 
-def test_one_hint_makes_a_thread_work_until_nothing_is_left(owner: Owner, start: Callable[..., Crew]) -> None:
+def test_one_hint_makes_a_thread_work_until_nothing_is_left(
+    owner: Owner, start: Callable[..., WorkerPool]
+) -> None:
     for _ in range(10):
         queue(owner)
     start(finish, threads=1).wake()
@@ -67,7 +69,7 @@ def test_one_hint_makes_a_thread_work_until_nothing_is_left(owner: Owner, start:
 
 
 def test_interactive_work_finds_a_thread_while_bulk_work_takes_long(
-    owner: Owner, start: Callable[..., Crew]
+    owner: Owner, start: Callable[..., WorkerPool]
 ) -> None:
     gate = threading.Event()
 
@@ -78,11 +80,11 @@ def test_interactive_work_finds_a_thread_while_bulk_work_takes_long(
 
     for _ in range(6):
         queue(owner, priority=Priority.BULK)
-    crew = start(run, threads=3)
+    pool = start(run, threads=3)
     running = Job.objects.filter(state=JobState.RUNNING)
     wait_until(lambda: running.count() == 2, what="two bulk jobs at work")
     job = queue(owner)
-    crew.wake()
+    pool.wake()
     wait_until(Job.objects.filter(pk=job.pk, state=JobState.DONE).exists, what="the photo")
     assert running.count() == 2
     gate.set()
@@ -90,7 +92,7 @@ def test_interactive_work_finds_a_thread_while_bulk_work_takes_long(
 
 
 def test_slow_urls_leave_half_of_the_threads_to_other_bulk_work(
-    owner: Owner, start: Callable[..., Crew]
+    owner: Owner, start: Callable[..., WorkerPool]
 ) -> None:
     gate = threading.Event()
 
@@ -127,7 +129,7 @@ def test_looking_past_waiting_urls_has_an_index_of_its_own(owner: Owner) -> None
     assert "job_queue_unfetched" in plan, plan
 
 
-def test_a_thread_outlives_whatever_a_job_raises(owner: Owner, start: Callable[..., Crew]) -> None:
+def test_a_thread_outlives_whatever_a_job_raises(owner: Owner, start: Callable[..., WorkerPool]) -> None:
     raised = iter([UnreadableImage("damaged"), RuntimeError("a bug"), JobStopped("cancelled")])
 
     def run(job: Job, context: Context) -> None:
@@ -143,7 +145,7 @@ def test_a_thread_outlives_whatever_a_job_raises(owner: Owner, start: Callable[.
 
 
 def test_what_may_pass_is_tried_until_it_passes(
-    owner: Owner, start: Callable[..., Crew], configure: Callable[..., Any]
+    owner: Owner, start: Callable[..., WorkerPool], configure: Callable[..., Any]
 ) -> None:
     configure(retry_base_s=0.05)
     tries: list[int] = []
@@ -161,7 +163,7 @@ def test_what_may_pass_is_tried_until_it_passes(
 
 
 def test_a_lease_is_renewed_for_as_long_as_the_job_takes(
-    owner: Owner, start: Callable[..., Crew], configure: Callable[..., Any]
+    owner: Owner, start: Callable[..., WorkerPool], configure: Callable[..., Any]
 ) -> None:
     configure(lease_s=1)
     gate = threading.Event()
@@ -186,7 +188,7 @@ def test_a_lease_is_renewed_for_as_long_as_the_job_takes(
 
 
 def test_a_job_that_outlasts_the_shutdown_goes_back_and_can_write_nothing(
-    owner: Owner, start: Callable[..., Crew]
+    owner: Owner, start: Callable[..., WorkerPool]
 ) -> None:
     begun, gate, ended = threading.Event(), threading.Event(), threading.Event()
     outcome: list[str] = []
@@ -204,9 +206,9 @@ def test_a_job_that_outlasts_the_shutdown_goes_back_and_can_write_nothing(
             ended.set()
 
     queue(owner)
-    crew = start(run, threads=1)
+    pool = start(run, threads=1)
     assert begun.wait(ANSWERS_S)
-    crew.stop(0.2)
+    pool.stop(0.2)
     row = Job.objects.get()
     assert (row.state, row.attempts) == (JobState.QUEUED, 0)
     gate.set()
@@ -216,7 +218,7 @@ def test_a_job_that_outlasts_the_shutdown_goes_back_and_can_write_nothing(
 
 
 def test_a_job_that_is_claimed_in_the_moment_of_the_shutdown_goes_back(
-    owner: Owner, start: Callable[..., Crew], monkeypatch: pytest.MonkeyPatch
+    owner: Owner, start: Callable[..., WorkerPool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claimed, go_on = threading.Event(), threading.Event()
     claim = services.claim
@@ -229,9 +231,9 @@ def test_a_job_that_is_claimed_in_the_moment_of_the_shutdown_goes_back(
 
     monkeypatch.setattr(services, "claim", claim_slowly)
     queue(owner)
-    crew = start(finish, threads=1)
+    pool = start(finish, threads=1)
     assert claimed.wait(ANSWERS_S)
-    crew.stop(0)
+    pool.stop(0)
     go_on.set()
     wait_until(all_in(JobState.QUEUED), what="the job's return")
     assert Job.objects.get().attempts == 0

@@ -1011,3 +1011,11 @@ def test_a_command_whose_extra_is_missing_says_what_to_install() -> None:
 def test_an_unknown_command_is_a_usage_error(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["captoin"]) == 2
     assert "No such command" in capfd.readouterr().err
+
+
+def test_a_photo_that_lacks_its_end_is_captioned_unless_strict(cutline: Cutline, tmp_path: Path) -> None:
+    path = Path(photo(tmp_path / "cut.jpg"))
+    path.write_bytes(path.read_bytes()[:-2])
+    assert len(cutline(path)) == 1
+    assert cutline("--strict", path, code=1) == []
+    assert "cut short" in cutline.err

@@ -55,6 +55,7 @@ class Job:
     n: int
     options: DecodingOptions
     limits: Limits
+    strict: bool  # refuse what is merely cut short, too
     batch_size: int | None  # None: as suits the captioner
     decorate: Callable[[str], str]
     emit: Callable[[CaptionLine], None]  # writes one photo's line
@@ -163,7 +164,10 @@ class Run:
         try:
             source = _standard_input(limits) if found.path == STDIN else found.path
             whole = open_image(
-                source, limits=limits, enough_px=self._input.enough_px if self._input else PLENTY_PX
+                source,
+                limits=limits,
+                enough_px=self._input.enough_px if self._input else PLENTY_PX,
+                strict=self._job.strict,
             )
         except CutlineError as error:
             return _Ready(found=found, error=error)

@@ -63,6 +63,7 @@ class Arguments:
     sidecar: bool
     write_metadata: bool
     overwrite: bool
+    strict: bool
     attention: str | None
     prefix: str
     suffix: str
@@ -99,6 +100,7 @@ OUTPUTS = group(
     click.option(
         "--overwrite", is_flag=True, help="Let --sidecar and --write-metadata replace what a person wrote."
     ),
+    click.option("--strict", is_flag=True, help="Refuse a JPEG that lacks its end, however little of it."),
     click.option(
         "--attention",
         metavar="PNG",
@@ -225,6 +227,7 @@ def caption(arguments: Arguments, load: Callable[[str | None], Captioner]) -> in
             n=arguments.n,
             options=options,
             limits=limits,
+            strict=arguments.strict,
             batch_size=arguments.batch_size,
             decorate=decorator(arguments),
             emit=output.append if output else _printer(arguments, progress),

@@ -625,14 +625,12 @@ def test_our_own_sidecar_is_replaced_a_persons_is_not(cutline: Cutline, tmp_path
     assert text.read_text() == SAYS["green"] + "\n"
 
 
-def test_a_sidecar_that_a_person_copied_from_elsewhere_or_left_empty_is_theirs(
-    cutline: Cutline, tmp_path: Path
-) -> None:
+def test_a_sidecar_that_a_person_copied_from_elsewhere_is_theirs(cutline: Cutline, tmp_path: Path) -> None:
     path = photo(tmp_path / "a.jpg")
-    (tmp_path / "a.txt").touch()
+    (tmp_path / "a.txt").write_text("My aunt\n")
     (tmp_path / ".cutline-sidecars.jsonl").write_text('{"sidecar": "a.txt", "pho\nnonsense\n[]\n')
     cutline(path, "--sidecar")
-    assert (tmp_path / "a.txt").read_text() == ""
+    assert (tmp_path / "a.txt").read_text() == "My aunt\n"
 
 
 def test_photos_that_share_a_stem_do_not_share_a_sidecar(cutline: Cutline, tmp_path: Path) -> None:
@@ -642,6 +640,13 @@ def test_photos_that_share_a_stem_do_not_share_a_sidecar(cutline: Cutline, tmp_p
         cutline("in", "--sidecar")
         assert (tmp_path / "in" / "a.txt").read_text() == SAYS["red"] + "\n"
         assert (tmp_path / "in" / "a.png.txt").read_text() == SAYS["blue"] + "\n"
+
+
+def test_an_empty_text_beside_a_photo_is_no_persons(cutline: Cutline, tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg")
+    (tmp_path / "a.txt").write_text(" \n")
+    cutline(tmp_path / "a.jpg", "--sidecar")
+    assert (tmp_path / "a.txt").read_text() == SAYS["red"] + "\n"
 
 
 def test_a_photo_called_txt_is_not_overwritten_by_its_sidecar(cutline: Cutline, tmp_path: Path) -> None:
@@ -715,6 +720,70 @@ def test_our_own_description_is_replaced_a_persons_is_not(cutline: Cutline, tmp_
     assert "kept, written by a person: 1 description (--overwrite)" in cutline.err
     cutline(path, "--write-metadata", "--overwrite")
     assert description(path)[0] == SAYS["red"]
+
+
+EXIF_IDS = {"ImageDescription": 0x010E, "XPTitle": 0x9C9B, "XPComment": 0x9C9C, "XPSubject": 0x9C9F}
+
+
+@pytest.mark.parametrize("name", [*EXIF_IDS, "UserComment", "Headline", "Latin-1"])
+def test_what_a_person_wrote_anywhere_in_a_photo_stays(cutline: Cutline, tmp_path: Path, name: str) -> None:
+    path, text = tmp_path / "a.jpg", "Frühstück mit Oma, 1998"
+    exif = Image.Exif()
+    if name == "Latin-1":
+        exif[0x010E] = text.encode("latin-1")
+    elif name.startswith("XP"):
+        exif[EXIF_IDS[name]] = text.encode("utf-16-le") + b"\0\0"
+    elif name in EXIF_IDS:
+        exif[EXIF_IDS[name]] = text.encode()
+    photo(path, exif=exif.tobytes())
+    with exiv2.Image(str(path)) as image:
+        if name == "UserComment":
+            image.modify_exif({"Exif.Photo.UserComment": f"charset=Unicode {text}"})
+        elif name == "Headline":
+            image.modify_iptc({"Iptc.Application2.Headline": text})
+    before = path.read_bytes()
+    cutline(path, "--write-metadata")
+    assert path.read_bytes() == before
+    assert "kept, written by a person: 1 description" in cutline.err
+    cutline(path, "--write-metadata", "--overwrite")
+    assert description(path)[0] == SAYS["red"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["OLYMPUS DIGITAL CAMERA         ", "SONY DSC", "hdrpl", "KODAK Digital Still Camera", '{"shape": [2]}'],
+)
+def test_what_a_camera_writes_is_no_persons(cutline: Cutline, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.jpg"
+    exif = Image.Exif()
+    exif[0x010E] = text
+    photo(path, exif=exif.tobytes())
+    cutline(path, "--write-metadata")
+    assert description(path)[0] == SAYS["red"]
+
+
+XMP = (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    '<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:description><rdf:Alt>'
+    '<rdf:li xml:lang="x-default">%s</rdf:li></rdf:Alt></dc:description></rdf:Description></rdf:RDF>'
+    "</x:xmpmeta>"
+)
+
+
+@pytest.mark.parametrize("name", ["a.jpg.xmp", "a.xmp", "a.XMP"])
+def test_a_description_in_an_xmp_file_beside_the_photo_stays(
+    cutline: Cutline, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "a.jpg"
+    photo(path)
+    (tmp_path / name).write_text(XMP % "My aunt at the sea")
+    before = path.read_bytes()
+    cutline(path, "--write-metadata")
+    assert path.read_bytes() == before
+    for nothing in (XMP % "", "not XMP"):
+        (tmp_path / name).write_text(nothing)
+        cutline(path, "--write-metadata")
+        assert description(path)[0] == SAYS["red"]
 
 
 @pytest.mark.parametrize("kind", ["gif", "bmp", "avif"])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from cutline.cli._files import output_errors, remove_leftovers, replacement
+from cutline.cli._person_text import XMP_TEXTS, is_a_persons, texts_in, xmp_files
 from cutline.errors import ImageError, MissingExtra, OutputError
 from cutline.images import Limits, open_image
 
@@ -24,8 +26,9 @@ _WRITER = "Cutline"
 class Metadata:
     """Writes captions into photos as XMP dc:description and, where the format has it, IPTC caption.
 
-    A copy is changed, read back, and then replaces the photo. A description that a person wrote stays: our
-    own are marked by the field "description writer", which holds the text's hash.
+    A copy is changed, read back, and then replaces the photo. A photo that a person described is left alone,
+    whether in XMP, IPTC, EXIF or an XMP file beside it: our own descriptions are marked by the field
+    "description writer", which holds the text's hash.
     """
 
     def __init__(self, *, overwrite: bool, limits: Limits) -> None:
@@ -61,7 +64,7 @@ class Metadata:
         """The photo's bytes with the description in them; None to keep a person's description."""
         try:
             with self._pyexiv2.ImageData(data) as image:
-                if not self._overwrite and self._is_a_persons(image):
+                if not self._overwrite and (self._is_a_persons(image) or self._is_described_beside(photo)):
                     return None
                 access = image.get_access_mode()
                 if "write" not in (access["xmp"] or ""):
@@ -79,9 +82,23 @@ class Metadata:
         return changed
 
     def _is_a_persons(self, image: Any) -> bool:
-        xmp, iptc = image.read_xmp(), image.read_iptc()
+        xmp, iptc, exif = image.read_xmp(), _read(image.read_iptc), _read(image.read_exif)
         described = [text for text in (_description(xmp.get(_XMP)), iptc.get(_IPTC, "")) if text.strip()]
-        return any(xmp.get(_XMP_WRITER, "") != _writer(text) for text in described)
+        if any(xmp.get(_XMP_WRITER, "") != _writer(text) for text in described):
+            return True
+        return any(texts_in(exif, iptc))
+
+    def _is_described_beside(self, photo: str) -> bool:
+        """Whether an XMP file beside the photo has a description or headline."""
+        for path in xmp_files(photo):
+            try:
+                with self._pyexiv2.ImageData(Path(path).read_bytes()) as beside:
+                    xmp = beside.read_xmp()
+            except (OSError, RuntimeError, ValueError):
+                continue  # not readable as XMP: it describes nothing
+            if any(is_a_persons(_description(xmp.get(name))) for name in XMP_TEXTS):
+                return True
+        return False
 
     def _verify(self, photo: str, before: bytes, after: bytes, text: str) -> None:
         """Check that the copy has the description, and the original's pixels. Raises OutputError."""
@@ -98,6 +115,14 @@ class Metadata:
             kept="The photo was not changed.",
             hint="JPEG, PNG, WebP and TIFF can hold one; for other formats use --sidecar.",
         )
+
+
+def _read(reader: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    """Read EXIF or IPTC as UTF-8, or as Latin-1 if it is not."""
+    try:
+        return reader()
+    except UnicodeDecodeError:
+        return reader(encoding="latin-1")
 
 
 def _writer(text: str) -> str:

@@ -40,7 +40,7 @@ class Sidecars:
                 existing = _digest_of(path)
                 if existing == digest and existing in ours.get(sidecar, {}):
                     return path
-                if existing not in ours.get(sidecar, {}):
+                if existing not in ours.get(sidecar, {}) and not _is_blank(path):
                     return None
             self._enter(folder, sidecar, digest, name)
             with replacement(path) as temporary:
@@ -88,6 +88,14 @@ def _ledger_entries(path: str) -> Iterator[dict[str, str]]:
                     yield entry
     except FileNotFoundError:
         return
+
+
+def _is_blank(path: str) -> bool:
+    """Whether it is a file without any text."""
+    try:
+        return os.path.isfile(path) and not Path(path).read_bytes().strip()
+    except OSError:
+        return False
 
 
 def _digest_of(path: str) -> str | None:

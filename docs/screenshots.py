@@ -68,14 +68,14 @@ FLAGS = (
 
 
 def chromium() -> str:
-    """Where Debian's Chromium is. Raises SystemExit where it is not."""
+    """The path of Debian's Chromium. Raises SystemExit if it is not installed."""
     if found := shutil.which("chromium"):
         return found
     raise SystemExit("There is no chromium here: apt-get install chromium")
 
 
 def screenshot(page: Path, output: Path, *, width: int, dark: bool) -> None:
-    """Photograph a whole page that is a file. Raises SystemExit where there is no Chromium."""
+    """Take a screenshot of an HTML file. Raises SystemExit if Chromium is not installed."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
         tab = browser.new_page(
@@ -86,23 +86,23 @@ def screenshot(page: Path, output: Path, *, width: int, dark: bool) -> None:
         browser.close()
 
 
-# --- the service, its people and their things
+# --- the service, its users and their data
 
 
 @dataclass(slots=True, kw_only=True)
 class Site:
-    """A running service, and what the scenes need to know of it."""
+    """A running service, with the data that the scenes need."""
 
     url: str
-    slow_url: str  # another service whose worker takes its time: what waits can be seen there
-    cookies: dict[str, list[dict[str, str]]] = field(default_factory=dict)  # of those who are signed in
+    slow_url: str  # a second service with a slow worker, to show waiting photos
+    cookies: dict[str, list[dict[str, str]]] = field(default_factory=dict)  # of the signed-in users
     images: dict[str, str] = field(default_factory=dict)  # ids, by the name of the example
-    links: dict[str, str] = field(default_factory=dict)  # other paths that only this service knows
+    links: dict[str, str] = field(default_factory=dict)  # paths that contain generated ids
 
 
 @contextlib.contextmanager
 def service(folder: Path, **settings: object) -> Iterator[str]:
-    """Run `cutline serve` on a folder; its address, once it is ready. Raises SystemExit where it is not."""
+    """Run `cutline serve` in a folder; yields its URL. Raises SystemExit if it does not start."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -136,10 +136,10 @@ def service(folder: Path, **settings: object) -> Iterator[str]:
 
 
 class _Elsewhere(BaseHTTPRequestHandler):
-    """Servers of other people: one is called by webhooks, one is a captioner that takes its time."""
+    """Stand-ins for external servers: a webhook receiver and a slow captioning endpoint."""
 
     def do_POST(self) -> None:
-        """Accept a call; or answer as a slow model would."""
+        """Accept a webhook call, or answer like a slow model."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if not self.path.endswith("/chat/completions"):
             self.send_response(204)
@@ -155,12 +155,12 @@ class _Elsewhere(BaseHTTPRequestHandler):
             self.wfile.write(answer)
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Say nothing."""
+        """Do not log requests."""
 
 
 @contextlib.contextmanager
 def elsewhere() -> Iterator[str]:
-    """Run the servers of other people; their address."""
+    """Run the stand-ins for external servers; yields their URL."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Elsewhere)
     server.daemon_threads = True
     Thread(target=server.serve_forever, daemon=True).start()
@@ -169,14 +169,14 @@ def elsewhere() -> Iterator[str]:
 
 
 class Person(httpx.Client):
-    """Somebody with an account, who is signed in."""
+    """A signed-in user."""
 
     def __init__(self, url: str, email: str) -> None:
         super().__init__(
             base_url=f"{url}/api/v1",
             timeout=60,
             headers={"User-Agent": "Mozilla/5.0 (Macintosh; Intel Mac OS X 14.6) Firefox/140.0"},
-            event_hooks={"response": [_checked]},
+            event_hooks={"response": [_check]},
         )
         accounts = f"{url}/_allauth/browser/v1"
         self.get(f"{accounts}/config")
@@ -184,7 +184,7 @@ class Person(httpx.Client):
         self.post(f"{accounts}/auth/login", json={"email": email, "password": PASSWORD}, headers=headers)
 
     def give(self, *names: str) -> list[str]:
-        """Upload examples, one after the other, and wait for their captions; the ids."""
+        """Upload examples one by one and wait for their captions; returns the ids."""
         ids = []
         for name in names:
             photo = {"files": (f"{name}.jpg", (EXAMPLES / f"{name}.jpg").read_bytes())}
@@ -193,26 +193,26 @@ class Person(httpx.Client):
         return ids
 
     def act(self, action: str, ids: Sequence[str], **words: object) -> None:
-        """Do the same to many photos."""
+        """Apply an action to several photos."""
         self.post("/images/actions", json={"action": action, "ids": list(ids), **words})
 
     @property
     def browser_cookies(self) -> list[dict[str, str]]:
-        """What a browser must have to be this person."""
+        """The cookies that sign a browser in as this user."""
         return [
             {"name": cookie.name, "value": cookie.value or "", "url": str(self.base_url.copy_with(path="/"))}
             for cookie in self.cookies.jar
         ]
 
 
-def _checked(answer: httpx.Response) -> None:
+def _check(answer: httpx.Response) -> None:
     answer.read()
     if answer.status_code >= 400:
         raise SystemExit(f"{answer.request.method} {answer.url}: {answer.status_code} {answer.text}")
 
 
-def furnish(site: Site, hook: str) -> None:
-    """Give the service its people: a photographer, somebody who publishes, and staff. Django is set up."""
+def fill(site: Site, hook: str) -> None:
+    """Fill the service with users (two photographers and staff) and their data. Needs django.setup()."""
     from allauth.account.models import EmailAddress
 
     from cutline.server.people.models import Role, User
@@ -257,11 +257,11 @@ def furnish(site: Site, hook: str) -> None:
         time.sleep(0.2)
     mara.post(f"/webhooks/{made['id']}/test")
     time.sleep(2)  # the calls go out
-    _tell_of_the_past(site, made["id"])
+    _add_history(site, made["id"])
 
 
 def archive(*, notes: bool) -> bytes:
-    """A zip of photos that are all new, and of notes that are none."""
+    """A ZIP of new photos and, with `notes`, a file that is not a photo."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as files:
         for number, path in enumerate(sorted(EXAMPLES.glob("*.jpg")), 1):
@@ -274,8 +274,8 @@ def archive(*, notes: bool) -> bytes:
     return packed.getvalue()
 
 
-def _tell_of_the_past(site: Site, webhook: str) -> None:
-    """A month of use for the dashboard's charts, a photo that failed, and public names for what is local."""
+def _add_history(site: Site, webhook: str) -> None:
+    """Add a month of usage for the dashboard, a failed photo, and public host names instead of local ones."""
     from django.utils import timezone
 
     from cutline.server.captions.models import Caption
@@ -355,12 +355,12 @@ Prepare = Callable[[Page, Site], object]
 
 
 def nothing(page: Page, site: Site) -> None:
-    """The page as it opens."""
+    """Leave the page as it opens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """A page in a state: how one gets there, and what is seen."""
+    """A page in a certain state, and how to get there."""
 
     name: str
     alt: str
@@ -376,7 +376,7 @@ class Scene:
 
     @property
     def shots(self) -> Sequence[tuple[int, Mode]]:
-        """In which widths and colours it is taken."""
+        """The widths and colour schemes to take it in."""
         dark_alone = {1440} if not self.is_page else set()
         light_alone = {320, 375} if not self.is_page else {320}
         return [
@@ -406,12 +406,12 @@ def link(name: str) -> Callable[[Site], str]:
 
 
 def press(name: str, role: Any = "button") -> Prepare:
-    """Press what bears that name."""
+    """Press the control with that name."""
     return lambda page, site: page.get_by_role(role, name=name, exact=True).first.click()
 
 
 def after(*steps: Prepare) -> Prepare:
-    """One after the other."""
+    """Run the steps one after the other."""
 
     def all_of_them(page: Page, site: Site) -> None:
         for step in steps:
@@ -421,7 +421,7 @@ def after(*steps: Prepare) -> Prepare:
 
 
 def see(text: str) -> Prepare:
-    """Wait for words."""
+    """Wait for a text."""
     return lambda page, site: page.get_by_text(text).first.wait_for()
 
 
@@ -437,15 +437,15 @@ def give(*names: str, wait: bool = True) -> Prepare:
     return drop
 
 
-def give_words(page: Page, site: Site) -> None:
-    """Drop a file that is no photo."""
+def drop_text_file(page: Page, site: Site) -> None:
+    """Drop a file that is not a photo."""
     notes: FilePayload = {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"These are words."}
     page.locator("input[type=file]").first.set_input_files(files=[notes])
     page.get_by_role("button", name="Remove").wait_for()
 
 
-def slow_line(page: Page, site: Site) -> None:
-    """Let uploads crawl, so that they can be seen."""
+def slow_uploads(page: Page, site: Site) -> None:
+    """Slow uploads down, so that their progress is visible."""
     session = page.context.new_cdp_session(page)
     session.send(
         "Network.emulateNetworkConditions",
@@ -453,19 +453,19 @@ def slow_line(page: Page, site: Site) -> None:
     )
 
 
-def cut_off(page: Page, site: Site) -> None:
-    """Take the connection away."""
+def go_offline(page: Page, site: Site) -> None:
+    """Go offline."""
     page.context.set_offline(True)
     page.wait_for_timeout(200)
 
 
 def hold(pattern: str) -> Prepare:
-    """Never answer those requests: the page goes on waiting."""
+    """Leave matching requests unanswered, so that the page keeps loading."""
     return lambda page, site: page.route(pattern, lambda route: None)
 
 
-def break_down(pattern: str) -> Prepare:
-    """Answer those requests as a service in trouble does."""
+def fail_as_server(pattern: str) -> Prepare:
+    """Answer matching requests with a server error."""
     problem = (
         '{"status": 503, "code": "unavailable", "title": "", "detail": "The database is being restarted."}'
     )
@@ -476,37 +476,37 @@ def break_down(pattern: str) -> Prepare:
     return lambda page, site: page.route(pattern, answer)
 
 
-def vanish(pattern: str) -> Prepare:
-    """Let those requests fail, as without a connection."""
+def block(pattern: str) -> Prepare:
+    """Let matching requests fail, as when offline."""
     return lambda page, site: page.route(pattern, lambda route: route.abort())
 
 
-def vanish_code(path: str) -> Prepare:
-    """Let the page's own code be missing: the last of the modules that its HTML names."""
+def block_page_code(path: str) -> Prepare:
+    """Block the page's own code: the last of the modules that its HTML names."""
 
     def prepare(page: Page, site: Site) -> None:
         names = re.findall(r'/assets/[^" ]+\.js(?=")', httpx.get(site.url + path).text)
-        vanish(f"**{names[-1]}")(page, site)
+        block(f"**{names[-1]}")(page, site)
 
     return prepare
 
 
-def look_at_a_word(page: Page, site: Site) -> None:
-    """Hold the pointer over a word of the caption."""
+def focus_word(page: Page, site: Site) -> None:
+    """Focus a word of the caption."""
     words = page.get_by_role("group", name="Words of the caption").get_by_role("button")
     words.first.wait_for()
     words.nth(min(3, words.count() - 1)).focus()
     page.wait_for_timeout(500)
 
 
-def tick_photos(page: Page, site: Site) -> None:
+def select_photos(page: Page, site: Site) -> None:
     """Select three photos."""
     for number in range(3):
         page.get_by_role("main").get_by_role("checkbox").nth(number).check()
 
 
 def sign_in_wrongly(page: Page, site: Site) -> None:
-    """Try a password that is not the right one."""
+    """Sign in with a wrong password."""
     page.get_by_label("E-mail address").fill("mara@example.org")
     page.get_by_label("Password").first.fill("not my password")
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
@@ -514,34 +514,34 @@ def sign_in_wrongly(page: Page, site: Site) -> None:
 
 
 def sign_up(page: Page, site: Site) -> None:
-    """Ask for an account."""
+    """Sign up."""
     page.get_by_label("E-mail address").fill(f"lena{random.randrange(10_000)}@example.org")
     page.get_by_label("New password").fill(PASSWORD)
     page.get_by_role("main").get_by_role("button", name="Sign up").click()
     page.get_by_text("Check your e-mail").wait_for()
 
 
-def make_key(page: Page, site: Site) -> None:
-    """Make a key that is shown once."""
+def create_key(page: Page, site: Site) -> None:
+    """Create an API key, which is shown once."""
     page.get_by_label("What is it for?").fill("Website")
     page.get_by_role("button", name="Create key").click()
     page.get_by_text("It is shown only once").first.wait_for()
 
 
 def revoke_key(page: Page, site: Site) -> None:
-    """Be asked whether a key shall go."""
+    """Open the confirmation for revoking a key."""
     page.get_by_role("button", name="Revoke", exact=True).first.click()
     page.get_by_role("dialog").wait_for()
 
 
 def set_up_codes(page: Page, site: Site) -> None:
-    """Begin to use an app for codes."""
+    """Start to set up an authenticator app."""
     page.get_by_role("button", name="Set up").click()
     page.get_by_role("img", name="QR code").scroll_into_view_if_needed()
 
 
 def run_bulk(page: Page, site: Site) -> None:
-    """Send an archive to the slow service, and follow it."""
+    """Upload an archive to the slow service and open its page."""
     trip: FilePayload = {
         "name": "harbour trip.zip",
         "mimeType": "application/zip",
@@ -571,7 +571,7 @@ CHAPTERS: Sequence[Chapter] = (
                 name="home-sending",
                 alt="Uploads with their progress",
                 path="/",
-                before=slow_line,
+                before=slow_uploads,
                 then=after(give("rocket", "temple", "flower", wait=False), see("Uploading,")),
                 fresh=True,
             ),
@@ -596,14 +596,16 @@ CHAPTERS: Sequence[Chapter] = (
                 name="home-partial",
                 alt="Two captioned photos, and a file that was refused, with the reason",
                 path="/",
-                then=after(give("cat", "rocket"), give_words),
+                then=after(give("cat", "rocket"), drop_text_file),
                 fresh=True,
             ),
             Scene(
                 name="home-offline",
                 alt="Offline: a photo waits for the connection",
                 path="/",
-                then=after(give("cat"), cut_off, give("temple", wait=False), see("Waiting for a connection")),
+                then=after(
+                    give("cat"), go_offline, give("temple", wait=False), see("Waiting for a connection")
+                ),
                 fresh=True,
             ),
             Scene(name="home-de", alt="The first page in German", path="/", language="de"),
@@ -617,7 +619,7 @@ CHAPTERS: Sequence[Chapter] = (
                 alt="A photo's page: one word is selected, and the photo highlights where the model looked",
                 path=image("temple"),
                 who="mara",
-                then=look_at_a_word,
+                then=focus_word,
                 widths=(320, 375, 1440),
                 is_page=True,
             ),
@@ -706,7 +708,7 @@ CHAPTERS: Sequence[Chapter] = (
                 alt="Three selected photos and the actions on them",
                 path="/library",
                 who="mara",
-                then=tick_photos,
+                then=select_photos,
             ),
             Scene(
                 name="library-nothing", alt="A search without results", path="/library?q=zebra", who="mara"
@@ -724,15 +726,15 @@ CHAPTERS: Sequence[Chapter] = (
                 alt="The library failed to load, with the reason",
                 path="/library",
                 who="mara",
-                before=break_down(LIBRARY),
+                before=fail_as_server(LIBRARY),
             ),
             Scene(
                 name="library-offline",
                 alt="The library offline",
                 path="/library",
                 who="mara",
-                before=vanish(LIBRARY),
-                then=after(see("no connection"), cut_off),
+                before=block(LIBRARY),
+                then=after(see("no connection"), go_offline),
             ),
             Scene(name="library-de", alt="The library in German", path="/library", who="mara", language="de"),
             Scene(name="gallery", alt="The public gallery", path="/gallery", is_page=True),
@@ -848,7 +850,7 @@ CHAPTERS: Sequence[Chapter] = (
                 alt="A new key, shown once, and the log of a webhook",
                 path="/account",
                 who="mara",
-                then=after(make_key, press("Deliveries"), see("delivered")),
+                then=after(create_key, press("Deliveries"), see("delivered")),
             ),
         ),
     ),
@@ -905,7 +907,7 @@ CHAPTERS: Sequence[Chapter] = (
                 name="broken",
                 alt="A page whose code could not be fetched",
                 path="/gallery",
-                before=vanish_code("/gallery"),
+                before=block_page_code("/gallery"),
                 then=see("Something went wrong on this page"),
             ),
             Scene(name="colours", alt="The theme menu", path="/about", then=press("Theme")),
@@ -924,7 +926,7 @@ WIDTHS: Mapping[int, tuple[str, int]] = {
 
 
 def new_context(browser: Browser, site: Site, scene: Scene, width: int) -> BrowserContext:
-    """A browser of somebody's, of that size."""
+    """A browser context for a user, with that width."""
     context = browser.new_context(
         viewport={"width": width, "height": WIDTHS[width][1]},
         locale="de-DE" if scene.language == "de" else "en-GB",
@@ -938,7 +940,7 @@ def new_context(browser: Browser, site: Site, scene: Scene, width: int) -> Brows
 
 
 def clear(page: Page, url: str) -> None:
-    """Delete the photos and end the archives of whoever is at this page."""
+    """Delete the photos and cancel the bulk jobs of the page's visitor."""
     calls = page.context.request
     for bulk in calls.get(f"{url}/api/v1/bulk").json()["items"]:
         calls.post(f"{url}/api/v1/bulk/{bulk['id']}/cancel")
@@ -946,8 +948,8 @@ def clear(page: Page, url: str) -> None:
         calls.delete(f"{url}/api/v1/images/{photo['id']}")
 
 
-def settled(page: Page) -> None:
-    """Wait until fonts and every picture are there, those below, too."""
+def wait_until_loaded(page: Page) -> None:
+    """Wait for the fonts and all images, including those below the fold."""
     page.evaluate(
         """async () => {
             for (let y = 0; y < document.body.scrollHeight; y += 600) {
@@ -977,7 +979,7 @@ def take(page: Page, width: int) -> bytes:
 
 
 def compressed(png: bytes) -> bytes:
-    """As WebP, with a loss that nobody sees."""
+    """As WebP, with an invisible loss."""
     with Image.open(io.BytesIO(png)) as picture:
         colours = picture.convert("RGB")
     if colours.width > WIDEST_PX:
@@ -987,8 +989,8 @@ def compressed(png: bytes) -> bytes:
     return data.getvalue()
 
 
-def photograph(site: Site, scenes: Sequence[Scene], folder: Path, *, as_png: bool) -> list[str]:
-    """Take each scene on each device, in light and in dark; the names of those that could not be taken."""
+def take_all(site: Site, scenes: Sequence[Scene], folder: Path, *, as_png: bool) -> list[str]:
+    """Take each scene at its widths and colour schemes; returns those that failed."""
     failed = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
@@ -1026,17 +1028,17 @@ def photograph(site: Site, scenes: Sequence[Scene], folder: Path, *, as_png: boo
 
 
 def pose(page: Page, site: Site, scene: Scene) -> None:
-    """Bring a page into the state that is to be seen."""
+    """Bring a page into the state of the scene."""
     scene.before(page, site)
     path = scene.path if isinstance(scene.path, str) else scene.path(site)
     page.goto((site.slow_url if scene.slow else site.url) + path)
     page.locator("h1, [role=alert]").first.wait_for(state="attached")
-    settled(page)
+    wait_until_loaded(page)
     scene.then(page, site)
 
 
-def shown() -> str:
-    """The page that shows all that there is."""
+def index_page() -> str:
+    """The index page, in Markdown."""
     lines = [
         "# The web app in pictures",
         "",
@@ -1060,10 +1062,10 @@ def shown() -> str:
 
 
 def main() -> int:
-    """Start the service, furnish it, and take the pictures."""
-    parser = argparse.ArgumentParser(description="Take pictures of every page of the web app.")
+    """Start the service, fill it, and take the screenshots."""
+    parser = argparse.ArgumentParser(description="Take screenshots of every page of the web app.")
     parser.add_argument("--output", type=Path, default=PICTURES)
-    parser.add_argument("--only", default="", help="scenes, divided by commas; a name also means its states")
+    parser.add_argument("--only", default="", help="scenes, separated by commas; a name includes its states")
     parser.add_argument("--png", action="store_true", help="do not compress")
     chosen = parser.parse_args()
     wanted = [name for name in chosen.only.split(",") if name]
@@ -1089,12 +1091,12 @@ def main() -> int:
 
         django.setup()
         site = Site(url=url, slow_url=slow_url)
-        furnish(site, f"{others}/captions")
-        failed = photograph(site, scenes, chosen.output, as_png=chosen.png)
+        fill(site, f"{others}/captions")
+        failed = take_all(site, scenes, chosen.output, as_png=chosen.png)
     if failed:
-        raise SystemExit("\n".join(["These could not be taken:", *failed]))
+        raise SystemExit("\n".join(["These scenes failed:", *failed]))
     if not chosen.png and not wanted:
-        (chosen.output / "README.md").write_text(shown(), encoding="utf-8")
+        (chosen.output / "README.md").write_text(index_page(), encoding="utf-8")
     return 0
 
 

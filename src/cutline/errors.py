@@ -111,7 +111,7 @@ class BundleTooNew(BundleError):
 
 
 class OptionError(CutlineError):
-    """An option, or a combination of options, that makes no sense."""
+    """An option, or a combination of options, that is invalid."""
 
     code = "option_invalid"
     http_status = 422

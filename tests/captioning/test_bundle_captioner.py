@@ -306,7 +306,7 @@ def test_a_bundle_s_hash_is_its_content_s(bundle: Path) -> None:
 def test_a_place_without_a_bundle_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(BundleMissing):
         cutline.load(str(tmp_path / "none"))
-    with pytest.raises(BundleMissing, match="loads nothing from https"):
+    with pytest.raises(BundleMissing, match="does not download models: https"):
         cutline.load("https://example.org/bundle.zip")
 
 

@@ -120,7 +120,7 @@ class MicroBatcher:
         self._thread.join()
 
     def __enter__(self) -> Self:
-        """Give this batcher."""
+        """The batcher itself; leaving the block closes it."""
         return self
 
     def __exit__(
@@ -129,7 +129,7 @@ class MicroBatcher:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close."""
+        """As close()."""
         self.close()
 
     def _work(self) -> None:

@@ -137,20 +137,22 @@ class BundleCaptioner:
     def _stream(self, images: Iterator[Source], decoding: Decoding, prefix: str, size: int) -> Outcomes:
         first = list(islice(images, max(size, 2)))
         if len(first) < max(size, 2):
-            yield from self._few(first, decoding, prefix)
+            yield from self._caption_together(first, decoding, prefix)
         else:
-            yield from self._many(chain(first, images), decoding, prefix, size)
+            yield from self._caption_in_parallel(chain(first, images), decoding, prefix, size)
 
-    def _few(self, images: Sequence[Source], decoding: Decoding, prefix: str) -> list[Outcome]:
+    def _caption_together(self, images: Sequence[Source], decoding: Decoding, prefix: str) -> list[Outcome]:
         if len(images) < 2:  # no threads for one photo
             read = list(map(self._try_read, images))
         else:
             with ThreadPoolExecutor(self._threads, thread_name_prefix="cutline-read") as pool:
                 read = list(pool.map(self._try_read, images))
-        seen = [_see(self._runtime, piece) for piece in _pieces(read, ENCODED_AT_ONCE)]
-        return self._tell(self._runtime, seen, decoding, prefix)
+        encodings = [_encode(self._runtime, piece) for piece in _split(read, ENCODED_AT_ONCE)]
+        return self._decode(self._runtime, encodings, decoding, prefix)
 
-    def _many(self, images: Iterator[Source], decoding: Decoding, prefix: str, size: int) -> Outcomes:
+    def _caption_in_parallel(
+        self, images: Iterator[Source], decoding: Decoding, prefix: str, size: int
+    ) -> Outcomes:
         """Work on small tasks, as many at once as there are threads.
 
         A batch is decoded when the next ones are encoded: then it need not wait, and at the end every thread
@@ -158,25 +160,27 @@ class BundleCaptioner:
         """
         runtime = self._for_many()
         pool = ThreadPoolExecutor(self._threads, thread_name_prefix="cutline-caption")
-        encoding: deque[list[Future[_Seen]]] = deque()
-        telling: deque[Future[list[Outcome]]] = deque()
+        encoding: deque[list[Future[_Encoding]]] = deque()
+        decoding_batches: deque[Future[list[Outcome]]] = deque()
 
-        def see(piece: Sequence[Source]) -> _Seen:
-            return _see(runtime, list(map(self._try_read, piece)))
+        def encode_piece(piece: Sequence[Source]) -> _Encoding:
+            return _encode(runtime, list(map(self._try_read, piece)))
 
-        def tell(seen: Sequence[Future[_Seen]]) -> list[Outcome]:
-            return self._tell(runtime, [each.result() for each in seen], decoding, prefix)
+        def decode_batch(encodings: Sequence[Future[_Encoding]]) -> list[Outcome]:
+            return self._decode(runtime, [each.result() for each in encodings], decoding, prefix)
 
         try:
-            for batch in _shared_out(images, size, self._threads):
-                encoding.append([pool.submit(see, piece) for piece in _pieces(batch, ENCODED_AT_ONCE)])
+            for batch in _batches(images, size, self._threads):
+                encoding.append(
+                    [pool.submit(encode_piece, piece) for piece in _split(batch, ENCODED_AT_ONCE)]
+                )
                 if len(encoding) > self._threads:
-                    telling.append(pool.submit(tell, encoding.popleft()))
-                if len(telling) > self._threads:
-                    yield from telling.popleft().result()
-            telling.extend(pool.submit(tell, each) for each in encoding)
-            while telling:
-                yield from telling.popleft().result()
+                    decoding_batches.append(pool.submit(decode_batch, encoding.popleft()))
+                if len(decoding_batches) > self._threads:
+                    yield from decoding_batches.popleft().result()
+            decoding_batches.extend(pool.submit(decode_batch, each) for each in encoding)
+            while decoding_batches:
+                yield from decoding_batches.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -195,11 +199,11 @@ class BundleCaptioner:
         except CutlineError as error:
             return error
 
-    def _tell(
-        self, runtime: Runtime, seen: Sequence[_Seen], decoding: Decoding, prefix: str
+    def _decode(
+        self, runtime: Runtime, encodings: Sequence[_Encoding], decoding: Decoding, prefix: str
     ) -> list[Outcome]:
-        read = [each for part in seen for each in part.read]
-        encoded = [part.encoded for part in seen if part.encoded is not None]
+        read = [each for part in encodings for each in part.read]
+        encoded = [part.encoded for part in encodings if part.encoded is not None]
         draws: list[Scores] = []
         if decoding.strategy is Strategy.SAMPLE:
             draws = [_draws(each, decoding) for each in read if not isinstance(each, CutlineError)]
@@ -238,26 +242,26 @@ def _about(bundle: Bundle) -> ModelInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Seen:
-    """A few photos, each as pixels or an error, and what the encoder saw in the pixels, if there are any."""
+class _Encoding:
+    """A few photos, each as pixels or an error, and what the encoder made of the pixels, if there are any."""
 
     read: Sequence[Pixels | CutlineError]
     encoded: Encoded | None
 
 
-def _see(runtime: Runtime, read: Sequence[Pixels | CutlineError]) -> _Seen:
+def _encode(runtime: Runtime, read: Sequence[Pixels | CutlineError]) -> _Encoding:
     pixels = [each for each in read if not isinstance(each, CutlineError)]
-    return _Seen(read=read, encoded=runtime.encode(np.stack(pixels)) if pixels else None)
+    return _Encoding(read=read, encoded=runtime.encode(np.stack(pixels)) if pixels else None)
 
 
-def _pieces(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+def _split(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def _shared_out(images: Iterator[Source], size: int, workers: int) -> Iterator[Sequence[Source]]:
-    """Give batches, none above ``size``; what is left at the end is shared out evenly."""
+def _batches(images: Iterator[Source], size: int, workers: int) -> Iterator[Sequence[Source]]:
+    """Return batches, none above ``size``; what is left at the end is shared out evenly."""
     while round_ := list(islice(images, size * workers)):
-        yield from _pieces(round_, -(-len(round_) // workers))
+        yield from _split(round_, -(-len(round_) // workers))
 
 
 def _by_word(attention: Floats, spans: Sequence[tuple[int, int]]) -> Floats:
@@ -273,14 +277,14 @@ def _by_word(attention: Floats, spans: Sequence[tuple[int, int]]) -> Floats:
 
 
 def _as_asked(text: str, prefix: str, read_as: str) -> str:
-    """Give the prefix back as it was asked for, with the capitals and marks that the model does not read."""
+    """Return the prefix as it was asked for, with the capitals and marks that the model does not read."""
     if not read_as:
         return f"{prefix} {text}".strip()
     return prefix + text[len(read_as) :] if text.casefold().startswith(read_as.casefold()) else text
 
 
 def _draws(pixels: Pixels, decoding: Decoding) -> Scores:
-    """Give an image's own random numbers, [n, max_length + 1].
+    """Return an image's own random numbers, [n, max_length + 1].
 
     They come of the seed and the pixels: so the same photo draws the same captions wherever it stands in a
     batch, and two photos under one seed draw independently.

@@ -72,7 +72,7 @@ class _Candidates:
     tokens: Ints
 
     def token_at(self, slots: Ints, which: Ints) -> Ints:
-        """Give the tokens of candidates. slots, which [B, N] -> [B, N]."""
+        """Return the tokens of candidates. slots, which [B, N] -> [B, N]."""
         if self.tokens.ndim == 1:
             return self.tokens[which]
         return self.tokens[np.arange(len(slots))[:, None], slots, which]
@@ -145,7 +145,7 @@ class _Search:
         self._go_on(self._settle(choice))
 
     def results(self) -> list[list[Hypothesis]]:
-        """Give each image's sentences, best first."""
+        """Return each image's sentences, best first."""
         return [
             [self._hypothesis(image, score, ending) for score, _, ending in sorted(endings, key=_best_first)]
             for image, endings in enumerate(self._endings)
@@ -206,7 +206,7 @@ class _Search:
         return _Candidates(log_probs=allowed, tokens=np.arange(log_probs.shape[2]))
 
     def _repeats(self) -> Ints:
-        """Give the tokens that may not come again, -1 for none. [B, K, any number]"""
+        """Return the tokens that may not come again, -1 for none. [B, K, any number]"""
         repeats = _runs_again(self._tokens, self._decoding.no_repeat_ngram)
         if self._decoding.repeatable is None:
             return repeats
@@ -365,7 +365,7 @@ def _best_first(entry: _Entry) -> tuple[float, int]:
 
 
 def _candidates_wanted(decoding: Decoding, vocabulary: int) -> int:
-    """Give how many allowed candidates a hypothesis must have for the choice to be exact."""
+    """Return how many allowed candidates a hypothesis must have for the choice to be exact."""
     strategy = decoding.strategy
     if strategy is Strategy.GREEDY:
         return 1
@@ -377,7 +377,7 @@ def _candidates_wanted(decoding: Decoding, vocabulary: int) -> int:
 
 
 def _runs_again(tokens: Ints, size: int) -> Ints:
-    """Give the tokens that would complete a run of ``size`` tokens a second time, -1 where none.
+    """Return the tokens that would complete a run of ``size`` tokens a second time, -1 where none.
 
     tokens [B, K, T] -> [B, K, T - size + 1]
     """

@@ -100,7 +100,7 @@ def _settings(options: DecodingOptions, n: int) -> dict[str, Any]:
     if options.strategy is Strategy.BEAM:
         refused.append("strategy beam")
     if refused:
-        raise OptionError(f"An endpoint does not know: {', '.join(refused)}.")
+        raise OptionError(f"An endpoint does not support: {', '.join(refused)}.")
     temperature = 0.0 if options.strategy is Strategy.GREEDY else options.temperature
     named = {
         "temperature": temperature,

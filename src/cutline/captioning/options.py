@@ -125,7 +125,7 @@ class DecodingOptions:
             raise OptionError(f"no_repeat_words is {self.no_repeat_words!r:.60}, but must be true or false.")
 
     def over(self, defaults: DecodingOptions) -> DecodingOptions:
-        """Give these options, with what is None taken from ``defaults``.
+        """Return these options, with what is None taken from ``defaults``.
 
         A default length that contradicts one asked for gives way: nobody asked for it.
         """

@@ -94,7 +94,7 @@ class Captioner(Protocol):
 
 
 def as_list(images: Sources) -> list[Source]:
-    """Give a list of images, be it one image or many. An open file is neither: it would be read by lines."""
+    """Return a list of images, given one or many. An open file is neither: it would be read by lines."""
     from PIL import Image
 
     if isinstance(images, (str, bytes, os.PathLike, Image.Image)):

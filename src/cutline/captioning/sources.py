@@ -16,7 +16,7 @@ DEFAULT_BUNDLE = "cutline-base"
 
 
 def default_bundle() -> Path:
-    """Give the folder of the bundle that ships with Cutline. Raises BundleMissing where none does."""
+    """Return the folder of the bundle that ships with Cutline. Raises BundleMissing where none does."""
     folder = Path(str(resources.files("cutline") / "bundles" / DEFAULT_BUNDLE))
     if not folder.is_dir():
         raise BundleMissing(
@@ -40,8 +40,8 @@ def load(uri: str | os.PathLike[str] | None = None) -> Captioner:
         return SCHEMES[scheme](rest)
     if _WEB_LIKE.match(uri):
         raise BundleMissing(
-            f"Cutline loads nothing from {uri}.",
-            hint=f"Fetch it, and name the file. What may stand before the colon: {', '.join(SCHEMES)}.",
+            f"Cutline does not download models: {uri}.",
+            hint=f"Download it, and give the path of the file. Known schemes: {', '.join(SCHEMES)}.",
         )
     return _bundle(uri)
 

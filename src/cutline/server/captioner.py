@@ -99,7 +99,7 @@ def wanted(options: Mapping[str, Any], *, n: int = 1) -> Wanted:
     model = str(given.pop("model", "") or DEFAULT)
     asked = given.pop("n", None)
     if unknown := given.keys() - OPTIONS.keys():
-        raise OptionError(f"There is no option {', '.join(sorted(unknown))}.")
+        raise OptionError(f"Unknown option: {', '.join(sorted(unknown))}.")
     chosen = DecodingOptions(**given)
     count = asked or (1 if chosen.strategy is Strategy.GREEDY else n)
     check_choices(chosen, n=count)

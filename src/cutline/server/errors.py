@@ -41,7 +41,7 @@ class CrossOrigin(Forbidden):
 
 
 class Invalid(CutlineError):
-    """What was sent makes no sense."""
+    """The request is invalid."""
 
     code = "invalid"
     http_status = 422
@@ -130,21 +130,21 @@ class RequestTooLarge(CutlineError):
 
 
 class UnsupportedMedia(CutlineError):
-    """The body is of a type that this address does not read."""
+    """This address does not support that content type."""
 
     code = "unsupported_media_type"
     http_status = 415
 
 
 class KeyInUse(Conflict):
-    """The first request with this Idempotency-Key is still at work: try again soon."""
+    """The first request with this Idempotency-Key is still in progress: try again in a moment."""
 
     code = "idempotency_key_in_use"
     retry_after_s: ClassVar[int] = 1
 
 
 class InternalError(CutlineError):
-    """A fault of ours. It was logged with the request id."""
+    """Something failed inside the service. It was logged with the request id."""
 
     code = "internal_error"
     http_status = 500

@@ -37,19 +37,19 @@ class ViewerAuth(AuthBase):
         self.staff = staff
 
     def __call__(self, request: HttpRequest) -> Viewer:
-        """Give the viewer. Raises: Unauthenticated, Forbidden."""
+        """The viewer, who may call the endpoint. Raises: Unauthenticated, Forbidden."""
         from cutline.server.people.viewers import viewer_of
 
         viewer = viewer_of(request)
         if (self.account or self.staff) and viewer.user_id is None:
-            raise Unauthenticated("This needs an account.", hint="Sign in, or send an API key.")
+            raise Unauthenticated("This requires an account.", hint="Sign in, or send an API key.")
         if self.scope and not viewer.has(self.scope):
             raise Forbidden(
-                f"This key may not do this: it lacks the scope {self.scope}.",
-                hint="Make a key with that scope.",
+                f"The API key lacks the scope {self.scope}.",
+                hint="Create a key with that scope.",
             )
         if self.staff and not viewer.is_staff_reader:
-            raise Forbidden("This is for staff.")
+            raise Forbidden("Only staff may do this.")
         return viewer
 
 
@@ -73,11 +73,11 @@ def check_origin(request: HttpRequest) -> None:
     origin = request.headers.get("Origin", "")
     if origin and not same_origin(origin, request.get_host(), secure=request.is_secure()):
         raise CrossOrigin(
-            "A page of another site sent this.", hint="Write from our own pages, or with a key."
+            "Cross-site request refused.", hint="Send it from the service's own pages, or with an API key."
         )
     if site and site not in ("same-origin", "none") and origin not in settings().trusted_origins:
         raise CrossOrigin(
-            "A page of another site sent this.", hint="Write from our own pages, or with a key."
+            "Cross-site request refused.", hint="Send it from the service's own pages, or with an API key."
         )
 
 

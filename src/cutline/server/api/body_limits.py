@@ -50,7 +50,7 @@ def limit_bodies(app: App) -> App:
         try:
             scope.get("query_string", b"").decode()
         except UnicodeDecodeError:
-            await _refuse(receive, send, Malformed("The query is not UTF-8."))
+            await _refuse(receive, send, Malformed("The query string is not valid UTF-8."))
             return
         limit = limit_of(scope["path"], headers.get(b"content-type", ""))
         declared = headers.get(b"content-length", "0")

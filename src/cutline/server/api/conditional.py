@@ -103,12 +103,12 @@ def _check_if_match(request: HttpRequest) -> None:
     set_context(probe, context_of(request).copy())
     now = found.func(probe, *found.args, **found.kwargs)
     if now.status_code != 200 or now.streaming:
-        raise PreconditionFailed("There is no version of this address that If-Match could name.")
+        raise PreconditionFailed("If-Match does not apply here: this address has no version.")
     version = _version(probe)
     if wanted.strip() != "*" and not any(
         each.startswith(f'"{version}.') if version else each == etag_of(now.content)
         for each in parse_etags(wanted)
     ):
         raise PreconditionFailed(
-            "It changed since the version that If-Match names.", hint="Read it again, then decide."
+            "The resource has changed since the version in If-Match.", hint="Fetch it again before you retry."
         )

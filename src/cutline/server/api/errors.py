@@ -43,7 +43,7 @@ def read_error(request: HttpRequest, code: str) -> ErrorOut:
     for kind in error_kinds():
         if kind.code == code:
             return _as_out(kind)
-    raise NotFound("There is no such code.")
+    raise NotFound("No error has this code.")
 
 
 def _as_out(kind: type[CutlineError]) -> ErrorOut:

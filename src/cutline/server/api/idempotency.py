@@ -83,15 +83,17 @@ def begin(request: HttpRequest) -> Ticket | HttpResponse | None:
             continue
         if not hmac.compare_digest(found.fingerprint, fingerprint):
             raise KeyReused(
-                "This Idempotency-Key came before with another request.",
-                hint="Make a new key for each write.",
+                "This Idempotency-Key was already used with a different request.",
+                hint="Use a new key for each write.",
             )
         if found.status is not None:
             return _replay(found, cipher)
         if _take_over(found):
             return Ticket(row_id=found.pk, cipher=cipher)
         break
-    raise KeyInUse("The first request with this Idempotency-Key is still at work.", hint="Try again soon.")
+    raise KeyInUse(
+        "The first request with this Idempotency-Key is still in progress.", hint="Try again in a moment."
+    )
 
 
 def _take_over(row: IdempotentAnswer) -> bool:

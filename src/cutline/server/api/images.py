@@ -54,7 +54,7 @@ class LibraryIn(Schema):
         """As the selectors take them. Raises Invalid."""
         for time in (self.since, self.until):
             if time is not None and time.tzinfo is None:
-                raise Invalid("A time needs its zone.", hint="Write it as 2026-11-21T08:00:00Z.")
+                raise Invalid("A time needs a time zone.", hint="Write it as 2026-11-21T08:00:00Z.")
         return selectors.Filters(
             text=self.q,
             tags=[clean_tag(tag) for tag in self.tag if tag],
@@ -116,7 +116,7 @@ def upload_images(
     The answer is an error only where every file failed.
     """
     if len(files) > settings().max_upload_files:
-        raise Invalid(f"At most {settings().max_upload_files} files are taken at once.")
+        raise Invalid(f"At most {settings().max_upload_files} files may be uploaded at once.")
     return uploads.store_files(request, files, options)
 
 

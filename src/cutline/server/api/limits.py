@@ -52,7 +52,7 @@ class RateLimited(TooManyRequests):
 
     def __init__(self, standing: Standing) -> None:
         super().__init__(
-            f"At most {standing.limit} requests in {standing.window_s} s are answered.",
+            f"Rate limit exceeded: at most {standing.limit} requests in {standing.window_s} s.",
             hint=f"Try again in {standing.reset_s} s.",
         )
         self.standing = standing
@@ -125,5 +125,5 @@ def _limiter(url: str) -> RateLimiter:
 
 
 def forget() -> None:
-    """Begin to count anew, as after a restart; for tests."""
+    """Reset the counters, as a restart with counters in memory does. For tests."""
     _limiter.cache_clear()

@@ -56,7 +56,7 @@ def api_middleware(
 
 
 def _before(request: HttpRequest) -> HttpResponse | None:
-    """Give the answer of what may not, or need not, reach an endpoint."""
+    """The answer to a request that must not reach an endpoint; None lets it through."""
     try:
         _keep(request, _count(request))
         check_origin(request)

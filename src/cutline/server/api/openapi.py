@@ -19,20 +19,20 @@ PROBLEM_REF = {"$ref": "#/components/schemas/ProblemOut"}
 
 # What the middleware itself may answer, whatever the endpoint does.
 FRAME_PROBLEMS: Mapping[int, str] = {
-    400: "The request cannot be read.",
+    400: "The request is malformed.",
     401: "The key or session does not work, or an account is needed.",
     403: "The key lacks a scope, or a page of another site sent this.",
-    422: "Something sent makes no sense; `errors` names each field.",
+    422: "The request is invalid; `errors` lists each field.",
     429: "Too many requests; Retry-After says when to come back.",
-    500: "A fault of ours.",
-    503: "Something the service depends on does not answer; Retry-After says when to come back.",
+    500: "Internal error.",
+    503: "Something the service depends on is unavailable; Retry-After says when to retry.",
 }
 WRITE_PROBLEMS: Mapping[int, str] = {
     409: "The state of things, or another request with the same Idempotency-Key, is in the way.",
     413: "The body is too large.",
     415: "The body is of a type that is not read here.",
 }
-IF_MATCH_PROBLEM = "It changed since the version that If-Match names."
+IF_MATCH_PROBLEM = "The resource has changed since the version in If-Match."
 
 RATE_HEADERS = ("RateLimit", "RateLimit-Policy", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 HEADERS: Mapping[str, Any] = {

@@ -44,7 +44,7 @@ class Slice:
 def page(
     rows: QuerySet[Row], *, cursor: str, limit: int, order: Sequence[str] = ("-created_at", "-id")
 ) -> Slice:
-    """Give a page of rows in this order: one query, however deep the page.
+    """Return a page of rows in this order: one query, however deep the page.
 
     order: field names, with "-" for descending; the last must be unique, none may be null.
     Raises: Invalid where the cursor is not one of this list (422).
@@ -85,11 +85,11 @@ def _read(cursor: str, order: Sequence[str]) -> list[Any]:
         of_order, values = signing.Signer(salt=_SALT).unsign_object(cursor)
         if of_order != list(order):
             raise Invalid(
-                "The cursor belongs to a list in another order.", hint="Begin again without a cursor."
+                "The cursor belongs to a list with another order.", hint="Start again without a cursor."
             )
         return [_from_json(value) for value in values]
     except (signing.BadSignature, json.JSONDecodeError, ValueError, TypeError, KeyError) as error:
-        raise Invalid("The cursor is not one of ours.", hint="Begin again without a cursor.") from error
+        raise Invalid("The cursor is invalid.", hint="Start again without a cursor.") from error
 
 
 def _to_json(value: Any) -> Any:

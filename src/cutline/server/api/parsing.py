@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 from django.http import HttpRequest
 from django.utils.datastructures import MultiValueDict
@@ -19,23 +19,23 @@ BODY_TYPES = frozenset({"application/json", "multipart/form-data", "application/
 class SafeParser(Parser):
     """JSON without NaN, at most MAX_DEPTH deep; text without NUL and lone surrogates."""
 
-    def parse_body(self, request: HttpRequest) -> dict[str, Any]:
-        """Give the body's JSON. Raises: Malformed, Invalid, UnsupportedMedia."""
+    def parse_body(self, request: HttpRequest) -> Any:
+        """The body's JSON, of any type: schemas check it. Raises: Malformed, Invalid, UnsupportedMedia."""
         if not _is_json(getattr(request, "content_type", None) or "application/json"):
             raise UnsupportedMedia("The body must be JSON.", hint="Send Content-Type: application/json.")
         try:
             found = json.loads(request.body, parse_constant=_refuse_constant)
         except RecursionError as error:
-            raise Malformed(f"The JSON is nested more than {MAX_DEPTH} deep.") from error
+            raise Malformed(f"The JSON is nested more than {MAX_DEPTH} levels deep.") from error
         except ValueError as error:  # also bytes that are not UTF-8, and integers of thousands of digits
             raise Malformed("The body is not JSON.", hint=str(error)) from error
         check_json(found)
-        return cast("dict[str, Any]", found)
+        return found
 
     def parse_querydict(
         self, data: MultiValueDict[str, Any], list_fields: list[str], request: HttpRequest
     ) -> dict[str, Any]:
-        """Give the fields of a query or form. Raises: Invalid."""
+        """Return the fields of a query or form. Raises: Invalid."""
         for name, values in data.lists():
             for text in (name, *values):
                 if isinstance(text, str):
@@ -50,7 +50,7 @@ def check_json(found: Any) -> None:
         if not level:
             return
         level = [below for value in level for below in _below(value)]
-    raise Malformed(f"The JSON is nested more than {MAX_DEPTH} deep.")
+    raise Malformed(f"The JSON is nested more than {MAX_DEPTH} levels deep.")
 
 
 def _below(value: Any) -> Iterator[Any]:
@@ -71,7 +71,7 @@ def check_text(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise Invalid("Text contains half a surrogate pair.") from error
+        raise Invalid("Text may not contain unpaired surrogates.") from error
 
 
 def check_body_type(request: HttpRequest) -> None:
@@ -81,7 +81,7 @@ def check_body_type(request: HttpRequest) -> None:
     kind = request.content_type
     if has_body and kind and kind not in BODY_TYPES and not _is_json(kind):
         raise UnsupportedMedia(
-            "The body is of a type that this address does not read.",
+            "This address does not support that content type.",
             hint="Send JSON, or multipart/form-data where there are files.",
         )
 

@@ -256,7 +256,7 @@ def _me(owner: Owner) -> MeOut:
 def _by_session(viewer: Viewer) -> None:
     """A key that leaked must not make others that outlive it, nor end the account."""
     if viewer.key_id is not None:
-        raise Forbidden("An API key may not do this.", hint="Do it in the web app, signed in.")
+        raise Forbidden("This cannot be done with an API key.", hint="Sign in to the web app to do it.")
 
 
 def _check_fresh_sign_in(request: HttpRequest) -> None:

@@ -53,16 +53,16 @@ log = logging.getLogger(__name__)
 
 # What an answer that nobody explained means, by its status.
 BY_STATUS: Mapping[int, tuple[type[CutlineError], str]] = {
-    400: (Malformed, "The request cannot be read."),
+    400: (Malformed, "The request is malformed."),
     401: (Unauthenticated, "Sign in, or send an API key."),
     403: (Forbidden, "This is not allowed."),
-    404: (NotFound, "There is nothing here."),
-    405: (MethodNotAllowed, "This address does not take that method."),
-    413: (RequestTooLarge, "The request is larger than this address takes."),
-    415: (UnsupportedMedia, "The body is of a type that this address does not read."),
-    422: (Invalid, "What was sent makes no sense."),
+    404: (NotFound, "Not found."),
+    405: (MethodNotAllowed, "This address does not support that method."),
+    413: (RequestTooLarge, "The request is too large for this address."),
+    415: (UnsupportedMedia, "This address does not support that content type."),
+    422: (Invalid, "The request is invalid."),
     429: (TooManyRequests, "Too many requests."),
-    503: (ServiceUnavailable, "The service cannot answer now."),
+    503: (ServiceUnavailable, "The service is temporarily unavailable."),
 }
 
 
@@ -128,11 +128,11 @@ def problem_of(request: HttpRequest, error: Exception) -> HttpResponse:
         case ValidationError():
             return problem(
                 request,
-                Invalid("Some fields make no sense.", hint="errors names each of them."),
+                Invalid("Some fields are invalid.", hint="errors lists each of them."),
                 errors=[_field_error(each) for each in error.errors],
             )
         case Http404():
-            return problem(request, NotFound("There is nothing here."))
+            return problem(request, NotFound("Not found."))
         case HttpError():
             if isinstance(error.__cause__, CutlineError):
                 return problem(request, error.__cause__)
@@ -141,20 +141,20 @@ def problem_of(request: HttpRequest, error: Exception) -> HttpResponse:
             return problem(request, explained(error.status_code, str(error)), status=error.status_code)
         case RequestDataTooBig() | TooManyFilesSent():
             return problem(
-                request, RequestTooLarge("The request has more data, fields or files than is taken.")
+                request, RequestTooLarge("The request has too much data, or too many fields or files.")
             )
         case PermissionDenied():
             return problem(request, Forbidden("This is not allowed."))
         case SuspiciousOperation() | BadRequest() | MultiPartParserError() | UnicodeError():
-            return problem(request, Malformed("The request cannot be read."))
+            return problem(request, Malformed("The request is malformed."))
         case OperationalError() | InterfaceError():
             log.error("The database did not answer", exc_info=error)
             return problem(
-                request, ServiceUnavailable("The database does not answer.", hint="Try again soon.")
+                request, ServiceUnavailable("The database is not reachable.", hint="Try again in a moment.")
             )
         case DatabaseError() | Exception():
             log.error("Unexpected %s", type(error).__name__, exc_info=error)
-            return problem(request, InternalError("A fault of ours.", hint="Tell us the request id."))
+            return problem(request, InternalError("Internal error.", hint="Report the request id."))
 
 
 def _field_error(error: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class Page(Schema, Generic[Item]):
 
 
 class FieldErrorOut(Schema):
-    """One field that makes no sense."""
+    """One field that is invalid."""
 
     where: list[str]
     message: str

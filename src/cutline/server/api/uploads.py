@@ -171,7 +171,7 @@ def _all_failed(errors: Sequence[CutlineError]) -> CutlineError:
     """One error for a request of which nothing was kept: what all have in common, if anything."""
     if len({error.code for error in errors}) == 1:
         return errors[0]
-    return NothingStored("None of these files could be used.", hint="errors tells why, file by file.")
+    return NothingStored("None of these files could be used.", hint="errors gives the reason for each file.")
 
 
 def _by_file(errors: Sequence[CutlineError]) -> list[Mapping[str, Any]]:

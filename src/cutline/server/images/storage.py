@@ -228,7 +228,7 @@ def put(key: str, data: bytes | IO[bytes], content_type: str = "") -> StoredFile
         saved = store().save(key, content)
     except _STORE_ERRORS as error:
         discard([file])
-        raise ServiceUnavailable("The store of files does not answer.", hint="Try again soon.") from error
+        raise ServiceUnavailable("The file storage is not reachable.", hint="Try again soon.") from error
     if saved != key:  # somebody took this random key: never share it
         StoredFile.objects.create(key=saved, bytes=file.bytes, state=StoredFile.State.DISCARDED)
         discard([file])
@@ -282,7 +282,7 @@ def opened(file: StoredFile | str) -> Iterator[IO[bytes]]:
     except FileNotFoundError as error:
         raise NotFound("This file is gone.") from error
     except _STORE_ERRORS as error:
-        raise ServiceUnavailable("The store of files does not answer.", hint="Try again soon.") from error
+        raise ServiceUnavailable("The file storage is not reachable.", hint="Try again soon.") from error
     with content:
         yield cast("IO[bytes]", content)
 

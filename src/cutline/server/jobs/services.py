@@ -346,7 +346,7 @@ def reason_of(error: Exception) -> tuple[str, str]:
             ServiceUnavailable.code,
             "Something that the service depends on does not answer. Try again.",
         )
-    return "internal_error", "A fault of ours. Try again; if it stays, tell us the job's id."
+    return "internal_error", "Internal error. Retry the job; if it fails again, report its id."
 
 
 def backoff_s(tries: int) -> float:

@@ -178,7 +178,7 @@ def attempt(delivery: Delivery) -> None:
         error = str(refusal)
     except Exception:  # whatever it is ends in the row, and the next call must be made
         logger.exception("A webhook's call failed unexpectedly.", extra={"delivery": str(delivery.pk)})
-        error = "A fault of ours."
+        error = "Internal error."
     one = {
         "at": now.isoformat(),
         "status_code": status,

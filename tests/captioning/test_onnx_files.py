@@ -85,5 +85,5 @@ def test_no_way_of_writing_a_tag_hides_another_file(tmp_path: Path, tag_of: Call
     with pytest.raises(ValueError, match=r"too large|needless"):
         names_other_files(hidden)
     files = dict(whole.files) | {"encoder.onnx": hidden}
-    with pytest.raises(BundleDamaged, match="does not load"):
+    with pytest.raises(BundleDamaged, match="cannot be loaded"):
         BundleCaptioner(Bundle(manifest=whole.manifest, files=files, where="here"))

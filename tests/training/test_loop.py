@@ -197,7 +197,7 @@ def test_it_stops_early_and_keeps_the_best(tmp_path: Path) -> None:
 
 def test_a_monitor_that_is_not_measured_is_one_clear_error(tmp_path: Path) -> None:
     stage = tiny_stage(monitor="bleu4")
-    with pytest.raises(TrainingError, match=r"watches bleu4, .* It gives loss, accuracy"):
+    with pytest.raises(TrainingError, match=r"watches bleu4, .* It computes loss, accuracy"):
         run(TinyObjective(stage), stage, tmp_path)
 
 

@@ -169,6 +169,9 @@ def load_efficientnet_lite(name: str) -> EfficientNetLite:
 class GridPool(nn.Module):
     """Adaptive average pooling to a grid, as two matrix products, which every runtime has."""
 
+    over_rows: Tensor
+    over_columns: Tensor
+
     def __init__(self, size: tuple[int, int], grid: tuple[int, int]) -> None:
         super().__init__()
         self.register_buffer("over_rows", _windows(size[0], grid[0]), persistent=False)
@@ -176,7 +179,7 @@ class GridPool(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """[B, C, H, W] -> [B, C, rows, columns]."""
-        return cast(Tensor, self.over_rows) @ features @ cast(Tensor, self.over_columns).T
+        return self.over_rows @ features @ self.over_columns.T
 
 
 def _windows(size: int, cells: int) -> Tensor:

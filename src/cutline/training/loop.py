@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import count, islice
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal, Protocol, TypeAlias, cast
+from typing import Any, Literal, Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -279,7 +279,7 @@ class _Progress:
     weight_sum: float = 0.0
     best: float = math.inf  # lower is better, whatever the monitor
     waited: int = 0
-    finished: str = ""
+    finished: Stopped | Literal[""] = ""
     metrics: dict[str, float] = field(default_factory=dict)
 
 
@@ -321,11 +321,11 @@ class _Run:
                     self._save()
                     return self._result("interrupted")
                 self._end_epoch(bar)
-        if not progress.finished:
-            progress.finished = "finished"
+        stopped = progress.finished or "finished"
+        progress.finished = stopped
         self._save()
         load_weights(self.module, read_checkpoint(self.best)["module"])
-        return self._result(cast(Stopped, progress.finished))
+        return self._result(stopped)
 
     def _epoch(self, bar: Any) -> bool:
         """Take the remaining steps of an epoch; False if a signal ended it."""

@@ -10,7 +10,7 @@ import importlib
 import inspect
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -32,6 +32,9 @@ _log = logging.getLogger("cutline.training")
 class VisionNetwork(nn.Module):
     """A transformers model and its normalisation: pixels in, a grid of features out."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self, network: nn.Module, constants: Normalisation, *, height_px: int, width_px: int
     ) -> None:
@@ -48,8 +51,7 @@ class VisionNetwork(nn.Module):
 
     def run(self, pixels: Tensor) -> Tensor:
         """Pixels [B, H, W, 3] -> the model's own output, [B, T, C] or [B, C, h, w]."""
-        mean, std = cast(Tensor, self.mean), cast(Tensor, self.std)
-        normal = ((pixels.float() / 255 - mean) / std).permute(0, 3, 1, 2)
+        normal = ((pixels.float() / 255 - self.mean) / self.std).permute(0, 3, 1, 2)
         return cast(Tensor, self.network(pixel_values=normal, **self._more).last_hidden_state)
 
     def as_grid(self, output: Tensor) -> Tensor:
@@ -212,12 +214,14 @@ def read_normalisation(content: Mapping[str, Any]) -> Normalisation:
         mean, std = content["image_mean"], content["image_std"]
     # (pixels * factor - mean) / std, in our terms of pixels / 255.
     factor = 255 * content.get("rescale_factor", 1 / 255) if content.get("do_rescale", True) else 255.0
-    if len(mean) != 3 or len(std) != 3:
+    return Normalisation(mean=_channels(mean, factor), std=_channels(std, factor))
+
+
+def _channels(values: Sequence[float], factor: float) -> tuple[float, float, float]:
+    if len(values) != 3:
         raise ValueError("image_mean and image_std must have three values")
-    return Normalisation(
-        mean=cast(tuple[float, float, float], tuple(float(each) / factor for each in mean)),
-        std=cast(tuple[float, float, float], tuple(float(each) / factor for each in std)),
-    )
+    red, green, blue = (float(each) / factor for each in values)
+    return red, green, blue
 
 
 def token_grid(tokens: int, size: tuple[int, int], config: Any) -> tuple[int, int]:

@@ -35,4 +35,4 @@ def test_a_queue_that_is_away_costs_a_line_and_no_more(tmp_path: Path) -> None:
         timeout=240,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("The queue does not answer; the sweep will find the work.") == 1
+    assert done.stderr.count("The broker is not responding; the sweep will find the work.") == 1

@@ -25,7 +25,7 @@ _websockets = websockets()
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Give each kind of connection to its handler."""
+    """Route a connection by its type: lifespan, websocket or HTTP."""
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
     elif scope["type"] == "websocket":

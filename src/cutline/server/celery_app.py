@@ -69,4 +69,4 @@ def enqueue(task: str, *arguments: Any, after_s: float = 0) -> None:
         app.send_task(task, args=arguments, countdown=after_s or None, ignore_result=True)
     except (OperationalError, OSError):
         _away_until = time.monotonic() + _LEAVE_ALONE_S
-        logger.warning("The queue does not answer; the sweep will find the work.", extra={"task": task})
+        logger.warning("The broker is not responding; the sweep will find the work.", extra={"task": task})

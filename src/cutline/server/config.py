@@ -52,18 +52,20 @@ class ServerSettings(BaseSettings):
         RunMode.DEVELOPMENT, description="development, or production: then insecure settings are refused."
     )
     data_dir: Path = Field(
-        Path("data"), description="Everything that is kept without other servers lies here."
+        Path("data"), description="Folder for everything that is stored without other servers."
     )
     public_url: str = Field(
         "",
-        description="Where people reach the service; its links begin with it. Where empty, they begin as the"
+        description="The service's public URL, the start of its links. Where empty, they begin as the"
         " request did that asked for them (in development only).",
     )
     secret_key: SecretStr = Field(
-        SecretStr(""), description="Signs sessions and links. Development keeps one in the data folder."
+        SecretStr(""),
+        description="Signs sessions and links. In development one is generated in the data folder.",
     )
     hosts: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("127.0.0.1", "localhost", "[::1]"), description="Host names that are answered, separated by commas."
+        ("127.0.0.1", "localhost", "[::1]"),
+        description="Host names that the service answers to, separated by commas.",
     )
     trusted_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
@@ -71,16 +73,18 @@ class ServerSettings(BaseSettings):
     )
     trust_proxy: bool = Field(
         False,
-        description="Believe X-Forwarded-For and X-Forwarded-Proto: only behind a proxy that sets them.",
+        description="Trust X-Forwarded-For and X-Forwarded-Proto: only behind a proxy that sets them.",
     )
     web_app: bool = Field(
-        True, description="Serve the web app where it is built in; otherwise a small page stands in."
+        True, description="Serve the web app if it is built; otherwise a small interim page."
     )
     debug: bool = Field(False, description="Show tracebacks in the browser. Never in production.")
     proxies: Annotated[tuple[str, ...], NoDecode] = Field(
-        _PRIVATE_NETWORKS, description="With trust_proxy: the addresses and networks that proxies have."
+        _PRIVATE_NETWORKS, description="With trust_proxy: the addresses and networks of the proxies."
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="What is logged.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="The lowest level that is logged."
+    )
     log_format: Literal["text", "json"] = Field("text", description="text for people, json for machines.")
 
     database_url: str = Field(
@@ -88,9 +92,7 @@ class ServerSettings(BaseSettings):
         description="postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:////PATH; "
         "SQLite in the data folder where empty.",
     )
-    database_pool: int = Field(
-        24, ge=2, description="Connections to PostgreSQL that one process holds at most."
-    )
+    database_pool: int = Field(24, ge=2, description="Most connections to PostgreSQL that one process opens.")
     broker_url: str = Field(
         "memory://",
         description="redis://..., rediss://..., unix://SOCKET?db=0 or amqp://...; "
@@ -98,7 +100,7 @@ class ServerSettings(BaseSettings):
     )
     channel_layer_url: str = Field("memory://", description="redis://...; memory:// for one process.")
     cache_url: str = Field(
-        "memory://", description="redis://...; memory:// for one process. Rate limits count there."
+        "memory://", description="redis://...; memory:// for one process. Rate limits are counted there."
     )
     storage_url: str = Field(
         "",
@@ -126,54 +128,63 @@ class ServerSettings(BaseSettings):
     models: dict[str, str] = Field(
         {}, description='JSON: more models that may be asked for, by id: {"large": "/srv/large.zip"}.'
     )
-    model_threads: int = Field(0, description="Threads of the model; 0: as many as there are cores.")
+    model_threads: int = Field(0, description="Threads of the model; 0: one per core.")
     candidates: int = Field(
         3, ge=1, le=MOST_CAPTIONS, description="How many captions are written for a photo."
     )
-    batch_size: int = Field(8, ge=1, description="Photos that share a forward pass at most.")
-    batch_wait_ms: float = Field(4.0, ge=0, description="How long a photo waits for others to share it with.")
+    batch_size: int = Field(8, ge=1, description="Most photos in one forward pass.")
+    batch_wait_ms: float = Field(
+        4.0, ge=0, description="How long a photo waits for others to join its forward pass."
+    )
     worker_threads: int = Field(
-        16, ge=1, description="Jobs that a worker has in hand at once; twice batch_size keeps batches full."
+        16, ge=1, description="Jobs that a worker runs at once; twice batch_size keeps batches full."
     )
 
-    max_upload_bytes: int = Field(32 * 2**20, description="One photo's size.")
-    max_upload_files: int = Field(100, description="Photos in one request.")
-    max_bulk_bytes: int = Field(2 * 2**30, description="One archive's size.")
-    max_bulk_items: int = Field(100_000, description="Photos in one archive or list.")
-    max_images_anonymous: int = Field(200, description="Images that somebody without an account may have.")
-    max_images: int = Field(1_000_000, description="Images of one account.")
-    max_pixels: int = Field(60_000_000, description="Width times height of one photo.")
-    master_side_px: int = Field(2048, description="The longer side that is kept of a photo.")
-    anonymous_days: float = Field(7, description="Images of people without an account go after so many days.")
-    undo_s: float = Field(600, description="Deleted images can be brought back for so long.")
+    max_upload_bytes: int = Field(32 * 2**20, description="Most bytes of one photo.")
+    max_upload_files: int = Field(100, description="Most photos in one request.")
+    max_bulk_bytes: int = Field(2 * 2**30, description="Most bytes of one archive.")
+    max_bulk_items: int = Field(100_000, description="Most photos in one archive or list.")
+    max_images_anonymous: int = Field(200, description="Most images of a visitor without an account.")
+    max_images: int = Field(1_000_000, description="Most images of one account.")
+    max_pixels: int = Field(60_000_000, description="Most pixels of one photo, width times height.")
+    master_side_px: int = Field(2048, description="The longer side to which a stored photo is scaled down.")
+    anonymous_days: float = Field(
+        7, description="Days after which images of visitors without an account are deleted."
+    )
+    undo_s: float = Field(600, description="How long deleted images can be restored.")
     link_s: int = Field(
-        600, description="How long a link to a private file works, at least; at most twice as long."
+        600, description="How long a link to a private file works at least; at most twice as long."
     )
     publish_below: float = Field(
         0.3, ge=0, le=1, description="A picture whose NSFW score is lower is published at once."
     )
     hold_above: float = Field(
-        0.85, ge=0, le=1, description="One whose score is higher is refused; between, a moderator decides."
+        0.85,
+        ge=0,
+        le=1,
+        description="A picture whose score is higher is rejected; in between, a moderator decides.",
     )
     fetch_timeout_s: float = Field(15, description="How long fetching a photo by URL may take in all.")
     fetch_allow: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Networks (CIDR) that URLs may lead to although they are private."
+        (), description="Private networks (CIDR) that URLs may lead to."
     )
 
-    lease_s: float = Field(60, description="How long a worker may be silent before its job goes to another.")
-    sweep_s: float = Field(
-        15, description="How often lost jobs, old files and expired images are looked for."
+    lease_s: float = Field(
+        60, description="How long a worker may be silent before its job is given to another."
     )
-    max_attempts: int = Field(5, description="Tries of a job before it fails for good.")
-    retry_base_s: float = Field(2, description="The first retry waits so long, the next twice as long ...")
+    sweep_s: float = Field(
+        15, description="How often the scheduler looks for lost jobs, old files and expired images."
+    )
+    max_attempts: int = Field(5, description="Attempts at a job before it fails for good.")
+    retry_base_s: float = Field(2, description="Delay of the first retry; each next one waits twice as long.")
     shutdown_s: float = Field(
         20, description="How long running requests and jobs may take to finish at shutdown."
     )
-    event_hours: float = Field(24, description="How long events can be resumed from.")
-    rate_anonymous: str = Field("600/minute", description="Requests of one address without an account.")
+    event_hours: float = Field(24, description="How long events are kept for clients that reconnect.")
+    rate_anonymous: str = Field("600/minute", description="Requests from one address without an account.")
     rate_user: str = Field("1200/minute", description="Requests of one account or key.")
     rate_caption: str = Field(
-        "60/minute", description="Photos to POST /caption by one address without an account."
+        "60/minute", description="Photos sent to POST /caption from one address without an account."
     )
     metrics_token: SecretStr = Field(
         SecretStr(""), description="Bearer token of /metrics; open where empty (in development only)."

@@ -1,4 +1,4 @@
-"""What the service refuses, as part of the one error tree. One handler (api/problems.py) maps it to HTTP."""
+"""The service's errors, part of the one error tree. One handler (api/problems.py) maps it to HTTP."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cutline.errors import CutlineError
 
 
 class NotFound(CutlineError):
-    """There is no such thing, or this viewer may not know of it."""
+    """There is no such thing, or the viewer may not see it."""
 
     code = "not_found"
     http_status = 404
@@ -22,14 +22,14 @@ class Unauthenticated(CutlineError):
 
 
 class Forbidden(CutlineError):
-    """The viewer is known, and may not do this."""
+    """The viewer is not allowed to do this."""
 
     code = "forbidden"
     http_status = 403
 
 
 class ReauthenticationRequired(Forbidden):
-    """This needs a sign-in that is only minutes old."""
+    """This needs a recent sign-in."""
 
     code = "reauthentication_required"
 
@@ -48,14 +48,14 @@ class Invalid(CutlineError):
 
 
 class Conflict(CutlineError):
-    """The thing is not in a state in which this can be done."""
+    """The current state does not allow this."""
 
     code = "conflict"
     http_status = 409
 
 
 class KeyReused(Conflict):
-    """An Idempotency-Key came again with another request."""
+    """An Idempotency-Key was used again with another request."""
 
     code = "idempotency_key_reused"
     http_status = 422
@@ -69,7 +69,7 @@ class TooManyRequests(CutlineError):
 
 
 class QuotaExceeded(CutlineError):
-    """An owner has as much as the settings allow."""
+    """A quota is used up."""
 
     code = "quota_exceeded"
     http_status = 409
@@ -82,7 +82,7 @@ class AddressForbidden(Invalid):
 
 
 class NothingStored(Invalid):
-    """Of several files none could be used, for different reasons."""
+    """None of several files could be used, for different reasons."""
 
     code = "nothing_stored"
 
@@ -94,7 +94,7 @@ class FetchFailed(Invalid):
 
 
 class ServiceUnavailable(CutlineError):
-    """Something the service depends on does not answer."""
+    """Something that the service depends on is not responding."""
 
     code = "unavailable"
     http_status = 503
@@ -102,28 +102,28 @@ class ServiceUnavailable(CutlineError):
 
 
 class Malformed(CutlineError):
-    """The request cannot be parsed: broken JSON, a form without its boundary, a header without sense."""
+    """The request cannot be parsed: broken JSON, a form without its boundary, an invalid header."""
 
     code = "malformed"
     http_status = 400
 
 
 class MethodNotAllowed(CutlineError):
-    """This address exists, and does not take this method; Allow names those that it takes."""
+    """This address does not accept this method; the header Allow lists those that it accepts."""
 
     code = "method_not_allowed"
     http_status = 405
 
 
 class PreconditionFailed(CutlineError):
-    """The thing changed since the version that If-Match names."""
+    """It changed since the version in If-Match."""
 
     code = "precondition_failed"
     http_status = 412
 
 
 class RequestTooLarge(CutlineError):
-    """The body is larger than this address takes."""
+    """The request body is larger than this address accepts."""
 
     code = "request_too_large"
     http_status = 413
@@ -151,7 +151,7 @@ class InternalError(CutlineError):
 
 
 class ArchiveInvalid(Invalid):
-    """What was sent as an archive is no zip, or is damaged."""
+    """The archive is not a zip file, or is damaged."""
 
     code = "archive_invalid"
 

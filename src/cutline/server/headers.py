@@ -22,7 +22,7 @@ class SafetyHeaders:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer, with the headers."""
+        """Answer the request, adding the headers that the view has not set."""
         response = self._get_response(request)
         response.headers.setdefault("Content-Security-Policy", content_policy(request.path_info))
         response.headers.setdefault("Permissions-Policy", _PERMISSIONS)

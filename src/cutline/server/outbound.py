@@ -42,19 +42,19 @@ def check_url(url: str) -> httpx.URL:
     Raises AddressForbidden (not http(s), a system port, a private address) or FetchFailed (no URL at all).
     """
     if len(url) > MAX_URL or any(ord(c) < 33 for c in url.strip()):
-        raise FetchFailed("This is not a URL that can be fetched.")
+        raise FetchFailed("This is not a valid URL.")
     try:
         parsed = httpx.URL(url.strip())
         port = parsed.port or (443 if parsed.scheme == "https" else 80)
         host = parsed.raw_host.decode("ascii")
     except (httpx.InvalidURL, ValueError, UnicodeError, TypeError) as error:
-        raise FetchFailed("This is not a URL that can be fetched.") from error
+        raise FetchFailed("This is not a valid URL.") from error
     if parsed.scheme not in ("http", "https"):
         raise AddressForbidden("Only http and https addresses are fetched.")
     if not host:
-        raise FetchFailed("This URL names no host.")
+        raise FetchFailed("This URL has no host.")
     if port not in (80, 443) and not 1024 <= port <= 65535:
-        raise AddressForbidden(f"Port {port} is not fetched from.", hint="80, 443, and those above 1023 are.")
+        raise AddressForbidden(f"Port {port} is not allowed.", hint="Use 80, 443, or a port above 1023.")
     if address := _address_in(host):
         check_addresses([address])
     return parsed
@@ -212,12 +212,12 @@ class _CheckedBackend(httpcore.NetworkBackend):
         try:
             found = future.result(timeout=self._deadline.left_s())
         except FutureTimeout as error:
-            raise FetchFailed("The server's name could not be looked up in time.") from error
+            raise FetchFailed("Resolving the server's name took too long.") from error
         except (OSError, UnicodeError) as error:
-            raise FetchFailed("The server's name is not known.") from error
+            raise FetchFailed("The server's name could not be resolved.") from error
         addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
         if not addresses:
-            raise FetchFailed("The server's name is not known.")
+            raise FetchFailed("The server's name could not be resolved.")
         return addresses
 
 
@@ -263,7 +263,7 @@ def _call(
         OSError,
         ValueError,
     ) as error:
-        raise FetchFailed("The server could not be reached, or did not answer properly.") from error
+        raise FetchFailed("The server could not be reached, or its response was invalid.") from error
 
 
 def fetch_photo(url: str, *, max_bytes: int) -> tuple[bytes, str]:
@@ -282,14 +282,14 @@ def fetch_photo(url: str, *, max_bytes: int) -> tuple[bytes, str]:
             if response.status != 200:
                 raise FetchFailed(f"The server answered with the status {response.status}.")
             return _body(response, headers, max_bytes, deadline), _name_of(target)
-    raise FetchFailed("The server redirects on and on.")
+    raise FetchFailed("Too many redirects.")
 
 
 def _next_url(target: httpx.URL, location: bytes) -> httpx.URL:
     try:
         joined = str(target.join(location.decode("utf-8", "replace")))
     except (httpx.InvalidURL, ValueError) as error:
-        raise FetchFailed("The server redirects to something that is not a URL.") from error
+        raise FetchFailed("The server redirects to an invalid URL.") from error
     return check_url(joined)
 
 
@@ -301,7 +301,7 @@ def _body(
     if announced.isdigit() and int(announced) > max_bytes:
         raise too_large
     if headers.get(b"content-encoding", b"identity").lower() not in (b"identity", b""):
-        raise FetchFailed("The server compressed its answer although it was asked not to.")
+        raise FetchFailed("The server compressed its response although it was asked not to.")
     body = bytearray()
     for chunk in response.iter_stream():
         body += chunk

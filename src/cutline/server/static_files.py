@@ -1,4 +1,4 @@
-"""Scripts, styles and pictures of the pages themselves."""
+"""Static files: scripts, styles and pictures of the pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]  # it has no type
 
     @staticmethod
     def serve(static_file: Any, request: HttpRequest) -> HttpResponse:
-        """Answer with a file of ours."""
+        """Read a static file and answer with it."""
         found = static_file.get_response(request.method, request.META)
         content = b""
         if found.file is not None:

@@ -1,4 +1,4 @@
-"""What staff see of how the service fares: numbers only, never anybody's pictures or words."""
+"""Statistics for staff: numbers only, never anybody's pictures or texts."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
-    """What waits now."""
+    """Jobs that are queued or running now."""
 
     interactive: int
     bulk: int
@@ -69,7 +69,7 @@ class ModelUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
-    """The whole."""
+    """All numbers of the dashboard."""
 
     since: date
     days: Sequence[Day]
@@ -86,7 +86,7 @@ class Statistics:
 
 
 def statistics(days: int = 30) -> Statistics:
-    """Count. days: how many, today among them; at most MAX_DAYS."""
+    """Compute the statistics of the last days (at most MAX_DAYS), today included."""
     today = timezone.now().date()
     since = today - timedelta(days=min(days, MAX_DAYS) - 1)
     live = Image.objects.filter(deleted_at=None)

@@ -107,11 +107,11 @@ class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no typ
     """Keeps the secrets of second factors encrypted: who reads the database alone cannot make codes."""
 
     def encrypt(self, text: str) -> str:
-        """What is written to the database."""
+        """Encrypt a secret before it goes into the database."""
         return _fernet().encrypt(text.encode()).decode()
 
     def decrypt(self, encrypted_text: str) -> str:
-        """And read from it. Raises cryptography's InvalidToken where the secret key was changed."""
+        """Decrypt it. Raises cryptography's InvalidToken after a change of the secret key."""
         return _fernet().decrypt(encrypted_text.encode()).decode()
 
     def _get_site_name(self) -> str:

@@ -67,7 +67,7 @@ def delete_owner(owner: Owner) -> None:
 def sweep_owners() -> int:
     """Pass on what arrived late for claimed owners, and delete anonymous ones that nobody comes back to.
 
-    Gives how many owners went.
+    Returns how many owners went.
     """
     now = timezone.now()
     gone = 0

@@ -53,7 +53,7 @@ def export_account(user: User) -> Iterator[bytes]:
 def export_owner(owner: Owner) -> Iterator[bytes]:
     """The chunks of a zip file with everything of an owner, with or without an account.
 
-    Raises ServiceUnavailable in the middle where the store of files does not answer: the file then has no
+    Raises ServiceUnavailable in the middle if the storage does not respond: the file then has no
     end, and no program takes it for whole.
     """
     sink = _Sink()
@@ -73,16 +73,16 @@ class _Sink(io.RawIOBase):
         self._chunks: list[bytes] = []
 
     def writable(self) -> bool:
-        """It is there to be written."""
+        """Required by zipfile: True."""
         return True
 
     def write(self, data: Any) -> int:
-        """Keep the bytes."""
+        """Keep the bytes until `take`."""
         self._chunks.append(bytes(data))
         return len(data)
 
     def take(self) -> bytes:
-        """What was written since the last time."""
+        """Return and forget what was written since the last call."""
         data = b"".join(self._chunks)
         self._chunks.clear()
         return data

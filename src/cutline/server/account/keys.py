@@ -37,7 +37,7 @@ def create(
     if expires_at is not None and expires_at <= timezone.now():
         raise Invalid("A key cannot expire in the past.")
     if working(owner).count() >= _MOST:
-        raise Conflict(f"There are {_MOST} keys already.", hint="Revoke one that is not used.")
+        raise Conflict(f"You have {_MOST} keys; that is the limit.", hint="Revoke one that is not used.")
     secret = PREFIX + secrets.token_urlsafe(32)
     key = ApiKey.objects.create(
         owner=owner,
@@ -51,12 +51,12 @@ def create(
 
 
 def working(owner: Owner) -> QuerySet[ApiKey]:
-    """The keys of an owner that open something."""
+    """The keys of an owner that are neither revoked nor expired."""
     return owner.api_keys.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None)
 
 
 def revoke(owner_id: UUID, key_id: UUID) -> None:
-    """End a key at once. Doing it again changes nothing.
+    """Revoke a key; it stops working at once. Revoking it again changes nothing.
 
     Raises:
         NotFound: the owner has no such key.

@@ -24,7 +24,7 @@ class SessionActivity:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Note the use, then answer."""
+        """Record the session's activity, then answer the request."""
         key = request.session.session_key
         if key and request.user.is_authenticated and cache.add(f"session-seen:{key}", 1, _EVERY_S):
             UserSession.objects.create_from_request(request)

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def set_consent(owner: Owner, *, may_train: bool) -> None:
-    """Keep whether an owner's images and feedback may train models."""
+    """Record whether an owner's images and feedback may be used for training."""
     if owner.may_train != may_train:
         owner.may_train = may_train
         owner.may_train_changed_at = timezone.now()
@@ -26,7 +26,7 @@ def set_consent(owner: Owner, *, may_train: bool) -> None:
 
 
 def change_role(user: User, role: Role, *, by: User) -> None:
-    """Give somebody a role.
+    """Change a user's role.
 
     Raises:
         Forbidden: who asks is no admin.
@@ -57,12 +57,12 @@ def close_account(user: User) -> None:
 
 
 def reopen_account(user: User) -> None:
-    """Let somebody in again."""
+    """Undo close_account: the user may sign in again."""
     User.objects.filter(pk=user.pk).update(is_active=True)
 
 
 def end_sessions(user: User) -> None:
-    """Sign somebody out everywhere."""
+    """End all sessions of a user, and let their websockets notice."""
     keys = list(UserSession.objects.filter(user=user).values_list("session_key", flat=True))
     Session.objects.filter(session_key__in=keys).delete()
     UserSession.objects.filter(user=user).delete()

@@ -17,7 +17,7 @@ from cutline.server.people.models import Owner, User
 
 
 def connect() -> None:
-    """Listen; called once, when the app is ready."""
+    """Connect the receivers; called once, by the app's ready()."""
     user_logged_in.connect(_signed_in, dispatch_uid="cutline.account.signed_in")
     user_logged_out.connect(_signed_out, dispatch_uid="cutline.account.signed_out")
 

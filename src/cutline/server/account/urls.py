@@ -15,27 +15,27 @@ def _to(request: HttpRequest, name: str, **words: str) -> HttpResponseRedirect:
 
 
 def login(request: HttpRequest) -> HttpResponseRedirect:
-    """Sign in; the admin leads here, too."""
+    """Redirect to the sign-in page; the admin leads here, too."""
     return _to(request, "account_login")
 
 
 def signup(request: HttpRequest) -> HttpResponseRedirect:
-    """Make an account."""
+    """Redirect to the sign-up page."""
     return _to(request, "account_signup")
 
 
 def verify_email(request: HttpRequest, key: str) -> HttpResponseRedirect:
-    """The link of a mail that verifies an address."""
+    """Redirect from the link in a verification mail."""
     return _to(request, "account_confirm_email", key=key)
 
 
 def forgotten(request: HttpRequest) -> HttpResponseRedirect:
-    """Ask for a link that sets a new password."""
+    """Redirect to the page that asks for a password reset link."""
     return _to(request, "account_reset_password")
 
 
 def reset(request: HttpRequest, key: str) -> HttpResponseRedirect:
-    """The link of a mail that sets a new password."""
+    """Redirect from the link in a password reset mail."""
     user, _, key = key.partition("-")
     if not (user.isalnum() and key):
         return forgotten(request)

@@ -38,33 +38,33 @@ class BulkAdmin(StaffAdmin[Bulk]):
 
     @admin.display(description="made from")
     def source(self, bulk: Bulk) -> str:
-        """An archive, or a list."""
+        """What the bulk was made from."""
         is_archive = bulk.archive_id is not None
         return "an archive" if is_archive else "a list of URLs, or an archive that is unpacked"
 
     @admin.display(description="items")
     def progress(self, bulk: Bulk) -> str:
-        """How many stand where."""
+        """Numbers of items by state."""
         return ", ".join(f"{number:,} {state}" for state, number in counts(bulk).items() if number)
 
     @admin.display(description="errors of items")
     def errors(self, bulk: Bulk) -> str:
-        """How many of each code."""
+        """Numbers of failed items by error code."""
         items = BulkItem.objects.filter(bulk=bulk).exclude(error_code="")
         found = items.values_list("error_code").annotate(number=Count("pk")).order_by("-number")
         return ", ".join(f"{number:,} {code}" for code, number in found) or "none"
 
     @admin.action(description="Pause", permissions=["administer"])
     def pause(self, request: HttpRequest, queryset: QuerySet[Bulk]) -> None:
-        """Hold back what has not begun."""
+        """Pause: jobs that have not started wait."""
         self.act_on(request, queryset, services.pause, "paused")
 
     @admin.action(description="Resume", permissions=["administer"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Bulk]) -> None:
-        """Go on."""
+        """Resume paused bulks."""
         self.act_on(request, queryset, services.resume, "resumed")
 
     @admin.action(description="Cancel", permissions=["administer"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Bulk]) -> None:
-        """End for good."""
+        """Cancel: what has not been captioned will not be."""
         self.act_on(request, queryset, services.cancel, "cancelled")

@@ -30,7 +30,7 @@ class CaptionAdmin(StaffAdmin[Caption]):
     fields = ("id", "image_id", "job_id", "rank", "text", "log_prob", "model", "options", "created_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Caption]:
-        """Of images that staff may look at."""
+        """Only rows of images that staff may look at."""
         return super().get_queryset(request).filter(_offered())
 
 
@@ -57,5 +57,5 @@ class VersionAdmin(StaffAdmin[Version]):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Version]:
-        """Of images that staff may look at."""
+        """Only rows of images that staff may look at."""
         return super().get_queryset(request).filter(_offered())

@@ -25,7 +25,7 @@ class FeedbackAdmin(StaffAdmin[Feedback]):
     fields = ("kind", "image_id", "caption_id", "text_before", "text_after", "model", "created_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Feedback]:
-        """With their images."""
+        """Join the images, whose visibility is asked for each row."""
         return super().get_queryset(request).select_related("image")
 
     @admin.display(description="before")

@@ -23,7 +23,7 @@ _HIDDEN = "private"
 
 def _is_offered(image: Image) -> bool:
     """As site.may_look_at, for a row of the list below, which only staff can open."""
-    reported = getattr(image, "unsettled", 0) > 0
+    reported = getattr(image, "open_report_count", 0) > 0
     public = image.visibility == Visibility.PUBLIC
     return image.deleted_at is None and (public or (reported and image.visibility == Visibility.UNLISTED))
 
@@ -35,7 +35,7 @@ class NeedsLook(admin.SimpleListFilter):
     parameter_name = "queue"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """What can be chosen."""
+        """The choices of this filter."""
         return [("look", "held, reported, not judged, or with words that nobody read")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Image]) -> QuerySet[Image]:
@@ -110,15 +110,15 @@ class ImageAdmin(StaffAdmin[Image]):
     object_actions = ("approve", "hold", "reject")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Image]:
-        """With the number of reports that nobody has settled."""
-        unsettled = Count("reports", filter=Q(reports__resolved_at=None), distinct=True)
+        """With the number of open reports."""
+        open_report_count = Count("reports", filter=Q(reports__resolved_at=None), distinct=True)
         images: QuerySet[Image] = super().get_queryset(request).prefetch_related("renditions")
-        return images.annotate(unsettled=unsettled)
+        return images.annotate(open_report_count=open_report_count)
 
-    @admin.display(description="reports", ordering="unsettled")
+    @admin.display(description="reports", ordering="open_report_count")
     def open_reports(self, image: Image) -> int:
         """How many people object."""
-        return int(getattr(image, "unsettled", 0))
+        return int(getattr(image, "open_report_count", 0))
 
     @admin.display(description="")
     def picture(self, image: Image) -> SafeString | str:
@@ -158,7 +158,7 @@ class ImageAdmin(StaffAdmin[Image]):
 
     @admin.action(description="Approve", permissions=["moderate"])
     def approve(self, request: HttpRequest, queryset: QuerySet[Image]) -> None:
-        """Let them stand in the gallery; reports are settled."""
+        """Let them stand in the gallery; reports are resolved."""
         self._decide(request, queryset, Moderation.APPROVED)
 
     @admin.action(description="Hold", permissions=["moderate"])
@@ -168,7 +168,7 @@ class ImageAdmin(StaffAdmin[Image]):
 
     @admin.action(description="Reject", permissions=["moderate"])
     def reject(self, request: HttpRequest, queryset: QuerySet[Image]) -> None:
-        """Refuse them for the gallery; reports are settled."""
+        """Refuse them for the gallery; reports are resolved."""
         self._decide(request, queryset, Moderation.REJECTED)
 
     def _decide(self, request: HttpRequest, queryset: QuerySet[Image], moderation: Moderation) -> None:

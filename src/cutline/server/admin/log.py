@@ -23,5 +23,5 @@ class LogEntryAdmin(StaffAdmin[LogEntry]):
 
     @admin.display(description="what")
     def what(self, entry: LogEntry) -> str:
-        """In words."""
+        """What the person did, in words."""
         return entry.get_change_message() or entry.get_action_flag_display()

@@ -45,7 +45,7 @@ class UserAdmin(StaffAdmin[User]):
 
     @admin.display(description="signs in with")
     def signs_in_with(self, user: User) -> str:
-        """The ways in that are set up."""
+        """Password, providers and second factors of this account."""
         ways = ["password"] if user.has_usable_password() else []
         ways += SocialAccount.objects.filter(user=user).values_list("provider", flat=True)
         ways += Authenticator.objects.filter(user=user).values_list("type", flat=True)
@@ -53,12 +53,12 @@ class UserAdmin(StaffAdmin[User]):
 
     @admin.display(description="images")
     def images(self, user: User) -> int:
-        """How many there are; what they show is the owner's."""
+        """Number of images; the images themselves are private."""
         found = Owner.objects.filter(user=user).aggregate(number=Count("images"))
         return int(found["number"] or 0)
 
     def save_model(self, request: HttpRequest, obj: User, form: ModelForm[User], change: bool) -> None:
-        """Change the role, by the same rules as everywhere."""
+        """Change the role through account.services, which keeps the last admin."""
         assert isinstance(request.user, User)
         role, obj.role = Role(obj.role), form.initial["role"]
         try:
@@ -71,7 +71,7 @@ class UserAdmin(StaffAdmin[User]):
         deletion.delete_account(obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """The same for several."""
+        """Delete several accounts with all that belongs to them."""
         for user in queryset:
             deletion.delete_account(user)
 
@@ -98,7 +98,7 @@ class UserAdmin(StaffAdmin[User]):
 
     @admin.action(description="Reopen", permissions=["administer"])
     def reopen(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """Let people in again."""
+        """Reopen closed accounts."""
         self._act(request, queryset.filter(is_active=False), services.reopen_account, "reopened")
 
     @admin.action(description="Sign out everywhere", permissions=["administer"])
@@ -163,7 +163,7 @@ class ApiKeyAdmin(StaffAdmin[ApiKey]):
 
     @admin.action(description="Revoke", permissions=["administer"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        """End keys at once."""
+        """Revoke keys; they stop working at once."""
         chosen = list(queryset.filter(revoked_at=None))
         for key in chosen:
             keys.revoke(key.owner_id, key.pk)

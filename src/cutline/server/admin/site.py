@@ -370,5 +370,5 @@ class StaffInline(_ByRole, TabularInline[M, P]):
     show_change_link = False
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        """All of them."""
+        """Every field."""
         return [str(name) for name in self.get_fields(request, obj)]

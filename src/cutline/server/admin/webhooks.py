@@ -39,17 +39,17 @@ class WebhookAdmin(StaffAdmin[Webhook]):
 
     @admin.display(description="host")
     def host(self, webhook: Webhook) -> str:
-        """Whose server it is."""
+        """The host of the URL."""
         return urlsplit(webhook.url).hostname or ""
 
     @admin.action(description="Switch off", permissions=["administer"])
     def switch_off(self, request: HttpRequest, queryset: QuerySet[Webhook]) -> None:
-        """Call them no more, until they are switched on."""
+        """Disable webhooks until somebody enables them."""
         self._switch(request, queryset, on=False)
 
     @admin.action(description="Switch on", permissions=["administer"])
     def switch_on(self, request: HttpRequest, queryset: QuerySet[Webhook]) -> None:
-        """Call them again."""
+        """Enable webhooks, with a fresh start."""
         self._switch(request, queryset, on=True)
 
     def _switch(self, request: HttpRequest, queryset: QuerySet[Webhook], *, on: bool) -> None:

@@ -88,7 +88,7 @@ def _measure(file: IO[bytes], max_members: int) -> None:
         raise zipfile.BadZipFile("no directory")
     size, place = end[reader._ECD_SIZE], end[reader._ECD_LOCATION]
     if size > _MAX_DIRECTORY_BYTES:
-        raise ArchiveTooLarge("The archive's directory is larger than is taken.", hint="Send several.")
+        raise ArchiveTooLarge("The archive's directory is too large.", hint="Send several.")
     if end[reader._ECD_SIGNATURE] == reader.stringEndArchive64:
         place -= reader.sizeEndCentDir64 + reader.sizeEndCentDir64Locator
     if place < size:
@@ -156,7 +156,7 @@ def _refusal(info: zipfile.ZipInfo, name: str, max_bytes: int) -> MemberRefused 
     if info.create_system == 3 and stat.S_IFMT(mode) not in (0, stat.S_IFREG):
         return MemberNotAFile(f"{name} is a link or a device, not a file.")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        return MemberCompression(f"{name} is compressed by a method that is not opened.", hint="Use deflate.")
+        return MemberCompression(f"{name} uses an unsupported compression method.", hint="Use deflate.")
     if info.file_size > max_bytes:
         return MemberTooLarge(f"{name} has {info.file_size:,} bytes; the limit is {max_bytes:,}.")
     return None

@@ -69,7 +69,7 @@ def _expansion_ended(job: Job) -> None:
     bulk.error_code, bulk.error_message = job.error_code, job.error_message
     bulk.ended_at = timezone.now()
     bulk.save(update_fields=["state", "error_code", "error_message", "ended_at"])
-    close(bulk, Cancelled("The bulk ended before this was its turn."), BulkItem.State.CANCELLED)
+    close(bulk, Cancelled("The bulk ended before this item was processed."), BulkItem.State.CANCELLED)
     emit_progress(bulk)
 
 
@@ -130,5 +130,5 @@ def _end_stale_item(item: BulkItem) -> None:
         last = (
             Job.objects.filter(image_id=item.image_id, kind=JobKind.CAPTION).order_by("-created_at").first()
         )
-        values = _outcome(last) if last else failure_values(Cancelled("The photo was never captioned."))
+        values = _outcome(last) if last else failure_values(Cancelled("The photo was not captioned."))
     end_items(BulkItem.objects.filter(pk=item.pk), values)

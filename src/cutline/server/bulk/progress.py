@@ -18,7 +18,7 @@ PROGRESS_S = 1  # progress is told no more often
 
 
 def counts(bulk: Bulk) -> dict[str, int]:
-    """How many items stand where; and their total."""
+    """Numbers of items by state, and their total."""
     found = dict(
         BulkItem.objects.filter(bulk=bulk).values_list("state").annotate(number=Count("pk")).order_by()
     )
@@ -26,14 +26,14 @@ def counts(bulk: Bulk) -> dict[str, int]:
 
 
 def with_total(found: Mapping[str, int]) -> dict[str, int]:
-    """Numbers of items by state, those of no items and the total among them."""
+    """The same with zeros for missing states, and the total."""
     by_state = {str(state): found.get(state, 0) for state in BulkItem.State}
     return {"total": sum(by_state.values()), **by_state}
 
 
 @retried
 def progress(bulk_id: uuid.UUID) -> None:
-    """Tell how far a bulk is, if nobody did within the last second."""
+    """Emit the progress of an open bulk, at most once a second."""
     if not cache.add(f"bulk-progress-{bulk_id.hex}", 1, PROGRESS_S):
         return
     bulk = Bulk.objects.filter(pk=bulk_id, state__in=OPEN_STATES).first()

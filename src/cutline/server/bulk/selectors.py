@@ -1,4 +1,4 @@
-"""What somebody may see of bulks: their own."""
+"""Reading bulks: everybody sees their own."""
 
 from __future__ import annotations
 

@@ -74,12 +74,12 @@ def create_from_urls(
     if not urls:
         raise Invalid("There are no URLs in the list.")
     if len(urls) > settings().max_bulk_items:
-        raise ArchiveTooLarge(f"At most {settings().max_bulk_items:,} URLs are taken at once.")
+        raise ArchiveTooLarge(f"At most {settings().max_bulk_items:,} URLs are accepted at once.")
     _check_unended(owner, lock=True)
     # Nobody gets a machine that calls others for photos which could not be kept anyway.
     room = quota.limit_of(owner)
     if Image.objects.filter(owner=owner).count() + len(urls) > room:
-        raise QuotaExceeded(f"You may have {room:,} images in all.", hint="Send a shorter list.")
+        raise QuotaExceeded(f"The limit is {room:,} images in all.", hint="Send a shorter list.")
     bulk = Bulk.objects.create(owner=owner, name=_one_line(name)[:255], options=dict(options))
     BulkItem.objects.bulk_create(
         (BulkItem(bulk=bulk, number=number, **_url_item(url)) for number, url in enumerate(urls)),
@@ -102,9 +102,7 @@ def _check_unended(owner: Owner, *, lock: bool = False) -> None:
         Owner.objects.select_for_update(no_key=True).get(pk=owner.pk)
     most = MAX_UNENDED if owner.user_id else MAX_UNENDED_ANONYMOUS
     if Bulk.objects.filter(owner=owner, state__in=OPEN_STATES).count() >= most:
-        raise QuotaExceeded(
-            f"You have {most} bulks that have not ended.", hint="Wait for one, or cancel one."
-        )
+        raise QuotaExceeded(f"You have {most} unfinished bulks.", hint="Wait for one, or cancel one.")
 
 
 def queue_expansion(bulk: Bulk, request_id: str) -> None:
@@ -144,10 +142,10 @@ def cancel(bulk: Bulk) -> Bulk:
 
 @retried
 def delete(bulk: Bulk) -> None:
-    """Forget an ended bulk; its images stay. Raises Conflict where it has not ended."""
+    """Delete a finished bulk; its images stay. Raises Conflict where it has not ended."""
     bulk = Bulk.objects.select_for_update().get(pk=bulk.pk)
     if bulk.state in OPEN_STATES:
-        raise Conflict("The bulk has not ended.", hint="Cancel it first.")
+        raise Conflict("The bulk is not finished.", hint="Cancel it first.")
     drop_archive(bulk)
     bulk.delete()
 
@@ -156,7 +154,7 @@ def delete(bulk: Bulk) -> None:
 def _move(bulk: Bulk, before: Iterable[str], after: BulkState) -> Bulk:
     bulk = Bulk.objects.select_for_update().get(pk=bulk.pk)
     if bulk.state not in before:
-        raise Conflict(f"The bulk is {bulk.state} already.")
+        raise Conflict(f"The bulk is already {bulk.state}.")
     if bulk.state != after:
         bulk.state = after
         if after not in OPEN_STATES:

@@ -34,6 +34,6 @@ def unpacked(data: bytes, *, words: Sequence[str], rows: int, columns: int) -> L
     try:
         raw = zlib.decompress(data)
     except zlib.error as error:
-        raise ValueError("These are no attention maps.") from error
+        raise ValueError("These bytes are not attention maps.") from error
     maps = np.frombuffer(raw, np.uint8).reshape(len(words), rows, columns)
     return Looks(words=tuple(words), rows=rows, columns=columns, maps=maps)

@@ -1,4 +1,4 @@
-"""What is read of captions. Others than the owner see what an image shows, not how it came to be."""
+"""Reading captions. Others than the owner see what an image shows, not how it came to be."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def attention_for(viewer: Viewer, caption_id: UUID, *, share_token: str = "") ->
     caption = caption_for(viewer, caption_id, share_token=share_token)
     attention = Attention.objects.filter(caption=caption).first()
     if attention is None:
-        raise NotFound("The model did not say where it looked.")
+        raise NotFound("This caption has no attention maps.")
     return attention
 
 

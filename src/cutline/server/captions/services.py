@@ -43,7 +43,7 @@ MODEL, PERSON = "model", "person"
 
 
 def run(job: Job, context: Context) -> None:
-    """Do a caption job. Raises JobStopped, and whatever the photo or the captioner raises."""
+    """Run a caption job. Raises JobStopped, and whatever the photo or the captioner raises."""
     wanted = captioner.wanted(job.options, n=settings().candidates)
     written = _head_start(job, wanted, context)
     if written is None:
@@ -180,7 +180,7 @@ def edit(image: Image, text: str, by: Owner) -> Version:
     """
     text = " ".join(text.split())
     if not text or len(text) > LONGEST_TEXT or not is_readable(text):
-        raise Invalid(f"A caption has 1 to {LONGEST_TEXT} letters, none of them a control character.")
+        raise Invalid(f"A caption has 1 to {LONGEST_TEXT} characters, none of them a control character.")
     image, last = _locked(image)
     if last and last.by == PERSON and last.text == text:
         return last
@@ -223,7 +223,7 @@ def _locked(image: Image) -> tuple[Image, Version | None]:
     """The image's row, locked until the transaction ends, and its last version. Raises NotFound."""
     fresh = Image.objects.select_for_update().filter(pk=image.pk, deleted_at=None).first()
     if fresh is None:
-        raise NotFound("The image is gone.")
+        raise NotFound("This image no longer exists.")
     return fresh, _last_version(fresh)
 
 

@@ -72,6 +72,6 @@ def forget_images(owner_ids: Iterable[UUID], image_ids: Iterable[UUID]) -> None:
 
 
 def sweep() -> int:
-    """Forget events that are older than settings.event_hours; gives how many rows went."""
+    """Forget events that are older than settings.event_hours; returns how many rows went."""
     too_old = timezone.now() - timedelta(hours=settings().event_hours)
     return Event.objects.filter(created_at__lt=too_old).delete()[0]

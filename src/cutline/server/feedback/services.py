@@ -26,7 +26,7 @@ class Rated(Protocol):
 
 
 def note(events: Iterable[tuple[Feedback.Kind, Rated]], viewer: Owner | None) -> int:
-    """Log that captions were seen or copied. Gives how many rows were written.
+    """Log that captions were seen or copied. Returns how many rows were written.
 
     Raises Invalid for kinds that clients do not report.
     """

@@ -18,7 +18,7 @@ def locked(image: Image) -> Image:
         .first()
     )
     if fresh is None:
-        raise NotFound("This image is gone.")
+        raise NotFound("This image no longer exists.")
     return fresh
 
 

@@ -24,7 +24,7 @@ _LOADING = threading.Lock()
 
 
 def run(job: Job, context: Context) -> None:
-    """Do a moderation job: publish, hold or refuse.
+    """Run a moderation job: publish, hold or reject.
 
     Raises NotFound for an image that is gone, ImageError, ServiceUnavailable, LeaseLost.
     """

@@ -49,7 +49,7 @@ def undelete(image: Image) -> Image:
     """Bring back a deleted image. Raises NotFound where it has been purged."""
     fresh = Image.objects.select_for_update().filter(pk=image.pk).first()
     if fresh is None:
-        raise NotFound("This image is gone.")
+        raise NotFound("This image no longer exists.")
     if fresh.deleted_at is not None:
         fresh.deleted_at = None
         fresh.changed_at = timezone.now()

@@ -41,8 +41,8 @@ class RenditionKind(models.TextChoices):
 class StoredFile(models.Model):
     """The ledger of files: a row before its file is written, and until its file is gone.
 
-    pending: being written, no image yet. live: belongs to something. doomed: to be deleted. The sweep
-    deletes doomed files, and pending ones that are old, so that a killed process leaves no orphan.
+    pending: being written, no image yet. live: belongs to something. discarded: to be deleted. The sweep
+    deletes discarded files, and pending ones that are old, so that a killed process leaves no orphan.
     """
 
     class State(models.TextChoices):

@@ -43,7 +43,7 @@ def decide(image: Image, by: User, moderation: Moderation, reason: str = "") -> 
     Raises Forbidden for others, NotFound, Invalid for what is no decision.
     """
     if by.role not in (Role.MODERATOR, Role.ADMIN):
-        raise Forbidden("Only moderators decide about pictures.")
+        raise Forbidden("Only moderators may decide about pictures.")
     if moderation not in (Moderation.APPROVED, Moderation.HELD, Moderation.REJECTED):
         raise Invalid("A picture is approved, held or rejected.")
     image = locked(image)

@@ -48,12 +48,12 @@ def key_of(image_id: UUID, kind: str, format: str) -> str:
 def read_master(image_id: UUID) -> bytes:
     """The master's bytes, for whoever decodes no more than they need.
 
-    Raises NotFound, or ServiceUnavailable where the store does not answer.
+    Raises NotFound, or ServiceUnavailable if the storage does not respond.
     """
     masters = Rendition.objects.filter(image_id=image_id, kind=RenditionKind.MASTER)
     key = masters.values_list("file_id", flat=True).first()
     if key is None:
-        raise NotFound("This image is gone.")
+        raise NotFound("This image no longer exists.")
     return storage.read(key)
 
 
@@ -66,10 +66,10 @@ def open_master(image_id: UUID) -> Pillow.Image:
 
 
 def render(image_id: UUID) -> bool:
-    """Write what an image lacks of its renditions. Gives whether there was anything to do.
+    """Write what an image lacks of its renditions. Returns whether there was anything to do.
 
-    May run twice at once, and be killed anywhere: what is written twice is doomed.
-    Raises NotFound, ImageError, or ServiceUnavailable where the store does not answer.
+    May run twice at once, and be killed anywhere: what is written twice is discarded.
+    Raises NotFound, ImageError, or ServiceUnavailable if the storage does not respond.
     """
     image = Image.objects.filter(pk=image_id, rendered_at=None).first()
     if image is None:
@@ -115,7 +115,7 @@ def _within(picture: Pillow.Image, side_px: int) -> Pillow.Image:
 
 
 def sweep(*, most: int = 200) -> int:
-    """Hand to the thread what should have been made a while ago. Gives how many images that were."""
+    """Hand to the thread what should have been made a while ago. Returns how many images that were."""
     overdue = timezone.now() - timedelta(seconds=_OVERDUE_S)
     waiting = Image.objects.filter(rendered_at=None, created_at__lt=overdue).order_by("created_at")
     ids = list(waiting.values_list("pk", flat=True)[:most])
@@ -148,7 +148,7 @@ class _Renderer:
                 self._thread.start()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until nothing is left to do; gives whether that was so in time."""
+        """Wait until nothing is left to do; returns whether that was so in time."""
         waiter = threading.Thread(target=self._waiting.join, daemon=True)
         waiter.start()
         waiter.join(timeout_s)

@@ -1,4 +1,4 @@
-"""What is read of images. Every read is authorised here, and nowhere else."""
+"""Reading images. Every read is authorised here, and nowhere else."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def shared_image(token: str) -> Image:
     """The image that a link leads to. Raises NotFound, also where it is private by now."""
     image = Image.objects.filter(share_token=token, deleted_at=None).first() if token else None
     if image is None or not _has_link(image, token):
-        raise NotFound("This link does not work, or no longer.")
+        raise NotFound("This link does not work or has expired.")
     return image
 
 
@@ -110,7 +110,7 @@ def own_deleted_image(viewer: Viewer, image_id: UUID) -> Image:
     """
     image = Image.objects.filter(pk=image_id).first()
     if image is None or not is_owner(viewer, image):
-        raise NotFound("There is no such image, or it is gone for good.")
+        raise NotFound("There is no such image, or it was deleted for good.")
     return image
 
 

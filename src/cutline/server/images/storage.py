@@ -1,9 +1,9 @@
-"""Where files lie, a folder or an S3 bucket, and the ledger by which none is ever orphaned.
+"""File storage, a folder or an S3 bucket, and the ledger by which no file is ever orphaned.
 
 A file's life: `put` writes a pending row, commits it, then writes the file. `keep`, in the transaction that
-makes what the file belongs to, makes the row live. `doom` says that nothing needs it any more. `sweep_files`
-deletes what is doomed, and what stayed pending because its process died. So a row stands before its file is
-written and until its file is gone, and a process may be killed at any moment.
+makes what the file belongs to, makes the row live. `discard` says that nothing needs it any more.
+`sweep_files` deletes what was discarded, and what stayed pending because its process died. So a row stands
+before its file is written and until its file is gone, and a process may be killed at any moment.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class Bucket(S3Storage):  # type: ignore[misc]  # it has no types
 
 
 def store() -> Folder | Bucket:
-    """The folder or bucket that the settings name."""
+    """The configured storage: a folder or a bucket."""
     return _store(settings().storage_url, settings().data_dir)
 
 
@@ -218,7 +218,7 @@ def content_type_of(key: str) -> str:
 def put(key: str, data: bytes | IO[bytes], content_type: str = "") -> StoredFile:
     """Write a file, pending until `keep`. Call it outside of a transaction: its row must be committed first.
 
-    data: its bytes, or a seekable file of them. Raises ServiceUnavailable where the store does not answer;
+    data: its bytes, or a seekable file of them. Raises ServiceUnavailable if the storage does not respond;
     what may have been written then goes by itself.
     """
     content: File[bytes] = ContentFile(data) if isinstance(data, bytes) else File(data)
@@ -232,7 +232,7 @@ def put(key: str, data: bytes | IO[bytes], content_type: str = "") -> StoredFile
     if saved != key:  # somebody took this random key: never share it
         StoredFile.objects.create(key=saved, bytes=file.bytes, state=StoredFile.State.DISCARDED)
         discard([file])
-        raise ServiceUnavailable(f"The store has a file of the key {key} already.")
+        raise ServiceUnavailable(f"The file storage already has the key {key}.")
     return file
 
 
@@ -252,7 +252,7 @@ def keep(*files: StoredFile) -> None:
 
 
 def discard(files: Iterable[StoredFile | str]) -> None:
-    """Give files (or their keys) to the sweep, in the transaction that takes away what they belonged to."""
+    """Leave files (or their keys) to the sweep, in the transaction that deletes what they belonged to."""
     keys = [file if isinstance(file, str) else file.key for file in files]
     for start in range(0, len(keys), 500):
         StoredFile.objects.filter(key__in=keys[start : start + 500]).update(
@@ -261,26 +261,26 @@ def discard(files: Iterable[StoredFile | str]) -> None:
 
 
 def discard_pending(files: Iterable[StoredFile]) -> None:
-    """Give files to the sweep that were put and never kept. Those that were kept after all stay."""
+    """Leave files to the sweep that were put and never kept. Those that were kept after all stay."""
     StoredFile.objects.filter(key__in=[file.key for file in files], state=StoredFile.State.PENDING).update(
         state=StoredFile.State.DISCARDED, changed_at=timezone.now()
     )
 
 
 def read(file: StoredFile | str) -> bytes:
-    """The bytes of a file. Raises NotFound, or ServiceUnavailable where the store does not answer."""
+    """The bytes of a file. Raises NotFound, or ServiceUnavailable if the storage does not respond."""
     with opened(file) as content:
         return content.read()
 
 
 @contextmanager
 def opened(file: StoredFile | str) -> Iterator[IO[bytes]]:
-    """A seekable file. Raises NotFound, or ServiceUnavailable where the store does not answer."""
+    """A seekable file. Raises NotFound, or ServiceUnavailable if the storage does not respond."""
     key = file if isinstance(file, str) else file.key
     try:
         content = store().open(key, "rb")
     except FileNotFoundError as error:
-        raise NotFound("This file is gone.") from error
+        raise NotFound("This file no longer exists.") from error
     except _STORE_ERRORS as error:
         raise ServiceUnavailable("The file storage is not reachable.", hint="Try again soon.") from error
     with content:
@@ -288,13 +288,13 @@ def opened(file: StoredFile | str) -> Iterator[IO[bytes]]:
 
 
 def sweep_files(*, pending_s: float = PENDING_S, most: int = 10_000) -> int:
-    """Delete doomed files, and those pending for longer than this. Gives how many are gone."""
+    """Delete discarded files, and those pending for longer than this. Returns how many are gone."""
     now = timezone.now()
     StoredFile.objects.filter(
         state=StoredFile.State.PENDING, changed_at__lt=now - timedelta(seconds=pending_s)
     ).update(state=StoredFile.State.DISCARDED, changed_at=now)
-    doomed = StoredFile.objects.filter(state=StoredFile.State.DISCARDED).order_by("changed_at")
-    keys = list(doomed.values_list("key", flat=True)[:most])
+    discarded = StoredFile.objects.filter(state=StoredFile.State.DISCARDED).order_by("changed_at")
+    keys = list(discarded.values_list("key", flat=True)[:most])
     for start in range(0, len(keys), 500):
         some = keys[start : start + 500]
         try:

@@ -49,5 +49,5 @@ def clean_tag(name: str) -> str:
     """A tag as it is kept: white space is one blank, no # in front, lower case. Raises Invalid."""
     tag = unicodedata.normalize("NFC", " ".join(name.split()).lstrip("#").strip().lower())
     if not tag or len(tag) > LONGEST_TAG or not is_readable(tag):
-        raise Invalid(f"A tag has 1 to {LONGEST_TAG} letters, none of them a control character.")
+        raise Invalid(f"A tag has 1 to {LONGEST_TAG} characters, none of them a control character.")
     return tag

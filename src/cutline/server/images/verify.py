@@ -40,7 +40,7 @@ def examine(data: bytes) -> Photo:
     """
     most = settings().max_upload_bytes
     if not data:
-        raise UnreadableImage("The file is empty: it has no bytes.")
+        raise UnreadableImage("The file is empty.")
     if len(data) > most:
         raise ImageTooLarge(f"The file has {len(data):,} bytes; the limit is {most:,}.")
     limits = Limits(max_file_bytes=most, max_pixels=settings().max_pixels)

@@ -22,9 +22,9 @@ def file(request: HttpRequest, key: str) -> HttpResponseBase:
     """Answer with a file; 404 for a link that is wrong, expired, or whose image is deleted."""
     expires, name = request.GET.get("e", ""), request.GET.get("n", "")
     if not storage.in_folder() or not storage.is_signed(key, expires, request.GET.get("s", ""), name):
-        raise Http404("This link does not work, or no longer.")
+        raise Http404("This link does not work or has expired.")
     if not _is_live(key):
-        raise Http404("This file is gone.")
+        raise Http404("This file no longer exists.")
     etag = f'"{hashlib.sha256(key.encode()).hexdigest()[:32]}"'  # a key's bytes never change
     if etag in request.headers.get("If-None-Match", ""):
         response: HttpResponse = HttpResponseNotModified()

@@ -23,7 +23,7 @@ def set_visibility(image: Image, visibility: Visibility) -> Image:
     if image.visibility == visibility:
         return image
     if visibility == Visibility.PUBLIC and image.moderation == Moderation.REJECTED:
-        raise Conflict("This picture was refused for the gallery.", hint="It can be shared by link.")
+        raise Conflict("This picture was rejected for the gallery.", hint="It can be shared by link.")
     if visibility == Visibility.PRIVATE:
         image.share_token = share_token()
     image.visibility = visibility

@@ -1,4 +1,4 @@
-"""A running job's hold on its row."""
+"""What a running job knows of its lease."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Context:
 
     @property
     def current_stage(self) -> str:
-        """What it is doing."""
+        """The stage that the job is in; empty before the first."""
         return self._stage
 
     def stage(self, name: str) -> None:
-        """Say what the job is doing from now on. Raises JobStopped when it was cancelled or its lease lost.
+        """Enter a stage. Raises JobStopped if the job was cancelled or its lease lost.
 
         The row learns it with the next renewal of the lease: a write for each stage would cost more than
         most stages take.
@@ -64,7 +64,7 @@ class Context:
             raise JobStopped(str(self.job.pk))
 
     def close(self) -> None:
-        """Count the last stage's time."""
+        """Record the duration of the last stage."""
         self._close_stage()
         self._stage = ""
 

@@ -18,7 +18,7 @@ def listen(listener: Callable[[], None] | None) -> None:
 
 
 def hint() -> None:
-    """Say "look for work", after the commit that made some.
+    """Wake the workers; call it after the commit that made work.
 
     Where workers are threads of this process, they are woken directly: the broker would carry the same words
     to the same threads 10 ms later.

@@ -1,4 +1,4 @@
-"""What is read of jobs: everybody sees their own."""
+"""Reading jobs: everybody sees their own."""
 
 from __future__ import annotations
 

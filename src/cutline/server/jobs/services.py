@@ -1,4 +1,4 @@
-"""What happens to jobs: made, claimed, renewed, ended, put back. The row is the truth, messages are hints.
+"""Jobs: created, claimed, renewed, ended, put back. The row is the truth, messages are hints.
 
 Exactly once rests on one rule: whatever a job writes, it writes in one transaction whose first statement is
 `finish`, a conditional UPDATE that only the holder of the row's lease passes. A worker may die, hang, or be
@@ -194,7 +194,7 @@ def _put_back(job: Job, token: UUID | None, *, after_s: float) -> None:
 
 
 def release(job: Job) -> None:
-    """Give a claimed job back untouched, as at shutdown. Raises LeaseLost where it is not held any more."""
+    """Put a claimed job back untouched, as at shutdown. Raises LeaseLost if it is no longer held."""
     _release(job, job.lease_token, job.attempts - 1)
 
 
@@ -247,7 +247,7 @@ def cancel(job: Job) -> Job:
     values: dict[str, Any] = {"state": JobState.CANCELLED, "lease_until": None, "ended_at": timezone.now()}
     if not unended.update(lease_token=None, **values):
         job.refresh_from_db()
-        raise Conflict(f"The job is {job.state} already.")
+        raise Conflict(f"The job is already {job.state}.")
     leases.set_values(job, values)
     _announce_end(job)
     transaction.on_commit(lambda: _count(job, "cancelled"))
@@ -293,7 +293,7 @@ def retry(job: Job) -> Job:
 
 
 def sweep() -> int:
-    """Put back the jobs whose lease ran out, and hint at what is due. Gives how many were lost."""
+    """Put back the jobs whose lease ran out, and hint at what is due. Returns how many were lost."""
     lost = [job for job in leases.expired(_running(), timezone.now())[:1000] if _lose(job)]
     for _ in due(timezone.now()).values_list("pk")[: settings().worker_threads]:
         hint()
@@ -306,7 +306,7 @@ def _lose(job: Job) -> bool:
         _lose_or_raise(job, job.lease_token, job.lease_until, job.losses + 1)
     except LeaseLost:
         return False
-    logger.warning("A worker vanished.", extra={"job": str(job.pk), "losses": job.losses})
+    logger.warning("A job lost its worker.", extra={"job": str(job.pk), "losses": job.losses})
     JOBS.labels(job.kind, "lost").inc()
     return True
 
@@ -344,7 +344,7 @@ def reason_of(error: Exception) -> tuple[str, str]:
     if is_transient(error):
         return (
             ServiceUnavailable.code,
-            "Something that the service depends on does not answer. Try again.",
+            "A service that captioning depends on is not responding. Try again.",
         )
     return "internal_error", "Internal error. Retry the job; if it fails again, report its id."
 

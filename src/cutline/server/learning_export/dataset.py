@@ -52,7 +52,7 @@ def export(folder: Path) -> Exported:
     It is written beside the folder first: an export that ends early leaves no half of a data set behind.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError(f"{folder} is there already and not empty.", hint="Name another folder.")
+        raise OutputError(f"{folder} exists and is not empty.", hint="Name another folder.")
     draft = folder.with_name(folder.name + ".partial")
     try:
         (draft / IMAGES).mkdir(parents=True)

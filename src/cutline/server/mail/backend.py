@@ -14,7 +14,7 @@ class OutboxBackend(BaseEmailBackend):
     """Writes each message as rows, one per recipient, in the caller's transaction."""
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
-        """Queue the messages; gives how many there were."""
+        """Queue the messages; returns how many there were."""
         for message in email_messages:
             services.queue(message)
         return len(email_messages)

@@ -44,7 +44,7 @@ def queue(message: EmailMessage) -> list[Mail]:
 
 
 def send_due() -> int:
-    """Send what is due, one after the other, until nothing is left; gives how many were tried."""
+    """Send what is due, one after the other, until nothing is left; returns how many were tried."""
     tried = 0
     while mail := claim():
         send(mail)

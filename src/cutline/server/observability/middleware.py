@@ -28,7 +28,7 @@ class Observe:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer, and tell."""
+        """Answer the request, then count, time and log it."""
         began = time.perf_counter()
         with (
             request_id.bound(request_id.new(request.headers.get(HEADER, ""))) as name,

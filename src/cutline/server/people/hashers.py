@@ -1,4 +1,4 @@
-"""How passwords are kept."""
+"""Password hashing."""
 
 from __future__ import annotations
 

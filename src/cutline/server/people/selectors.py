@@ -1,4 +1,4 @@
-"""What is read of people."""
+"""Reading owners and keys: everybody sees their own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def owner_for(viewer: Viewer) -> Owner:
         Owner.objects.select_related("user").filter(pk=viewer.owner_id).first() if viewer.owner_id else None
     )
     if owner is None:
-        raise NotFound("Nothing has been kept for you yet.")
+        raise NotFound("Nothing is stored for you yet.")
     return owner
 
 

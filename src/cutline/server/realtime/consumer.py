@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 
 class EventConsumer(AsyncWebsocketConsumer):
-    """One open page or program."""
+    """The websocket of one client: a page or a program."""
 
     viewer: Viewer
     group: str
@@ -135,7 +135,7 @@ class EventConsumer(AsyncWebsocketConsumer):
             self._put({"type": "pong"})
 
     async def websocket_disconnect(self, message: Mapping[str, Any]) -> None:
-        """The client left."""
+        """Leave the group and stop the tasks of this socket."""
         for task in self.tasks:
             task.cancel()
         if hasattr(self, "group"):
@@ -237,7 +237,7 @@ def check_origin(scope: Mapping[str, Any]) -> None:
         origin, host, secure=secure
     ):
         raise CrossOrigin(
-            "A page of another site opened this.", hint="Connect from our own pages, or by key."
+            "A page of another site opened this websocket.", hint="Connect from our own pages, or by key."
         )
 
 
@@ -245,7 +245,7 @@ def _enter(scope: Mapping[str, Any]) -> tuple[Viewer, bytes]:
     """Who connects, and the session cookie that they must be given ("" where they have one)."""
     viewer = viewer_of_scope(scope)
     if not viewer.has(SCOPE):
-        raise Forbidden(f"This key may not listen: it lacks the scope {SCOPE}.")
+        raise Forbidden(f"This key lacks the scope {SCOPE}.")
     if viewer.owner_id is not None:
         return viewer, b""
     limits.count_address(viewer.address)

@@ -86,7 +86,7 @@ def store_upload(
         except Exception:
             _abandon(files)
             raise
-    raise Conflict("This picture is being stored and deleted at once.", hint="Send it again.")
+    raise Conflict("This picture is being uploaded and deleted at the same time.", hint="Send it again.")
 
 
 def _abandon(files: Sequence[tuple[StoredFile, Rendition]]) -> None:
@@ -166,7 +166,7 @@ def _locked_owner(owner_id: UUID) -> Owner:
     """An owner whose images nobody else counts meanwhile. SQLite has one writer at a time anyway."""
     owner = Owner.objects.select_for_update(no_key=True).filter(pk=owner_id).first()
     if owner is None:
-        raise NotFound("This account is gone.")
+        raise NotFound("This account no longer exists.")
     return owner
 
 

@@ -111,7 +111,7 @@ _callers = _Callers()
 
 
 def deliver_due() -> int:
-    """Make the calls that are due, until none is left; gives how many were made by this thread."""
+    """Make the calls that are due, until none is left; returns how many were made by this thread."""
     made = 0
     if not _callers.enter():
         return made

@@ -43,7 +43,7 @@ def create(owner: Owner, url: str, events: Iterable[str] = ()) -> Webhook:
         # The owner's row is the lock: two requests at once would both count too few.
         Owner.objects.select_for_update(no_key=True).get(pk=owner.pk)
         if Webhook.objects.filter(owner=owner).count() >= most:
-            raise QuotaExceeded(f"You have {most} webhooks, which is as many as you may have.")
+            raise QuotaExceeded(f"You have {most} webhooks; that is the limit.")
         return Webhook.objects.create(
             owner=owner, url=url.strip(), events=_checked_types(events), secret=signing.new_secret()
         )
@@ -94,7 +94,7 @@ def send_test(webhook: Webhook) -> Delivery:
 def replay(delivery: Delivery) -> Delivery:
     """Send the same body again, as a new delivery of the same message. Raises Conflict where it waits."""
     if delivery.state == Delivery.State.WAITING:
-        raise Conflict("This delivery has not ended yet.", hint="It is tried again by itself.")
+        raise Conflict("This delivery is still pending.", hint="It is retried automatically.")
     _check_active(delivery.webhook)
     _end_hold(delivery.webhook)
     again = Delivery.objects.create(

@@ -61,7 +61,7 @@ def verify(
         expected = sign(secret, message_id=message_id, timestamp=timestamp, body=body)
         given = headers["webhook-signature"].split()
     except (KeyError, ValueError, binascii.Error) as error:
-        raise Invalid("This call is not signed.") from error
+        raise Invalid("This call has no signature.") from error
     if abs((time.time() if now is None else now) - timestamp) > tolerance_s:
         raise Invalid("This call is too old, or from the future.")
     if not any(hmac.compare_digest(expected.encode(), each.encode()) for each in given):

@@ -18,11 +18,11 @@ class Command(BaseCommand):
     help = "Write a data set for `cutline train`: captions.jsonl, feedback.jsonl and images/."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """One folder."""
+        """Declare the folder argument."""
         parser.add_argument("folder", type=Path, help="A folder that is not there yet.")
 
     def handle(self, *args: Any, folder: Path, **options: Any) -> None:
-        """Export, and say what was written."""
+        """Export, and print what was written."""
         try:
             exported = export(folder)
         except CutlineError as error:

@@ -141,7 +141,7 @@ def test_a_captioner_that_goes_away_ends_the_run_and_says_what_was_kept(
     paths = [photo(tmp_path / "a.png"), photo(tmp_path / "b.png", OUTAGE), photo(tmp_path / "c.png")]
     cutline("--output", "out.jsonl", "--batch-size", 1, *paths, code=1)
     assert "went away" in cutline.err
-    assert "1 captions were written in out.jsonl; the same command goes on from there" in cutline.err
+    assert "1 captions were written in out.jsonl; the same command continues from there" in cutline.err
     assert [line["file"] for line in json_lines(tmp_path / "out.jsonl")] == paths[:1]
 
 

@@ -42,7 +42,7 @@ class Engine(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
-    """What the encoder saw in B images.
+    """The encoder's output for B images.
 
     ``memory`` is what the decoder reads at every step, by input name, once per image [B, ...].
     ``state`` is what it starts from, by plain name, for one beam [B, 1, ...].
@@ -65,10 +65,10 @@ def joined(pieces: Sequence[Encoded]) -> Encoded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What the decoder says of the next token.
+    """The decoder's output for the next token.
 
     ``log_probs`` [B, K, V] where it was asked for; ``top_log_probs`` and ``top_tokens`` [B, K, M],
-    likeliest first; ``attention`` [B, K, R]; ``state`` to go on with, [B, K, ...] each.
+    likeliest first; ``attention`` [B, K, R]; ``state`` for the next step, [B, K, ...] each.
     """
 
     log_probs: Floats | None

@@ -116,7 +116,7 @@ class Run:
         except CutlineError as error:
             if self.tally.captioned and not error.kept:
                 output = self._job.output
-                where = f" in {output.path}; the same command goes on from there" if output else ""
+                where = f" in {output.path}; the same command continues from there" if output else ""
                 error.kept = f"{self.tally.captioned:,} captions were written{where}."
             raise
         return self.tally

@@ -124,7 +124,7 @@ def open_example(
 def assign_splits(examples: Iterable[Example], config: DataConfig) -> Iterator[Example]:
     """Fill in the split where the layout does not say.
 
-    Only a layout without any splits is dealt out; where some photos have one, the rest are unused.
+    Only in a layout without any splits are photos assigned; where some have a split, the rest are unused.
     """
     if config.split is not None:
         yield from (replace(example, split=config.split) for example in examples)

@@ -78,7 +78,7 @@ class DataConfig:
     images: the folder of photos, where the layout does not say; "none" reads the captions alone.
     captions: the captions file, where the layout does not say.
     split: puts every photo in this one split. Else the layout's own splits hold; where it has none, photos
-    are dealt by their content: dev_share and test_share of them (0..1) to dev and test, by split_seed.
+    are assigned by their content and split_seed: dev_share and test_share of them (0..1) to dev and test.
     missing_images: "refuse" or "skip". source: the data set's name; by default the name of the folder.
     """
 

@@ -65,7 +65,7 @@ class FeatureStore:
 def feature_store(
     folder: Path, examples: Sequence[Example], trunk: nn.Module, config: FeatureConfig, *, quiet: bool = False
 ) -> FeatureStore:
-    """Open the features of these photos, computing what is not there yet; a run that was killed goes on.
+    """Open the features of these photos, computing what is not there yet; a run that was killed is continued.
 
     Every example needs an image. Raises ImageError for a photo that cannot be read.
     """

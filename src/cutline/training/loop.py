@@ -146,7 +146,7 @@ def fit(
 ) -> FitResult:
     """Train one stage and leave ``best.pt`` and ``last.pt`` in the folder.
 
-    resume: go on from ``last.pt`` if there is one. about: plain values (the recipe) to keep in checkpoints.
+    resume: continue from ``last.pt`` if it exists. about: plain values (the recipe) to keep in checkpoints.
     SIGINT and SIGTERM end it after the current step, with a checkpoint.
 
     Raises TrainingError when the loss is not finite, the monitor is not among the metrics, or a checkpoint

@@ -99,7 +99,7 @@ def read_lines(path: Path, report: Report) -> Iterator[str]:
 
 
 def decoded(raw: bytes, where: str, report: Report) -> str:
-    """UTF-8 as text; anything else is reported, and read as Latin-1 so that the report can go on."""
+    """UTF-8 as text; anything else is reported, and read as Latin-1 so that the report can continue."""
     try:
         return raw.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError:

@@ -46,7 +46,7 @@ def main() -> None:
     arguments.target.mkdir(parents=True, exist_ok=True)
     for name, part in parts.items():
         (arguments.target / f"{name}.json").write_text(json.dumps(part), encoding="utf-8")
-        print(f"{name}: {len(part)} photos, {sum(map(len, part.values()))} captions")  # noqa: T201
+        print(f"{name}: {len(part)} photos, {sum(map(len, part.values()))} captions")
 
 
 if __name__ == "__main__":

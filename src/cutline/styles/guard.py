@@ -1,0 +1,184 @@
+"""The one guard for whatever a language model writes: true to the photo, kind, and as it was asked for.
+
+`check` says what is wrong with a text, `mend` takes away what can be taken away. Neither adds a word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib import resources
+
+from cutline.chat import clean_lines, is_refusal
+from cutline.styles.support import HASHTAG, parts_of_tag, singular, unsupported, words
+from cutline.styles.voice import Voice, visible
+
+EMOJI = re.compile(
+    "[\u2190-\u21ff\u2300-\u27bf\u2b00-\u2bff\u3030\u303d\U0001f000-\U0001faff]"
+    "(?:[\ufe0f\u200d\U0001f3fb-\U0001f3ff]|(?<=\u200d).)*"
+)
+MAX_EMOJI = 2
+_SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?]+|$)")
+
+
+class Fault(StrEnum):
+    """A way in which a text breaks the rules. The value is how people are told."""
+
+    EMPTY = "nothing was written"
+    REFUSAL = "the model refused"
+    UNSUPPORTED = "it says what the description does not support"
+    INSULT = "it insults"
+    AVOIDED = "it has a word to be avoided"
+    TOO_LONG = "it is too long"
+    TOO_SHORT = "it is too short"
+    HASHTAGS = "it has another number of hashtags"
+    EMOJI = "it has emoji where none are wanted, or too many"
+    ECHO = "it repeats the instructions"
+
+
+GRAVE = frozenset({Fault.EMPTY, Fault.REFUSAL, Fault.UNSUPPORTED, Fault.INSULT, Fault.AVOIDED, Fault.ECHO})
+"""What a text may not be shown with; of the others, a text is still true and kind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A caption in its parts. removed: what the guard took away, as it stood."""
+
+    body: str
+    hashtags: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join((self.body, *self.hashtags)).strip()
+
+
+def parse(answer: str) -> Text:
+    """A model's answer as a caption: without what models say around it (`chat.clean_lines`), hashtags apart.
+
+    Lines of a poem are joined by " / ".
+    """
+    lines = [visible(line) for line in clean_lines(answer)]
+    tags = tuple(dict.fromkeys(HASHTAG.findall(" ".join(lines))))
+    bodies = [" ".join(HASHTAG.sub("", line).split()) for line in lines]
+    return Text(body=" / ".join(body for body in bodies if body), hashtags=tags)
+
+
+def check(text: Text, voice: Voice, sources: Sequence[str]) -> tuple[Fault, ...]:
+    """The faults of a text. sources: the description, and whatever else supports what is said."""
+    fewest, most = voice.length.chars
+    emoji = len(EMOJI.findall(text.body))
+    found = {
+        Fault.EMPTY: not words(text.body),
+        Fault.REFUSAL: is_refusal(text.body),
+        Fault.UNSUPPORTED: bool(unsupported(str(text), sources)),
+        Fault.INSULT: bool(_insulting(str(text), sources)),
+        Fault.AVOIDED: bool(_avoided(str(text), voice)),
+        Fault.TOO_LONG: len(text.body) > most,
+        Fault.TOO_SHORT: len(text.body) < fewest,
+        Fault.HASHTAGS: len(text.hashtags) != voice.hashtags,
+        Fault.EMOJI: emoji > (MAX_EMOJI if voice.emoji else 0),
+        Fault.ECHO: _echoes(text.body, sources),
+    }
+    return tuple(fault for fault, is_so in found.items() if is_so)
+
+
+def mend(text: Text, voice: Voice, sources: Sequence[str]) -> Text:
+    """The text without the hashtags, emoji and sentences that break the rules, and cut to its length.
+
+    What is left may be empty, and is to be checked again.
+    """
+    tags = _kept_tags(text.hashtags, voice, sources)
+    body = text.body if voice.emoji else _without_emoji(text.body, 0)
+    body = _without_emoji(body, MAX_EMOJI)
+    body = _within(_supported_sentences(body, voice, sources), voice.length.chars[1])
+    removed = [tag for tag in text.hashtags if tag not in tags]
+    if body != text.body:
+        removed += _lost(text.body, body)
+    return Text(body=body, hashtags=tags, removed=(*text.removed, *removed))
+
+
+def _kept_tags(tags: Iterable[str], voice: Voice, sources: Sequence[str]) -> tuple[str, ...]:
+    kept = [tag for tag in tags if not _breaks(tag, voice, sources)]
+    return tuple(kept[: voice.hashtags])
+
+
+def _breaks(text: str, voice: Voice, sources: Sequence[str]) -> bool:
+    return bool(unsupported(text, sources) or _avoided(text, voice) or _insulting(text, sources))
+
+
+def _said(text: str) -> set[str]:
+    """The words of a text, those of its hashtags too."""
+    tagged = {part for tag in HASHTAG.findall(text) for part in parts_of_tag(tag)}
+    return set(words(HASHTAG.sub(" ", text))) | tagged
+
+
+def _avoided(text: str, voice: Voice) -> set[str]:
+    return _said(text) & {word for each in voice.avoid for word in words(each)}
+
+
+def _insulting(text: str, sources: Sequence[str]) -> set[str]:
+    return {singular(word) for word in _said(text)} & _insults() - set(words(" ".join(sources)))
+
+
+def _supported_sentences(body: str, voice: Voice, sources: Sequence[str]) -> str:
+    sentences = [each.strip() for each in _SENTENCE.findall(body)]
+    kept = [each for each in sentences if each and not _breaks(each, voice, sources)]
+    return body if len(kept) == len(sentences) else " ".join(kept)
+
+
+def _within(body: str, most: int) -> str:
+    """The first sentences that fit; nothing where the first one does not."""
+    if len(body) <= most:
+        return body
+    kept = ""
+    for sentence in _SENTENCE.findall(body):
+        longer = f"{kept} {sentence.strip()}".strip()
+        if len(longer) > most:
+            break
+        kept = longer
+    return kept
+
+
+def _without_emoji(body: str, most: int) -> str:
+    seen = 0
+
+    def keep(match: re.Match[str]) -> str:
+        nonlocal seen
+        seen += 1
+        return match[0] if seen <= most else ""
+
+    return " ".join(EMOJI.sub(keep, body).split())
+
+
+def _lost(before: str, after: str) -> list[str]:
+    """What stood before and does not any more: whole sentences, else words and signs."""
+    sentences = [each.strip() for each in _SENTENCE.findall(before)]
+    gone = [each for each in sentences if each and _without_emoji(each, 0) not in after]
+    emoji = [each for each in EMOJI.findall(before) if each not in after]
+    return gone + emoji
+
+
+def _echoes(body: str, sources: Sequence[str]) -> bool:
+    """Whether instructions are repeated, which no caption does."""
+    said = body.lower()
+    given = " ".join(sources).lower()
+    return any(mark in said and mark not in given for mark in _MARKS_OF_PROMPTS)
+
+
+_MARKS_OF_PROMPTS = (
+    "description:",
+    "tone:",
+    "audience:",
+    "hashtags:",
+    "system prompt",
+    "instructions",
+)
+
+
+@cache
+def _insults() -> frozenset[str]:
+    text = (resources.files("cutline.styles") / "data" / "insults.txt").read_text(encoding="utf-8")
+    return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))

@@ -25,6 +25,11 @@ class JobDetailOut(JobOut):
         None, description="How many jobs go before it (counted up to 1,000); null unless it is queued."
     )
 
+    @staticmethod
+    def resolve_position(job: Job) -> int | None:
+        """Counted now."""
+        return services.queue_position(job)
+
 
 @router.get("/jobs", auth=needs("images:read"), response={200: Page[JobOut]})
 def list_jobs(
@@ -50,7 +55,7 @@ def list_jobs(
 @router.get("/jobs/{uuid:job_id}", auth=needs("images:read"), response={200: JobDetailOut, **problems(404)})
 def get_job(request: HttpRequest, job_id: UUID) -> Job:
     """One of your jobs."""
-    return _with_position(selectors.job_for(viewer_of(request), job_id))
+    return selectors.job_for(viewer_of(request), job_id)
 
 
 @router.post(
@@ -60,7 +65,7 @@ def get_job(request: HttpRequest, job_id: UUID) -> Job:
 )
 def cancel_job(request: HttpRequest, job_id: UUID) -> Job:
     """End a job that has not ended. What it has already written stays."""
-    return _with_position(services.cancel(selectors.job_for(viewer_of(request), job_id)))
+    return services.cancel(selectors.job_for(viewer_of(request), job_id))
 
 
 @router.post(
@@ -70,9 +75,4 @@ def cancel_job(request: HttpRequest, job_id: UUID) -> Job:
 )
 def retry_job(request: HttpRequest, job_id: UUID) -> Job:
     """Queue a failed or cancelled job again."""
-    return _with_position(services.retry(selectors.job_for(viewer_of(request), job_id)))
-
-
-def _with_position(job: Job) -> Job:
-    job.position = services.queue_position(job)  # type: ignore[attr-defined]  # what JobDetailOut reads
-    return job
+    return services.retry(selectors.job_for(viewer_of(request), job_id))

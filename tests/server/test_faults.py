@@ -32,7 +32,7 @@ from tests.server.services.receiver import Receiver, chat_answer
 from tests.server.services.redis import Redis
 from tests.server.services.service import Mode, Servers, Service
 
-JOBS = 200
+JOBS = 120
 CANDIDATES = 3
 QUICK = {
     "lease_s": 4,
@@ -156,19 +156,15 @@ def stopped(process: Process) -> Iterator[None]:
         process.signal(signal.SIGCONT)
 
 
-def test_a_worker_killed_while_it_reads_the_photo(
-    run_service: Callable[..., Service], mortal: Servers
-) -> None:
-    service = run_service(Mode.PRODUCTION, workers=1)
+def killed_while_it_reads_the_photo(service: Service, visitor: Visitor, mortal: Servers) -> str:
     (worker,) = service.workers
-    with service.visitor() as visitor:
-        image = upload_without_workers(service, visitor)
-        with stopped(mortal.store.process):
-            worker.start()
-            wait_until(in_stage(service, "reading"), what="a job that reads")
-            worker.kill()
+    image = upload_without_workers(service, visitor)
+    with stopped(mortal.store.process):
         worker.start()
-        check(service, {image})
+        wait_until(in_stage(service, "reading"), what="a job that reads")
+        worker.kill()
+    worker.start()
+    return image
 
 
 @pytest.mark.parametrize("mode", list(Mode))
@@ -204,46 +200,50 @@ def candidates_locked(service: Service) -> Iterator[None]:
         yield
 
 
-def test_a_worker_killed_while_it_writes_the_result(
-    run_service: Callable[..., Service], mortal: Servers
-) -> None:
-    service = run_service(Mode.PRODUCTION, workers=1)
+def killed_while_it_writes_the_result(service: Service, visitor: Visitor, mortal: Servers) -> str:
     (worker,) = service.workers
-    with service.visitor() as visitor:
+    with candidates_locked(service):
+        (item,) = visitor.upload(photos.generated(2))
+        wait_until(saving(service), what="a job that saves")
+        worker.kill()
+    worker.start()
+    return str(item["id"])
+
+
+def killed_between_the_caption_and_the_renditions(service: Service, visitor: Visitor, mortal: Servers) -> str:
+    (worker,) = service.workers
+    with contextlib.ExitStack() as held:
         with candidates_locked(service):
-            (item,) = visitor.upload(photos.generated(1))
+            (item,) = visitor.upload(photos.generated(3))
             wait_until(saving(service), what="a job that saves")
-            worker.kill()
-        worker.start()
-        check(service, {item["id"]})
+            held.enter_context(stopped(mortal.store.process))
+        wait_for_the_end(service)
+        worker.kill()
+    wait_until(lambda: visitor.get(f"{service.url}/readyz").is_success, what="the store's return")
+    shown = visitor.image(item["id"])["urls"]["large"]
+    assert httpx.get(httpx.URL(service.url).join(shown["jpeg"]), timeout=ANSWERS_S).status_code == 200
+    # What the sweep does two minutes later.
+    overdue = f"from cutline.server.images import renditions; assert renditions.render('{item['id']}')"
+    service.manage("shell", "--no-imports", "--command", overdue)
+    return str(item["id"])
 
 
-def test_a_worker_killed_between_the_caption_and_the_renditions(
-    run_service: Callable[..., Service], mortal: Servers
+def test_a_worker_killed_in_each_stage_of_a_job(
+    run_service: Callable[..., Service], mortal: Servers, subtests: pytest.Subtests
 ) -> None:
     service = run_service(Mode.PRODUCTION, workers=1)
-    (worker,) = service.workers
+    images: set[str] = set()
     with service.visitor() as visitor:
-        with contextlib.ExitStack() as held:
-            with candidates_locked(service):
-                (item,) = visitor.upload(photos.generated(1))
-                wait_until(saving(service), what="a job that saves")
-                held.enter_context(stopped(mortal.store.process))
-            wait_for_the_end(service)
-            worker.kill()
-        wait_until(lambda: visitor.get(f"{service.url}/readyz").is_success, what="the store's return")
-        shown = visitor.image(item["id"])["urls"]["large"]
-        assert httpx.get(httpx.URL(service.url).join(shown["jpeg"]), timeout=ANSWERS_S).status_code == 200
-        service.manage("shell", "--no-imports", "--command", OVERDUE)
-        check(service, {item["id"]})
-
-
-# What the sweep does two minutes later.
-OVERDUE = """
-from cutline.server.images import renditions
-from cutline.server.images.models import Image
-assert [renditions.render(image.pk) for image in Image.objects.all()] == [True]
-"""
+        for kill in (
+            killed_while_it_reads_the_photo,
+            killed_while_it_writes_the_result,
+            killed_between_the_caption_and_the_renditions,
+        ):
+            with subtests.test(kill.__name__):
+                images.add(kill(service, visitor, mortal))
+                wait_for_the_end(service)
+                assert_all_done_once(service, images)
+        check(service, images)
 
 
 # -- anything, at any moment, under load -----------------------------------------------------------------

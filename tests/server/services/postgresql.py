@@ -99,6 +99,12 @@ class PostgreSQL:
             )
         return self.url(database)
 
+    def has(self, database: str) -> bool:
+        """Whether there is such a database."""
+        with self.connect() as connection:
+            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database])
+            return found.fetchone() is not None
+
     def connect(self, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
         """A connection with autocommit."""
         return psycopg.connect(self.url(database), autocommit=True, connect_timeout=int(ANSWERS_S))

@@ -22,6 +22,7 @@ from tests.server.services.postgresql import PostgreSQL
 from tests.server.services.process import ANSWERS_S, Process, free_ports
 from tests.server.services.redis import Redis
 
+MIGRATED = "migrated"  # a database that services of the same PostgreSQL are copied from
 CUTLINE = Path(sys.executable).with_name("cutline")
 
 
@@ -68,7 +69,8 @@ class Service:
         self.data = folder / "data"
         self.port = free_ports(1)[0]
         self._servers = servers
-        self.database = ""
+        self.name = self.database = ""
+        self._is_migrated = False
         self.bucket = ""
         values: dict[str, object] = {
             "data_dir": self.data,
@@ -105,13 +107,20 @@ class Service:
 
     def start(self) -> None:
         """Migrate and start everything; it is ready then. Raises ServerFailed."""
-        if self.mode is Mode.PRODUCTION:
-            self.manage("migrate", "--verbosity", "0")
+        if self._servers:
+            self._migrate(self._servers.postgresql)
         for process in self.processes:
             if process is not self.web and not process.alive:
                 process.start()
         if not self.web.alive:
             self.start_web()
+
+    def _migrate(self, postgresql: PostgreSQL) -> None:
+        """Migrate, as whoever installs the service does; the next service begins with a copy of that."""
+        if not self._is_migrated:
+            self.manage("migrate", "--verbosity", "0")
+            postgresql.create(MIGRATED, template=self.name)
+            self._is_migrated = True
 
     def start_web(self) -> None:
         """Start the web process, and wait until it says that it is ready. Raises ServerFailed."""
@@ -165,10 +174,12 @@ class Service:
 
     def _production(self) -> dict[str, object]:
         assert self._servers is not None, "production needs servers"
-        name = f"cutline_{self.port}"
-        self.bucket = name.replace("_", "-")
+        self.name = f"cutline_{self.port}"
+        self.bucket = self.name.replace("_", "-")
         broker, channels, cache = self._servers.redis.take(3)
-        self.database = self._servers.postgresql.create(name)
+        self._is_migrated = self._servers.postgresql.has(MIGRATED)
+        template = MIGRATED if self._is_migrated else "template1"
+        self.database = self._servers.postgresql.create(self.name, template)
         return {
             "mode": "production",
             "secret_key": "a-secret-of-the-tests-" * 3,

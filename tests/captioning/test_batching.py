@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from PIL import Image
+from tiny_bundle import make_bundle
 
 import cutline
 from conftest import MakeCaptioner
@@ -176,3 +180,26 @@ def test_it_is_a_captioner_and_gives_a_bundles_own_captions(
         assert batcher.about() == inner.about()
         assert at_once([asks(batcher, each) for each in photos]) == wanted
         assert [each[0].text for each in batcher.caption(photos)] == wanted
+
+
+def test_a_program_that_ends_while_photos_are_captioned_ends_in_order(tmp_path: Path) -> None:
+    """Threads that are inside a model when Python ends would take it down with a signal."""
+    program = """
+import sys, threading
+import cutline
+from cutline.captioning.batching import MicroBatcher
+from PIL import Image
+
+batcher, photo, begun = MicroBatcher(cutline.load(sys.argv[1])), Image.new("RGB", (64, 64)), threading.Event()
+
+def ask():
+    while True:
+        batcher.caption([photo] * 8)
+        begun.set()
+
+threading.Thread(target=ask, daemon=True).start()
+begun.wait()
+"""
+    model = make_bundle(tmp_path / "tiny")
+    done = subprocess.run([sys.executable, "-c", program, model], capture_output=True, timeout=ANSWERS_S)
+    assert done.returncode == 0, done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import queue
 import threading
 import time
@@ -76,6 +77,8 @@ class MicroBatcher:
         self._reading = 0  # callers that are reading their images
         self._thread = threading.Thread(target=self._work, name="cutline-batcher", daemon=True)
         self._thread.start()
+        # A thread that is inside a model when Python ends takes the whole process down with a signal.
+        atexit.register(self.close)
 
     @property
     def name(self) -> str:
@@ -118,6 +121,7 @@ class MicroBatcher:
                 self._is_closed = True
                 self._jobs.put(None)
         self._thread.join()
+        atexit.unregister(self.close)
 
     def __enter__(self) -> Self:
         """The batcher itself; leaving the block closes it."""

@@ -79,16 +79,6 @@ def test_resuming_another_model_is_refused(first: Path) -> None:
         train(first, "decoder.width=20", "--resume")
 
 
-def test_resuming_a_finished_training_only_makes_the_bundle_again(first: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    shutil.copytree(first.parent / "run", run, ignore=shutil.ignore_patterns("bundle"))
-    result = train(first, "stages.captions.epochs=25", f"output={run}", "--resume")
-    assert result.return_value == 0
-    assert (run / "bundle" / "bundle.json").exists()
-    steps = [each for each in read_metrics(run / "metrics.jsonl") if "train/loss" in each]
-    assert len(steps) == 100
-
-
 def test_the_bundle_can_be_the_mean_of_stages(first: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(first.parent / "run" / "captions", run / "captions")
@@ -109,7 +99,9 @@ def graphs(bundle: Path) -> list[str]:
     return [files["encoder.onnx"].sha256, files["decoder.onnx"].sha256]
 
 
-def test_a_training_keeps_its_vocabulary_whatever_becomes_of_the_data(first: Path, tmp_path: Path) -> None:
+def test_a_finished_training_that_is_resumed_keeps_its_vocabulary_whatever_becomes_of_the_data(
+    first: Path, tmp_path: Path
+) -> None:
     """Else the weights of a word, or of a concept, would be read as another's."""
     changed, run = tmp_path / "data", tmp_path / "run"
     shutil.copytree(first.parent / "data", changed)
@@ -118,7 +110,10 @@ def test_a_training_keeps_its_vocabulary_whatever_becomes_of_the_data(first: Pat
     shutil.copytree(first.parent / "run", run, ignore=shutil.ignore_patterns("bundle"))
     (run / "concepts.json").write_text('["red", "circle", "blue"]')
     before = (run / "tokenizer.json").read_text()
-    train(first, "stages.captions.epochs=25", f"output={run}", f"data.shapes.path={changed}", "--resume")
+    changes = ("stages.captions.epochs=25", f"output={run}", f"data.shapes.path={changed}")
+    assert train(first, *changes, "--resume").return_value == 0
+    steps = [each for each in read_metrics(run / "metrics.jsonl") if "train/loss" in each]
+    assert len(steps) == 100  # it was finished: only the bundle is made again
     assert (run / "tokenizer.json").read_text() == before
     [[best]] = load(str(run / "bundle")).caption([first.parent / "data" / "001.png"])
     assert "square" in best.text

@@ -51,7 +51,7 @@ class BundleCaptioner:
     """A bundle, loaded. May be used from several threads at once.
 
     ``batch_size`` is how many images are decoded together; ``threads`` by default is one for each core;
-    ``limits`` are of the images.
+    ``limits`` are of the images; ``is_exact`` computes as the graphs say, slowly (see `open_runtime`).
     """
 
     def __init__(
@@ -62,15 +62,21 @@ class BundleCaptioner:
         threads: int | None = None,
         batch_size: int = BATCH_SIZE,
         limits: Limits = DEFAULT_LIMITS,
+        is_exact: bool = False,
     ) -> None:
         whole = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
         self.manifest: Manifest = whole.manifest
         self._about = _about(whole)
         self._tokenizer = Tokenizer(whole)
         self._threads = threads or default_threads()
-        self._runtime: Runtime = open_runtime(whole, engine=engine, threads=self._threads)
+        self._runtime: Runtime = open_runtime(whole, engine=engine, threads=self._threads, is_exact=is_exact)
         self._open_for_many = partial(
-            open_runtime, whole, engine=engine, threads=self._threads, is_shared_out=True
+            open_runtime,
+            whole,
+            engine=engine,
+            threads=self._threads,
+            is_shared_out=True,
+            is_exact=is_exact,
         )
         self._runtime_for_many: Runtime | None = None
         self._opening = threading.Lock()

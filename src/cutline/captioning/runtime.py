@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, assert_never
 
 import numpy as np
@@ -224,20 +225,24 @@ def open_runtime(
     engine: Engine = Engine.ONNXRUNTIME,
     threads: int | None = None,
     is_shared_out: bool = False,
+    is_exact: bool = False,
 ) -> Runtime:
     """Load a bundle's graphs. Raises BundleDamaged, or MissingExtra for an engine that is not installed.
 
     A call of ``encode`` uses all ``threads``; where they are shared out, one, so that as many calls run side
     by side: more photos a second, each of them later. A call of ``step`` always uses one, for its work is too
     small to be divided.
+
+    is_exact: let ONNX Runtime compute every layer in float, as the graph says. That is slow; it is what a
+    bundle's captions are compared with, for quick kernels differ from one CPU to another.
     """
     count = threads or default_threads()
     for name in (ENCODER, DECODER):
         _check_whole(bundle, name)
     if engine is Engine.ONNXRUNTIME:
-        load = _load_onnxruntime
+        load = partial(_load_onnxruntime, is_exact=is_exact)
     elif engine is Engine.OPENVINO:
-        load = _load_openvino
+        load = partial(_load_openvino)
     else:
         assert_never(engine)
     return GraphRuntime(
@@ -258,14 +263,18 @@ def _check_whole(bundle: Bundle, name: str) -> None:
         )
 
 
-def _load_onnxruntime(bundle: Bundle, name: str, threads: int, calls: int) -> Graph:
+def _load_onnxruntime(
+    bundle: Bundle, name: str, threads: int, calls: int, *, is_exact: bool = False
+) -> Graph:
     """Load a graph with the number of threads that one call of it may use."""
     import onnxruntime
     from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument  # type: ignore[import-untyped]
 
     try:
         session = onnxruntime.InferenceSession(
-            bundle.files[name], _session_options(threads // calls), providers=["CPUExecutionProvider"]
+            bundle.files[name],
+            _session_options(threads // calls, is_exact=is_exact),
+            providers=["CPUExecutionProvider"],
         )
     except Exception as error:  # the library's own errors share no narrower class
         raise BundleDamaged(f"{name} of {bundle.where} cannot be loaded: {error}.") from error
@@ -291,10 +300,12 @@ def _onnx_shape(sizes: Sequence[int | str | None]) -> Shape | None:
     return tuple(size if isinstance(size, int) else None for size in sizes) or None
 
 
-def _session_options(threads: int) -> onnxruntime.SessionOptions:
+def _session_options(threads: int, *, is_exact: bool = False) -> onnxruntime.SessionOptions:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
+    if is_exact:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what goes wrong is raised; it need not be printed as well

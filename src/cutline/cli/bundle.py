@@ -98,6 +98,27 @@ def build(recipe: Path, target: Path, overrides: tuple[str, ...], checkpoint: Pa
 
 
 @command.command()
+@click.argument("source")
+@click.argument("target", type=click.Path(path_type=Path))
+@click.argument("photos", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--version", "label", required=True, help="The new bundle's version, such as 1.2.1.")
+@click.option("--limit", type=click.IntRange(min=8), default=128, show_default=True, help="Photos to use.")
+def requantise(source: str, target: Path, photos: Path, label: str, limit: int) -> None:
+    """Quantise a bundle anew, so that it writes the same captions on every CPU.
+
+    SOURCE is an eight-bit or a float bundle; PHOTOS is a folder of photos like those of its training, to
+    calibrate on. Scores are left out: measure the result with `cutline evaluate`.
+
+    \b
+    cutline bundle requantise old-bundle/ new-bundle/ photos/ --version 1.2.1
+    """
+    from cutline.training.requantise import photos_in, requantise
+
+    manifest = requantise(_read(source), target, photos_in(photos, limit), version=label)
+    click.echo(f"{target}: {manifest.name}@{manifest.version}")
+
+
+@command.command()
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option("--from", "bundle", metavar="BUNDLE", help="The bundle to copy; by default the one that ships.")
 @click.option("--force", is_flag=True, help="Replace an existing bundle at TARGET.")

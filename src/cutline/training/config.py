@@ -230,7 +230,9 @@ class ExportConfig:
     """The bundle at the end, and the decoding defaults that it carries.
 
     quantise: full makes both graphs eight-bit, if that costs no more of dev CIDEr-D than the share
-    max_loss_of_cider. card: a Markdown file that becomes the model card, @METRICS@ in it the dev scores.
+    max_loss_of_cider, and if the share of captions of dev photos that differ from those of exact arithmetic
+    is at most max_differing_captions. card: a Markdown file that becomes the model card, @METRICS@ in it the
+    dev scores.
     average: stages and their weights; what is exported is then the weighted mean of their best checkpoints
     (Wortsman et al., 2022: model soups), and none named exports the last stage's.
     language: that of the captions, a tag of BCP 47 such as en; left out where it is empty.
@@ -255,6 +257,7 @@ class ExportConfig:
     no_repeat_ngram: NoRepeatNgram = OPTIONS["no_repeat_ngram"].default
     function_words: tuple[str, ...] = ()
     max_loss_of_cider: Share = 0.01
+    max_differing_captions: Share = 0.03
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

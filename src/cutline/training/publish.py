@@ -19,6 +19,7 @@ from cutline.errors import DataError, TrainingError
 from cutline.images import to_pixels
 from cutline.metrics import TOKENIZER, bleu, cider_d, rouge_l, tokenize
 from cutline.metrics.report import bundle_scores
+from cutline.training.agreement import share_of_differing
 from cutline.training.build import (
     Material,
     Vocabulary,
@@ -36,10 +37,12 @@ from cutline.training.loop import BEST
 from cutline.training.quantise import decoder_feeds, quantise_graph
 
 _BATCH = 8
+# How many dev photos are captioned with exact arithmetic too, which is slow.
+_COMPARED = 200
 # Where a model card that stands in a recipe wants its dev metrics.
 CARD_METRICS = "@METRICS@"
 # How many of the first convolutions stay in float: the fewest that the gate lets through.
-_KEPT_CONVOLUTIONS = (3, 9, 20)
+_KEPT_CONVOLUTIONS = (1, 3, 9, 20)
 _log = logging.getLogger(__name__)
 Pixels = npt.NDArray[np.uint8]
 
@@ -57,7 +60,8 @@ def publish(recipe: RecipeConfig, target: Path, *, checkpoint: Path | None = Non
     """Write the bundle of a training into ``target``.
 
     checkpoint: by default what `published_weights` says. Where the recipe quantises, a dev CIDEr-D that
-    falls by more than ``export.max_loss_of_cider`` raises TrainingError, and nothing is written.
+    falls by more than ``export.max_loss_of_cider``, or captions that depend on the machine (more than
+    ``export.max_differing_captions`` differ from exact arithmetic), raise TrainingError; nothing is written.
     """
     chosen = {checkpoint: 1.0} if checkpoint else published_weights(recipe)
     weights = average_weights(chosen)
@@ -96,6 +100,7 @@ def publish(recipe: RecipeConfig, target: Path, *, checkpoint: Path | None = Non
                     break
             else:
                 _refuse(recipe, before, after)
+            _check_agreement(recipe, Path(scratch) / f"trial-{keep}", material)
             graphs = small
         described = replace(
             details, metrics=after, card=details.card.replace(CARD_METRICS, bundle_scores(after))
@@ -194,6 +199,22 @@ def _refuse(recipe: RecipeConfig, before: Mapping[str, Any], after: Mapping[str,
     )
 
 
+def _check_agreement(recipe: RecipeConfig, trial: Path, material: Material) -> None:
+    """Refuse a bundle whose captions depend on the machine."""
+    dev = [each.image for each in material.examples if each.split == "dev" and each.image is not None]
+    chosen = [dev[int(place)] for place in np.linspace(0, len(dev) - 1, min(_COMPARED, len(dev)))]
+    share = share_of_differing(trial, (read_source(image) for image in chosen))
+    _log.info("%.1f%% of %d captions differ from exact arithmetic", 100 * share, len(chosen))
+    if share > recipe.export.max_differing_captions:
+        raise TrainingError(
+            f"{100 * share:.1f}% of the captions of {len(chosen)} dev photos differ from those of exact"
+            f" arithmetic, more than export.max_differing_captions allows"
+            f" ({100 * recipe.export.max_differing_captions:g}%).",
+            hint="Set export.quantise=none, or allow more.",
+            kept="The training is as it was; no bundle was written.",
+        )
+
+
 def _quantised(recipe: RecipeConfig, material: Material, graphs: Path, folder: Path, *, keep: int) -> Path:
     folder.mkdir()
     by_row = {item.row: item for item in material.corpus.train}
@@ -208,14 +229,13 @@ def _quantised(recipe: RecipeConfig, material: Material, graphs: Path, folder: P
     quantise_graph(
         graphs / ENCODER,
         folder / ENCODER,
-        ({"pixels": batch} for batch in _batches(recipe, photos)),
-        keep_convolutions=keep,
+        [{"pixels": batch} for batch in _batches(recipe, photos)],
+        keep=keep,
     )
     # The decoder sees a few hundred steps of a few dozen photos: its inputs vary less than pixels do.
     few = _batches(recipe, photos[: max(_BATCH, len(photos) // 4)])
-    quantise_graph(
-        graphs / DECODER, folder / DECODER, decoder_feeds(graphs / ENCODER, graphs / DECODER, few, captions)
-    )
+    steps = list(decoder_feeds(graphs / ENCODER, graphs / DECODER, few, captions))
+    quantise_graph(graphs / DECODER, folder / DECODER, steps)
     return folder
 
 

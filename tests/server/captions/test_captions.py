@@ -265,7 +265,7 @@ def test_attention_maps_come_back_as_they_went_and_small() -> None:
 
 
 def test_bytes_that_are_no_maps_are_refused() -> None:
-    with pytest.raises(ValueError, match="no attention maps"):
+    with pytest.raises(ValueError, match="not attention maps"):
         unpacked(b"nonsense", words=["a"], rows=1, columns=1)
 
 

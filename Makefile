@@ -45,6 +45,7 @@ check: $(VENV)/dev.stamp web/node_modules/.stamp  ## Lint, types, layers, and th
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --config .importlinter
 	$(BIN)/python docs/generate.py --check
+	$(BIN)/python recipes/styles/check.py
 	$(NPM) run types
 	$(NPM) run lint
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site

@@ -34,7 +34,7 @@ HASHTAG = re.compile(r"#[A-Za-z0-9]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A row of corpus.jsonl. source: of the description; restraint: the tone was better not followed."""
+    """A row of the corpus. source: of the description; restraint: the tone was better not followed."""
 
     id: str
     description: str
@@ -67,7 +67,7 @@ class Tones:
 
 
 def main() -> int:
-    rows = list(read(FOLDER / "corpus.jsonl"))
+    rows = [row for path in sorted((FOLDER / "corpus").glob("*.jsonl")) for row in read(path)]
     faults = [*corpus_faults(rows, load_tones()), *size_faults(rows)]
     for fault in faults:
         print(fault)

@@ -27,6 +27,7 @@ NUMBERED = "cutline_colours"
 
 _PNG_CHUNKS_READ = 64
 _ROWS_AT_ONCE = 256
+_MAX_REMEMBERED_BYTES = 65_536  # of a profile: real ones of sRGB have up to 4,000; padded ones are not kept
 _SRGB_TRANSFERS = frozenset({1, 2, 6, 13, 14, 15})  # read as sRGB by every viewer; 2 is "unspecified"
 _PQ, _HLG, _LINEAR, _GAMMA_22, _GAMMA_28 = 16, 18, 8, 4, 5
 _WHITE_NITS = 203.0  # of diffuse white in HDR (ITU-R BT.2408)
@@ -82,7 +83,8 @@ def to_srgb(image: Image.Image, mode: str, info: dict[Any, Any], name: str) -> I
     if not profile or mode in ("CMYK", "LAB"):  # these have been converted with their profile
         return image
     try:
-        return image if _is_srgb(profile) else _from_profile(image, profile)
+        is_known = len(profile) <= _MAX_REMEMBERED_BYTES and _is_srgb(profile)
+        return image if is_known else _from_profile(image, profile)
     except (OSError, ValueError, TypeError) as error:
         logger.warning(
             "%s: its colour profile cannot be used (%s); its colours are taken as sRGB.", name, error

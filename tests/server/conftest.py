@@ -146,6 +146,14 @@ def _rates() -> None:
 
 
 @pytest.fixture(autouse=True)
+def _readiness() -> None:
+    """Check readiness anew: what another test found is not kept."""
+    from cutline.server.health import latest
+
+    latest.forget()
+
+
+@pytest.fixture(autouse=True)
 def _renditions() -> Iterator[None]:
     """Let the thread that makes renditions end before its rows and files are another test's."""
     from cutline.server.images import renditions

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hmac
 import logging
+import math
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
@@ -26,6 +28,7 @@ from cutline.server.images.storage import Folder, store
 logger = logging.getLogger(__name__)
 
 PATIENCE_S = 4
+FRESH_S = 3.0  # for so long an answer is given again: whoever asks more often learns no more
 LEAST_FREE_BYTES = 64 * 2**20
 
 stopping = threading.Event()  # set at shutdown: no longer ready, so that no new work is sent here
@@ -59,8 +62,8 @@ def health(request: HttpRequest) -> HttpResponse:
 
 
 def readiness(request: HttpRequest) -> HttpResponse:
-    """Ask every dependency, all at once; 503 where one fails. Says which, and why only in the log."""
-    results = check_all()
+    """Say whether every dependency answers; 503 where one fails. Says which, and why only in the log."""
+    results = latest.results()
     ready = not stopping.is_set() and all(results.values())
     return JsonResponse(
         {
@@ -78,6 +81,37 @@ def check_all() -> dict[str, bool]:
     done, _ = wait(asked, timeout=PATIENCE_S)
     pool.shutdown(wait=False, cancel_futures=True)
     return {name: future in done and future.result() for future, name in asked.items()}
+
+
+class Latest:
+    """The last results, good or bad: all who ask within FRESH_S get them; who asks meanwhile waits for them.
+
+    So the checks run once at a time, and once in FRESH_S at most, however many ask.
+    """
+
+    def __init__(
+        self, check: Callable[[], dict[str, bool]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._check = check
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._found: dict[str, bool] = {}
+        self._until = -math.inf
+
+    def results(self) -> dict[str, bool]:
+        """Give {dependency: whether it is fit}, as of now or a moment ago."""
+        with self._lock:
+            if self._clock() >= self._until:
+                self._found = self._check()
+                self._until = self._clock() + FRESH_S
+            return self._found
+
+    def forget(self) -> None:
+        """Check anew when next asked. For tests."""
+        self._until = -math.inf
+
+
+latest = Latest(check_all)
 
 
 def _passes(name: str, check: Callable[[], None]) -> bool:

@@ -6,7 +6,9 @@ import io
 import json
 import logging
 import re
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.test import Client
@@ -237,6 +239,43 @@ def test_a_folder_that_cannot_be_made_is_not_ready(
 ) -> None:
     configure(storage_url="file:///proc/cutline")
     assert client.get("/readyz").json()["checks"]["files"] == "failed"
+
+
+def test_checks_of_readiness_run_once_for_all_who_ask_within_seconds(
+    client: Client, monkeypatch: pytest.MonkeyPatch, transactional_db: None
+) -> None:
+    asked: list[str] = []
+
+    def fails() -> None:
+        asked.append("database")
+        raise health.Unfit("It is away.")
+
+    monkeypatch.setattr(health, "CHECKS", {"database": fails})
+    answers = [client.get("/readyz") for _ in range(5)]
+    assert {answer.status_code for answer in answers} == {503}
+    assert len(asked) == 1
+
+
+def test_those_who_ask_while_a_check_runs_wait_for_its_answer() -> None:
+    now = [100.0]
+    checks: list[str] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def check() -> dict[str, bool]:
+        checks.append("")
+        begun.set()
+        assert go_on.wait(60)
+        return {"database": len(checks) > 1}
+
+    latest = health.Latest(check, clock=lambda: now[0])
+    with ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(latest.results) for _ in range(4)]
+        assert begun.wait(60)
+        go_on.set()
+        assert [answer.result(60) for answer in answers] == [{"database": False}] * 4
+    assert len(checks) == 1
+    now[0] += health.FRESH_S
+    assert latest.results() == {"database": True}
 
 
 def test_a_service_that_stops_is_not_ready(

@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from cutline import telemetry
 from cutline.errors import (
     BundleError,
     CaptionerUnavailable,
@@ -42,6 +43,8 @@ __all__ = [
     "OptionError",
     "load",
 ]
+
+telemetry.turn_off()  # the one thing that importing does: the runtime reads the environment on its own import
 
 _IMPORTED_WHEN_USED = {
     "Caption": "cutline.captioning.protocol",

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from cutline.captioning.bundle import DECODER, ENCODER, Bundle, Manifest, State
 from cutline.captioning.onnx_files import names_other_files
 from cutline.errors import BundleDamaged, MissingExtra
+from cutline.telemetry import openvino_kept_quiet
 
 if TYPE_CHECKING:
     import onnxruntime  # type: ignore[import-untyped]
@@ -316,7 +317,8 @@ def _session_options(threads: int, *, is_exact: bool = False) -> onnxruntime.Ses
 
 def _load_openvino(bundle: Bundle, name: str, threads: int, calls: int) -> Graph:
     try:
-        import openvino
+        with openvino_kept_quiet():
+            import openvino
     except ImportError as error:
         raise MissingExtra(
             "The engine openvino is not installed.", hint="Install it with: pip install 'cutline[openvino]'"

@@ -234,15 +234,15 @@ export CUTLINE_PUBLIC_URL=https://cutline.example.com
 export CUTLINE_HOSTS=cutline.example.com
 export CUTLINE_TRUST_PROXY=true
 export CUTLINE_SECRET_KEY=...             # python -c "import secrets; print(secrets.token_urlsafe(50))"
-export CUTLINE_DATABASE_URL=postgres://cutline:...@database/cutline
-export CUTLINE_BROKER_URL=redis://:...@redis/0
-export CUTLINE_CHANNEL_LAYER_URL=redis://:...@redis/1
-export CUTLINE_CACHE_URL=redis://:...@redis/2
+export CUTLINE_DATABASE_URL="postgres://cutline:...@database/cutline?sslmode=verify-full"
+export CUTLINE_BROKER_URL=rediss://:...@redis/0
+export CUTLINE_CHANNEL_LAYER_URL=rediss://:...@redis/1
+export CUTLINE_CACHE_URL=rediss://:...@redis/2
 export CUTLINE_STORAGE_URL="s3://photos?endpoint=https://s3.example.com&region=us-east-1"
 export CUTLINE_STORAGE_ACCESS_KEY=... CUTLINE_STORAGE_SECRET_KEY=...
 export CUTLINE_MAIL_URL=smtp://cutline:...@mail.example.com:587
 export CUTLINE_MAIL_FROM="Cutline <cutline@example.com>"
-export CUTLINE_METRICS_TOKEN=...
+export CUTLINE_METRICS_TOKEN=...          # python -c "import secrets; print(secrets.token_urlsafe(32))"
 ```
 
 ```bash
@@ -253,8 +253,11 @@ cutline worker
 
 In production mode nothing starts with a setting that is insecure or missing: the command names each one and
 says why. `memory://` for the broker, a `sqlite:////PATH` and a `file:///FOLDER` are allowed there, but must
-be chosen outright. Workers sweep by the clock for lost jobs and old files; `cutline beat` is only that clock,
-for workers that are started with `--no-beat`.
+be chosen outright. Some refusals can be overridden where you know better, as for a database behind a VPN:
+each names a setting, `CUTLINE_RISK_...`, whose description says what may happen.
+
+Workers sweep by the clock for lost jobs and old files; `cutline beat` is only that clock, for workers that
+are started with `--no-beat`.
 
 Tables in a variable are JSON; lists of names are separated by commas.
 """

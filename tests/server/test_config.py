@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import os
+import random
 import re
+import ssl
+import string
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from kombu import Connection
 
+from cutline.cli._service import make_private, set_up
 from cutline.errors import ConfigError
-from cutline.server.config import ServerSettings, development_secret, settings
+from cutline.server.config import SECRET_BITS, ServerSettings, development_secret, settings
+from cutline.server.strength import bits_of
 
 SOUND = {
     "mode": "production",
-    "secret_key": "k3jH7-" + "abcdefghij" * 5,
+    "secret_key": "Zk1vXn3bTf8Jw2Lr9cHs5Gd6Yp4Mx0aRt-Ue_WiOvBzKj3DqPyNgF",
     "public_url": "https://cutline.example.com",
     "hosts": "cutline.example.com",
     "trust_proxy": "true",
-    "database_url": "postgres://cutline:secret@database/cutline",
-    "broker_url": "redis://:secret@redis/0",
-    "channel_layer_url": "redis://:secret@redis/1",
+    "database_url": "postgres://cutline:secret@database/cutline?sslmode=verify-full",
+    "broker_url": "rediss://:secret@redis/0",
+    "channel_layer_url": "rediss://:secret@redis/1",
     "cache_url": "rediss://:secret@redis/2",
     "storage_url": "s3://photos?endpoint=https://s3.example.com",
     "storage_access_key": "key",
     "storage_secret_key": "secret",
     "mail_url": "smtp://cutline:secret@mail.example.com:587",
     "mail_from": "Cutline <cutline@example.com>",
-    "metrics_token": "token",
+    "metrics_token": "Vd83kq0Zt1xWn7Lb2Ry9",
 }
 Configure = Callable[..., ServerSettings]
 
@@ -80,10 +86,10 @@ def test_production_without_settings_names_each_that_is_missing(configure: Confi
         ("hosts", "other.example.com", "lacks cutline.example.com"),
         ("public_url", "http://cutline.example.com", "readable"),
         ("trust_proxy", "false", "proxy"),
-        ("database_url", "postgres://cutline@database/cutline", "password"),
-        ("broker_url", "redis://redis/0", "password"),
-        ("channel_layer_url", "redis://redis/0", "password"),
-        ("cache_url", "redis://redis/0", "password"),
+        ("database_url", "postgres://cutline@database/cutline?sslmode=require", "password"),
+        ("broker_url", "rediss://redis/0", "password"),
+        ("channel_layer_url", "rediss://redis/0", "password"),
+        ("cache_url", "rediss://redis/0", "password"),
         ("storage_url", "s3://photos?endpoint=http://s3.example.com", "readable"),
         ("mail_url", "smtp://cutline:secret@mail.example.com", "readable"),
         ("mail_url", "http://mail.example.com", "smtp"),
@@ -99,6 +105,96 @@ def test_production_refuses_what_is_insecure_and_says_why(
     expected = "google_secret" if setting == "google_client_id" else setting
     assert named(message) == {expected}
     assert why in message
+
+
+OPENID = '[{"id":"x","name":"X","server_url":"%s","client_id":"c","secret":"s"}]'
+RISKS = [
+    ("secret_key", "abcde" * 10, "risk_guessable_secret_key"),
+    ("secret_key", "django-insecure-" + SOUND["secret_key"], "risk_guessable_secret_key"),
+    ("secret_key", "password" * 8, "risk_guessable_secret_key"),
+    ("secret_key", "0123456789abcdef" * 4, "risk_guessable_secret_key"),
+    ("secret_key", "qwertyuiopasdfghjklzxcvbnmQWERTYUIOPASDFGHJKL123456", "risk_guessable_secret_key"),
+    ("secret_key", "the quick brown fox jumps over the lazy dog again", "risk_guessable_secret_key"),
+    ("metrics_token", "a", "risk_guessable_metrics_token"),
+    ("metrics_token", "metrics-token-of-the-service", "risk_guessable_metrics_token"),
+    ("metrics_token", "prometheus", "risk_guessable_metrics_token"),
+    ("proxies", "0.0.0.0/0", "risk_forged_addresses"),
+    ("proxies", "10.0.0.0/8,128.0.0.0/1", "risk_forged_addresses"),
+    ("proxies", "::/0", "risk_forged_addresses"),
+    ("proxies", "::ffff:0:0/96", "risk_forged_addresses"),
+    ("proxies", "::/80", "risk_forged_addresses"),
+    ("fetch_allow", "0.0.0.0/0", "risk_fetch_anywhere"),
+    ("trusted_origins", "http://app.example.com", "risk_http_origins"),
+    ("trusted_origins", "https://app.example.com,http://localhost:3000", "risk_http_origins"),
+    ("mail_url", "smtp://mail.example.com", "risk_readable_mail"),
+    ("mail_url", "smtp://mail.example.com:25?starttls=0", "risk_readable_mail"),
+    ("openid_providers", OPENID % "http://login.example.com/realm", "risk_forged_openid"),
+    ("database_url", "postgres://u:p@database/cutline", "risk_readable_database"),
+    ("database_url", "postgres://u:p@10.0.0.5/cutline?sslmode=prefer", "risk_readable_database"),
+    ("database_url", "postgres://u:p@/cutline?host=database", "risk_readable_database"),
+    ("broker_url", "redis://:p@redis/0", "risk_readable_redis"),
+    ("broker_url", "amqp://u:p@rabbit//", "risk_readable_redis"),
+    ("channel_layer_url", "redis://:p@10.0.0.7/0", "risk_readable_redis"),
+    ("cache_url", "rediss://:p@redis/0?ssl_cert_reqs=none", "risk_readable_redis"),
+    ("log_level", "DEBUG", "risk_debug_logs"),
+    ("max_pixels", str(10**12), "risk_memory"),
+    ("max_upload_bytes", str(10**12), "risk_memory"),
+]
+
+
+@pytest.mark.parametrize(("setting", "value", "risk"), RISKS)
+def test_a_risk_is_refused_unless_somebody_takes_it_by_its_name(
+    configure: Configure, setting: str, value: str, risk: str
+) -> None:
+    message = refused(configure, **{setting: value})
+    assert named(message) == {setting}
+    assert f"CUTLINE_{risk.upper()}=true" in message
+    configure(**{risk: "true"})
+
+
+def test_each_risk_that_can_be_taken_is_refused_first() -> None:
+    fields = {name for name in ServerSettings.model_fields if name.startswith("risk_")}
+    assert fields == {risk for _, _, risk in RISKS}
+    assert all(str(ServerSettings.model_fields[name].description).startswith("Risk: ") for name in fields)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"database_url": "postgres://cutline@127.0.0.1/cutline"},
+        {"database_url": "postgres://cutline@%2Fvar%2Frun%2Fpostgresql/cutline"},
+        {"database_url": "postgres://cutline:p@database/cutline?sslmode=require"},
+        {"broker_url": "unix:///run/redis.sock?db=1", "cache_url": "redis://localhost/2"},
+        {"broker_url": "amqps://u:p@rabbit//"},
+        {"mail_url": "smtp://localhost"},
+        {"mail_url": "smtp://mail.example.com?starttls=1"},
+        {"openid_providers": OPENID % "http://127.0.0.1:9000"},
+        {"proxies": "10.0.0.0/8,fd00::/8,104.16.0.0/13,2400:cb00::/32"},
+        {"trusted_origins": "https://app.example.com"},
+        {"fetch_allow": "10.0.0.0/8"},
+    ],
+)
+def test_what_is_no_risk_needs_no_leave(configure: Configure, changes: dict[str, str]) -> None:
+    configure(**(SOUND | changes))
+
+
+def test_no_random_secret_is_taken_for_a_weak_one() -> None:
+    chosen = random.Random(7)
+    alphabets = ("0123456789abcdef", string.ascii_letters + string.digits + "-_")
+    for alphabet in alphabets:
+        for _ in range(200):
+            assert bits_of("".join(chosen.choices(alphabet, k=64))) > SECRET_BITS
+
+
+def test_the_broker_s_certificate_is_checked(configure: Configure) -> None:
+    made = configure(broker_url="rediss://:p@redis/0", channel_layer_url="redis://r", cache_url="redis://r")
+    assert Connection(made.celery_broker_url).ssl == {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+
+
+@pytest.mark.parametrize("setting", ["proxies", "fetch_allow"])
+def test_what_is_no_network_is_refused_at_the_start(configure: Configure, setting: str) -> None:
+    with pytest.raises(ConfigError, match=f"CUTLINE_{setting.upper()}"):
+        configure(**{setting: "10.0.0.0/8,proxy.example"})
 
 
 def test_one_machine_may_be_production_when_it_is_chosen_outright(configure: Configure) -> None:
@@ -150,6 +246,36 @@ def test_the_development_secret_stays_and_is_its_owners_alone(tmp_path: Path) ->
     assert development_secret(folder) == secret
     assert (folder / "secret.key").stat().st_mode & 0o077 == 0
     assert [path.name for path in folder.iterdir()] == ["secret.key"]
+
+
+@pytest.fixture
+def umask() -> Iterator[int]:
+    """What the tests' own process may write; it is so again afterwards."""
+    before = os.umask(0o022)
+    yield before
+    os.umask(before)
+
+
+def test_what_a_command_writes_is_its_user_s_alone(
+    tmp_path: Path, configure: Configure, umask: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUTLINE_DATA_DIR", "")
+    old = tmp_path / "old"
+    old.mkdir(mode=0o755)
+    for folder in (tmp_path / "parent" / "data", old):
+        settings.cache_clear()
+        set_up(folder)
+        for name in ("cutline.sqlite3", "mail.log"):
+            (folder / name).touch()
+        (folder / "mail").mkdir()
+        made = [folder, *folder.iterdir()]
+        assert [path for path in made if path.stat().st_mode & 0o077] == []
+
+
+def test_a_folder_of_everybody_stays_everybody_s(tmp_path: Path, umask: int) -> None:
+    tmp_path.chmod(0o1777)
+    make_private(tmp_path)
+    assert tmp_path.stat().st_mode & 0o7777 == 0o1777
 
 
 def test_every_setting_says_what_it_is_for() -> None:

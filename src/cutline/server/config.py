@@ -8,19 +8,23 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import limits
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cutline.errors import ConfigError
+from cutline.server.strength import bits_of
 
-SECRET_LENGTH, SECRET_VARIETY = 50, 5  # characters, different ones: as Django's own check wants it
+SECRET_LENGTH, SECRET_BITS, TOKEN_BITS = 50, 110, 40  # random ones have more: strength.py
+MOST_PIXELS, MOST_BYTES = 250_000_000, 2**30  # of one photo: 750 MB in memory, before the model sees it
+WIDEST_V4, WIDEST_V6 = 12, 20  # bits of a network that one operator may have
 SUBMISSION_PORT = 587
 MOST_CAPTIONS = 10  # of one photo, whoever asks; each is a row that is kept
 _PRIVATE_NETWORKS = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
@@ -190,6 +194,54 @@ class ServerSettings(BaseSettings):
         SecretStr(""), description="Bearer token of /metrics; open where empty (in development only)."
     )
 
+    # What production refuses, and somebody may want all the same. Each names what may happen then.
+    risk_guessable_secret_key: bool = Field(
+        False,
+        description="Risk: whoever guesses the secret key forges sessions and links. Allows a weak one.",
+    )
+    risk_guessable_metrics_token: bool = Field(
+        False, description="Risk: strangers read the service's numbers. Allows a weak metrics_token."
+    )
+    risk_forged_addresses: bool = Field(
+        False,
+        description="Risk: clients choose the address that limits and logs see. Allows proxies in networks of"
+        " any size.",
+    )
+    risk_fetch_anywhere: bool = Field(
+        False,
+        description="Risk: strangers read your own network's servers by URL. Allows fetch_allow of any size.",
+    )
+    risk_http_origins: bool = Field(
+        False,
+        description="Risk: whoever is on a visitor's network acts as them. Allows trusted_origins with http.",
+    )
+    risk_readable_mail: bool = Field(
+        False,
+        description="Risk: whoever is on the way reads links that open accounts. Allows SMTP without TLS.",
+    )
+    risk_forged_openid: bool = Field(
+        False,
+        description="Risk: whoever is on the way signs in as anybody. Allows OpenID providers with http.",
+    )
+    risk_readable_database: bool = Field(
+        False,
+        description="Risk: whoever is on the way reads and changes all data. Allows PostgreSQL without TLS"
+        " beyond this host.",
+    )
+    risk_readable_redis: bool = Field(
+        False,
+        description="Risk: whoever is on the way reads events and queues work. Allows broker_url,"
+        " channel_layer_url and cache_url without TLS beyond this host.",
+    )
+    risk_debug_logs: bool = Field(
+        False, description="Risk: logs hold personal data and queries. Allows log_level DEBUG."
+    )
+    risk_memory: bool = Field(
+        False,
+        description="Risk: one photo takes all memory. Allows max_pixels above 250,000,000 and"
+        " max_upload_bytes above 1 GiB.",
+    )
+
     @field_validator("hosts", "trusted_origins", "fetch_allow", "proxies", mode="before")
     @classmethod
     def _list(cls, value: object) -> object:
@@ -201,6 +253,13 @@ class ServerSettings(BaseSettings):
     @classmethod
     def _rate(cls, value: str) -> str:
         limits.parse(value)  # ValueError where it is no rate
+        return value
+
+    @field_validator("proxies", "fetch_allow")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ipaddress.ip_network(network, strict=False)  # ValueError where it is none
         return value
 
     @field_validator("trusted_origins")
@@ -248,6 +307,9 @@ class ServerSettings(BaseSettings):
         parts = urlsplit(self.broker_url)
         if self.in_process:
             return "memory://localhost//"
+        if parts.scheme == "rediss" and "ssl_cert_reqs" not in parse_qs(parts.query):
+            # Left to itself, kombu checks no certificate.
+            return self.broker_url + ("&" if parts.query else "?") + "ssl_cert_reqs=required"
         if parts.scheme != "unix":
             return self.broker_url
         database = parse_qs(parts.query).get("db", ["0"])[0]
@@ -283,57 +345,186 @@ def _refusal(what: str, found: list[tuple[str, str]]) -> ConfigError:
     return ConfigError(f"{what}:{lines}", hint="docs/reference/settings.md says what each setting means.")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unfit:
+    """A setting that production refuses: why, and the setting that takes the risk ("": nothing does)."""
+
+    setting: str
+    why: str
+    risk: str = ""
+
+
 def unfit_for_production(made: ServerSettings) -> Iterator[tuple[str, str]]:
-    """Give (setting, why it is refused) of everything that is insecure or missing.
+    """Give (setting, why it is refused) of everything that is insecure or missing, and not taken as a risk.
 
     What has a default that only suits a laptop must be chosen outright, even where the choice is the same.
     """
-    secret = made.secret_key.get_secret_value()
+    for check in (_unfit_web, _unfit_connections, _unfit_mail, _unfit_sign_in, _risky):
+        for found in check(made):
+            if not found.risk:
+                yield found.setting, found.why
+            elif not getattr(made, found.risk):
+                yield found.setting, f"{found.why} (CUTLINE_{found.risk.upper()}=true takes that risk)"
+
+
+def _unfit_web(made: ServerSettings) -> Iterator[Unfit]:
     public = urlsplit(made.public_url)
-    if not secret:
-        yield "secret_key", "is missing: whoever knows it can forge sessions and links, so it has no default"
-    elif len(secret) < SECRET_LENGTH or len(set(secret)) < SECRET_VARIETY:
-        yield "secret_key", f"can be guessed: give it {SECRET_LENGTH} random characters or more"
+    if not made.secret_key.get_secret_value():
+        why = "is missing: whoever knows it can forge sessions and links, so it has no default"
+        yield Unfit(setting="secret_key", why=why)
     if made.debug:
-        yield "debug", "shows settings and code to every visitor when something fails"
+        yield Unfit(setting="debug", why="shows settings and code to every visitor when something fails")
     for name, why in _MUST_BE_CHOSEN.items():
         if name not in made.model_fields_set or getattr(made, name) in ("", SecretStr("")):
-            yield name, f"is missing: {why}"
+            yield Unfit(setting=name, why=f"is missing: {why}")
     if "*" in made.hosts:
-        yield "hosts", "answers to any name, so that links in mails can be made to lead to another site"
+        why = "answers to any name, so that links in mails can be made to lead to another site"
+        yield Unfit(setting="hosts", why=why)
     elif public.hostname and not _named(public.hostname, made.hosts):
-        yield "hosts", f"lacks {public.hostname}, the host of public_url: its requests would be refused"
+        why = f"lacks {public.hostname}, the host of public_url: its requests would be refused"
+        yield Unfit(setting="hosts", why=why)
     if public.scheme == "http" and not _is_local(public.hostname):
-        yield "public_url", "is not https: passwords, sessions and private photos would travel readable"
+        why = "is not https: passwords, sessions and private photos would travel readable"
+        yield Unfit(setting="public_url", why=why)
     if public.scheme == "https" and not made.trust_proxy:
-        yield (
-            "trust_proxy",
-            "is off, yet only a proxy can serve the https of public_url: everybody would have its address",
-        )
+        why = "is off, yet only a proxy can serve the https of public_url: everybody would have its address"
+        yield Unfit(setting="trust_proxy", why=why)
+
+
+def _unfit_connections(made: ServerSettings) -> Iterator[Unfit]:
     for name in ("broker_url", "channel_layer_url", "cache_url", "database_url"):
         url = urlsplit(getattr(made, name))
-        query = parse_qs(url.query)
-        if url.hostname and not _is_local(url.hostname) and not (url.password or "sslcert" in query):
-            yield (
-                name,
-                f"has no password, and {url.hostname} is another machine: whoever reaches it can write",
-            )
+        host = _host_of(url)
+        if not _is_local(host) and not (url.password or "sslcert" in parse_qs(url.query)):
+            why = f"has no password, and {host} is another machine: whoever reaches it can write"
+            yield Unfit(setting=name, why=why)
     store = urlsplit(parse_qs(urlsplit(made.storage_url).query).get("endpoint", [""])[0])
-    if store.scheme == "http" and public.scheme == "https" and not _is_local(store.hostname):
-        yield "storage_url", "has an http endpoint: links to private photos would travel readable"
+    if store.scheme == "http" and made.public_url.startswith("https:") and not _is_local(store.hostname):
+        why = "has an http endpoint: links to private photos would travel readable"
+        yield Unfit(setting="storage_url", why=why)
+
+
+def _unfit_mail(made: ServerSettings) -> Iterator[Unfit]:
     mail = urlsplit(made.mail_url)
     if made.mail_url and mail.scheme not in ("smtp", "smtps"):
-        yield "mail_url", "is neither smtp:// nor smtps://"
-    elif mail.password and not _is_local(mail.hostname) and not mail_is_encrypted(made.mail_url):
-        yield "mail_url", "sends its password readable: use smtps://, port 587 or ?starttls=1"
+        yield Unfit(setting="mail_url", why="is neither smtp:// nor smtps://")
+    elif not _is_local(mail.hostname) and not mail_is_encrypted(made.mail_url):
+        yield Unfit(
+            setting="mail_url",
+            why="sends its password, and links that open accounts, readable: use smtps://, port 587 or"
+            " ?starttls=1",
+            risk="risk_readable_mail",
+        )
     if not _is_local(mail.hostname) and made.mail_from == ServerSettings.model_fields["mail_from"].default:
-        yield "mail_from", "is missing: mail servers refuse a sender at localhost"
+        yield Unfit(setting="mail_from", why="is missing: mail servers refuse a sender at localhost")
+
+
+def _unfit_sign_in(made: ServerSettings) -> Iterator[Unfit]:
     for provider in ("google", "github"):
-        if (
-            getattr(made, f"{provider}_client_id")
-            and not getattr(made, f"{provider}_secret").get_secret_value()
-        ):
-            yield f"{provider}_secret", f"is missing, yet {provider}_client_id is set"
+        secret = getattr(made, f"{provider}_secret").get_secret_value()
+        if getattr(made, f"{provider}_client_id") and not secret:
+            why = f"is missing, yet {provider}_client_id is set"
+            yield Unfit(setting=f"{provider}_secret", why=why)
+    for each in made.openid_providers:
+        url = urlsplit(each.server_url)
+        if url.scheme != "https" and not _is_local(url.hostname):
+            yield Unfit(
+                setting="openid_providers",
+                why=f"has {each.id} without https: whoever is on the way could sign in as anybody",
+                risk="risk_forged_openid",
+            )
+
+
+def _risky(made: ServerSettings) -> Iterator[Unfit]:
+    """What an operator may have a reason for, and must then say so."""
+    yield from _guessable(made)
+    for name, risk, danger in _NETWORKS:
+        for network in getattr(made, name):
+            if _is_too_wide(network):
+                yield Unfit(setting=name, why=f"has {network}, far more than a network: {danger}", risk=risk)
+    if http := [origin for origin in made.trusted_origins if origin.startswith("http:")]:
+        yield Unfit(
+            setting="trusted_origins",
+            why=f"has {http[0]}: whoever is on a visitor's network can send pages in its name, which then"
+            " use the API as that visitor",
+            risk="risk_http_origins",
+        )
+    yield from _readable(made)
+    if made.log_level == "DEBUG":
+        why = "is DEBUG: queries, addresses of mails and tokens would be kept in logs"
+        yield Unfit(setting="log_level", why=why, risk="risk_debug_logs")
+    for name, most in (("max_pixels", MOST_PIXELS), ("max_upload_bytes", MOST_BYTES)):
+        if getattr(made, name) > most:
+            why = f"is above {most:,}: one photo could take all memory"
+            yield Unfit(setting=name, why=why, risk="risk_memory")
+
+
+def _guessable(made: ServerSettings) -> Iterator[Unfit]:
+    secret = made.secret_key.get_secret_value()
+    token = made.metrics_token.get_secret_value()
+    if secret and (len(secret) < SECRET_LENGTH or bits_of(secret) < SECRET_BITS):
+        yield Unfit(
+            setting="secret_key",
+            why=f"can be guessed: give it {SECRET_LENGTH} random characters or more",
+            risk="risk_guessable_secret_key",
+        )
+    if token and bits_of(token) < TOKEN_BITS:
+        yield Unfit(
+            setting="metrics_token",
+            why="can be guessed: give it 20 random characters or more",
+            risk="risk_guessable_metrics_token",
+        )
+
+
+def _readable(made: ServerSettings) -> Iterator[Unfit]:
+    """Connections to other hosts without TLS, or with one that checks nothing."""
+    for name in ("broker_url", "channel_layer_url", "cache_url"):
+        url = urlsplit(getattr(made, name))
+        checked = parse_qs(url.query).get("ssl_cert_reqs", ["required"])[0].lower() != "none"
+        if not _is_local(_host_of(url)) and not (url.scheme in ("rediss", "amqps") and checked):
+            yield Unfit(
+                setting=name,
+                why="goes to another host readable, or checks no certificate: use rediss:// or amqps://",
+                risk="risk_readable_redis",
+            )
+    url = urlsplit(made.database_url)
+    mode = parse_qs(url.query).get("sslmode", [""])[-1]
+    if not _is_local(_host_of(url)) and mode not in ("require", "verify-ca", "verify-full"):
+        yield Unfit(
+            setting="database_url",
+            why="goes to another host readable: add ?sslmode=verify-full, or require at least",
+            risk="risk_readable_database",
+        )
+
+
+_NETWORKS = (
+    ("proxies", "risk_forged_addresses", "clients there could choose which address limits and logs see"),
+    ("fetch_allow", "risk_fetch_anywhere", "strangers could read your own servers by URL"),
+)
+
+
+_ALL_V4_AS_V6 = ipaddress.IPv6Network("::ffff:0:0/96")
+
+
+def _is_too_wide(text: str) -> bool:
+    network = ipaddress.ip_network(text, strict=False)
+    if isinstance(network, ipaddress.IPv6Network):
+        if mapped := network.network_address.ipv4_mapped:
+            return _is_too_wide(f"{mapped}/{max(0, network.prefixlen - 96)}")
+        if _ALL_V4_AS_V6.subnet_of(network):
+            return True
+        return network.prefixlen < (7 if network.network_address.is_private else WIDEST_V6)
+    private = (ipaddress.ip_network(each) for each in _PRIVATE_NETWORKS)
+    if any(isinstance(each, ipaddress.IPv4Network) and network.subnet_of(each) for each in private):
+        return False
+    return network.prefixlen < WIDEST_V4
+
+
+def _host_of(url: SplitResult) -> str:
+    """Where a URL leads; "" for files, sockets and memory."""
+    query = parse_qs(url.query)
+    named = [*query.get("hostaddr", []), *query.get("host", []), unquote(url.hostname or "")]
+    return next((host for host in named if host and not host.startswith("/")), "")
 
 
 _MUST_BE_CHOSEN = {

@@ -182,7 +182,7 @@ class Service:
         self.database = self._servers.postgresql.create(self.name, template)
         return {
             "mode": "production",
-            "secret_key": "a-secret-of-the-tests-" * 3,
+            "secret_key": "q7Zk1vXn3bTf8Jw2Lr9cHs5Gd6Yp4Mx0aRt-Ue_WiOvBzKj3DqPyNgFhLsC",
             "database_url": self.database,
             "broker_url": broker,
             "channel_layer_url": channels,
@@ -190,7 +190,7 @@ class Service:
             "storage_url": self._servers.store.create(self.bucket),
             "storage_access_key": ACCESS_KEY,
             "storage_secret_key": SECRET_KEY,
-            "metrics_token": "metrics-token-of-the-tests",
+            "metrics_token": "Vd83kq0Zt1xWn7Lb2Ry9",
             "mail_url": "smtp://127.0.0.1:9",  # nobody: tests that read mail name a mailbox
             "log_format": "json",
         }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +23,10 @@ data_dir_option = click.option(
 
 
 def set_up(data_dir: Path | None) -> ServerSettings:
-    """Read the settings and set Django up. Raises ConfigError for invalid settings."""
+    """Read the settings and set Django up; what this process writes is its user's alone from here on.
+
+    Raises ConfigError for invalid settings.
+    """
     if data_dir is not None:
         os.environ["CUTLINE_DATA_DIR"] = str(data_dir)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cutline.server.django_settings")
@@ -30,9 +35,19 @@ def set_up(data_dir: Path | None) -> ServerSettings:
     from cutline.server.config import settings
 
     made = settings()
-    made.data_dir.mkdir(parents=True, exist_ok=True)
+    os.umask(0o077)
+    make_private(made.data_dir)
     django.setup()
     return made
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder, or take an older one, so that no other user of this machine can look into it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    is_shared = folder.stat().st_mode & stat.S_ISVTX  # /tmp and its kind: everybody's
+    if not is_shared:
+        with suppress(PermissionError):  # somebody else's: they have decided
+            folder.chmod(0o700)
 
 
 def stop_requested() -> threading.Event:

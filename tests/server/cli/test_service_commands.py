@@ -64,6 +64,7 @@ def test_one_command_keeps_everything_below_its_data_folder_and_ends_as_told(
     assert service.web.stop(90) == 0
     assert sorted(path.name for path in service.folder.iterdir()) == ["data", "logs"]
     assert {"cutline.sqlite3", "files", "secret.key"} <= {path.name for path in service.data.iterdir()}
+    assert [path for path in [service.data, *service.data.rglob("*")] if path.stat().st_mode & 0o077] == []
     assert f"Cutline is at {service.url}" in service.web.output()
     assert not re.search("Traceback|Warning:", service.web.output())
 

@@ -113,6 +113,7 @@ def service(folder: Path, **settings: object) -> Iterator[str]:
         "rate_anonymous": "1000000/minute",
         "rate_user": "1000000/minute",
         "rate_caption": "1000000/minute",
+        "rate_visitors": "1000000/minute",
         "log_level": "ERROR",
         "undo_s": 86_400,  # what makes the dashboard's past is deleted, and must stay until it is seen
         **settings,

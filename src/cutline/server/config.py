@@ -185,10 +185,15 @@ class ServerSettings(BaseSettings):
         20, description="How long running requests and jobs may take to finish at shutdown."
     )
     event_hours: float = Field(24, description="How long events are kept for clients that reconnect.")
-    rate_anonymous: str = Field("600/minute", description="Requests from one address without an account.")
-    rate_user: str = Field("1200/minute", description="Requests of one account or key.")
+    rate_anonymous: str = Field(
+        "600/minute", description="Requests from one address (of IPv6, one /64) without an account."
+    )
+    rate_user: str = Field("1200/minute", description="Requests of one account, by all its keys together.")
     rate_caption: str = Field(
         "60/minute", description="Photos sent to POST /caption from one address without an account."
+    )
+    rate_visitors: str = Field(
+        "300/hour", description="Visitors without an account who begin at one address: each has a quota."
     )
     metrics_token: SecretStr = Field(
         SecretStr(""), description="Bearer token of /metrics; open where empty (in development only)."
@@ -249,7 +254,7 @@ class ServerSettings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("rate_anonymous", "rate_user", "rate_caption")
+    @field_validator("rate_anonymous", "rate_user", "rate_caption", "rate_visitors")
     @classmethod
     def _rate(cls, value: str) -> str:
         limits.parse(value)  # ValueError where it is no rate

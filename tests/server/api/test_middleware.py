@@ -228,19 +228,35 @@ def test_an_address_is_limited_and_told_so(client: Client, configure: Callable[.
     assert elsewhere.status_code == 200
 
 
-def test_each_key_and_each_account_has_its_own_limit(
+def test_an_account_s_keys_and_sessions_count_together(
     client: Client, configure: Callable[..., object], user: User
 ) -> None:
-    configure(rate_user="2/day", rate_anonymous="1/day")
-    one, other = key_with(user, "images:read"), key_with(user, "images:read")
-    assert [client.get("/api/v1/whoami", headers={"X-API-Key": one}).status_code for _ in range(3)] == [
-        200,
-        200,
-        429,
-    ]
-    assert client.get("/api/v1/whoami", headers={"X-API-Key": other}).status_code == 200
+    configure(rate_user="3/day", rate_anonymous="1/day")
+    keys_of_user = [key_with(user, "images:read") for _ in range(2)]
+    for key in keys_of_user:
+        answer = client.get("/api/v1/whoami", headers={"X-API-Key": key})
+        assert (answer.status_code, answer["RateLimit-Policy"]) == (200, '"account";q=3;w=86400')
     client.force_login(user)
-    assert client.get("/api/v1/whoami")["RateLimit-Policy"] == '"account";q=2;w=86400'
+    assert [client.get("/api/v1/whoami").status_code for _ in range(2)] == [200, 429]
+    for key in keys_of_user:
+        assert client.get("/api/v1/whoami", headers={"X-API-Key": key}).status_code == 429
+    stranger = key_with(User.objects.create_user("b@example.org", "a long password"), "images:read")
+    assert client.get("/api/v1/whoami", headers={"X-API-Key": stranger}).status_code == 200
+
+
+def test_keys_without_an_account_count_by_address(client: Client, configure: Callable[..., object]) -> None:
+    configure(rate_user="100/day", rate_anonymous="3/day", rate_caption="1/day")
+    secrets = [
+        keys.create(Owner.objects.create(), name="k", scopes=["images:read", "caption"])[1] for _ in range(5)
+    ]
+    asked = [client.get("/api/v1/whoami", headers={"X-API-Key": secret}).status_code for secret in secrets]
+    assert asked == [200, 200, 200, 429, 429]
+    limits.forget()
+    asked = [client.post("/api/v1/caption", headers={"X-API-Key": key}).status_code for key in secrets[:2]]
+    assert asked == [404, 429]
+    network = [f"2001:db8::{number:x}" for number in range(1, 5)]
+    asked = [client.get("/api/v1/whoami", REMOTE_ADDR=address).status_code for address in network]
+    assert asked == [200, 200, 200, 429]
 
 
 def test_captioning_without_an_account_has_a_limit_of_its_own(

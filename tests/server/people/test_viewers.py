@@ -129,12 +129,12 @@ def test_a_visit_of_somebody_without_account_is_noted_but_not_at_every_write(per
 
 @pytest.mark.parametrize("header", ["Authorization", "X-API-Key"])
 def test_a_key_names_its_account_and_scopes(header: str) -> None:
-    key, secret = a_key(scopes=["caption", "images:read"])
+    key, secret = a_key(scopes=["account", "images:read"])
     answer = viewer_with(**{header: f"Bearer {secret}" if header == "Authorization" else secret})
     viewer = answer.json()["viewer"]
     assert viewer["owner"] == str(key.owner_id)
     assert viewer["email"] == "key@example.org"
-    assert viewer["scopes"] == ["caption", "images:read"]
+    assert viewer["scopes"] == ["account", "images:read"]
 
 
 def test_a_key_that_does_not_work_is_refused_and_never_falls_back_to_the_session(person: Person) -> None:

@@ -79,6 +79,7 @@ class Service:
             "rate_anonymous": "1000000/minute",
             "rate_user": "1000000/minute",
             "rate_caption": "1000000/minute",
+            "rate_visitors": "1000000/minute",
             "fetch_allow": "127.0.0.1/32",  # the tests' own receiver; no other private address
         }
         if mode is Mode.PRODUCTION:

@@ -35,8 +35,8 @@ def claim(owner_from: Owner, user: User) -> Owner:
     if old is None:
         return own or Owner.objects.create(user=user)
     if own is None:
-        old.user = user
-        old.save(update_fields=["user"])
+        old.user, old.network = user, ""
+        old.save(update_fields=["user", "network"])
         Image.objects.filter(owner=old).update(expires_at=None)
         return old
     hand_over(old, own)

@@ -9,13 +9,14 @@ from django.http import HttpRequest
 from ninja import Router, Schema, Status
 from pydantic import Field
 
-from cutline.server.api.auth import anyone, needs
+from cutline.server.api.auth import needs
 from cutline.server.api.schemas import SchemaIn, problems
 from cutline.server.captions import selectors
 from cutline.server.feedback import services
 from cutline.server.feedback.models import Feedback
 from cutline.server.people.models import Owner
 from cutline.server.people.viewers import ensure_owner, viewer_of
+from cutline.server.rates import network_mark
 
 router = Router(tags=["feedback"])
 
@@ -47,7 +48,7 @@ class FeedbackIn(SchemaIn):
 
 
 class NotedOut(Schema):
-    """How many of the events were noted; those of captions that you cannot see are not."""
+    """How many of the events were noted: not what was noted today, nor captions that you cannot see."""
 
     noted: int
 
@@ -80,7 +81,7 @@ def unrate_caption(request: HttpRequest, caption_id: UUID, token: str = "") -> S
     return Status(204, None)
 
 
-@router.post("/feedback", auth=anyone, response={200: NotedOut})
+@router.post("/feedback", auth=needs("images:write"), response={200: NotedOut})
 def note_feedback(request: HttpRequest, feedback: FeedbackIn) -> dict[str, int]:
     """Say which captions were seen or copied. It helps to learn which ones are good."""
     viewer = viewer_of(request)
@@ -95,4 +96,5 @@ def note_feedback(request: HttpRequest, feedback: FeedbackIn) -> dict[str, int]:
         for event in feedback.events
         if event.caption in visible
     ]
-    return {"noted": services.note(events, owner)}
+    network = network_mark(viewer.address) if viewer.user_id is None else ""
+    return {"noted": services.note(events, owner, network=network)}

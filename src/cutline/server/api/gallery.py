@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
-from cutline.server.api.auth import anyone
+from cutline.server.api.auth import anyone, needs
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cutline.server.api.schemas import ImageOut, Page, SchemaIn, problems
 from cutline.server.images import moderation, selectors
@@ -62,7 +62,11 @@ def get_shared_image(request: HttpRequest, token: str) -> Mapping[str, Any]:
     return shown([selectors.shared_image(token)], viewer_of(request), public_url(request))[0]
 
 
-@router.post("/images/{uuid:image_id}/report", auth=anyone, response={201: ReportOut, **problems(404, 422)})
+@router.post(
+    "/images/{uuid:image_id}/report",
+    auth=needs("images:write"),
+    response={201: ReportOut, **problems(404, 422)},
+)
 def report_image(
     request: HttpRequest, image_id: UUID, wanted: ReportIn, token: str = ""
 ) -> Status[ReportOut]:

@@ -1,76 +1,33 @@
-"""How often one may ask: by key, by account, or by address where there is neither."""
+"""Whom a request counts for: its account, whichever key it comes by, or its network without an account."""
 
 from __future__ import annotations
 
-import logging
-import math
-import time
-from dataclasses import dataclass
-from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
-import limits
-from django.http.response import HttpResponseBase
-from limits.errors import StorageError
-from limits.storage import storage_from_string
-from limits.strategies import RateLimiter, SlidingWindowCounterRateLimiter
-
+from cutline.server import rates
 from cutline.server.config import settings
-from cutline.server.errors import TooManyRequests
-from cutline.server.observability.metrics import RATE_LIMITED
+from cutline.server.rates import Standing, forget, network_of
 
 if TYPE_CHECKING:
     from cutline.server.people.viewers import Viewer
 
+__all__ = ["CAPTION_PATH", "count", "count_address", "forget", "network_of"]
+
 CAPTION_PATH = "/api/v1/caption"
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """How much of a limit is left."""
-
-    policy: str
-    limit: int
-    window_s: int
-    remaining: int
-    reset_s: int
-
-    def write(self, response: HttpResponseBase) -> None:
-        """Say it in the headers: those of the IETF draft, and the older three that most clients know."""
-        response["RateLimit-Policy"] = f'"{self.policy}";q={self.limit};w={self.window_s}'
-        response["RateLimit"] = f'"{self.policy}";r={self.remaining};t={self.reset_s}'
-        response["RateLimit-Limit"] = str(self.limit)
-        response["RateLimit-Remaining"] = str(self.remaining)
-        response["RateLimit-Reset"] = str(self.reset_s)
-
-
-class RateLimited(TooManyRequests):
-    """A rate limit is used up; it says which, and when to come back."""
-
-    def __init__(self, standing: Standing) -> None:
-        super().__init__(
-            f"Rate limit exceeded: at most {standing.limit} requests in {standing.window_s} s.",
-            hint=f"Try again in {standing.reset_s} s.",
-        )
-        self.standing = standing
-        self.retry_after_s = standing.reset_s
 
 
 def count(viewer: Viewer, *, method: str, path: str) -> Standing | None:
     """Count a request of this viewer, and say what is left. None where the counters cannot be reached.
 
+    A key of somebody without an account changes nothing: anybody makes as many of them as they like.
+
     Raises: RateLimited.
     """
-    if viewer.key_id is not None:
-        return _hit("key", settings().rate_user, viewer.key_id.hex)
     if viewer.user_id is not None:
-        return _hit("account", settings().rate_user, viewer.user_id.hex)
+        return rates.hit("account", settings().rate_user, viewer.user_id.hex)
     standing = count_address(viewer.address)
     if method == "POST" and path == CAPTION_PATH:
-        return _hit("caption", settings().rate_caption, network_of(viewer.address))
+        return rates.hit("caption", settings().rate_caption, rates.network_of(viewer.address))
     return standing
 
 
@@ -79,51 +36,4 @@ def count_address(address: str) -> Standing | None:
 
     Raises: RateLimited.
     """
-    return _hit("address", settings().rate_anonymous, network_of(address))
-
-
-def network_of(address: str) -> str:
-    """An IPv6 client has a whole /64 to itself; an IPv4 address stands for itself."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        mapped = parsed.ipv4_mapped
-        return str(mapped) if mapped else str(IPv6Address(int(parsed) >> 64 << 64))
-    return str(parsed)
-
-
-def _hit(policy: str, rate: str, who: str) -> Standing | None:
-    item = limits.parse(rate)
-    limiter = _limiter(settings().cache_url)
-    try:
-        allowed = limiter.hit(item, policy, who)
-        stats = limiter.get_window_stats(item, policy, who)
-    except StorageError as error:
-        # Counting is not worth refusing everybody while Redis is away.
-        log.warning("Requests are not counted: %s", error.storage_error)
-        return None
-    standing = Standing(
-        policy=policy,
-        limit=item.amount,
-        window_s=item.get_expiry(),
-        remaining=max(0, int(stats.remaining)) if allowed else 0,
-        reset_s=max(1, math.ceil(stats.reset_time - time.time())),
-    )
-    if not allowed:
-        RATE_LIMITED.labels(policy).inc()
-        raise RateLimited(standing)
-    return standing
-
-
-@lru_cache(maxsize=1)
-def _limiter(url: str) -> RateLimiter:
-    if url.startswith("unix://"):
-        url = "redis+" + url
-    return SlidingWindowCounterRateLimiter(storage_from_string(url, wrap_exceptions=True))
-
-
-def forget() -> None:
-    """Reset the counters, as a restart with counters in memory does. For tests."""
-    _limiter.cache_clear()
+    return rates.hit("address", settings().rate_anonymous, rates.network_of(address))

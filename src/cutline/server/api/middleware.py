@@ -19,10 +19,10 @@ from django.utils.decorators import async_only_middleware
 
 from cutline.server.api import conditional, idempotency, limits, parsing, wait
 from cutline.server.api.auth import check_origin
-from cutline.server.api.limits import RateLimited, Standing
 from cutline.server.api.problems import as_problem, problem_of
 from cutline.server.errors import Unauthenticated
-from cutline.server.people.viewers import address_of, viewer_of
+from cutline.server.people.viewers import address_of, forget_new_owner, viewer_of
+from cutline.server.rates import RateLimited, Standing
 from cutline.server.request_context import context_of
 
 PREFIX = "/api/"
@@ -130,6 +130,8 @@ def _after(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase
         except DatabaseError as error:  # the write is done: say so, though a repetition cannot be told
             log.error("An answer could not be kept", exc_info=error)
     idempotency.release(request)
+    if response.status_code >= 400:
+        forget_new_owner(request)
     response = as_problem(request, conditional.finish(request, response))
     standing = context_of(request).get(Standing)
     if standing is not None:

@@ -40,8 +40,8 @@ class ViewerOut(Schema):
 
     owner: UUID | None = Field(description="Whom images belong to; null before the first write.")
     user: UUID | None = Field(description="The account; null without one.")
-    email: str | None = None
-    name: str | None = None
+    email: str | None = Field(None, description="For a key with the scope account, and for sessions.")
+    name: str | None = Field(None, description="As email.")
     role: str
     scopes: list[str] | None = Field(None, description="What the key may do; null for a session.")
 
@@ -141,8 +141,8 @@ def get_session(request: HttpRequest) -> SessionOut:
         viewer=ViewerOut(
             owner=viewer.owner_id,
             user=viewer.user_id,
-            email=user.email if user else None,
-            name=user.name if user else None,
+            email=user.email if user and viewer.has(Scope.ACCOUNT) else None,
+            name=user.name if user and viewer.has(Scope.ACCOUNT) else None,
             role=viewer.role,
             scopes=sorted(viewer.scopes) if viewer.scopes is not None else None,
         ),

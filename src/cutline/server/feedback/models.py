@@ -25,13 +25,17 @@ class Feedback(models.Model):
         "captions.Caption", null=True, blank=True, on_delete=models.CASCADE, related_name="feedback"
     )
     viewer = models.ForeignKey(Owner, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    network = models.CharField(max_length=32, blank=True)  # without an account: as Owner.network
     before = models.TextField(blank=True)
     after = models.TextField(blank=True)
     model = models.CharField(max_length=120, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
-        indexes = [models.Index(fields=["kind", "created_at"], name="feedback_kind")]
+        indexes = [
+            models.Index(fields=["kind", "created_at"], name="feedback_kind"),
+            models.Index(fields=["caption", "created_at"], name="feedback_of_caption"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.image_id}"

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
+from django.db.models import Q
 from django.utils import timezone
 
 from cutline.server.errors import Invalid
 from cutline.server.feedback.models import Feedback, Rating
 from cutline.server.people.models import Owner
+from cutline.server.people.voices import same_voice
 from cutline.server.transactions import retried
 
 NOTED = (Feedback.Kind.IMPRESSION, Feedback.Kind.COPY)
 """What clients report; edits and picks are written where they happen."""
+
+_ONCE_IN = timedelta(days=1)
 
 
 class Rated(Protocol):
@@ -25,38 +30,54 @@ class Rated(Protocol):
     model: str
 
 
-def note(events: Iterable[tuple[Feedback.Kind, Rated]], viewer: Owner | None) -> int:
+def note(events: Iterable[tuple[Feedback.Kind, Rated]], viewer: Owner | None, *, network: str = "") -> int:
     """Log that captions were seen or copied. Returns how many rows were written.
+
+    A caption has at most one row of a kind in a day from each account, and from all people without an account
+    in a network. network: as rates.network_mark tells it; empty for accounts.
 
     Raises Invalid for kinds that clients do not report.
     """
-    rows = [
-        Feedback(
+    rows = {
+        (kind, caption.id): Feedback(
             kind=kind,
             image_id=caption.image_id,
             caption_id=caption.id,
             viewer=viewer,
+            network=network,
             model=caption.model,
         )
         for kind, caption in events
-    ]
-    if any(row.kind not in NOTED for row in rows):
+    }
+    if any(kind not in NOTED for kind, _ in rows):
         raise Invalid(f"Only {' and '.join(NOTED)} can be reported.")
-    return len(_write(rows))
+    return len(_write(rows, Q(network=network) if network else Q(viewer=viewer, viewer__isnull=False)))
 
 
 @retried
-def _write(rows: Sequence[Feedback]) -> list[Feedback]:
-    for row in rows:
+def _write(rows: Mapping[tuple[Feedback.Kind, UUID], Feedback], same_voice: Q) -> list[Feedback]:
+    captions = {caption_id for _, caption_id in rows}
+    lately = Feedback.objects.filter(
+        same_voice, caption_id__in=captions, created_at__gt=timezone.now() - _ONCE_IN
+    )
+    noted = set(lately.values_list("kind", "caption_id"))
+    new = [row for key, row in rows.items() if key not in noted]
+    for row in new:
         row.pk = None
-    return Feedback.objects.bulk_create(rows)
+    return Feedback.objects.bulk_create(new)
 
 
 @retried
 def rate(caption: Rated, viewer: Owner, value: int) -> Rating:
-    """Rate a caption, 1 or -1; a viewer's second rating of it replaces the first. Raises Invalid."""
+    """Rate a caption, 1 or -1; a second rating of the same voice (people.voices) replaces the first.
+
+    Raises Invalid.
+    """
     if value not in (1, -1):
         raise Invalid("A rating is 1 or -1.")
+    # Of people without an account a network has one rating: the latest.
+    others = Rating.objects.filter(same_voice(viewer, "viewer"), caption_id=caption.id)
+    others.exclude(viewer=viewer).delete()
     rating, _ = Rating.objects.update_or_create(
         caption_id=caption.id, viewer=viewer, defaults={"value": value, "changed_at": timezone.now()}
     )

@@ -11,26 +11,30 @@ from cutline.server.images.changes import locked
 from cutline.server.images.models import Decision, Image, Moderation, Report
 from cutline.server.images.visibility import update_publication
 from cutline.server.people.models import Owner, Role, User
+from cutline.server.people.voices import count_voices, same_voice
 from cutline.server.transactions import retried
 
-HOLD_AFTER_REPORTS = 3  # people who object, before a picture waits for a moderator out of sight
+HOLD_AFTER_REPORTS = (
+    3  # accounts and networks that object, before a picture waits for a moderator out of sight
+)
 
 
 @retried
 def report(image: Image, reporter: Owner, reason: Report.Reason, text: str = "") -> Report:
     """Note that somebody objects to an image; once for each who does, their later words replace the first.
 
-    When several people object to a picture that no moderator has looked at, it waits out of sight.
+    People without an account are one in each network (people.voices). When several object to a picture that
+    no moderator has looked at, it waits out of sight.
     Raises NotFound.
     """
     image = locked(image)
-    made, _ = Report.objects.update_or_create(
-        image=image,
-        reporter=reporter,
-        defaults={"reason": reason, "text": text.strip()[:2000]},
-    )
+    theirs = image.reports.filter(same_voice(reporter, "reporter"), resolved_at=None)
+    made = image.reports.filter(reporter=reporter).first() or theirs.first() or Report(image=image)
+    made.reporter, made.reason, made.text = reporter, reason, text.strip()[:2000]
+    made.save()
     if image.published_at is not None and not _was_decided(image):
-        people = image.reports.filter(resolved_at=None).count()
+        open_reports = image.reports.filter(resolved_at=None).select_related("reporter")
+        people = count_voices(each.reporter for each in open_reports if each.reporter is not None)
         if people >= HOLD_AFTER_REPORTS:
             _write_decision(image, None, Moderation.HELD, f"{people} people objected", None)
     return made

@@ -79,6 +79,9 @@ class Owner(models.Model):
     merged_into = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.CASCADE, related_name="merged_from"
     )
+    # Without an account: the network that it began in, as rates.network_mark tells networks apart. Quotas,
+    # reports and ratings count networks, since anybody makes as many owners as they like.
+    network = models.CharField(max_length=32, blank=True, db_index=True)
     may_train = models.BooleanField(default=False)  # consent: may images and feedback train models?
     may_train_changed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

@@ -16,6 +16,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, parse_cookie
 from django.utils import timezone
 
+from cutline.server import rates
 from cutline.server.config import settings
 from cutline.server.errors import Unauthenticated
 from cutline.server.people import keys
@@ -58,6 +59,13 @@ class Viewer:
         return self.scopes is None or scope in self.scopes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _NewOwner:
+    """The anonymous owner that a request made."""
+
+    owner_id: UUID
+
+
 def viewer_of(request: HttpRequest) -> Viewer:
     """Who sends this request: by API key, by an app's X-Session-Token, else by the session cookie.
 
@@ -87,17 +95,31 @@ def ensure_owner(request: HttpRequest) -> Owner:
 
     Raises:
         Unauthenticated: as viewer_of.
+        RateLimited: too many visitors without an account begin in this network.
     """
     viewer = viewer_of(request)
     owner = _owner(viewer.owner_id)
     if owner is None or owner.merged_into_id is not None:
         if viewer.user_id is not None or viewer.key_id is not None:
             raise Unauthenticated("The account was deleted.")
-        owner = _anonymous_owner(request.session)
+        owner = _anonymous_owner(request.session, viewer.address)
         context_of(request).put(Viewer(owner_id=owner.pk, address=viewer.address))
+        context_of(request).put(_NewOwner(owner_id=owner.pk))
     elif owner.user_id is None and (timezone.now() - owner.last_seen_at).total_seconds() > _SEEN_EVERY_S:
-        Owner.objects.filter(pk=owner.pk).update(last_seen_at=timezone.now())
+        owner.network = owner.network or rates.network_mark(viewer.address)
+        Owner.objects.filter(pk=owner.pk, user=None).update(
+            last_seen_at=timezone.now(), network=owner.network
+        )
     return owner
+
+
+def forget_new_owner(request: HttpRequest) -> None:
+    """Take back the owner that this request made, and the session's cookie: it failed, and keeps nothing."""
+    made = context_of(request).get(_NewOwner)
+    if made is None:
+        return
+    if Owner.objects.filter(pk=made.owner_id, user=None, merged_into=None, images=None).delete()[0]:
+        request.session.pop(OWNER_IN_SESSION, None)
 
 
 def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
@@ -122,9 +144,12 @@ def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
 
 
 def start_session(address: str) -> tuple[Viewer, str]:
-    """A new anonymous viewer, and the value of the session cookie that they must be given."""
+    """A new anonymous viewer, and the value of the session cookie that they must be given.
+
+    Raises: RateLimited.
+    """
     session = SessionStore()
-    owner = _anonymous_owner(session)
+    owner = _anonymous_owner(session, address)
     session.save()
     return Viewer(owner_id=owner.pk, address=address), str(session.session_key)
 
@@ -226,7 +251,8 @@ def _anonymous_owner_id(session: SessionBase) -> UUID | None:
     return UUID(value) if value else None
 
 
-def _anonymous_owner(session: SessionBase) -> Owner:
-    owner = Owner.objects.create()
+def _anonymous_owner(session: SessionBase, address: str) -> Owner:
+    rates.hit("visitors", settings().rate_visitors, rates.network_of(address))
+    owner = Owner.objects.create(network=rates.network_mark(address))
     session[OWNER_IN_SESSION] = owner.pk.hex
     return owner

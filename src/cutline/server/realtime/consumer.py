@@ -22,13 +22,13 @@ from django.http.request import split_domain_port, validate_host
 from cutline.errors import CutlineError
 from cutline.server.api import limits
 from cutline.server.api.auth import same_origin
-from cutline.server.api.limits import RateLimited
 from cutline.server.api.problems import PROBLEM_JSON, problem_fields
 from cutline.server.config import settings
 from cutline.server.errors import CrossOrigin, Forbidden, Malformed, Unauthenticated
 from cutline.server.events import selectors
 from cutline.server.events.channel import group_of
 from cutline.server.people.viewers import Viewer, start_session, viewer_of_scope
+from cutline.server.rates import RateLimited
 
 HEARTBEAT_S = 20.0
 RECHECK_S = 0.3

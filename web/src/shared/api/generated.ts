@@ -1804,7 +1804,9 @@ export type ViewerOut = {
   owner: string | null;
   /** The account; null without one. */
   user: string | null;
+  /** For a key with the scope account, and for sessions. */
   email?: string | null;
+  /** As email. */
   name?: string | null;
   role: string;
   /** What the key may do; null for a session. */

@@ -144,6 +144,93 @@ def test_a_key_that_does_not_work_is_refused_and_never_falls_back_to_the_session
     assert answer.json()["code"] == "unauthenticated"
 
 
+KEY = "ck_" + "a1-_" * 10 + "xyz"  # in the shape of one; nobody has it
+SENT_WRONGLY = [
+    {"Authorization": ""},
+    {"Authorization": " "},
+    {"Authorization": "Bearer"},
+    {"Authorization": "Bearer  "},
+    {"Authorization": "bearer"},
+    {"Authorization": KEY},
+    {"Authorization": f"Basic {KEY}"},
+    {"Authorization": "Basic dXNlcjpwYXNz"},
+    {"Authorization": f"Token {KEY}"},
+    {"Authorization": f"Token token={KEY}"},
+    {"Authorization": f"ApiKey {KEY}"},
+    {"Authorization": f"Bearer: {KEY}"},
+    {"Authorization": f"Bearer {KEY}, Bearer {KEY}"},
+    {"Authorization": f"Bearer {KEY} {KEY}"},
+    {"X-API-Key": ""},
+    {"X-API-Key": "  "},
+    {"X-API-Key": f"Bearer {KEY}"},
+    {"X-API-Key": f"{KEY},{KEY}"},
+    {"Authorization": f"Bearer {KEY}", "X-API-Key": "ck_other"},
+    {"Authorization": "Basic dXNlcjpwYXNz", "X-API-Key": KEY},
+    {"Authorization": f"Bearer {KEY}", "X-API-Key": ""},
+    {"X-Auth-Token": KEY},
+    {"Api-Key": KEY},
+    {"Proxy-Authorization": f"Bearer {KEY}"},
+    {"Cookie": f"key={KEY}"},
+]
+
+
+@pytest.mark.parametrize("headers", SENT_WRONGLY, ids=str)
+def test_a_key_that_is_sent_wrongly_is_refused_with_a_hint_and_makes_nobody(headers: dict[str, str]) -> None:
+    answer = Client().post(
+        "/api/v1/bulk", {"urls": ["https://example.org/"]}, "application/json", headers=headers
+    )
+    found = answer.json()
+    assert (answer.status_code, found["code"]) == (401, "unauthenticated")
+    assert "key" in found["hint"].lower()
+    assert KEY not in answer.content.decode()
+    assert not Owner.objects.exists()
+
+
+@pytest.mark.parametrize("headers", SENT_WRONGLY, ids=str)
+def test_a_websocket_s_key_that_is_sent_wrongly_is_refused_with_a_hint(headers: dict[str, str]) -> None:
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    with pytest.raises(Unauthenticated) as caught:
+        viewer_of_scope(scope(headers=raw))
+    assert "key" in caught.value.hint.lower()
+
+
+@pytest.mark.parametrize("query", ["key=", f"key={KEY}&key={KEY}", f"token={KEY}", f"key={KEY}"])
+def test_a_websocket_s_key_in_the_url_is_no_visitor_without_one(query: str) -> None:
+    with pytest.raises(Unauthenticated):
+        viewer_of_scope(scope(query_string=query.encode()))
+
+
+def test_a_websocket_s_second_header_is_not_overlooked() -> None:
+    _, secret = a_key()
+    headers = [(b"authorization", b"Basic dXNlcjpwYXNz"), (b"authorization", f"Bearer {secret}".encode())]
+    with pytest.raises(Unauthenticated):
+        viewer_of_scope(scope(headers=headers))
+
+
+@pytest.mark.parametrize("name", ["key", "api_key", "access_token"])
+def test_a_key_in_the_url_is_refused_not_overlooked(name: str) -> None:
+    answer = Client().get(f"/api/v1/session?{name}={KEY}")
+    assert answer.status_code == 401
+    assert name in answer.json()["detail"]
+
+
+def test_words_that_only_look_like_a_key_may_be_searched_for() -> None:
+    assert Client().get("/api/v1/gallery?q=ck_cat").status_code == 200
+
+
+def test_the_same_key_in_both_headers_is_one_key() -> None:
+    _, secret = a_key()
+    answer = viewer_with(**{"Authorization": f"bearer {secret}", "X-API-Key": secret})
+    assert answer.json()["viewer"]["email"] == "key@example.org"
+
+
+@pytest.mark.parametrize("token", ["", "made-up", "x" * 40])
+def test_a_websocket_s_session_token_that_does_not_work_starts_no_session(token: str) -> None:
+    with pytest.raises(Unauthenticated):
+        viewer_of_scope(scope(headers=[(b"x-session-token", token.encode())]))
+    assert Client().get("/api/v1/session", headers={"X-Session-Token": token}).status_code == 401
+
+
 def test_a_key_ends_with_its_expiry(person: Person) -> None:
     key, secret = a_key(expires_at=timezone.now() + timedelta(hours=1))
     assert viewer_with(Authorization=f"Bearer {secret}").status_code == 200

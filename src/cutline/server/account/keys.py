@@ -12,10 +12,9 @@ from django.utils import timezone
 
 from cutline.server.errors import Conflict, Invalid, NotFound
 from cutline.server.events.services import recheck
-from cutline.server.people.keys import Scope, digest_of
+from cutline.server.people.keys import PREFIX, Scope, digest_of
 from cutline.server.people.models import ApiKey, Owner
 
-PREFIX = "ck_"
 _SHOWN = 10  # letters of a key that lists show, so that keys can be told apart
 _MOST = 50  # keys of one owner that work at the same time
 

@@ -84,7 +84,7 @@ def check_origin(request: HttpRequest) -> None:
 def carries_key(request: HttpRequest) -> bool:
     """Whether the request names itself by an API key: then the session does not count."""
     kind, _, key = request.headers.get("Authorization", "").partition(" ")
-    # Only what viewer_of takes for one: with "Basic ...", or an empty header, the session would count.
+    # With "Basic ...", which browsers add by themselves, it is still a browser's.
     return bool(
         (kind.lower() == "bearer" and key.strip())
         or request.headers.get("X-API-Key")

@@ -111,6 +111,7 @@ def _count(request: HttpRequest) -> Standing | None:
     except Unauthenticated as error:
         # Whoever guesses keys is counted by address.
         _keep(request, limits.count_address(address_of(request.META)))
+        check_origin(request)
         raise error
     return limits.count(viewer, method=request.method or "", path=request.path)
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from enum import StrEnum
+from urllib.parse import parse_qsl
 
 from django.db.models import Q
 from django.utils import timezone
 
+from cutline.server.errors import Unauthenticated
 from cutline.server.people.models import ApiKey
 
+PREFIX = "ck_"
+_KEY = re.compile(PREFIX + r"[A-Za-z0-9_-]{43}")
+_BEARER, _API_KEY = "authorization", "x-api-key"
+_HOW = "Send it as `Authorization: Bearer ck_...` or as `X-API-Key: ck_...`."
 _USE_EVERY = timedelta(minutes=1)  # how exactly the last use is known: a write per request would cost more
 
 
@@ -23,6 +31,58 @@ class Scope(StrEnum):
     BULK = "bulk"
     WEBHOOKS = "webhooks"
     ACCOUNT = "account"
+
+
+def sent_key(headers: Mapping[str, str], query: str = "") -> str:
+    """The key that a request names itself by; "" where it names none.
+
+    headers: by name in lower case; one that came twice is joined with a comma. query: as in the URL.
+
+    Raises:
+        Unauthenticated: something was meant for a key and is none, or stands where no key is read. To go on
+            without it would make the request somebody else's.
+    """
+    found: set[str] = set()
+    if _BEARER in headers:
+        found.add(_of_bearer(headers[_BEARER]))
+    if _API_KEY in headers:
+        found.add(_one_word(headers[_API_KEY].strip(), "X-API-Key"))
+    if len(found) > 1:
+        raise Unauthenticated(
+            "Authorization and X-API-Key name different keys.", hint="Send one key, in one of them."
+        )
+    if not found:
+        _refuse_elsewhere(headers.items(), query)
+    return "".join(found)
+
+
+def _of_bearer(value: str) -> str:
+    scheme, _, rest = value.strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return _one_word(rest.strip(), "Authorization")
+    if scheme.startswith(PREFIX):
+        raise Unauthenticated("Authorization lacks the word Bearer before the API key.", hint=_HOW)
+    # Whatever stands there may be a secret: it is not repeated.
+    raise Unauthenticated("Authorization names no API key: its only scheme here is Bearer.", hint=_HOW)
+
+
+def _one_word(key: str, header: str) -> str:
+    if not key:
+        raise Unauthenticated(f"{header} is sent without an API key.", hint=_HOW)
+    if re.search(r"[\s,]", key):
+        raise Unauthenticated(f"{header} has more than one API key.", hint="Send one key, once.")
+    return key
+
+
+def _refuse_elsewhere(headers: Iterable[tuple[str, str]], query: str) -> None:
+    for name, value in headers:
+        if name != "referer" and _KEY.search(value):
+            raise Unauthenticated(f"An API key is not read from the header {name}.", hint=_HOW)
+    for name, value in parse_qsl(query):
+        if _KEY.fullmatch(value):
+            raise Unauthenticated(
+                f"An API key is not read from the URL ({name}), which is logged.", hint=_HOW
+            )
 
 
 def digest_of(secret: str) -> str:

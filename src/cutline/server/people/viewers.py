@@ -72,13 +72,15 @@ def viewer_of(request: HttpRequest) -> Viewer:
     The answer is kept in the request's context.
 
     Raises:
-        Unauthenticated: a key or token was sent that does not work (it never falls back to the session).
+        Unauthenticated: a key or token was sent that does not work, or wrongly (it never falls back to the
+            session).
     """
     known = context_of(request).get(Viewer)
     if known is not None:
         return known
     address = address_of(request.META)
-    if secret := _key_of(request.headers):
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    if secret := keys.sent_key(headers, request.META.get("QUERY_STRING", "")):
         viewer = _viewer_of_key(secret, address)
     else:
         _enter_session_of_token(request)
@@ -128,19 +130,33 @@ def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
     It asks the database: call it through database_sync_to_async.
 
     Raises:
-        Unauthenticated: a key was sent that does not work.
+        Unauthenticated: a key or token was sent that does not work, or wrongly.
     """
-    headers = {name.decode("latin-1").title(): value.decode("latin-1") for name, value in scope["headers"]}
+    headers = _headers_of(scope)
     client = scope.get("client") or ("", 0)
     address = address_of(
-        {"REMOTE_ADDR": client[0], "HTTP_X_FORWARDED_FOR": headers.get("X-Forwarded-For", "")}
+        {"REMOTE_ADDR": client[0], "HTTP_X_FORWARDED_FOR": headers.get("x-forwarded-for", "")}
     )
-    query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-    if secret := _key_of(headers) or query.get("key", [""])[0]:
+    raw_query = scope.get("query_string", b"").decode("latin-1")
+    query = parse_qs(raw_query, keep_blank_values=True)
+    if "key" in query:
+        headers["x-api-key"] = ",".join([*query["key"], *filter(None, [headers.get("x-api-key")])])
+    if secret := keys.sent_key(headers, raw_query):
         return _viewer_of_key(secret, address)
-    cookies = parse_cookie(headers.get("Cookie", ""))
-    token = headers.get("X-Session-Token") or cookies.get(django_settings.SESSION_COOKIE_NAME)
+    if "x-session-token" in headers:
+        return _viewer_of_session(_session_of_token(headers["x-session-token"]), address)
+    token = parse_cookie(headers.get("cookie", "")).get(django_settings.SESSION_COOKIE_NAME)
     return _viewer_of_session(SessionStore(token), address)
+
+
+def _headers_of(scope: Mapping[str, Any]) -> dict[str, str]:
+    """The headers by name in lower case; what came twice is joined, as for HTTP."""
+    found: dict[str, str] = {}
+    for raw, value in scope["headers"]:
+        name, text = raw.decode("latin-1").lower(), value.decode("latin-1")
+        separator = "; " if name == "cookie" else ","
+        found[name] = f"{found[name]}{separator}{text}" if name in found else text
+    return found
 
 
 def start_session(address: str) -> tuple[Viewer, str]:
@@ -189,13 +205,6 @@ def _owner(owner_id: UUID | None) -> Owner | None:
     return Owner.objects.select_related("user").filter(pk=owner_id).first() if owner_id else None
 
 
-def _key_of(headers: Mapping[str, str]) -> str:
-    kind, _, value = headers.get("Authorization", "").partition(" ")
-    if kind.lower() == "bearer" and value.strip():
-        return value.strip()
-    return headers.get("X-API-Key", "") or headers.get("X-Api-Key", "")
-
-
 def _viewer_of_key(secret: str, address: str) -> Viewer:
     key = keys.find(secret)
     if key is None:
@@ -239,11 +248,16 @@ def _enter_session_of_token(request: HttpRequest) -> None:
     token = request.headers.get("X-Session-Token")
     if token is None or request.session.session_key == token:
         return
+    session = _session_of_token(token)
+    request.session = session
+    request.user = _user_of(session)
+
+
+def _session_of_token(token: str) -> SessionStore:
     session = SessionStore(token)
     if not session.session_key or not session.exists(session.session_key):
         raise Unauthenticated("This session has ended.", hint="Sign in again.")
-    request.session = session
-    request.user = _user_of(session)
+    return session
 
 
 def _anonymous_owner_id(session: SessionBase) -> UUID | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
@@ -11,6 +12,9 @@ from tests.shares import JOURNEYS, LAPTOP, SERVERS, ShareScheduling, place_of, s
 
 # Models of tests are so small that threads of torch mostly wait for each other, and keep cores from others.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What tests import stays until the end: nobody needs to look through it for garbage, again and again.
+gc.disable()
 
 # Who asks for one of these waits for a server or a browser.
 _SLOW_FIXTURES = {"browser", "live", "openid", "redis", "service", "store", "things"}
@@ -32,6 +36,17 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long."""
     items.sort(key=lambda item: place_of(item.nodeid))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported alone; from here on garbage is collected."""
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    """End at once: without this, Python would look through all memory before it gives it back."""
+    gc.freeze()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:

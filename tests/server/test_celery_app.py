@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from tests.server.services.process import free_ports
+from cutline.server.celery_app import app
+from tests.server.services.process import ANSWERS_S, free_ports
 
 PROGRAM = """
 import django
@@ -36,3 +38,17 @@ def test_a_queue_that_is_away_costs_a_line_and_no_more(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("The broker is not responding; the sweep will find the work.") == 1
+
+
+def test_a_worker_that_waits_for_messages_looks_up_soon() -> None:
+    ended = threading.Event()
+
+    def wait_for_messages() -> None:
+        with app.connection_for_read() as queue, queue.channel() as channel:
+            channel.queue_declare("nobody_writes_to_it")
+            with pytest.raises(TimeoutError):
+                queue.drain_events(timeout=10 * ANSWERS_S)
+        ended.set()
+
+    threading.Thread(target=wait_for_messages, daemon=True).start()
+    assert ended.wait(ANSWERS_S)

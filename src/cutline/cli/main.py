@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +39,9 @@ EXTRAS: Mapping[str, str] = {
 }
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+# At the very end all memory goes at once: Python shall not look through torch or Django for garbage before.
+atexit.register(gc.freeze)
 
 
 class LazyGroup(click.Group):

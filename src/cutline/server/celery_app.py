@@ -9,6 +9,7 @@ from typing import Any
 
 from celery import Celery
 from kombu.exceptions import OperationalError
+from kombu.transport import memory
 
 from cutline.server.config import settings
 
@@ -29,9 +30,21 @@ _BROKER_OPTIONS: dict[str, Any] = {
     },
 }
 
+_TURN_S = 0.1
+
+
+class _MemoryTransport(memory.Transport):
+    """Kombu's queue in memory, in short turns: between two of them a worker sees that it shall stop."""
+
+    def drain_events(self, connection: Any, timeout: float | None = None, **_: Any) -> None:
+        """Wait for a message, at most for a turn. Raises TimeoutError where none came."""
+        super().drain_events(connection, timeout=min(timeout or _TURN_S, _TURN_S))
+
+
 app = Celery("cutline")
 app.conf.update(
     broker_url=_settings.celery_broker_url,
+    broker_transport=_MemoryTransport if _settings.in_process else None,
     broker_connection_timeout=2,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,

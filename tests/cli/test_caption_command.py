@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import fcntl
 import importlib
+import io
 import json
 import os
 import pty
@@ -31,7 +32,8 @@ from cutline.captioning.options import DecodingOptions
 from cutline.cli import caption as caption_module
 from cutline.cli.main import main, missing_extra
 from cutline.errors import OptionError
-from cutline.images import Limits
+from cutline.images import Limits, developing
+from tests import raw_photos
 
 FIXED = str(Path(__file__).with_name("fixed.py"))
 SAYS = {name: f"A {name} photo on the wall." for name in COLOURS}
@@ -229,12 +231,27 @@ def test_a_folder_gives_its_photos_in_order_and_nothing_else(cutline: Cutline, t
 def test_what_a_folder_has_besides_photos_is_counted(cutline: Cutline, tmp_path: Path) -> None:
     for name in ("a.png", "@eaDir/a.png", "Previews.lrdata/b.jpg"):
         photo(tmp_path / "in" / name)
-    for name in ("page.svg", "one.MOV", "deep/two.mp4", "raw.cr2", "raw.txt", "Thumbs.db", "._a.png"):
+    for name in ("page.svg", "one.MOV", "deep/two.mp4", "notes.pdf", "raw.txt", "Thumbs.db", "._a.png"):
         (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "in" / name).write_bytes(b"x")
     assert [line.split("\t")[0] for line in cutline("in")] == ["in/a.png"]
     (counts,) = [line for line in cutline.err.splitlines() if "not captioned: " in line]
-    assert set(counts.split(": ")[1].split(", ")) == {"2 videos", "1 raw photo", "1 SVG drawing"}
+    assert set(counts.split(": ")[1].split(", ")) == {"2 videos", "1 PDF document", "1 SVG drawing"}
+
+
+def test_raw_photos_in_a_folder_are_captioned(
+    cutline: Cutline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(developing, "_EXTRA", "no_such_package")
+    red = io.BytesIO()
+    Image.new("RGB", (320, 213), COLOURS["red"]).save(red, "JPEG")
+    for kind, make in raw_photos.KINDS.items():
+        (tmp_path / f"{kind}.{kind.upper()}").write_bytes(make(red.getvalue(), 1))
+    (tmp_path / "sensor.dng").write_bytes(raw_photos.dng(None))
+    assert {line.split("\t")[1] for line in cutline(tmp_path, code=1)} == {SAYS["red"]}
+    assert f"{len(raw_photos.KINDS)} captioned, 1 failed" in cutline.err
+    assert "sensor.dng is a raw photo (DNG) that has no preview" in cutline.err
+    assert "pip install 'cutline[raw]'" in cutline.err
 
 
 def test_a_folder_of_drawings_says_so(cutline: Cutline, tmp_path: Path) -> None:

@@ -12,18 +12,18 @@ from fnmatch import fnmatchcase
 from typing import BinaryIO
 
 from cutline.errors import CutlineError, ImageMissing
+from cutline.images import RAW_ENDINGS
 
 STDIN = "-"
 # fmt: off
-EXTENSIONS = frozenset({
+EXTENSIONS = RAW_ENDINGS | {
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff",
     ".heic", ".heif", ".hif", ".avif",
-})
+}
 # fmt: on
 
 # What a folder of photos may contain that looks like something to caption, and is left out: (one, several).
 _LEFT_OUT: Mapping[tuple[str, str], str] = {
-    ("raw photo", "raw photos"): ".dng .cr2 .cr3 .nef .nrw .arw .raf .orf .rw2 .pef .srw .x3f",
     ("video", "videos"): ".mp4 .mov .avi .mkv .webm .m4v .3gp .mts .m2ts .mpg .mpeg .wmv",
     ("SVG drawing", "SVG drawings"): ".svg .svgz",
     ("PDF document", "PDF documents"): ".pdf",

@@ -34,14 +34,17 @@ Examples:
   cutline caption photo.jpg
   cutline caption -n 3 --json photo.jpg
   cutline caption holiday/ 'scans/**/*.tif' --output captions.jsonl
+  cutline caption IMG_0001.CR3 DSC_0002.NEF
   cutline caption holiday/ --sidecar --max-chars 125
   find . -name '*.jpg' -print0 | cutline caption --from-file - --null
   curl -s https://example.org/cat.jpg | cutline caption -
 
 In folders, every file with an image's extension is captioned, except hidden ones and the thumbnails of photo
-software; videos, raw photos and other files like that are counted at the end. A file that you name is always
-tried. --output continues where an earlier run, finished or killed, left off. A photo that fails does not stop
-the rest: the exit code is 0 when all went well, 1 when something failed, 2 for wrong usage.
+software; videos, drawings and other files like that are counted at the end. A file that you name is always
+tried. Of a raw photo (DNG, CR2, CR3, NEF, ARW, RAF, ORF, RW2 and others), its preview is captioned; one
+without needs the extra "raw". --output continues where an earlier run, finished or killed, left off. A photo
+that fails does not stop the rest: the exit code is 0 when all went well, 1 when something failed, 2 for wrong
+usage.
 
 Limits on what a photo may cost are set in the environment (CUTLINE_MAX_PIXELS, CUTLINE_MAX_FILE_BYTES, and
 so on) or by the options --max-...; options win."""

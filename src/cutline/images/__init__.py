@@ -5,6 +5,7 @@ or raises one ImageError. Sizes are checked on the header, before anything is de
 that a file's first bytes ask for ever sees them: a name's extension is never believed.
 
     opening.py: files.py (bytes) -> formats.py -> limits.py, frames.py -> orientation.py, colours.py
+    raw photos: raw.py finds their previews, which opening.py opens; developing.py develops those without
     preprocessing.py: the plain photo -> a model's input
 """
 
@@ -14,10 +15,12 @@ from cutline.images.formats import FORMATS, sniff
 from cutline.images.limits import DEFAULT_LIMITS, Limits
 from cutline.images.opening import Source, open_image
 from cutline.images.preprocessing import Mode, Pixels, Preprocessing, Resample, read_pixels, to_pixels
+from cutline.images.raw import RAW_ENDINGS, raw_kind
 
 __all__ = [
     "DEFAULT_LIMITS",
     "FORMATS",
+    "RAW_ENDINGS",
     "Limits",
     "Mode",
     "Pixels",
@@ -25,6 +28,7 @@ __all__ = [
     "Resample",
     "Source",
     "open_image",
+    "raw_kind",
     "read_pixels",
     "sniff",
     "to_pixels",

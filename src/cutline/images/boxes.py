@@ -1,4 +1,4 @@
-"""The boxes of HEIC and AVIF files (ISO/IEC 14496-12 and 23008-12), as far as they are read here."""
+"""The boxes of HEIC, AVIF and CR3 files (ISO/IEC 14496-12 and 23008-12), as far as they are read here."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ def properties(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """The properties of all images in a file, as (type, content). Stops where the file is damaged."""
     start, end = 0, len(data)
     for wanted in _PATH:
-        found = next((span for kind, *span in _boxes(data, start, end) if kind == wanted), None)
+        found = next((span for kind, *span in boxes(data, start, end) if kind == wanted), None)
         if found is None:
             return
         start, end = found
         start += 4 if wanted == b"meta" else 0  # its version and flags
-    for kind, first, last in _boxes(data, start, end):
+    for kind, first, last in boxes(data, start, end):
         yield kind, data[first:last]
 
 
-def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """The boxes between two places: type, and where their content begins and ends."""
     for _ in range(_MAX_BOXES):
         if start + 8 > end:

@@ -48,7 +48,6 @@ _REFUSED: tuple[tuple[bytes, str], ...] = (
     (b"DDS ", "a DDS texture"),
     (b"v/1\x01", "an OpenEXR image"),
     (b"gimp xcf", "a GIMP file"),
-    (b"FUJIFILMCCD-RAW", "a raw camera file"),
 )
 _NETPBM = re.compile(rb"P[1-6]\s")
 _BEFORE_SVG = ((b"<?xml", b">"), (b"<!--", b"-->"), (b"<!DOCTYPE svg", b">"))
@@ -76,7 +75,7 @@ def _sniff_container(head: bytes) -> str | None:
 
 
 def refusal(head: bytes, name: str) -> UnsupportedImage | UnreadableImage:
-    hint = "Cutline opens JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC and AVIF."
+    hint = "Cutline opens JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF, and raw photos of most cameras."
     kind = next((kind for signature, kind in _REFUSED if head.startswith(signature)), None)
     if kind is None and _NETPBM.match(head):
         kind = "a Netpbm image"

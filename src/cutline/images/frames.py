@@ -26,7 +26,10 @@ def check_layers(image: Image.Image, kind: str, data: bytes, name: str, limits: 
 
 
 _MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")  # neither stuffing, fill nor restart
-_END_OF_IMAGE, _START_OF_SCAN = 0xD9, 0xDA
+_END_OF_IMAGE, _START_OF_SCAN, _COMMENT = 0xD9, 0xDA, 0xFE
+_SHOWN_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive
+_TABLES = (0xC4, 0xCC, 0xDB, 0xDD)
+_MAX_SEGMENTS = 500
 
 
 def jpeg_scan_headers(data: bytes) -> Iterator[bytes]:
@@ -41,6 +44,29 @@ def jpeg_scan_headers(data: bytes) -> Iterator[bytes]:
         if kind == _START_OF_SCAN:
             yield data[marker.end() + 2 : marker.end() + length]
         at = marker.end() + length
+
+
+def jpeg_frame(data: bytes, at: int) -> tuple[int, int] | None:
+    """Width and height of a JPEG that begins at a place, by its header; None for what no viewer shows.
+
+    Lossless JPEGs, as which cameras and DNG files pack sensor data, are none.
+    """
+    at += 2
+    for _ in range(_MAX_SEGMENTS):
+        head = data[at : at + 10]
+        if len(head) < 10 or head[0] != 0xFF:
+            return None
+        if head[1] == 0xFF:  # padding before a marker
+            at += 1
+            continue
+        if head[1] in _SHOWN_FRAMES:
+            height, width = int.from_bytes(head[5:7], "big"), int.from_bytes(head[7:9], "big")
+            return (width, height) if head[4] == 8 and width and height and head[9] in (1, 3) else None
+        length = int.from_bytes(head[2:4], "big")
+        if length < 2 or not (head[1] in _TABLES or 0xE0 <= head[1] <= 0xEF or head[1] == _COMMENT):
+            return None
+        at += 2 + length
+    return None
 
 
 def webp_size(head: bytes) -> tuple[int, int]:

@@ -15,19 +15,23 @@ from typing import TypeAlias
 
 from PIL import Image
 
-from cutline.errors import UnreadableImage
+from cutline.errors import ImageError, ImageTooLarge, UnreadableImage, UnsupportedImage
 from cutline.images.colour_spaces import note_colours, to_srgb
 from cutline.images.colours import to_rgb
-from cutline.images.decoder_errors import decoding
+from cutline.images.decoder_errors import DECODER_ERRORS, decoding
+from cutline.images.developing import can_develop, develop
 from cutline.images.files import printable, read_file
 from cutline.images.formats import PLUGINS, refusal, sniff
 from cutline.images.frames import check_layers, webp_size
 from cutline.images.inner_sizes import check_inner_sizes
 from cutline.images.limits import DEFAULT_LIMITS, Limits, check_limit, check_size
 from cutline.images.orientation import ORIENTATION, TURNS, orientation_of
+from cutline.images.raw import previews, raw_kind
 from cutline.images.truncation import END_OF_IMAGE, MAX_MISSING_ROWS, missing_rows
 
 logger = logging.getLogger("cutline.images")
+
+_BLACK = 12  # of 255: sensors and JPEG make some noise
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | Image.Image
 
@@ -53,6 +57,8 @@ def open_image(
     if not data:
         raise UnreadableImage(f"{name} is empty: it has no bytes.")
     check_limit(name, "bytes", len(data), "max_file_bytes", limits.max_file_bytes)
+    if (raw := raw_kind(data)) is not None:
+        return _raw_photo(data, name, raw, limits, enough_px)
     image = _open(data, name, limits)
     if image.format == "JPEG" and not strict and not data.rstrip(b"\0").endswith(END_OF_IMAGE):
         try:
@@ -60,6 +66,42 @@ def open_image(
         except UnreadableImage:
             return _without_end(data, name, limits, enough_px)
     return _finish(image, name, limits, enough_px, ours=True)
+
+
+def _raw_photo(data: bytes, name: str, kind: str, limits: Limits, enough_px: int | None) -> Image.Image:
+    """The largest preview that is no black picture, or what LibRaw makes of the sensor's data."""
+    what, too_large = "has no preview", None
+    for preview in previews(data):
+        try:
+            image = _open(preview.file(data), name, limits)
+            if preview.orientation != 1 and ORIENTATION not in image.getexif():
+                image.getexif()[ORIENTATION] = preview.orientation
+            picture = _finish(image, name, limits, enough_px, ours=True)
+        except ImageTooLarge as error:
+            too_large = too_large or error
+            continue
+        except (ImageError, *DECODER_ERRORS):  # a smaller one may be whole
+            what = "has no preview that is whole"
+            continue
+        if not _is_black(picture):
+            return picture
+        what = "has a black preview only"
+    if too_large is not None:
+        raise too_large
+    what = f"{name} is a raw photo ({kind}) that {what}"
+    if not can_develop():
+        raise UnsupportedImage(
+            f"{what}, and the extra that develops raw photos is not installed.",
+            hint="Install it with: pip install 'cutline[raw]'",
+        )
+    picture = develop(data, name, limits, enough_px)
+    if _is_black(picture):
+        raise UnsupportedImage(f"{what}, and is black when developed.")
+    return picture
+
+
+def _is_black(picture: Image.Image) -> bool:
+    return all(brightest <= _BLACK for _, brightest in picture.getextrema())  # type: ignore[misc]
 
 
 def _without_end(data: bytes, name: str, limits: Limits, enough_px: int | None) -> Image.Image:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from cutline.errors import DataError
+from cutline.images import RAW_ENDINGS
 from cutline.training.examples import DataConfig, Example, ImageFile, Problem, Report, canonical_split
 
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"}
-)
+IMAGE_SUFFIXES = RAW_ENDINGS | {
+    ".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"
+}  # fmt: skip
 NO_IMAGES = "none"
 _IMAGE_FOLDERS = ("Flicker8k_Dataset", "Flickr8k_Dataset", "Images", "images", "img")
 

@@ -14,7 +14,8 @@ from django.db import connection
 from django.utils import timezone
 from PIL import Image as Pillow
 
-from cutline.errors import CutlineError, ImageTooLarge, UnreadableImage
+from cutline.errors import CutlineError, ImageTooLarge, UnreadableImage, UnsupportedImage
+from cutline.images import developing
 from cutline.server.errors import NotFound, QuotaExceeded
 from cutline.server.events.models import Event
 from cutline.server.images import deletion, renditions, selectors, storage
@@ -22,6 +23,7 @@ from cutline.server.images.models import Image, Rendition, StoredFile
 from cutline.server.jobs.models import Job, JobKind, JobState
 from cutline.server.people.models import Owner
 from cutline.server.uploads import services as uploads
+from tests import raw_photos
 from tests.server.images.conftest import is_there, keys_of, viewer_of_owner
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -280,3 +282,25 @@ def test_the_same_picture_many_times_at_once_is_one_image(
     storage.sweep_files()
     assert StoredFile.objects.count() == 1
     assert set(StoredFile.objects.values_list("state", flat=True)) == {StoredFile.State.LIVE}
+
+
+@pytest.mark.parametrize("kind", ["cr3", "nef", "raf"])
+def test_a_raw_photo_is_kept_as_its_preview_and_its_original_given_back(owner: Owner, kind: str) -> None:
+    raw = raw_photos.KINDS[kind](raw_photos.jpeg(), 6)
+    image = uploads.store_upload(owner, raw, f"a.{kind}", keep_original=True).image
+    assert (image.width_px, image.height_px) == (213, 320)
+    assert renditions.open_master(image.pk).size == (213, 320)
+    original = image.renditions.get(kind="original")
+    assert (original.format, storage.read(original.file)) == (kind, raw)
+    assert storage.content_disposition(original.file.key, "").startswith("attachment")
+    renditions.render(image.pk)
+    assert image.renditions.filter(kind="thumbnail").exists()
+
+
+def test_a_raw_photo_without_preview_is_refused_with_the_reason(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(developing, "_EXTRA", "no_such_package")
+    with pytest.raises(UnsupportedImage, match="no preview"):
+        uploads.store_upload(owner, raw_photos.dng(None), "a.dng")
+    assert not StoredFile.objects.exists()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from PIL import Image as Pillow
 
 from cutline.errors import ImageTooLarge, UnreadableImage
-from cutline.images import Limits, open_image, sniff
+from cutline.images import Limits, open_image, raw_kind, sniff
 from cutline.server.config import settings
 from cutline.server.images import jpeg
 
@@ -30,7 +30,7 @@ class Photo:
     master: bytes
     content_hash: str  # SHA-256 of the size and the pixels
     placeholder: str  # a tiny picture as a data: URL
-    format: str  # of what was sent: jpeg, png ...
+    format: str  # of what was sent: jpeg, png, cr2 ...
 
 
 def examine(data: bytes) -> Photo:
@@ -50,7 +50,7 @@ def examine(data: bytes) -> Photo:
         picture = open_image(data, limits=limits, enough_px=max(1, side_px // 2))
         if max(picture.size) > side_px:
             picture.thumbnail((side_px, side_px), Pillow.Resampling.LANCZOS, reducing_gap=2.0)
-        kind = (sniff(data[:512]) or "").lower()
+        kind = (raw_kind(data) or sniff(data[:512]) or "").lower()
         return Photo(
             picture=picture,
             master=_as_it_came(data, picture) if kind == "jpeg" else encoded(picture, "JPEG", _QUALITY),

@@ -17,6 +17,10 @@ interface DropZoneProps {
   onUrls: (urls: string[]) => void;
 }
 
+// Browsers count no raw photo, and some no HEIC, among images.
+const ACCEPTED =
+  'image/*,.heic,.heif,.avif,.dng,.cr2,.cr3,.crw,.nef,.nrw,.arw,.sr2,.raf,.orf,.rw2,.pef,.srw,.mrw,.x3f';
+
 /** The URLs in a text; empty if it contains anything else. */
 function urlsIn(text: string): string[] {
   const parts = text.split(/\s+/).filter(Boolean);
@@ -142,7 +146,7 @@ export function DropZone({ onFiles, onUrls }: DropZoneProps) {
       <input
         ref={picker}
         type="file"
-        accept="image/*,.heic,.heif,.avif"
+        accept={ACCEPTED}
         multiple
         hidden
         aria-label={t('drop.choose')}

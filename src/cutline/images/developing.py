@@ -6,7 +6,6 @@ LibRaw reads a hundred formats in C++: what a hostile file makes of it must cost
 from __future__ import annotations
 
 import importlib.util
-import subprocess
 import sys
 from pathlib import Path
 
@@ -27,6 +26,8 @@ def can_develop() -> bool:
 
 def develop(data: bytes, name: str, limits: Limits, enough_px: int | None) -> Image.Image:
     """The sensor's data as sRGB, upright. Raises UnsupportedImage or ImageTooLarge."""
+    import subprocess  # takes longer to import than a JPEG to open
+
     command = [sys.executable, "-P", str(_PROGRAM), str(limits.max_pixels), str(limits.max_side_px)]
     try:
         done = subprocess.run(

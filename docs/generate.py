@@ -232,7 +232,7 @@ same variables:
 export CUTLINE_MODE=production
 export CUTLINE_PUBLIC_URL=https://cutline.example.com
 export CUTLINE_HOSTS=cutline.example.com
-export CUTLINE_TRUST_PROXY=true
+export CUTLINE_TRUST_PROXY=true CUTLINE_PROXIES=10.0.0.2
 export CUTLINE_SECRET_KEY=...             # python -c "import secrets; print(secrets.token_urlsafe(50))"
 export CUTLINE_DATABASE_URL="postgres://cutline:...@database/cutline?sslmode=verify-full"
 export CUTLINE_BROKER_URL=rediss://:...@redis/0

@@ -26,6 +26,7 @@ SOUND = {
     "public_url": "https://cutline.example.com",
     "hosts": "cutline.example.com",
     "trust_proxy": "true",
+    "proxies": "10.0.0.2",
     "database_url": "postgres://cutline:secret@database/cutline?sslmode=verify-full",
     "broker_url": "rediss://:secret@redis/0",
     "channel_layer_url": "rediss://:secret@redis/1",
@@ -195,6 +196,15 @@ def test_the_broker_s_certificate_is_checked(configure: Configure) -> None:
 def test_what_is_no_network_is_refused_at_the_start(configure: Configure, setting: str) -> None:
     with pytest.raises(ConfigError, match=f"CUTLINE_{setting.upper()}"):
         configure(**{setting: "10.0.0.0/8,proxy.example"})
+
+
+def test_production_wants_to_be_told_where_its_proxies_are(
+    configure: Configure,
+) -> None:
+    sound = {name: value for name, value in SOUND.items() if name != "proxies"}
+    with pytest.raises(ConfigError) as refusal:
+        configure(**sound)
+    assert named(str(refusal.value)) == {"proxies"}
 
 
 def test_one_machine_may_be_production_when_it_is_chosen_outright(configure: Configure) -> None:

@@ -59,8 +59,7 @@ def command(host: str, port: int, data_dir: Path | None) -> None:
         lifespan="on",
         ws="websockets-sansio",
         ws_max_size=WEBSOCKET_BYTES,
-        proxy_headers=settings.trust_proxy,
-        forwarded_allow_ips=list(settings.proxies),
+        proxy_headers=False,  # proxies.py: uvicorn believes more of them
         server_header=False,
         log_config=None,
         access_log=False,

@@ -18,6 +18,7 @@ from cutline.server.api.wait import waiting  # noqa: E402
 from cutline.server.config import settings  # noqa: E402
 from cutline.server.events import channel  # noqa: E402
 from cutline.server.observability.metrics import WEBSOCKETS  # noqa: E402
+from cutline.server.proxies import with_forwarded_scheme  # noqa: E402
 from cutline.server.realtime.routing import websockets  # noqa: E402
 
 _limited = limit_bodies(waiting(_django))  # type: ignore[arg-type]  # Django's own types of ASGI are narrower
@@ -28,7 +29,9 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     """Route a connection by its type: lifespan, websocket or HTTP."""
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
-    elif scope["type"] == "websocket":
+        return
+    scope = with_forwarded_scheme(scope)
+    if scope["type"] == "websocket":
         with WEBSOCKETS.track_inprogress():
             await _websockets(scope, receive, send)
     else:

@@ -84,7 +84,15 @@ class ServerSettings(BaseSettings):
     )
     debug: bool = Field(False, description="Show tracebacks in the browser. Never in production.")
     proxies: Annotated[tuple[str, ...], NoDecode] = Field(
-        _PRIVATE_NETWORKS, description="With trust_proxy: the addresses and networks of the proxies."
+        _PRIVATE_NETWORKS,
+        description="With trust_proxy: the addresses and networks of the proxies. Whoever else is there and"
+        " reaches the service past them can choose the address that limits and logs see.",
+    )
+    proxy_count: int = Field(
+        1,
+        ge=1,
+        description="With trust_proxy: how many proxies a request passes, one after the other. So many"
+        " addresses of X-Forwarded-For are believed.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="The lowest level that is logged."
@@ -394,6 +402,9 @@ def _unfit_web(made: ServerSettings) -> Iterator[Unfit]:
     if public.scheme == "https" and not made.trust_proxy:
         why = "is off, yet only a proxy can serve the https of public_url: everybody would have its address"
         yield Unfit(setting="trust_proxy", why=why)
+    if made.trust_proxy and "proxies" not in made.model_fields_set:
+        why = "is missing: everybody on a private network could choose the address that limits and logs see"
+        yield Unfit(setting="proxies", why=why)
 
 
 def _unfit_connections(made: ServerSettings) -> Iterator[Unfit]:

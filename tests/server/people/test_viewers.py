@@ -18,6 +18,7 @@ from cutline.server.people import keys
 from cutline.server.people.models import ApiKey, Owner, Role, User
 from cutline.server.people.sessions import SessionStore, is_signed
 from cutline.server.people.viewers import Viewer, address_of, owner_of, start_session, viewer_of_scope
+from cutline.server.proxies import with_forwarded_scheme
 from tests.server.people.accounts import PASSWORD, Person
 
 pytestmark = pytest.mark.django_db
@@ -352,7 +353,37 @@ def test_forwarded_addresses_are_believed_only_behind_trusted_proxies(configure:
     assert address_of(meta) == "10.0.0.1"
     configure(trust_proxy=True, proxies="10.0.0.0/8")
     assert address_of(meta) == "203.0.113.5"  # what stands before it, the client may have made up
-    assert address_of({**meta, "HTTP_X_FORWARDED_FOR": "203.0.113.5, 10.0.0.7"}) == "203.0.113.5"
     assert address_of({**meta, "HTTP_X_FORWARDED_FOR": "nonsense"}) == "10.0.0.1"
     assert address_of({"REMOTE_ADDR": "10.0.0.1"}) == "10.0.0.1"
     assert address_of({**meta, "REMOTE_ADDR": "203.0.113.77"}) == "203.0.113.77"
+
+
+def test_behind_two_proxies_both_are_believed_and_nobody_else(configure: Callable[..., Any]) -> None:
+    meta = {"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": "198.51.100.1, 203.0.113.5, 10.0.0.7"}
+    configure(trust_proxy=True, proxies="10.0.0.0/8", proxy_count=2)
+    assert address_of(meta) == "203.0.113.5"
+    assert address_of({**meta, "HTTP_X_FORWARDED_FOR": "198.51.100.1, 203.0.113.5"}) == "203.0.113.5"
+    assert address_of({**meta, "HTTP_X_FORWARDED_FOR": "198.51.100.1, 10.0.0.55, 10.0.0.7"}) == "10.0.0.55"
+
+
+@pytest.mark.parametrize("made_up", ["198.51.100.1", "127.0.0.1", "10.0.0.3, 198.51.100.1, 10.0.0.4"])
+def test_who_is_on_the_proxy_s_own_network_chooses_no_address(
+    configure: Callable[..., Any], made_up: str
+) -> None:
+    configure(trust_proxy=True, proxies="10.0.0.0/8,127.0.0.1")
+    meta = {"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": f"{made_up}, 10.0.0.55"}
+    assert address_of(meta) == "10.0.0.55"
+    lines = [(b"x-forwarded-for", made_up.encode()), (b"x-forwarded-for", b"10.0.0.55")]
+    assert viewer_of_scope(scope(client=("10.0.0.1", 1), headers=lines)).address == "10.0.0.55"
+
+
+def test_only_a_proxy_says_that_a_request_came_over_https(configure: Callable[..., Any]) -> None:
+    told = [(b"x-forwarded-proto", b"https")]
+    http = {"type": "http", "scheme": "http", "headers": told, "client": ("10.0.0.1", 1)}
+    assert with_forwarded_scheme(http)["scheme"] == "http"
+    configure(trust_proxy=True, proxies="10.0.0.1")
+    assert with_forwarded_scheme(http)["scheme"] == "https"
+    assert with_forwarded_scheme(scope(scheme="ws", headers=told, client=("10.0.0.1", 1)))["scheme"] == "wss"
+    assert with_forwarded_scheme({**http, "client": ("10.0.0.55", 1)})["scheme"] == "http"
+    assert with_forwarded_scheme({**http, "headers": [(b"x-forwarded-proto", b"ftp")]})["scheme"] == "http"
+    assert http["scheme"] == "http"

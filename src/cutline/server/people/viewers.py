@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
@@ -22,6 +21,7 @@ from cutline.server.errors import Unauthenticated
 from cutline.server.people import keys
 from cutline.server.people.models import Owner, Role, User
 from cutline.server.people.sessions import SessionStore
+from cutline.server.proxies import client_address
 from cutline.server.request_context import context_of
 
 OWNER_IN_SESSION = "owner_id"  # the owner of a session without an account; taken out at login
@@ -134,9 +134,7 @@ def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
     """
     headers = _headers_of(scope)
     client = scope.get("client") or ("", 0)
-    address = address_of(
-        {"REMOTE_ADDR": client[0], "HTTP_X_FORWARDED_FOR": headers.get("x-forwarded-for", "")}
-    )
+    address = client_address(str(client[0]), headers.get("x-forwarded-for", ""))
     raw_query = scope.get("query_string", b"").decode("latin-1")
     query = parse_qs(raw_query, keep_blank_values=True)
     if "key" in query:
@@ -181,24 +179,8 @@ def public_url(request: HttpRequest) -> str:
 
 
 def address_of(meta: Mapping[str, Any]) -> str:
-    """The client's network address: behind trusted proxies, the first that none of them has.
-
-    What stands further left in X-Forwarded-For, the client may have made up.
-    """
-    address = str(meta.get("REMOTE_ADDR", ""))
-    if not settings().trust_proxy:
-        return address
-    proxies = [ip_network(each, strict=False) for each in settings().proxies]
-    for hop in reversed(str(meta.get("HTTP_X_FORWARDED_FOR", "")).split(",")):
-        try:
-            from_proxy = not address or any(ip_address(address) in network for network in proxies)
-            hop = str(ip_address(hop.strip()))
-        except ValueError:
-            break
-        if not from_proxy:
-            break
-        address = hop
-    return address
+    """The client's network address, behind proxies too. meta: a request's, as WSGI names its headers."""
+    return client_address(str(meta.get("REMOTE_ADDR", "")), str(meta.get("HTTP_X_FORWARDED_FOR", "")))
 
 
 def _owner(owner_id: UUID | None) -> Owner | None:

@@ -229,9 +229,7 @@ def check_origin(scope: Mapping[str, Any]) -> None:
     if not origin or origin in settings().trusted_origins:
         return
     host = headers.get(b"host", b"").decode("latin-1")
-    secure = scope.get("scheme") == "wss" or (
-        settings().trust_proxy and headers.get(b"x-forwarded-proto", b"") in (b"https", b"wss")
-    )
+    secure = scope.get("scheme") == "wss"
     # A name that leads here without being ours (DNS rebinding) is another site, too.
     if not validate_host(split_domain_port(host)[0], django_settings.ALLOWED_HOSTS) or not same_origin(
         origin, host, secure=secure

@@ -453,6 +453,7 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("PATCH", "/me"): NOTHING,
     ("DELETE", "/me"): NOTHING,
     ("POST", "/keys"): NOTHING,
+    ("POST", "/events/ticket"): NOTHING,
     ("POST", "/images"): NOTHING,
     ("POST", "/images/from-url"): NOTHING,
     ("POST", "/caption"): NOTHING,

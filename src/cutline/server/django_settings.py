@@ -144,7 +144,10 @@ DATABASES = {"default": _database()}
 CACHES = {
     "default": _redis_or(
         _settings.cache_url,
-        {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+        {
+            "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+            "OPTIONS": {"MAX_ENTRIES": 20_000},  # where there are more, a third goes
+        },
         {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": _settings.cache_url},
     )
 }

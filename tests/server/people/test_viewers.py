@@ -9,15 +9,23 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.sessions.models import Session
+from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
 from cutline.server.account.keys import create
 from cutline.server.errors import Unauthenticated
-from cutline.server.people import keys
+from cutline.server.people import keys, tickets
 from cutline.server.people.models import ApiKey, Owner, Role, User
 from cutline.server.people.sessions import SessionStore, is_signed
-from cutline.server.people.viewers import Viewer, address_of, owner_of, start_session, viewer_of_scope
+from cutline.server.people.viewers import (
+    Viewer,
+    address_of,
+    owner_of,
+    scope_of_ticket,
+    start_session,
+    viewer_of_scope,
+)
 from cutline.server.proxies import with_forwarded_scheme
 from tests.server.people.accounts import PASSWORD, Person
 
@@ -311,16 +319,60 @@ def test_a_websocket_of_an_account_is_known_with_its_role(person: Person) -> Non
     assert (viewer.user_id, viewer.role) == (user.pk, Role.MODERATOR)
 
 
-def test_a_websocket_is_known_by_a_key_in_a_header_or_in_its_address() -> None:
+def test_a_websocket_is_known_by_a_key_in_a_header_and_never_in_its_address() -> None:
     key, secret = a_key()
     scopes = [
         scope(headers=[(b"authorization", f"Bearer {secret}".encode())]),
         scope(headers=[(b"x-api-key", secret.encode())]),
-        scope(query_string=f"after=3&key={secret}".encode()),
     ]
-    assert [viewer_of_scope(each).key_id for each in scopes] == [key.pk] * 3
+    assert [viewer_of_scope(each).key_id for each in scopes] == [key.pk] * 2
+    for query in (f"after=3&key={secret}", f"%6bey={secret}", "key=ck_wrong", "key="):
+        with pytest.raises(Unauthenticated, match="URL"):
+            viewer_of_scope(scope(query_string=query.encode()))
+        with pytest.raises(Unauthenticated, match="URL"):
+            viewer_of_scope({**scopes[0], "query_string": query.encode()})
+
+
+def ticket_for(person: Person, **headers: str) -> str:
+    answer = person.browser.post("/api/v1/events/ticket", headers=headers)
+    assert answer.status_code == 200, answer.content
+    return str(answer.json()["ticket"])
+
+
+def test_a_ticket_opens_one_websocket_as_whoever_asked_for_it(person: Person) -> None:
+    key, secret = a_key(scopes=["images:read"])
+    ticket = ticket_for(person, Authorization=f"Bearer {secret}")
+    opened = scope_of_ticket(scope(query_string=f"ticket={ticket}&after=3".encode()))
+    assert viewer_of_scope(opened).key_id == key.pk
+    with pytest.raises(Unauthenticated, match="ticket"):
+        scope_of_ticket(scope(query_string=f"ticket={ticket}".encode()))
+    ApiKey.objects.filter(pk=key.pk).update(revoked_at=timezone.now())
     with pytest.raises(Unauthenticated):
-        viewer_of_scope(scope(query_string=b"key=ck_wrong"))
+        viewer_of_scope(opened)
+
+
+def test_a_ticket_of_a_session_ends_with_the_session(person: Person) -> None:
+    owner = person.write_something()
+    opened = scope_of_ticket(scope(query_string=f"ticket={ticket_for(person)}".encode()))
+    assert viewer_of_scope(opened).owner_id == owner.pk
+    SessionStore(person.browser.cookies[COOKIE].value).delete()
+    assert viewer_of_scope(opened).owner_id is None
+
+
+def test_a_ticket_that_is_old_or_made_up_opens_nothing(person: Person) -> None:
+    person.write_something()
+    kept = tickets.issue(tickets.Bearer(session_key="s"))
+    cache.clear()  # as time does
+    for ticket in (kept, "wt_wrong", ""):
+        with pytest.raises(Unauthenticated, match="ticket"):
+            tickets.redeem(ticket)
+
+
+def test_nobody_gets_a_ticket_without_a_session_or_with_a_key_that_may_not_read(person: Person) -> None:
+    assert person.browser.post("/api/v1/events/ticket").status_code == 401
+    _, secret = a_key(scopes=["caption"])
+    answer = person.browser.post("/api/v1/events/ticket", headers={"Authorization": f"Bearer {secret}"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
 
 
 def test_a_websocket_of_an_app_is_known_by_its_token_and_survives_odd_cookies(person: Person) -> None:

@@ -21,6 +21,7 @@ from cutline.server.people.sessions import SessionStore
 from cutline.server.people.viewers import OWNER_IN_SESSION
 from cutline.server.realtime import consumer
 from cutline.server.realtime.consumer import TOO_SLOW, EventConsumer
+from cutline.server.realtime.routing import websockets
 from tests.server.events.samples import sample
 from tests.server.services.process import ANSWERS_S
 
@@ -181,3 +182,17 @@ async def test_a_reader_that_is_too_slow_is_let_go_and_told_to_resume(
     assert len(sent) <= 4  # what it was too late for is not sent
     incoming.put_nowait({"type": "websocket.disconnect", "code": TOO_SLOW})
     await asyncio.wait_for(running, ANSWERS_S)
+
+
+@pytest.mark.parametrize("path", ["/", "/ws/", "/wss", "//ws", "/api/v1/ws", "/admin/ws", "/ws/../ws", ""])
+async def test_a_websocket_to_another_address_is_told_that_there_is_none(path: str) -> None:
+    answers: dict[str, Any] = {"websocket.http.response": {}}
+    for extensions, expected in ((answers, "websocket.http.response.start"), ({}, "websocket.close")):
+        app = ApplicationCommunicator(websockets(), {**_scope(""), "path": path, "extensions": extensions})
+        await app.send_input({"type": "websocket.connect"})
+        first = await app.receive_output(timeout=ANSWERS_S)
+        assert (first["type"], first.get("status", 404)) == (expected, 404)
+        if extensions:
+            body = json.loads((await app.receive_output(timeout=ANSWERS_S))["body"])
+            assert body["code"] == "not_found"
+        await app.wait(timeout=ANSWERS_S)

@@ -122,6 +122,10 @@ def test_somebody_new_is_given_a_session(live: Service, new_visitor: NewVisitor)
         ({"Origin": "http://evil.example"}, "", 403, "cross_origin"),
         ({"Origin": "null"}, "", 403, "cross_origin"),
         ({"Origin": "http://evil.example", "Host": "evil.example"}, "", 403, "cross_origin"),
+        ({"Origin": "http://["}, "", 403, "cross_origin"),
+        ({}, "/nowhere", 404, "not_found"),
+        ({}, "/", 404, "not_found"),
+        ({}, "?ticket=wt_wrong", 401, "unauthenticated"),
         ({}, "?after=x", 400, "malformed"),
         ({}, "?after=-1", 400, "malformed"),
     ],
@@ -148,24 +152,29 @@ def test_a_number_from_another_time_means_begin_anew(
         assert _until(socket, "reset")["data"]["last_event"] > 0
 
 
-def test_keys_listen_by_header_and_by_query_until_they_are_revoked(
+def test_keys_listen_by_header_and_by_ticket_until_they_are_revoked(
     visitor: Visitor, live: Service, new_visitor: NewVisitor, make_photo: MakePhoto
 ) -> None:
     _sign_up(live, visitor, f"keys-{time.time_ns()}@example.org")
     made = visitor.post("/keys", json={"name": "listens", "scopes": ["images:read"]})
     assert made.status_code == 201, made.text
     key = made.json()
+    bearer = {"Authorization": f"Bearer {key['key']}"}
+    with pytest.raises(InvalidStatus) as refused:
+        connect(_address(live, f"?key={key['key']}"))
+    assert refused.value.response.status_code == 401
+    ticket = visitor.post("/events/ticket", headers=bearer).json()["ticket"]
     with (
-        connect(_address(live), {"Authorization": f"Bearer {key['key']}"}) as by_header,
-        connect(_address(live, f"?key={key['key']}")) as by_query,
+        connect(_address(live), bearer) as by_header,
+        connect(_address(live, f"?ticket={ticket}")) as by_ticket,
     ):
-        owners = {_receive(socket)["data"]["owner"] for socket in (by_header, by_query)}
+        owners = {_receive(socket)["data"]["owner"] for socket in (by_header, by_ticket)}
         assert len(owners) == 1
         (item,) = visitor.upload(make_photo(902))
-        for socket in (by_header, by_query):
+        for socket in (by_header, by_ticket):
             assert _until(socket, "caption.ready")["data"]["image"] == item["id"]
         assert visitor.delete(f"/keys/{key['id']}").status_code == 204
-        for socket in (by_header, by_query):
+        for socket in (by_header, by_ticket):
             assert _close_code(socket) == 4401
     assert key["key"] not in live.output()
 
@@ -174,7 +183,7 @@ def test_a_key_without_the_scope_may_not_listen(visitor: Visitor, live: Service)
     _sign_up(live, visitor, f"scope-{time.time_ns()}@example.org")
     key = visitor.post("/keys", json={"name": "captions", "scopes": ["caption"]}).json()["key"]
     with pytest.raises(InvalidStatus) as refused:
-        connect(_address(live, f"?key={key}"))
+        connect(_address(live), {"Authorization": f"Bearer {key}"})
     assert refused.value.response.status_code == 403
 
 

@@ -96,7 +96,10 @@ def same_origin(origin: str, host: str, *, secure: bool) -> bool:
     """Whether a browser's Origin is this service, or one that it trusts."""
     if origin in settings().trusted_origins:
         return True
-    parts = urlsplit(origin)
+    try:
+        parts = urlsplit(origin)
+    except ValueError:  # http://[
+        return False
     return parts.netloc.lower() == host.lower() and parts.scheme in (
         ("https",) if secure else ("http", "https")
     )

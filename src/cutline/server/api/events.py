@@ -12,7 +12,8 @@ from cutline.server.api.auth import needs
 from cutline.server.api.paging import MAX_LIMIT
 from cutline.server.api.schemas import EventOut
 from cutline.server.events import selectors
-from cutline.server.people.viewers import viewer_of
+from cutline.server.people.tickets import LASTS_S
+from cutline.server.people.viewers import issue_ticket, viewer_of
 
 router = Router(tags=["events"])
 
@@ -24,6 +25,22 @@ class EventsOut(Schema):
     last: int = Field(description="The number to come back with.")
     more: bool = Field(description="There are more already.")
     reset: bool = Field(description="Events before these are gone: read the images and jobs anew.")
+
+
+class TicketOut(Schema):
+    """What opens one websocket: /ws?ticket=..."""
+
+    ticket: str
+    lasts_s: int = Field(description="Connect within so many seconds; it works once.")
+
+
+@router.post("/events/ticket", response=TicketOut, auth=needs("images:read"))
+def create_ticket(request: HttpRequest) -> TicketOut:
+    """Get a ticket for /ws, where the client can send no header: as an API key in a browser.
+
+    A key in the URL of /ws is refused: URLs are kept in logs.
+    """
+    return TicketOut(ticket=issue_ticket(request), lasts_s=LASTS_S)
 
 
 @router.get("/events", response=EventsOut, auth=needs("images:read"))

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from urllib.parse import parse_qsl
+from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from cutline.server.errors import Unauthenticated
@@ -92,12 +93,19 @@ def digest_of(secret: str) -> str:
 
 def find(secret: str) -> ApiKey | None:
     """The key that works now and has this secret, with its owner and user; None where there is none."""
-    now = timezone.now()
+    return _working().filter(digest=digest_of(secret)).first()
+
+
+def find_by_id(key_id: UUID) -> ApiKey | None:
+    """The key with this id, if it works now, with its owner and user."""
+    return _working().filter(pk=key_id).first()
+
+
+def _working() -> QuerySet[ApiKey]:
     return (
         ApiKey.objects.select_related("owner__user")
-        .filter(Q(expires_at=None) | Q(expires_at__gt=now), digest=digest_of(secret), revoked_at=None)
+        .filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None)
         .exclude(owner__user__is_active=False)
-        .first()
     )
 
 

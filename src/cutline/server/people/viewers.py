@@ -18,13 +18,14 @@ from django.utils import timezone
 from cutline.server import rates
 from cutline.server.config import settings
 from cutline.server.errors import Unauthenticated
-from cutline.server.people import keys
-from cutline.server.people.models import Owner, Role, User
+from cutline.server.people import keys, tickets
+from cutline.server.people.models import ApiKey, Owner, Role, User
 from cutline.server.people.sessions import SessionStore
 from cutline.server.proxies import client_address
 from cutline.server.request_context import context_of
 
 OWNER_IN_SESSION = "owner_id"  # the owner of a session without an account; taken out at login
+_KEY_OF_TICKET = "cutline.key_of_ticket"  # in a websocket's scope
 _SEEN_EVERY_S = 3600  # how exactly an anonymous owner's last visit is known
 
 
@@ -125,21 +126,25 @@ def forget_new_owner(request: HttpRequest) -> None:
 
 
 def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
-    """Who opens a websocket: by key (Authorization, X-API-Key, ?key=), X-Session-Token or session cookie.
+    """Who opens a websocket: by ticket (scope_of_ticket), key, X-Session-Token or session cookie.
 
     It asks the database: call it through database_sync_to_async.
 
     Raises:
-        Unauthenticated: a key or token was sent that does not work, or wrongly.
+        Unauthenticated: a key or token was sent that does not work, or wrongly, or a key in the URL.
     """
     headers = _headers_of(scope)
     client = scope.get("client") or ("", 0)
     address = client_address(str(client[0]), headers.get("x-forwarded-for", ""))
-    raw_query = scope.get("query_string", b"").decode("latin-1")
-    query = parse_qs(raw_query, keep_blank_values=True)
-    if "key" in query:
-        headers["x-api-key"] = ",".join([*query["key"], *filter(None, [headers.get("x-api-key")])])
-    if secret := keys.sent_key(headers, raw_query):
+    if key_id := scope.get(_KEY_OF_TICKET):
+        return _viewer_of_working_key(keys.find_by_id(key_id), address)
+    query = scope.get("query_string", b"").decode("latin-1")
+    if "key" in parse_qs(query, keep_blank_values=True):
+        raise Unauthenticated(
+            "An API key is not read from the URL (key), which is logged.",
+            hint="Send it as Authorization: Bearer, or get a ticket: POST /api/v1/events/ticket.",
+        )
+    if secret := keys.sent_key(headers, query):
         return _viewer_of_key(secret, address)
     if "x-session-token" in headers:
         return _viewer_of_session(_session_of_token(headers["x-session-token"]), address)
@@ -155,6 +160,42 @@ def _headers_of(scope: Mapping[str, Any]) -> dict[str, str]:
         separator = "; " if name == "cookie" else ","
         found[name] = f"{found[name]}{separator}{text}" if name in found else text
     return found
+
+
+def scope_of_ticket(scope: Mapping[str, Any]) -> dict[str, Any]:
+    """A websocket's scope in which the ticket of its URL (?ticket=) is used up, and names whom it stands for.
+
+    Raises: Unauthenticated, ServiceUnavailable.
+    """
+    query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+    if "ticket" not in query:
+        return dict(scope)
+    bearer = tickets.redeem(query["ticket"][0])
+    if bearer.key_id:
+        return {**scope, _KEY_OF_TICKET: bearer.key_id}
+    return with_session(scope, bearer.session_key)
+
+
+def with_session(scope: Mapping[str, Any], session_key: str) -> dict[str, Any]:
+    """A websocket's scope as if its client had sent this session's cookie, and nothing else of itself."""
+    names = (b"cookie", b"x-session-token", b"authorization", b"x-api-key")
+    others = [each for each in scope["headers"] if each[0] not in names]
+    cookie = f"{django_settings.SESSION_COOKIE_NAME}={session_key}".encode("ascii")
+    return {**scope, "headers": [*others, (b"cookie", cookie)]}
+
+
+def issue_ticket(request: HttpRequest) -> str:
+    """A ticket that opens one websocket as the viewer of this request.
+
+    Raises:
+        Unauthenticated: nobody known asks.
+    """
+    viewer = viewer_of(request)
+    if viewer.owner_id is None:
+        raise Unauthenticated("Nothing is stored for you yet.", hint="Send an API key, or sign in.")
+    if viewer.key_id is not None:
+        return tickets.issue(tickets.Bearer(key_id=viewer.key_id))
+    return tickets.issue(tickets.Bearer(session_key=str(request.session.session_key)))
 
 
 def start_session(address: str) -> tuple[Viewer, str]:
@@ -188,7 +229,10 @@ def _owner(owner_id: UUID | None) -> Owner | None:
 
 
 def _viewer_of_key(secret: str, address: str) -> Viewer:
-    key = keys.find(secret)
+    return _viewer_of_working_key(keys.find(secret), address)
+
+
+def _viewer_of_working_key(key: ApiKey | None, address: str) -> Viewer:
     if key is None:
         raise Unauthenticated(
             "This API key does not work: it is wrong, expired or revoked.", hint="Make a new one."

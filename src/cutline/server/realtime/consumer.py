@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
@@ -27,7 +27,13 @@ from cutline.server.config import settings
 from cutline.server.errors import CrossOrigin, Forbidden, Malformed, Unauthenticated
 from cutline.server.events import selectors
 from cutline.server.events.channel import group_of
-from cutline.server.people.viewers import Viewer, start_session, viewer_of_scope
+from cutline.server.people.viewers import (
+    Viewer,
+    scope_of_ticket,
+    start_session,
+    viewer_of_scope,
+    with_session,
+)
 from cutline.server.rates import RateLimited
 
 HEARTBEAT_S = 20.0
@@ -59,18 +65,19 @@ class EventConsumer(AsyncWebsocketConsumer):
         try:
             check_origin(self.scope)
             after = _after(self.scope)
-            self.viewer, cookie = await database_sync_to_async(_enter)(self.scope)
+            self.scope = await database_sync_to_async(scope_of_ticket)(self.scope)
+            self.viewer, session_key = await database_sync_to_async(_enter)(self.scope)
         except CutlineError as error:
-            await self._refuse(error)
+            await refuse(self.scope, self.base_send, error)
             raise StopConsumer from error
         assert self.viewer.owner_id is not None
         self.group = group_of(self.viewer.owner_id)
         # Join before reading what was missed: what comes between is seen twice, and sent once.
         await self._join()
         accept: Any = {"type": "websocket.accept", "subprotocol": None, "headers": []}
-        if cookie:
-            accept["headers"].append((b"set-cookie", cookie))
-            self._remember(cookie)
+        if session_key:
+            accept["headers"].append((b"set-cookie", _cookie_of(session_key)))
+            self.scope = with_session(self.scope, session_key)  # each heartbeat asks for it
         await self.base_send(accept)
         newest, replay = await database_sync_to_async(_missed)(self.viewer, after)
         self._put(
@@ -91,11 +98,6 @@ class EventConsumer(AsyncWebsocketConsumer):
             for each in replay.messages:
                 self._put(each)
         self.tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._beat())]
-
-    def _remember(self, cookie: bytes) -> None:
-        """Keep a session that begins here as if the client had sent it: each heartbeat asks for it."""
-        others = [each for each in self.scope["headers"] if each[0] not in (b"cookie", b"x-session-token")]
-        self.scope = {**self.scope, "headers": [*others, (b"cookie", cookie.partition(b";")[0])]}
 
     async def event(self, message: Mapping[str, Any]) -> None:
         """An event was committed. Numbers grow in the order of commits; messages may overtake."""
@@ -199,24 +201,23 @@ class EventConsumer(AsyncWebsocketConsumer):
         except Exception as error:
             log.warning("A socket could not join its group: %s", error)
 
-    async def _refuse(self, error: CutlineError) -> None:
-        """Answer the handshake with a problem, so that the client reads why."""
-        if "websocket.http.response" not in (self.scope.get("extensions") or {}):
-            await self.close()
-            return
-        fields = problem_fields(
-            code=error.code, status=error.http_status, detail=error.message, hint=error.hint
-        )
-        body = json.dumps(fields).encode()
-        headers: list[tuple[bytes, bytes]] = [
-            (b"content-type", PROBLEM_JSON.encode()),
-            (b"cache-control", b"no-store"),
-        ]
-        if isinstance(error, RateLimited):
-            headers.append((b"retry-after", str(error.retry_after_s).encode()))
-        start = {"type": "websocket.http.response.start", "status": error.http_status, "headers": headers}
-        for message in (start, {"type": "websocket.http.response.body", "body": body}):
-            await self.base_send(cast("Any", message))  # the types know no answers to handshakes
+
+async def refuse(
+    scope: Mapping[str, Any], send: Callable[[Any], Awaitable[None]], error: CutlineError
+) -> None:
+    """Answer a handshake with a problem, so that the client reads why."""
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close"})
+        return
+    fields = problem_fields(code=error.code, status=error.http_status, detail=error.message, hint=error.hint)
+    headers: list[tuple[bytes, bytes]] = [
+        (b"content-type", PROBLEM_JSON.encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    if isinstance(error, RateLimited):
+        headers.append((b"retry-after", str(error.retry_after_s).encode()))
+    await send({"type": "websocket.http.response.start", "status": error.http_status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": json.dumps(fields).encode()})
 
 
 def check_origin(scope: Mapping[str, Any]) -> None:
@@ -239,15 +240,18 @@ def check_origin(scope: Mapping[str, Any]) -> None:
         )
 
 
-def _enter(scope: Mapping[str, Any]) -> tuple[Viewer, bytes]:
-    """Who connects, and the session cookie that they must be given ("" where they have one)."""
+def _enter(scope: Mapping[str, Any]) -> tuple[Viewer, str]:
+    """Who connects, and the session that they must be given ("" where they have one)."""
     viewer = viewer_of_scope(scope)
     if not viewer.has(SCOPE):
         raise Forbidden(f"This key lacks the scope {SCOPE}.")
     if viewer.owner_id is not None:
-        return viewer, b""
+        return viewer, ""
     limits.count_address(viewer.address)
-    viewer, session_key = start_session(viewer.address)
+    return start_session(viewer.address)
+
+
+def _cookie_of(session_key: str) -> bytes:
     parts = [
         f"{django_settings.SESSION_COOKIE_NAME}={session_key}",
         f"Max-Age={django_settings.SESSION_COOKIE_AGE}",
@@ -257,7 +261,7 @@ def _enter(scope: Mapping[str, Any]) -> tuple[Viewer, bytes]:
     ]
     if django_settings.SESSION_COOKIE_SECURE:
         parts.append("Secure")
-    return viewer, "; ".join(parts).encode("ascii")
+    return "; ".join(parts).encode("ascii")
 
 
 def _after(scope: Mapping[str, Any]) -> int | None:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from channels.routing import URLRouter
-from django.urls import path
+from cutline.server.errors import NotFound
+from cutline.server.realtime.consumer import EventConsumer, refuse
 
-from cutline.server.realtime.consumer import EventConsumer
+PATH = "/ws"
 
 
 def websockets() -> Any:
     """The application behind every websocket."""
     consumer: Any = EventConsumer.as_asgi()
-    routes: list[Any] = [path("ws", consumer)]
-    return URLRouter(routes)
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == PATH:
+            await consumer(scope, receive, send)
+            return
+        await receive()  # the handshake, which comes first
+        await refuse(
+            scope, send, NotFound("There is no websocket at this address.", hint=f"It is at {PATH}.")
+        )
+
+    return answer

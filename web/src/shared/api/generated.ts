@@ -239,6 +239,18 @@ const injectedRtkApi = api
         }),
         providesTags: ["events"],
       }),
+      createTicket: build.mutation<CreateTicketApiResponse, CreateTicketApiArg>(
+        {
+          query: (queryArg) => ({
+            url: `/api/v1/events/ticket`,
+            method: "POST",
+            headers: {
+              "Idempotency-Key": queryArg["Idempotency-Key"],
+            },
+          }),
+          invalidatesTags: ["events"],
+        },
+      ),
       noteFeedback: build.mutation<NoteFeedbackApiResponse, NoteFeedbackApiArg>(
         {
           query: (queryArg) => ({
@@ -940,6 +952,11 @@ export type ListEventsApiArg = {
   /** An ETag: where nothing changed, the answer is a bare 304. */
   "If-None-Match"?: string;
 };
+export type CreateTicketApiResponse = /** status 200 OK */ TicketOut;
+export type CreateTicketApiArg = {
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+};
 export type NoteFeedbackApiResponse = /** status 200 OK */ NotedOut;
 export type NoteFeedbackApiArg = {
   /** Repeat a write with the same key within a day, and it is done once. */
@@ -1442,6 +1459,11 @@ export type EventsOut = {
   more: boolean;
   /** Events before these are gone: read the images and jobs anew. */
   reset: boolean;
+};
+export type TicketOut = {
+  ticket: string;
+  /** Connect within so many seconds; it works once. */
+  lasts_s: number;
 };
 export type NotedOut = {
   noted: number;
@@ -1960,6 +1982,7 @@ export const {
   useLazyReadErrorQuery,
   useListEventsQuery,
   useLazyListEventsQuery,
+  useCreateTicketMutation,
   useNoteFeedbackMutation,
   useListGalleryQuery,
   useLazyListGalleryQuery,

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import AbstractContextManager, ExitStack
 from itertools import islice
 from typing import Any
 
@@ -14,7 +15,8 @@ import httpcore
 import pytest
 
 from cutline.server import outbound
-from cutline.server.errors import AddressForbidden, FetchFailed
+from cutline.server.errors import AddressForbidden, FetchFailed, ServiceUnavailable
+from cutline.server.shares import Payer
 from tests.server.services.receiver import Receiver
 
 Names = dict[str, list[str]]
@@ -322,3 +324,43 @@ def test_the_environments_proxy_is_not_asked(allowed: Receiver, monkeypatch: pyt
     for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://10.0.0.1:3128")
     assert outbound.fetch_photo(allowed.offer("/direct.jpg", b"photo"), max_bytes=100)[0] == b"photo"
+
+
+# -- in turn -----------------------------------------------------------------------------------------------
+
+
+def payer(*names: str, patience_s: float = 0.01) -> Payer:
+    return Payer(names=names, patience_s=patience_s)
+
+
+def test_one_payer_fetches_half_of_what_is_fetched_at_once(
+    allowed: Receiver, configure: Callable[..., Any]
+) -> None:
+    configure(fetches_at_once=4, fetch_allow="127.0.0.0/8")
+    url = allowed.offer("/turns.jpg", b"photo")
+
+    def fetched(*names: str) -> AbstractContextManager[tuple[bytes, str]]:
+        return outbound.fetched_photo(url, max_bytes=100, payer=payer(*names))
+
+    with ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(fetched("account 1", "address"))
+        with pytest.raises(ServiceUnavailable), fetched("account 2", "address"):
+            pass
+        for _ in range(2):  # somebody else's turn comes at once
+            stack.enter_context(fetched("elsewhere"))
+        with pytest.raises(ServiceUnavailable), fetched("nobody"):
+            pass
+    with fetched("nobody") as (data, _):
+        assert data == b"photo"
+
+
+def test_one_host_is_asked_for_few_photos_at_once(allowed: Receiver, configure: Callable[..., Any]) -> None:
+    configure(fetch_timeout_s=0.3, fetch_allow="127.0.0.0/8")
+    url = allowed.offer("/busy.jpg", b"photo")
+    with ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(outbound._HOSTS.turn("127.0.0.1", outbound._Deadline(60)))
+        with pytest.raises(FetchFailed, match="too long"):
+            outbound.fetch_photo(url, max_bytes=100)
+    assert outbound.fetch_photo(url, max_bytes=100)[0] == b"photo"

@@ -6,6 +6,7 @@ that a file's first bytes ask for ever sees them: a name's extension is never be
 
     opening.py: files.py (bytes) -> formats.py -> limits.py, frames.py -> orientation.py, colours.py
     raw photos: raw.py finds their previews, which opening.py opens; developing.py develops those without
+    room.py: memory for the pixels of all decoders
     preprocessing.py: the plain photo -> a model's input
 """
 
@@ -13,9 +14,10 @@ from __future__ import annotations
 
 from cutline.images.formats import FORMATS, sniff
 from cutline.images.limits import DEFAULT_LIMITS, Limits
-from cutline.images.opening import Source, open_image
+from cutline.images.opening import Source, open_image, opened_image
 from cutline.images.preprocessing import Mode, Pixels, Preprocessing, Resample, read_pixels, to_pixels
 from cutline.images.raw import RAW_ENDINGS, raw_kind
+from cutline.images.room import guard_decoding
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -27,7 +29,9 @@ __all__ = [
     "Preprocessing",
     "Resample",
     "Source",
+    "guard_decoding",
     "open_image",
+    "opened_image",
     "raw_kind",
     "read_pixels",
     "sniff",

@@ -69,6 +69,12 @@ def jpeg_frame(data: bytes, at: int) -> tuple[int, int] | None:
     return None
 
 
+def is_in_one_scan(image: Image.Image, data: bytes) -> bool:
+    """Whether a JPEG's picture can be decoded row by row: all its colours are in its first scan, in full."""
+    header = next(jpeg_scan_headers(data), b"")
+    return not image.info.get("progressive") and header[:1] == bytes([len(image.getbands())])
+
+
 def webp_size(head: bytes) -> tuple[int, int]:
     """Width and height from the first chunk; (1, 1) when cut short, which the decoder then refuses."""
     if len(head) < 30:

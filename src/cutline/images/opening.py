@@ -8,9 +8,8 @@ import importlib
 import io
 import logging
 import os
-import threading
-from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TypeAlias
 
 from PIL import Image
@@ -22,11 +21,12 @@ from cutline.images.decoder_errors import DECODER_ERRORS, decoding
 from cutline.images.developing import can_develop, develop
 from cutline.images.files import printable, read_file
 from cutline.images.formats import PLUGINS, refusal, sniff
-from cutline.images.frames import check_layers, webp_size
+from cutline.images.frames import check_layers, is_in_one_scan, webp_size
 from cutline.images.inner_sizes import check_inner_sizes
 from cutline.images.limits import DEFAULT_LIMITS, Limits, check_limit, check_size
 from cutline.images.orientation import ORIENTATION, TURNS, orientation_of
 from cutline.images.raw import previews, raw_kind
+from cutline.images.room import room_for
 from cutline.images.truncation import END_OF_IMAGE, MAX_MISSING_ROWS, missing_rows
 
 logger = logging.getLogger("cutline.images")
@@ -34,6 +34,15 @@ logger = logging.getLogger("cutline.images")
 _BLACK = 12  # of 255: sensors and JPEG make some noise
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | Image.Image
+
+
+@contextmanager
+def opened_image(
+    source: Source, *, limits: Limits = DEFAULT_LIMITS, enough_px: int | None = None, strict: bool = False
+) -> Iterator[Image.Image]:
+    """As `open_image`, for whoever makes the photo smaller: its room for pixels is kept until the end."""
+    with ExitStack() as room:
+        yield _opened(source, limits, enough_px, strict, room)
 
 
 def open_image(
@@ -48,6 +57,14 @@ def open_image(
 
     Raises ImageMissing, ImageNotAFile, UnreadableImage, UnsupportedImage or ImageTooLarge.
     """
+    with opened_image(source, limits=limits, enough_px=enough_px, strict=strict) as image:
+        return image
+
+
+def _opened(
+    source: Source, limits: Limits, enough_px: int | None, strict: bool, room: ExitStack
+) -> Image.Image:
+    """room: gets the context in which the pixels may be in memory."""
     if isinstance(source, Image.Image):
         return _finish(source, "The image", limits, enough_px, ours=False)
     if isinstance(source, bytes):
@@ -58,8 +75,8 @@ def open_image(
         raise UnreadableImage(f"{name} is empty: it has no bytes.")
     check_limit(name, "bytes", len(data), "max_file_bytes", limits.max_file_bytes)
     if (raw := raw_kind(data)) is not None:
-        return _raw_photo(data, name, raw, limits, enough_px)
-    image = _open(data, name, limits)
+        return _raw_photo(data, name, raw, limits, enough_px, room)
+    image = _open_in_room(data, name, limits, enough_px, room)
     if image.format == "JPEG" and not strict and not data.rstrip(b"\0").endswith(END_OF_IMAGE):
         try:
             return _finish(image, name, limits, enough_px, ours=True)
@@ -68,24 +85,27 @@ def open_image(
     return _finish(image, name, limits, enough_px, ours=True)
 
 
-def _raw_photo(data: bytes, name: str, kind: str, limits: Limits, enough_px: int | None) -> Image.Image:
+def _raw_photo(
+    data: bytes, name: str, kind: str, limits: Limits, enough_px: int | None, room: ExitStack
+) -> Image.Image:
     """The largest preview that is no black picture, or what LibRaw makes of the sensor's data."""
     what, too_large = "has no preview", None
     for preview in previews(data):
         try:
-            image = _open(preview.file(data), name, limits)
-            if preview.orientation != 1 and ORIENTATION not in image.getexif():
-                image.getexif()[ORIENTATION] = preview.orientation
-            picture = _finish(image, name, limits, enough_px, ours=True)
+            with ExitStack() as own:
+                image = _open_in_room(preview.file(data), name, limits, enough_px, own)
+                if preview.orientation != 1 and ORIENTATION not in image.getexif():
+                    image.getexif()[ORIENTATION] = preview.orientation
+                picture = _finish(image, name, limits, enough_px, ours=True)
+                if not _is_black(picture):
+                    room.push(own.pop_all())
+                    return picture
         except ImageTooLarge as error:
             too_large = too_large or error
-            continue
         except (ImageError, *DECODER_ERRORS):  # a smaller one may be whole
             what = "has no preview that is whole"
-            continue
-        if not _is_black(picture):
-            return picture
-        what = "has a black preview only"
+        else:
+            what = "has a black preview only"
     if too_large is not None:
         raise too_large
     what = f"{name} is a raw photo ({kind}) that {what}"
@@ -94,6 +114,7 @@ def _raw_photo(data: bytes, name: str, kind: str, limits: Limits, enough_px: int
             f"{what}, and the extra that develops raw photos is not installed.",
             hint="Install it with: pip install 'cutline[raw]'",
         )
+    room.enter_context(room_for(limits.max_pixels))  # how many they are, LibRaw alone knows
     picture = develop(data, name, limits, enough_px)
     if _is_black(picture):
         raise UnsupportedImage(f"{what}, and is black when developed.")
@@ -104,10 +125,33 @@ def _is_black(picture: Image.Image) -> bool:
     return all(brightest <= _BLACK for _, brightest in picture.getextrema())  # type: ignore[misc]
 
 
+def _open_in_room(
+    data: bytes, name: str, limits: Limits, enough_px: int | None, room: ExitStack
+) -> Image.Image:
+    """As `_open`, with room for what is decoded next."""
+    if sniff(data[:512]) == "WEBP":  # its decoder takes memory for the canvas as soon as it is created
+        check_size(name, size := webp_size(data[:30]), limits)
+        room.enter_context(room_for(size[0] * size[1]))
+    image = _open(data, name, limits)
+    check_size(name, image.size, limits)
+    room.enter_context(room_for(_decoded_pixels(image, data, enough_px)))
+    return image
+
+
+def _decoded_pixels(image: Image.Image, data: bytes, enough_px: int | None) -> int:
+    """How many pixels decoding keeps in memory: as the file declares, but for JPEGs that can be read smaller.
+
+    Of a JPEG in several scans, all of the whole size are collected first.
+    """
+    declared = image.width * image.height
+    if image.format == "JPEG" and enough_px is not None and is_in_one_scan(image, data):
+        image.draft(None, (enough_px, enough_px))
+    return min(declared, image.width * image.height)
+
+
 def _without_end(data: bytes, name: str, limits: Limits, enough_px: int | None) -> Image.Image:
     """A JPEG that lacks its end, where nearly all of it is there. Raises UnreadableImage."""
     image = _open(data + END_OF_IMAGE, name, limits)
-    check_size(name, image.size, limits)
     with decoding(name, "JPEG"):
         if enough_px is not None:
             image.draft(None, (enough_px, enough_px))
@@ -129,8 +173,6 @@ def _open(data: bytes, name: str, limits: Limits) -> Image.Image:
     kind = sniff(data[:512])
     if kind is None:
         raise refusal(data[:4096], name)
-    if kind == "WEBP":  # its decoder takes memory for the canvas as soon as it is created
-        check_size(name, webp_size(data[:30]), limits)
     if kind == "TIFF":
         _silence_libtiff()
     module, attribute = PLUGINS[kind]
@@ -178,22 +220,15 @@ def _finish(
     with decoding(name, image.format or "image"):
         if ours and enough_px is not None and image.format == "JPEG":
             image.draft(None, (enough_px, enough_px))
-        giant = image.width * image.height > _GIANT_PIXELS
-        with _ONE_GIANT if giant else nullcontext():
-            image.load()
-            orientation = orientation_of(image)
-            mode, info = image.mode, image.info
-            image = to_rgb(image)
-            if enough_px is not None and (factor := min(image.size) // enough_px) > 1:
-                image = image.reduce(factor)
-            image = to_srgb(image, mode, info, name)
+        image.load()
+        orientation = orientation_of(image)
+        mode, info = image.mode, image.info
+        image = to_rgb(image)
+        if enough_px is not None and (factor := min(image.size) // enough_px) > 1:
+            image = image.reduce(factor)
+        image = to_srgb(image, mode, info, name)
         turn = TURNS.get(orientation)
         return _stripped(image if turn is None else image.transpose(turn))
-
-
-# Threads decode side by side, but photos of hundreds of megabytes one at a time.
-_GIANT_PIXELS = 30_000_000
-_ONE_GIANT = threading.Lock()
 
 
 def _stripped(image: Image.Image) -> Image.Image:

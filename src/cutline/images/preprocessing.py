@@ -12,7 +12,7 @@ from PIL import Image
 
 from cutline.errors import ConfigError
 from cutline.images.limits import DEFAULT_LIMITS, Limits
-from cutline.images.opening import Source, open_image
+from cutline.images.opening import Source, opened_image
 
 Pixels: TypeAlias = NDArray[np.uint8]
 
@@ -71,7 +71,8 @@ def to_pixels(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
 
 def read_pixels(source: Source, preprocessing: Preprocessing, *, limits: Limits = DEFAULT_LIMITS) -> Pixels:
     """`open_image` and `to_pixels` in one, decoding no more of a large photo than the input needs."""
-    return to_pixels(open_image(source, limits=limits, enough_px=preprocessing.enough_px), preprocessing)
+    with opened_image(source, limits=limits, enough_px=preprocessing.enough_px) as image:
+        return to_pixels(image, preprocessing)
 
 
 def _centre_box(size: tuple[int, int], target: tuple[int, int]) -> tuple[float, float, float, float]:

@@ -159,6 +159,12 @@ class ServerSettings(BaseSettings):
     max_images_anonymous: int = Field(200, description="Most images of a visitor without an account.")
     max_images: int = Field(1_000_000, description="Most images of one account.")
     max_pixels: int = Field(60_000_000, description="Most pixels of one photo, width times height.")
+    pixels_in_memory: int = Field(
+        60_000_000,
+        ge=1,
+        description="Pixels that all decoders of a process hold at once (5 to 15 bytes each); others wait,"
+        " and one account or address has at most half. A larger photo is decoded alone.",
+    )
     master_side_px: int = Field(2048, description="The longer side to which a stored photo is scaled down.")
     anonymous_days: float = Field(
         7, description="Days after which images of visitors without an account are deleted."
@@ -177,6 +183,12 @@ class ServerSettings(BaseSettings):
         description="A picture whose score is higher is rejected; in between, a moderator decides.",
     )
     fetch_timeout_s: float = Field(15, description="How long fetching a photo by URL may take in all.")
+    fetches_at_once: int = Field(
+        12,
+        ge=2,
+        description="Photos by URL that a process fetches at once; one account or address has at most half"
+        " of them, one host 4.",
+    )
     fetch_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Private networks (CIDR) that URLs may lead to."
     )

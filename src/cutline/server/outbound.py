@@ -28,11 +28,14 @@ import httpx
 from cutline.server.config import settings
 from cutline.server.errors import AddressForbidden, FetchFailed
 from cutline.server.open_internet import IPAddress, is_open
+from cutline.server.shares import FairBudget, Payer
+from cutline.server.transactions import lend_connection
 
 MAX_REDIRECTS = 5
 MAX_URL = 2000
 _USER_AGENT = "Cutline (fetches a photo that somebody asked for)"
 _EXCERPT_BYTES = 500
+_MOST_OF_ONE_HOST = 4  # photos fetched from it at once
 _SLICE_S = 10.0  # one try of connecting, of the whole time
 
 
@@ -148,6 +151,33 @@ class _Deadline:
         return left
 
 
+class _Hosts:
+    """Photos that are being fetched, counted by their host: nobody can turn us against somebody's server."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._running: Counter[str] = Counter()
+
+    @contextmanager
+    def turn(self, host: str, deadline: _Deadline) -> Iterator[None]:
+        """Be one of the few that fetch from this host. Raises FetchFailed where none of them ends in time."""
+        with self._condition:
+            while self._running[host] >= _MOST_OF_ONE_HOST:
+                self._condition.wait(deadline.left_s())
+            self._running[host] += 1
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._running[host] -= 1
+                if not self._running[host]:
+                    del self._running[host]
+                self._condition.notify_all()
+
+
+_HOSTS = _Hosts()
+
+
 class _TimedStream(httpcore.NetworkStream):
     """A connection whose every wait ends at the deadline: a server may not drip bytes for hours."""
 
@@ -231,6 +261,7 @@ def _call(
     method: str, url: httpx.URL, deadline: _Deadline, *, headers: Mapping[str, str], body: bytes = b""
 ) -> Iterator[httpcore.Response]:
     """One request, no redirects. Raises AddressForbidden or FetchFailed."""
+    lend_connection()  # others need it while somebody else's server takes its time
     target = url.copy_with(fragment=None, userinfo=b"")
     request_headers = {
         "Host": url.netloc.decode("ascii"),
@@ -266,6 +297,26 @@ def _call(
         raise FetchFailed("The server could not be reached, or its response was invalid.") from error
 
 
+_FETCHES = FairBudget(
+    "fetching of photos",
+    total=lambda: settings().fetches_at_once,
+    at_once=lambda: settings().fetches_at_once,
+    before_waiting=lend_connection,
+)
+
+
+@contextmanager
+def fetched_photo(url: str, *, max_bytes: int, payer: Payer) -> Iterator[tuple[bytes, str]]:
+    """As `fetch_photo`, in its turn: so many at once in all, and for one payer.
+
+    The turn lasts as long as the context: so the photos that are in memory are as few as those being fetched.
+    Raises as `fetch_photo`, and ServiceUnavailable where its turn does not come in time.
+    """
+    check_url(url)
+    with _FETCHES.taken(1, payer):
+        yield fetch_photo(url, max_bytes=max_bytes)
+
+
 def fetch_photo(url: str, *, max_bytes: int) -> tuple[bytes, str]:
     """The bytes behind a URL and the name that it gives them; up to five redirects are followed.
 
@@ -274,7 +325,10 @@ def fetch_photo(url: str, *, max_bytes: int) -> tuple[bytes, str]:
     deadline = _Deadline(settings().fetch_timeout_s)
     target = check_url(url)
     for _ in range(MAX_REDIRECTS + 1):
-        with _call("GET", target, deadline, headers={"Accept": "image/*,*/*;q=0.5"}) as response:
+        with (
+            _HOSTS.turn(target.host, deadline),
+            _call("GET", target, deadline, headers={"Accept": "image/*,*/*;q=0.5"}) as response,
+        ):
             headers = {name.lower(): value for name, value in response.headers}
             if response.status in (301, 302, 303, 307, 308) and b"location" in headers:
                 target = _next_url(target, headers[b"location"])

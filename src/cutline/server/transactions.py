@@ -47,6 +47,12 @@ def retried(function: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
+def lend_connection() -> None:
+    """Give this thread's connection back to PostgreSQL's pool before a wait; a query takes one again."""
+    if connection.vendor == "postgresql" and not connection.in_atomic_block:
+        connection.close()
+
+
 def forget_broken_connection() -> None:
     """Close this thread's connection where it cannot be used any more; the next query makes a new one."""
     if not connection.in_atomic_block and connection.connection is not None and not connection.is_usable():

@@ -11,7 +11,8 @@ from django.http import HttpRequest
 from ninja import File, Form, Router, Schema, Status, UploadedFile
 from pydantic import Field
 
-from cutline.server import captioner
+from cutline.server import captioner, decoding
+from cutline.server.api import limits
 from cutline.server.api.auth import anyone, needs
 from cutline.server.api.options import CaptionOptionsIn
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
@@ -28,6 +29,7 @@ from cutline.server.jobs.models import Job, JobKind
 from cutline.server.jobs.services import create_job
 from cutline.server.observability.request_id import current as current_request_id
 from cutline.server.people.viewers import Viewer, ensure_owner, viewer_of
+from cutline.server.transactions import lend_connection
 
 router = Router(tags=["captions"])
 
@@ -124,9 +126,12 @@ def caption_photo(
 ) -> dict[str, object]:
     """Caption a photo and keep nothing: neither the photo nor the captions."""
     wanted = captioner.wanted(options.as_kept(n=1))
-    with captioner.about_to_ask():
-        data = image.read()
-    written = captioner.write(data, wanted)
+    payer = limits.payer_of(viewer_of(request))
+    with decoding.on_behalf_of(payer), decoding.room_for_file(image.size or 0):
+        with captioner.about_to_ask():
+            data = image.read()
+        lend_connection()  # others need it while the model writes
+        written = captioner.write(data, wanted)
     return {
         "captions": [
             {"text": each.text, "log_prob": each.log_prob if math.isfinite(each.log_prob) else None}

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from cutline.server import rates
 from cutline.server.config import settings
 from cutline.server.rates import Standing, forget, network_of
+from cutline.server.shares import Payer
 
 if TYPE_CHECKING:
     from cutline.server.people.viewers import Viewer
 
-__all__ = ["CAPTION_PATH", "count", "count_address", "forget", "network_of"]
+__all__ = ["CAPTION_PATH", "count", "count_address", "forget", "network_of", "payer_of"]
 
+_PATIENCE_S = 30.0  # for so long a request waits for room; then its client is told to come again
 CAPTION_PATH = "/api/v1/caption"
 
 
@@ -37,3 +39,10 @@ def count_address(address: str) -> Standing | None:
     Raises: RateLimited.
     """
     return rates.hit("address", settings().rate_anonymous, rates.network_of(address))
+
+
+def payer_of(viewer: Viewer) -> Payer:
+    """On whose behalf a request takes what there is little of: its address's, and the account's with one."""
+    address = f"address:{network_of(viewer.address)}"
+    names = (f"owner:{viewer.owner_id}", address) if viewer.user_id else (address,)
+    return Payer(names=names, patience_s=_PATIENCE_S)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -13,7 +16,8 @@ from ninja import Schema, Status, UploadedFile
 from pydantic import Field
 
 from cutline.errors import CutlineError, ImageError
-from cutline.server import outbound
+from cutline.server import decoding, outbound
+from cutline.server.api import limits
 from cutline.server.api.options import CaptionOptionsIn
 from cutline.server.api.problems import problem
 from cutline.server.api.schemas import CaptionOut, JobErrorOut
@@ -32,11 +36,15 @@ from cutline.server.images.models import Image
 from cutline.server.jobs.models import Job
 from cutline.server.observability.metrics import UPLOADS
 from cutline.server.observability.request_id import current as current_request_id
-from cutline.server.people.viewers import ensure_owner
+from cutline.server.people.models import Owner
+from cutline.server.people.viewers import ensure_owner, viewer_of
+from cutline.server.shares import Payer
+from cutline.server.transactions import lend_connection
 from cutline.server.uploads import services
 
 MAX_URLS = 20
 _FETCHERS = 4
+_FETCHING_S = 45.0  # what has not begun by then is given up
 # What is wrong with one photo; the others of a request are stored all the same.
 _OF_ONE_PHOTO = (ImageError, QuotaExceeded, Conflict, FetchFailed, AddressForbidden)
 
@@ -88,10 +96,11 @@ class UploadsOut(Schema):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sent:
-    """A file of a request: what it is called, where it comes from, and how to get its bytes."""
+    """A file of a request: its place, what it is called, where it comes from, and how to get its bytes."""
 
+    number: int
     name: str
-    read: Callable[[], tuple[bytes, str]]  # its bytes, and its file name
+    opened: Callable[[], AbstractContextManager[tuple[bytes, str]]]  # its bytes, and its file name
     url: str = ""
 
 
@@ -99,56 +108,112 @@ def store_files(
     request: HttpRequest, files: Sequence[UploadedFile], options: UploadIn
 ) -> Status[UploadsOut] | HttpResponse:
     """Keep the files of a form and have them captioned. An error only where every one of them failed."""
-    return _store(request, [_Sent(name=file.name or "", read=_reader(file)) for file in files], options)
+    sent = [
+        _Sent(number=number, name=file.name or "", opened=partial(_in_memory, file))
+        for number, file in enumerate(files)
+    ]
+    return _store(request, sent, options)
 
 
-def _reader(file: UploadedFile) -> Callable[[], tuple[bytes, str]]:
-    return lambda: (file.read(), file.name or "")
+@contextmanager
+def _in_memory(file: UploadedFile) -> Iterator[tuple[bytes, str]]:
+    with decoding.room_for_file(file.size or 0):
+        yield file.read(), file.name or ""
 
 
 def store_from_urls(request: HttpRequest, wanted: UrlsIn) -> Status[UploadsOut] | HttpResponse:
-    """Fetch files, several at a time, and do as store_files."""
-    most_bytes = settings().max_upload_bytes
-    with ThreadPoolExecutor(_FETCHERS) as pool:
-        fetched = [pool.submit(outbound.fetch_photo, url, max_bytes=most_bytes) for url in wanted.urls]
-        sent = [
-            _Sent(name=url, read=future.result, url=url)
-            for url, future in zip(wanted.urls, fetched, strict=True)
-        ]
-        return _store(request, sent, wanted)
+    """Fetch files, several at a time, and do as store_files. No database connection is held meanwhile."""
+    with _Fetches(wanted.urls, limits.payer_of(viewer_of(request))) as fetches:
+        return _store(request, fetches, wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fetched:
+    """A photo with its file name, and what is to be closed once it is stored: its turn is over then."""
+
+    turn: ExitStack
+    photo: list[tuple[bytes, str]]
+
+
+class _Fetches:
+    """The photos of URLs, each as it comes. Iterating over them waits for the next one."""
+
+    def __init__(self, urls: Sequence[str], payer: Payer) -> None:
+        self._payer = payer
+        self._until = time.monotonic() + _FETCHING_S
+        self._pool = ThreadPoolExecutor(_FETCHERS, thread_name_prefix="fetch")
+        self._fetched = {self._pool.submit(self._fetch, url): (at, url) for at, url in enumerate(urls)}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        for future in self._fetched:  # what is not stored any more
+            if not future.cancelled() and future.exception() is None:
+                future.result().turn.close()
+
+    def __iter__(self) -> Iterator[_Sent]:
+        lend_connection()
+        for future in as_completed(self._fetched):
+            number, url = self._fetched.pop(future)
+            yield _Sent(number=number, name=url, url=url, opened=partial(self._opened, future))
+            lend_connection()
+
+    def _fetch(self, url: str) -> _Fetched:
+        payer = replace(self._payer, patience_s=max(0.0, self._until - time.monotonic()))
+        with ExitStack() as turn:
+            photo = turn.enter_context(
+                outbound.fetched_photo(url, max_bytes=settings().max_upload_bytes, payer=payer)
+            )
+            return _Fetched(turn=turn.pop_all(), photo=[photo])
+
+    @contextmanager
+    def _opened(self, future: Future[_Fetched]) -> Iterator[tuple[bytes, str]]:
+        fetched = future.result()
+        with fetched.turn:
+            yield fetched.photo.pop()  # so that nothing keeps it while the next one is waited for
 
 
 def _store(
-    request: HttpRequest, sent: Sequence[_Sent], options: UploadIn
+    request: HttpRequest, sent: Iterable[_Sent], options: UploadIn
 ) -> Status[UploadsOut] | HttpResponse:
     given = options.model_dump(include=set(CaptionOptionsIn.model_fields))
     chosen = CaptionOptionsIn(**given).as_kept(n=settings().candidates)
     owner = ensure_owner(request)
-    items: list[UploadedOut] = []
-    errors: list[CutlineError] = []
-    for each in sent:
-        try:
-            data, name = each.read()
-            stored = services.store_upload(
-                owner,
-                data,
-                name,
-                keep_original=options.keep_original,
-                source_url=each.url,
-                options=chosen,
-                request_id=current_request_id(),
-            )
-        except (*_OF_ONE_PHOTO, ServiceUnavailable) as error:
-            errors.append(error)
-            items.append(_failed(each.name, error))
-        else:
-            items.append(_stored(each.name, stored))
-        UPLOADS.labels(items[-1].error.code if items[-1].error else items[-1].status).inc()
-    if len(errors) == len(items):
+    found: dict[int, UploadedOut] = {}
+    failed: dict[int, CutlineError] = {}
+    with decoding.on_behalf_of(limits.payer_of(viewer_of(request))):
+        for each in sent:
+            try:
+                stored = _store_one(owner, each, options, chosen)
+            except (*_OF_ONE_PHOTO, ServiceUnavailable) as error:
+                failed[each.number] = error
+                found[each.number] = _failed(each.name, error)
+                UPLOADS.labels(error.code).inc()
+            else:
+                found[each.number] = _stored(each.name, stored)
+                UPLOADS.labels(found[each.number].status).inc()
+    items = [found[number] for number in sorted(found)]
+    if len(failed) == len(items):
+        errors = [failed[number] for number in sorted(failed)]
         return problem(request, _all_failed(errors), errors=_by_file(errors))
     jobs = [item.job for item in items if item.job is not None]
     when_done(request, owner_id=owner.pk, jobs=jobs, then=lambda: _with_captions(items))
     return Status(202, _uploads(items))
+
+
+def _store_one(owner: Owner, sent: _Sent, options: UploadIn, chosen: Mapping[str, Any]) -> services.Stored:
+    with sent.opened() as (data, name):
+        return services.store_upload(
+            owner,
+            data,
+            name,
+            keep_original=options.keep_original,
+            source_url=sent.url,
+            options=chosen,
+            request_id=current_request_id(),
+        )
 
 
 def _stored(name: str, stored: services.Stored) -> UploadedOut:

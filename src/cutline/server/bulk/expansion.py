@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from cutline.errors import CutlineError
-from cutline.server import outbound
+from cutline.server import decoding, outbound
 from cutline.server.bulk import archive
 from cutline.server.bulk.models import Bulk, BulkItem, BulkState
 from cutline.server.bulk.outcomes import drop_archive, end_items, failure_values
@@ -27,6 +27,7 @@ from cutline.server.images import storage
 from cutline.server.jobs import services as jobs
 from cutline.server.jobs.context import Context
 from cutline.server.jobs.models import UNENDED, Job, JobKind, Priority
+from cutline.server.shares import Payer
 from cutline.server.transactions import retried
 from cutline.server.uploads import services as uploads
 
@@ -101,9 +102,11 @@ def _goes_on(bulk: Bulk) -> bool:
 
 
 def _store_member(bulk: Bulk, item: BulkItem, opened: ZipFile, request_id: str) -> None:
+    most_bytes = settings().max_upload_bytes
     try:
-        data = archive.read_member(opened, item.number, max_bytes=settings().max_upload_bytes)
-        _store(bulk, item, data, item.name.rpartition("/")[2], request_id=request_id)
+        with decoding.room_for_file(min(most_bytes, opened.infolist()[item.number].file_size)):
+            data = archive.read_member(opened, item.number, max_bytes=most_bytes)
+            _store(bulk, item, data, item.name.rpartition("/")[2], request_id=request_id)
     except CutlineError as error:
         if jobs.is_transient(error):
             raise
@@ -209,9 +212,13 @@ def run_fetch(job: Job, context: Context) -> None:
     item = BulkItem.objects.select_related("bulk__owner__user").filter(pk=job.options.get("item")).first()
     if item is not None and item.state == BulkItem.State.WAITING and item.image_id is None:
         context.stage("fetching")
-        data, name = outbound.fetch_photo(item.name, max_bytes=settings().max_upload_bytes)
-        context.stage("storing")
-        _store(item.bulk, item, data, name, source_url=item.name, request_id=job.request_id)
+        payer = Payer(names=(f"owner:{job.owner_id}",))
+        with outbound.fetched_photo(item.name, max_bytes=settings().max_upload_bytes, payer=payer) as (
+            data,
+            name,
+        ):
+            context.stage("storing")
+            _store(item.bulk, item, data, name, source_url=item.name, request_id=job.request_id)
     _finish_fetch(job, context)
 
 

@@ -12,7 +12,9 @@ class Config(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Keep the search index in place after every migration."""
+        """Bound the memory of all decoders; keep the search index in place after every migration."""
+        from cutline.server import decoding
         from cutline.server.images.search import install
 
+        decoding.install()
         post_migrate.connect(install, sender=self)

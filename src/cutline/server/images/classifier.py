@@ -6,7 +6,7 @@ import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from cutline.images import open_image
+from cutline.images import opened_image
 from cutline.server.errors import NotFound
 from cutline.server.images import renditions
 from cutline.server.images.moderation import record_score
@@ -47,10 +47,10 @@ def _save(job: Job, context: Context, score: float) -> None:
 
 def nsfw_score(data: bytes) -> float:
     """How sure the classifier is that a photo is sexual, 0 to 1. Raises ImageError."""
-    picture = open_image(data, enough_px=_ENOUGH_PX)
     with _LOADING:  # threads that come at once shall not load one each
         classifier = _classifier()
-    return classifier.classify(picture).nsfw
+    with opened_image(data, enough_px=_ENOUGH_PX) as picture:
+        return classifier.classify(picture).nsfw
 
 
 @lru_cache(maxsize=1)

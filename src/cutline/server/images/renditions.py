@@ -21,7 +21,7 @@ from django.utils import timezone
 from PIL import Image as Pillow
 
 from cutline.errors import CutlineError
-from cutline.images import open_image
+from cutline.images import opened_image
 from cutline.server.errors import NotFound
 from cutline.server.images import storage
 from cutline.server.images.models import Image, Rendition, RenditionKind
@@ -57,11 +57,6 @@ def read_master(image_id: UUID) -> bytes:
     return storage.read(key)
 
 
-def open_master(image_id: UUID) -> Pillow.Image:
-    """The master's pixels, RGB, for reading only. Raises as `read_master`, and ImageError."""
-    return open_image(read_master(image_id))
-
-
 # -- the other renditions --------------------------------------------------------------------------------
 
 
@@ -74,10 +69,11 @@ def render(image_id: UUID) -> bool:
     image = Image.objects.filter(pk=image_id, rendered_at=None).first()
     if image is None:
         return False
-    picture = open_master(image_id)
+    with opened_image(read_master(image_id)) as picture:
+        encodings = _encode(picture)
     files = [
         (kind, format, size, storage.put(key_of(image.pk, kind, format), data))
-        for kind, format, size, data in _encode(picture)
+        for kind, format, size, data in encodings
     ]
     with transaction.atomic():
         mine = Image.objects.filter(pk=image.pk, rendered_at=None).update(rendered_at=timezone.now())

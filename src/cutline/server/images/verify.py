@@ -5,21 +5,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import os
-import threading
 from dataclasses import dataclass
 
 from PIL import Image as Pillow
 
 from cutline.errors import ImageTooLarge, UnreadableImage
-from cutline.images import Limits, open_image, raw_kind, sniff
+from cutline.images import Limits, opened_image, raw_kind, sniff
 from cutline.server.config import settings
 from cutline.server.images import jpeg
 
 _QUALITY = 90
 _PLACEHOLDER_PX = 16
-# Decoding takes the memory of all pixels: many uploads at once wait for each other instead.
-_DECODING = threading.BoundedSemaphore(max(2, os.cpu_count() or 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +32,7 @@ class Photo:
 def examine(data: bytes) -> Photo:
     """Check a photo and make what is kept of it. Everything of this is in memory: nothing is written.
 
-    Raises UnreadableImage, UnsupportedImage or ImageTooLarge.
+    Raises UnreadableImage, UnsupportedImage or ImageTooLarge; ServiceUnavailable where too much is decoded.
     """
     most = settings().max_upload_bytes
     if not data:
@@ -45,9 +41,8 @@ def examine(data: bytes) -> Photo:
         raise ImageTooLarge(f"The file has {len(data):,} bytes; the limit is {most:,}.")
     limits = Limits(max_file_bytes=most, max_pixels=settings().max_pixels)
     side_px = settings().master_side_px
-    with _DECODING:
-        # A photo that is far larger than what is kept is decoded at a half or quarter, which is much faster.
-        picture = open_image(data, limits=limits, enough_px=max(1, side_px // 2))
+    # A photo that is far larger than what is kept is decoded at a half or quarter, which is much faster.
+    with opened_image(data, limits=limits, enough_px=max(1, side_px // 2)) as picture:
         if max(picture.size) > side_px:
             picture.thumbnail((side_px, side_px), Pillow.Resampling.LANCZOS, reducing_gap=2.0)
         kind = (raw_kind(data) or sniff(data[:512]) or "").lower()

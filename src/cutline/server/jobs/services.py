@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -93,14 +93,20 @@ def due(now: datetime) -> QuerySet[Job]:
     )
 
 
-def claim(worker: str = "", *, bulk_too: bool = True, fetches_too: bool = True) -> Job | None:
+def claim(
+    worker: str = "",
+    *,
+    bulk_too: bool = True,
+    fetches_too: bool = True,
+    fetches_not_of: Collection[UUID] = (),
+) -> Job | None:
     """Take the best job that is due, with a lease: interactive before bulk, then the oldest.
 
     worker: who takes it, for the log. bulk_too=False takes interactive jobs alone; fetches_too=False leaves
-    the URLs of bulks.
+    the URLs of bulks, fetches_not_of those of these owners.
     """
     job = leases.claim(
-        _candidates(bulk_too, fetches_too),
+        _candidates(bulk_too, fetches_too, fetches_not_of),
         for_s=settings().lease_s,
         then=announce,
         state=JobState.RUNNING,
@@ -114,11 +120,13 @@ def claim(worker: str = "", *, bulk_too: bool = True, fetches_too: bool = True) 
     return job
 
 
-def _candidates(bulk_too: bool, fetches_too: bool) -> QuerySet[Job]:
+def _candidates(bulk_too: bool, fetches_too: bool, fetches_not_of: Collection[UUID] = ()) -> QuerySet[Job]:
     candidates = due(timezone.now())
     if not bulk_too:
         return candidates.filter(priority__lt=Priority.BULK)
-    return candidates if fetches_too else candidates.exclude(kind=JobKind.FETCH)
+    if not fetches_too:
+        return candidates.exclude(kind=JobKind.FETCH)
+    return candidates.exclude(kind=JobKind.FETCH, owner__in=fetches_not_of) if fetches_not_of else candidates
 
 
 # -- held ------------------------------------------------------------------------------------------------

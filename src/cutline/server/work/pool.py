@@ -8,19 +8,22 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeAlias
 from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, connection
 
+from cutline.server import decoding
 from cutline.server.config import settings
 from cutline.server.jobs import services
 from cutline.server.jobs.context import Context, JobStopped, LeaseLost
 from cutline.server.jobs.models import Job, JobKind, Priority
 from cutline.server.observability import request_id
 from cutline.server.observability.metrics import JOBS_NOW
+from cutline.server.shares import Payer
 from cutline.server.transactions import forget_broken_connection
 
 logger = logging.getLogger(__name__)
@@ -36,7 +39,8 @@ class WorkerPool:
     """The worker threads of one process, and one more thread that renews their leases.
 
     One thread is kept for interactive jobs where there are two or more: bulk jobs may take minutes. Of those
-    for bulk jobs, half may fetch photos: a slow site holds a thread for as long as it likes to.
+    for bulk jobs, half may fetch photos: a slow site holds a thread for as long as it likes to; a third of
+    these are kept for other owners.
     on_stage is called for each stage that a job enters.
     """
 
@@ -52,6 +56,7 @@ class WorkerPool:
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._for_bulk = max(1, threads - 1)
         self._for_fetching = max(1, self._for_bulk // 2)
+        self._fetching_of_one = self._for_fetching - self._for_fetching // 3
         self._condition = threading.Condition()  # guards what follows
         self._hints = 0
         self._polled = False  # whether an idle thread polls
@@ -128,13 +133,23 @@ class WorkerPool:
             self._fetching_now += may_fetch
         job = None
         try:
-            job = services.claim(self._name, bulk_too=may_bulk, fetches_too=may_fetch)
+            job = services.claim(
+                self._name, bulk_too=may_bulk, fetches_too=may_fetch, fetches_not_of=self._fetching_enough()
+            )
         finally:
             self._free_slots(
                 bulk=may_bulk and not (job and _is_bulk(job)),
                 fetching=may_fetch and not (job and _is_fetching(job)),
             )
         return job
+
+    def _fetching_enough(self) -> Sequence[UUID]:
+        """Owners for whom this process fetches as many photos as it does for one: others' turns come, too."""
+        with self._condition:
+            fetching = Counter(
+                context.job.owner_id for context in self._running.values() if _is_fetching(context.job)
+            )
+        return [owner for owner, count in fetching.items() if count >= self._fetching_of_one]
 
     def _free_slots(self, *, bulk: bool, fetching: bool) -> None:
         with self._condition:
@@ -179,7 +194,8 @@ class WorkerPool:
         labels = {"job": str(job.pk), "kind": job.kind, "request_id": job.request_id}
         try:
             began = time.monotonic()
-            with request_id.bound(job.request_id):
+            payer = Payer(names=(f"owner:{job.owner_id}",))
+            with request_id.bound(job.request_id), decoding.on_behalf_of(payer):
                 self._table[job.kind](job, context)
             logger.info("done", extra={**labels, "ms": round(1000 * (time.monotonic() - began))})
         except JobStopped:

@@ -1,0 +1,119 @@
+"""Shares of what a process has little of: memory for pixels, calls to other servers, connections.
+
+Everything is taken on behalf of a payer (an account, or the network of somebody without one), and nobody gets
+so much that others get nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from cutline.server.errors import ServiceUnavailable
+
+_WAITING_OF_ONE = 64  # more of one payer are refused at once: each that waits holds a thread
+_WAITING = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payer:
+    """On whose behalf something is taken, and how long it may be waited for."""
+
+    names: tuple[str, ...] = ()  # none: the service itself
+    patience_s: float = 600.0
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Claim:
+    amount: int
+    names: tuple[str, ...]
+    granted: threading.Event = field(default_factory=threading.Event)
+
+
+class FairBudget:
+    """So much of something for all threads, at most half of it for one payer's name; who comes later waits.
+
+    What is more than there is in all may be taken when nothing else is: it only never runs beside another. A
+    payer who holds nothing may always take one thing. Of those who wait, whoever's payer holds least goes
+    first, then whoever came first.
+    total and at_once: asked again each time. before_waiting: called once in a thread that is about to wait.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        total: Callable[[], int],
+        at_once: Callable[[], int],
+        before_waiting: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._what = what
+        self._total = total
+        self._at_once = at_once
+        self._before_waiting = before_waiting
+        self._lock = threading.Lock()  # guards what follows
+        self._waiting: list[_Claim] = []
+        self._held: list[_Claim] = []
+
+    @contextmanager
+    def taken(self, amount: int, payer: Payer) -> Iterator[None]:
+        """Have so much of it meanwhile. Raises ServiceUnavailable where it does not come in time."""
+        claim = _Claim(amount=amount, names=payer.names or ("",))
+        self._ask(claim)
+        if not claim.granted.is_set():
+            self._before_waiting()
+            claim.granted.wait(payer.patience_s)
+        with self._lock:
+            if not claim.granted.is_set():
+                self._waiting.remove(claim)
+                raise self._refusal()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held.remove(claim)
+                self._grant()
+
+    def _ask(self, claim: _Claim) -> None:
+        with self._lock:
+            self._waiting.append(claim)
+            self._grant()
+            if claim.granted.is_set():
+                return
+            of_one = sum(each.names == claim.names for each in self._waiting)
+            if of_one > _WAITING_OF_ONE or len(self._waiting) > _WAITING:
+                self._waiting.remove(claim)
+                raise self._refusal()
+
+    def _grant(self) -> None:
+        """Give to those who wait, while there is enough. The lock is held."""
+        while claim := self._next():
+            if self._held and not self._fits(claim, self._held, self._total(), self._at_once()):
+                return  # nobody who wants less overtakes: what is large would wait for ever
+            self._waiting.remove(claim)
+            self._held.append(claim)
+            claim.granted.set()
+
+    def _next(self) -> _Claim | None:
+        holding = Counter(name for each in self._held for name in each.names)
+        may = [claim for claim in self._waiting if self._is_due(claim)]
+        return min(may, key=lambda claim: max(holding[name] for name in claim.names), default=None)
+
+    def _is_due(self, claim: _Claim) -> bool:
+        for name in claim.names:
+            held = [each for each in self._held if name in each.names]
+            if held and not self._fits(claim, held, self._total() // 2, self._at_once() // 2):
+                return False
+        return True
+
+    @staticmethod
+    def _fits(claim: _Claim, held: Sequence[_Claim], total: int, at_once: int) -> bool:
+        return len(held) < at_once and claim.amount + sum(each.amount for each in held) <= total
+
+    def _refusal(self) -> ServiceUnavailable:
+        return ServiceUnavailable(
+            f"Too much {self._what} is asked for at once.", hint="Try again in a moment."
+        )

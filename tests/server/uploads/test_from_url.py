@@ -1,0 +1,78 @@
+"""Photos by URL: fetched in turn, with no database connection held, and few of them in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from django.db import connection
+from django.http import HttpResponse
+from django.test import Client
+
+from cutline.server import outbound
+from cutline.server.api import uploads
+from cutline.server.errors import FetchFailed
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ADDRESS = "http://93.184.215.14"
+
+
+def ask(client: Client, *paths: str) -> HttpResponse:
+    body = json.dumps({"urls": [f"{ADDRESS}/{path}" for path in paths]})
+    answer = client.post("/api/v1/images/from-url", body, content_type="application/json")
+    assert isinstance(answer, HttpResponse)
+    return answer
+
+
+@pytest.mark.postgresql
+def test_no_connection_to_the_database_is_held_while_others_are_fetched(
+    client: Client, monkeypatch: pytest.MonkeyPatch, photo: bytes
+) -> None:
+    held: list[int] = []
+
+    def fetch(url: str, *, max_bytes: int) -> tuple[bytes, str]:
+        """Somebody else's server: whoever waits for it holds no connection but the one that looks."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            held.append(cursor.fetchone()[0])
+        connection.close()
+        return photo, url.rpartition("/")[2]
+
+    monkeypatch.setattr(uploads, "_FETCHERS", 1)
+    monkeypatch.setattr(outbound, "fetch_photo", fetch)
+    assert ask(client, "1.jpg", "2.jpg").status_code == 202
+    assert min(held) == 0
+
+
+def test_answers_stand_in_the_order_of_the_urls_whatever_comes_first(
+    client: Client, monkeypatch: pytest.MonkeyPatch, make_photo: Callable[..., bytes]
+) -> None:
+    def fetch(url: str, *, max_bytes: int) -> tuple[bytes, str]:
+        number = int(url.rpartition("/")[2])
+        if number % 2:
+            raise FetchFailed("The server took too long to answer.")
+        return make_photo(number), f"{number}.jpg"
+
+    monkeypatch.setattr(outbound, "fetch_photo", fetch)
+    answer = ask(client, *map(str, range(8)))
+    items = answer.json()["items"]
+    assert [item["file"] for item in items] == [f"{ADDRESS}/{number}" for number in range(8)]
+    assert [item["status"] for item in items] == ["created", "failed"] * 4
+
+
+def test_photos_that_are_not_stored_leave_their_turns(
+    client: Client, monkeypatch: pytest.MonkeyPatch, photo: bytes
+) -> None:
+    def breaks(*words: object, **named: object) -> None:
+        raise RuntimeError("a bug")
+
+    client.raise_request_exception = False
+    monkeypatch.setattr(outbound, "fetch_photo", lambda url, *, max_bytes: (photo, "x.jpg"))
+    monkeypatch.setattr(uploads.services, "store_upload", breaks)
+    assert ask(client, *map(str, range(8))).status_code == 500
+    assert not outbound._FETCHES._held

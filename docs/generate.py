@@ -3,7 +3,7 @@
     python docs/generate.py [--check]
 
 docs/reference/cli.md holds every command's help, decoding.md the decoding options, errors.md the error tree,
-recipe.md the keys of a recipe, settings.md the service's settings;
+recipe.md the keys of a recipe, settings.md the service's settings; README.md what the demo prints;
 contracts/ holds the JSON Schemas of bundle.json and of the websocket's messages, and the API's OpenAPI.
 """
 
@@ -14,6 +14,8 @@ import dataclasses
 import inspect
 import json
 import os
+import re
+import subprocess
 import sys
 import tempfile
 import types
@@ -28,6 +30,7 @@ from cutline.captioning.options import MAX_PREFIX_CHARS, OPTIONS, Option, Strate
 from cutline.errors import CutlineError
 
 ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
 HELP_WIDTH = 98
 NOTE = "<!-- Written by docs/generate.py: change the code, then run `make docs`. -->\n"
 
@@ -313,9 +316,32 @@ GENERATED: Mapping[str, Callable[[], str]] = {
 }
 
 
+def with_demo(readme: str) -> str:
+    """Put what `make demo` prints into the README: the same on every machine, so it can be checked."""
+    with tempfile.TemporaryDirectory() as folder:
+        demo = subprocess.run(
+            [sys.executable, ROOT / "examples" / "demo.py", "--output", Path(folder) / "index.html"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    captions = demo.stdout.partition("\n\n")[0].expandtabs(16)
+    return replaced(readme, "demo", f"\n```text\n{captions}\n```\n\n")
+
+
+def replaced(text: str, name: str, body: str) -> str:
+    """Put ``body`` between the comments of ``name``. Raises LookupError where there are none."""
+    pattern = rf"(<!-- {name}: [^>]*-->\n).*?(<!-- {name}: end -->)"
+    changed, count = re.subn(pattern, lambda found: f"{found[1]}{body}{found[2]}", text, flags=re.DOTALL)
+    if count != 1:
+        raise LookupError(f"The README has {count} places for {name}.")
+    return changed
+
+
 def stale() -> dict[Path, str]:
     """Give {file: what it should hold} of every file that differs from the code."""
     wanted = {ROOT / name: write() for name, write in GENERATED.items()}
+    wanted[README] = with_demo(README.read_text(encoding="utf-8"))
     return {
         path: text
         for path, text in wanted.items()

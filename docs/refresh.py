@@ -9,7 +9,6 @@ from here.
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -20,20 +19,12 @@ from PIL import Image
 from cutline.captioning.bundle import read_bundle
 from cutline.captioning.sources import default_bundle
 from cutline.metrics.report import bundle_scores
+from generate import replaced, with_demo
 from screenshots import screenshot
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 IMAGES = ROOT / "docs" / "images"
-
-
-def replaced(text: str, name: str, body: str) -> str:
-    """Put ``body`` between the comments of ``name``. Raises LookupError where there are none."""
-    pattern = rf"(<!-- {name}: [^>]*-->\n).*?(<!-- {name}: end -->)"
-    changed, count = re.subn(pattern, lambda found: f"{found[1]}{body}{found[2]}", text, flags=re.DOTALL)
-    if count != 1:
-        raise LookupError(f"The README has {count} places for {name}.")
-    return changed
 
 
 def speeds(folder: Path) -> str:
@@ -46,11 +37,8 @@ def speeds(folder: Path) -> str:
 
 def main() -> int:
     """Run the demo, take its picture, and write what it and the benchmarks printed into the README."""
-    demo = subprocess.run(
-        [sys.executable, ROOT / "examples" / "demo.py"], capture_output=True, text=True, check=True
-    )
-    captions = demo.stdout.partition("\n\n")[0].expandtabs(16)
-    text = replaced(README.read_text("utf-8"), "demo", f"\n```text\n{captions}\n```\n\n")
+    subprocess.run([sys.executable, ROOT / "examples" / "demo.py"], capture_output=True, check=True)
+    text = with_demo(README.read_text("utf-8"))
     metrics = read_bundle(default_bundle()).manifest.metrics
     if "sources" in metrics:
         text = replaced(text, "scores", f"\n{bundle_scores(metrics)}\n\n")

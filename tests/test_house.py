@@ -163,9 +163,9 @@ def test_every_recipe_says_how_it_is_run_and_names_what_exists() -> None:
 
 def test_what_a_program_printed_goes_between_its_comments_and_nowhere_else() -> None:
     text = "a\n<!-- demo: by refresh -->\nold\n<!-- demo: end -->\nb\n"
-    assert refresh.replaced(text, "demo", r"new \1") == text.replace("old\n", r"new \1")
+    assert generate.replaced(text, "demo", r"new \1") == text.replace("old\n", r"new \1")
     with pytest.raises(LookupError):
-        refresh.replaced(text, "bench", "new")
+        generate.replaced(text, "bench", "new")
 
 
 def test_the_readme_has_a_place_for_everything_that_is_printed() -> None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
+from cutline.captioning.bundle import DECODER, ENCODER
+from cutline.captioning.sources import default_bundle
+from cutline.training.agreement import share_of_differing
 from cutline.training.exact import MAX_WEIGHT, exact_convolutions, seven_bit
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 def network(seed: int = 0) -> onnx.ModelProto:
@@ -90,3 +98,19 @@ def test_weights_are_rounded_to_seven_bits_even_where_a_channel_is_all_but_dead(
     assert np.abs(whole).max() <= MAX_WEIGHT
     assert (scale >= 0.25e-4).all()
     assert np.abs(whole * scale[:, None, None, None] - weights).max() < 0.05
+
+
+@pytest.mark.parametrize("name", [ENCODER, DECODER])
+def test_no_weight_of_the_bundle_that_ships_can_saturate_a_cpu_without_vnni(name: str) -> None:
+    graph = onnx.load(Path(default_bundle()) / name).graph
+    weights = [
+        numpy_helper.to_array(each) for each in graph.initializer if each.data_type == TensorProto.INT8
+    ]
+    assert weights
+    assert all(np.abs(each.astype(int)).max() <= MAX_WEIGHT for each in weights)
+
+
+def test_the_bundle_that_ships_writes_what_exact_arithmetic_writes() -> None:
+    photos = [Image.open(path).convert("RGB") for path in sorted(EXAMPLES.glob("*.jpg"))]
+    turned = [photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for photo in photos]
+    assert share_of_differing(Path(default_bundle()), [*photos, *turned]) <= 1 / 16

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 from tiny_recipe import write_recipe
 
-from cutline import load
+from cutline import Caption, load
 from cutline.captioning.bundle import read_bundle
+from cutline.cli.bundle import build as bundle_build
 from cutline.cli.train import command
 from cutline.errors import ConfigError, TrainingError
+from cutline.images import Source
+from cutline.training import agreement
 from cutline.training.build import batches_per_epoch, gather, read_vocabulary, sample
 from cutline.training.checkpoints import average_weights, write_checkpoint
 from cutline.training.config import load_recipe
@@ -92,6 +96,31 @@ def test_the_bundle_can_be_the_mean_of_stages(first: Path, tmp_path: Path) -> No
     assert graphs(run / "bundle") == graphs(tmp_path / "mean")
     publish(recipe, tmp_path / "last", checkpoint=run / "more" / "best.pt")
     assert graphs(run / "bundle") != graphs(tmp_path / "last")
+
+
+class Unsure:
+    """A captioner that says something else of every eighth photo when it computes exactly."""
+
+    def __init__(self, bundle: Path, *, is_exact: bool = False) -> None:
+        self._is_exact = is_exact
+
+    def caption_each(self, photos: Iterable[Source]) -> Iterator[list[Caption]]:
+        for place, _ in enumerate(photos):
+            differs = self._is_exact and place % 8 == 0
+            yield [Caption(text="A blue shirt." if differs else "A red shirt.", log_prob=-1.0)]
+
+
+def test_a_bundle_whose_captions_depend_on_the_machine_is_refused(
+    first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "bundle"
+    arguments = [str(first.parent / "run" / "recipe.yaml"), str(target), "export.quantise=full"]
+    arguments += ["export.calibration_images=8", "export.max_loss_of_cider=1"]
+    monkeypatch.setattr(agreement, "BundleCaptioner", Unsure)
+    with pytest.raises(TrainingError, match=r"12\.5% of the captions of 8 dev photos differ") as caught:
+        CliRunner().invoke(bundle_build, arguments, catch_exceptions=False, standalone_mode=False)
+    assert "no bundle was written" in caught.value.kept
+    assert not target.exists()
 
 
 def graphs(bundle: Path) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,13 @@ def requantise(
         for name, content in bundle.files.items():
             if name not in (ENCODER, DECODER):
                 (small / name).write_bytes(content)
-        manifest = replace(bundle.manifest, version=version, metrics={}, files={})
+        manifest = replace(
+            bundle.manifest,
+            version=version,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            metrics={},
+            files={},
+        )
         return write_bundle(target, manifest, {name: small / name for name in bundle.files})
 
 

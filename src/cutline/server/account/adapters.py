@@ -21,8 +21,9 @@ from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponseRedirect
 
+from cutline.server.account import keys
 from cutline.server.people.models import User
-from cutline.server.people.viewers import address_of, public_url
+from cutline.server.people.viewers import address_of, owner_of, public_url
 
 if TYPE_CHECKING:
     from allauth.socialaccount.models import SocialLogin
@@ -47,6 +48,21 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         """Send a mail that names the service by its public address."""
         site = {"name": "Cutline", "domain": public_url(self.request)}
         super().send_mail(template_prefix, email, {"current_site": site, **context})
+
+    def send_notification_mail(
+        self,
+        template_prefix: str,
+        user: User,
+        context: dict[str, Any] | None = None,
+        email: str | None = None,
+    ) -> None:
+        """Tell somebody of a change of their account, and how many keys and webhooks it has."""
+        owner = owner_of(user)
+        counts = {
+            "key_count": keys.working(owner).count(),
+            "webhook_count": owner.webhooks.filter(is_active=True).count(),
+        }
+        super().send_notification_mail(template_prefix, user, counts | (context or {}), email)
 
     def send_account_already_exists_mail(self, email: str) -> None:
         """Tell whoever has the account; takes as long as making one, or the time would tell the asker too."""

@@ -1,4 +1,7 @@
-"""Signing up or in claims what the session owns: everything of an anonymous owner becomes the account's."""
+"""Signing up or in claims what the session owns: what is an anonymous owner's becomes the account's.
+
+Its keys and webhooks end: whoever had the browser before may know them, and would go on reading.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +38,7 @@ def claim(owner_from: Owner, user: User) -> Owner:
     if old is None:
         return own or Owner.objects.create(user=user)
     if own is None:
+        _end_access(old)
         old.user, old.network = user, ""
         old.save(update_fields=["user", "network"])
         Image.objects.filter(owner=old).update(expires_at=None)
@@ -48,11 +52,18 @@ def claim(owner_from: Owner, user: User) -> Owner:
 
 @retried
 def hand_over(old: Owner, own: Owner) -> None:
-    """Make everything of one owner another's."""
+    """Make everything of one owner another's, but for what opens it to programs: that ends."""
+    _end_access(old)
     _hand_over_images(old, own)
     for relation in Owner._meta.get_fields(include_hidden=True):
         if isinstance(relation, models.ManyToOneRel) and relation.related_model not in (Image, Owner):
             _hand_over_rows(relation.related_model, relation.field.name, old, own)
+
+
+def _end_access(old: Owner) -> None:
+    """Revoke the keys of an anonymous owner, and remove its webhooks with their log."""
+    old.api_keys.filter(revoked_at=None).update(revoked_at=timezone.now())
+    old.webhooks.all().delete()
 
 
 def _hand_over_rows(model: Any, field: str, old: Owner, own: Owner) -> None:

@@ -14,6 +14,8 @@ from cutline.server.errors import Conflict, Invalid, NotFound
 from cutline.server.events.services import recheck
 from cutline.server.people.keys import PREFIX, Scope, digest_of
 from cutline.server.people.models import ApiKey, Owner
+from cutline.server.people.owners import lock_owner
+from cutline.server.transactions import retried
 
 _SHOWN = 10  # letters of a key that lists show, so that keys can be told apart
 _MOST = 50  # keys of one owner that work at the same time
@@ -26,7 +28,7 @@ def create(
 
     Raises:
         Invalid: no scope, an unknown one, or an expiry that has passed.
-        Conflict: the owner has too many keys that work.
+        Conflict: the owner has too many keys that work, or was claimed by an account meanwhile.
     """
     chosen = sorted(set(scopes))
     if not chosen or any(scope not in set(Scope) for scope in chosen):
@@ -35,10 +37,8 @@ def create(
         )
     if expires_at is not None and expires_at <= timezone.now():
         raise Invalid("A key cannot expire in the past.")
-    if working(owner).count() >= _MOST:
-        raise Conflict(f"You have {_MOST} keys; that is the limit.", hint="Revoke one that is not used.")
     secret = PREFIX + secrets.token_urlsafe(32)
-    key = ApiKey.objects.create(
+    key = ApiKey(
         owner=owner,
         name=name,
         prefix=secret[:_SHOWN],
@@ -46,7 +46,16 @@ def create(
         scopes=chosen,
         expires_at=expires_at,
     )
+    _save(key)
     return key, secret
+
+
+@retried
+def _save(key: ApiKey) -> None:
+    lock_owner(key.owner)
+    if working(key.owner).count() >= _MOST:
+        raise Conflict(f"You have {_MOST} keys; that is the limit.", hint="Revoke one that is not used.")
+    key.save(force_insert=True)
 
 
 def working(owner: Owner) -> QuerySet[ApiKey]:
@@ -65,3 +74,10 @@ def revoke(owner_id: UUID, key_id: UUID) -> None:
         raise NotFound("There is no such key.")
     keys.filter(revoked_at=None).update(revoked_at=timezone.now())
     recheck(owner_id)
+
+
+def revoke_all(owner_id: UUID) -> int:
+    """Revoke every key of an owner; gives how many still worked."""
+    revoked = ApiKey.objects.filter(owner__pk=owner_id, revoked_at=None).update(revoked_at=timezone.now())
+    recheck(owner_id)
+    return revoked

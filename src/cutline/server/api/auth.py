@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from allauth.account.decorators import reauthentication_required
+from allauth.core.exceptions import ReauthenticationRequired as AllauthWantsMore
 from django.http import HttpRequest
 from ninja.security.base import AuthBase
 
 from cutline.server.config import settings
-from cutline.server.errors import CrossOrigin, Forbidden, Unauthenticated
+from cutline.server.errors import CrossOrigin, Forbidden, ReauthenticationRequired, Unauthenticated
 
 if TYPE_CHECKING:
     from cutline.server.people.viewers import Viewer
@@ -59,6 +61,26 @@ def needs(scope: str = "", *, account: bool = False, staff: bool = False) -> Vie
 
 
 anyone = ViewerAuth()
+
+
+def check_fresh_sign_in(request: HttpRequest, what: str) -> None:
+    """Ask an account's session for a recent proof of who sits there; sessions without an account have none.
+
+    A key passes: it was made after such a proof, for what its scopes name. what: begins the sentence.
+
+    Raises: ReauthenticationRequired.
+    """
+    from cutline.server.people.viewers import viewer_of
+
+    viewer = viewer_of(request)
+    if viewer.user_id is None or viewer.key_id is not None:
+        return
+    try:
+        reauthentication_required(lambda request: None, app="account")(request)
+    except AllauthWantsMore as error:
+        raise ReauthenticationRequired(
+            f"{what} needs a fresh sign-in.", hint="Sign in again, or reauthenticate."
+        ) from error
 
 
 def check_origin(request: HttpRequest) -> None:

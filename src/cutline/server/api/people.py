@@ -6,24 +6,23 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from allauth.account.decorators import reauthentication_required
-from allauth.core.exceptions import ReauthenticationRequired as AllauthWantsMore
 from django.contrib.auth import logout
+from django.db import transaction
 from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Router, Schema, Status
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from cutline.errors import CutlineError
 from cutline.server import captioner
-from cutline.server.account import deletion, export, keys, services
+from cutline.server.account import deletion, export, keys, notices, services
 from cutline.server.account.providers import provider_names
-from cutline.server.api.auth import anyone, needs
+from cutline.server.api.auth import anyone, check_fresh_sign_in, needs
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cutline.server.api.schemas import Page, SchemaIn, a_file, problems
 from cutline.server.api.streams import streamed
 from cutline.server.bulk import services as bulks
 from cutline.server.config import settings
-from cutline.server.errors import Forbidden, ReauthenticationRequired
+from cutline.server.errors import Forbidden
 from cutline.server.people import selectors
 from cutline.server.people.keys import Scope
 from cutline.server.people.models import Owner
@@ -127,6 +126,12 @@ class NewKeyOut(KeyOut):
     key: str = Field(description="The secret: keep it, nobody can show it again.")
 
 
+class RevokedOut(Schema):
+    """What was ended."""
+
+    revoked: int = Field(description="How many keys still worked.")
+
+
 @router.get("/session", response=SessionOut, auth=anyone)
 def get_session(request: HttpRequest) -> SessionOut:
     """Who asks, what they may send, and how they can sign in. Makes no session."""
@@ -195,7 +200,7 @@ def delete_me(request: HttpRequest) -> Status[None]:
     if owner.user is None:
         deletion.delete_owner(owner)
     else:
-        _check_fresh_sign_in(request)
+        check_fresh_sign_in(request, "Deleting an account")
         deletion.delete_account(owner.user)
     logout(request)
     return Status(204, None)
@@ -224,12 +229,25 @@ def list_keys(request: HttpRequest, cursor: Cursor = "", limit: Limit = DEFAULT_
 
 @router.post("/keys", response={201: NewKeyOut, **problems(409)}, auth=anyone)
 def create_key(request: HttpRequest, body: KeyIn) -> Status[NewKeyOut]:
-    """Make an API key. Its secret is in this answer and never again. By session only."""
+    """Make an API key. Its secret is in this answer and never again.
+
+    By session only, and for an account only within five minutes of signing in or of reauthenticating at
+    /_allauth (code "reauthentication_required"); it is told by mail. A key made without an account ends when
+    its session signs up or in.
+    """
     _by_session(viewer_of(request))
-    key, secret = keys.create(
-        ensure_owner(request), name=body.name, scopes=body.scopes, expires_at=body.expires_at
-    )
+    check_fresh_sign_in(request, "Making a key")
+    owner = ensure_owner(request)
+    with transaction.atomic():
+        key, secret = keys.create(owner, name=body.name, scopes=body.scopes, expires_at=body.expires_at)
+        notices.tell_of_key(request, key)
     return Status(201, NewKeyOut(**KeyOut.from_orm(key).dict(), key=secret))
+
+
+@router.delete("/keys", response={200: RevokedOut, **problems(404)}, auth=needs("account"))
+def revoke_keys(request: HttpRequest) -> dict[str, int]:
+    """End every key at once, as after somebody else learned the password."""
+    return {"revoked": keys.revoke_all(selectors.owner_for(viewer_of(request)).pk)}
 
 
 @router.delete("/keys/{key_id}", response={204: None, **problems(404)}, auth=needs("account"))
@@ -257,15 +275,6 @@ def _by_session(viewer: Viewer) -> None:
     """A key that leaked must not make others that outlive it, nor end the account."""
     if viewer.key_id is not None:
         raise Forbidden("This cannot be done with an API key.", hint="Sign in to the web app to do it.")
-
-
-def _check_fresh_sign_in(request: HttpRequest) -> None:
-    try:
-        reauthentication_required(lambda request: None, app="account")(request)
-    except AllauthWantsMore as error:
-        raise ReauthenticationRequired(
-            "Deleting an account needs a fresh sign-in.", hint="Sign in again, or reauthenticate."
-        ) from error
 
 
 def _model() -> captioner.ModelInfo | None:

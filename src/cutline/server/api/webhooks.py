@@ -6,11 +6,13 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
+from django.db import transaction
 from django.http import HttpRequest
 from ninja import Router, Schema, Status
 from pydantic import Field
 
-from cutline.server.api.auth import needs
+from cutline.server.account import notices
+from cutline.server.api.auth import check_fresh_sign_in, needs
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cutline.server.api.schemas import Page, SchemaIn, problems
 from cutline.server.people.viewers import ensure_owner, viewer_of
@@ -104,9 +106,17 @@ def list_webhooks(request: HttpRequest, cursor: Cursor = "", limit: Limit = DEFA
 def create_webhook(request: HttpRequest, webhook: WebhookIn) -> Status[Webhook]:
     """Have your server called when something happens. The secret in the answer is not shown again.
 
-    Calls are signed as in Standard Webhooks: check webhook-signature before you believe one.
+    Calls are signed as in Standard Webhooks: check webhook-signature before you believe one. An account's
+    session makes one only within five minutes of signing in or of reauthenticating at /_allauth (code
+    "reauthentication_required"); it is told by mail. A webhook made without an account ends when its session
+    signs up or in.
     """
-    return Status(201, services.create(ensure_owner(request), webhook.url, webhook.events))
+    check_fresh_sign_in(request, "Making a webhook")
+    owner = ensure_owner(request)
+    with transaction.atomic():
+        made = services.create(owner, webhook.url, webhook.events)
+        notices.tell_of_webhook(request, made)
+    return Status(201, made)
 
 
 @router.get("/webhooks/{webhook_id}", response={200: WebhookOut, **problems(404)})
@@ -117,9 +127,16 @@ def get_webhook(request: HttpRequest, webhook_id: UUID) -> Webhook:
 
 @router.patch("/webhooks/{webhook_id}", response={200: WebhookOut, **problems(404, 422)})
 def change_webhook(request: HttpRequest, webhook_id: UUID, change: WebhookChangeIn) -> Webhook:
-    """Change where or when we call, or switch it off and on."""
+    """Change where or when we call, or switch it off and on. Another URL is as a new webhook."""
     webhook = selectors.webhook_for(viewer_of(request), webhook_id)
-    return services.change(webhook, url=change.url, events=change.events, is_active=change.is_active)
+    leads_elsewhere = change.url is not None and change.url.strip() != webhook.url
+    if leads_elsewhere:
+        check_fresh_sign_in(request, "Changing a webhook's URL")
+    with transaction.atomic():
+        webhook = services.change(webhook, url=change.url, events=change.events, is_active=change.is_active)
+        if leads_elsewhere:
+            notices.tell_of_webhook(request, webhook)
+    return webhook
 
 
 @router.delete("/webhooks/{webhook_id}", response={204: None, **problems(404)})
@@ -131,7 +148,8 @@ def delete_webhook(request: HttpRequest, webhook_id: UUID) -> Status[None]:
 
 @router.post("/webhooks/{webhook_id}/secret", response={200: WebhookSecretOut, **problems(404)})
 def rotate_webhook_secret(request: HttpRequest, webhook_id: UUID) -> Webhook:
-    """Get a new secret; the old one signs as well for a day."""
+    """Get a new secret; the old one signs as well for a day. It wants the same proof as POST /webhooks."""
+    check_fresh_sign_in(request, "A new secret")
     return services.rotate_secret(selectors.webhook_for(viewer_of(request), webhook_id))
 
 

@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from cutline.server import outbound
 from cutline.server.celery_app import enqueue
-from cutline.server.errors import Conflict, Invalid, QuotaExceeded
+from cutline.server.errors import Conflict, Invalid, NotFound, QuotaExceeded
 from cutline.server.people.models import Owner
+from cutline.server.people.owners import lock_owner
 from cutline.server.webhooks import signing
 from cutline.server.webhooks.deliveries import DELIVER, TEST, body_of
 from cutline.server.webhooks.models import Delivery, Webhook
@@ -40,8 +41,7 @@ def create(owner: Owner, url: str, events: Iterable[str] = ()) -> Webhook:
     outbound.check_url(url)
     most = MAX_WEBHOOKS if owner.user_id else MAX_WEBHOOKS_ANONYMOUS
     with transaction.atomic():
-        # The owner's row is the lock: two requests at once would both count too few.
-        Owner.objects.select_for_update(no_key=True).get(pk=owner.pk)
+        lock_owner(owner)  # two requests at once would both count too few
         if Webhook.objects.filter(owner=owner).count() >= most:
             raise QuotaExceeded(f"You have {most} webhooks; that is the limit.")
         return Webhook.objects.create(
@@ -67,7 +67,11 @@ def change(
     if is_active or url is not None:
         webhook.failing_since = webhook.held_until = webhook.disabled_at = None
         webhook.disabled_reason = ""
-    webhook.save()
+    with transaction.atomic():
+        lock_owner(webhook.owner)
+        if not Webhook.objects.filter(pk=webhook.pk).exists():  # saved, it would be there again
+            raise NotFound("There is no such webhook.")
+        webhook.save()
     if webhook.is_active:
         transaction.on_commit(lambda: enqueue(DELIVER))
     return webhook

@@ -16,7 +16,7 @@ import { problemOf } from '@/shared/api/problem';
 import { useOnce } from '@/shared/lib/useOnce';
 import { toastShown } from '@/shared/ui/toasts';
 import { useSwitchViewer } from './useSwitchViewer';
-import { useConfirm } from './Secure';
+import { useWithProof } from './Secure';
 import { Section } from './Section';
 
 /** Consent to training, data export, and account deletion. */
@@ -36,13 +36,9 @@ export function DataSection({ me }: { me: MeOut }) {
   const [isAsking, setAsking] = useState(false);
   const dispatch = useDispatch();
   const switchViewer = useSwitchViewer();
-  const confirm = useConfirm();
+  const withProof = useWithProof();
   const onDelete = useOnce(async () => {
-    let result = await remove({});
-    // The server asks for the password again unless the sign-in is recent.
-    if (result.error && problemOf(result.error).code === 'reauthentication_required' && (await confirm())) {
-      result = await remove({});
-    }
+    const result = await withProof(() => remove({}));
     if (!result.error) switchViewer('/');
   });
   return (

@@ -16,6 +16,7 @@ import { useOnce } from '@/shared/lib/useOnce';
 import { QueryView } from '@/shared/ui/StateView';
 import { useErrorToast } from './errorToasts';
 import { RemoveButton } from './RemoveButton';
+import { useWithProof } from './Secure';
 import { Section } from './Section';
 import { Secret } from './Secret';
 
@@ -34,8 +35,9 @@ export function KeysSection() {
   const [name, setName] = useState('');
   const [scopes, setScopes] = useState<Scope[]>(['caption', 'images:read', 'images:write']);
   const showError = useErrorToast();
+  const withProof = useWithProof();
   const submit = useOnce(async () => {
-    const result = await create({ keyIn: { name: name.trim(), scopes } });
+    const result = await withProof(() => create({ keyIn: { name: name.trim(), scopes } }));
     if (!result.error) setName('');
   });
   const onSubmit = (event: FormEvent) => {

@@ -1,9 +1,11 @@
 import Link from '@mui/material/Link';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { useDispatch } from 'react-redux';
 import { Link as RouterLink, useParams } from 'react-router';
 import { Page } from '@/shared/ui/Page';
 import { Message } from '@/shared/ui/StateView';
+import { toastShown } from '@/shared/ui/toasts';
 import { request } from './allauth';
 import { AuthForm } from './AuthForm';
 import { useSwitchViewer } from './useSwitchViewer';
@@ -35,6 +37,7 @@ export function ResetPage() {
   const { t } = useTranslation('account');
   const { key = '' } = useParams();
   const switchViewer = useSwitchViewer();
+  const dispatch = useDispatch();
   return (
     <Page title={t('reset.newTitle')} width="sm">
       <AuthForm
@@ -44,7 +47,10 @@ export function ResetPage() {
         onAnswer={(answer) => {
           // 401: the password was changed; sign in with it now.
           if (answer.status === 200) switchViewer('/');
-          else if (answer.status === 401) switchViewer('/account/sign-in');
+          else if (answer.status === 401) {
+            switchViewer('/account/sign-in');
+            dispatch(toastShown({ tone: 'info', text: t('reset.keys') }));
+          }
           else return false;
           return true;
         }}

@@ -6,6 +6,7 @@ import DialogTitle from '@mui/material/DialogTitle';
 import Typography from '@mui/material/Typography';
 import { createContext, useCallback, useContext, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
+import { problemOf } from '@/shared/api/problem';
 import { request, hasPassword, needsReauthentication, type Answer } from './allauth';
 import { AuthForm } from './AuthForm';
 
@@ -23,6 +24,19 @@ const ConfirmContext = createContext<() => Promise<boolean>>(() => Promise.resol
 /** Prompt for reauthentication; false if the user cancels. */
 export function useConfirm(): () => Promise<boolean> {
   return useContext(ConfirmContext);
+}
+
+/** Run a call of Cutline's own API; where it needs a fresh sign-in, prompt and run it again. */
+export function useWithProof(): <R extends { error?: unknown }>(act: () => PromiseLike<R>) => Promise<R> {
+  const confirm = useConfirm();
+  return useCallback(
+    async (act) => {
+      const result = await act();
+      const needsProof = result.error !== undefined && problemOf(result.error).code === 'reauthentication_required';
+      return needsProof && (await confirm()) ? act() : result;
+    },
+    [confirm],
+  );
 }
 
 type Method = 'password' | 'code' | 'none';

@@ -13,6 +13,7 @@ import { toastShown } from '@/shared/ui/toasts';
 import { request, createPasskey, hasPasskeys, hasPassword } from './allauth';
 import { AuthForm } from './AuthForm';
 import { useRefusalToast } from './errorToasts';
+import { KeysOffer } from './KeysOffer';
 import { RemoveButton } from './RemoveButton';
 import { useSecureRequest } from './Secure';
 import { Section } from './Section';
@@ -58,6 +59,7 @@ function PasswordPart({ hasPassword, onChange }: { hasPassword: boolean; onChang
   const secure = useSecureRequest();
   const dispatch = useDispatch();
   const [isOpen, setOpen] = useState(false);
+  const [isChanged, setChanged] = useState(false);
   return (
     <Box>
       <Button variant="outlined" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
@@ -77,6 +79,7 @@ function PasswordPart({ hasPassword, onChange }: { hasPassword: boolean; onChang
             onAnswer={(answer) => {
               if (answer.status !== 200) return false;
               setOpen(false);
+              setChanged(true);
               onChange();
               dispatch(toastShown({ tone: 'success', text: t('security.passwordDone') }));
               return true;
@@ -84,6 +87,7 @@ function PasswordPart({ hasPassword, onChange }: { hasPassword: boolean; onChang
           />
         </Box>
       ) : null}
+      {isChanged ? <KeysOffer /> : null}
     </Box>
   );
 }

@@ -24,6 +24,7 @@ import { QueryView } from '@/shared/ui/StateView';
 import { useErrorToast } from './errorToasts';
 import { Secret } from './Secret';
 import { RemoveButton } from './RemoveButton';
+import { useWithProof } from './Secure';
 import { Section } from './Section';
 
 /** Webhooks and their deliveries. */
@@ -32,8 +33,9 @@ export function WebhooksSection() {
   const webhooks = useListWebhooksQuery({});
   const [create, creating] = useCreateWebhookMutation();
   const [url, setUrl] = useState('');
+  const withProof = useWithProof();
   const submit = useOnce(async () => {
-    const result = await create({ webhookIn: { url: url.trim() } });
+    const result = await withProof(() => create({ webhookIn: { url: url.trim() } }));
     if (!result.error) setUrl('');
   });
   const onSubmit = (event: FormEvent) => {

@@ -574,6 +574,17 @@ const injectedRtkApi = api
         }),
         invalidatesTags: ["people"],
       }),
+      revokeKeys: build.mutation<RevokeKeysApiResponse, RevokeKeysApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/keys`,
+          method: "DELETE",
+          headers: {
+            "Idempotency-Key": queryArg["Idempotency-Key"],
+            "If-Match": queryArg["If-Match"],
+          },
+        }),
+        invalidatesTags: ["people"],
+      }),
       revokeKey: build.mutation<RevokeKeyApiResponse, RevokeKeyApiArg>({
         query: (queryArg) => ({
           url: `/api/v1/keys/${queryArg.keyId}`,
@@ -1201,6 +1212,13 @@ export type CreateKeyApiArg = {
   "Idempotency-Key"?: string;
   keyIn: KeyIn;
 };
+export type RevokeKeysApiResponse = /** status 200 OK */ RevokedOut;
+export type RevokeKeysApiArg = {
+  /** Repeat a write with the same key within a day, and it is done once. */
+  "Idempotency-Key"?: string;
+  /** An ETag of a GET of this address: write only where nothing changed since. */
+  "If-Match"?: string;
+};
 export type RevokeKeyApiResponse = unknown;
 export type RevokeKeyApiArg = {
   keyId: string;
@@ -1785,6 +1803,10 @@ export type KeyIn = {
   /** With a time zone; null: it works until revoked. */
   expires_at?: string | null;
 };
+export type RevokedOut = {
+  /** How many keys still worked. */
+  revoked: number;
+};
 export type MeOut = {
   owner: string;
   user: string | null;
@@ -2018,6 +2040,7 @@ export const {
   useListKeysQuery,
   useLazyListKeysQuery,
   useCreateKeyMutation,
+  useRevokeKeysMutation,
   useRevokeKeyMutation,
   useGetMeQuery,
   useLazyGetMeQuery,

@@ -8,12 +8,13 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cutline.server.django_settings")
 
-from django.core.asgi import get_asgi_application
+import django
 
-_django = get_asgi_application()  # sets Django up, so it comes before what needs models
+django.setup(set_prefix=False)  # before what needs models
 
 from cutline.server import health  # noqa: E402
 from cutline.server.api.body_limits import limit_bodies  # noqa: E402
+from cutline.server.api.forms import FormHandler  # noqa: E402
 from cutline.server.api.wait import waiting  # noqa: E402
 from cutline.server.config import settings  # noqa: E402
 from cutline.server.events import channel  # noqa: E402
@@ -21,7 +22,7 @@ from cutline.server.observability.metrics import WEBSOCKETS  # noqa: E402
 from cutline.server.proxies import with_forwarded_scheme  # noqa: E402
 from cutline.server.realtime.routing import websockets  # noqa: E402
 
-_limited = limit_bodies(waiting(_django))  # type: ignore[arg-type]  # Django's own types of ASGI are narrower
+_limited = limit_bodies(waiting(FormHandler()))  # type: ignore[arg-type]  # Django's own types of ASGI are narrower
 _websockets = websockets()
 
 

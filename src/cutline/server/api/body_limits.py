@@ -7,6 +7,7 @@ import json
 from collections.abc import MutableMapping
 from typing import Any
 
+from cutline.server.api import inline_photos
 from cutline.server.api.asgi_types import App, Receive, Scope, Send
 from cutline.server.api.problems import PROBLEM_JSON, problem_fields
 from cutline.server.config import settings
@@ -26,6 +27,8 @@ def limit_of(path: str, content_type: str) -> int:
         return chosen.max_bulk_bytes + FORM_BYTES if _is_form(content_type) else LIST_BYTES
     if path == "/api/v1/images" and _is_form(content_type):
         return chosen.max_upload_bytes * chosen.max_upload_files + FORM_BYTES
+    if path == "/api/v1/caption" and not _is_form(content_type):
+        return inline_photos.body_bytes() + FORM_BYTES
     if path == "/api/v1/caption" or not path.startswith("/api/"):
         return chosen.max_upload_bytes + FORM_BYTES
     return PLAIN_BYTES

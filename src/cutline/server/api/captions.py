@@ -9,11 +9,13 @@ from uuid import UUID
 
 from django.http import HttpRequest
 from ninja import File, Form, Router, Schema, Status, UploadedFile
+from ninja.decorators import decorate_view
 from pydantic import Field
 
 from cutline.server import captioner, decoding
 from cutline.server.api import limits
 from cutline.server.api.auth import anyone, needs
+from cutline.server.api.inline_photos import photo_as_text, takes_text
 from cutline.server.api.options import CaptionOptionsIn
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cutline.server.api.schemas import CaptionOut, JobOut, Page, SchemaIn, problems
@@ -120,11 +122,20 @@ class AttentionOut(Schema):
 # -- on the spot -----------------------------------------------------------------------------------------
 
 
-@router.post("/caption", auth=needs("caption"), response={200: CaptionedOut, **problems(413, 422, 503)})
+@router.post(
+    "/caption",
+    auth=needs("caption"),
+    response={200: CaptionedOut, **problems(413, 422, 503)},
+    openapi_extra=takes_text(CaptionOptionsIn),
+)
+@decorate_view(photo_as_text(CaptionOptionsIn))
 def caption_photo(
     request: HttpRequest, image: File[UploadedFile], options: Form[CaptionOptionsIn]
 ) -> dict[str, object]:
-    """Caption a photo and keep nothing: neither the photo nor the captions."""
+    """Caption a photo and keep nothing: neither the photo nor the captions.
+
+    The photo is a file of a form; or, up to 16 MiB, base64 or a data: URL in JSON.
+    """
     wanted = captioner.wanted(options.as_kept(n=1))
     payer = limits.payer_of(viewer_of(request))
     with decoding.on_behalf_of(payer), decoding.room_for_file(image.size or 0):

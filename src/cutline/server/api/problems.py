@@ -128,7 +128,7 @@ def problem_of(request: HttpRequest, error: Exception) -> HttpResponse:
         case ValidationError():
             return problem(
                 request,
-                Invalid("Some fields are invalid.", hint="errors lists each of them."),
+                Invalid("Some fields are invalid.", hint=_hint_of(error)),
                 errors=[_field_error(each) for each in error.errors],
             )
         case Http404():
@@ -155,6 +155,14 @@ def problem_of(request: HttpRequest, error: Exception) -> HttpResponse:
         case DatabaseError() | Exception():
             log.error("Unexpected %s", type(error).__name__, exc_info=error)
             return problem(request, InternalError("Internal error.", hint="Report the request id."))
+
+
+def _hint_of(error: ValidationError) -> str:
+    places = [each.get("loc", ()) for each in error.errors if each.get("type") == "missing"]
+    files = [str(place[-1]) for place in places if place and place[0] == "file"]
+    if not files:
+        return "errors lists each of them."
+    return f"Send {files[0]} as a file of a form (multipart/form-data): curl -F {files[0]}=@photo.jpg."
 
 
 def _field_error(error: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,145 @@
+"""A photo as text, in JSON or in a field of a form, becomes the file that a form would have brought."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import functools
+import threading
+from collections.abc import Callable, Collection
+from typing import Any
+from urllib.parse import unquote
+
+from django.core.files.uploadedfile import TemporaryUploadedFile
+from django.http import HttpRequest, QueryDict
+from django.http.response import HttpResponseBase
+from django.utils.datastructures import MultiValueDict
+from ninja import Schema
+
+from cutline.errors import ImageTooLarge
+from cutline.server.api.parsing import SafeParser
+from cutline.server.api.problems import problem_of
+from cutline.server.config import settings
+from cutline.server.errors import Invalid
+
+Operation = Callable[..., HttpResponseBase]
+
+MOST_BYTES = 16 * 2**20  # a photo as text is held in memory several times over
+FIELD = "image"
+_FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+_TO_BASE64 = bytes.maketrans(b"-_", b"+/")  # from base64url
+_MOST_MARKS = 4000  # of JSON; far more than the options and their texts have
+_HOW = 'Write {"image": "data:image/jpeg;base64,..."}, or send the photo as a file of a form.'
+_AT_ONCE = threading.Semaphore(2)  # requests whose text is being decoded
+
+
+def most_bytes() -> int:
+    """How many bytes a photo may have that comes as text."""
+    return min(MOST_BYTES, settings().max_upload_bytes)
+
+
+def body_bytes() -> int:
+    """How long a body with such a photo may be, without its other fields."""
+    return -(-most_bytes() // 3) * 4
+
+
+def takes_text(options: type[Schema]) -> dict[str, Any]:
+    """What an operation adds to its documentation. options: its other fields."""
+    photo = {"type": "string", "title": "Image", "description": "Base64, or a data: URL of it."}
+    fields = {FIELD: photo, **options.model_json_schema()["properties"]}
+    body = {"type": "object", "properties": fields, "required": [FIELD], "additionalProperties": False}
+    return {"requestBody": {"content": {"application/json": {"schema": body}}}}
+
+
+def photo_as_text(options: type[Schema]) -> Callable[[Operation], Operation]:
+    """Wrap an operation that takes the file `image` and options in a form: JSON with both will do, too."""
+
+    def wrap(run: Operation) -> Operation:
+        @functools.wraps(run)
+        def answer(request: HttpRequest, *words: Any, **named: Any) -> HttpResponseBase:
+            try:
+                _unpack(request, options.model_fields)
+            except Exception as error:
+                return problem_of(request, error)
+            return run(request, *words, **named)
+
+        return answer
+
+    return wrap
+
+
+def _unpack(request: HttpRequest, known: Collection[str]) -> None:
+    with _AT_ONCE:
+        if request.content_type in _FORMS:
+            if FIELD in request.FILES or FIELD not in request.POST:
+                return
+            fields = request.POST.copy()
+            photo: object = fields.pop(FIELD)[-1]
+        else:
+            fields, photo = _fields_of_json(request, known)
+        file = _file_of(decoded_photo(photo))
+    made: Any = request
+    made._post, made._files = fields, MultiValueDict({FIELD: [file]})
+
+
+def _fields_of_json(request: HttpRequest, known: Collection[str]) -> tuple[QueryDict, object]:
+    """The fields as a form has them, and the photo's text."""
+    if sum(request.body.count(mark) for mark in (b",", b":", b"[", b"{")) > _MOST_MARKS:
+        raise Invalid("The JSON has too many values.", hint=_HOW)
+    found = SafeParser().parse_body(request)
+    if not isinstance(found, dict) or FIELD not in found:
+        raise Invalid("The photo is missing: the JSON has no image.", hint=_HOW)
+    photo = found.pop(FIELD)
+    fields = QueryDict(mutable=True)
+    for name, value in found.items():
+        if name not in known:
+            raise Invalid(f"There is no field {name[:100]}.", hint=f"There are image, {', '.join(known)}.")
+        if isinstance(value, (list, dict)):
+            raise Invalid(f"{name} must be text, a number, true or false.")
+        if value is not None:
+            fields[name] = str(value).lower() if isinstance(value, bool) else str(value)
+    return fields, photo
+
+
+def decoded_photo(text: object) -> bytes:
+    """The bytes of a photo in base64, or in a data: URL.
+
+    Raises Invalid where it is neither, ImageTooLarge.
+    """
+    if not isinstance(text, str):
+        raise Invalid("image must be text: a photo in base64.", hint=_HOW)
+    most = most_bytes()
+    if len(text) // 4 * 3 > 2 * most:  # line ends count until they are taken out, but not without bound
+        raise _too_large(most)
+    text = text.strip()
+    scheme = text[:10].partition(":")[0].lower()
+    if scheme in ("http", "https"):
+        raise Invalid("image is a URL, not a photo.", hint="POST /api/v1/images/from-url fetches photos.")
+    if scheme == "data":
+        head, comma, text = text.partition(",")
+        if not comma or not head.rstrip().lower().endswith(";base64"):
+            raise Invalid("The data: URL in image is not base64.", hint=_HOW)
+        text = unquote(text) if "%" in text else text
+    try:
+        packed = text.encode("ascii").translate(_TO_BASE64, delete=b" \t\r\n").rstrip(b"=")
+        if len(packed) * 3 // 4 > most:
+            raise _too_large(most)
+        data = base64.b64decode(packed + b"=" * (-len(packed) % 4), validate=True)
+    except (binascii.Error, UnicodeEncodeError) as error:
+        raise Invalid("image is not base64.", hint=_HOW) from error
+    if not data:
+        raise Invalid("image is empty.", hint=_HOW)
+    return data
+
+
+def _too_large(most: int) -> ImageTooLarge:
+    return ImageTooLarge(
+        f"As text a photo may have at most {most:,} bytes.", hint="Send it as a file of a form."
+    )
+
+
+def _file_of(data: bytes) -> TemporaryUploadedFile:
+    file = TemporaryUploadedFile(FIELD, "application/octet-stream", len(data), None)
+    file.write(data)
+    file.seek(0)
+    return file

@@ -1,0 +1,141 @@
+"""A photo as base64: what is taken, what is refused, and that each refusal says what to do."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from cutline.errors import CutlineError, ImageTooLarge
+from cutline.server.api import inline_photos
+from cutline.server.api.body_limits import limit_of
+from cutline.server.api.inline_photos import decoded_photo
+from cutline.server.errors import Invalid
+
+CAPTION = "/api/v1/caption"
+DATA = bytes(range(256)) * 3 + b"\xfb\xff"
+PLAIN = base64.b64encode(DATA).decode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PLAIN,
+        PLAIN.rstrip("="),
+        base64.urlsafe_b64encode(DATA).decode(),
+        base64.encodebytes(DATA).decode(),
+        f"  {PLAIN}\n",
+        f"data:image/jpeg;base64,{PLAIN}",
+        f"DATA:image/png;charset=utf-8;BASE64,{PLAIN}",
+        f"data:;base64,{PLAIN.replace('+', '%2B').replace('/', '%2F').replace('=', '%3D')}",
+    ],
+    ids=lambda text: text[:24],
+)
+def test_base64_and_data_urls_are_read(text: str) -> None:
+    assert decoded_photo(text) == DATA
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, "must be text"),
+        (7, "must be text"),
+        (["a"], "must be text"),
+        ("", "is empty"),
+        ("data:image/jpeg;base64,", "is empty"),
+        ("data:image/svg+xml,%3Csvg/%3E", "not base64"),
+        ("data:image/jpeg", "not base64"),
+        ("photo.jpg", "not base64"),
+        ("Käse", "not base64"),
+        ("a", "not base64"),
+        ("ab=c", "not base64"),
+        ("https://example.org/a.jpg", "is a URL"),
+    ],
+    ids=repr,
+)
+def test_what_is_no_base64_is_refused_with_a_hint(text: object, says: str) -> None:
+    with pytest.raises(Invalid, match=says) as caught:
+        decoded_photo(text)
+    assert caught.value.hint
+
+
+def test_a_photo_as_text_has_a_bound_of_its_own(configure: Callable[..., object]) -> None:
+    configure(max_upload_bytes=600)
+    assert decoded_photo(base64.b64encode(b"a" * 600).decode()) == b"a" * 600
+    with pytest.raises(ImageTooLarge, match="600 bytes") as caught:
+        decoded_photo(base64.b64encode(b"a" * 601).decode())
+    assert "form" in caught.value.hint
+    with pytest.raises(ImageTooLarge):
+        decoded_photo(" " * 100_000)
+    assert limit_of(CAPTION, "application/json") == 800 + 2**20
+    configure(max_upload_bytes=2**30)
+    assert limit_of(CAPTION, "application/json") < 23 * 2**20
+
+
+def send(body: object, **headers: str) -> Any:
+    text = body if isinstance(body, str) else json.dumps(body)
+    return Client().post(CAPTION, text, "application/json", headers=headers)
+
+
+@pytest.mark.django_db
+def test_json_with_a_photo_and_options_is_captioned(photo: bytes) -> None:
+    text = base64.b64encode(photo).decode()
+    plain, url = (
+        send({"image": text}),
+        send({"image": f"data:image/jpeg;base64,{text}", "n": 2, "beam_size": 4, "model": None}),
+    )
+    form = Client().post(CAPTION, {"image": text, "n": "2"})
+    assert [each.status_code for each in (plain, url, form)] == [200, 200, 200], url.content
+    assert [len(each.json()["captions"]) for each in (plain, url, form)] == [1, 2, 2]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        ({}, 422, "missing"),
+        ([], 422, "missing"),
+        ("null", 422, "missing"),
+        ({"image": "photo.jpg"}, 422, "not base64"),
+        ({"image": base64.b64encode(b"no photo").decode()}, 422, "image"),
+        ({"image": PLAIN, "n": [1]}, 422, "n must be"),
+        ({"image": PLAIN, "n": 99}, 422, "invalid"),
+        ({"image": PLAIN, "nn": 1}, 422, "no field nn"),
+        ("[" * 3000, 400, "JSON"),
+        ('{"image": [' + "[]," * 3000 + "0]}", 422, "too many values"),
+        ("{", 400, "JSON"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_json_without_a_photo_says_what_to_send(body: object, status: int, says: str) -> None:
+    answer = send(body)
+    found = answer.json()
+    assert (answer.status_code, says in found["detail"]) == (status, True), found
+
+
+@pytest.mark.django_db
+def test_json_where_only_a_form_will_do_says_so() -> None:
+    answer = Client().post("/api/v1/images", {"files": [PLAIN]}, "application/json")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+    assert "curl -F files=@photo.jpg" in answer.json()["hint"]
+
+
+def test_the_contract_names_both_ways() -> None:
+    from cutline.server.api.app import api
+
+    content = api.get_openapi_schema()["paths"]["/api/v1/caption"]["post"]["requestBody"]["content"]
+    assert set(content) == {"multipart/form-data", "application/json"}
+    fields = content["application/json"]["schema"]
+    assert fields["required"] == ["image"]
+    assert {"image", "n", "prefix"} <= fields["properties"].keys()
+
+
+def test_no_refusal_is_outside_the_tree() -> None:
+    for text in ("data:,%FF;base64,\ud800", "é" * 9, "data:;base64,%%%", "=" * 50):
+        with pytest.raises(CutlineError):
+            decoded_photo(text)
+    assert inline_photos.MOST_BYTES <= 16 * 2**20

@@ -76,11 +76,12 @@ def test_the_examples_in_the_shell_run(environment: dict[str, str], tmp_path: Pa
         timeout=240,
     )
     assert done.returncode == 0, done.stderr
-    answers = list(_documents(done.stdout))
-    assert answers[0]["captions"][0]["text"]
-    assert answers[1]["items"][0]["caption"]
-    assert answers[2]["items"]
-    assert answers[3] == answers[4]
+    photo, streamed, inline, *answers = _documents(done.stdout)
+    assert photo["captions"][0]["text"]
+    assert photo == streamed == inline
+    assert answers[0]["items"][0]["caption"]
+    assert answers[1]["items"]
+    assert answers[2] == answers[3]
 
 
 def _documents(text: str) -> Iterator[Any]:

@@ -18,11 +18,13 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
 from cutline.errors import CutlineError, DataError
 from cutline.spreadsheet import escape_formula, unescape_formula
+from cutline.text_files import text_lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,6 +231,9 @@ def one_line(name: str) -> str:
 FORMATS: Mapping[str, Callable[[int], CaptionFormat]] = {".jsonl": lambda n: JsonLines(), ".csv": CsvLines}
 """By the end of a file's name; made for the most captions that a photo has."""
 
+READABLE_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".json")
+"""What the names of files end in whose captions can be evaluated, ours or another program's."""
+
 
 # Reading whole files
 
@@ -236,29 +241,42 @@ FORMATS: Mapping[str, Callable[[int], CaptionFormat]] = {".jsonl": lambda n: Jso
 def read_caption_lines(path: Path) -> Iterator[tuple[int, CaptionLine]]:
     """Every photo of a file of captions, with its line's number; blank lines are skipped.
 
-    Raises DataError, with the line, for a file that cannot be read or is of another format.
+    The file may be in UTF-8, UTF-16 or UTF-32. Raises DataError, with the line, for a file that cannot be
+    read or is of another format.
     """
     try:
         with path.open("rb") as file:
-            first = file.readline().removeprefix(b"\xef\xbb\xbf")
+            lines = (line.encode("utf-8", "surrogateescape") for line in text_lines(file))
+            first = next(lines, b"")
             format_ = _format_of(path, first)
-            lines = iter(file) if format_.header() else _chain(first, file)
-            for number, raw in enumerate(lines, start=2 if format_.header() else 1):
+            start = 2 if format_.header() else 1
+            for number, raw in enumerate(lines if format_.header() else chain([first], lines), start):
                 if raw.strip():
                     yield number, _parse(format_, raw, path, number)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}).") from error
 
 
-def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
+def is_caption_file(path: Path) -> bool:
+    """Whether a file's first line is of one of these formats. Raises DataError when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            first = next((line for line in text_lines(file) if line.strip()), "")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}).") from error
+    if path.suffix.lower() == ".csv":
+        return csv_format(next(csv.reader([first]), [])) is not None
+    try:
+        fields = json.loads(first)
+    except ValueError:
+        return False
+    return isinstance(fields, dict) and "file" in fields and ("captions" in fields or "error" in fields)
 
 
 def _format_of(path: Path, first: bytes) -> CaptionFormat:
     if os.path.splitext(path)[1].lower() != ".csv":
         return JsonLines()
-    found = csv_format(_csv_cells(first.rstrip(b"\r\n")))
+    found = csv_format(_csv_cells(first))
     if found is None:
         columns = ",".join(CsvLines(1).columns)
         raise DataError(f"{path} is not a file of captions.", hint=f"Its first line should be {columns}.")
@@ -267,7 +285,7 @@ def _format_of(path: Path, first: bytes) -> CaptionFormat:
 
 def _parse(format_: CaptionFormat, raw: bytes, path: Path, number: int) -> CaptionLine:
     try:
-        return format_.parse(raw.rstrip(b"\r\n"))
+        return format_.parse(raw)
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text.") from error
     except json.JSONDecodeError as error:

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import unicodedata
 from collections.abc import Callable, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from captions_for_tests import GOOD, POOR, REFERENCES
 from PIL import Image
 
-from cutline.caption_files import CaptionLine, CsvLines, ScoredCaption
+from cutline.caption_files import FORMATS, CaptionLine, CsvLines, ScoredCaption
 from cutline.captioning.options import DecodingOptions, Strategy
 from cutline.captioning.protocol import Caption, ModelInfo
 from cutline.cli.main import main
@@ -224,6 +225,95 @@ def test_captions_of_a_csv_file_score_as_those_of_json_lines(
     assert [item["caption"] for item in report(tmp_path / "out")["items"]] == texts
     (tmp_path / "other.csv").write_text("photo,words\na.jpg,A dog\n")
     assert evaluate(data, "--captions", tmp_path / "other.csv") == 1
+
+
+def lines_of(rows: Sequence[dict[str, Any]]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def turns(text: str) -> list[dict[str, str]]:
+    return [{"from": "human", "value": "<image>\nWhat is it?"}, {"from": "gpt", "value": text}]
+
+
+FOREIGN: dict[str, Callable[[list[tuple[str, str]]], str]] = {
+    "coco results.json": lambda pairs: json.dumps(
+        [{"image_id": n, "caption": text} for n, (_, text) in enumerate(pairs)]
+    ),
+    "coco names.json": lambda pairs: json.dumps([{"image_id": n, "caption": t} for n, t in pairs]),
+    "map.json": lambda pairs: json.dumps(dict(pairs)),
+    "blip.json": lambda pairs: json.dumps([{"image": f"x/{n}", "caption": [t]} for n, t in pairs]),
+    "blip.jsonl": lambda pairs: lines_of([{"image": n, "caption": t} for n, t in pairs]),
+    "file and caption.jsonl": lambda pairs: lines_of([{"file": n, "caption": t} for n, t in pairs]),
+    "llava.json": lambda pairs: json.dumps([{"image": n, "conversations": turns(t)} for n, t in pairs]),
+    "label studio.json": lambda pairs: json.dumps(
+        [
+            {
+                "data": {"image": f"/data/upload/1/8f3b2c1d-{n}"},
+                "annotations": [{"result": [{"value": {"text": [t]}, "type": "textarea"}]}],
+            }
+            for n, t in pairs
+        ]
+    ),
+    "windows.csv": lambda pairs: "image;caption\n" + "".join(f'C:\\set\\{n};"{t}"\n' for n, t in pairs),
+    "plain.tsv": lambda pairs: "".join(f"{n}\t{t}\n" for n, t in pairs),
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("name", FOREIGN)
+def test_captions_of_other_programs_score_as_ours_do(
+    evaluate: Run, data: Path, tmp_path: Path, name: str, encoding: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(FOREIGN[name](list(zip(NAMES, GOOD, strict=True))).encode(encoding))
+    assert evaluate(data, "--captions", path, "--output", tmp_path / "out") == 0
+    assert [item["caption"] for item in report(tmp_path / "out")["items"]] == list(GOOD)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
+def test_our_own_captions_are_read_in_any_unicode_encoding(
+    evaluate: Run, data: Path, tmp_path: Path, suffix: str, encoding: str
+) -> None:
+    format_ = FORMATS[suffix](1)
+    lines = [
+        CaptionLine(file=name, model="good@1.0", captions=(ScoredCaption(text=text, log_prob=-1.5),))
+        for name, text in zip(NAMES, GOOD, strict=True)
+    ]
+    text = (format_.header() + b"".join(map(format_.encode, lines))).decode().replace("\n", "\r\n")
+    path = tmp_path / f"c{suffix}"
+    path.write_bytes(text.encode(encoding))
+    assert evaluate(data, "--captions", path, "--output", tmp_path / "out") == 0
+    assert [item["caption"] for item in report(tmp_path / "out")["items"]] == list(GOOD)
+    assert report(tmp_path / "out")["system"]["name"] == "good@1.0"
+
+
+def test_coco_results_are_matched_by_the_ids_of_a_coco_data_set(evaluate: Run, tmp_path: Path) -> None:
+    images = [{"id": 500 + n, "file_name": name} for n, name in enumerate(NAMES)]
+    annotations = [
+        {"id": 10 * n + m, "image_id": 500 + n, "caption": text}
+        for n, texts in enumerate(REFERENCES)
+        for m, text in enumerate(texts)
+    ]
+    (tmp_path / "set").mkdir()
+    path = tmp_path / "set" / "captions_val2017.json"
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": []}))
+    results = [{"image_id": 500 + n, "caption": text} for n, text in enumerate(GOOD)]
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    arguments = ("--images", "none", "--captions", tmp_path / "results.json", "--output", tmp_path / "out")
+    assert evaluate(tmp_path / "set", *arguments) == 0
+    assert [item["caption"] for item in report(tmp_path / "out")["items"]] == list(GOOD)
+
+
+def test_names_match_whatever_their_accents_are_composed_of(
+    evaluate: Run, data: Path, tmp_path: Path
+) -> None:
+    nfc, nfd = (unicodedata.normalize(form, "Z\u00fcrich.png") for form in ("NFC", "NFD"))
+    table = data / "captions.jsonl"
+    table.write_text(table.read_text().replace(NAMES[0], nfd))
+    (data / NAMES[0]).rename(data / nfd)
+    path = captions_file(tmp_path / "c.jsonl", GOOD, [f"elsewhere\\{nfc}", *NAMES[1:]])
+    assert evaluate(data, "--captions", path, "--output", tmp_path / "out") == 0
 
 
 def test_lines_are_matched_by_path_or_name_and_the_last_counts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -216,6 +217,25 @@ def test_a_stage_starts_where_it_is_told(tmp_path: Path) -> None:
 def test_a_stage_that_the_recipe_lacks_is_one_clear_error(first: Path) -> None:
     with pytest.raises(ConfigError, match="no stage 'rewards'"):
         train(first, "--stage", "rewards", f"output={first.parent / 'other'}")
+
+
+def test_photos_of_a_folder_with_repeats_come_that_often_in_an_epoch(tmp_path: Path) -> None:
+    recipe_path = write_recipe(tmp_path)
+    data = tmp_path / "data"
+    rows = [json.loads(line) for line in (data / "captions.jsonl").read_text().splitlines()]
+    (data / "captions.jsonl").unlink()
+    for row in rows:
+        folder = data / ("10_shape" if row["image"] == "000.png" else row["split"])
+        folder.mkdir(exist_ok=True)
+        (data / row["image"]).rename(folder / row["image"])
+        (folder / row["image"]).with_suffix(".txt").write_text("\n".join(row["captions"]))
+    (data / "10_shape").rename(data / "train" / "10_shape")
+    recipe_path.write_text(recipe_path.read_text().replace("kind: folder", "kind: text-beside"))
+    material = gather(load_recipe(recipe_path))
+    assert (len(material.photos), len(material.corpus.train), len(material.corpus.dev)) == (32, 24 + 9, 8)
+    small = sample(material, photos=33, dev=8, texts=0)
+    assert [each.row for each in small.corpus.dev] == [*range(24, 32)]
+    assert len(small.photos) == 32
 
 
 def test_a_sample_is_evenly_drawn_and_its_rows_fit_its_photos(tmp_path: Path) -> None:

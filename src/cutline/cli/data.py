@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cutline.training.examples import DataConfig
 
 # The names stand here too, so that --help need not import the readers; a test compares them.
-KINDS = ("auto", "flickr8k", "coco", "karpathy", "folder", "webdataset", "caption-map")
+KINDS = ("auto", "flickr8k", "coco", "karpathy", "folder", "webdataset", "caption-map", "text-beside")
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cutline.caption_files import READABLE_SUFFIXES
 from cutline.captioning.options import DecodingOptions, Strategy
 from cutline.cli._options import SEARCH_NAMES, decoding_options, given_decoding
 from cutline.errors import DataError, OutputError
@@ -33,8 +34,9 @@ Examples:
   cutline evaluate default flickr8k/ --limit 100 --beam-size 5
 
 BUNDLE is a bundle's folder or zip, openvino:BUNDLE, hf:FOLDER, openai:URL#MODEL, default for the model that
-ships, or a .jsonl or .csv file as `cutline caption --output` writes it. DATA is a data set's folder or file.
-Leave BUNDLE out when you give --captions.
+ships, or a file of captions: .jsonl or .csv as `cutline caption --output` writes it, COCO's results, or any
+table or JSON that a data set may have. DATA is a data set's folder or file. Leave BUNDLE out when you give
+--captions.
 
 --output DIR receives evaluation.json, evaluation.md, evaluation.html (one page with the best, median and
 worst photos in it) and captions.jsonl. METEOR and SPICE are Java programs: without Java and pycocoevalcap
@@ -71,7 +73,7 @@ class Arguments:
     "--kind", default="auto", show_default=True, help="The data set's layout, if it cannot be told."
 )
 @click.option("--images", metavar="FOLDER", help="The folder of photos; none for captions alone.")
-@click.option("--captions", metavar="FILE", help="Score these captions (.jsonl, .csv) and run no model.")
+@click.option("--captions", metavar="FILE", help="Score the captions in this file, and run no model.")
 @click.option("--against", metavar="OTHER", help="Compare with this bundle, or file of captions.")
 @click.option("--limit", type=click.IntRange(1), help="Use only the first N photos of the split.")
 @click.option("--output", "-o", metavar="DIR", help="Write the report into this folder.")
@@ -119,10 +121,8 @@ def _parse(typed: dict[str, Any]) -> Arguments:
         typed["data"], typed["bundle"] = typed["bundle"], typed["captions"]
     elif typed["captions"] is not None:
         typed["bundle"] = typed["captions"]
-    if typed["captions"] is not None and not typed["captions"].lower().endswith((".jsonl", ".csv")):
-        raise click.UsageError(
-            "--captions takes a .jsonl or .csv file, as `cutline caption --output` writes it."
-        )
+    if typed["captions"] is not None and not typed["captions"].lower().endswith(READABLE_SUFFIXES):
+        raise click.UsageError(f"--captions takes a file that ends in {', '.join(READABLE_SUFFIXES)}.")
     return Arguments(**typed, decoding=decoding)
 
 

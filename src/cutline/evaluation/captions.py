@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cutline.caption_files import FORMATS, read_caption_lines
+from cutline.caption_files import FORMATS, READABLE_SUFFIXES, is_caption_file, read_caption_lines
 from cutline.captioning.options import DecodingOptions
 from cutline.captioning.streaming import caption_each
 from cutline.errors import CutlineError, DataError, ImageError
 from cutline.evaluation.selection import Selection
 from cutline.metrics.report import System
-from cutline.training.datasets import Example, read_source
+from cutline.training.datasets import TEST, DataConfig, Example, Problem, load_examples, read_source
+from cutline.training.photo_files import NO_IMAGES, possible_paths, same_name
+from cutline.training.tables import read_records
 
 if TYPE_CHECKING:
     from cutline.captioning.protocol import Captioner
@@ -62,8 +65,8 @@ class Written:
 
 
 def captions_of(place: str, selection: Selection, options: DecodingOptions, load: Load, bar: Bar) -> Written:
-    """Get captions from a place: a file of them (.jsonl or .csv), or a model that writes them now."""
-    if place.lower().endswith(tuple(FORMATS)):
+    """Get captions from a place: a file of them, or a model that writes them now."""
+    if is_captions_file(place):
         return read_captions(Path(place), selection.chosen)
     captioner = load(None if place == DEFAULT else place)
     return write_captions(captioner, selection.chosen, options, bar)
@@ -144,30 +147,33 @@ def _bundle_hash(captioner: Captioner) -> str:
     return hashlib.sha256(listing.encode()).hexdigest()
 
 
-def read_captions(path: Path, examples: Sequence[Example]) -> Written:
-    """Read captions as `cutline caption --output` writes them; of each photo the best one counts.
+def is_captions_file(place: str) -> bool:
+    """Whether a place is a file of captions by its name, and no model."""
+    return place.lower().endswith(READABLE_SUFFIXES)
 
-    A line belongs to the photo with its key, its path, or else its file name. Of two lines for one photo
-    the later counts. Raises DataError when the file cannot be read, is of another format, or has no caption
-    for any of the photos.
+
+def read_captions(path: Path, examples: Sequence[Example]) -> Written:
+    """Read captions as `cutline caption --output` writes them, or as a data set; of each photo its best.
+
+    A line belongs to the photo with its key, its path, its number in the data set, or else its file name. Of
+    two lines for one photo the later counts. Raises DataError when the file cannot be read, is of no known
+    format, or has no caption for any of the photos.
     """
     keys = _Keys(examples)
     captions: dict[str, str] = {}
     failures: dict[str, str] = {}
     models: set[str] = set()
-    for number, line in read_caption_lines(path):
-        key = keys.find(line.file)
+    for each in _predictions(path) if _is_data_set(path) else _own_lines(path):
+        key = keys.find(each.file, each.number)
         if key is None:
             continue
         captions.pop(key, None)
         failures.pop(key, None)
-        if line.failure is not None:
-            failures[key] = line.failure.message
-            continue
-        if not line.captions:
-            raise DataError(f"{path}, line {number}: there is no captions.0.text.")
-        captions[key] = line.captions[0].text
-        models.add(line.model)
+        if each.failure:
+            failures[key] = each.failure
+        else:
+            captions[key] = each.caption
+            models.add(each.model)
     if not captions:
         raise DataError(f"{path} has no caption for any of the {len(examples):,} photos.")
     for example in examples:
@@ -177,21 +183,78 @@ def read_captions(path: Path, examples: Sequence[Example]) -> Written:
     return Written(name=name, captions=captions, failures=failures, note=f"captions read from {path.name}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prediction:
+    """One photo's caption in a file, or why there is none. number: the data set's number of the photo."""
+
+    file: str
+    number: str = ""
+    model: str = ""
+    caption: str = ""
+    failure: str = ""
+
+
+def _own_lines(path: Path) -> Iterator[_Prediction]:
+    for number, line in read_caption_lines(path):
+        if line.failure is not None:
+            yield _Prediction(file=line.file, model=line.model, failure=line.failure.message)
+        elif line.captions:
+            yield _Prediction(file=line.file, model=line.model, caption=line.captions[0].text)
+        else:
+            raise DataError(f"{path}, line {number}: there is no captions.0.text.")
+
+
+def _predictions(path: Path) -> Iterator[_Prediction]:
+    config = DataConfig(path=str(path), images=NO_IMAGES, split=TEST)
+    for example in load_examples(config):
+        yield _Prediction(file=example.key, number=example.image_id, caption=example.captions[0])
+
+
+def _is_data_set(path: Path) -> bool:
+    """Whether a file holds captions in a data set's format: COCO's results, LLaVA, a table, and so on.
+
+    What is neither ours nor a data set is left to our own reader, which says what is wrong with it.
+    """
+    if path.suffix.lower() not in FORMATS:
+        return True
+    if is_caption_file(path):
+        return False
+    problems: list[Problem] = []
+    first = next(read_records(path, problems.append), None)
+    return first is not None and not problems and first[1].names_a_photo and bool(first[1].captions)
+
+
 class _Keys:
-    """Finds the example that a file name means."""
+    """Finds the example that a line means."""
 
     def __init__(self, examples: Sequence[Example]) -> None:
         self._exact: dict[str, str] = {}
         self._names: dict[str, str | None] = {}  # None: several photos have that name
+        self._numbers: dict[str, str | None] = {}
         for example in examples:
-            self._exact[example.key] = example.key
-            if example.image is None:
-                continue
-            if isinstance(example.image, Path):
-                self._exact[str(example.image.absolute())] = example.key
-            name = Path(str(example.image)).name
-            self._names[name] = None if name in self._names else example.key
+            self._exact[same_name(example.key)] = example.key
+            if example.image_id:
+                self._exact.setdefault(f"#{example.image_id}", example.key)
+            name = same_name(PurePath(str(example.image or example.key)).name)
+            if example.image is not None:
+                if isinstance(example.image, Path):
+                    self._exact[same_name(str(example.image.absolute()))] = example.key
+                self._names[name] = None if name in self._names else example.key
+            if number := _last_number(PurePath(name).stem):
+                self._numbers[number] = None if number in self._numbers else example.key
 
-    def find(self, file: str) -> str | None:
-        whole = self._exact.get(file) or self._exact.get(str(Path(file).absolute()))
-        return whole or self._names.get(Path(file).name)
+    def find(self, file: str, number: str = "") -> str | None:
+        """The key of the example with this file, or with this number; None where there is none."""
+        if number and (found := self._exact.get(f"#{number}")):
+            return found
+        name = same_name(file)
+        whole = self._exact.get(name) or self._exact.get(same_name(str(Path(file).absolute())))
+        names = (same_name(PurePath(path).name) for path in possible_paths(file))
+        by_name = whole or next(filter(None, map(self._names.get, names)), None)
+        return by_name or (self._numbers.get(_last_number(number)) if number else None)
+
+
+def _last_number(text: str) -> str:
+    """The number at the end of a text: "42" of COCO_val2014_000000000042; "" where there is none."""
+    match = re.search(r"\d+$", text)
+    return str(int(match[0])) if match else ""

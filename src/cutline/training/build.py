@@ -85,7 +85,7 @@ def gather(recipe: RecipeConfig, vocabulary: Vocabulary | None = None) -> Materi
     if not dev:
         raise DataError("The recipe's data has no photos in the dev split.", hint="Set data.NAME.dev_share.")
     if vocabulary is None:
-        captions = [caption for example in training for caption in example.captions]
+        captions = [caption for example in training for caption in example.captions * example.repeats]
         tokenizer = build_tokenizer(captions, recipe.text)
     else:
         tokenizer = vocabulary.tokenizer
@@ -106,7 +106,7 @@ def gather(recipe: RecipeConfig, vocabulary: Vocabulary | None = None) -> Materi
         return [each for each in found if each is not None]
 
     parts = {
-        "train": tokenised(seen),
+        "train": tokenised(example for example in seen for _ in range(example.repeats)),
         "dev": tokenised(dev),
         "texts": tokenised(example for example in training if example.image is None),
     }
@@ -132,7 +132,9 @@ def sample(material: Material, *, photos: int, dev: int, texts: int) -> Material
     """A small part of everything, evenly drawn, for a dry run."""
     corpus = material.corpus
     chosen = _spread(corpus.train, photos), _spread(corpus.dev, dev)
-    rows = {item.row: place for place, item in enumerate((*chosen[0], *chosen[1]))}
+    rows = {
+        row: place for place, row in enumerate(dict.fromkeys(item.row for part in chosen for item in part))
+    }
     train, held_out = (tuple(replace(item, row=rows[item.row]) for item in part) for part in chosen)
     small = replace(corpus, train=train, dev=held_out, texts=_spread(corpus.texts, texts))
     return replace(material, corpus=small, photos=tuple(material.photos[row] for row in rows))

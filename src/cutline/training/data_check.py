@@ -129,6 +129,7 @@ SUMMARIES: Mapping[str, str] = {
     "malformed": "entries that cannot be read",
     "shard_damaged": "damaged shards",
     "wrong_encoding": "text that is not UTF-8",
+    "stray_quote": "quotation marks that are read as part of the text",
     "unknown_split": "splits of unknown name",
     "split_overlap": "photos listed in two splits",
     "no_train_split": "there is nothing to train on",
@@ -149,6 +150,8 @@ SUMMARIES: Mapping[str, str] = {
     "few_captions": "photos with fewer captions than most",
     "few_train_captions": "few captions to train on: expect it to overfit",
     "image_small": "photos that are very small",
+    "photos_repeated": "folders whose photos count several times in a training, as their names say",
+    "answers_left_out": "conversations of which only the first answer is taken for a caption",
     "image_unlisted": "photos in the folder that no caption names",
     "split_unused": "photos that the split files leave out",
 }

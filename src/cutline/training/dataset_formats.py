@@ -7,7 +7,6 @@ what is wrong inside the files. It lists photos but never opens them.
 from __future__ import annotations
 
 import contextlib
-import csv
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -25,21 +24,21 @@ from cutline.training.examples import (
     Report,
     canonical_split,
 )
+from cutline.training.photo_files import NO_IMAGES, PhotoFiles, image_folder, photo_files
 from cutline.training.reading import (
-    NO_IMAGES,
     collect,
     complain,
     example_of,
     expect,
     find,
-    image_folder,
-    locate,
     read_json,
     read_lines,
     split_of,
 )
+from cutline.training.records import row_captions
 from cutline.training.shards import is_pattern, read_webdataset
-from cutline.training.tables import TABLE_SUFFIXES, read_folder, tables_in
+from cutline.training.tables import TABLE_SUFFIXES, csv_rows, is_json_list, read_folder, tables_in
+from cutline.training.text_beside import has_texts, read_text_beside
 
 Reader = Callable[[DataConfig, Report], Iterator[Example]]
 
@@ -62,32 +61,45 @@ def resolve_kind(config: DataConfig) -> Kind:
     if kind is None:
         raise DataError(
             f"{path} is not a data set of a kind that Cutline recognises.",
-            hint="Say which with kind: flickr8k, coco, karpathy, folder, webdataset or caption-map.",
+            hint=_hint_for(path),
         )
     return kind
+
+
+def _hint_for(path: Path) -> str:
+    if path.suffix.lower() in (".zip", ".tgz", ".gz", ".7z", ".rar"):
+        return "Unpack it first, and name the folder."
+    return f"Say which with kind: {', '.join(READERS)}."
 
 
 def _guess_folder(path: Path) -> Kind | None:
     looks: tuple[tuple[Kind, Callable[[], object]], ...] = (
         ("webdataset", lambda: any(path.glob("*.tar")) or any(path.glob("*/*.tar"))),
-        ("flickr8k", lambda: find(path, "*.token.txt") or (path / "captions.txt").is_file()),
+        ("flickr8k", lambda: _flickr_file(path)),
         ("coco", lambda: _coco_files(path)),
         ("karpathy", lambda: any(path.glob("dataset_*.json"))),
         ("folder", lambda: tables_in(path)),
         ("caption-map", lambda: (path / "captions.json").is_file()),
+        ("text-beside", lambda: has_texts(path)),
     )
-    return next((kind for kind, look in looks if look()), None)
+    kind = next((kind for kind, look in looks if look()), None)
+    return _guess_json(path / "captions.json") if kind == "caption-map" else kind
 
 
 def _guess_file(path: Path) -> Kind | None:
-    if path.suffix == ".tar":
+    suffix = path.suffix.lower()
+    if suffix == ".tar":
         return "webdataset"
-    if path.suffix in TABLE_SUFFIXES:
+    if suffix in TABLE_SUFFIXES:
         return "folder"
-    return _guess_json(path) if path.suffix == ".json" else None
+    if _is_flickr_file(path):
+        return "flickr8k"
+    return _guess_json(path) if suffix == ".json" else None
 
 
 def _guess_json(path: Path) -> Kind:
+    if is_json_list(path):
+        return "folder"
     content = read_json(path)
     if isinstance(content, dict) and "annotations" in content:
         return "coco"
@@ -104,37 +116,44 @@ _FLICKR_LINE = re.compile(r"(?P<name>[^\t#]+)#(?P<number>\d+)\t(?P<caption>.*)")
 
 def _read_flickr8k(config: DataConfig, report: Report) -> Iterator[Example]:
     """Flickr8k and Flickr30k as published, and Kaggle's copy (captions.txt, a CSV, and Images/)."""
-    root = Path(config.path)
-    captions_file = Path(config.captions) if config.captions else _flickr_captions(root)
+    path = Path(config.path)
+    root = path if path.is_dir() else path.parent
+    captions_file = Path(config.captions) if config.captions else _flickr_file(path)
+    if captions_file is None:
+        raise DataError(
+            f"{root} has no captions file (Flickr8k.token.txt).", hint="Name it with captions: FILE."
+        )
     captions = collect(_flickr_lines(captions_file, report))
-    images = image_folder(config, root)
+    files = photo_files(config, root)
     splits = _flickr_splits(root, report)
     for name in splits:
         captions.setdefault(name, [])  # a photo that a split names but nobody described
     for name, texts in captions.items():
-        image = images / name if images else None
-        yield example_of(config, name, image, texts, splits.get(name, ""))
+        yield example_of(config, name, files.find(name), texts, splits.get(name, ""))
 
 
-def _flickr_captions(root: Path) -> Path:
-    for pattern in ("Flickr8k.token.txt", "*.token.txt", "*token*.txt", "captions.txt"):
-        if found := find(root, pattern):
-            return found
-    raise DataError(f"{root} has no captions file (Flickr8k.token.txt).", hint="Name it with captions: FILE.")
+def _flickr_file(root: Path) -> Path | None:
+    if root.is_file():
+        return root if _is_flickr_file(root) else None
+    patterns = ("Flickr8k.token.txt", "*.token.txt", "*.token", "*token*.txt")
+    found = next((file for pattern in patterns if (file := find(root, pattern))), None)
+    return found or next((path for path in [root / "captions.txt"] if path.is_file()), None)
+
+
+def _is_flickr_file(path: Path) -> bool:
+    return ".token" in path.name or path.name == "captions.txt"
 
 
 def _flickr_lines(path: Path, report: Report) -> Iterator[tuple[str, str]]:
-    lines = enumerate(read_lines(path, report), 1)
     if path.suffix == ".csv" or path.name == "captions.txt":
-        rows = csv.reader(line for _, line in lines)
-        for number, row in enumerate(rows, 1):
-            caption = ",".join(row[1:])  # some copies leave captions with commas unquoted
-            if len(row) > 1 and (number > 1 or caption.strip() != "caption"):
-                yield row[0], caption
-            elif len(row) == 1:
-                complain(report, "malformed", "expected image,caption", f"{path}, line {number}")
+        for row in csv_rows(path, report):
+            caption = ",".join(row.cells[1:])  # some copies leave captions with commas unquoted
+            if len(row.cells) == 1:
+                complain(report, "malformed", "expected image,caption", f"{path}, line {row.number}")
+            elif row.number > 1 or caption.strip() != "caption":
+                yield row.cells[0], caption
         return
-    for number, line in lines:
+    for number, line in enumerate(read_lines(path, report), 1):
         if match := _FLICKR_LINE.fullmatch(line):
             yield match["name"], match["caption"]
         elif line.strip():
@@ -182,11 +201,11 @@ def _coco_examples(path: Path, config: DataConfig, report: Report) -> Iterator[E
         if annotation["image_id"] not in index.imgs:
             where = f"{path}, annotation {annotation['id']}"
             complain(report, "caption_without_image", f"no image has the id {annotation['image_id']}", where)
-    folders = _coco_folders(path, config)
+    files = PhotoFiles(_coco_folders(path, config))
     for image_id, record in index.imgs.items():
         name = record["file_name"]
         captions = [annotation["caption"] for annotation in index.imgToAnns.get(image_id, ())]
-        yield example_of(config, name, locate(folders, name), captions, split)
+        yield example_of(config, name, files.find(name), captions, split, image_id=image_id)
 
 
 def _coco_index(path: Path) -> Any:
@@ -198,8 +217,14 @@ def _coco_index(path: Path) -> Any:
             "COCO captions need pycocotools.", hint="Install it with: pip install 'cutline[train]'"
         ) from error
     index = COCO()
-    index.dataset = read_json(path)
+    content = read_json(path)
+    expect(isinstance(content, dict), path, "it is not a map with images and annotations")
     try:
+        # Without the categories, for which it would ask of each annotation: captions have none.
+        index.dataset = {
+            "images": [{**each, "id": str(each["id"])} for each in content["images"]],
+            "annotations": [{**each, "image_id": str(each["image_id"])} for each in content["annotations"]],
+        }
         with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
             index.createIndex()
         for record in index.dataset["images"]:
@@ -233,33 +258,28 @@ def _coco_files(root: Path) -> list[Path]:
 def _read_karpathy(config: DataConfig, report: Report) -> Iterator[Example]:
     path = Path(config.captions or config.path)
     if path.is_dir():
-        files = sorted(path.glob("dataset_*.json"))
-        if len(files) != 1:
+        found = sorted(path.glob("dataset_*.json"))
+        if len(found) != 1:
             raise DataError(
-                f"{path} has {len(files)} files named dataset_*.json.", hint="Name one with captions: FILE."
+                f"{path} has {len(found)} files named dataset_*.json.", hint="Name one with captions: FILE."
             )
-        path = files[0]
+        path = found[0]
     content = read_json(path)
     images = content.get("images") if isinstance(content, dict) else None
     expect(isinstance(images, list), path, "it has no list of images")
-    folders = _karpathy_folders(path, config)
+    files = photo_files(config, path.parent, strict=False)
     for number, record in enumerate(images or (), 1):
         where = f"{path}, image {number}"
         try:
             name = str(PurePosixPath(record.get("filepath", ""), record["filename"]))
-            captions = [str(sentence["raw"]) for sentence in record["sentences"]]
+            captions = row_captions({"sentences": record["sentences"]}, where, report)
             split = record.get("split", "")
+            number = record.get("cocoid", record.get("imgid", ""))
         except (KeyError, TypeError, AttributeError) as error:
             complain(report, "malformed", f"{error!r} is missing or misplaced", where)
             continue
-        yield example_of(config, name, locate(folders, name), captions, split_of(split, where, report))
-
-
-def _karpathy_folders(path: Path, config: DataConfig) -> list[Path] | None:
-    folder = image_folder(config, path.parent, strict=False)
-    if config.images == NO_IMAGES:
-        return None
-    return [folder, path.parent] if folder else [path.parent]
+        split = split_of(split, where, report)
+        yield example_of(config, name, files.find(name), captions, split, image_id=number)
 
 
 # A map: {"photo.jpg": ["caption", ...]}
@@ -270,13 +290,15 @@ def _read_caption_map(config: DataConfig, report: Report) -> Iterator[Example]:
     path = path / "captions.json" if path.is_dir() else path
     content = read_json(path)
     expect(isinstance(content, dict), path, "it is not a map from names to captions")
-    images = image_folder(config, path.parent)
+    files = photo_files(config, path.parent)
     for name, texts in content.items():
+        if isinstance(texts, dict) and isinstance(texts.get("caption"), str):
+            texts = texts["caption"]  # kohya's metadata: {"photo.jpg": {"caption": ..., "tags": ...}}
         texts = [texts] if isinstance(texts, str) else texts
         if not (isinstance(texts, list) and all(isinstance(text, str) for text in texts)):
             complain(report, "malformed", "its captions are not a list of texts", name)
             continue
-        yield example_of(config, name, images / name if images else None, texts, "")
+        yield example_of(config, name, files.find(name), texts, "")
 
 
 READERS: Mapping[Kind, Reader] = {
@@ -286,4 +308,5 @@ READERS: Mapping[Kind, Reader] = {
     "folder": read_folder,
     "webdataset": read_webdataset,
     "caption-map": _read_caption_map,
+    "text-beside": read_text_beside,
 }

@@ -9,7 +9,9 @@ from typing import Literal, TypeAlias, get_args
 
 from cutline.errors import ConfigError, DataError, ImageMissing
 
-Kind: TypeAlias = Literal["auto", "flickr8k", "coco", "karpathy", "folder", "webdataset", "caption-map"]
+Kind: TypeAlias = Literal[
+    "auto", "flickr8k", "coco", "karpathy", "folder", "webdataset", "caption-map", "text-beside"
+]
 KINDS: tuple[str, ...] = get_args(Kind)
 
 TRAIN, DEV, TEST = SPLITS = ("train", "dev", "test")
@@ -60,7 +62,8 @@ ImageFile: TypeAlias = Path | TarMember
 class Example:
     """One photo with its captions. image None: captions alone, for the decoder's language.
 
-    key is unique within its source; source names the data set.
+    key is unique within its source; source names the data set. image_id: the number that the data set gives
+    the photo beside its name, "" where it gives none. repeats: how often one epoch of a training sees it.
     """
 
     key: str
@@ -68,6 +71,8 @@ class Example:
     captions: tuple[str, ...]
     split: str
     source: str
+    image_id: str = ""
+    repeats: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

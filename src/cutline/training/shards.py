@@ -10,25 +10,33 @@ import glob
 import json
 import re
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cutline.errors import DataError
 from cutline.training.examples import DataConfig, Example, Report, TarMember, canonical_split
-from cutline.training.reading import IMAGE_SUFFIXES, NO_IMAGES, complain, decoded, example_of, split_of
-from cutline.training.tables import row_captions
+from cutline.training.photo_files import NO_IMAGES
+from cutline.training.reading import IMAGE_SUFFIXES, complain, decoded, example_of, split_of
+from cutline.training.records import row_captions
 
 _BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
+_TEXT_SUFFIXES = (".txt", ".caption", ".json")
 _SHARD_SPLIT = re.compile(r"[a-z]+")
 
 
-@dataclass(slots=True)
-class _Sample:
-    key: str = ""
-    image: TarMember | None = None
-    captions: list[str] = field(default_factory=list)
-    split: str = ""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Member:
+    """A file of a sample. inner: what stands between the key and the last dot, "" if nothing does."""
+
+    inner: str
+    suffix: str
+    file: TarMember
+    text: bytes = b""  # read at once, unless it is a photo
+
+    @property
+    def is_image(self) -> bool:
+        return self.suffix in IMAGE_SUFFIXES
 
 
 def read_webdataset(config: DataConfig, report: Report) -> Iterator[Example]:
@@ -44,6 +52,14 @@ def read_webdataset(config: DataConfig, report: Report) -> Iterator[Example]:
             key = f"{shard.stem}/{sample.key}"  # keys may repeat from shard to shard
             found = split_of(sample.split, where, report) or split
             yield example_of(config, key, image, sample.captions, found)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Sample:
+    key: str
+    image: TarMember | None = None
+    captions: list[str] = field(default_factory=list)
+    split: object = ""
 
 
 def is_pattern(path: str) -> bool:
@@ -75,30 +91,59 @@ def _shard_split(shard: Path) -> str:
 
 
 def _samples(shard: Path, report: Report) -> Iterator[_Sample]:
-    """Neighbours with one key, as webdataset defines it: the path up to the base name's first dot."""
-    sample = _Sample()
-    for member, read in _members(shard, report):
-        folder, _, base = member.name.rpartition("/")
-        stem, _, suffix = base.partition(".")
-        key = f"{folder}/{stem}" if folder else stem
-        if key != sample.key:
-            if sample.key:
-                yield sample
-            sample = _Sample(key=key)
-        _add_member(sample, f".{suffix.lower()}", member, read, report)
-    if sample.key:
-        yield sample
+    """Neighbours with one key, as webdataset defines it: the path up to the base name's first dot.
+
+    Names that have dots in them give several photos one key so. They are told apart again.
+    """
+    group: list[_Member] = []
+    key = ""
+    for file in _files(shard, report):
+        folder, _, base = file.name.rpartition("/")
+        stem, _, rest = base.partition(".")
+        if (own := f"{folder}/{stem}" if folder else stem) != key:
+            yield from _samples_of(key, group, report)
+            key, group = own, []
+        inner, _, suffix = rest.rpartition(".")
+        suffix = f".{suffix.lower()}"
+        text = file.read_bytes() if suffix in _TEXT_SUFFIXES else b""
+        group.append(_Member(inner=inner, suffix=suffix, file=file, text=text))
+    yield from _samples_of(key, group, report)
 
 
-def _members(shard: Path, report: Report) -> Iterator[tuple[TarMember, Callable[[], bytes]]]:
-    """Each regular file in a tar, with a way to read it now."""
+def _samples_of(key: str, members: Sequence[_Member], report: Report) -> Iterator[_Sample]:
+    """One sample; or several, where IMG.4.jpg and IMG.4.txt stand beside IMG.5.jpg and IMG.5.txt."""
+    by_name: dict[str, list[_Member]] = {}
+    for member in members:
+        by_name.setdefault(member.inner, []).append(member)
+    rest: list[_Member] = []
+    for inner, own in by_name.items():
+        is_whole = any(each.is_image for each in own) and any(each.suffix in _TEXT_SUFFIXES for each in own)
+        if is_whole and inner:
+            yield _sample(f"{key}.{inner}", own, report)
+        else:
+            rest += own
+    plain = [member for member in rest if not member.inner]
+    if plain or len(rest) == len(members) > 0:
+        yield _sample(key, plain + [member for member in rest if member.inner], report)
+
+
+def _sample(key: str, members: Sequence[_Member], report: Report) -> _Sample:
+    """The first photo counts (others are masks and the like), and what is written beside it."""
+    sample = _Sample(key=key, image=next((each.file for each in members if each.is_image), None))
+    for member in sorted(members, key=lambda member: member.suffix == ".json"):
+        if member.inner == members[0].inner:
+            _add_text(sample, member, report)
+    return sample
+
+
+def _files(shard: Path, report: Report) -> Iterator[TarMember]:
+    """Each regular file in a tar."""
     try:
         with tarfile.open(shard, "r:") as tar:
             for entry in tar:
                 if not entry.isreg() or entry.issparse() or not entry.name.rpartition("/")[2].strip("."):
                     continue
-                member = TarMember(archive=shard, name=entry.name, offset=entry.offset_data, size=entry.size)
-                yield member, member.read_bytes
+                yield TarMember(archive=shard, name=entry.name, offset=entry.offset_data, size=entry.size)
     except tarfile.TarError as error:
         message = f"not a complete, uncompressed tar ({error}); unpack or copy it again"
         complain(report, "shard_damaged", message, str(shard))
@@ -106,19 +151,18 @@ def _members(shard: Path, report: Report) -> Iterator[tuple[TarMember, Callable[
         raise DataError(f"{shard} cannot be read ({error.strerror}).") from error
 
 
-def _add_member(
-    sample: _Sample, suffix: str, member: TarMember, read: Callable[[], bytes], report: Report
-) -> None:
-    if f".{suffix.rpartition('.')[2]}" in IMAGE_SUFFIXES:
-        sample.image = member
-    elif suffix in (".txt", ".caption"):
-        sample.captions += filter(None, map(str.strip, decoded(read(), str(member), report).splitlines()))
-    elif suffix == ".json":
+def _add_text(sample: _Sample, member: _Member, report: Report) -> None:
+    where = str(member.file)
+    if member.suffix in (".txt", ".caption"):
+        sample.captions += filter(None, map(str.strip, decoded(member.text, where, report).splitlines()))
+    elif member.suffix == ".json":
         try:
-            row = json.loads(decoded(read(), str(member), report))
-        except ValueError as error:
-            complain(report, "malformed", f"not JSON ({error})", str(member))
+            row = json.loads(decoded(member.text, where, report))
+        except (ValueError, RecursionError) as error:
+            complain(report, "malformed", f"not JSON ({error})", where)
             return
         if isinstance(row, dict):
-            sample.captions += row_captions(row, str(member), report)
+            captions = map(str.strip, row_captions(row, where, report))
+            # img2dataset writes a caption twice: as text, and as JSON.
+            sample.captions += [caption for caption in captions if caption not in sample.captions]
             sample.split = row.get("split") or ""

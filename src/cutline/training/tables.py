@@ -2,51 +2,34 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from cutline.caption_files import csv_format
 from cutline.errors import DataError
 from cutline.spreadsheet import unescape_formula
+from cutline.text_files import encoding_of
+from cutline.training.delimited import Row, guess_delimiter, named_delimiter, read_rows
 from cutline.training.examples import DataConfig, Example, Report, canonical_split
-from cutline.training.reading import (
-    NO_IMAGES,
-    complain,
-    example_of,
-    image_folder,
-    locate,
-    read_json,
-    read_lines,
-    split_of,
-)
+from cutline.training.photo_files import IMAGE_NAME, photo_files, portable
+from cutline.training.reading import complain, example_of, read_json, read_lines, split_of
+from cutline.training.records import IMAGE_COLUMNS, Record, names_photos, read_record, texts_in_cell
 
+_SAMPLE_BYTES = 4096
 TABLE_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv")
 _TABLE_NAMES = ("captions", "metadata", "annotations", "data")
-_IMAGE_COLUMNS = (
-    "image",
-    "file_name",
-    "filename",
-    "file",
-    "image_path",
-    "path",
-    "image_name",
-    "img",
-    "photo",
-)
-_CAPTION_COLUMNS = ("caption", "captions", "text", "sentence", "sentences", "description")
-_TEXT_FIELDS = ("text", "caption", "raw")
-_NUMBERED_CAPTION = re.compile(r"(?:caption|text|sentence|comment)s?[_ -]?\d+")
 
 
 @dataclass(slots=True)
 class _Photo:
     captions: list[str] = field(default_factory=list)
     split: str = ""
+    number: str = ""
 
 
 def read_folder(config: DataConfig, report: Report) -> Iterator[Example]:
@@ -68,15 +51,34 @@ def tables_in(root: Path) -> dict[Path, str]:
     """
     if table := _table_in(root):
         return {table: ""}
-    loose = sorted(path for path in root.iterdir() if path.suffix in TABLE_SUFFIXES and path.is_file())
+    loose = sorted(path for path in root.iterdir() if _is_table(path))
     inner = (_table_in(folder) for folder in sorted(root.glob("*/")))
     found = {table: canonical_split(_said_split(table)) for table in (*loose, *inner) if table}
     by_split = {table: split for table, split in found.items() if split}
+    if not by_split and len(loose) > 1:  # BLIP's coco_karpathy_train.json, coco_karpathy_val.json
+        ends = {table: canonical_split(re.split("[_-]", table.stem)[-1]) for table in loose}
+        by_split = {table: split for table, split in ends.items() if split}
     return by_split or ({loose[0]: ""} if len(loose) == 1 else {})
 
 
+def _is_table(path: Path) -> bool:
+    if path.name.startswith(".") or not path.is_file():
+        return False
+    return path.suffix.lower() in TABLE_SUFFIXES or (path.suffix.lower() == ".json" and is_json_list(path))
+
+
+def is_json_list(path: Path) -> bool:
+    """Whether a JSON file holds a list, as LLaVA, BLIP, Label Studio and COCO's results do: by its start."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(_SAMPLE_BYTES)
+    except OSError:
+        return False
+    return start.decode(encoding_of(start), "ignore").lstrip("\ufeff \t\r\n").startswith("[")
+
+
 def _said_split(table: Path) -> str:
-    """What may name its split: the table's own name, or its folder's where the name is any table's."""
+    """The name that may be a split's: the table's own, or its folder's where the name is any table's."""
     return table.parent.name if table.stem in _TABLE_NAMES else table.stem
 
 
@@ -86,45 +88,47 @@ def _table_in(root: Path) -> Path | None:
 
 
 def _table_examples(table: Path, folder_split: str, config: DataConfig, report: Report) -> Iterator[Example]:
-    photos: dict[str, _Photo] = {}
-    for where, row in _rows(table, report):
-        name, captions = _row_image(row), row_captions(row, where, report)
-        if not name:
-            complain(report, "malformed", f"no photo is named ({' or '.join(_IMAGE_COLUMNS[:4])})", where)
+    photos: dict[tuple[str, str], _Photo] = {}
+    for where, record in read_records(table, report):
+        if not record.names_a_photo:
+            complain(report, "malformed", f"no photo is named ({' or '.join(IMAGE_COLUMNS[:4])})", where)
             continue
-        photo = photos.setdefault(name, _Photo())
-        photo.captions += captions
-        split = split_of(row.get("split") or folder_split, where, report)
+        name = record.name or record.number
+        photo = photos.setdefault((portable(record.name), "" if record.name else record.number), _Photo())
+        photo.captions += record.captions
+        photo.number = photo.number or record.number
+        split = split_of(record.split or folder_split, where, report)
         if photo.split and split and split != photo.split:
             complain(report, "split_overlap", f"listed in {photo.split} and in {split}", name)
         photo.split = photo.split or split
-    folders = _table_folders(table, config)
-    for name, photo in photos.items():
-        key = f"{_said_split(table)}/{name}" if folder_split else name  # names may repeat
-        yield example_of(config, key, locate(folders, name), photo.captions, photo.split)
+    files = photo_files(config, table.parent, strict=False)
+    for (name, number), photo in photos.items():
+        key = name or number
+        image = files.find(name) if name else files.of_number(number) or files.find(number)
+        if folder_split:
+            key = f"{_said_split(table)}/{key}"  # names may repeat
+        yield example_of(config, key, image, photo.captions, photo.split, image_id=photo.number)
 
 
-def _table_folders(table: Path, config: DataConfig) -> list[Path] | None:
-    if config.images == NO_IMAGES:
-        return None
-    folder = image_folder(config, table.parent, strict=False)
-    return [folder, table.parent] if folder else [table.parent]
-
-
-def _rows(table: Path, report: Report) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(file and line, row) of a table in any of its formats; column names in lower case."""
-    rows: Iterator[tuple[str, Any]]
-    if table.suffix == ".json":
-        rows = ((f"{table}, entry {number}", row) for number, row in enumerate(read_json(table), 1))
-    elif table.suffix in (".csv", ".tsv"):
-        rows = _csv_rows(table, report)
-    else:
-        rows = _jsonl_rows(table, report)
-    for where, row in rows:
+def read_records(table: Path, report: Report) -> Iterator[tuple[str, Record]]:
+    """(file and line, what it says) for each row of a table in any of its formats."""
+    for where, row in _rows(table, report):
         if isinstance(row, dict):
-            yield where, {str(name).strip().lower(): value for name, value in row.items()}
+            if (record := read_record(row, where, report)) is not None:
+                yield where, record
         else:
             complain(report, "malformed", "expected an object with an image and a caption", where)
+
+
+def _rows(table: Path, report: Report) -> Iterator[tuple[str, Any]]:
+    if table.suffix.lower() == ".json":
+        content = read_json(table)
+        entries = content if isinstance(content, list) else [content]
+        yield from ((f"{table}, entry {number}", row) for number, row in enumerate(entries, 1))
+    elif table.suffix.lower() in (".csv", ".tsv"):
+        yield from _csv_rows(table, report)
+    else:
+        yield from _jsonl_rows(table, report)
 
 
 def _jsonl_rows(table: Path, report: Report) -> Iterator[tuple[str, Any]]:
@@ -134,46 +138,111 @@ def _jsonl_rows(table: Path, report: Report) -> Iterator[tuple[str, Any]]:
             continue
         try:
             yield where, json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             complain(report, "malformed", f"not JSON ({error})", where)
 
 
 def _csv_rows(table: Path, report: Report) -> Iterator[tuple[str, Any]]:
-    lines = (f"{line}\n" for line in read_lines(table, report))  # a quoted caption may go over lines
+    rows = csv_rows(table, report)
+    first = next(rows, None)
+    if first is None:
+        return
+    names = _column_names(first.cells)
+    if names is None:
+        complain(
+            report,
+            "malformed",
+            f"no column is named {' or '.join(IMAGE_COLUMNS[:4])}",
+            f"{table}, line {first.number}",
+        )
+        return
+    is_header = names_photos([cell.strip().lower() for cell in first.cells])
+    for row in rows if is_header else chain([first], rows):
+        where = f"{table}, line {row.number}"
+        cells = _fitted(row.cells, names)
+        if len(cells) == len(names):
+            yield where, _as_dict(names, cells)
+        else:
+            expected = f"{len(cells)} columns where the header has {len(names)}; is a comma unquoted?"
+            complain(report, "malformed", expected, where)
+
+
+def csv_rows(table: Path, report: Report) -> Iterator[Row]:
+    """The rows of a CSV or TSV file, the header included; a stray quotation mark is reported."""
+    lines = read_lines(table, report)
     header = next(lines, "")
-    delimiter = "\t" if table.suffix == ".tsv" else max(",;|\t", key=header.count)
-    names = next(csv.reader([header], delimiter=delimiter), [])
-    reader = csv.reader(lines, delimiter=delimiter)
-    ours = csv_format(names) is not None
-    try:
-        for row in reader:
-            where = f"{table}, line {reader.line_num + 1}"
-            if len(row) == len(names):
-                row = [unescape_formula(cell) for cell in row] if ours else row
-                yield where, dict(zip(names, row, strict=True))
-            elif row:
-                expected = f"{len(row)} columns where the header has {len(names)}; is a comma unquoted?"
-                complain(report, "malformed", expected, where)
-    except csv.Error as error:
-        complain(report, "malformed", f"not CSV ({error})", f"{table}, line {reader.line_num + 1}")
+    delimiter = named_delimiter(header)
+    if delimiter is not None:
+        skipped, header = 1, next(lines, "")
+    elif table.suffix.lower() == ".tsv" and "\t" in header:
+        skipped, delimiter = 0, "\t"
+    else:
+        skipped, delimiter = 0, guess_delimiter(header, _may_be_first)
+    cells = header.split(delimiter)
+    skip_spaces = len(cells) > 1 and all(cell.startswith(" ") for cell in cells[1:])
+    is_row = _row_test(delimiter, cells)
+    for row in read_rows(chain([header], lines), delimiter, is_row=is_row, skip_spaces=skip_spaces):
+        row = replace(row, number=row.number + skipped)
+        if row.is_stray:
+            _report_quote(row, table, report)
+        yield row
 
 
-def _row_image(row: Mapping[str, Any]) -> str:
-    return next((str(row[name]).strip() for name in _IMAGE_COLUMNS if row.get(name)), "")
+def _report_quote(row: Row, table: Path, report: Report) -> None:
+    where = f"{table}, line {row.number}"
+    if row.is_unclosed and table.suffix.lower() != ".tsv":
+        complain(report, "malformed", "a quotation mark is opened and never closed", where)
+    else:
+        message = "a quotation mark at the start of a cell, read as part of its text"
+        complain(report, "stray_quote", message, where, severity="warning")
 
 
-def row_captions(row: Mapping[str, Any], where: str, report: Report) -> list[str]:
-    """Every caption of a row: one text, a list of them, or several columns."""
-    columns = [name for name in row if name in _CAPTION_COLUMNS or _NUMBERED_CAPTION.fullmatch(name)]
-    values = [row[name] for name in columns if row[name] is not None]
-    found = [_text(each) for value in values for each in (value if isinstance(value, list) else [value])]
-    if None in found:
-        complain(report, "malformed", "a caption is not a text", where)
-    return [text for text in found if text is not None]
+def _row_test(delimiter: str, header: Sequence[str]) -> Callable[[str], bool]:
+    """A test for lines that begin a row: where the header names photos, the line names one."""
+    names = [cell.strip('" ').lower() for cell in header]
+    place = next((names.index(name) for name in IMAGE_COLUMNS if name in names), 0)
+
+    def is_row(line: str) -> bool:
+        cells = line.split(delimiter)
+        return len(cells) >= len(names) > 1 and bool(IMAGE_NAME.search(cells[place].strip('" ')))
+
+    return is_row
 
 
-def _text(caption: object) -> str | None:
-    """A caption as a text; of an object, such as `cutline caption --json` and Karpathy write, its text."""
-    if isinstance(caption, dict):
-        caption = next((caption[name] for name in _TEXT_FIELDS if name in caption), None)
-    return None if caption is None or isinstance(caption, (dict, list)) else str(caption)
+def _may_be_first(cell: str) -> bool:
+    return names_photos([cell.lower()]) or bool(IMAGE_NAME.search(cell))
+
+
+def _column_names(first: Sequence[str]) -> list[str] | None:
+    """The columns' names, in lower case, from a table's first row; None if they cannot be told.
+
+    Without a header, the first row is a photo and its caption, perhaps with the caption's number in between.
+    """
+    names = [cell.strip().lower() for cell in first]
+    if names_photos(names):
+        return names
+    if IMAGE_NAME.search(names[0]):
+        if len(names) == 2:
+            return ["image", "caption"]
+        if len(names) == 3 and names[1].isdecimal():
+            return ["image", "comment_number", "caption"]
+    return None
+
+
+def _fitted(cells: Sequence[str], names: Sequence[str]) -> Sequence[str]:
+    """A row's cells without empty ones beyond the header, as spreadsheets write them.
+
+    Kaggle's copy of Flickr30k lacks one delimiter, behind a caption's number: it is put back.
+    """
+    while len(cells) > len(names) and not cells[-1].strip():
+        cells = cells[:-1]
+    is_short = len(cells) == len(names) - 1 and names[-2:] == ["comment_number", "comment"]
+    if is_short and (match := re.fullmatch(r"\s*(\d+)\s+(.+)", cells[-1])):
+        return [*cells[:-1], match[1], match[2]]
+    return cells
+
+
+def _as_dict(names: Sequence[str], cells: Sequence[str]) -> dict[str, Any]:
+    if csv_format(names) is not None:  # what `cutline caption` wrote
+        return dict(zip(names, map(unescape_formula, cells), strict=True))
+    return {name: texts_in_cell(cell) for name, cell in zip(names, cells, strict=True)}

@@ -1,0 +1,194 @@
+"""What one entry of a file of captions says: the photo, its captions and its split, whoever wrote the file.
+
+Known are tables with a column of photos and columns of captions, and the JSON of `cutline caption`, of COCO's
+results, of BLIP, LLaVA and Label Studio.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cutline.training.examples import Report
+from cutline.training.photo_files import IMAGE_NAME
+from cutline.training.reading import complain
+
+# fmt: off
+IMAGE_COLUMNS = (
+    "image", "file_name", "filename", "file", "image_path", "path", "image_name", "img", "photo", "images",
+    "image_file", "img_path", "filepath",
+)
+# fmt: on
+_NUMBER_COLUMNS = ("image_id", "imgid", "img_id", "cocoid")
+_CAPTION_COLUMNS = ("caption", "captions", "text", "sentence", "sentences", "description")
+_LESSER_COLUMNS = ("comment", "comments", "raw")  # captions where there are none of the above
+_NUMBERED_CAPTION = re.compile(r"(?:caption|text|sentence|comment)s?[_ .-]?\d+")
+_TEXT_FIELDS = ("text", "caption", "raw")
+
+_ANSWERERS = ("gpt", "assistant", "model")
+_PLACEHOLDER = re.compile(r"<(?:image|im_patch|im_start|im_end|video)>\s*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One entry. name: the photo, as the file calls it; number: its number there; "" if not said."""
+
+    name: str = ""
+    number: str = ""
+    captions: Sequence[str] = ()
+    split: object = ""
+
+    @property
+    def names_a_photo(self) -> bool:
+        """Whether it says of which photo it speaks."""
+        return bool(self.name or self.number)
+
+
+def read_record(row: Mapping[str, Any], where: str, report: Report) -> Record | None:
+    """What a row says; None for talk about no photo. What is not text is reported."""
+    if isinstance(turns := row.get("conversations") or row.get("messages"), list):
+        return _conversation(row, turns, where, report)
+    if isinstance(data := row.get("data"), dict) and ("annotations" in row or "completions" in row):
+        return _labelled(row, data, where, report)
+    row = {str(name).strip().lower(): value for name, value in row.items()}
+    if "annotation_id" in row and "id" in row and not set(row) & {*IMAGE_COLUMNS, *_NUMBER_COLUMNS}:
+        return _labelled_flat(row, where, report)
+    return Record(
+        name=_image_in(row, where, report),
+        number=_number_in(row),
+        captions=row_captions(row, where, report),
+        split=row.get("split"),
+    )
+
+
+def names_photos(columns: Sequence[str]) -> bool:
+    """Whether one of these columns names a photo."""
+    return any(name in columns for name in (*IMAGE_COLUMNS, *_NUMBER_COLUMNS, "annotation_id"))
+
+
+def row_captions(row: Mapping[str, Any], where: str, report: Report) -> list[str]:
+    """Every caption of a row: one text, a list of them, or several columns."""
+    columns = [name for name in row if name in _CAPTION_COLUMNS or _NUMBERED_CAPTION.fullmatch(name)]
+    columns = columns or [name for name in row if name in _LESSER_COLUMNS]
+    return _texts_of([row[name] for name in columns], where, report)
+
+
+def _texts_of(values: Sequence[object], where: str, report: Report) -> list[str]:
+    found = [each for value in values if value is not None for each in _flat(value)]
+    if any(not isinstance(each, str) for each in found):
+        complain(report, "malformed", "a caption is not a text", where)
+    return [each for each in found if isinstance(each, str)]
+
+
+def _flat(value: object) -> Iterator[object]:
+    """The captions in a value: each of a list, and of an object, such as Karpathy's, its text."""
+    if isinstance(value, list):
+        for each in value:
+            if each is not None:
+                yield from _flat(each)
+    elif isinstance(value, dict):
+        yield from _flat(next((value[name] for name in _TEXT_FIELDS if name in value), None))
+    else:
+        yield value
+
+
+def texts_in_cell(cell: str) -> str | list[str]:
+    """The captions in a cell of a CSV file, where some programs write JSON: a list, or {"text": list}."""
+    if not cell.startswith(("[", "{")):
+        return cell
+    try:
+        found = json.loads(cell)
+    except ValueError:
+        return cell
+    found = found.get("text") if isinstance(found, dict) else found
+    return found if isinstance(found, list) and all(isinstance(text, str) for text in found) else cell
+
+
+def _image_in(row: Mapping[str, Any], where: str, report: Report) -> str:
+    for name in IMAGE_COLUMNS:
+        value = row.get(name)
+        value = value[0] if isinstance(value, list) and value else value
+        if isinstance(value, dict):  # as Hugging Face's data sets write them
+            value = value.get("path")
+        if isinstance(value, str) and value.strip():
+            return value.strip()
+        if value and not isinstance(value, str):
+            complain(report, "malformed", f"{name} is {value!r:.60}, not a photo's name", where)
+    return ""
+
+
+def _number_in(row: Mapping[str, Any]) -> str:
+    found = (row[name] for name in _NUMBER_COLUMNS if isinstance(row.get(name), int | str))
+    return str(next(found, "")).strip()
+
+
+# LLaVA, and chats written like its: what people and models said about a photo, in turns
+
+
+def _conversation(
+    row: Mapping[str, Any], turns: Sequence[object], where: str, report: Report
+) -> Record | None:
+    name = _image_in({str(key).lower(): value for key, value in row.items()}, where, report)
+    answers = [answer for turn in turns if (answer := _answer(turn)) is not None]
+    if not name:
+        complain(report, "caption_without_image", "talk about no photo", where, severity="note")
+        return None
+    if not answers:
+        complain(report, "malformed", "nobody answers in this conversation", where)
+    if len(answers) > 1:
+        message = f"{len(answers) - 1} more, to other questions"
+        complain(report, "answers_left_out", message, where, severity="note")
+    return Record(name=name, captions=answers[:1], split=row.get("split"))
+
+
+def _answer(turn: object) -> str | None:
+    """What the model says in a turn, without the marks that stand for photos; None where a person speaks."""
+    if not isinstance(turn, dict) or turn.get("from", turn.get("role")) not in _ANSWERERS:
+        return None
+    said = turn.get("value", turn.get("content"))
+    if isinstance(said, list):  # [{"type": "image"}, {"type": "text", "text": ...}]
+        parts = [each.get("text") for each in said if isinstance(each, dict)]
+        said = " ".join(part for part in parts if isinstance(part, str))
+    return _PLACEHOLDER.sub("", said).strip() if isinstance(said, str) else None
+
+
+# Label Studio: JSON with a list of results for each annotation, or flat (JSON-MIN, CSV)
+
+
+def _labelled(task: Mapping[str, Any], data: Mapping[str, Any], where: str, report: Report) -> Record:
+    annotations = task.get("annotations", task.get("completions"))
+    captions: list[str] = []
+    for annotation in annotations if isinstance(annotations, list) else ():
+        if isinstance(annotation, dict) and not annotation.get("was_cancelled"):
+            captions += _texts_of(list(_written_in(annotation.get("result"))), where, report)
+    return Record(name=_photo_of_task(data), captions=list(dict.fromkeys(captions)), split=data.get("split"))
+
+
+def _written_in(results: object) -> Iterator[object]:
+    for result in results if isinstance(results, list) else ():
+        value = result.get("value") if isinstance(result, dict) else None
+        if isinstance(value, dict) and "text" in value:
+            yield value["text"]
+
+
+_TASK_FIELDS = {"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "split"}
+
+
+def _labelled_flat(row: Mapping[str, Any], where: str, report: Report) -> Record:
+    name = _photo_of_task(row)
+    written = {field: row[field] for field in row if field not in _TASK_FIELDS and row[field] != name}
+    captions = {field: value for field, value in written.items() if field in _CAPTION_COLUMNS} or written
+    return Record(
+        name=name, captions=_texts_of(list(captions.values()), where, report), split=row.get("split")
+    )
+
+
+def _photo_of_task(data: Mapping[str, Any]) -> str:
+    """The photo's address, in whatever field the project's settings put it."""
+    texts = [(name, value) for name, value in data.items() if isinstance(value, str) and value.strip()]
+    likely = [value for name, value in texts if name.lower() in IMAGE_COLUMNS]
+    likely += [value for _, value in texts if IMAGE_NAME.search(value)]
+    return next(iter(likely), "").strip()

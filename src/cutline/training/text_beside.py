@@ -1,0 +1,100 @@
+"""Photos with their captions in text files beside them: photo.jpg and photo.txt, as `--sidecar` writes them.
+
+Trainers of image models (kohya's sd-scripts and its kin) read them, too; a folder named 10_cat then says that
+an epoch has each of its photos ten times.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cutline.errors import DataError
+from cutline.training.examples import DataConfig, Example, Report, canonical_split
+from cutline.training.photo_files import NO_IMAGES, same_name
+from cutline.training.reading import IMAGE_SUFFIXES, complain, decoded, example_of
+from cutline.training.records import row_captions
+
+_TEXT_SUFFIXES = (".txt", ".caption")
+_REPEATS = re.compile(r"([1-9]\d{0,2})_.+")  # no years
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Texts:
+    """The captions of one photo, as files."""
+
+    lines: Path | None
+    data: Path | None  # img2dataset's JSON
+
+
+def has_texts(root: Path) -> bool:
+    """Whether a photo in the folder, or in one below, has a text beside it."""
+    return any(texts.lines for _, found in _folders(root) for _, texts in found)
+
+
+def read_text_beside(config: DataConfig, report: Report) -> Iterator[Example]:
+    """A caption a line; a folder called train, val or test is a split."""
+    root = Path(config.path)
+    if not root.is_dir():
+        raise DataError(f"{root} is not a folder of photos with texts beside them.")
+    for folder, found in _folders(root):
+        below = folder.relative_to(root)
+        split = next(filter(None, map(canonical_split, below.parts)), "") or ""
+        repeats = _REPEATS.fullmatch(folder.name or folder.resolve().name)
+        if repeats and found:
+            message = f"each photo counts {repeats[1]} times in a training"
+            complain(report, "photos_repeated", message, str(folder), severity="note")
+        for photo, texts in found:
+            yield example_of(
+                config,
+                str(below / photo.name),
+                None if config.images == NO_IMAGES else photo,
+                _captions(texts, report),
+                split,
+                repeats=int(repeats[1]) if repeats else 1,
+            )
+
+
+def _folders(root: Path) -> Iterator[tuple[Path, list[tuple[Path, _Texts]]]]:
+    """Each folder with its photos, in order, hidden ones left out."""
+    for place, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "@")))
+        yield Path(place), list(_photos_in(Path(place), names))
+
+
+def _photos_in(folder: Path, names: list[str]) -> Iterator[tuple[Path, _Texts]]:
+    spelt = {same_name(name): name for name in names}
+    for name in sorted(names):
+        photo = folder / name
+        if name.startswith(".") or photo.suffix.lower() not in IMAGE_SUFFIXES:
+            continue
+        # photo.png.txt is for photo.png where photo.txt is photo.jpg's.
+        beside = [f"{base}{suffix}" for base in (name, photo.stem) for suffix in _TEXT_SUFFIXES]
+        lines = next((spelt[same_name(each)] for each in beside if same_name(each) in spelt), None)
+        data = spelt.get(same_name(f"{photo.stem}.json"))
+        yield photo, _Texts(lines=folder / lines if lines else None, data=folder / data if data else None)
+
+
+def _captions(texts: _Texts, report: Report) -> list[str]:
+    if texts.lines is not None:
+        text = decoded(_read(texts.lines), str(texts.lines), report)
+        return [line.strip() for line in text.splitlines() if line.strip()]
+    if texts.data is None:
+        return []
+    try:
+        row = json.loads(decoded(_read(texts.data), str(texts.data), report))
+    except ValueError as error:
+        complain(report, "malformed", f"not JSON ({error})", str(texts.data))
+        return []
+    return row_captions(row, str(texts.data), report) if isinstance(row, dict) else []
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}).") from error

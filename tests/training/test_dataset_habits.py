@@ -1,0 +1,531 @@
+"""Data sets as other programs and other machines write them: their quotes, encodings, names and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import tarfile
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_data import coco_captions, photo_bytes, write_json, write_photos
+
+from cutline.errors import DataError
+from cutline.training.data_check import CheckOptions, CheckReport, check
+from cutline.training.datasets import DataConfig, Example, load_examples
+from cutline.training.examples import Problem
+
+NAMES = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+
+
+def load(path: Path, **options: Any) -> list[Example]:
+    return load_examples(DataConfig(path=str(path), **{"split": "train", **options}))
+
+
+def captions(path: Path, **options: Any) -> dict[str, tuple[str, ...]]:
+    found = load(path, **options)
+    assert all(
+        each.image is None or (isinstance(each.image, Path) and each.image.is_file()) for each in found
+    )
+    return {each.key: each.captions for each in found}
+
+
+def checked(path: Path) -> CheckReport:
+    return check(
+        DataConfig(path=str(path), split="train"),
+        options=CheckOptions(fewest_train_captions=1, open_images=False),
+    )
+
+
+def codes(report: CheckReport) -> set[str]:
+    return {finding.code for finding in report.findings} - {"no_dev_split"}
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    write_photos(tmp_path, NAMES)
+    return tmp_path
+
+
+# Quotation marks
+
+
+def test_a_quote_that_is_never_closed_swallows_no_rows(photos: Path) -> None:
+    (photos / "captions.csv").write_text(
+        'image,caption\na.jpg,A dog\nb.jpg,"a dog runs\nc.jpg,A cow\nd.jpg,"Two, three"\n'
+    )
+    report = checked(photos)
+    assert report.splits["train"] == {"photos": 4, "captions": 4}
+    (malformed,) = (finding for finding in report.findings if finding.code == "malformed")
+    assert "captions.csv, line 3: a quotation mark is opened and never closed" in malformed.places[0]
+    with pytest.raises(DataError, match="line 3"):
+        load(photos)
+
+
+def test_two_quotes_that_are_never_closed_are_no_pair(photos: Path) -> None:
+    (photos / "captions.csv").write_text(
+        'image,caption\na.jpg,"A dog\nb.jpg,A cow\nc.jpg,"A cat\nd.jpg,A "big" hen"\n'
+    )
+    report = checked(photos)
+    assert report.splits["train"] == {"photos": 4, "captions": 4}
+    assert report.errors == 2
+
+
+@pytest.mark.parametrize(("suffix", "delimiter"), [("csv", ","), ("tsv", "\t")])
+def test_quotes_within_a_text_are_part_of_it(photos: Path, suffix: str, delimiter: str) -> None:
+    rows = ["image,caption", 'a.jpg,"Stop" says a sign', 'b.jpg,A 12" pipe', 'c.jpg,""', "d.jpg,A cow"]
+    text = "\n".join(row.replace(",", delimiter, 1) for row in rows)
+    (photos / f"captions.{suffix}").write_text(text + "\n")
+    assert captions(photos) == {
+        "a.jpg": ('"Stop" says a sign',),
+        "b.jpg": ('A 12" pipe',),
+        "d.jpg": ("A cow",),
+    }
+    assert "stray_quote" in codes(checked(photos))
+
+
+def test_an_open_quote_in_a_tsv_is_a_warning_and_part_of_the_text(photos: Path) -> None:
+    (photos / "captions.tsv").write_text(
+        'image\tcaption\na.jpg\t"A dog\nb.jpg\tA cow\nc.jpg\tA "cat"\nd.jpg\tX\n'
+    )
+    assert captions(photos)["a.jpg"] == ('"A dog',)
+    assert len(captions(photos)) == 4
+    assert codes(checked(photos)) == {"stray_quote"}
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "|", "\t"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_what_csv_writers_write_is_read_as_it_was(photos: Path, delimiter: str, line_end: str) -> None:
+    texts = ["A dog,\na cat;\n\nand|more", 'She says: "Stop"', '"', "A\ttab, b.jpg"]
+    with (photos / "captions.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter=delimiter, lineterminator=line_end)
+        writer.writerows([["image", "caption"], *zip(NAMES, texts, strict=True)])
+    assert captions(photos) == {name: (text,) for name, text in zip(NAMES, texts, strict=True)}
+    assert codes(checked(photos)) <= {"caption_empty"}
+
+
+def test_kaggles_captions_txt_survives_quotes_and_line_breaks(photos: Path) -> None:
+    (photos / "captions.txt").write_text(
+        'image,caption\na.jpg,"A dog\nb.jpg,Dogs , cats\nc.jpg,"A\ncow"\nd.jpg,"""Hi"" says he"\n'
+    )
+    found = {each.key: each.captions for each in load_examples(_config(photos), report=lambda _: None)}
+    assert found == {
+        "a.jpg": ('"A dog',),
+        "b.jpg": ("Dogs , cats",),
+        "c.jpg": ("A\ncow",),
+        "d.jpg": ('"Hi" says he',),
+    }
+
+
+def _config(path: Path) -> DataConfig:
+    return DataConfig(path=str(path), split="train")
+
+
+# Encodings and layouts of tables
+
+
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize(
+    "name", ["captions.csv", "captions.tsv", "captions.jsonl", "captions.json", "x.token.txt"]
+)
+def test_text_may_be_in_any_unicode_encoding(photos: Path, encoding: str, name: str) -> None:
+    texts = {name: f"Ein Hund läuft, 狗 {name}" for name in NAMES}
+    lines = {
+        "captions.csv": ["image\tcaption", *map("\t".join, texts.items())],  # Excel's "Unicode text"
+        "captions.tsv": ["image\tcaption", *map("\t".join, texts.items())],
+        "captions.jsonl": [
+            json.dumps({"image": n, "caption": t}, ensure_ascii=False) for n, t in texts.items()
+        ],
+        "captions.json": [json.dumps(texts, ensure_ascii=False)],
+        "x.token.txt": [f"{n}#0\t{t}" for n, t in texts.items()],
+    }[name]
+    (photos / name).write_bytes("\r\n".join([*lines, ""]).encode(encoding))
+    assert captions(photos) == {name: (text,) for name, text in texts.items()}
+
+
+def test_windows_1252_is_refused_with_its_line(photos: Path) -> None:
+    (photos / "captions.csv").write_bytes("image,caption\na.jpg,A dog\nb.jpg,Caf\u00e9\n".encode("cp1252"))
+    with pytest.raises(DataError, match="line 3: not UTF-8"):
+        load(photos)
+
+
+def test_lines_may_end_as_on_old_macs(photos: Path) -> None:
+    (photos / "captions.csv").write_bytes(b"image,caption\ra.jpg,A dog\rb.jpg,A cow\r")
+    assert captions(photos) == {"a.jpg": ("A dog",), "b.jpg": ("A cow",)}
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "|", "\t"])
+def test_a_table_without_a_header_is_read(photos: Path, delimiter: str) -> None:
+    rows = [("a.jpg", "A dog"), ("b.jpg", "A cow")]
+    (photos / "captions.csv").write_text("".join(f"{delimiter.join(row)}\n" for row in rows))
+    assert captions(photos) == {"a.jpg": ("A dog",), "b.jpg": ("A cow",)}
+    (photos / "captions.csv").write_text("a.jpg|0|A dog, a cat, a hen\na.jpg|1|Two dogs\n")
+    assert captions(photos) == {"a.jpg": ("A dog, a cat, a hen", "Two dogs")}
+
+
+def test_a_table_whose_columns_cannot_be_told_is_refused_once(photos: Path) -> None:
+    (photos / "captions.csv").write_text("picture_of,words\na.jpg,A dog\nb.jpg,A cow\n")
+    problems: list[Problem] = []
+    load_examples(_config(photos), report=problems.append)
+    assert [problem.code for problem in problems] == ["malformed"]
+    assert "no column is named image or file_name" in problems[0].message
+
+
+def test_empty_rows_cells_and_excels_first_line_are_skipped(photos: Path) -> None:
+    (photos / "captions.csv").write_text("sep=;\n\nimage;caption\n\na.jpg;A dog;;\n;;\n\nb.jpg;A cow\n;\n")
+    assert captions(photos) == {"a.jpg": ("A dog",), "b.jpg": ("A cow",)}
+
+
+def test_spaces_behind_delimiters_belong_to_no_name_or_caption(tmp_path: Path) -> None:
+    """Kaggle's copy of Flickr30k: results.csv, which lacks one delimiter, beside flickr30k_images/."""
+    write_photos(tmp_path / "flickr30k_images" / "flickr30k_images", NAMES[:2])
+    (tmp_path / "results.csv").write_text(
+        "image_name| comment_number| comment\na.jpg| 0| A dog .\na.jpg| 1|  Two dogs .\nb.jpg| 4   A cow .\n"
+    )
+    assert captions(tmp_path) == {"a.jpg": ("A dog .", "Two dogs ."), "b.jpg": ("A cow .",)}
+
+
+@pytest.mark.parametrize("folder", ["flickr30k-images", "flickr30k_images", "."])
+def test_flickr30k_as_it_is_published(tmp_path: Path, folder: str) -> None:
+    write_photos(tmp_path / folder, NAMES[:2])
+    (tmp_path / "results_20130124.token").write_text("a.jpg#0\tA dog .\na.jpg#1\tDogs .\nb.jpg#0\tA cow .\n")
+    assert captions(tmp_path) == {"a.jpg": ("A dog .", "Dogs ."), "b.jpg": ("A cow .",)}
+    assert captions(tmp_path / "results_20130124.token") == captions(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"image": "a.jpg", "caption": 7},
+        {"image": "a.jpg", "caption": True},
+        {"image": "a.jpg", "captions": ["A dog", 3.5]},
+        {"image": "a.jpg", "captions": [["A dog"], {"text": None, "n": 1}, {"words": "x"}, False]},
+        {"image": 12, "caption": "A dog"},
+        {"image": {"path": 3}, "caption": "A dog"},
+        {"image": ["a.jpg"], "caption": {"text": 4}},
+    ],
+)
+def test_json_values_that_are_no_texts_are_refused(photos: Path, row: dict[str, Any]) -> None:
+    (photos / "captions.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(DataError, match="line 1"):
+        load(photos)
+    report = checked(photos)
+    assert "malformed" in codes(report)
+
+
+def test_null_captions_are_no_captions(photos: Path) -> None:
+    rows = [{"image": "a.jpg", "caption": None}, {"image": "b.jpg", "captions": ["A cow", None]}]
+    (photos / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert captions(photos) == {"b.jpg": ("A cow",)}
+
+
+# Names of photos
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+@pytest.mark.parametrize("layout", ["jsonl", "map", "token", "coco"])
+def test_accents_may_be_composed_in_another_way(tmp_path: Path, forms: Any, layout: str) -> None:
+    there, said = (unicodedata.normalize(form, "Zürich.jpg") for form in forms)
+    write_photos(tmp_path / "images", [there])
+    if layout == "jsonl":
+        (tmp_path / "captions.jsonl").write_text(json.dumps({"image": said, "caption": "A dog"}))
+    elif layout == "map":
+        write_json(tmp_path / "captions.json", {said: ["A dog"]})
+    elif layout == "token":
+        (tmp_path / "x.token.txt").write_text(f"{said}#0\tA dog\n", encoding="utf-8")
+    else:
+        coco_captions(tmp_path / "captions_train2017.json", {said: ["A dog"]})
+    (example,) = load(tmp_path)
+    assert example.image == tmp_path / "images" / there
+    assert codes(checked(tmp_path)) == set()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        r"sub\a.jpg",
+        r".\sub\a.jpg",
+        r"C:\Users\me\set\sub\a.jpg",
+        r"D:sub\a.jpg",
+        "C:/set/sub/A.JPG",
+        r"\\server\share\set\sub\a.jpg",
+        "/data/me/set/sub/a.jpg",
+        "file:///C:/set/sub/a.jpg",
+        "https://example.org/set/sub/a.jpg?size=2",
+    ],
+)
+def test_names_from_another_machine_find_their_photo(tmp_path: Path, name: str) -> None:
+    write_photos(tmp_path / "images", ["sub/a.jpg"])
+    (tmp_path / "captions.jsonl").write_text(json.dumps({"image": name, "caption": "A dog"}))
+    (example,) = load(tmp_path)
+    assert example.image == tmp_path / "images" / "sub" / "a.jpg"
+
+
+def test_one_photo_under_two_separators_is_one_photo(photos: Path) -> None:
+    write_photos(photos, ["sub/a.jpg"])
+    (photos / "captions.csv").write_text("image,caption\nsub\\a.jpg,A dog\nsub/a.jpg,Dogs\n")
+    assert captions(photos) == {"sub/a.jpg": ("A dog", "Dogs")}
+
+
+def test_a_missing_photo_is_not_replaced_by_another_of_its_name(tmp_path: Path) -> None:
+    write_photos(tmp_path / "images", ["val/a.jpg"])
+    (tmp_path / "captions.jsonl").write_text(json.dumps({"image": "train/a.jpg", "caption": "A dog"}))
+    with pytest.raises(DataError, match="1 of 1 photos are missing"):
+        load(tmp_path)
+
+
+# COCO, its results, BLIP, LLaVA, Label Studio
+
+
+def test_coco_without_categories_and_with_numbers_as_texts(tmp_path: Path) -> None:
+    write_photos(tmp_path / "val2017", ["1.jpg"])
+    path = coco_captions(tmp_path / "annotations" / "captions_val2017.json", {"1.jpg": ["A dog."]})
+    content = json.loads(path.read_text())
+    write_json(path, {**content, "categories": []})
+    assert captions(tmp_path) == {"1.jpg": ("A dog.",)}
+    write_json(path, {**content, "categories": [{"id": 1, "name": "x"}]})
+    assert captions(tmp_path) == {"1.jpg": ("A dog.",)}
+    content["annotations"][0]["image_id"] = "1"
+    write_json(path, content)
+    assert captions(tmp_path) == {"1.jpg": ("A dog.",)}
+
+
+def test_a_zip_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "coco.zip").write_bytes(b"PK\x03\x04")
+    with pytest.raises(DataError) as caught:
+        load(tmp_path / "coco.zip")
+    assert "Unpack it first" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("number", [42, "42", "coco_42", "COCO_val2014_000000000042.jpg"])
+def test_coco_results_find_photos_by_their_number(tmp_path: Path, number: object) -> None:
+    write_photos(tmp_path / "val2014", ["COCO_val2014_000000000042.jpg", "COCO_val2014_000000000142.jpg"])
+    write_json(tmp_path / "results.json", [{"image_id": number, "caption": "A dog"}])
+    (example,) = load(tmp_path, images=str(tmp_path / "val2014"))
+    assert (example.image, example.captions) == (
+        tmp_path / "val2014" / "COCO_val2014_000000000042.jpg",
+        ("A dog",),
+    )
+
+
+def test_blips_annotations_by_split(tmp_path: Path) -> None:
+    write_photos(tmp_path, ["val2014/1.jpg", "val2014/2.jpg"])
+    train = [{"image": "val2014/1.jpg", "caption": "A dog", "image_id": "coco_1"}] * 2
+    write_json(tmp_path / "coco_karpathy_train.json", train)
+    write_json(
+        tmp_path / "coco_karpathy_val.json", [{"image": "val2014/2.jpg", "caption": ["A cow", "Cows"]}]
+    )
+    found = load(tmp_path, split=None)
+    assert [(each.split, each.captions) for each in found] == [
+        ("train", ("A dog", "A dog")),
+        ("dev", ("A cow", "Cows")),
+    ]
+
+
+def turns(*values: str) -> list[dict[str, str]]:
+    return [{"from": ("human", "gpt")[n % 2], "value": value} for n, value in enumerate(values)]
+
+
+def test_llavas_first_answer_is_the_caption(photos: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"id": "1", "image": "a.jpg", "conversations": turns("<image>\nDescribe it.", "A dog.\nIt runs.")},
+        {
+            "id": "2",
+            "image": "b.jpg",
+            "conversations": turns("What?\n<image>", "<image>\nA cow.", "Big?", "Yes."),
+        },
+        {
+            "id": "3",
+            "images": ["c.jpg"],
+            "messages": [
+                {"role": "user", "content": "<image>What?"},
+                {"role": "assistant", "content": "A hen."},
+            ],
+        },
+        {
+            "id": "4",
+            "image": "d.jpg",
+            "messages": [
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What?"}]},
+                {"role": "assistant", "content": [{"type": "text", "text": "A cat."}]},
+            ],
+        },
+    ]
+    expected = {
+        "a.jpg": ("A dog.\nIt runs.",),
+        "b.jpg": ("A cow.",),
+        "c.jpg": ("A hen.",),
+        "d.jpg": ("A cat.",),
+    }
+    write_json(photos / "llava.json", rows)
+    assert captions(photos) == expected
+    assert codes(checked(photos)) == {"answers_left_out"}
+    (photos / "llava.json").unlink()
+    (photos / "llava.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert captions(photos) == expected
+
+
+def test_talk_without_a_photo_is_left_out_and_noted(photos: Path) -> None:
+    rows = [
+        {"id": "1", "image": "a.jpg", "conversations": turns("<image>\nWhat?", "A dog.")},
+        {"id": "2", "conversations": turns("Who wrote Faust?", "Goethe.")},
+    ]
+    write_json(photos / "mix.json", rows)
+    assert captions(photos) == {"a.jpg": ("A dog.",)}
+    assert "caption_without_image" in codes(checked(photos))
+    assert checked(photos).errors == 0
+
+
+def task(image: str, *texts: str, field: str = "captioning", **more: Any) -> dict[str, Any]:
+    result = [
+        {"type": "textarea", "from_name": "caption", "to_name": "image", "value": {"text": list(texts)}}
+    ]
+    annotation = {"id": 1, "was_cancelled": False, "result": result, **more}
+    return {"id": 1, "data": {field: image}, "annotations": [annotation], "predictions": []}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/data/upload/3/8f3b2c1d-a.jpg",
+        "/data/local-files/?d=set/a.jpg",
+        "s3://bucket/set/a.jpg",
+        "http://localhost:8080/data/upload/8f3b2c1d-a.jpg",
+        "a.jpg",
+    ],
+)
+def test_label_studios_json_finds_its_photos(photos: Path, address: str) -> None:
+    rows = [task(address, "A dog", "Dogs"), task("/data/upload/3/0f3b2c1e-b.jpg", "Skip", was_cancelled=True)]
+    rows[1]["annotations"] += task("", "A cow")["annotations"]
+    write_json(photos / "project.json", rows)
+    assert [(each.image, each.captions) for each in load(photos)] == [
+        (photos / "a.jpg", ("A dog", "Dogs")),
+        (photos / "b.jpg", ("A cow",)),
+    ]
+
+
+@pytest.mark.parametrize("field", ["captioning", "image"])
+def test_label_studios_short_exports(photos: Path, field: str) -> None:
+    base = {
+        "id": 1,
+        "annotator": 1,
+        "annotation_id": 4,
+        "created_at": "2026-01-01T00:00:00Z",
+        "lead_time": 2.5,
+    }
+    rows = [
+        {field: "/data/upload/3/8f3b2c1d-a.jpg", "caption": "A dog", **base},
+        {field: "/data/upload/3/8f3b2c1d-b.jpg", "caption": {"text": ["A cow", "Cows"]}, **base},
+    ]
+    write_json(photos / "min.json", rows)
+    expected = [(photos / "a.jpg", ("A dog",)), (photos / "b.jpg", ("A cow", "Cows"))]
+    assert [(each.image, each.captions) for each in load(photos)] == expected
+    (photos / "min.json").unlink()
+    with (photos / "export.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows([rows[0], {**rows[1], "caption": json.dumps(rows[1]["caption"])}])
+    assert [(each.image, each.captions) for each in load(photos)] == expected
+
+
+# Webdataset
+
+
+def tar(path: Path, members: dict[str, str | bytes]) -> Path:
+    with tarfile.open(path, "w") as file:
+        for name, content in members.items():
+            data = content if isinstance(content, bytes) else content.encode()
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            file.addfile(entry, io.BytesIO(data))
+    return path
+
+
+def test_names_with_dots_are_told_apart(tmp_path: Path) -> None:
+    members: dict[str, str | bytes] = {}
+    for number, stem in enumerate(["IMG0", "IMG.4", "IMG.5", "IMG", "x/a.b.c"]):
+        members |= {f"{stem}.jpg": photo_bytes(number), f"{stem}.txt": f"Caption of {stem}"}
+    members |= {"y/c.jpg": photo_bytes(9), "y/c.mask.png": photo_bytes(10), "y/c.txt": "A cow"}
+    found = load(tar(tmp_path / "0.tar", members))
+    assert {each.key: each.captions for each in found} == {
+        "0/IMG0": ("Caption of IMG0",),
+        "0/IMG.4": ("Caption of IMG.4",),
+        "0/IMG.5": ("Caption of IMG.5",),
+        "0/IMG": ("Caption of IMG",),
+        "0/x/a.b.c": ("Caption of x/a.b.c",),
+        "0/y/c": ("A cow",),
+    }
+    assert str(found[-1].image).endswith("y/c.jpg")
+    for each in found:
+        assert str(each.image).endswith(f"{each.key.partition('/')[2]}.jpg")
+
+
+@pytest.mark.parametrize("order", [("txt", "json"), ("json", "txt")])
+def test_img2datasets_text_and_json_are_one_caption(tmp_path: Path, order: tuple[str, str]) -> None:
+    texts = {"txt": "A dog runs.\n", "json": json.dumps({"caption": "A dog runs.", "key": "0", "exif": "{}"})}
+    members: dict[str, str | bytes] = {
+        "0.jpg": photo_bytes(1),
+        **{f"0.{kind}": texts[kind] for kind in order},
+    }
+    (example,) = load(tar(tmp_path / "00000.tar", members))
+    assert example.captions == ("A dog runs.",)
+
+
+# Text beside photos
+
+
+def test_texts_beside_photos_are_their_captions(tmp_path: Path) -> None:
+    write_photos(tmp_path / "10_thing", ["a.jpg", "a.png", "b.JPG", "d.jpg"])
+    write_photos(tmp_path / "holiday 2024" / "day.1", ["c.v2.webp"])
+    for name, text in {
+        "10_thing/a.txt": "\ufeffA dog\nDogs\n\n",
+        "10_thing/a.png.txt": "A cow",
+        "10_thing/b.caption": "A hen",
+        "10_thing/readme.txt": "Not a caption",
+        "10_thing/.cutline-sidecars.jsonl": "{}\n",
+        "holiday 2024/day.1/c.v2.txt": "A cat",
+    }.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    found = load(tmp_path)
+    assert {each.key: (each.captions, each.repeats) for each in found} == {
+        "10_thing/a.jpg": (("A dog", "Dogs"), 10),
+        "10_thing/a.png": (("A cow",), 10),
+        "10_thing/b.JPG": (("A hen",), 10),
+        "holiday 2024/day.1/c.v2.webp": (("A cat",), 1),
+    }
+    report = checked(tmp_path)
+    assert {"photos_repeated", "image_without_caption"} <= codes(report)
+    assert report.errors == 0
+    assert {each.repeats for each in load(tmp_path / "10_thing")} == {10}
+
+
+def test_a_folder_named_for_its_year_or_number_repeats_nothing(tmp_path: Path) -> None:
+    for folder in ("2024_summer", "01_beach"):
+        write_photos(tmp_path / folder, ["a.jpg"])
+        (tmp_path / folder / "a.txt").write_text("A dog")
+    assert {each.repeats for each in load(tmp_path)} == {1}
+
+
+def test_folders_of_texts_may_be_splits(tmp_path: Path) -> None:
+    for folder in ("train/3_cat", "val"):
+        write_photos(tmp_path / folder, ["a.jpg"])
+        (tmp_path / folder / "a.txt").write_text("A dog")
+    found = load(tmp_path, split=None)
+    assert [(each.key, each.split, each.repeats) for each in found] == [
+        ("train/3_cat/a.jpg", "train", 3),
+        ("val/a.jpg", "dev", 1),
+    ]
+
+
+def test_kohyas_metadata_is_a_map_of_captions(photos: Path) -> None:
+    write_json(
+        photos / "meta_cap.json", {"a.jpg": {"caption": "A dog", "tags": "x"}, "b.jpg": {"caption": "B"}}
+    )
+    assert captions(photos / "meta_cap.json") == {"a.jpg": ("A dog",), "b.jpg": ("B",)}

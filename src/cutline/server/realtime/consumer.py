@@ -65,7 +65,8 @@ class EventConsumer(AsyncWebsocketConsumer):
         try:
             check_origin(self.scope)
             after = _after(self.scope)
-            self.scope = await database_sync_to_async(scope_of_ticket)(self.scope)
+            scope: Any = await database_sync_to_async(scope_of_ticket)(self.scope)
+            self.scope = scope
             self.viewer, session_key = await database_sync_to_async(_enter)(self.scope)
         except CutlineError as error:
             await refuse(self.scope, self.base_send, error)
@@ -77,7 +78,8 @@ class EventConsumer(AsyncWebsocketConsumer):
         accept: Any = {"type": "websocket.accept", "subprotocol": None, "headers": []}
         if session_key:
             accept["headers"].append((b"set-cookie", _cookie_of(session_key)))
-            self.scope = with_session(self.scope, session_key)  # each heartbeat asks for it
+            scope = with_session(self.scope, session_key)  # each heartbeat asks for it
+            self.scope = scope
         await self.base_send(accept)
         newest, replay = await database_sync_to_async(_missed)(self.viewer, after)
         self._put(

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from django.core import mail
-from django.db import transaction
+from django.db import connections, transaction
 from django.utils import timezone
 
 from cutline.server.errors import AddressForbidden, Conflict, Invalid, QuotaExceeded
 from cutline.server.events.services import emit
 from cutline.server.people.models import Owner, User
+from cutline.server.rates import RateLimited
 from cutline.server.webhooks import deliveries, services, signing
 from cutline.server.webhooks.models import Delivery, Webhook
 from tests.server.events.samples import sample
+from tests.server.services.process import wait_until
 from tests.server.services.receiver import Receiver
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -42,6 +45,12 @@ def owner() -> Owner:
 def webhook(owner: Owner, receiver: Receiver, path: str, configure: Configure) -> Webhook:
     configure(fetch_allow="127.0.0.0/8")
     return services.create(owner, receiver.url + path)
+
+
+@pytest.fixture(autouse=True)
+def _busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No call is slow by itself, however slow the machine."""
+    monkeypatch.setattr(deliveries, "SLOW_S", 600.0)
 
 
 @pytest.fixture
@@ -294,8 +303,6 @@ def test_a_worker_that_lost_its_lease_records_nothing(webhook: Webhook, owner: O
 def test_workers_at_once_make_each_call_once(
     webhook: Webhook, owner: Owner, receiver: Receiver, path: str
 ) -> None:
-    from django.db import connections
-
     for number in range(20):
         _happen(owner, caption=f"a dog, {number}")
 
@@ -339,3 +346,159 @@ def test_the_log_forgets_what_is_old_and_the_text_of_deleted_images(webhook: Web
     Delivery.objects.update(created_at=timezone.now() - deliveries.KEEP - timedelta(hours=1))
     deliveries.sweep()
     assert not Delivery.objects.exists()
+
+
+# -- fair shares ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hanging(receiver: Receiver, configure: Configure) -> Iterator[Callable[[], str]]:
+    """Make addresses whose server takes calls and does not answer before the test ends."""
+    configure(fetch_allow="127.0.0.0/8")
+    gate, paths = threading.Event(), []
+
+    def make() -> str:
+        paths.append(f"/hangs/{uuid4().hex}")
+        receiver.gates[paths[-1]] = gate
+        return receiver.url + paths[-1]
+
+    yield make
+    gate.set()
+    for path in paths:
+        del receiver.gates[path]
+
+
+@contextlib.contextmanager
+def _callers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As many callers as a worker has threads for messages; calls may take as long as they like."""
+    monkeypatch.setattr(deliveries, "TIMEOUT_S", 600.0)
+    monkeypatch.setattr(deliveries, "HOST_AT_ONCE", 600)  # all receivers of the tests are on one host
+
+    def work() -> None:
+        deliveries.deliver_due()
+        connections.close_all()
+
+    threads = [threading.Thread(target=work) for _ in range(deliveries.CALLS_AT_ONCE)]
+    for thread in threads:
+        thread.start()
+    yield
+    for thread in threads:
+        thread.join()
+
+
+def test_visitors_with_a_hanging_server_stop_nobody_else_s_calls(
+    webhook: Webhook,
+    owner: Owner,
+    receiver: Receiver,
+    path: str,
+    hanging: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _happen(owner)
+    assert deliveries.deliver_due() == 1  # it has been called, and was quick
+    for _ in range(4):
+        visitor = Owner.objects.create()
+        for _ in range(services.MAX_WEBHOOKS_ANONYMOUS):
+            services.send_test(services.create(visitor, hanging()))
+        _happen(visitor)
+    with _callers(monkeypatch):
+        gates = list(receiver.gates)
+        wait_until(
+            lambda: sum(len(receiver.at(each)) for each in gates) >= deliveries.UNPROVEN_AT_ONCE,
+            what="the calls that hang",
+        )
+        _happen(owner)
+        deliveries.deliver_due()
+        assert len(receiver.at(path)) == 2
+        assert sum(len(receiver.at(each)) for each in gates) == deliveries.UNPROVEN_AT_ONCE
+        for gate in set(receiver.gates.values()):
+            gate.set()
+
+
+@pytest.mark.parametrize(("whose", "most"), [("owner", 2), ("host", 3)])
+@pytest.mark.both_databases
+def test_an_owner_and_a_host_have_a_few_calls_at_once(
+    whose: str, most: int, owner: Owner, configure: Configure
+) -> None:
+    configure(fetch_allow="127.0.0.0/8")
+    hosts = ("127.0.0.2", "127.0.0.3") if whose == "owner" else ("127.0.0.4",)
+    for number in range(6):
+        whom = owner if whose == "owner" else Owner.objects.create()
+        services.create(whom, f"http://{hosts[number % len(hosts)]}:8000/")
+        if whose == "host":
+            _happen(whom)
+    if whose == "owner":
+        _happen(owner)
+    claimed = [deliveries.claim() for _ in range(6)]
+    assert len([each for each in claimed if each]) == most
+    Delivery.objects.update(lease_until=None)
+    assert deliveries.claim() is not None
+
+
+def test_a_webhook_that_was_quick_the_last_time_is_proven_until_it_is_not(
+    webhook: Webhook, owner: Owner, receiver: Receiver, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def proven() -> bool:
+        webhook.refresh_from_db()
+        return webhook.prompt_at is not None
+
+    assert not proven()
+    _happen(owner)
+    assert deliveries.claim(unproven_too=False) is None
+    deliveries.deliver_due()
+    assert proven()
+    _happen(owner)
+    found = deliveries.claim(unproven_too=False)
+    assert found is not None
+    monkeypatch.setattr(deliveries, "SLOW_S", 0.0)
+    deliveries.attempt(found)
+    assert not proven()
+    monkeypatch.setattr(deliveries, "SLOW_S", 600.0)
+    services.send_test(webhook)
+    deliveries.deliver_due()
+    assert proven()
+    receiver.failures[path] = 1
+    _happen(owner)
+    deliveries.deliver_due()
+    assert not proven()
+
+
+def test_tests_and_replays_are_bounded_and_let_nothing_else_go(
+    webhook: Webhook, owner: Owner, receiver: Receiver, path: str, patient: None
+) -> None:
+    _happen(owner)
+    deliveries.deliver_due()
+    done = Delivery.objects.get()
+    receiver.failures[path] = 1000
+    for _ in range(3):
+        _happen(owner)
+    deliveries.deliver_due()
+    assert len(receiver.at(path)) == 2
+    services.send_test(webhook)
+    with pytest.raises(Conflict, match="pending"):
+        services.send_test(webhook)
+    deliveries.deliver_due()
+    assert len(receiver.at(path)) == 3  # what waits for the next try waits on
+
+    def test_on() -> None:
+        for _ in range(100):
+            services.send_test(webhook)
+            deliveries.deliver_due()
+
+    with pytest.raises(RateLimited):
+        test_on()
+    assert len(receiver.at(path)) <= 15
+    with pytest.raises(RateLimited):
+        [services.replay(done) for _ in range(100)]
+
+
+def test_a_test_that_succeeds_lets_what_waits_go(
+    webhook: Webhook, owner: Owner, receiver: Receiver, path: str, patient: None
+) -> None:
+    receiver.failures[path] = 1
+    for _ in range(3):
+        _happen(owner)
+    deliveries.deliver_due()
+    services.send_test(webhook)
+    deliveries.deliver_due()
+    assert len(receiver.at(path)) == 4

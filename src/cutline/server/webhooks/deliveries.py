@@ -1,8 +1,9 @@
 """Deliveries: calls to webhooks, their tries, and when we give up.
 
 A delivery is a row, written in the transaction of the event that it tells of. Workers claim rows with a
-lease; one webhook is called by one worker at a time, and one that fails is left alone for a while, so that a
-receiver which hangs holds up nobody else's calls.
+lease; one webhook is called by one worker at a time, and one that fails is left alone for a while. An owner
+and a host have a few calls at once, and webhooks whose last call was not a quick success share half of the
+callers: so receivers that hang, however many, hold up nobody else's calls.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from typing import Any
 from uuid import UUID
 
 from django.core.mail import send_mail
-from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db import connection, transaction
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from cutline.server import leases, outbound
@@ -35,12 +36,15 @@ logger = logging.getLogger(__name__)
 
 DELIVER = "cutline.webhooks.deliver"
 TEST = "webhook.test"
-TIMEOUT_S = 10.0
+TIMEOUT_S = 5.0  # of a call in all
+SLOW_S = 1.5  # a call that took longer may be the first of many
 RETRY_S = (5, 60, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 10 * 3600)  # then it failed
 HOLD_S = 300  # a failing webhook's other calls wait at most so long for the next try
 GIVE_UP = timedelta(days=3)  # failing for so long, it is disabled
 KEEP = timedelta(days=14)  # of the log
-_CALLS_AT_ONCE = 4  # of one process
+CALLS_AT_ONCE = 8  # of one process
+UNPROVEN_AT_ONCE = 4  # of these, to webhooks that failed or were slow the last time, or were never called
+OWNER_AT_ONCE, HOST_AT_ONCE = 2, 3  # of all processes
 
 
 def enqueue_for(event: Event) -> None:
@@ -83,12 +87,14 @@ class _Callers:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._claiming = threading.Lock()  # one after the other, so that none overlooks another's claim
         self._running = 0
+        self._unproven = 0
         self._missed = False
 
     def enter(self) -> bool:
         with self._lock:
-            if self._running >= _CALLS_AT_ONCE:
+            if self._running >= CALLS_AT_ONCE:
                 self._missed = True  # whoever runs looks once more before it leaves
                 return False
             self._running += 1
@@ -106,6 +112,21 @@ class _Callers:
         with self._lock:
             self._running -= 1
 
+    def make_one(self) -> bool:
+        """Claim a delivery and make its call; False where there is none for now."""
+        with self._claiming:
+            delivery = claim(unproven_too=self._unproven < UNPROVEN_AT_ONCE)
+            unproven = delivery is not None and not _is_proven(delivery)
+            self._unproven += unproven
+        if delivery is None:
+            return False
+        try:
+            attempt(delivery)
+        finally:
+            with self._claiming:
+                self._unproven -= unproven
+        return True
+
 
 _callers = _Callers()
 
@@ -117,8 +138,7 @@ def deliver_due() -> int:
         return made
     try:
         while True:
-            while delivery := claim():
-                attempt(delivery)
+            while _callers.make_one():
                 made += 1
             if _callers.may_leave():
                 return made
@@ -127,22 +147,40 @@ def deliver_due() -> int:
         raise
 
 
-def claim() -> Delivery | None:
-    """Take the next delivery that is due, with a lease; None when there is none."""
+def claim(*, unproven_too: bool = True) -> Delivery | None:
+    """Take the next delivery that is due, with a lease; None when there is none that may be made now."""
     now = timezone.now()
-    busy = Delivery.objects.filter(state=Delivery.State.WAITING, lease_until__gt=now).values("webhook_id")
-    idle = _due(now).exclude(webhook_id__in=busy).order_by("run_after", "created_at")
-    delivery = leases.claim(idle, for_s=settings().lease_s + TIMEOUT_S)
-    if delivery is None:
+    in_flight = Delivery.objects.filter(state=Delivery.State.WAITING, lease_until__gt=now)
+    due = (
+        _due(now)
+        .exclude(webhook_id__in=in_flight.values("webhook_id"))
+        .exclude(webhook__owner_id__in=_full(in_flight, "webhook__owner_id", OWNER_AT_ONCE))
+        .exclude(webhook__host__in=_full(in_flight.exclude(webhook__host=""), "webhook__host", HOST_AT_ONCE))
+    )
+    if not unproven_too:
+        due = due.filter(webhook__prompt_at__isnull=False).exclude(type=TEST)
+    found = leases.claim(due.order_by("run_after", "created_at"), for_s=settings().lease_s + TIMEOUT_S)
+    if found is None:
         return None
-    return Delivery.objects.select_related("webhook__owner__user").get(pk=delivery.pk)
+    return Delivery.objects.select_related("webhook__owner__user").get(pk=found.pk)
+
+
+def _full(in_flight: QuerySet[Delivery], by: str, most: int) -> Any:
+    """Those to whom as many calls are being made as may be at once. by: whose, as a lookup."""
+    return in_flight.values(by).annotate(calls=Count("pk")).filter(calls__gte=most).values(by)
+
+
+def _is_proven(delivery: Delivery) -> bool:
+    return delivery.webhook.prompt_at is not None and delivery.type != TEST
 
 
 def _due(now: datetime) -> QuerySet[Delivery]:
-    ready = Q(webhook__held_until__isnull=True) | Q(webhook__held_until__lte=now)
+    is_held = Q(webhook__held_until__gt=now)
+    # Who asks for a call has mended what failed, and watches for it; nothing else is let go by that.
+    is_asked_for = Q(type=TEST) | Q(replay_of__isnull=False, attempts=0)
     return Delivery.objects.filter(
         leases.is_free(now),
-        ready,
+        ~is_held | is_asked_for,
         state=Delivery.State.WAITING,
         run_after__lte=now,
         webhook__is_active=True,
@@ -156,6 +194,8 @@ def attempt(delivery: Delivery) -> None:
     began = time.monotonic()
     now = timezone.now()
     status, answer, error = None, "", ""
+    if connection.vendor == "postgresql" and not connection.in_atomic_block:
+        connection.close()  # to the pool: others need it while a server takes its time
     try:
         status, answer = outbound.post_json(
             webhook.url,
@@ -216,7 +256,10 @@ def _record(delivery: Delivery, status: int | None, error: str, one: dict[str, A
     with transaction.atomic():
         if not leases.change(Delivery.objects.all(), delivery, delivery.lease_token, values):
             return  # the lease ran out, and another has made this call since
-        if delivery.type != TEST:
+        _note_promptness(delivery.webhook, now, is_prompt=not error and one["duration_ms"] < 1000 * SLOW_S)
+        if delivery.type == TEST and not error:
+            Webhook.objects.filter(pk=delivery.webhook_id).update(held_until=None)
+        elif delivery.type != TEST:
             _note_health(delivery.webhook, now, status=status, error=error, wait_s=wait_s)
     DELIVERIES.labels(outcome).inc()
 
@@ -226,6 +269,10 @@ def _wait_s(attempts: int) -> float | None:
     if attempts > len(RETRY_S):
         return None
     return RETRY_S[attempts - 1] * random.uniform(0.9, 1.1)  # so that not all come back at once
+
+
+def _note_promptness(webhook: Webhook, now: datetime, *, is_prompt: bool) -> None:
+    Webhook.objects.filter(pk=webhook.pk).update(prompt_at=now if is_prompt else None)
 
 
 def _note_health(

@@ -17,6 +17,7 @@ class Webhook(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(Owner, on_delete=models.CASCADE, related_name="webhooks")
     url = models.URLField(max_length=2000)
+    host = models.CharField(max_length=255, blank=True)  # of the URL; calls to one host are counted together
     secret = models.CharField(max_length=80)  # of the HMAC; shown once
     previous_secret = models.CharField(max_length=80, blank=True)  # signs too until previous_until
     previous_until = models.DateTimeField(null=True, blank=True)
@@ -24,6 +25,7 @@ class Webhook(models.Model):
     is_active = models.BooleanField(default=True)
     failing_since = models.DateTimeField(null=True, blank=True)  # the first failure since the last success
     held_until = models.DateTimeField(null=True, blank=True)  # no calls before, since the last one failed
+    prompt_at = models.DateTimeField(null=True, blank=True)  # the last call, where it succeeded and was quick
     disabled_at = models.DateTimeField(null=True, blank=True)  # by us, after failing for long
     disabled_reason = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from cutline.server import outbound
+from cutline.server import outbound, rates
 from cutline.server.celery_app import enqueue
 from cutline.server.errors import Conflict, Invalid, NotFound, QuotaExceeded
 from cutline.server.people.models import Owner
@@ -30,6 +30,7 @@ TYPES = (
     "moderation.changed",
 )
 MAX_WEBHOOKS, MAX_WEBHOOKS_ANONYMOUS = 20, 3
+TEST_RATE, REPLAY_RATE = "10/minute", "60/minute"  # of one owner
 SECRET_OVERLAP = timedelta(hours=24)
 
 
@@ -38,14 +39,18 @@ def create(owner: Owner, url: str, events: Iterable[str] = ()) -> Webhook:
 
     Raises AddressForbidden or FetchFailed for the URL, Invalid for an unknown event, QuotaExceeded.
     """
-    outbound.check_url(url)
+    host = _host_of(url)
     most = MAX_WEBHOOKS if owner.user_id else MAX_WEBHOOKS_ANONYMOUS
     with transaction.atomic():
         lock_owner(owner)  # two requests at once would both count too few
         if Webhook.objects.filter(owner=owner).count() >= most:
             raise QuotaExceeded(f"You have {most} webhooks; that is the limit.")
         return Webhook.objects.create(
-            owner=owner, url=url.strip(), events=_checked_types(events), secret=signing.new_secret()
+            owner=owner,
+            url=url.strip(),
+            host=host,
+            events=_checked_types(events),
+            secret=signing.new_secret(),
         )
 
 
@@ -58,8 +63,8 @@ def change(
 ) -> Webhook:
     """Change what is given. Switching a disabled webhook on gives it a fresh start. Raises as create."""
     if url is not None:
-        outbound.check_url(url)
-        webhook.url = url.strip()
+        webhook.url, webhook.host = url.strip(), _host_of(url)
+        webhook.prompt_at = None
     if events is not None:
         webhook.events = _checked_types(events)
     if is_active is not None:
@@ -86,9 +91,16 @@ def rotate_secret(webhook: Webhook) -> Webhook:
 
 
 def send_test(webhook: Webhook) -> Delivery:
-    """Call it once with an event of type webhook.test. Raises Conflict where it is switched off."""
+    """Call it once with an event of type webhook.test.
+
+    Raises:
+        Conflict: it is switched off, or a test of it has not ended.
+        RateLimited: the owner has made many tests.
+    """
     _check_active(webhook)
-    _end_hold(webhook)
+    if webhook.deliveries.filter(type=TEST, state=Delivery.State.WAITING).exists():
+        raise Conflict("A test of this webhook is still pending.", hint="Read its delivery in a moment.")
+    rates.hit("webhook-test", TEST_RATE, webhook.owner_id.hex)
     body = body_of(TEST, timezone.now(), {"webhook": str(webhook.pk)})
     delivery = Delivery.objects.create(webhook=webhook, type=TEST, body=body)
     transaction.on_commit(lambda: enqueue(DELIVER))
@@ -96,11 +108,16 @@ def send_test(webhook: Webhook) -> Delivery:
 
 
 def replay(delivery: Delivery) -> Delivery:
-    """Send the same body again, as a new delivery of the same message. Raises Conflict where it waits."""
+    """Send the same body again, as a new delivery of the same message.
+
+    Raises:
+        Conflict: it is pending, or its webhook is switched off.
+        RateLimited: the owner has sent many again.
+    """
     if delivery.state == Delivery.State.WAITING:
         raise Conflict("This delivery is still pending.", hint="It is retried automatically.")
     _check_active(delivery.webhook)
-    _end_hold(delivery.webhook)
+    rates.hit("webhook-replay", REPLAY_RATE, delivery.webhook.owner_id.hex)
     again = Delivery.objects.create(
         webhook=delivery.webhook,
         event_id=delivery.event_id,
@@ -113,14 +130,13 @@ def replay(delivery: Delivery) -> Delivery:
     return again
 
 
-def _end_hold(webhook: Webhook) -> None:
-    """Hold nothing back any longer: who asks for a call has mended what failed, and watches for it."""
-    Webhook.objects.filter(pk=webhook.pk).update(held_until=None)
-
-
 def _check_active(webhook: Webhook) -> None:
     if not webhook.is_active:
         raise Conflict("This webhook is switched off.", hint="Switch it on first.")
+
+
+def _host_of(url: str) -> str:
+    return outbound.check_url(url).host.rstrip(".").lower()[:255]
 
 
 def _checked_types(events: Iterable[str]) -> list[str]:

@@ -16,13 +16,15 @@ from cutline.errors import CutlineError
 from cutline.server.captioner import get_captioner
 from cutline.server.celery_app import app
 from cutline.server.events import channel
+from cutline.server.webhooks.deliveries import CALLS_AT_ONCE
 from cutline.server.work.scheduler import Scheduler
 from cutline.server.work.tasks import start_pool, stop_pool
 
 logger = logging.getLogger(__name__)
 
-# Threads for messages: mails and webhooks are sent in them; jobs have threads of their own (pool.py).
-MESSAGE_THREADS = 4
+# Threads for messages: mails and webhooks are sent in them, and webhooks never take all of them; jobs have
+# threads of their own (pool.py).
+MESSAGE_THREADS = CALLS_AT_ONCE + 4
 _LAST_MESSAGES_S = 5.0
 
 

@@ -15,6 +15,7 @@ from cutline.captioning.bundle import DECODER, ENCODER
 from cutline.captioning.sources import default_bundle
 from cutline.training.agreement import share_of_differing
 from cutline.training.exact import MAX_WEIGHT, exact_convolutions, seven_bit
+from cutline.training.quantise import dequantised
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -114,3 +115,16 @@ def test_the_bundle_that_ships_writes_what_exact_arithmetic_writes() -> None:
     photos = [Image.open(path).convert("RGB") for path in sorted(EXAMPLES.glob("*.jpg"))]
     turned = [photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for photo in photos]
     assert share_of_differing(Path(default_bundle()), [*photos, *turned]) <= 1 / 16
+
+
+@pytest.mark.parametrize("keep", [1, 2, 4])
+def test_an_exact_network_gives_its_floats_back_and_can_be_made_exact_again(
+    keep: int, pixels: np.ndarray
+) -> None:
+    feeds = [{"pixels": pixels}]
+    floats = dequantised(exact_convolutions(network(), feeds, keep=keep))
+    assert not {node.op_type for node in floats.graph.node} & {"QuantizeLinear", "DequantizeLinear"}
+    again = exact_convolutions(floats, feeds, keep=keep)
+    assert (run(again, pixels) == run(again, pixels, exact=True)).all()
+    wanted = run(network(), pixels)
+    assert ((run(again, pixels) - wanted) ** 2).mean() < 0.01 * (wanted**2).mean()

@@ -47,6 +47,7 @@ def test_an_exact_bundle_says_the_same_in_both_sessions(exact: Path) -> None:
 def test_an_exact_bundle_is_a_new_version_without_scores(exact: Path) -> None:
     manifest = read_bundle(exact).manifest
     assert (manifest.version, manifest.metrics) == ("9.9.9", {})
+    assert manifest.created > read_bundle(default_bundle()).manifest.created
     [[caption]] = BundleCaptioner(exact).caption(EXAMPLES[0])
     assert len(caption.text.split()) >= 3
 

@@ -273,6 +273,7 @@ class _Rewriting:
         del made.graph.node[:], made.graph.initializer[:], made.graph.value_info[:]
         made.graph.node.extend(self._nodes)
         used = {name for node in self._nodes for name in node.input}
+        used -= {name for node in self._nodes for name in node.output}
         made.graph.initializer.extend(
             numpy_helper.from_array(np.asarray(value), name)
             for name, value in self._constants.items()

@@ -78,40 +78,92 @@ def dequantised(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     made = onnx.ModelProto()
     made.CopyFrom(model)
-    constants = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
-    makers = {name: node for node in model.graph.node for name in node.output}
-    floats: dict[str, onnx.TensorProto] = {}
-    renamed: dict[str, str] = {}
-    nodes: list[onnx.NodeProto] = []
-    for node in model.graph.node:
-        if node.op_type == "QuantizeLinear":
-            continue
-        if node.op_type != "DequantizeLinear":
-            kept = onnx.NodeProto()
-            kept.CopyFrom(node)
-            kept.input[:] = [renamed.get(name, name) for name in node.input]
-            nodes.append(kept)
-        elif node.input[0] in constants:
-            floats[node.output[0]] = numpy_helper.from_array(_constant_of(node, constants), node.output[0])
-        else:
-            source = makers[node.input[0]].input[0]
-            scale, zero = (constants[name] for name in node.input[1:3])
-            renamed[node.output[0]] = renamed.get(source, source)
-            if int(zero) == 0 and makers[source].op_type == "Conv":
-                bounds = {f"{source}_least": np.float32(0), f"{source}_most": np.float32(255 * scale)}
-                floats |= {
-                    name: numpy_helper.from_array(np.asarray(value), name) for name, value in bounds.items()
-                }
-                nodes.append(
-                    helper.make_node("Clip", [source, *bounds], [f"{source}_cut"], name=f"{source}_cut")
-                )
-                renamed[node.output[0]] = f"{source}_cut"
+    nodes, floats = _Dequantising(model).nodes()
     used = {name for node in nodes for name in node.input}
     kept_constants = [each for each in (*model.graph.initializer, *floats.values()) if each.name in used]
     del made.graph.node[:], made.graph.initializer[:], made.graph.value_info[:]
     made.graph.node.extend(nodes)
     made.graph.initializer.extend(kept_constants)
     return made
+
+
+class _Dequantising:
+    """A quantised graph, node by node, without what rounds."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self._graph = model.graph
+        self._constants = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
+        self._makers = {name: node for node in model.graph.node for name in node.output}
+        self._floats: dict[str, onnx.TensorProto] = {}
+        self._renamed: dict[str, str] = {}
+        self._nodes: list[onnx.NodeProto] = []
+
+    def nodes(self) -> tuple[list[onnx.NodeProto], dict[str, onnx.TensorProto]]:
+        """The nodes of the float graph, and the constants that it has beside those of the quantised one."""
+        for node in self._graph.node:
+            maker = self._makers.get(node.input[0]) if node.input else None
+            if node.op_type == "QuantizeLinear":
+                self._renamed[node.output[0]] = self._cut(node)
+            elif node.op_type == "DequantizeLinear":
+                if node.input[0] in self._constants:
+                    self._add_constant(node.output[0], _constant_of(node, self._constants))
+                else:
+                    self._renamed[node.output[0]] = self._renamed[node.input[0]]
+            elif node.op_type == "Cast" and maker is not None and maker.op_type == "QuantizeLinear":
+                self._write_whole(node, maker)
+            elif self._is_rounding(node):
+                self._renamed[node.output[0]] = self._now(self._makers[node.input[0]].input[0])
+            else:
+                kept = onnx.NodeProto()
+                kept.CopyFrom(node)
+                kept.input[:] = [self._now(name) for name in node.input]
+                self._nodes.append(kept)
+        return self._nodes, self._floats
+
+    def _now(self, name: str) -> str:
+        return self._renamed.get(name, name)
+
+    def _add_constant(self, name: str, value: npt.ArrayLike) -> str:
+        self._floats[name] = numpy_helper.from_array(np.asarray(value, np.float32), name)
+        return name
+
+    def _cut(self, node: onnx.NodeProto) -> str:
+        """Write the Clip that a QuantizeLinear stands for, if any; give the name of what it reads."""
+        source = node.input[0]
+        scale, zero = (self._constants[name] for name in node.input[1:3])
+        maker = self._makers.get(source)
+        if int(zero) != 0 or maker is None or maker.op_type != "Conv":
+            return self._now(source)
+        cut = f"{source}_cut"
+        bounds = [
+            self._add_constant(f"{source}_least", 0),
+            self._add_constant(f"{source}_most", 255 * scale),
+        ]
+        self._nodes.append(helper.make_node("Clip", [source, *bounds], [cut], name=cut))
+        return cut
+
+    def _write_whole(self, node: onnx.NodeProto, maker: onnx.NodeProto) -> None:
+        """Write what a Cast reads, whole numbers, as the floats that they were before they were rounded."""
+        name = node.output[0]
+        scale, zero = (self._constants[each] for each in maker.input[1:3])
+        divisor, summand = (
+            self._add_constant(f"{name}_{part}", value) for part, value in (("scale", scale), ("zero", zero))
+        )
+        steps = f"{name}_steps"
+        self._nodes += [
+            helper.make_node("Div", [self._now(node.input[0]), divisor], [steps], name=steps),
+            helper.make_node("Add", [steps, summand], [name], name=name),
+        ]
+
+    def _is_rounding(self, node: onnx.NodeProto) -> bool:
+        """Whether a node takes off again what the one before it added, as exact.py rounds to a grid."""
+        maker = self._makers.get(node.input[0]) if node.op_type == "Sub" else None
+        return (
+            maker is not None
+            and maker.op_type == "Add"
+            and maker.input[1] == node.input[1]
+            and node.input[1] in self._constants
+        )
 
 
 def _constant_of(node: onnx.NodeProto, constants: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float32]:

@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 
+from cutline.server.people.keys import Scope
 from cutline.server.webhooks import signing
+from tests.server.services.mailbox import Mailbox
+from tests.server.services.process import ANSWERS_S
 from tests.server.services.service import Service
 
 ROOT = Path(__file__).parents[3]
@@ -25,21 +28,19 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", GUIDE, flags=re.DOTALL | re.MULTILINE)
 
 
+@pytest.fixture(scope="module")
+def key(live: Service, mailbox: Mailbox) -> str:
+    """A key that may do everything."""
+    with live.visitor() as visitor:
+        visitor.sign_up(mailbox, f"guide-{live.port}@example.org")
+        return str(visitor.new_key(*Scope)["key"])
+
+
 @pytest.fixture
-def environment(live: Service, tmp_path: Path, photo: bytes) -> dict[str, str]:
-    """Where the service is, and a key that may do everything."""
+def environment(live: Service, key: str, tmp_path: Path, photo: bytes) -> dict[str, str]:
+    """Where the service is, and the key."""
     (tmp_path / "photo.jpg").write_bytes(photo)
-    made = live.manage(
-        "shell",
-        "--verbosity=0",
-        "-c",
-        "from cutline.server.account import keys;"
-        "from cutline.server.people.models import User;"
-        "from cutline.server.people.viewers import owner_of;"
-        f"user = User.objects.create_user('guide-{time.time_ns()}@example.org', 'a long password');"
-        "print(keys.create(owner_of(user), name='guide', scopes=list(keys.Scope))[1])",
-    )
-    return {"CUTLINE": live.url, "KEY": made.strip().splitlines()[-1]}
+    return {"CUTLINE": live.url, "KEY": key}
 
 
 def test_the_examples_in_python_run(
@@ -73,7 +74,7 @@ def test_the_examples_in_the_shell_run(environment: dict[str, str], tmp_path: Pa
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=ANSWERS_S,
     )
     assert done.returncode == 0, done.stderr
     photo, streamed, inline, *answers = _documents(done.stdout)
@@ -98,7 +99,5 @@ def test_the_answers_that_it_shows_are_of_this_form() -> None:
 
 
 def test_every_scope_is_explained() -> None:
-    from cutline.server.people.keys import Scope
-
     for scope in Scope:
         assert f"| `{scope}` |" in GUIDE, scope

@@ -18,8 +18,10 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import CHECKS, load_all_checks
 
+from cutline.server.people.keys import Scope
 from tests.server import photos
 from tests.server.services.client import Visitor
+from tests.server.services.mailbox import Mailbox
 from tests.server.services.process import ANSWERS_S, wait_until
 from tests.server.services.receiver import Receiver
 from tests.server.services.service import Mode, Service
@@ -36,7 +38,6 @@ CHECKED = CHECKS.get_by_names(
         "unsupported_method",
     ]
 )
-EMAIL, PASSWORD = "schema@example.org", "correct horse battery staple"
 
 contract = schemathesis.openapi.from_path(Path(__file__).parents[3] / "contracts/openapi.json")
 
@@ -44,18 +45,10 @@ contract = schemathesis.openapi.from_path(Path(__file__).parents[3] / "contracts
 class Things:
     """An account with one of everything, made anew where a request took it away."""
 
-    def __init__(self, service: Service, receiver: Receiver) -> None:
-        made = service.manage(
-            "shell",
-            "--verbosity=0",
-            "-c",
-            "from cutline.server.account import keys;"
-            "from cutline.server.people.models import User, Role;"
-            "from cutline.server.people.viewers import owner_of;"
-            f"user = User.objects.create_user({EMAIL!r}, {PASSWORD!r});"
-            "print(keys.create(owner_of(user), name='all', scopes=list(keys.Scope))[1])",
-        )
-        self.key = made.strip().splitlines()[-1]
+    def __init__(self, service: Service, receiver: Receiver, mailbox: Mailbox) -> None:
+        with service.visitor() as visitor:
+            visitor.sign_up(mailbox, "schema@example.org")
+            self.key = str(visitor.new_key(*Scope, name="all")["key"])
         self.service = service
         self.receiver = receiver
         self.client = Visitor(service.url, key=self.key)
@@ -102,13 +95,12 @@ class Things:
 
 
 @pytest.fixture(scope="module")
-def things(folder: Path, receiver: Receiver) -> Iterator[Things]:
-    service = Service(
-        Mode.LAPTOP, folder / "schema", settings={"candidates": 1, "fetch_timeout_s": 1, "log_level": "ERROR"}
-    )
+def things(folder: Path, receiver: Receiver, mailbox: Mailbox) -> Iterator[Things]:
+    chosen = {"candidates": 1, "fetch_timeout_s": 1, "log_level": "ERROR", "mail_url": mailbox.url}
+    service = Service(Mode.LAPTOP, folder / "schema", settings=chosen)
     service.start()
     try:
-        found = Things(service, receiver)
+        found = Things(service, receiver, mailbox)
         yield found
         found.client.close()
     finally:
@@ -138,7 +130,7 @@ def test_only_what_is_documented_comes_back(case: schemathesis.Case, things: Thi
         things.refresh(f"{case.method} {case.path}")
         for name in case.path_parameters:
             case.path_parameters[name] = things.known.get(name, case.path_parameters[name])
-    case.call_and_validate(base_url=things.service.url, headers=headers, checks=CHECKED, timeout=240)
+    case.call_and_validate(base_url=things.service.url, headers=headers, checks=CHECKED, timeout=ANSWERS_S)
 
 
 def test_the_page_of_the_contract_needs_nobody_else(things: Things) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ from cutline.server.people.models import Owner
 from cutline.server.people.sessions import SessionStore
 from cutline.server.people.viewers import OWNER_IN_SESSION
 from cutline.server.realtime import consumer
-from cutline.server.realtime.consumer import TOO_SLOW, EventConsumer
+from cutline.server.realtime.consumer import SIGNED_OUT, TOO_SLOW, EventConsumer
 from cutline.server.realtime.routing import websockets
 from tests.server.events.samples import sample
 from tests.server.services.process import ANSWERS_S
@@ -45,7 +45,7 @@ def _scope(session: str, query: str = "") -> dict[str, Any]:
         "type": "websocket",
         "path": "/ws",
         "query_string": query.encode(),
-        "headers": [(b"cookie", f"sessionid={session}".encode())],
+        "headers": [(b"cookie", f"sessionid={session}".encode())] if session else [],
         "client": ("127.0.0.1", 1),
     }
 
@@ -92,6 +92,12 @@ def _record(owner: Owner) -> Event:
     return Event.objects.create(owner=owner, type="image.deleted", data=sample("image.deleted"))
 
 
+async def _until(is_so: Callable[[], object]) -> None:
+    async with asyncio.timeout(ANSWERS_S):
+        while not is_so():
+            await asyncio.sleep(0.01)
+
+
 async def _send(owner: Owner, event: Event, previous: int) -> None:
     layer = get_channel_layer()
     assert layer is not None
@@ -110,7 +116,42 @@ async def test_messages_that_overtake_each_other_arrive_in_order_and_once(
     await _send(owner, third, previous=second.pk)
     found = [(await socket.next())["id"] for _ in range(3)]
     assert found == [first.pk, second.pk, third.pk]
-    assert await socket.app.receive_nothing(timeout=0.3)
+    fourth = await sync_to_async(_record)(owner)
+    await _send(owner, fourth, previous=third.pk)
+    assert (await socket.next())["id"] == fourth.pk  # and nothing before it
+
+
+async def test_somebody_new_who_only_listens_stays_connected_beyond_heartbeats(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(consumer, "HEARTBEAT_S", 0.05)
+    socket = Socket("")
+    await socket.connect()
+    hello = await socket.next()
+    for _ in range(3):  # before each but the first, it was asked whether this session may still listen
+        assert (await socket.receive()) == {"type": "ping"}
+    owner = await Owner.objects.aget(pk=hello["data"]["owner"])
+    event = await sync_to_async(_record)(owner)
+    await _send(owner, event, previous=0)
+    assert (await socket.next())["id"] == event.pk
+    await socket.leave()
+
+
+async def test_whoever_signs_out_is_let_go_before_the_next_heartbeat(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "HEARTBEAT_S", 10 * ANSWERS_S)
+    key = await sync_to_async(_session)(owner)
+    socket = Socket(key)
+    await socket.connect()
+    assert (await socket.next())["type"] == "hello"
+    await sync_to_async(SessionStore(key).delete)()
+    layer = get_channel_layer()
+    assert layer is not None
+    await layer.group_send(group_of(owner.pk), {"type": "recheck"})
+    closed = await socket.app.receive_output(timeout=ANSWERS_S)
+    assert (closed["type"], closed["code"]) == ("websocket.close", SIGNED_OUT)
+    await socket.leave()
 
 
 async def test_what_the_channel_layer_lost_comes_with_the_heartbeat(
@@ -125,8 +166,8 @@ async def test_what_the_channel_layer_lost_comes_with_the_heartbeat(
     await layer.flush()  # as after a restart of Redis: groups are forgotten
     lost = await sync_to_async(_record)(owner)
     assert (await socket.next())["id"] == lost.pk
+    assert (await socket.receive()) == {"type": "ping"}  # the heartbeat joins the group, and looks then
     live = await sync_to_async(_record)(owner)
-    await asyncio.sleep(0.5)
     await _send(owner, live, previous=lost.pk)
     assert (await socket.next())["id"] == live.pk
 
@@ -149,6 +190,14 @@ async def test_a_reader_that_is_too_slow_is_let_go_and_told_to_resume(
     owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consumer, "QUEUE_LIMIT", 5)
+    closing: list[int] = []
+
+    def close_soon(self: EventConsumer, code: int, reason: str) -> None:
+        closing.append(code)
+        closes(self, code, reason)
+
+    closes = EventConsumer._close_soon
+    monkeypatch.setattr(EventConsumer, "_close_soon", close_soon)
     key = await sync_to_async(_session)(owner)
     reads = asyncio.Event()
     sent: list[dict[str, Any]] = []
@@ -164,20 +213,17 @@ async def test_a_reader_that_is_too_slow_is_let_go_and_told_to_resume(
     running = asyncio.create_task(
         EventConsumer.as_asgi()(_scope(key), incoming.get, send)  # type: ignore[arg-type]
     )
-    while len(sent) < 2:
-        await asyncio.sleep(0.02)
+    await _until(lambda: len(sent) == 2)
     assert json.loads(sent[1]["text"])["type"] == "hello"
     previous = 0
     for _ in range(12):
         event = await sync_to_async(_record)(owner)
         await _send(owner, event, previous)
         previous = event.pk
-    await asyncio.sleep(0.3)
+    await _until(lambda: closing)
     assert len(sent) == 2
     reads.set()
-    async with asyncio.timeout(ANSWERS_S):
-        while sent[-1]["type"] != "websocket.close":
-            await asyncio.sleep(0.02)
+    await _until(lambda: sent[-1]["type"] == "websocket.close")
     assert (sent[-1]["code"], sent[-1]["reason"]) == (TOO_SLOW, "resume with after=N")
     assert len(sent) <= 4  # what it was too late for is not sent
     incoming.put_nowait({"type": "websocket.disconnect", "code": TOO_SLOW})

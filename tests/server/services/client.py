@@ -11,12 +11,16 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from http.cookies import SimpleCookie
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import unquote
 
 import httpx
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from tests.server.services.mailbox import Mailbox, link_in
 from tests.server.services.process import ANSWERS_S
+
+PASSWORD = "correct horse battery staple"
 
 Event = dict[str, Any]
 
@@ -28,7 +32,6 @@ class Listener:
         self._stack = contextlib.ExitStack()
         self._connection = self._stack.enter_context(opening)
         self.events: list[Event] = []
-        self.arrived: list[float] = []  # time.perf_counter() of each
         self.hello = self._receive(ANSWERS_S)
         assert self.hello["type"] == "hello", self.hello
 
@@ -60,7 +63,6 @@ class Listener:
             if event["type"] in ("ping", "pong", "heartbeat"):
                 continue
             self.events.append(event)
-            self.arrived.append(time.perf_counter())
             if matches(event):
                 return event
 
@@ -143,3 +145,18 @@ class Visitor(httpx.Client):
             self.get(f"{self.url}/_allauth/browser/v1/config")
         headers = {"X-CSRFToken": self.cookies.get("csrftoken") or "", "Referer": f"{self.url}/"}
         return self.request(method, address, json=body or None, headers=headers)
+
+    def sign_up(self, mailbox: Mailbox, email: str) -> None:
+        """Make an account, and follow the link in the mail: signed in then."""
+        answer = self.account("POST", "auth/signup", email=email, password=PASSWORD)
+        assert answer.status_code == 401, answer.text  # the address is not verified yet
+        link = link_in(mailbox.wait_for(email), "verify-email")
+        answer = self.account("POST", "auth/email/verify", key=unquote(link.rpartition("/")[2]))
+        assert answer.status_code == 200, answer.text
+
+    def new_key(self, *scopes: str, name: str = "a program") -> dict[str, Any]:
+        """Make an API key of the account that is signed in; what the API says of it, with the key itself."""
+        answer = self.post("/keys", json={"name": name, "scopes": scopes})
+        assert answer.status_code == 201, answer.text
+        made: dict[str, Any] = answer.json()
+        return made

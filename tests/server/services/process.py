@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib.util
 import os
@@ -16,7 +17,8 @@ from pathlib import Path
 LAUNCHER = Path(__file__).with_name("launch.py")
 ANSWERS_S = 240.0  # what takes so long never comes, however busy the machine is
 
-_held: list[socket.socket] = []
+_held = contextlib.ExitStack()
+atexit.register(_held.close)
 
 
 class ServerFailed(Exception):
@@ -43,7 +45,8 @@ def free_ports(count: int) -> list[int]:
         each.bind(("127.0.0.1", 0))
     ports = [int(each.getsockname()[1]) for each in sockets]
     if sys.platform == "linux":
-        _held.extend(sockets)
+        for each in sockets:
+            _held.enter_context(each)
     else:
         for each in sockets:
             each.close()

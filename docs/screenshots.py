@@ -114,6 +114,9 @@ def service(folder: Path, **settings: object) -> Iterator[str]:
         "rate_user": "1000000/minute",
         "rate_caption": "1000000/minute",
         "rate_visitors": "1000000/minute",
+        "max_images_network": 100_000,
+        "max_bytes_network": 2**40,
+        "max_bulks_network": 10_000,
         "log_level": "ERROR",
         "undo_s": 86_400,  # what makes the dashboard's past is deleted, and must stay until it is seen
         **settings,

@@ -157,6 +157,22 @@ class ServerSettings(BaseSettings):
     max_bulk_bytes: int = Field(2 * 2**30, description="Most bytes of one archive.")
     max_bulk_items: int = Field(100_000, description="Most photos in one archive or list.")
     max_images_anonymous: int = Field(200, description="Most images of a visitor without an account.")
+    max_images_network: int = Field(
+        1000,
+        description="Most images of all visitors without an account in one network: an address, or a /64.",
+    )
+    max_images_visitors: int = Field(
+        100_000, description="Most images of all visitors without an account, wherever they are."
+    )
+    max_bytes_network: int = Field(
+        2 * 2**30, description="Most bytes that are kept for the visitors without an account of one network."
+    )
+    max_bytes_visitors: int = Field(
+        50 * 2**30, description="Most bytes that are kept for all visitors without an account."
+    )
+    max_bulks_network: int = Field(
+        8, description="Most unfinished bulks of the visitors without an account in one network."
+    )
     max_images: int = Field(1_000_000, description="Most images of one account.")
     max_pixels: int = Field(60_000_000, description="Most pixels of one photo, width times height.")
     pixels_in_memory: int = Field(

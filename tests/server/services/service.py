@@ -80,6 +80,9 @@ class Service:
             "rate_user": "1000000/minute",
             "rate_caption": "1000000/minute",
             "rate_visitors": "1000000/minute",
+            "max_images_network": 100_000,
+            "max_bytes_network": 2**40,
+            "max_bulks_network": 10_000,
             "fetch_allow": "127.0.0.1/32",  # the tests' own receiver; no other private address
         }
         if mode is Mode.PRODUCTION:

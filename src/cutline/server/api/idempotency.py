@@ -1,7 +1,8 @@
 """Writes that can be repeated: the answer to an Idempotency-Key is kept for a day, and given again.
 
 Only what succeeded is kept: a write that was refused did nothing, and its key is free again. Answers are
-encrypted under the key, of which only a hash is kept: they may hold a secret that is shown once.
+encrypted under the key, of which only a hash is kept: they may hold a secret that is shown once. Each account
+has a share of what is kept, and so have the visitors of a network: where it is full, its oldest answers go.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from typing import IO, Any
 from cryptography.fernet import Fernet
 from django.conf import settings as django_settings
 from django.db import IntegrityError, transaction
+from django.db.models import Count, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
 from cutline.server.api.models import IdempotentAnswer
 from cutline.server.errors import KeyInUse, KeyReused, Malformed
+from cutline.server.people.models import Owner
 from cutline.server.people.viewers import ensure_owner, viewer_of
 from cutline.server.request_context import context_of
 
@@ -33,6 +36,11 @@ REPLAYED = "Idempotent-Replayed"
 KEPT = timedelta(hours=24)
 ABANDONED = timedelta(seconds=120)  # the process that had it in hand must be gone
 MAX_ANSWER_BYTES = 2**20
+_ACCOUNT_SHARE = (20_000, 64 * 2**20)  # answers, bytes
+_NETWORK_SHARE = (2_000, 8 * 2**20)
+_VISITORS_SHARE = (200_000, 512 * 2**20)  # of all networks together
+_NETWORK = "network:"
+_AT_ONCE = 500  # answers that one statement deletes
 _CHUNK_BYTES = 2**16
 _SPOOL_BYTES = 2**20
 _KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
@@ -45,6 +53,7 @@ class Ticket:
 
     row_id: int
     cipher: Fernet
+    source: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +75,17 @@ def begin(request: HttpRequest) -> Ticket | HttpResponse | None:
     if not _KEY.fullmatch(key):
         raise Malformed(f"{HEADER} must be 1 to 255 printable ASCII characters.")
     fingerprint = _fingerprint(request)
-    owner_id = ensure_owner(request).pk
+    owner = ensure_owner(request)
+    owner_id, source = owner.pk, source_of(owner)
     kept_as = hashlib.sha256(key.encode()).hexdigest()
     cipher = _cipher(key)
     for _ in range(2):  # the row that stood in the way may be gone when it is looked for
         try:
             with transaction.atomic():
-                row = IdempotentAnswer.objects.create(owner_id=owner_id, key=kept_as, fingerprint=fingerprint)
-            return Ticket(row_id=row.pk, cipher=cipher)
+                row = IdempotentAnswer.objects.create(
+                    owner_id=owner_id, key=kept_as, fingerprint=fingerprint, source=source
+                )
+            return Ticket(row_id=row.pk, cipher=cipher, source=source)
         except IntegrityError:
             found = IdempotentAnswer.objects.filter(owner_id=owner_id, key=kept_as).first()
         if found is None:
@@ -89,7 +101,7 @@ def begin(request: HttpRequest) -> Ticket | HttpResponse | None:
         if found.status is not None:
             return _replay(found, cipher)
         if _take_over(found):
-            return Ticket(row_id=found.pk, cipher=cipher)
+            return Ticket(row_id=found.pk, cipher=cipher, source=source)
         break
     raise KeyInUse(
         "The first request with this Idempotency-Key is still in progress.", hint="Try again in a moment."
@@ -114,7 +126,10 @@ def finish(ticket: Ticket, response: HttpResponseBase) -> None:
         row.delete()
         return
     headers = {name: response[name] for name in _HEADERS if name in response}
-    row.update(status=response.status_code, headers=headers, body=ticket.cipher.encrypt(body))
+    kept = ticket.cipher.encrypt(body)
+    row.update(status=response.status_code, headers=headers, body=kept, size=len(kept))
+    theirs = IdempotentAnswer.objects.filter(source=ticket.source)
+    _trim(theirs, *(_NETWORK_SHARE if ticket.source.startswith(_NETWORK) else _ACCOUNT_SHARE))
 
 
 def abandon(ticket: Ticket) -> None:
@@ -130,8 +145,34 @@ def release(request: HttpRequest) -> None:
 
 
 def sweep() -> int:
-    """Delete answers that are older than a day; gives how many."""
-    return IdempotentAnswer.objects.filter(created_at__lt=timezone.now() - KEPT).delete()[0]
+    """Delete answers older than a day, and the oldest where all visitors have too many; gives how many."""
+    visitors = IdempotentAnswer.objects.filter(source__startswith=_NETWORK)
+    return (
+        _trim(visitors, *_VISITORS_SHARE)
+        + IdempotentAnswer.objects.filter(created_at__lt=timezone.now() - KEPT).delete()[0]
+    )
+
+
+def source_of(owner: Owner) -> str:
+    """Whose share an owner's answers take: the account's, or that of all visitors in the network."""
+    if owner.user_id is None and owner.network:
+        return _NETWORK + owner.network
+    return owner.pk.hex
+
+
+def _trim(answers: QuerySet[IdempotentAnswer], most: int, most_bytes: int) -> int:
+    """Delete the oldest of these answers until no more are left than that; gives how many went."""
+    found = answers.aggregate(number=Count("pk"), size=Sum("size"))
+    number, size = found["number"], found["size"] or 0
+    gone = []
+    for answer in answers.exclude(status=None).order_by("created_at").only("pk", "size").iterator():
+        if number <= most and size <= most_bytes:
+            break
+        gone.append(answer.pk)
+        number, size = number - 1, size - answer.size
+    for start in range(0, len(gone), _AT_ONCE):
+        IdempotentAnswer.objects.filter(pk__in=gone[start : start + _AT_ONCE]).delete()
+    return len(gone)
 
 
 def _replay(row: IdempotentAnswer, cipher: Fernet) -> HttpResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
@@ -13,6 +14,7 @@ from cutline.errors import CutlineError
 from cutline.server.bulk.models import OPEN_STATES, Bulk, BulkItem, BulkState
 from cutline.server.bulk.progress import emit_progress, end_if_done
 from cutline.server.captions.models import Caption
+from cutline.server.config import settings
 from cutline.server.errors import Cancelled, NotFound
 from cutline.server.images import storage
 from cutline.server.jobs import services as jobs
@@ -104,7 +106,7 @@ def end_items(items: QuerySet[BulkItem], values: Mapping[str, Any]) -> None:
 
 
 def sweep() -> None:
-    """End what nobody was told of: items whose picture another job captioned, and whole bulks."""
+    """End what nobody was told of, items and whole bulks; forget old bulks of visitors without an account."""
     captioned = Exists(Caption.objects.filter(image_id=OuterRef("image_id")))
     underway = Exists(Job.objects.filter(image_id=OuterRef("image_id"), state__in=UNENDED))
     waiting = BulkItem.objects.filter(
@@ -118,6 +120,19 @@ def sweep() -> None:
             gone = BulkItem.objects.filter(bulk=bulk, image=None)
             end_items(gone, failure_values(NotFound("The photo was deleted before it was captioned.")))
         end_if_done(bulk.pk)
+    before = timezone.now() - timedelta(days=settings().anonymous_days)
+    for bulk in Bulk.objects.filter(owner__user=None, created_at__lt=before)[:1000]:
+        _forget(bulk)
+
+
+@retried
+def _forget(bulk: Bulk) -> None:
+    """Delete a bulk of somebody without an account, as its images are; one that is not done ends."""
+    locked = Bulk.objects.select_for_update().filter(pk=bulk.pk, owner__user=None).first()
+    if locked is not None:
+        jobs.cancel_quietly(Job.objects.filter(bulk=locked))
+        drop_archive(locked)
+        locked.delete()
 
 
 @retried

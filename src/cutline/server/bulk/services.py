@@ -26,6 +26,7 @@ from cutline.server.transactions import retried
 from cutline.server.uploads import quota
 
 MAX_UNENDED, MAX_UNENDED_ANONYMOUS = 10, 2  # bulks of one owner at a time
+KEPT_TIMES = 25  # ended bulks of a network may be so many times the unended ones
 ANONYMOUS_SHARE = 8  # somebody without an account may send an archive of an eighth of what others may
 
 
@@ -46,7 +47,14 @@ def create_from_archive(
     size = file.seek(0, 2)
     if size > most:
         raise ArchiveTooLarge(f"The archive has {size:,} bytes; the limit is {most:,}.", hint="Send several.")
-    archive.open_archive(file, max_members=settings().max_bulk_items).close()
+    with archive.open_archive(file, max_members=settings().max_bulk_items) as opened:
+        files = sum(not member.is_dir() for member in opened.infolist())
+    if owner.user_id is None and files > quota.limit_of(owner):
+        # Each becomes a row that is kept, also of a file that is no photo.
+        raise QuotaExceeded(
+            f"Without an account, an archive may hold {quota.limit_of(owner):,} files, not {files:,}.",
+            hint="Sign in, or send fewer.",
+        )
     file.seek(0)
     bulk = Bulk(owner=owner, name=_one_line(name)[:255], options=dict(options))
     stored = storage.put(f"bulk/{bulk.pk}/archive.zip", file, "application/zip")
@@ -103,6 +111,23 @@ def _check_unended(owner: Owner, *, lock: bool = False) -> None:
     most = MAX_UNENDED if owner.user_id else MAX_UNENDED_ANONYMOUS
     if Bulk.objects.filter(owner=owner, state__in=OPEN_STATES).count() >= most:
         raise QuotaExceeded(f"You have {most} unfinished bulks.", hint="Wait for one, or cancel one.")
+    if owner.user_id is None and owner.network:
+        _check_network(owner.network)
+
+
+def _check_network(network: str) -> None:
+    """Raise QuotaExceeded where those without an account in a network have as many bulks as they may have."""
+    unended = settings().max_bulks_network
+    theirs = Bulk.objects.filter(owner__network=network)
+    if theirs.filter(state__in=OPEN_STATES).count() >= unended:
+        raise QuotaExceeded(
+            f"Visitors of your network have {unended} unfinished bulks.", hint="Sign in, or wait for one."
+        )
+    if theirs.count() >= KEPT_TIMES * unended:
+        raise QuotaExceeded(
+            f"Visitors of your network have {KEPT_TIMES * unended} bulks; that is the limit.",
+            hint="Sign in, or delete one that is done.",
+        )
 
 
 def queue_expansion(bulk: Bulk, request_id: str) -> None:

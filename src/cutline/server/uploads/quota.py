@@ -1,14 +1,17 @@
-"""How many images somebody may have."""
+"""How many images somebody may have, and how much all may keep who have no account."""
 
 from __future__ import annotations
 
 from django.core.cache import cache
+from django.db.models import Sum
 
 from cutline.server.config import settings
 from cutline.server.errors import QuotaExceeded
-from cutline.server.images.models import Image
+from cutline.server.images.models import Image, StoredFile
 from cutline.server.people.models import Owner
 
+_VISITORS, _COUNTED_FOR_S = "images-of-visitors", 300
+_SIGN_IN = "Sign in, or sign up: each account has a quota of its own."
 _COUNT_EXACTLY = 5000  # quotas above this are checked against a count that is a minute old
 
 
@@ -23,7 +26,10 @@ def is_exact(owner: Owner) -> bool:
 
 
 def check(owner: Owner) -> None:
-    """Raise QuotaExceeded where an owner has as many images as they may have."""
+    """Raise QuotaExceeded where an owner has as many images as they may have.
+
+    Anybody may be many owners without an account: of those, each network has a quota as well, and all have.
+    """
     limit = limit_of(owner)
     owned = Image.objects.filter(owner=owner)
     if is_exact(owner):
@@ -39,3 +45,38 @@ def check(owner: Owner) -> None:
             f"You have {count:,} images; the limit is {limit:,}.",
             hint="Delete some, or sign in: accounts may have more." if not owner.user_id else "Delete some.",
         )
+    if owner.user_id is None and owner.network:
+        _check_network(owner.network)
+        _check_visitors()
+
+
+def _check_network(network: str) -> None:
+    """Raise QuotaExceeded where those without an account in a network have as much as they may have.
+
+    Not locked: requests at the same moment may go past it, by one image each.
+    """
+    chosen = settings()
+    if Image.objects.filter(owner__network=network).count() >= chosen.max_images_network:
+        raise QuotaExceeded(
+            f"Visitors of your network have {chosen.max_images_network:,} images; that is the limit.",
+            hint=_SIGN_IN,
+        )
+    if _bytes(rendition__image__owner__network=network) >= chosen.max_bytes_network:
+        raise QuotaExceeded("Visitors of your network use all the space that they may use.", hint=_SIGN_IN)
+
+
+def _check_visitors() -> None:
+    known: tuple[int, int] | None = cache.get(_VISITORS)
+    if known is None:
+        known = (
+            Image.objects.filter(owner__user=None).count(),
+            _bytes(rendition__image__owner__user=None, rendition__isnull=False),
+        )
+        cache.set(_VISITORS, known, _COUNTED_FOR_S)
+    images, size = known
+    if images >= settings().max_images_visitors or size >= settings().max_bytes_visitors:
+        raise QuotaExceeded("Visitors without an account use all the space that they may use.", hint=_SIGN_IN)
+
+
+def _bytes(**files: object) -> int:
+    return StoredFile.objects.filter(**files).aggregate(Sum("bytes"))["bytes__sum"] or 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import fcntl
 import importlib
@@ -823,6 +824,43 @@ def test_metadata_goes_through_a_link_and_the_link_stays(cutline: Cutline, tmp_p
     cutline(link, "--write-metadata")
     assert link.is_symlink()
     assert description(tmp_path / "real" / "a.jpg")[0] == SAYS["red"]
+
+
+@pytest.mark.parametrize("options", [[], ["--overwrite"]])
+def test_a_photo_with_iptc_in_latin_1_is_described_and_its_text_becomes_utf_8(
+    cutline: Cutline, tmp_path: Path, options: list[str]
+) -> None:
+    path = tmp_path / "a.jpg"
+    photo(path)
+    block = b"\x1c\2\x5a\0\7M\xfcnchen"
+    resources = b"Photoshop 3.0\x008BIM\4\4\0\0\0\0\0" + bytes((len(block),)) + block
+    data = path.read_bytes()
+    segment = b"\xff\xed" + (2 + len(resources)).to_bytes(2, "big") + resources
+    path.write_bytes(data[:2] + segment + data[2:])
+    cutline(path, "--write-metadata", *options)
+    assert description(path) == (SAYS["red"], SAYS["red"])
+    with exiv2.Image(str(path)) as image:
+        assert image.read_iptc()["Iptc.Application2.City"] == "München"
+
+
+def test_what_else_a_file_has_stays_or_is_told(
+    cutline: Cutline, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, other = tmp_path / "a.jpg", tmp_path / "backup.jpg"
+    photo(path)
+    before = path.read_bytes()
+    path.chmod(0o604)
+    with contextlib.suppress(OSError):  # not every file system has them
+        os.setxattr(path, "user.rating", b"5")
+    attributes = os.listxattr(path)
+    cutline(path, "--write-metadata")
+    assert not caplog.records
+    assert (path.stat().st_mode & 0o777, os.listxattr(path)) == (0o604, attributes)
+    path.write_bytes(before)
+    os.link(path, other)
+    cutline(path, "--write-metadata")
+    assert other.read_bytes() == before
+    assert "its 1 other name(s) (hard links) keep the old content" in caplog.text
 
 
 def test_an_original_survives_a_folder_that_takes_no_copy(cutline: Cutline, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.util
+import logging
 import os
 import shutil
 import tempfile
@@ -13,6 +14,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from cutline.errors import OutputError
+
+logger = logging.getLogger("cutline.files")
 
 _TEMPORARY = ".cutline-tmp-"
 _SURELY_LOCKED_S = 2.0
@@ -29,7 +32,11 @@ def output_errors(path: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replacement(path: str, *, keep_times: bool = False) -> Iterator[str]:
-    """Yield a temporary file, which replaces `path` if nothing is raised, and is removed otherwise."""
+    """Yield a temporary file, which replaces `path` if nothing is raised, and is removed otherwise.
+
+    Mode, owner and extended attributes stay; what cannot be kept of them is logged as a warning. So are other
+    names of the file (hard links), which keep the old content: a backup made of links must not change.
+    """
     folder = os.path.dirname(path)
     handle, temporary = tempfile.mkstemp(
         prefix=_TEMPORARY, suffix=os.path.splitext(path)[1], dir=folder or "."
@@ -68,14 +75,45 @@ def remove_leftovers(folder: str) -> None:
 
 
 def _copy_attributes(source: str, target: str, *, times: bool) -> None:
-    """Copy mode and extended attributes; the owner where we may, and the times where asked for."""
+    """Copy owner, mode and extended attributes, and the times where asked for. What is lost is logged."""
     status = os.stat(source)
+    lost = []
+    if hasattr(os, "chown") and not _give_to(target, status.st_uid, status.st_gid):
+        lost.append("its owner")
     shutil.copystat(source, target)
     if not times:
         os.utime(target)
-    if hasattr(os, "chown"):
+    lost += sorted(_attributes(source) - _attributes(target))
+    if lost:
+        logger.warning("%s was replaced, and could not keep %s.", source, ", ".join(lost))
+    if status.st_nlink > 1:
+        logger.warning(
+            "%s was replaced: its %d other name(s) (hard links) keep the old content.",
+            source,
+            status.st_nlink - 1,
+        )
+
+
+def _give_to(path: str, owner: int, group: int) -> bool:
+    """Give a file its owner and group; the group alone where no more is allowed, and then False."""
+    try:
+        os.chown(path, owner, group)
+        return True
+    except PermissionError:
         with contextlib.suppress(PermissionError):
-            os.chown(target, status.st_uid, status.st_gid)
+            os.chown(path, -1, group)
+        now = os.stat(path)
+        return (now.st_uid, now.st_gid) == (owner, group)
+
+
+def _attributes(path: str) -> set[str]:
+    """The names of a file's extended attributes."""
+    if not hasattr(os, "listxattr"):
+        return set()
+    try:
+        return set(os.listxattr(path))
+    except OSError:  # a file system without them
+        return set()
 
 
 def _umask() -> int:

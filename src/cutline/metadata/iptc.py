@@ -1,0 +1,210 @@
+"""IPTC (IIM 4.2), and the Photoshop resources that it stands in: captions are read, and written in UTF-8.
+
+A file says in dataset 1:90 how its text is encoded, and many say nothing: old ones are in Latin-1 or Windows'
+code page, new ones in UTF-8. To write one field in UTF-8 is to encode all anew, for 1:90 is about all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from cutline.metadata.errors import MetadataError
+
+CAPTION, HEADLINE = (2, 120), (2, 105)
+_CHARSET = (1, 90)
+_UTF8 = b"\x1b%G"
+_MAX_CAPTION_BYTES = 2000
+_MARKER = 0x1C
+_LONG = 0x8000  # the length has a length of its own
+# Of the second record, all is text but these: version, pictures and sound.
+_NO_TEXT = frozenset({0, 125, 200, 201, 202})
+# ISO 2022: the sets with 96 signs, by the last byte of ESC - F, ESC . F and ESC / F.
+_PARTS = {
+    b"A": "latin-1", b"B": "iso8859-2", b"C": "iso8859-3", b"D": "iso8859-4", b"F": "iso8859-7",
+    b"G": "iso8859-6", b"H": "iso8859-8", b"L": "iso8859-5", b"M": "iso8859-9", b"V": "iso8859-10",
+    b"Y": "iso8859-13", b"_": "iso8859-14", b"b": "iso8859-15", b"f": "iso8859-16",
+}  # fmt: skip
+
+IPTC_RESOURCE, _DIGEST_RESOURCE = 0x0404, 0x0425
+_SIGNATURES = (b"8BIM", b"MeSa", b"PHUT", b"AgHg", b"DCSR")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """One field: its record and number, and its bytes."""
+
+    id: tuple[int, int]
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """One of Photoshop's resources: everything before its length, and its content."""
+
+    id: int
+    head: bytes
+    content: bytes
+
+
+def parse(data: bytes) -> list[Dataset]:
+    """The fields of a block. Raises MetadataError where it is damaged."""
+    found: list[Dataset] = []
+    at = 0
+    while at + 5 <= len(data) and data[at] == _MARKER:
+        length, start = int.from_bytes(data[at + 3 : at + 5], "big"), at + 5
+        if length & _LONG:
+            digits = length & ~_LONG
+            length, start = int.from_bytes(data[start : start + digits], "big"), start + digits
+        if start + length > len(data):
+            raise MetadataError("its IPTC is cut short")
+        found.append(Dataset(id=(data[at + 1], data[at + 2]), value=data[start : start + length]))
+        at = start + length
+    if data[at:].strip(b"\0"):
+        raise MetadataError("its IPTC is damaged")
+    return found
+
+
+def encoded(fields: Sequence[Dataset]) -> bytes:
+    """Fields as a block."""
+    parts: list[bytes] = []
+    for each in fields:
+        size = len(each.value)
+        length = size.to_bytes(2, "big") if size < _LONG else b"\x80\x04" + size.to_bytes(4, "big")
+        parts += (bytes((_MARKER, *each.id)), length, each.value)
+    return b"".join(parts)
+
+
+def text_of(data: bytes, id: tuple[int, int]) -> str:
+    """A field's text; "" where it is missing or the block is damaged."""
+    try:
+        fields = parse(data)
+    except MetadataError:
+        return ""
+    charset = _charset(fields)
+    value = next((each.value for each in fields if each.id == id), b"")
+    return (_decoded(value, charset) or value.decode("latin-1")).strip()
+
+
+def with_caption(data: bytes, text: str) -> bytes | None:
+    """A block (b"" for none yet) with a caption, all its text in UTF-8.
+
+    None where it is damaged, or encoded in a way that is not known: then it should stay as it is.
+    """
+    try:
+        fields = parse(data)
+    except MetadataError:
+        return None
+    charset = _charset(fields)
+    kept: list[Dataset] = []
+    for each in fields:
+        if each.id in (_CHARSET, CAPTION):
+            continue
+        is_text = each.id[0] == 2 and each.id[1] not in _NO_TEXT and not each.value.isascii()
+        decoded = _decoded(each.value, charset) if is_text else None
+        if is_text and decoded is None:
+            return None
+        kept.append(each if decoded is None else replace(each, value=decoded.encode()))
+    for id, value in ((_CHARSET, _UTF8), (CAPTION, caption_of(text).encode())):
+        at = sum(1 for each in kept if each.id <= id) if _is_sorted(kept) else _place(kept, id)
+        kept.insert(at, Dataset(id=id, value=value))
+    return encoded(kept)
+
+
+def caption_of(text: str) -> str:
+    """A caption as IPTC holds it: of 2,000 bytes at most."""
+    return text.encode()[:_MAX_CAPTION_BYTES].decode("utf-8", "ignore")
+
+
+def _is_sorted(fields: Sequence[Dataset]) -> bool:
+    return all(a.id <= b.id for a, b in pairwise(fields))
+
+
+def _place(fields: Sequence[Dataset], id: tuple[int, int]) -> int:
+    """Behind the last field of the same or an earlier record."""
+    return max((at + 1 for at, each in enumerate(fields) if each.id[0] <= id[0]), default=0)
+
+
+def _charset(fields: Sequence[Dataset]) -> str | None:
+    """The encoding that 1:90 tells; "" if nothing does, None if it is not known here."""
+    value = next((each.value for each in fields if each.id == _CHARSET), b"").strip(b"\0 ")
+    if not value:
+        return ""
+    if value == _UTF8:
+        return "utf-8"
+    if len(value) >= 3 and value[:1] == b"\x1b" and value[1:2] in (b"-", b".", b"/"):
+        return _PARTS.get(value[2:3])
+    return "ascii" if value[:2] in (b"\x1b(", b"\x1b)") else None
+
+
+def _decoded(value: bytes, charset: str | None) -> str | None:
+    """A field's text. Where nothing or the wrong thing is told: UTF-8 if it is that, else Windows-1252."""
+    if value.isascii() and charset is not None:
+        return value.decode("ascii")
+    if charset is None:
+        return None
+    if charset not in ("", "utf-8", "ascii"):
+        return value.decode(charset, "replace") if charset != "latin-1" else _western(value)
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return _western(value)
+
+
+def _western(value: bytes) -> str:
+    """Windows-1252, which has all of Latin-1's letters; its five gaps as Latin-1 has them."""
+    return "".join(bytes((byte,)).decode("cp1252", "ignore") or chr(byte) for byte in value)
+
+
+# Photoshop's resources
+
+
+def resources(data: bytes) -> list[Resource]:
+    """The resources of a block ("8BIM" ...). Raises MetadataError where it is damaged."""
+    found: list[Resource] = []
+    at = 0
+    while at + 7 <= len(data) and data[at : at + 4] in _SIGNATURES:
+        named = at + 6
+        start = named + (data[named] | 1) + 1  # a name and its length have an even number of bytes
+        length = int.from_bytes(data[start : start + 4], "big")
+        end = start + 4 + length
+        if start + 4 > len(data) or end > len(data):
+            raise MetadataError("its Photoshop resources are cut short")
+        id = int.from_bytes(data[at + 4 : named], "big")
+        found.append(Resource(id=id, head=data[at:start], content=data[start + 4 : end]))
+        at = end + length % 2
+    if data[at:].strip(b"\0"):
+        raise MetadataError("its Photoshop resources are damaged")
+    return found
+
+
+def iptc_in(data: bytes) -> bytes:
+    """The IPTC among Photoshop's resources; b"" for none, or where they are damaged."""
+    try:
+        return next((each.content for each in resources(data) if each.id == IPTC_RESOURCE), b"")
+    except MetadataError:
+        return b""
+
+
+def with_iptc(data: bytes, iptc: bytes) -> bytes:
+    """Photoshop's resources with other IPTC; its digest, by which Photoshop sees changes, follows."""
+    found = resources(data)
+    before = next((each.content for each in found if each.id == IPTC_RESOURCE), None)
+    if before is None:
+        head = b"8BIM" + IPTC_RESOURCE.to_bytes(2, "big") + b"\0\0"
+        found.append(Resource(id=IPTC_RESOURCE, head=head, content=iptc))
+    parts: list[bytes] = []
+    for each in found:
+        content = each.content
+        if each.id == IPTC_RESOURCE:
+            content = iptc
+        elif each.id == _DIGEST_RESOURCE and before is not None and content == _digest(before):
+            content = _digest(iptc)
+        parts += (each.head, len(content).to_bytes(4, "big"), content, b"\0" * (len(content) % 2))
+    return b"".join(parts)
+
+
+def _digest(iptc: bytes) -> bytes:
+    return hashlib.md5(iptc, usedforsecurity=False).digest()

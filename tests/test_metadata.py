@@ -1,0 +1,498 @@
+"""Descriptions in photos: what is written is read by others, and all else stays byte for byte."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import struct
+import zlib
+from typing import Any
+
+import pytest
+from PIL import Image, ImageCms
+
+from cutline.metadata import iptc, photos, tiff
+from cutline.metadata.errors import MetadataError
+from cutline.metadata.jpeg import further_pictures
+from cutline.metadata.texts import exif_texts, is_a_persons, user_comment
+from cutline.metadata.xmp import DESCRIPTION, Packet
+
+exiv2: Any = importlib.import_module("pyexiv2")
+TEXT, WRITER = "A dog & a “cat”.", "Cutline 0123"
+ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+RDF = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
+DC = 'xmlns:dc="http://purl.org/dc/elements/1.1/"'
+
+
+def encoded(kind: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    picture = Image.linear_gradient("L").resize((64, 48)).convert("RGB")
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    return bytes((0xFF, marker)) + struct.pack(">H", 2 + len(content)) + content
+
+
+def field(record: int, number: int, value: bytes) -> bytes:
+    return bytes((0x1C, record, number)) + struct.pack(">H", len(value)) + value
+
+
+def resource(id: int, content: bytes) -> bytes:
+    even = content + b"\0" * (len(content) % 2)
+    return b"8BIM" + struct.pack(">HHI", id, 0, len(content)) + even
+
+
+def with_segments(photo: bytes, *segments: bytes) -> bytes:
+    return photo[:2] + b"".join(segments) + photo[2:]
+
+
+def with_iptc(*fields: bytes) -> bytes:
+    block = b"".join(fields)
+    return with_segments(encoded("JPEG"), segment(0xED, b"Photoshop 3.0\0" + resource(0x0404, block)))
+
+
+def read_iptc(data: bytes) -> dict[str, Any]:
+    with exiv2.ImageData(data) as image:
+        read = image.read_iptc()
+        return {name.rpartition(".")[2]: value for name, value in read.items()}
+
+
+def read_description(data: bytes) -> Any:
+    with exiv2.ImageData(data) as image:
+        return image.read_xmp()["Xmp.dc.description"]
+
+
+def described(data: bytes, text: str = TEXT) -> bytes:
+    changed = photos.described(data, text, WRITER)
+    photos.check_pictures(data, changed)
+    return changed
+
+
+# IPTC
+
+CITY, BYLINE, KEYWORD, CAPTION = (2, 90), (2, 80), (2, 25), (2, 120)
+
+
+@pytest.mark.parametrize(
+    ("announced", "encoding", "text"),
+    [
+        (b"", "latin-1", "Frühstück in München"),
+        (b"", "cp1252", "“Crème”, 5 €"),
+        (b"", "utf-8", "Frühstück, Łódź"),
+        (b"\x1b%G", "utf-8", "早饭"),
+        (b"\x1b%G", "latin-1", "Frühstück"),  # announced wrongly, as Cutline itself once did
+        (b"\x1b.A", "latin-1", "Frühstück"),
+        (b"\x1b-B", "iso8859-2", "Łódź"),
+        (b"\x1b-L", "iso8859-5", "Завтрак"),
+        (b"\x1b/b", "iso8859-15", "5 €"),
+    ],
+)
+def test_all_iptc_text_becomes_utf_8(announced: bytes, encoding: str, text: str) -> None:
+    raw = text.encode(encoding)
+    charset = [field(1, 90, announced)] if announced else []
+    before = with_iptc(
+        *charset, field(2, 0, b"\0\2"), field(*BYLINE, raw), field(*CITY, raw), field(*KEYWORD, raw),
+        field(*KEYWORD, b"plain"), field(*CAPTION, raw), field(2, 202, b"\xff\xd8\x80"),
+    )  # fmt: skip
+    after = described(before)
+    assert read_iptc(after) | {"Preview": ""} == {
+        "CharacterSet": "\x1b%G",
+        "RecordVersion": "2",
+        "Byline": [text],
+        "City": text,
+        "Keywords": [text, "plain"],
+        "Caption": TEXT,
+        "Preview": "",
+    }
+    fields = {each.id: each.value for each in iptc.parse(photos.blocks_of(after).iptc)}
+    assert fields[2, 202] == b"\xff\xd8\x80", "what is no text stays"
+
+
+def test_a_byte_without_meaning_is_kept_as_latin_1_has_it() -> None:
+    after = described(with_iptc(field(*CITY, b"M\x81\xfc")))
+    assert read_iptc(after)["City"] == "M\x81ü"
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        field(1, 90, b"\x1b$B") + field(*CITY, b"\x1b$B\x80"),  # Japanese, not known here
+        field(*CITY, b"M\xfcnchen") + b"\x1c\2\x19\xff",  # cut short
+    ],
+)
+def test_iptc_that_cannot_be_read_stays_and_the_photo_is_described(block: bytes) -> None:
+    after = described(with_iptc(block))
+    assert read_description(after) == {'lang="x-default"': TEXT}
+    assert resource(0x0404, block) in after
+
+
+def test_photoshops_other_resources_stay_and_its_digest_follows() -> None:
+    import hashlib
+
+    block = field(*CITY, b"Bonn")
+    digest = resource(0x0425, hashlib.md5(block).digest())
+    thumbnail = resource(0x040C, b"\1\2\3" * 30_000)
+    whole = thumbnail + resource(0x0404, block) + digest
+    pieces = [whole[at : at + 60_000] for at in range(0, len(whole), 60_000)]
+    before = with_segments(encoded("JPEG"), *(segment(0xED, b"Photoshop 3.0\0" + each) for each in pieces))
+    after = described(before)
+    new = photos.blocks_of(after).iptc
+    assert read_iptc(after)["City"] == "Bonn"
+    assert resource(0x0425, hashlib.md5(new).digest()) in after
+    assert resource(0x0425, hashlib.md5(block).digest()) not in after
+
+
+# Files that point into themselves
+
+
+def mpf(order: str, sizes: list[int], offsets: list[int]) -> bytes:
+    entries = b"".join(
+        struct.pack(order + "IIIHH", 0x030000, size, offset, 0, 0)
+        for size, offset in zip(sizes, offsets, strict=True)
+    )
+    tags = [(0xB000, 7, 4, b"0100"), (0xB001, 4, 1, struct.pack(order + "I", len(sizes)))]
+    tags.append((0xB002, 7, len(entries), struct.pack(order + "I", 8 + 2 + 36 + 4)))
+    body = struct.pack(order + "H", 3) + b"".join(
+        struct.pack(order + "HHI", tag, kind, count) + value for tag, kind, count, value in tags
+    )
+    head = b"II*\0\x08\0\0\0" if order == "<" else b"MM\0*\0\0\0\x08"
+    return segment(0xE2, b"MPF\0" + head + body + b"\0\0\0\0" + entries)
+
+
+EXIF = segment(0xE1, b"Exif\0\0" + b"II*\0\x08\0\0\0\1\0\x0f\1\2\0\6\0\0\0\x1a\0\0\0\0\0\0\0Maker\0")
+GAIN_MAP_XMP = (
+    f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF {RDF}><rdf:Description rdf:about="" '
+    'xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" hdrgm:Version="1.0"/></rdf:RDF></x:xmpmeta>'
+).encode()
+XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("place", ["before JFIF", "behind JFIF", "behind all"])
+@pytest.mark.parametrize("has_xmp", [False, True])
+def test_every_picture_of_a_file_stays_where_its_entry_says(order: str, place: str, has_xmp: bool) -> None:
+    base = encoded("JPEG")
+    jfif, rest = base[2:20], base[20:]
+    gain_map, small = encoded("JPEG", quality=30), encoded("JPEG", quality=5)
+    xmp = [segment(0xE1, XMP_HEAD + GAIN_MAP_XMP)] if has_xmp else []
+    empty = mpf(order, [0, 0, 0], [0, 0, 0])
+    parts = {
+        "before JFIF": [EXIF, *xmp, empty, jfif],
+        "behind JFIF": [jfif, EXIF, empty, *xmp],
+        "behind all": [jfif, EXIF, *xmp, segment(0xED, b"Photoshop 3.0\0" + resource(0x0404, b"")), empty],
+    }[place]
+    primary = b"\xff\xd8" + b"".join(parts) + rest
+    header = primary.index(b"MPF\0") + 4
+    first = len(primary) - header
+    listed = mpf(order, [len(primary), len(gain_map), len(small)], [0, first, first + len(gain_map)])
+    before = primary.replace(empty, listed) + gain_map + small + b"SEFT trailer"
+    after = described(before)
+    found = further_pictures(after)
+    assert [after[each.start : each.end] for each in found[1:]] == [gain_map, small]
+    assert after[: found[0].end].endswith(rest), "the first picture ends where the entry says"
+    assert after.endswith(gain_map + small + b"SEFT trailer")
+    assert EXIF in after
+    assert b'hdrgm:Version="1.0"' in after or not has_xmp
+    with Image.open(io.BytesIO(after)) as image:
+        assert image.format == ("JPEG" if has_xmp else "MPO")  # Pillow hides gain maps
+        assert has_xmp or image.n_frames == 3  # type: ignore[attr-defined]
+
+
+def test_a_list_of_pictures_that_are_not_there_is_refused() -> None:
+    before = with_segments(encoded("JPEG"), mpf("<", [100, 100], [0, 9_999_999]))
+    with pytest.raises(MetadataError, match="MPF"):
+        photos.described(before, TEXT, WRITER)
+
+
+def test_a_motion_photos_video_and_extended_xmp_stay() -> None:
+    video = b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 20
+    motion = (
+        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF {RDF}><rdf:Description rdf:about="" '
+        'xmlns:GCamera="http://ns.google.com/photos/1.0/camera/" '
+        'xmlns:xmpNote="http://ns.adobe.com/xmp/note/" '
+        f'GCamera:MicroVideo="1" GCamera:MicroVideoOffset="{len(video)}" '
+        'xmpNote:HasExtendedXMP="0123456789ABCDEF0123456789ABCDEF"/></rdf:RDF></x:xmpmeta>'
+    ).encode()
+    extended = segment(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + b"0" * 32 + bytes(8) + b"<x/>" * 99)
+    before = with_segments(encoded("JPEG"), segment(0xE1, XMP_HEAD + motion), extended) + video
+    after = described(before)
+    assert after.endswith(video)
+    assert extended in after
+    assert f'GCamera:MicroVideoOffset="{len(video)}"'.encode() in after
+    assert b"HasExtendedXMP" in after
+
+
+def test_a_maker_note_that_points_behind_the_picture_is_refused() -> None:
+    exif = b"Exif\0\0II*\0\x08\0\0\0\1\0\x7c\x92\4\0\1\0\0\0%s\0\0\0\0"
+    photo, preview = encoded("JPEG"), encoded("JPEG", quality=5)
+    at = len(photo) + len(segment(0xE1, exif % b"____")) - 2 - 4 - 6
+    before = with_segments(photo, segment(0xE1, exif % struct.pack("<I", at))) + preview
+    with pytest.raises(MetadataError, match="maker note"):
+        photos.described(before, TEXT, WRITER)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_content_credentials_are_not_broken(kind: str) -> None:
+    data = encoded(kind)
+    if kind == "JPEG":
+        data = with_segments(data, segment(0xEB, b"JP\0\1\0\0\0\1\0\0\0\x20jumb....c2pa"))
+    elif kind == "PNG":
+        check = struct.pack(">I", zlib.crc32(b"caBXjumb"))
+        data = data[:33] + struct.pack(">I", 4) + b"caBXjumb" + check + data[33:]
+    else:
+        data = data[:4] + struct.pack("<I", len(data) + 4) + data[8:] + b"C2PA\4\0\0\0jumb"
+    with pytest.raises(MetadataError, match="C2PA"):
+        photos.described(data, TEXT, WRITER)
+
+
+# Formats
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_others_read_the_description_and_what_is_behind_the_end_stays(kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "A camera"
+    before = encoded(kind, exif=exif.tobytes()) + (b"" if kind == "TIFF" else b"behind the end")
+    after = described(described(before, "Another text"))
+    assert read_description(after) == {'lang="x-default"': TEXT}
+    if kind != "WEBP":
+        assert read_iptc(after)["Caption"] == TEXT
+    if kind != "TIFF":
+        assert after.endswith(b"behind the end")
+    with exiv2.ImageData(after) as image:
+        assert image.read_exif()["Exif.Image.Make"] == "A camera"
+
+
+@pytest.mark.parametrize(
+    "options", [{"lossless": True}, {"lossless": False}, {"icc_profile": ICC}, {"save_all": True}]
+)
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_every_kind_of_webp_takes_a_description(options: dict[str, Any], mode: str) -> None:
+    file = io.BytesIO()
+    picture = Image.linear_gradient("L").convert(mode)
+    if mode == "RGBA":
+        picture.putalpha(Image.linear_gradient("L"))
+    more = {"append_images": [picture.rotate(90)]} if "save_all" in options else {}
+    picture.save(file, "WEBP", **options, **more)
+    after = described(file.getvalue())
+    assert read_description(after) == {'lang="x-default"': TEXT}
+    with Image.open(file) as was, Image.open(io.BytesIO(after)) as becomes:
+        assert (was.mode, was.tobytes()) == (becomes.mode, becomes.tobytes())
+        assert getattr(was, "n_frames", 1) == getattr(becomes, "n_frames", 1)
+
+
+def test_nothing_in_a_tiff_moves_and_it_grows_once() -> None:
+    pages = [Image.new("RGB", (30, 20), colour) for colour in ("red", "green", "blue")]
+    for order in ("II", "MM"):
+        file = io.BytesIO()
+        pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:], big_tiff=False)
+        before = file.getvalue() if order == "II" else _big_endian(pages[0])
+        after = described(before)
+        assert after[8 : len(before)] == before[8:], "all places that anything points to"
+        again = described(after, "Another, longer text about it.")
+        assert abs(len(again) - len(after)) < 400
+        with Image.open(io.BytesIO(again)) as image:
+            assert image.n_frames == (3 if order == "II" else 1)  # type: ignore[attr-defined]
+        assert read_description(again) == {'lang="x-default"': "Another, longer text about it."}
+
+
+def _big_endian(picture: Image.Image) -> bytes:
+    width, height = picture.size
+    tags = [
+        (256, 3, width), (257, 3, height), (258, 3, 8), (259, 3, 1), (262, 3, 1), (273, 4, 200), (277, 3, 1),
+        (278, 3, height), (279, 4, width * height),
+    ]  # fmt: skip
+    head = b"MM\0*\0\0\0\x08" + struct.pack(">H", len(tags))
+    body = b"".join(
+        struct.pack(">HHI", tag, kind, 1) + struct.pack(">H2x" if kind == 3 else ">I", value)
+        for tag, kind, value in tags
+    )
+    return (head + body + b"\0\0\0\0").ljust(200, b"\0") + picture.convert("L").tobytes()
+
+
+def test_a_damaged_file_is_refused_with_a_reason() -> None:
+    for data in (b"\xff\xd8\xff\xe0\xff\xff", encoded("PNG")[:60], encoded("WEBP")[:40], b"II*\0\0\0\0\0"):
+        with pytest.raises(MetadataError):
+            photos.described(data, TEXT, WRITER)
+        assert photos.blocks_of(data) is not None
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_damaged_metadata_gives_a_whole_photo_or_one_error(kind: str) -> None:
+    import random
+
+    chance = random.Random(kind)
+    whole = described(encoded(kind))
+    for _ in range(150):
+        data = bytearray(whole)
+        for _ in range(chance.randint(1, 8)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        try:
+            after = photos.described(bytes(data), "Other", WRITER)
+            photos.check_pictures(bytes(data), after)
+        except MetadataError:
+            continue
+        assert photos.blocks_of(after).xmp
+
+
+def test_raw_photos_are_never_changed() -> None:
+    from tests.raw_photos import KINDS, jpeg
+
+    for make in KINDS.values():
+        with pytest.raises(MetadataError, match="raw photo"):
+            photos.described(make(jpeg(), 1), TEXT, WRITER)
+
+
+# XMP
+
+DARKTABLE = f"""<?xml version="1.0" encoding="UTF-8"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="XMP Core 4.4.0-Exiv2">
+ <rdf:RDF {RDF}>
+  <rdf:Description rdf:about=""
+    xmlns:xmp="http://ns.adobe.com/xap/1.0/"
+    xmlns:darktable="http://darktable.sf.net/"
+   xmp:Rating="4"
+   darktable:xmp_version="5">
+   <darktable:history>
+    <rdf:Seq>
+     <rdf:li darktable:operation="exposure" darktable:params="00000000&gt;\n"/>
+    </rdf:Seq>
+   </darktable:history>
+  </rdf:Description>
+ </rdf:RDF>
+</x:xmpmeta>
+"""
+
+
+def test_a_description_is_inserted_and_no_other_byte_changes() -> None:
+    after = bytes(Packet(DARKTABLE.encode()).described(TEXT, WRITER)).decode()
+    at = next(at for at, letter in enumerate(after) if letter != DARKTABLE[at])
+    rest = DARKTABLE[at:]
+    assert after.endswith(rest), "the rest is as it was"
+    assert after[:at] == DARKTABLE[:at]
+    assert Packet(after.encode()).text(DESCRIPTION) == TEXT
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        f'<rdf:Description {DC} dc:description="old"/>',
+        f"<rdf:Description {DC} dc:description='old > \"new\"' dc:format='image/jpeg'></rdf:Description>",
+        f"<rdf:Description {DC}><dc:description>old</dc:description></rdf:Description>",
+        f"<rdf:Description {DC}><dc:description/></rdf:Description>",
+        f'<rdf:Description {DC}><dc:description><rdf:Alt><rdf:li xml:lang="x-default">old</rdf:li>'
+        "</rdf:Alt></dc:description></rdf:Description>",
+        f'<rdf:Description {DC}><dc:description><rdf:Alt><rdf:li xml:lang="x-default"/></rdf:Alt>'
+        "</dc:description></rdf:Description>",
+        f"<rdf:Description {DC}><dc:description><rdf:Alt/></dc:description></rdf:Description>",
+        '<rdf:Description rdf:about=""/>',
+        "",
+        '<rdf:Description xmlns:q="http://purl.org/dc/elements/1.1/" q:description="old"/>',
+        f'<rdf:Description {DC}/><rdf:Description {DC} dc:description="old"/>',
+    ],
+)
+def test_however_a_description_is_stated_it_is_replaced(properties: str) -> None:
+    packet = f"<rdf:RDF {RDF}>{properties}</rdf:RDF>"
+    after = bytes(Packet(packet.encode()).described(TEXT, WRITER))
+    assert b"old" not in after
+    photo = with_segments(encoded("JPEG"), segment(0xE1, XMP_HEAD + after))
+    assert read_description(photo) == {'lang="x-default"': TEXT}
+
+
+@pytest.mark.parametrize("prefix", ["rdf", "r"])
+def test_other_languages_stay(prefix: str) -> None:
+    plain = (
+        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF {RDF}><rdf:Description {DC}><dc:description>'
+        '<rdf:Alt><rdf:li xml:lang="de-DE">Ein Hund</rdf:li></rdf:Alt></dc:description></rdf:Description>'
+        "</rdf:RDF></x:xmpmeta>"
+    )
+    packet = plain.replace("rdf:", f"{prefix}:").replace("xmlns:rdf=", f"xmlns:{prefix}=")
+    after = Packet(packet.encode()).described(TEXT, WRITER)
+    assert after.texts(DESCRIPTION) == [TEXT, "Ein Hund"]
+    if prefix == "rdf":  # exiv2 knows no other
+        photo = with_segments(encoded("JPEG"), segment(0xE1, XMP_HEAD + bytes(after)))
+        assert read_description(photo) == {'lang="x-default"': TEXT, 'lang="de-DE"': "Ein Hund"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-8-sig", "latin-1"])
+def test_a_packet_in_another_encoding_becomes_utf_8(encoding: str) -> None:
+    text = DARKTABLE.replace("UTF-8", encoding.removesuffix("-sig")).replace("exposure", "Über")
+    after = Packet(text.encode(encoding)).described(TEXT, WRITER)
+    assert after.text(DESCRIPTION) == TEXT
+    assert "Über" in bytes(after).decode()
+    assert b'encoding="UTF-8"' in bytes(after)
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"no XMP",
+        b"<a/>",
+        b'<!DOCTYPE a [<!ENTITY b "bbbb">]><a>&b;</a>',
+        b"<a>" * 100_000,
+        f"<rdf:RDF {RDF}>".encode(),
+        b"\xff\xfe<\0a",
+    ],
+)
+def test_what_is_no_xmp_is_one_error(packet: bytes) -> None:
+    with pytest.raises(MetadataError):
+        Packet(packet)
+
+
+# A person's words
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b"ASCII\0\0\0Oma\0\0\0", "Oma"),
+        (b"ASCII\0\0\0Fr\xfchst\xfcck", "Frühstück"),
+        (b"UNICODE\0" + "Frühstück".encode("utf-16-le"), "Frühstück"),
+        (b"UNICODE\0" + "Frühstück".encode("utf-16-be"), "Frühstück"),
+        (b"UNICODE\0" + "Frühstück".encode("utf-16"), "Frühstück"),
+        (b"UNICODE\0Breakfast", "Breakfast"),
+        (b"JIS\0\0\0\0\0" + "朝食".encode("iso2022_jp"), "朝食"),
+        (b"JIS\0\0\0\0\0" + "朝食".encode("shift_jis"), "朝食"),
+        (bytes(8) + "Frühstück".encode(), "Frühstück"),
+        ("Frühstück with grandma".encode(), "Frühstück with grandma"),
+        (bytes(300), ""),
+        (b"ASCII\0\0\0" + b" " * 200, ""),
+        (b"", ""),
+    ],
+)
+def test_user_comments_are_read_in_every_character_set(raw: bytes, text: str) -> None:
+    assert user_comment(raw, "little") == text
+
+
+def test_texts_of_exif_are_read_from_all_their_fields() -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "One"
+    for number, tag in enumerate((0x9C9B, 0x9C9C, 0x9C9F)):
+        exif[tag] = f"Zwölf {number}".encode("utf-16-le") + b"\0\0"
+    exif.get_ifd(0x8769)[0x9286] = b"ASCII\0\0\0Two"
+    found = set(exif_texts(exif.tobytes().removeprefix(b"Exif\0\0")))
+    assert {"One", "Zwölf 0", "Zwölf 1", "Zwölf 2", "Two"} <= found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "OLYMPUS DIGITAL CAMERA", "SONY DSC", "Minolta DSC", "KONICA MINOLTA DIGITAL CAMERA",
+        "Digital Camera", "DCIM\\100MEDIA\\DJI_0001.JPG", "IMG_1234.jpg", "User comments",
+        "Processed with VSCO with a6 preset",
+        "Created with GIMP", "LEAD Technologies Inc. V1.01", "   ", "12:30", '{"a": 1}' * 1000,
+    ],
+)  # fmt: skip
+def test_what_cameras_and_programs_write_is_no_persons(text: str) -> None:
+    assert not is_a_persons(text)
+    assert is_a_persons(f"Grandma with her {text or 'dog'} at the sea")
+
+
+def test_a_long_hostile_text_is_judged_quickly() -> None:
+    assert is_a_persons("hdr" * 20_000 + "!")
+
+
+def test_a_tiff_has_room_for_a_longer_description() -> None:
+    assert tiff.room(described(encoded("TIFF"))) > 1500

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from cutline.cli import _network
 from cutline.cli._service import data_dir_option, set_up
-from cutline.errors import CutlineError
+from cutline.errors import CutlineError, OptionError
+
+if TYPE_CHECKING:
+    from cutline.server.config import ServerSettings
 
 WEBSOCKET_BYTES = 64 * 2**10  # the largest message that a client may send
 
@@ -32,17 +38,25 @@ class PortTaken(CutlineError):
 @click.option(
     "--port", default=8000, type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one."
 )
+@click.option(
+    "--network/--no-network",
+    default=None,
+    help="With --host: answer to this machine's names and private addresses, too, so that others on the"
+    " network get in. Where neither is given, a terminal is asked.  [default: --no-network]",
+)
 @data_dir_option
-def command(host: str, port: int, data_dir: Path | None) -> None:
+def command(host: str, port: int, network: bool | None, data_dir: Path | None) -> None:
     """Serve the web page, the API and websockets.
 
     \b
     cutline serve
     cutline serve --port 9000 --data-dir ~/cutline
+    cutline serve --host 0.0.0.0 --network
 
     Without further settings this is the whole service: SQLite and files in the data folder, and a worker
     inside. docs/reference/settings.md says how to run it on PostgreSQL, Redis and S3, with separate workers.
     """
+    _let_network_in(host, choice=network)
     settings = set_up(data_dir)
     import uvicorn
     from django.core.management import call_command
@@ -71,13 +85,13 @@ def command(host: str, port: int, data_dir: Path | None) -> None:
         raise PortTaken(
             f"Cannot listen on {host}:{port}.", hint="Choose another port; --port 0 takes a free one."
         ) from error
-    address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+    port = listener.getsockname()[1]
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
-                logging.getLogger("cutline.serve").info("Cutline is at %s", address)
+                _say_where(host, port, settings)
 
     server = Server(config)
     # uvicorn raises the signal again once it has stopped: a requested stop is not a failure.
@@ -86,3 +100,37 @@ def command(host: str, port: int, data_dir: Path | None) -> None:
     server.run(sockets=[listener])
     if not server.started:
         raise StartFailed("The service could not start.", hint="See the log above.")
+
+
+def _let_network_in(host: str, *, choice: bool | None) -> None:
+    """Have the service answer to this machine's names, if its user wants that. Raises OptionError."""
+    from cutline.server.config import settings
+
+    made = settings()
+    if choice and not made.development:
+        raise OptionError("--network is for laptops.", hint="In production, list the names in CUTLINE_HOSTS.")
+    if choice and not _network.is_for_others(host):
+        raise OptionError(f"At {host} nobody else gets in.", hint="Add --host 0.0.0.0.")
+    has_hosts = "hosts" in made.model_fields_set
+    if not _network.is_for_others(host) or not made.development or (has_hosts and not choice):
+        return
+    names = _network.own_names()
+    if _network.lets_others_in(names, choice=choice):
+        os.environ["CUTLINE_HOSTS"] = ",".join(dict.fromkeys([*made.hosts, *names]))
+        settings.cache_clear()
+
+
+def _say_where(host: str, port: int, settings: ServerSettings) -> None:
+    """Log the addresses that work, and what keeps others out where they might be expected."""
+    from django.http.request import validate_host
+
+    log = logging.getLogger("cutline.serve")
+    names = _network.reachable(host, ("127.0.0.1", *_network.own_names()))
+    allowed = [name for name in names if validate_host(name, settings.hosts)]
+    log.info("Cutline is at %s", ", ".join(f"http://{name}:{port}" for name in allowed or names[:1]))
+    if settings.development and _network.is_for_others(host) and set(allowed) <= {"127.0.0.1"}:
+        log.warning(
+            "It answers to %s alone: others on the network get 400. Start it with --network, or set"
+            " CUTLINE_HOSTS to all names and addresses that people use for it.",
+            ", ".join(settings.hosts),
+        )

@@ -69,7 +69,8 @@ class ServerSettings(BaseSettings):
     )
     hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         ("127.0.0.1", "localhost", "[::1]"),
-        description="Host names that the service answers to, separated by commas.",
+        description="Host names and addresses that the service answers to, separated by commas; others get"
+        " 400. `cutline serve --network` adds the machine's own.",
     )
     trusted_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (),

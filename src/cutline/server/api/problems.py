@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import (
     BadRequest,
+    DisallowedHost,
     PermissionDenied,
     RequestDataTooBig,
     SuspiciousOperation,
@@ -48,6 +50,8 @@ PROBLEM_JSON = "application/problem+json"
 ERRORS_PATH = "/api/v1/errors/"
 
 _CSRF_HINT = "GET /_allauth/browser/v1/config sets the cookie csrftoken; send it back as X-CSRFToken."
+
+_LONGEST_HOST = 253  # characters of a name, as DNS has them
 
 log = logging.getLogger(__name__)
 
@@ -145,6 +149,8 @@ def problem_of(request: HttpRequest, error: Exception) -> HttpResponse:
             )
         case PermissionDenied():
             return problem(request, Forbidden("This is not allowed."))
+        case DisallowedHost():
+            return problem(request, wrong_host(request))
         case SuspiciousOperation() | BadRequest() | MultiPartParserError() | UnicodeError():
             return problem(request, Malformed("The request is malformed."))
         case OperationalError() | InterfaceError():
@@ -187,10 +193,24 @@ def as_problem(request: HttpRequest, response: HttpResponseBase) -> HttpResponse
     return made
 
 
+def wrong_host(request: HttpRequest) -> Malformed:
+    """The error for a request to a name that is not the service's. It is logged: its operator can help."""
+    sent = request.META.get("HTTP_HOST", "")
+    name = re.sub(r"[^\w.:\[\]-]", "?", sent[:_LONGEST_HOST], flags=re.ASCII)
+    log.warning("Refused a request for the host %s, which CUTLINE_HOSTS does not list.", name or "(none)")
+    return Malformed(
+        f"This service does not answer to the host {name}." if name else "The header Host is missing.",
+        hint="Use one of its own addresses, or have its operator add this one to the setting CUTLINE_HOSTS"
+        " (on a laptop: cutline serve --host 0.0.0.0 --network).",
+    )
+
+
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler400: what was refused before it reached the API, as an unknown host."""
     if _is_for_programs(request):
         return problem_of(request, exception)
+    if isinstance(exception, DisallowedHost):
+        return HttpResponse(f"{wrong_host(request)}\n", status=400, content_type="text/plain; charset=utf-8")
     return defaults.bad_request(request, exception)
 
 

@@ -90,6 +90,7 @@ def configure(options: Mapping[str, Any]) -> None:
                 "asyncio": {"level": "WARNING"},
                 "httpx": {"level": "WARNING"},
                 "django.request": {"level": "ERROR"},  # 4xx are the access line's
+                "django.security.DisallowedHost": {"level": "CRITICAL"},  # api/problems.py says it in a line
             },
         }
     )

@@ -232,6 +232,11 @@ class ServerSettings(BaseSettings):
     rate_visitors: str = Field(
         "300/hour", description="Visitors without an account who begin at one address: each has a quota."
     )
+    staff_second_factor: bool | None = Field(
+        None,
+        description="Whether staff without a second factor (an app's codes, or a passkey) are users like others;"
+        " empty: in production.",
+    )
     metrics_token: SecretStr = Field(
         SecretStr(""), description="Bearer token of /metrics; open where empty (in development only)."
     )
@@ -290,6 +295,11 @@ class ServerSettings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("staff_second_factor", mode="before")
+    @classmethod
+    def _unset(cls, value: object) -> object:
+        return None if value == "" else value
 
     @field_validator("rate_anonymous", "rate_user", "rate_caption", "rate_visitors")
     @classmethod
@@ -361,6 +371,11 @@ class ServerSettings(BaseSettings):
     def development(self) -> bool:
         """Whether insecure settings are allowed."""
         return self.mode is RunMode.DEVELOPMENT
+
+    @property
+    def staff_needs_second_factor(self) -> bool:
+        """Whether a role counts only with a second factor."""
+        return not self.development if self.staff_second_factor is None else self.staff_second_factor
 
 
 @lru_cache(maxsize=1)

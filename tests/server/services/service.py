@@ -83,6 +83,7 @@ class Service:
             "max_images_network": 100_000,
             "max_bytes_network": 2**40,
             "max_bulks_network": 10_000,
+            "staff_second_factor": "false",  # tests/server/people/test_staff.py has it on
             "fetch_allow": "127.0.0.1/32",  # the tests' own receiver; no other private address
         }
         if mode is Mode.PRODUCTION:

@@ -24,6 +24,7 @@ from django.http import HttpRequest, HttpResponseRedirect
 from cutline.server.account import keys
 from cutline.server.people.models import User
 from cutline.server.people.viewers import address_of, owner_of, public_url
+from cutline.server.rates import network_of
 
 if TYPE_CHECKING:
     from allauth.socialaccount.models import SocialLogin
@@ -68,6 +69,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         """Tell whoever has the account; takes as long as making one, or the time would tell the asker too."""
         make_password(email)
         super().send_account_already_exists_mail(email)
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """What wrong passwords are counted by: the account and the network they come from.
+
+        By the account alone, anybody who knows an address could lock its owner out.
+        """
+        key: str = super()._get_login_attempts_cache_key(request, **credentials)
+        return f"{key}:{network_of(self.get_client_ip(request))}"
 
     def is_reauthentication_required(self, *, app: str) -> bool:
         """Whether a change of what opens the account wants another proof: not minutes after signing in."""

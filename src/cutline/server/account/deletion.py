@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from allauth.account.models import EmailAddress
 from django.conf import settings as django_settings
+from django.contrib.admin.models import LogEntry
 from django.db import transaction
 from django.utils import timezone
 
@@ -18,9 +19,10 @@ from cutline.server.images import storage
 from cutline.server.images.models import Image, Rendition
 from cutline.server.images.search import forget_words
 from cutline.server.mail import services as mails
-from cutline.server.people.models import Owner, Role, User
+from cutline.server.people.models import ApiKey, Owner, Role, User
 from cutline.server.transactions import retried
 
+_GONE = "(deleted)"
 _AT_ONCE = 200  # images that are deleted by one statement
 _CLAIMED_STAYS = timedelta(days=1)  # how long something may still arrive for a claimed owner
 
@@ -39,9 +41,18 @@ def delete_account(user: User) -> None:
     addresses = {user.email, *EmailAddress.objects.filter(user=user).values_list("email", flat=True)}
     for address in addresses:
         mails.forget(address)
+    _forget_in_log(user)
     for owner in Owner.objects.filter(user=user):
         delete_owner(owner)
     user.delete()
+
+
+def _forget_in_log(user: User) -> None:
+    """Take an account's name, address and the names of its keys out of the log of what staff did."""
+    owners = list(Owner.objects.filter(user=user).values_list("pk", flat=True))
+    keys = ApiKey.objects.filter(owner__in=owners).values_list("pk", flat=True)
+    gone = [str(pk) for pk in (user.pk, *owners, *keys)]
+    LogEntry.objects.filter(object_id__in=gone).update(object_repr=_GONE)
 
 
 @retried

@@ -10,7 +10,9 @@ from allauth.mfa.models import Authenticator
 from django import forms
 from django.core.exceptions import ValidationError
 
+from cutline.server.config import settings
 from cutline.server.people.models import User
+from cutline.server.people.roles import has_second_factor
 
 if TYPE_CHECKING:
     from django.contrib.admin.forms import AdminAuthenticationForm as AuthenticationForm
@@ -44,6 +46,11 @@ class StaffLoginForm(AuthenticationForm):
 
     def _check_second_factor(self, user: User) -> None:
         kinds = set(Authenticator.objects.filter(user=user).values_list("type", flat=True))
+        if settings().staff_needs_second_factor and not has_second_factor(user):
+            raise ValidationError(
+                "Staff need a second factor: sign in on the site, and set one up on your account page.",
+                code="no_second_factor",
+            )
         if not kinds:
             return
         if kinds <= {Authenticator.Type.WEBAUTHN}:

@@ -24,6 +24,7 @@ from django.urls import NoReverseMatch, reverse
 from cutline.server.admin.theme import pages
 from cutline.server.errors import Conflict
 from cutline.server.images.models import Image, Visibility
+from cutline.server.people import roles
 from cutline.server.people.models import Role, User
 from cutline.server.statistics import Day, Statistics, statistics
 
@@ -60,7 +61,7 @@ READERS = frozenset({Role.REVIEWER, Role.MODERATOR, Role.ADMIN})
 def role_of(request: HttpRequest) -> Role:
     """The role of whoever asks; Role.USER for people who are not signed in or whose account is closed."""
     user = request.user
-    return Role(user.role) if isinstance(user, User) and user.is_active else Role.USER
+    return roles.role_of(user) if isinstance(user, User) and user.is_active else Role.USER
 
 
 def may_look_at(request: HttpRequest, image: Image) -> bool:

@@ -20,6 +20,7 @@ from cutline.server.config import settings
 from cutline.server.errors import Unauthenticated
 from cutline.server.people import keys, tickets
 from cutline.server.people.models import ApiKey, Owner, Role, User
+from cutline.server.people.roles import role_of
 from cutline.server.people.sessions import SessionStore
 from cutline.server.proxies import client_address
 from cutline.server.request_context import context_of
@@ -250,7 +251,7 @@ def _viewer_of_working_key(key: ApiKey | None, address: str) -> Viewer:
 
 def _viewer_of_user(user: User, address: str) -> Viewer:
     owner_id = Owner.objects.filter(user=user).values_list("pk", flat=True).first() or owner_of(user).pk
-    return Viewer(owner_id=owner_id, user_id=user.pk, role=Role(user.role), address=address)
+    return Viewer(owner_id=owner_id, user_id=user.pk, role=role_of(user), address=address)
 
 
 def _viewer_of_session(session: SessionBase, address: str) -> Viewer:

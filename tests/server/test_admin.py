@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
+from django.contrib.staticfiles import finders
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from unfold.settings import CONFIG_DEFAULTS
+from unfold.utils import convert_color
 
 from cutline.server.admin.site import StaffAdmin
 from cutline.server.api import limits
@@ -175,3 +180,32 @@ def test_the_statistics_are_asked_in_a_constant_number_of_queries(
     client = signed_in(Role.REVIEWER)
     with django_assert_max_num_queries(35):
         client.get("/api/v1/stats?days=90")
+
+
+def test_no_page_of_the_admin_needs_scripts_or_styles_within_it(signed_in: As, owner: Owner) -> None:
+    client = signed_in(Role.ADMIN)
+    somebody = User.objects.create_user("ada@example.org", "a long enough password")
+    pages = ["/admin/", "/admin/login/?next=/admin/"]
+    for model in admin.site._registry:
+        name = f"{model._meta.app_label}_{model._meta.model_name}"
+        pages.append(reverse(f"admin:{name}_changelist"))
+        row = model._default_manager.first()
+        pages += [reverse(f"admin:{name}_change", args=[row.pk])] if row else []
+    pages.append(reverse("admin:people_user_delete", args=[somebody.pk]))
+    for page in pages:
+        answer = client.get(page) if "login" not in page else Client().get(page)
+        if answer.status_code == 302 and page.endswith("/change/"):
+            continue  # of a picture that nobody offered
+        assert answer.status_code == 200, page
+        html = answer.content.decode()
+        assert "unsafe-inline" not in answer["Content-Security-Policy"]
+        assert re.findall(r"<script(?![^>]*\bsrc=)[^>]*>|<style|\sstyle=|\son\w+=|javascript:", html) == [], (
+            page
+        )
+
+
+def test_the_colours_of_the_admin_are_those_of_its_theme() -> None:
+    css = Path(finders.find("cutline/admin.css") or "").read_text()
+    for name, weights in CONFIG_DEFAULTS["COLORS"].items():
+        for weight, value in weights.items():
+            assert f"--color-{name}-{weight}: {convert_color(value)};" in css

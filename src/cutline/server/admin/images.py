@@ -123,12 +123,12 @@ class ImageAdmin(StaffAdmin[Image]):
     @admin.display(description="")
     def picture(self, image: Image) -> SafeString | str:
         """Its thumbnail, where staff may look at it."""
-        return self._picture(image, "thumbnail", 96)
+        return self._picture(image, "thumbnail", "cutline-thumbnail")
 
     @admin.display(description="picture")
     def large_picture(self, image: Image) -> SafeString | str:
         """The picture, where staff may look at it."""
-        return self._picture(image, "large", 640)
+        return self._picture(image, "large", "cutline-picture")
 
     @admin.display(description="caption")
     def shown_caption(self, image: Image) -> str:
@@ -142,19 +142,14 @@ class ImageAdmin(StaffAdmin[Image]):
             return _HIDDEN
         return " ".join(f"#{name}" for name in image.tags.order_by("name").values_list("name", flat=True))
 
-    def _picture(self, image: Image, kind: str, side_px: int) -> SafeString | str:
+    def _picture(self, image: Image, kind: str, css: str) -> SafeString | str:
         if not _is_offered(image):
             return _HIDDEN
         links = selectors.urls(image.renditions.all())[kind]
         link = links.get("webp") or links.get("jpeg")
         if not link:
             return "no file"
-        return format_html(
-            '<img src="{}" alt="" loading="lazy" style="max-width:{}px;max-height:{}px;border-radius:4px">',
-            link,
-            side_px,
-            side_px,
-        )
+        return format_html('<img src="{}" alt="" loading="lazy" class="{}">', link, css)
 
     @admin.action(description="Approve", permissions=["moderate"])
     def approve(self, request: HttpRequest, queryset: QuerySet[Image]) -> None:

@@ -38,6 +38,8 @@ UNFOLD: dict[str, Any] = {
     "SITE_SUBHEADER": "Administration",
     "SITE_SYMBOL": "photo_camera",
     "SHOW_VIEW_ON_SITE": True,
+    "STYLES": ["/static/cutline/admin.css"],
+    "SCRIPTS": ["/static/cutline/admin.js"],
     "LOGIN": {"form": "cutline.server.admin.login.StaffLoginForm"},
     "SIDEBAR": {
         "show_search": False,

@@ -6,7 +6,9 @@ read them.
     {"file": "a.jpg", "model": "base@1", "captions": [{"text": "A dog.", "log_prob": -3.1}]}
     {"file": "b.jpg", "error": {"code": "image_unreadable", "message": "..."}}
 
-    file,model,caption,log_prob[,caption_2,log_prob_2,...],error_code,error_message
+    file,model,caption,log_prob[,caption_2,log_prob_2,...],error_code,error_message[,sha256]
+
+A relative file is one below the folder of the file of captions (`file_names.relative_to`).
 """
 
 from __future__ import annotations
@@ -50,12 +52,16 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptionLine:
-    """One photo's captions, best first, or why it has none. model: "name@version", "" where none wrote."""
+    """One photo's captions, best first, or why it has none. model: "name@version", "" where none wrote.
+
+    sha256: of the photo's bytes, in hexadecimal; "" where nobody asked for it.
+    """
 
     file: str
     model: str = ""
     captions: tuple[ScoredCaption, ...] = ()
     failure: Failure | None = None
+    sha256: str = ""
 
 
 class CaptionFormat(Protocol):
@@ -95,14 +101,16 @@ class JsonLines:
         if not isinstance(fields, dict) or not isinstance(fields.get("file"), str):
             raise ValueError("not a caption: it has no file")
         file, model = fields["file"], str(fields.get("model", ""))
+        sha256 = str(fields.get("sha256", ""))
         if "error" in fields:
             code, message = (str(_item(fields, "error", name)) for name in ("code", "message"))
-            return CaptionLine(file=file, model=model, failure=Failure(code=code, message=message))
+            failure = Failure(code=code, message=message)
+            return CaptionLine(file=file, model=model, failure=failure, sha256=sha256)
         found = fields.get("captions")
         if not isinstance(found, list):
             raise ValueError("there is no list of captions")
         captions = tuple(_caption_of(fields, place) for place in range(len(found)))
-        return CaptionLine(file=file, model=model, captions=captions)
+        return CaptionLine(file=file, model=model, captions=captions, sha256=sha256)
 
     def may_begin(self, raw: bytes) -> bool:
         """A line begins with the photo's file."""
@@ -120,6 +128,8 @@ def json_line(line: CaptionLine) -> str:
         ]
     else:
         fields["error"] = {"code": line.failure.code, "message": line.failure.message}
+    if line.sha256:
+        fields["sha256"] = line.sha256
     # A file name that is not UTF-8 can only be written escaped.
     return json.dumps(fields, ensure_ascii=not _is_utf8(line.file), allow_nan=False)
 
@@ -155,12 +165,17 @@ def _is_utf8(text: str) -> bool:
 
 
 class CsvLines:
-    """One row for each photo. Captions after the first have columns of their own, up to ``n`` captions."""
+    """One row for each photo. Captions after the first have columns of their own, up to ``n`` captions.
 
-    def __init__(self, n: int) -> None:
+    hashed: a last column holds the SHA-256 of the photos.
+    """
+
+    def __init__(self, n: int, *, hashed: bool = False) -> None:
         more = [f"{column}_{rank}" for rank in range(2, n + 1) for column in ("caption", "log_prob")]
-        self.columns = ("file", "model", "caption", "log_prob", *more, "error_code", "error_message")
-        self._n = n
+        last = ["sha256"] if hashed else []
+        self.columns = ("file", "model", "caption", "log_prob", *more, "error_code", "error_message", *last)
+        self.n = n
+        self._hashed = hashed
 
     def header(self) -> bytes:
         """The columns' names."""
@@ -169,12 +184,13 @@ class CsvLines:
     def encode(self, line: CaptionLine) -> bytes:
         """One row, always in one line. Line breaks in texts become spaces, and formulas are escaped."""
         cells: list[str] = []
-        for caption in line.captions[: self._n]:
+        for caption in line.captions[: self.n]:
             log_prob = _rounded(caption.log_prob)
             cells += [_text_cell(caption.text), "" if log_prob is None else str(log_prob)]
-        cells += [""] * (2 * self._n - len(cells))
+        cells += [""] * (2 * self.n - len(cells))
         failure = line.failure
         cells += [failure.code, _text_cell(failure.message)] if failure else ["", ""]
+        cells += [line.sha256] if self._hashed else []
         return _csv_row([escape_formula(one_line(line.file)), _text_cell(line.model), *cells])
 
     def parse(self, raw: bytes) -> CaptionLine:
@@ -185,6 +201,7 @@ class CsvLines:
         """A row whose cells are read already. Raises ValueError where they are more or fewer."""
         if len(cells) != len(self.columns):
             raise ValueError(f"{len(cells)} columns, not {len(self.columns)}")
+        *cells, sha256 = cells if self._hashed else [*cells, ""]
         file, model, *scored, code, message = map(unescape_formula, cells)
         texts, numbers = scored[::2], scored[1::2]
         captions = tuple(
@@ -193,7 +210,7 @@ class CsvLines:
             if text or number
         )
         failure = Failure(code=code, message=message) if code else None
-        return CaptionLine(file=file, model=model, captions=captions, failure=failure)
+        return CaptionLine(file=file, model=model, captions=captions, failure=failure, sha256=sha256)
 
     def may_begin(self, raw: bytes) -> bool:
         """Any text may begin a row; a file of another format is seen by its header."""
@@ -202,7 +219,8 @@ class CsvLines:
 
 def csv_format(columns: Sequence[str]) -> CsvLines | None:
     """The format whose columns these are; None if they are not those of a file of captions."""
-    lines = CsvLines(max(1, (len(columns) - 4) // 2))
+    hashed = list(columns[-1:]) == ["sha256"]
+    lines = CsvLines(max(1, (len(columns) - hashed - 4) // 2), hashed=hashed)
     return lines if tuple(columns) == lines.columns else None
 
 

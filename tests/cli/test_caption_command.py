@@ -29,6 +29,7 @@ from fixed import COLOURS, OUTAGE, POISON, FixedCaptioner
 from PIL import Image
 
 from cutline.alt_text import shorten
+from cutline.caption_files import FORMATS, CaptionLine, ScoredCaption
 from cutline.captioning.options import DecodingOptions
 from cutline.cli import caption as caption_module
 from cutline.cli.main import main, missing_extra
@@ -145,7 +146,7 @@ def test_a_captioner_that_goes_away_ends_the_run_and_says_what_was_kept(
     cutline("--output", "out.jsonl", "--batch-size", 1, *paths, code=1)
     assert "went away" in cutline.err
     assert "1 captions were written in out.jsonl; the same command continues from there" in cutline.err
-    assert [line["file"] for line in json_lines(tmp_path / "out.jsonl")] == paths[:1]
+    assert [str(tmp_path / line["file"]) for line in json_lines(tmp_path / "out.jsonl")] == paths[:1]
 
 
 def test_photos_are_captioned_in_batches_and_in_order(cutline: Cutline, tmp_path: Path) -> None:
@@ -193,6 +194,7 @@ def test_the_command_offers_every_decoding_option_and_limit() -> None:
         ["a.jpg", "--overwrite"],
         ["a.jpg", "--prefix", "two\nlines"],
         ["a.jpg", "--retry-failed"],
+        ["a.jpg", "--skip-by", "content"],
         ["a.jpg", "--null"],
         ["-", "--sidecar"],
         ["-", "--from-file", "-"],
@@ -418,6 +420,125 @@ def test_a_second_run_skips_what_is_done_and_says_so(cutline: Cutline, tmp_path:
     assert output.read_bytes() == after
 
 
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_photos_of_the_same_name_in_two_folders_are_two(
+    cutline: Cutline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    for folder in ("1", "2"):
+        for name in ("a.jpg", "b.jpg"):
+            photo(tmp_path / "t" / folder / name)
+    for folder in ("1", "2"):
+        monkeypatch.chdir(tmp_path / "t" / folder)
+        cutline(".", "-o", f"../all.{suffix}")
+        assert "2 captioned ->" in cutline.err
+        cutline("a.jpg", tmp_path / "t" / folder, "-o", f"../all.{suffix}")
+        assert "0 captioned, 2 skipped" in cutline.err
+    monkeypatch.chdir(tmp_path)
+    cutline("t", "-o", f"t/all.{suffix}")
+    assert "0 captioned, 4 skipped" in cutline.err
+    assert recorded(tmp_path / "t" / f"all.{suffix}") == ["1/a.jpg", "1/b.jpg", "2/a.jpg", "2/b.jpg"]
+
+
+def recorded(output: Path) -> list[str]:
+    if output.suffix == ".jsonl":
+        return [line["file"] for line in json_lines(output)]
+    with output.open(newline="") as file:
+        return [row["file"] for row in csv.DictReader(file)]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_a_folder_and_its_captions_can_be_moved_together(
+    cutline: Cutline, tmp_path: Path, suffix: str
+) -> None:
+    photo(tmp_path / "in" / "deep" / "a.jpg")
+    photo(tmp_path / "elsewhere" / "b.jpg")
+    arguments = ("in", tmp_path / "in", tmp_path / "elsewhere", "-o", tmp_path / "in" / f"c.{suffix}")
+    cutline(*arguments)
+    assert recorded(tmp_path / "in" / f"c.{suffix}") == ["deep/a.jpg", str(tmp_path / "elsewhere" / "b.jpg")]
+    (tmp_path / "in").rename(tmp_path / "moved")
+    cutline("moved", "elsewhere/b.jpg", "-o", f"moved/c.{suffix}")
+    assert "0 captioned, 2 skipped" in cutline.err
+
+
+def test_links_to_a_photo_or_its_folder_are_that_photo(cutline: Cutline, tmp_path: Path) -> None:
+    real = photo(tmp_path / "in" / "a.jpg")
+    (tmp_path / "link.jpg").symlink_to(real)
+    (tmp_path / "album").symlink_to(tmp_path / "in")
+    assert len(cutline("album", "in", "link.jpg", "album/../in/a.jpg")) == 1
+    cutline("album", "-o", "c.jsonl")
+    cutline("in", "link.jpg", "-o", "c.jsonl")
+    assert "0 captioned, 1 skipped" in cutline.err
+    (tmp_path / "out").symlink_to(tmp_path / "c.jsonl")
+    (tmp_path / "linked.jsonl").symlink_to(tmp_path / "c.jsonl")
+    cutline("in", "-o", "linked.jsonl")
+    assert "0 captioned, 1 skipped" in cutline.err
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_what_older_versions_wrote_goes_on(
+    cutline: Cutline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """They wrote names as they were typed."""
+    names = [photo(tmp_path / "in" / "a.jpg"), "in/b.jpg", "./in/../in/c.jpg", "in\\d.jpg"]
+    for name in "bcd":
+        photo(tmp_path / "in" / f"{name}.jpg")
+    format_ = FORMATS[f".{suffix}"](1)
+    captions = (ScoredCaption(text="A dog.", log_prob=-1.0),)
+    lines = [CaptionLine(file=name, model="old@1", captions=captions) for name in names]
+    output = tmp_path / "out" / f"c.{suffix}"
+    output.parent.mkdir()
+    output.write_bytes(format_.header() + b"".join(map(format_.encode, lines)))
+    cutline("in", "-o", output)
+    assert "0 captioned, 4 skipped" in cutline.err
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_by_content_copies_and_moved_photos_are_skipped(
+    cutline: Cutline, tmp_path: Path, suffix: str
+) -> None:
+    output = f"c.{suffix}"
+    photo(tmp_path / "a.jpg")
+    cutline("a.jpg", "-o", output)  # without hashes
+    (tmp_path / "copy.jpg").write_bytes((tmp_path / "a.jpg").read_bytes())
+    photo(tmp_path / "new.png", "blue")
+    (tmp_path / "new copy.png").write_bytes((tmp_path / "new.png").read_bytes())
+    cutline(".", "-o", output, "--skip-by", "content")
+    assert "1 captioned, 3 skipped" in cutline.err
+    cutline("copy.jpg", "-o", output)
+    assert "1 captioned ->" in cutline.err
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_by_content_a_renamed_photo_is_known_again(cutline: Cutline, tmp_path: Path, suffix: str) -> None:
+    arguments = (".", "-o", f"c.{suffix}", "--skip-by", "content")
+    photo(tmp_path / "a.jpg")
+    (tmp_path / "bad.jpg").write_bytes(b"not a photo")
+    cutline(*arguments, code=1)
+    (tmp_path / "a.jpg").rename(tmp_path / "b.jpg")
+    (tmp_path / "bad.jpg").rename(tmp_path / "worse.jpg")
+    cutline(*arguments, code=1)
+    assert "0 captioned, 2 skipped (done before)" in cutline.err
+    assert "1 of the skipped had failed" in cutline.err
+    cutline(*arguments, "--retry-failed", code=1)
+    assert "0 captioned, 1 skipped (done before), 1 failed" in cutline.err
+    cutline("b.jpg", "-o", f"c.{suffix}")  # without hashes again, in the same file
+    assert "1 captioned ->" in cutline.err
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_list_may_come_from_windows(cutline: Cutline, tmp_path: Path, encoding: str, line_end: str) -> None:
+    for name in ("läuft.jpg", "sub/b.jpg"):
+        photo(tmp_path / name)
+    names = ["läuft.jpg", "sub\\b.jpg", ".\\sub\\b.jpg", "D:\\no.jpg"]
+    (tmp_path / "list.txt").write_bytes(line_end.join([*names, "", ""]).encode(encoding))
+    lines = cutline("--from-file", "list.txt", "-o", "c.jsonl", code=1)
+    assert lines == []
+    assert recorded(tmp_path / "c.jsonl")[:2] == ["läuft.jpg", "sub/b.jpg"]
+    cutline("--from-file", "list.txt", "-o", "c.jsonl", code=1)
+    assert "0 captioned, 3 skipped (done before)" in cutline.err
+
+
 def test_csv_has_a_row_a_photo(cutline: Cutline, tmp_path: Path) -> None:
     photo(tmp_path / "a.jpg")
     (tmp_path / "b,.jpg").write_bytes(b"")
@@ -596,6 +717,7 @@ def test_killed_at_any_moment_it_resumes_with_nothing_lost_or_doubled(tmp_path: 
             rows = list(csv.DictReader(file))
         seen = {row["file"]: row["caption"] for row in rows}
         assert len(rows) == 60
+    seen = {str(tmp_path / file): text for file, text in seen.items()}
     assert seen == {path: SAYS[("red", "blue")[n % 2]] for n, path in enumerate(photos)}
     assert all(Path(path).with_suffix(".txt").read_text() == seen[path] + "\n" for path in photos)
 

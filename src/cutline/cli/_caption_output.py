@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import io
 import os
 import time
+from dataclasses import replace
+from enum import StrEnum
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from cutline.caption_files import FORMATS, CaptionLine, one_line
+from cutline.caption_files import FORMATS, CaptionLine, CsvLines, one_line
 from cutline.cli._files import output_errors, remove_leftovers, replacement, sync_folder, try_lock, write_all
+from cutline.cli._photos import STDIN
 from cutline.errors import OptionError, OutputError
+from cutline.file_names import relative_to, resolved_from
 
 FSYNC_EVERY_S = 1.0
 
@@ -21,25 +27,40 @@ def plain_lines(line: CaptionLine) -> str:
 
 
 def key(file: str) -> str:
-    """The absolute path, by which photos are compared. Links are not resolved: each name is a photo."""
-    return os.path.abspath(one_line(file))
+    """The resolved file, by which photos are compared, whatever they are called."""
+    return one_line(os.path.realpath(file))
+
+
+class SkipBy(StrEnum):
+    """What makes a photo one that is done."""
+
+    PATH = "path"
+    CONTENT = "content"
 
 
 class CaptionFile:
     """A file of captions that one run at a time appends to, one write per line.
 
-    Opening it reads which photos are done (`done`: key -> whether it failed) and removes an incomplete last
-    line of a killed run. Raises OutputError, and changes nothing, if the file is of another format.
+    Opening it reads which photos are done, and removes an incomplete last line of a killed run. Raises
+    OutputError, and changes nothing, if the file is of another format.
+
+    skip_by: with SkipBy.CONTENT a copy of a photo that is done is done, too, and lines hold hashes.
     """
 
-    def __init__(self, path: str, *, n: int, retry_failed: bool = False) -> None:
+    def __init__(
+        self, path: str, *, n: int, retry_failed: bool = False, skip_by: SkipBy = SkipBy.PATH
+    ) -> None:
         suffix = os.path.splitext(path)[1].lower()
         if suffix not in FORMATS:
             raise OptionError(f"--output {path}: the name must end in {' or '.join(FORMATS)}.")
         self.path = path
-        self.done: dict[str, bool] = {}
+        self._folder = os.path.dirname(os.path.realpath(path))
+        self._done: dict[str, bool] = {}  # key -> whether it failed
+        self._contents = _Contents() if skip_by is SkipBy.CONTENT else None
         self.other_models: set[str] = set()
         self._format = FORMATS[suffix](n)
+        if isinstance(self._format, CsvLines) and self._contents is not None:
+            self._format = CsvLines(n, hashed=True)
         self._retry_failed = retry_failed
         self._synced_at = time.monotonic()
 
@@ -50,7 +71,7 @@ class CaptionFile:
             self._file = self._open_locked()
             try:
                 self._read()
-                if self._retry_failed and any(self.done.values()):
+                if self._retry_failed and any(self._done.values()):
                     self._drop_failed()
             except BaseException:
                 self._file.close()
@@ -65,8 +86,18 @@ class CaptionFile:
             os.fsync(self._file.fileno())
             self._file.close()
 
+    def failed_before(self, file: str) -> bool | None:
+        """Whether a photo that an earlier line is about had failed; None where there is no such line."""
+        failed = self._done.get(key(file))
+        if failed is None and self._contents is not None:
+            failed = self._contents.find(file)
+        return failed
+
     def append(self, line: CaptionLine) -> None:
         """Write one photo's line; at most a second later it also survives a power cut."""
+        name = line.file if line.file == STDIN else relative_to(self._folder, line.file)
+        sha256 = self._contents.hash_of(line.file) if self._contents is not None else ""
+        line = replace(line, file=name, sha256=sha256)
         with output_errors(self.path):
             write_all(self._file, self._format.encode(line))
             if time.monotonic() - self._synced_at > FSYNC_EVERY_S:
@@ -93,8 +124,7 @@ class CaptionFile:
             if not raw.endswith(b"\n"):
                 break
             if number == 1 and header:
-                if raw.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n") != header.rstrip(b"\n"):
-                    raise self._not_ours("its columns differ; -n must be what it was")
+                self._adopt(raw.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n"))
             elif raw.strip():
                 try:
                     self._remember(self._format.parse(raw))
@@ -126,8 +156,22 @@ class CaptionFile:
         write_all(self._file, b"\n")
         return len(tail) + 1
 
+    def _adopt(self, header: bytes) -> None:
+        """Go on in the file's own columns, which may have hashes or not."""
+        wanted = self._format
+        assert isinstance(wanted, CsvLines)
+        for hashed in (False, True):
+            if header == CsvLines(wanted.n, hashed=hashed).header().rstrip(b"\n"):
+                self._format = CsvLines(wanted.n, hashed=hashed)
+                return
+        raise self._not_ours("its columns differ; -n must be what it was")
+
     def _remember(self, line: CaptionLine) -> None:
-        self.done[key(line.file)] = line.failure is not None
+        failed = line.failure is not None
+        name = resolved_from(self._folder, line.file)
+        self._done[one_line(name)] = failed
+        if self._contents is not None:
+            self._contents.remember(name, line.sha256, failed)
         if line.model:
             self.other_models.add(line.model)
 
@@ -148,7 +192,61 @@ class CaptionFile:
                     kept.write(raw)
         self._file.close()
         self._file = self._open_locked()
-        self.done = {name: False for name, failed in self.done.items() if not failed}
+        self._done = {name: False for name, failed in self._done.items() if not failed}
+        if self._contents is not None:
+            self._contents.forget_failed()
+
+
+class _Contents:
+    """Which contents are done. Photos whose line has no hash are hashed where one of their size turns up."""
+
+    def __init__(self) -> None:
+        self._by_hash: dict[str, bool] = {}  # SHA-256 -> whether it failed
+        self._by_size: dict[int, list[tuple[str, bool]]] = {}  # photos that are not hashed yet
+        self._hashes: dict[str, str] = {}  # of photos that are asked for, until they are written
+
+    def remember(self, file: str, sha256: str, failed: bool) -> None:
+        """Note a photo of an earlier line."""
+        if sha256:
+            self._by_hash[sha256] = failed
+            return
+        with contextlib.suppress(OSError):
+            self._by_size.setdefault(os.path.getsize(file), []).append((file, failed))
+
+    def find(self, file: str) -> bool | None:
+        """Whether the photo with this one's content had failed; None where there is none."""
+        try:
+            size = os.path.getsize(file)
+        except OSError:
+            return None
+        for earlier, failed in self._by_size.pop(size, ()):
+            if earlier_hash := _file_hash(earlier):
+                self._by_hash[earlier_hash] = failed
+        sha256 = _file_hash(file)
+        if not sha256 or sha256 in self._by_hash:
+            return self._by_hash.get(sha256)
+        self._by_hash[sha256] = False  # for further copies in this run
+        self._hashes[file] = sha256
+        return None
+
+    def hash_of(self, file: str) -> str:
+        """The hash of a photo that is written now."""
+        return self._hashes.pop(file, "") or _file_hash(file)
+
+    def forget_failed(self) -> None:
+        """As if the photos that failed had never been tried."""
+        self._by_hash = {name: False for name, failed in self._by_hash.items() if not failed}
+        for size, photos in self._by_size.items():
+            self._by_size[size] = [photo for photo in photos if not photo[1]]
+
+
+def _file_hash(file: str) -> str:
+    """The SHA-256 of a file's bytes; "" if it cannot be read, which captioning it will report."""
+    try:
+        with open(file, "rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 class _Unclosing(io.RawIOBase):

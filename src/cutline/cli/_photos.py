@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import glob
+import io
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +14,9 @@ from fnmatch import fnmatchcase
 from typing import BinaryIO
 
 from cutline.errors import CutlineError, ImageMissing
+from cutline.file_names import portable
 from cutline.images import RAW_ENDINGS
+from cutline.text_files import text_lines
 
 STDIN = "-"
 # fmt: off
@@ -66,7 +70,7 @@ class PhotoSearch:
             elif glob.has_magic(argument) and not os.path.lexists(argument):
                 yield from self._matching(argument)
             else:
-                yield Found(path=argument)
+                yield Found(path=argument if os.path.lexists(argument) else _from_windows(argument))
 
     def _in_folder(self, folder: str) -> Iterator[Found]:
         before, nothing = self.left_out.copy(), True
@@ -149,32 +153,45 @@ def describe_left_out(counts: Mapping[tuple[str, str], int]) -> str:
     return ", ".join(f"{count:,} {names[count > 1]}" for names, count in counts.items() if count)
 
 
+def _from_windows(name: str) -> str:
+    """A file whose name was written with backslashes, where it is here; else the name as it is."""
+    for path in (portable(name), re.sub(r"^([A-Za-z]):", _as_mounted, portable(name))):
+        if os.path.lexists(path):
+            return path
+    return name
+
+
+def _as_mounted(drive: re.Match[str]) -> str:
+    return f"/mnt/{drive[1].lower()}"  # where Windows' Linux has it
+
+
 def _ending(path: str) -> str:
     return os.path.splitext(path)[1].lower()
 
 
 def read_list(source: str, *, null: bool) -> Iterator[str]:
-    """Paths from a file ('-' is stdin), one per line or ended by NUL, read as they are needed."""
+    """Paths from a file ('-' is stdin), one per line or ended by NUL, read as they are needed.
+
+    Lines may be in UTF-8, or in UTF-16 as PowerShell writes them.
+    """
     if source == STDIN:
-        yield from _split(sys.stdin.buffer, b"\0" if null else b"\n")
+        yield from _split(sys.stdin.buffer, null=null)
         return
     try:
         with open(source, "rb") as file:
-            yield from _split(file, b"\0" if null else b"\n")
+            yield from _split(file, null=null)
     except OSError as error:
         raise ImageMissing(f"The list {source} cannot be read ({error.strerror}).") from error
 
 
-def _split(file: BinaryIO, end: bytes) -> Iterator[str]:
-    rest, first = b"", True
-    # readline-sized reads: paths that come slowly through a pipe are captioned as they come.
-    while block := (file.readline(65536) if end == b"\n" else file.read(65536)):
-        if first:
-            block, first = block.removeprefix(b"\xef\xbb\xbf"), False
-        *whole, rest = (rest + block).split(end)
-        yield from (
-            os.fsdecode(line) for raw in whole if (line := raw.rstrip(b"\r") if end == b"\n" else raw)
-        )
+def _split(file: io.BufferedReader | BinaryIO, *, null: bool) -> Iterator[str]:
+    if not null:
+        yield from filter(None, text_lines(file))
+        return
+    rest = b""
+    while block := file.read(65536):
+        *whole, rest = (rest + block).split(b"\0")
+        yield from map(os.fsdecode, filter(None, whole))
     if rest:
         yield os.fsdecode(rest)
 

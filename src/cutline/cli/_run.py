@@ -129,19 +129,22 @@ class Run:
 
     def _fresh(self, photos: Iterator[Found]) -> Iterator[Found]:
         """The photos that neither this run nor an earlier one has seen."""
-        done = self._job.output.done if self._job.output is not None else {}
+        output = self._job.output
         seen: set[str] = set()
         for found in photos:
-            name = key(found.path)
-            if found.path != STDIN and name in seen:
-                self._count(1)
-            elif found.path != STDIN and name in done:
-                self.tally.skipped += 1
-                self.tally.failed_before += done[name]
-                self._count(1)
-            else:
+            if found.path == STDIN:
                 yield found
+                continue
+            name = key(found.path)
+            is_new = name not in seen
             seen.add(name)
+            failed = output.failed_before(found.path) if is_new and output is not None else None
+            if is_new and failed is None:
+                yield found
+                continue
+            self.tally.skipped += is_new
+            self.tally.failed_before += bool(failed)
+            self._count(1)
 
     def _read_ahead(self, photos: Iterator[Found]) -> Generator[_Ready, None, None]:
         """Read photos on threads; yields them in order."""

@@ -42,9 +42,9 @@ Examples:
 In folders, every file with an image's extension is captioned, except hidden ones and the thumbnails of photo
 software; videos, drawings and other files like that are counted at the end. A file that you name is always
 tried. Of a raw photo (DNG, CR2, CR3, NEF, ARW, RAF, ORF, RW2 and others), its preview is captioned; one
-without needs the extra "raw". --output continues where an earlier run, finished or killed, left off. A photo
-that fails does not stop the rest: the exit code is 0 when all went well, 1 when something failed, 2 for wrong
-usage.
+without needs the extra "raw". --output continues where an earlier run, finished or killed, left off, whatever
+folder you are in and however you name the photos. A photo that fails does not stop the rest: the exit code is
+0 when all went well, 1 when something failed, 2 for wrong usage.
 
 Limits on what a photo may cost are set in the environment (CUTLINE_MAX_PIXELS, CUTLINE_MAX_FILE_BYTES, and
 so on) or by the options --max-...; options win."""
@@ -63,6 +63,7 @@ class Arguments:
     as_json: bool
     output: str | None
     retry_failed: bool
+    skip_by: str
     sidecar: bool
     write_metadata: bool
     overwrite: bool
@@ -94,6 +95,13 @@ OUTPUTS = group(
         "--output", "-o", metavar="FILE", help="Append to FILE (.jsonl or .csv), and skip photos that it has."
     ),
     click.option("--retry-failed", is_flag=True, help="With --output: retry photos that failed before."),
+    click.option(
+        "--skip-by",
+        type=click.Choice(["path", "content"]),
+        default="path",
+        show_default=True,
+        help="With --output: which photos FILE has; content also skips copies, renamed and moved photos.",
+    ),
     click.option(
         "--sidecar", is_flag=True, help="Also write photo.txt beside photo.jpg; a text of yours is kept."
     ),
@@ -178,6 +186,8 @@ def _check(arguments: Arguments) -> None:
         )
     if arguments.retry_failed and not arguments.output:
         raise OptionError("--retry-failed needs --output.")
+    if arguments.skip_by != "path" and not arguments.output:
+        raise OptionError("--skip-by needs --output.")
     if arguments.null and arguments.from_file is None:
         raise OptionError("--null needs --from-file.")
     if arguments.overwrite and not (arguments.sidecar or arguments.write_metadata):
@@ -206,7 +216,7 @@ def decorator(arguments: Arguments) -> Callable[[str], str]:
 
 def caption(arguments: Arguments, load: Callable[[str | None], Captioner]) -> int:
     """Run the command; return the exit code."""
-    from cutline.cli._caption_output import CaptionFile
+    from cutline.cli._caption_output import CaptionFile, SkipBy
     from cutline.cli._metadata import Metadata
     from cutline.cli._photos import PhotoSearch, describe_left_out
     from cutline.cli._run import Job, Run
@@ -219,7 +229,12 @@ def caption(arguments: Arguments, load: Callable[[str | None], Captioner]) -> in
         output = None
         if arguments.output:
             output = stack.enter_context(
-                CaptionFile(arguments.output, n=arguments.n, retry_failed=arguments.retry_failed)
+                CaptionFile(
+                    arguments.output,
+                    n=arguments.n,
+                    retry_failed=arguments.retry_failed,
+                    skip_by=SkipBy(arguments.skip_by),
+                )
             )
         metadata = (
             Metadata(overwrite=arguments.overwrite, limits=limits) if arguments.write_metadata else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,9 +16,10 @@ from cutline.captioning.options import DecodingOptions
 from cutline.captioning.streaming import caption_each
 from cutline.errors import CutlineError, DataError, ImageError
 from cutline.evaluation.selection import Selection
+from cutline.file_names import same_name
 from cutline.metrics.report import System
 from cutline.training.datasets import TEST, DataConfig, Example, Problem, load_examples, read_source
-from cutline.training.photo_files import NO_IMAGES, possible_paths, same_name
+from cutline.training.photo_files import NO_IMAGES, possible_paths
 from cutline.training.tables import read_records
 
 if TYPE_CHECKING:
@@ -159,7 +161,7 @@ def read_captions(path: Path, examples: Sequence[Example]) -> Written:
     two lines for one photo the later counts. Raises DataError when the file cannot be read, is of no known
     format, or has no caption for any of the photos.
     """
-    keys = _Keys(examples)
+    keys = _Keys(examples, path.parent)
     captions: dict[str, str] = {}
     failures: dict[str, str] = {}
     models: set[str] = set()
@@ -227,7 +229,8 @@ def _is_data_set(path: Path) -> bool:
 class _Keys:
     """Finds the example that a line means."""
 
-    def __init__(self, examples: Sequence[Example]) -> None:
+    def __init__(self, examples: Sequence[Example], folder: Path) -> None:
+        self._folder = folder  # of the file of captions
         self._exact: dict[str, str] = {}
         self._names: dict[str, str | None] = {}  # None: several photos have that name
         self._numbers: dict[str, str | None] = {}
@@ -238,7 +241,7 @@ class _Keys:
             name = same_name(PurePath(str(example.image or example.key)).name)
             if example.image is not None:
                 if isinstance(example.image, Path):
-                    self._exact[same_name(str(example.image.absolute()))] = example.key
+                    self._exact[same_name(os.path.abspath(example.image))] = example.key
                 self._names[name] = None if name in self._names else example.key
             if number := _last_number(PurePath(name).stem):
                 self._numbers[number] = None if number in self._numbers else example.key
@@ -248,7 +251,10 @@ class _Keys:
         if number and (found := self._exact.get(f"#{number}")):
             return found
         name = same_name(file)
-        whole = self._exact.get(name) or self._exact.get(same_name(str(Path(file).absolute())))
+        places = (os.path.abspath(self._folder / file), os.path.abspath(file))
+        whole = self._exact.get(name) or next(
+            (self._exact[each] for each in map(same_name, places) if each in self._exact), None
+        )
         names = (same_name(PurePath(path).name) for path in possible_paths(file))
         by_name = whole or next(filter(None, map(self._names.get, names)), None)
         return by_name or (self._numbers.get(_last_number(number)) if number else None)

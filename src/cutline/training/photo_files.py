@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from cutline.errors import DataError
+from cutline.file_names import portable
 from cutline.training.examples import DataConfig
 from cutline.training.reading import IMAGE_SUFFIXES
 
@@ -92,16 +93,6 @@ class PhotoFiles:
             self._listings[folder] = names
         found = self._listings[folder].get(_folded(path.name))
         return folder / found if found is not None else None
-
-
-def portable(name: str) -> str:
-    """A name with the separators of this system: Windows' backslashes become slashes."""
-    return name.replace("\\", "/") if "\\" in name and os.sep == "/" else name
-
-
-def same_name(name: str) -> str:
-    """What two spellings of one file's name have in common: composed accents, and slashes."""
-    return unicodedata.normalize("NFC", portable(name))
 
 
 def _folded(name: str) -> str:

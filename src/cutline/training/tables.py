@@ -12,11 +12,12 @@ from typing import Any
 
 from cutline.caption_files import csv_format
 from cutline.errors import DataError
+from cutline.file_names import portable
 from cutline.spreadsheet import unescape_formula
 from cutline.text_files import encoding_of
 from cutline.training.delimited import Row, guess_delimiter, named_delimiter, read_rows
 from cutline.training.examples import DataConfig, Example, Report, canonical_split
-from cutline.training.photo_files import IMAGE_NAME, photo_files, portable
+from cutline.training.photo_files import IMAGE_NAME, photo_files
 from cutline.training.reading import complain, example_of, read_json, read_lines, split_of
 from cutline.training.records import IMAGE_COLUMNS, Record, names_photos, read_record, texts_in_cell
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cutline.errors import DataError
+from cutline.file_names import same_name
 from cutline.training.examples import DataConfig, Example, Report, canonical_split
-from cutline.training.photo_files import NO_IMAGES, same_name
+from cutline.training.photo_files import NO_IMAGES
 from cutline.training.reading import IMAGE_SUFFIXES, complain, decoded, example_of
 from cutline.training.records import row_captions
 

@@ -1,0 +1,46 @@
+"""Names of files as other machines write them, and the one file that a name means."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+
+
+def portable(name: str) -> str:
+    """A name with the separators of this system: Windows' backslashes become slashes."""
+    return name.replace("\\", "/") if "\\" in name and os.sep == "/" else name
+
+
+def same_name(name: str) -> str:
+    """What two spellings of one file's name have in common: composed accents, and slashes."""
+    return unicodedata.normalize("NFC", portable(name))
+
+
+def relative_to(folder: str, name: str) -> str:
+    """The name by which a file is found from a folder wherever both are moved: relative if it lies below.
+
+    A relative name that means the same file from the folder as from here stays as it is. A file elsewhere
+    gets its absolute name. folder: a resolved path.
+    """
+    resolved = os.path.realpath(name)
+    if not os.path.isabs(name) and os.path.realpath(os.path.join(folder, name)) == resolved:
+        return name.replace(os.sep, "/")
+    whole = os.path.abspath(name)
+    whole = whole if os.path.realpath(whole) == resolved else resolved  # "link/../photo.jpg"
+    beside = os.path.join(os.path.realpath(os.path.dirname(whole)), os.path.basename(whole))
+    for path in (whole, beside):
+        if path.startswith(os.path.join(folder, "")):
+            return os.path.relpath(path, folder).replace(os.sep, "/")
+    return whole
+
+
+def resolved_from(folder: str, name: str) -> str:
+    """The file that a name of ``relative_to`` means, resolved.
+
+    A relative name without a file there is one from here, as older files have them.
+    """
+    there = os.path.join(folder, name)
+    for path in (there, os.path.join(folder, portable(name)), name, portable(name)):
+        if os.path.lexists(path):
+            return os.path.realpath(path)
+    return os.path.realpath(there)

@@ -122,7 +122,9 @@ class ChatEndpoint:
             if piece:
                 yield piece
         if not finished:
-            raise CaptionerUnavailable(f"{self.url} broke its answer off.", hint="Try again.")
+            raise CaptionerUnavailable(
+                f"{self.url} closed the connection before its answer was complete.", hint="Try again."
+            )
 
     def _open(self, body: Mapping[str, Any]) -> HTTPResponse:
         headers = {"Content-Type": "application/json", "User-Agent": "cutline"}
@@ -149,7 +151,9 @@ class ChatEndpoint:
 
     def _broken(self, error: Exception) -> CaptionerUnavailable:
         reason = str(error) or type(error).__name__
-        return CaptionerUnavailable(f"{self.url} broke its answer off: {reason}.", hint="Try again.")
+        return CaptionerUnavailable(
+            f"{self.url} closed the connection before its answer was complete: {reason}.", hint="Try again."
+        )
 
 
 def find_api_key() -> str | None:

@@ -32,7 +32,7 @@ def _data_options(function: F) -> F:
             click.option("--kind", type=click.Choice(KINDS), default="auto", help="The layout. [auto]"),
             click.option("--images", metavar="FOLDER", help='The photos\' folder; "none": captions alone.'),
             click.option(
-                "--captions", metavar="FILE", help="The captions file, if it cannot be told from the layout."
+                "--captions", metavar="FILE", help="The captions file, if the layout does not show it."
             ),
             click.option(
                 "--split", type=click.Choice(["train", "dev", "test"]), help="Put everything in this split."

@@ -70,7 +70,7 @@ class Arguments:
 @click.argument("data", required=False)
 @click.option("--split", default="dev", show_default=True, help="train, dev (or val) or test.")
 @click.option(
-    "--kind", default="auto", show_default=True, help="The data set's layout, if it cannot be told."
+    "--kind", default="auto", show_default=True, help="The data set's layout, if it is not recognised."
 )
 @click.option("--images", metavar="FOLDER", help="The folder of photos; none for captions alone.")
 @click.option("--captions", metavar="FILE", help="Score the captions in this file, and run no model.")

@@ -42,7 +42,7 @@ def to_html(evaluation: Evaluation, photo: Photo, *, examples: int = 6) -> str:
     body = [
         f"<header><h1>{_e(evaluation.system.name)}</h1><p>{_summary(evaluation)}</p></header>",
         *(
-            f'<p class="mind" role="note"><strong>Mind:</strong> {_e(each)}</p>'
+            f'<p class="mind" role="note"><strong>Note:</strong> {_e(each)}</p>'
             for each in evaluation.warnings
         ),
         _scores_section(evaluation),

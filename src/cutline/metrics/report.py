@@ -141,7 +141,7 @@ def _described(system: System) -> str:
 def to_markdown(evaluation: Evaluation) -> str:
     """Write warnings, scores, the comparison and where it all comes from; no items."""
     parts = [f"# {_cell(evaluation.system.name)} on {_cell(evaluation.data.name)}, {evaluation.data.split}"]
-    parts += [f"> **Mind:** {warning}" for warning in evaluation.warnings]
+    parts += [f"> **Note:** {warning}" for warning in evaluation.warnings]
     parts.append(_score_table(evaluation))
     if evaluation.versus:
         parts += ["## Is the difference significant?", _versus_table(evaluation)]

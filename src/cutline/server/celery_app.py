@@ -73,7 +73,7 @@ _away_until = 0.0
 def enqueue(task: str, *arguments: Any, after_s: float = 0) -> None:
     """Queue a task by its name, to be run after a while: call it after commit.
 
-    A queue that does not answer costs a log line and no more: the row is there, and the sweep finds it.
+    A broker that is not responding costs no more than a log line: the row exists, and the sweep finds it.
     """
     global _away_until
     if time.monotonic() < _away_until:

@@ -60,8 +60,8 @@ class ServerSettings(BaseSettings):
     )
     public_url: str = Field(
         "",
-        description="The service's public URL, the start of its links. Where empty, they begin as the"
-        " request did that asked for them (in development only).",
+        description="The service's public URL, with which its links start. If empty, they start like"
+        " the request's own URL (in development only).",
     )
     secret_key: SecretStr = Field(
         SecretStr(""),
@@ -86,14 +86,14 @@ class ServerSettings(BaseSettings):
     debug: bool = Field(False, description="Show tracebacks in the browser. Never in production.")
     proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         _PRIVATE_NETWORKS,
-        description="With trust_proxy: the addresses and networks of the proxies. Whoever else is there and"
-        " reaches the service past them can choose the address that limits and logs see.",
+        description="With trust_proxy: the addresses and networks of the proxies. Anyone else there who"
+        " can reach the service directly can choose the address that limits and logs see.",
     )
     proxy_count: int = Field(
         1,
         ge=1,
-        description="With trust_proxy: how many proxies a request passes, one after the other. So many"
-        " addresses of X-Forwarded-For are believed.",
+        description="With trust_proxy: how many proxies a request passes, one after the other. Only"
+        " so many addresses of X-Forwarded-For are trusted.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="The lowest level that is logged."
@@ -137,7 +137,7 @@ class ServerSettings(BaseSettings):
         (), description="JSON list of {id, name, server_url, client_id, secret}."
     )
 
-    model: str = Field("", description="What cutline.load takes; the bundled model where empty.")
+    model: str = Field("", description="The model, as cutline.load takes it; if empty, the bundled one.")
     models: dict[str, str] = Field(
         {}, description='JSON: more models that may be asked for, by id: {"large": "/srv/large.zip"}.'
     )
@@ -230,54 +230,63 @@ class ServerSettings(BaseSettings):
         "60/minute", description="Photos sent to POST /caption from one address without an account."
     )
     rate_visitors: str = Field(
-        "300/hour", description="Visitors without an account who begin at one address: each has a quota."
+        "300/hour",
+        description="New visitors without an account from one address; each gets a quota of its own.",
     )
     staff_second_factor: bool | None = Field(
         None,
-        description="Whether staff without a second factor (an app's codes, or a passkey) are users like others;"
+        description="Whether staff without a second factor (an app's codes, or a passkey) are users"
+        " like others;"
         " empty: in production.",
     )
     metrics_token: SecretStr = Field(
-        SecretStr(""), description="Bearer token of /metrics; open where empty (in development only)."
+        SecretStr(""),
+        description="Bearer token of /metrics; if empty, /metrics is open (in development only).",
     )
 
     # What production refuses, and somebody may want all the same. Each names what may happen then.
     risk_guessable_secret_key: bool = Field(
         False,
-        description="Risk: whoever guesses the secret key forges sessions and links. Allows a weak one.",
+        description="Risk: anyone who guesses the secret key can forge sessions and links. Allows a"
+        " weak one.",
     )
     risk_guessable_metrics_token: bool = Field(
-        False, description="Risk: strangers read the service's numbers. Allows a weak metrics_token."
+        False, description="Risk: strangers can read the service's statistics. Allows a weak metrics_token."
     )
     risk_forged_addresses: bool = Field(
         False,
-        description="Risk: clients choose the address that limits and logs see. Allows proxies in networks of"
+        description="Risk: clients can choose the address that limits and logs see. Allows proxies in"
+        " networks of"
         " any size.",
     )
     risk_fetch_anywhere: bool = Field(
         False,
-        description="Risk: strangers read your own network's servers by URL. Allows fetch_allow of any size.",
+        description="Risk: strangers can read your own network's servers by URL. Allows fetch_allow of"
+        " any size.",
     )
     risk_http_origins: bool = Field(
         False,
-        description="Risk: whoever is on a visitor's network acts as them. Allows trusted_origins with http.",
+        description="Risk: anyone on a visitor's network can act as them. Allows trusted_origins with http.",
     )
     risk_readable_mail: bool = Field(
         False,
-        description="Risk: whoever is on the way reads links that open accounts. Allows SMTP without TLS.",
+        description="Risk: anyone on the network path can read links that open accounts. Allows SMTP"
+        " without TLS.",
     )
     risk_forged_openid: bool = Field(
         False,
-        description="Risk: whoever is on the way signs in as anybody. Allows OpenID providers with http.",
+        description="Risk: anyone on the network path can sign in as anybody. Allows OpenID providers"
+        " with http.",
     )
     risk_readable_database: bool = Field(
         False,
-        description="Risk: whoever is on the way reads and changes all data. Allows PostgreSQL without TLS"
+        description="Risk: anyone on the network path can read and change all data. Allows PostgreSQL"
+        " without TLS"
         " beyond this host.",
     )
     risk_readable_redis: bool = Field(
         False,
-        description="Risk: whoever is on the way reads events and queues work. Allows broker_url,"
+        description="Risk: anyone on the network path can read events and queue work. Allows broker_url,"
         " channel_layer_url and cache_url without TLS beyond this host.",
     )
     risk_debug_logs: bool = Field(
@@ -285,7 +294,7 @@ class ServerSettings(BaseSettings):
     )
     risk_memory: bool = Field(
         False,
-        description="Risk: one photo takes all memory. Allows max_pixels above 250,000,000 and"
+        description="Risk: one photo can take all memory. Allows max_pixels above 250,000,000 and"
         " max_upload_bytes above 1 GiB.",
     )
 
@@ -427,7 +436,7 @@ def unfit_for_production(made: ServerSettings) -> Iterator[tuple[str, str]]:
 def _unfit_web(made: ServerSettings) -> Iterator[Unfit]:
     public = urlsplit(made.public_url)
     if not made.secret_key.get_secret_value():
-        why = "is missing: whoever knows it can forge sessions and links, so it has no default"
+        why = "is missing: anyone who knows it can forge sessions and links, so it has no default"
         yield Unfit(setting="secret_key", why=why)
     if made.debug:
         yield Unfit(setting="debug", why="shows settings and code to every visitor when something fails")
@@ -435,16 +444,19 @@ def _unfit_web(made: ServerSettings) -> Iterator[Unfit]:
         if name not in made.model_fields_set or getattr(made, name) in ("", SecretStr("")):
             yield Unfit(setting=name, why=f"is missing: {why}")
     if "*" in made.hosts:
-        why = "answers to any name, so that links in mails can be made to lead to another site"
+        why = "allows any host name, so links in mails can be forged to lead to another site"
         yield Unfit(setting="hosts", why=why)
     elif public.hostname and not _named(public.hostname, made.hosts):
         why = f"lacks {public.hostname}, the host of public_url: its requests would be refused"
         yield Unfit(setting="hosts", why=why)
     if public.scheme == "http" and not _is_local(public.hostname):
-        why = "is not https: passwords, sessions and private photos would travel readable"
+        why = "is not https: passwords, sessions and private photos would be sent unencrypted"
         yield Unfit(setting="public_url", why=why)
     if public.scheme == "https" and not made.trust_proxy:
-        why = "is off, yet only a proxy can serve the https of public_url: everybody would have its address"
+        why = (
+            "is off, yet only a proxy can serve the https of public_url:"
+            " every visitor would appear to have its address"
+        )
         yield Unfit(setting="trust_proxy", why=why)
     if made.trust_proxy and "proxies" not in made.model_fields_set:
         why = "is missing: everybody on a private network could choose the address that limits and logs see"
@@ -456,11 +468,11 @@ def _unfit_connections(made: ServerSettings) -> Iterator[Unfit]:
         url = urlsplit(getattr(made, name))
         host = _host_of(url)
         if not _is_local(host) and not (url.password or "sslcert" in parse_qs(url.query)):
-            why = f"has no password, and {host} is another machine: whoever reaches it can write"
+            why = f"has no password, and {host} is another machine: anyone who can reach it can write"
             yield Unfit(setting=name, why=why)
     store = urlsplit(parse_qs(urlsplit(made.storage_url).query).get("endpoint", [""])[0])
     if store.scheme == "http" and made.public_url.startswith("https:") and not _is_local(store.hostname):
-        why = "has an http endpoint: links to private photos would travel readable"
+        why = "has an http endpoint: links to private photos would be sent unencrypted"
         yield Unfit(setting="storage_url", why=why)
 
 
@@ -471,7 +483,7 @@ def _unfit_mail(made: ServerSettings) -> Iterator[Unfit]:
     elif not _is_local(mail.hostname) and not mail_is_encrypted(made.mail_url):
         yield Unfit(
             setting="mail_url",
-            why="sends its password, and links that open accounts, readable: use smtps://, port 587 or"
+            why="sends its password, and links that open accounts, unencrypted: use smtps://, port 587 or"
             " ?starttls=1",
             risk="risk_readable_mail",
         )
@@ -490,7 +502,7 @@ def _unfit_sign_in(made: ServerSettings) -> Iterator[Unfit]:
         if url.scheme != "https" and not _is_local(url.hostname):
             yield Unfit(
                 setting="openid_providers",
-                why=f"has {each.id} without https: whoever is on the way could sign in as anybody",
+                why=f"has {each.id} without https: anyone on the network path could sign in as anybody",
                 risk="risk_forged_openid",
             )
 
@@ -505,7 +517,7 @@ def _risky(made: ServerSettings) -> Iterator[Unfit]:
     if http := [origin for origin in made.trusted_origins if origin.startswith("http:")]:
         yield Unfit(
             setting="trusted_origins",
-            why=f"has {http[0]}: whoever is on a visitor's network can send pages in its name, which then"
+            why=f"has {http[0]}: anyone on a visitor's network can send pages in its name, which then"
             " use the API as that visitor",
             risk="risk_http_origins",
         )
@@ -544,7 +556,8 @@ def _readable(made: ServerSettings) -> Iterator[Unfit]:
         if not _is_local(_host_of(url)) and not (url.scheme in ("rediss", "amqps") and checked):
             yield Unfit(
                 setting=name,
-                why="goes to another host readable, or checks no certificate: use rediss:// or amqps://",
+                why="connects to another host without encryption, or without checking its certificate:"
+                " use rediss:// or amqps://",
                 risk="risk_readable_redis",
             )
     url = urlsplit(made.database_url)
@@ -552,7 +565,7 @@ def _readable(made: ServerSettings) -> Iterator[Unfit]:
     if not _is_local(_host_of(url)) and mode not in ("require", "verify-ca", "verify-full"):
         yield Unfit(
             setting="database_url",
-            why="goes to another host readable: add ?sslmode=verify-full, or require at least",
+            why="connects to another host without encryption: add ?sslmode=verify-full, or require at least",
             risk="risk_readable_database",
         )
 
@@ -595,7 +608,7 @@ _MUST_BE_CHOSEN = {
     "cache_url": "say redis://..., or memory:// for one web process; rate limits count there",
     "storage_url": "say s3://BUCKET..., or file:///FOLDER for one machine",
     "mail_url": "without it nobody can verify an address or reset a password",
-    "metrics_token": "/metrics tells how the service is used, and would be open to everybody",
+    "metrics_token": "/metrics shows how the service is used, and would be open to everybody",
 }
 
 

@@ -220,7 +220,7 @@ class QueueCollector(Collector):
         oldest = Job.objects.filter(state=JobState.QUEUED).aggregate(at=Min("created_at"))["at"]
         yield GaugeMetricFamily(
             "cutline_queue_oldest_seconds",
-            "Age of the oldest job that nobody has begun.",
+            "Age of the oldest job that no worker has started.",
             value=(timezone.now() - oldest).total_seconds() if oldest else 0,
         )
 

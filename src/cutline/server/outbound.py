@@ -121,7 +121,9 @@ class _Lookups:
         domain = ".".join(host.rstrip(".").lower().rsplit(".", 2)[-2:])
         with self._lock:
             if self._running[domain] >= _MAX_LOOKUPS:
-                raise FetchFailed("The name servers of this address do not answer.", hint="Try again later.")
+                raise FetchFailed(
+                    "The name servers of this address are not responding.", hint="Try again later."
+                )
             self._running[domain] += 1
         future = _RESOLVERS.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
         future.add_done_callback(lambda _: self._ended(domain))

@@ -38,7 +38,7 @@ def retried(function: Callable[P, R]) -> Callable[P, R]:
                 with transaction.atomic():
                     return function(*args, **kwargs)
             except (OperationalError, InterfaceError) as error:
-                logger.info("A transaction runs again: %s", error)
+                logger.info("A transaction is retried: %s", error)
                 forget_broken_connection()
                 time.sleep(random.uniform(0.5, 1) * _FIRST_WAIT_S * 2**failures)
         with transaction.atomic():

@@ -31,10 +31,10 @@ class Fault(StrEnum):
     REFUSAL = "the model refused"
     UNSUPPORTED = "it says what the description does not support"
     INSULT = "it insults"
-    AVOIDED = "it has a word to be avoided"
+    AVOIDED = "it uses a word to avoid"
     TOO_LONG = "it is too long"
     TOO_SHORT = "it is too short"
-    HASHTAGS = "it has another number of hashtags"
+    HASHTAGS = "it has the wrong number of hashtags"
     EMOJI = "it has emoji where none are wanted, or too many"
     ECHO = "it repeats the instructions"
 

@@ -211,7 +211,7 @@ def _check_agreement(recipe: RecipeConfig, trial: Path, material: Material) -> N
             f" arithmetic, more than export.max_differing_captions allows"
             f" ({100 * recipe.export.max_differing_captions:g}%).",
             hint="Set export.quantise=none, or allow more.",
-            kept="The training is as it was; no bundle was written.",
+            kept="The training was not changed, and no bundle was written.",
         )
 
 

@@ -1,4 +1,4 @@
-"""When each session was last used; and what is told where a provider of sign-in does not answer."""
+"""When each session was last used; and what people see when a sign-in provider is not responding."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ class SessionActivity:
         """Lead back to the web app where a provider of sign-in cannot be reached: allauth lets that fail."""
         if not isinstance(exception, RequestException):
             return None
-        log.warning("a provider of sign-in does not answer: %s", exception)
+        log.warning("a sign-in provider is not responding: %s", exception)
         return HttpResponseRedirect(failed_url("unavailable"))

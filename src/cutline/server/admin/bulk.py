@@ -47,7 +47,7 @@ class BulkAdmin(StaffAdmin[Bulk]):
         """Numbers of items by state."""
         return ", ".join(f"{number:,} {state}" for state, number in counts(bulk).items() if number)
 
-    @admin.display(description="errors of items")
+    @admin.display(description="item errors")
     def errors(self, bulk: Bulk) -> str:
         """Numbers of failed items by error code."""
         items = BulkItem.objects.filter(bulk=bulk).exclude(error_code="")

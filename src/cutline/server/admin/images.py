@@ -31,12 +31,12 @@ def _is_offered(image: Image) -> bool:
 class NeedsLook(admin.SimpleListFilter):
     """The moderation queue."""
 
-    title = "needs a look"
+    title = "needs review"
     parameter_name = "queue"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """The choices of this filter."""
-        return [("look", "held, reported, not judged, or with words that nobody read")]
+        return [("look", "held, reported, not scored, or with text that nobody has reviewed")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Image]) -> QuerySet[Image]:
         """The images that were chosen, those that most people reported first."""
@@ -181,7 +181,7 @@ class ImageAdmin(StaffAdmin[Image]):
         self.log_act(request, decided, f"decided: {moderation}")
         self.message_user(request, f"{len(decided)} {moderation}.", messages.SUCCESS)
         if left:
-            self.message_user(request, f"{left} private or gone: left as they are.", messages.WARNING)
+            self.message_user(request, f"{left} private or gone: left unchanged.", messages.WARNING)
 
 
 @admin.register(Report)

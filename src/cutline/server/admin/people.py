@@ -86,12 +86,12 @@ class UserAdmin(StaffAdmin[User]):
         staff = [str(user) for user in objs if user.role != Role.USER]
         return (
             [str(user) for user in objs],
-            {"accounts, with all that belongs to them": len(objs)},
+            {"accounts and everything that belongs to them": len(objs)},
             set(),
             staff,
         )
 
-    @admin.action(description="Close: nobody signs in any more", permissions=["administer"])
+    @admin.action(description="Close (disable sign-in)", permissions=["administer"])
     def close(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Close accounts; what belongs to them stays."""
         self._act(request, queryset.filter(is_active=True), services.close_account, "closed")

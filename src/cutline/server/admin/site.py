@@ -172,7 +172,9 @@ def _list(name: str, query: str = "") -> str:
 
 def _cards(found: Statistics) -> list[dict[str, Any]]:
     today, queue = found.days[-1], found.queue
-    waits = f"the first has waited {queue.oldest_s:.0f} s" if queue.oldest_s else "nobody waits"
+    waits = (
+        f"the first has been waiting for {queue.oldest_s:.0f} s" if queue.oldest_s else "nobody is waiting"
+    )
     median_s = today.latency.median_s
     return [
         {
@@ -182,7 +184,7 @@ def _cards(found: Statistics) -> list[dict[str, Any]]:
             "href": _list("images_image"),
         },
         {
-            "title": "To decide",
+            "title": "To review",
             "value": f"{found.held_images:,}",
             "note": f"{found.open_reports:,} open reports",
             "href": _list("images_image", "?queue=look"),
@@ -190,7 +192,7 @@ def _cards(found: Statistics) -> list[dict[str, Any]]:
         {
             "title": "Queue",
             "value": f"{queue.interactive:,}",
-            "note": f"{waits}; {queue.bulk:,} of bulks, {queue.running:,} at work",
+            "note": f"{waits}; {queue.bulk:,} in bulk jobs, {queue.running:,} running",
             "href": _list("jobs_job", "?state__exact=queued"),
         },
         {
@@ -206,7 +208,7 @@ def _cards(found: Statistics) -> list[dict[str, Any]]:
             "href": _list("people_user"),
         },
         {
-            "title": "Outgoing trouble",
+            "title": "Delivery problems",
             "value": f"{found.failing_webhooks + found.failed_mails:,}",
             "note": f"{found.failing_webhooks:,} failing webhooks, {found.failed_mails:,} failed mails",
             "href": _list("webhooks_webhook"),
@@ -329,7 +331,7 @@ class StaffAdmin(_ByRole, ModelAdmin[M]):
             self.message_user(request, f"{len(done)} {message}.", messages.SUCCESS)
         if others:
             self.message_user(
-                request, f"{others} left as they are: their state forbids it.", messages.WARNING
+                request, f"{others} left unchanged: their state does not allow it.", messages.WARNING
             )
 
     def log_act(self, request: HttpRequest, objects: Iterable[M], message: str) -> None:

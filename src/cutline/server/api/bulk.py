@@ -43,7 +43,7 @@ class BulkOptionsIn(_StrategyIn):
     n: int | None = Field(None, ge=1, le=MOST_CAPTIONS, description="Captions of each photo.")
     model: str | None = Field(None, max_length=100, description="One of GET /models.")
     keep_original: bool = Field(False, description="Keep the files as they were sent, beside our copies.")
-    name: str = Field("", max_length=255, description="What you call it; an archive's file name if empty.")
+    name: str = Field("", max_length=255, description="Your name for it; if empty, the archive's file name.")
 
 
 class BulkUrlsIn(BulkOptionsIn):

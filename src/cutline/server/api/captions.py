@@ -42,7 +42,7 @@ class WrittenOut(Schema):
     """A caption that is not kept."""
 
     text: str
-    log_prob: float | None = Field(description="Natural logarithm of its probability; null: unknown.")
+    log_prob: float | None = Field(description="Natural logarithm of its probability; null if unknown.")
 
 
 class CaptionedOut(Schema):
@@ -56,7 +56,7 @@ class ModelCardOut(Schema):
     """What a model says of itself; empty where it does not come as a bundle."""
 
     licence: str
-    description: str = Field(description="What it learned from.")
+    description: str = Field(description="What it was trained on.")
     metrics: dict[str, Any] = Field(description="As measured on held-out data, by source.")
     card: str = Field(description="Its model card, in Markdown.")
 

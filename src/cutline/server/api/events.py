@@ -22,16 +22,16 @@ class EventsOut(Schema):
     """Events in their order. Ask again with after=last."""
 
     items: list[EventOut]
-    last: int = Field(description="The number to come back with.")
-    more: bool = Field(description="There are more already.")
-    reset: bool = Field(description="Events before these are gone: read the images and jobs anew.")
+    last: int = Field(description="The number to continue from.")
+    more: bool = Field(description="Whether there are more.")
+    reset: bool = Field(description="Events before these are gone: read the images and jobs again.")
 
 
 class TicketOut(Schema):
     """What opens one websocket: /ws?ticket=..."""
 
     ticket: str
-    lasts_s: int = Field(description="Connect within so many seconds; it works once.")
+    lasts_s: int = Field(description="Connect within this many seconds; it works once.")
 
 
 @router.post("/events/ticket", response=TicketOut, auth=needs("images:read"))

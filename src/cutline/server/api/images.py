@@ -96,7 +96,9 @@ class ActedOut(Schema):
     """What an action changed."""
 
     changed: list[UUID]
-    failed: list[UUID] = Field(description="Not yours, not there, or not to be changed so.")
+    failed: list[UUID] = Field(
+        description="Images that do not exist, are not yours, or cannot be changed this way."
+    )
 
 
 # -- uploads ---------------------------------------------------------------------------------------------
@@ -238,7 +240,7 @@ def change_image(request: HttpRequest, image_id: UUID, wanted: ImageIn) -> Mappi
 
 @router.delete("/images/{uuid:image_id}", auth=needs("images:write"), response={204: None, **problems(404)})
 def delete_image(request: HttpRequest, image_id: UUID) -> Status[None]:
-    """Delete your image. It is hidden at once, and can be brought back for some minutes."""
+    """Delete your image. It is hidden at once, and can be restored for some minutes."""
     deletion.delete([selectors.own_image(viewer_of(request), image_id)])
     return Status(204, None)
 

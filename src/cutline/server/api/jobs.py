@@ -22,7 +22,7 @@ class JobDetailOut(JobOut):
     """A job, with its place in the queue."""
 
     position: int | None = Field(
-        None, description="How many jobs go before it (counted up to 1,000); null unless it is queued."
+        None, description="How many jobs are ahead of it (counted up to 1,000); null unless it is queued."
     )
 
     @staticmethod

@@ -21,16 +21,16 @@ PROBLEM_REF = {"$ref": "#/components/schemas/ProblemOut"}
 FRAME_PROBLEMS: Mapping[int, str] = {
     400: "The request is malformed.",
     401: "The key or session does not work, or an account is needed.",
-    403: "The key lacks a scope, or a page of another site sent this.",
+    403: "The key lacks a scope, or the request came from another site.",
     422: "The request is invalid; `errors` lists each field.",
     429: "Too many requests; Retry-After says when to come back.",
     500: "Internal error.",
     503: "Something the service depends on is unavailable; Retry-After says when to retry.",
 }
 WRITE_PROBLEMS: Mapping[int, str] = {
-    409: "The state of things, or another request with the same Idempotency-Key, is in the way.",
+    409: "Conflicts with the current state, or with another request with the same Idempotency-Key.",
     413: "The body is too large.",
-    415: "The body is of a type that is not read here.",
+    415: "The body's content type is not supported here.",
 }
 IF_MATCH_PROBLEM = "The resource has changed since the version in If-Match."
 
@@ -41,10 +41,10 @@ HEADERS: Mapping[str, Any] = {
     "RateLimit-Limit": {"description": "Requests in a window.", "schema": {"type": "integer"}},
     "RateLimit-Remaining": {"description": "Requests left.", "schema": {"type": "integer"}},
     "RateLimit-Reset": {"description": "Seconds until there are more.", "schema": {"type": "integer"}},
-    "ETag": {"description": "The version of this answer.", "schema": {"type": "string"}},
+    "ETag": {"description": "The version of this response.", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
     "Idempotent-Replayed": {
-        "description": "true: this is the answer that was given to the first request with this key.",
+        "description": "true: this is the response to the first request with this key.",
         "schema": {"type": "string"},
     },
 }
@@ -61,14 +61,14 @@ PARAMETERS: Mapping[str, Any] = {
         "name": "If-None-Match",
         "required": False,
         "schema": {"type": "string"},
-        "description": "An ETag: where nothing changed, the answer is a bare 304.",
+        "description": "An ETag: if nothing has changed, the response is a bare 304.",
     },
     "IfMatch": {
         "in": "header",
         "name": "If-Match",
         "required": False,
         "schema": {"type": "string"},
-        "description": "An ETag of a GET of this address: write only where nothing changed since.",
+        "description": "An ETag of a GET of this address: write only if nothing has changed since.",
     },
 }
 

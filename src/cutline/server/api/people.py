@@ -54,8 +54,8 @@ class LimitsOut(Schema):
     max_bulk_bytes: int
     max_bulk_items: int
     max_images: int
-    anonymous_days: float = Field(description="Images without an account go after so many days.")
-    undo_s: float = Field(description="Deleted images can be brought back for so long.")
+    anonymous_days: float = Field(description="Days after which images without an account are deleted.")
+    undo_s: float = Field(description="Seconds for which deleted images can be restored.")
 
 
 class ProviderOut(Schema):
@@ -73,7 +73,7 @@ class SessionOut(Schema):
     providers: list[ProviderOut]
     model: str | None = Field(description="name@version of the model that writes captions.")
     model_language: str | None = Field(
-        description="The language it writes, a tag of BCP 47; null where its bundle does not say."
+        description="The language it writes, a tag of BCP 47; null if its bundle does not say."
     )
 
 
@@ -103,7 +103,7 @@ class KeyIn(SchemaIn):
     name: KeyName
     scopes: list[Scope] = Field(min_length=1)
     expires_at: AwareDatetime | None = Field(
-        None, description="With a time zone; null: it works until revoked."
+        None, description="With a time zone; null: it is valid until revoked."
     )
 
 
@@ -123,7 +123,7 @@ class KeyOut(Schema):
 class NewKeyOut(KeyOut):
     """A key with its secret."""
 
-    key: str = Field(description="The secret: keep it, nobody can show it again.")
+    key: str = Field(description="The secret. Store it: it is never shown again.")
 
 
 class RevokedOut(Schema):

@@ -68,7 +68,7 @@ class CaptionOut(Schema):
     id: UUID
     text: str
     log_prob: float | None = Field(
-        description="Natural logarithm of its probability, summed over tokens; null where nobody knows."
+        description="Natural logarithm of its probability, summed over tokens; null if unknown."
     )
     model: str = Field("", description="name@version")
     rank: int = Field(0, description="0 is the best.")
@@ -135,7 +135,7 @@ class ImageJobOut(Schema):
     stage: str = ""
     error: JobErrorOut | None = None
     position: int | None = Field(
-        None, description="How many jobs go before it (counted up to 1,000); null unless it is queued."
+        None, description="How many jobs are ahead of it (counted up to 1,000); null unless it is queued."
     )
 
 
@@ -152,7 +152,7 @@ class ImageOut(Schema):
 
     id: UUID
     caption: str
-    caption_by: str = Field(description="model, person, or empty: nothing yet.")
+    caption_by: str = Field(description="model, person, or empty if there is no caption yet.")
     caption_model: str = Field("", description="name@version of what wrote it.")
     alt_text: str = ""
     width_px: int
@@ -168,7 +168,7 @@ class ImageOut(Schema):
     changed_at: datetime
     published_at: datetime | None = None
     expires_at: datetime | None = None
-    file_name: str | None = Field(None, description="For the owner alone, as are the next ones.")
+    file_name: str | None = Field(None, description="Only for the owner, as are the fields below.")
     source_url: str | None = None
     share_url: str | None = None
     keep_original: bool | None = None

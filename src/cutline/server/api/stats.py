@@ -15,7 +15,7 @@ from cutline.server.statistics import MAX_DAYS, Statistics, statistics
 
 router = Router(tags=["stats"], auth=needs(staff=True))
 
-Days = Annotated[int, Field(ge=1, le=MAX_DAYS, description="How many days, today among them.")]
+Days = Annotated[int, Field(ge=1, le=MAX_DAYS, description="How many days, including today.")]
 
 
 class LatencyOut(Schema):
@@ -46,7 +46,7 @@ class QueueOut(Schema):
     interactive: int
     bulk: int
     running: int
-    oldest_s: float | None = Field(description="How long the first in line has waited.")
+    oldest_s: float | None = Field(description="How long the oldest queued job has waited.")
 
 
 class ModelUseOut(Schema):
@@ -68,7 +68,7 @@ class StatsOut(Schema):
     images: int
     public_images: int
     accounts: int
-    anonymous: int = Field(description="Visitors without an account who kept something.")
+    anonymous: int = Field(description="Visitors without an account who have stored something.")
     held_images: int = Field(
         description="Waiting for a moderator, be it for their words, or for the machine."
     )

@@ -77,11 +77,11 @@ class UploadedOut(Schema):
         description="exists: you have this picture already; its image is given."
     )
     id: UUID | None = Field(None, description="The image.")
-    job: UUID | None = Field(None, description="What captions it, or did.")
+    job: UUID | None = Field(None, description="The job that captions it, or did.")
     error: UploadErrorOut | None = None
     caption: str = Field("", description="What the image shows now.")
     captions: list[CaptionOut] = Field(
-        default_factory=list, description="The candidates, where they are there already (Prefer: wait=N)."
+        default_factory=list, description="The candidates, if they are ready (Prefer: wait=N)."
     )
     job_state: str = ""
 

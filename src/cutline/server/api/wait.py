@@ -159,7 +159,7 @@ async def _ended(pending: Pending, receive: Receive) -> bool:
         await asyncio.wait({ended, left}, return_when=asyncio.FIRST_COMPLETED)
         return ended.done() and ended.result()
     except Exception as error:  # what was begun is told all the same
-        log.warning("Waiting was given up: %s", error)
+        log.warning("A waiting request was given up: %s", error)
         return False
     finally:
         for task in (ended, left):

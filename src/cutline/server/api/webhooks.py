@@ -51,7 +51,9 @@ class WebhookOut(Schema):
     is_active: bool
     created_at: datetime
     failing_since: datetime | None = Field(None, description="The first failure since the last success.")
-    disabled_at: datetime | None = Field(None, description="When we switched it off, after long failure.")
+    disabled_at: datetime | None = Field(
+        None, description="When it was switched off because it kept failing."
+    )
     disabled_reason: str = ""
 
 
@@ -59,7 +61,7 @@ class WebhookSecretOut(WebhookOut):
     """A webhook with its secret, which is shown this once."""
 
     secret: str = Field(description="whsec_...: the key of the signatures, for Standard Webhooks libraries.")
-    previous_until: datetime | None = Field(None, description="Until when the secret before signs as well.")
+    previous_until: datetime | None = Field(None, description="Until when the previous secret signs, too.")
 
 
 class TryOut(Schema):
@@ -68,7 +70,7 @@ class TryOut(Schema):
     at: datetime
     status_code: int | None = None
     error: str = ""
-    answer: str = Field("", description="The beginning of what the server said.")
+    answer: str = Field("", description="The beginning of the server's response.")
     duration_ms: int = 0
 
 

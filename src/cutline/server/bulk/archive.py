@@ -123,7 +123,7 @@ def members(archive: zipfile.ZipFile, *, max_bytes: int, max_total_bytes: int) -
             continue
         refusal = _refusal(info, name, max_bytes)
         if refusal is None and name in seen:
-            refusal = MemberDuplicate(f"{name} stands in the archive more than once.")
+            refusal = MemberDuplicate(f"The archive contains {name} more than once.")
         if refusal is None and number in overlapping:
             refusal = MemberDamaged(f"{name} shares its bytes with another file of the archive.")
         if refusal is None:
@@ -149,7 +149,7 @@ def _is_junk(name: str) -> bool:
 def _refusal(info: zipfile.ZipInfo, name: str, max_bytes: int) -> MemberRefused | None:
     unsafe = name.startswith("/") or ".." in name.split("/") or name[1:2] == ":" or not is_readable(name)
     if unsafe or "\0" in info.orig_filename or len(info.orig_filename) > MAX_NAME:
-        return MemberNameUnsafe(f"{name[:200]!a} is a name that could lead out of the archive.")
+        return MemberNameUnsafe(f"{name[:200]!a} is a path that leads out of the archive.")
     if info.flag_bits & 0x1:
         return MemberEncrypted(f"{name} is encrypted.", hint="Pack it without a password.")
     mode = info.external_attr >> 16

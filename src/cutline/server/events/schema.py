@@ -30,7 +30,7 @@ class CandidateData(BaseModel):
     id: UUID
     text: str
     log_prob: float | None = Field(
-        description="Natural logarithm of its probability, summed over tokens; null where nobody knows."
+        description="Natural logarithm of its probability, summed over tokens; null if unknown."
     )
 
 
@@ -61,7 +61,7 @@ class JobData(Data):
     kind: Literal["caption", "moderate", "bulk", "fetch"]
     state: Literal["queued", "running", "done", "failed", "cancelled"]
     stage: str = ""
-    position: int | None = Field(None, description="How many jobs go before it.")
+    position: int | None = Field(None, description="How many jobs are ahead of it.")
     error: ErrorData | None = None
 
 
@@ -109,7 +109,7 @@ class ModerationData(Data):
 
     image: UUID
     moderation: Literal["none", "pending", "approved", "held", "rejected"]
-    published: bool = Field(description="Whether it stands in the gallery now.")
+    published: bool = Field(description="Whether it is in the gallery now.")
     reason: str = Field(description="A moderator's words.")
 
 
@@ -117,12 +117,12 @@ class HelloData(BaseModel):
     """The beginning of a connection."""
 
     owner: UUID
-    last_event: int = Field(description="The newest event there was: come back with ?after= it.")
+    last_event: int = Field(description="The newest event so far: reconnect with ?after= it.")
     heartbeat_s: float
 
 
 class ResetData(BaseModel):
-    """What came after the number that you named is gone, or too much: read images and jobs anew."""
+    """What came after the number that you named is gone, or too much: read images and jobs again."""
 
     last_event: int
 

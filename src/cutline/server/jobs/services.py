@@ -288,8 +288,8 @@ def retry(job: Job) -> Job:
     if not ended.update(**values):
         job.refresh_from_db()
         raise Conflict(
-            f"The job is {job.state}: there is nothing to try again.",
-            hint="Ask for a new caption of the image instead.",
+            f"The job is {job.state}: there is nothing to retry.",
+            hint="Request a new caption of the image instead.",
         )
     leases.set_values(job, values)
     announce(job)
@@ -325,7 +325,7 @@ def _lose_or_raise(job: Job, token: UUID | None, until: datetime | None, losses:
     if not leases.change(_running().filter(lease_until=until), job, token, {"losses": losses}):
         raise LeaseLost(str(job.pk))
     if losses > MAX_LOSSES:
-        message = f"{losses} workers in a row ended while they worked on it."
+        message = f"{losses} workers in a row died while working on it."
         _end(job, token, JobState.FAILED, error_code="worker_lost", error_message=message)
         return
     # Jobs that were lost together part, so that the one that kills workers does not take the others along.

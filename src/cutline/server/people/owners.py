@@ -14,4 +14,4 @@ def lock_owner(owner: Owner) -> None:
     """
     found = Owner.objects.select_for_update(no_key=True).filter(pk=owner.pk)
     if not found.filter(user=owner.user_id, merged_into=None).exists():
-        raise Conflict("You signed in or out meanwhile.", hint="Send it again.")
+        raise Conflict("You signed in or out in the meantime.", hint="Send it again.")

@@ -238,7 +238,8 @@ def check_origin(scope: Mapping[str, Any]) -> None:
         origin, host, secure=secure
     ):
         raise CrossOrigin(
-            "A page of another site opened this websocket.", hint="Connect from our own pages, or by key."
+            "A page of another site cannot open this websocket.",
+            hint="Connect from the service's own pages, or with an API key.",
         )
 
 

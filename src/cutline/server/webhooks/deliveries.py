@@ -287,9 +287,9 @@ def _note_health(
     row.filter(failing_since=None).update(failing_since=now)
     since = webhook.failing_since or now
     if status == 410:
-        _disable(webhook, now, "The server said that it is gone (410).")
+        _disable(webhook, now, "The server answered that the address is gone (410).")
     elif now - since > GIVE_UP:
-        _disable(webhook, now, f"It has failed since {since:%Y-%m-%d %H:%M} UTC. The last time: {error}")
+        _disable(webhook, now, f"It has failed since {since:%Y-%m-%d %H:%M} UTC. The last error: {error}")
 
 
 def _disable(webhook: Webhook, now: datetime, reason: str) -> None:
@@ -301,8 +301,9 @@ def _disable(webhook: Webhook, now: datetime, reason: str) -> None:
     if disabled and user is not None:
         send_mail(
             "A webhook was switched off",
-            f"We no longer call {webhook.url}\n\n{reason}\n\nWhat was not delivered is kept for"
-            f" {KEEP.days} days. Switch the webhook on again and it is sent.\n\n{settings().public_url}\n",
+            f"Cutline no longer sends events to {webhook.url}\n\n{reason}\n\nUndelivered events are kept for"
+            f" {KEEP.days} days. Switch the webhook on again, and they are"
+            f" sent.\n\n{settings().public_url}\n",
             None,
             [user.email],
         )

@@ -810,7 +810,7 @@ export type CreateBulkApiArg = {
     model?: string | null;
     /** Keep the files as they were sent, beside our copies. */
     keep_original?: boolean;
-    /** What you call it; an archive's file name if empty. */
+    /** Your name for it; if empty, the archive's file name. */
     name?: string;
   };
 };
@@ -818,13 +818,13 @@ export type ListBulksApiResponse = /** status 200 OK */ PageBulkOut;
 export type ListBulksApiArg = {
   cursor?: string;
   limit?: number;
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type GetBulkApiResponse = /** status 200 OK */ BulkOut;
 export type GetBulkApiArg = {
   bulkId: string;
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type DeleteBulkApiResponse = unknown;
@@ -832,7 +832,7 @@ export type DeleteBulkApiArg = {
   bulkId: string;
   /** Repeat a write with the same key within a day, and it is done once. */
   "Idempotency-Key"?: string;
-  /** An ETag of a GET of this address: write only where nothing changed since. */
+  /** An ETag of a GET of this address: write only if nothing has changed since. */
   "If-Match"?: string;
 };
 export type CancelBulkApiResponse = /** status 200 OK */ BulkOut;
@@ -847,7 +847,7 @@ export type ListBulkItemsApiArg = {
   state?: "" | "waiting" | "done" | "failed" | "cancelled";
   cursor?: string;
   limit?: number;
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type PauseBulkApiResponse = /** status 200 OK */ BulkOut;
@@ -859,13 +859,13 @@ export type PauseBulkApiArg = {
 export type BulkResultCsvApiResponse = /** status 200 The result. */ Blob;
 export type BulkResultCsvApiArg = {
   bulkId: string;
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type BulkResultJsonlApiResponse = /** status 200 The result. */ Blob;
 export type BulkResultJsonlApiArg = {
   bulkId: string;
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type ResumeBulkApiResponse = /** status 200 OK */ BulkOut;
@@ -914,7 +914,7 @@ export type GetAttentionApiResponse = /** status 200 OK */ AttentionOut;
 export type GetAttentionApiArg = {
   captionId: string;
   token?: string;
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type RateCaptionApiResponse = /** status 200 OK */ RatingOut;
@@ -935,7 +935,7 @@ export type UnrateCaptionApiArg = {
 export type GetDeliveryApiResponse = /** status 200 OK */ DeliveryOut;
 export type GetDeliveryApiArg = {
   deliveryId: string;
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type ReplayDeliveryApiResponse = /** status 202 Accepted */ DeliveryOut;
@@ -946,13 +946,13 @@ export type ReplayDeliveryApiArg = {
 };
 export type ListErrorsApiResponse = /** status 200 OK */ ErrorsOut;
 export type ListErrorsApiArg = {
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type ReadErrorApiResponse = /** status 200 OK */ ErrorOut;
 export type ReadErrorApiArg = {
   code: string;
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type ListEventsApiResponse = /** status 200 OK */ EventsOut;
@@ -960,7 +960,7 @@ export type ListEventsApiArg = {
   /** The last event seen. */
   after?: number;
   limit?: number;
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type CreateTicketApiResponse = /** status 200 OK */ TicketOut;
@@ -982,7 +982,7 @@ export type ListGalleryApiArg = {
   tag?: string[];
   cursor?: string;
   limit?: number;
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type UploadImagesApiResponse =
@@ -1042,7 +1042,7 @@ export type ListImagesApiArg = {
   cursor?: string;
   limit?: number;
   order?: "newest" | "oldest";
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type ActOnImagesApiResponse = /** status 200 OK */ ActedOut;
@@ -1065,7 +1065,7 @@ export type ExportImagesApiArg = {
   /** Uploaded before. */
   to?: string | null;
   format?: "csv" | "json" | "jsonl" | "zip";
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type UploadFromUrlsApiResponse =
@@ -1081,7 +1081,7 @@ export type GetImageApiResponse = /** status 200 OK */ ImageOut;
 export type GetImageApiArg = {
   imageId: string;
   token?: string;
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type ChangeImageApiResponse = /** status 200 OK */ ImageOut;
@@ -1089,7 +1089,7 @@ export type ChangeImageApiArg = {
   imageId: string;
   /** Repeat a write with the same key within a day, and it is done once. */
   "Idempotency-Key"?: string;
-  /** An ETag of a GET of this address: write only where nothing changed since. */
+  /** An ETag of a GET of this address: write only if nothing has changed since. */
   "If-Match"?: string;
   imageIn: ImageIn;
 };
@@ -1098,13 +1098,13 @@ export type DeleteImageApiArg = {
   imageId: string;
   /** Repeat a write with the same key within a day, and it is done once. */
   "Idempotency-Key"?: string;
-  /** An ETag of a GET of this address: write only where nothing changed since. */
+  /** An ETag of a GET of this address: write only if nothing has changed since. */
   "If-Match"?: string;
 };
 export type GetCaptionApiResponse = /** status 200 OK */ VersionOut;
 export type GetCaptionApiArg = {
   imageId: string;
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type EditCaptionApiResponse = /** status 200 OK */ VersionOut;
@@ -1112,7 +1112,7 @@ export type EditCaptionApiArg = {
   imageId: string;
   /** Repeat a write with the same key within a day, and it is done once. */
   "Idempotency-Key"?: string;
-  /** An ETag of a GET of this address: write only where nothing changed since. */
+  /** An ETag of a GET of this address: write only if nothing has changed since. */
   "If-Match"?: string;
   textIn: TextIn;
 };
@@ -1122,7 +1122,7 @@ export type ListCaptionsApiArg = {
   token?: string;
   cursor?: string;
   limit?: number;
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type RequestCaptionsApiResponse =
@@ -1161,7 +1161,7 @@ export type ListVersionsApiArg = {
   imageId: string;
   cursor?: string;
   limit?: number;
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type RestoreVersionApiResponse = /** status 200 OK */ VersionOut;
@@ -1178,13 +1178,13 @@ export type ListJobsApiArg = {
   image?: string | null;
   cursor?: string;
   limit?: number;
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type GetJobApiResponse = /** status 200 OK */ JobDetailOut;
 export type GetJobApiArg = {
   jobId: string;
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type CancelJobApiResponse = /** status 200 OK */ JobDetailOut;
@@ -1203,7 +1203,7 @@ export type ListKeysApiResponse = /** status 200 OK */ PageKeyOut;
 export type ListKeysApiArg = {
   cursor?: string;
   limit?: number;
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type CreateKeyApiResponse = /** status 201 Created */ NewKeyOut;
@@ -1216,7 +1216,7 @@ export type RevokeKeysApiResponse = /** status 200 OK */ RevokedOut;
 export type RevokeKeysApiArg = {
   /** Repeat a write with the same key within a day, and it is done once. */
   "Idempotency-Key"?: string;
-  /** An ETag of a GET of this address: write only where nothing changed since. */
+  /** An ETag of a GET of this address: write only if nothing has changed since. */
   "If-Match"?: string;
 };
 export type RevokeKeyApiResponse = unknown;
@@ -1227,14 +1227,14 @@ export type RevokeKeyApiArg = {
 };
 export type GetMeApiResponse = /** status 200 OK */ MeOut;
 export type GetMeApiArg = {
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type ChangeMeApiResponse = /** status 200 OK */ MeOut;
 export type ChangeMeApiArg = {
   /** Repeat a write with the same key within a day, and it is done once. */
   "Idempotency-Key"?: string;
-  /** An ETag of a GET of this address: write only where nothing changed since. */
+  /** An ETag of a GET of this address: write only if nothing has changed since. */
   "If-Match"?: string;
   meIn: MeIn;
 };
@@ -1242,47 +1242,47 @@ export type DeleteMeApiResponse = unknown;
 export type DeleteMeApiArg = {
   /** Repeat a write with the same key within a day, and it is done once. */
   "Idempotency-Key"?: string;
-  /** An ETag of a GET of this address: write only where nothing changed since. */
+  /** An ETag of a GET of this address: write only if nothing has changed since. */
   "If-Match"?: string;
 };
 export type ExportMeApiResponse = /** status 200 The file. */ Blob;
 export type ExportMeApiArg = {
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type ListModelsApiResponse = /** status 200 OK */ PageModelOut;
 export type ListModelsApiArg = {
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type GetModelCardApiResponse = /** status 200 OK */ ModelCardOut;
 export type GetModelCardApiArg = {
   model: string;
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type GetSessionApiResponse = /** status 200 OK */ SessionOut;
 export type GetSessionApiArg = {
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type GetSharedImageApiResponse = /** status 200 OK */ ImageOut;
 export type GetSharedImageApiArg = {
   token: string;
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type GetStatsApiResponse = /** status 200 OK */ StatsOut;
 export type GetStatsApiArg = {
   days?: number;
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type ListWebhooksApiResponse = /** status 200 OK */ PageWebhookOut;
 export type ListWebhooksApiArg = {
   cursor?: string;
   limit?: number;
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type CreateWebhookApiResponse =
@@ -1295,7 +1295,7 @@ export type CreateWebhookApiArg = {
 export type GetWebhookApiResponse = /** status 200 OK */ WebhookOut;
 export type GetWebhookApiArg = {
   webhookId: string;
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type ChangeWebhookApiResponse = /** status 200 OK */ WebhookOut;
@@ -1303,7 +1303,7 @@ export type ChangeWebhookApiArg = {
   webhookId: string;
   /** Repeat a write with the same key within a day, and it is done once. */
   "Idempotency-Key"?: string;
-  /** An ETag of a GET of this address: write only where nothing changed since. */
+  /** An ETag of a GET of this address: write only if nothing has changed since. */
   "If-Match"?: string;
   webhookChangeIn: WebhookChangeIn;
 };
@@ -1312,7 +1312,7 @@ export type DeleteWebhookApiArg = {
   webhookId: string;
   /** Repeat a write with the same key within a day, and it is done once. */
   "Idempotency-Key"?: string;
-  /** An ETag of a GET of this address: write only where nothing changed since. */
+  /** An ETag of a GET of this address: write only if nothing has changed since. */
   "If-Match"?: string;
 };
 export type ListDeliveriesApiResponse = /** status 200 OK */ PageDeliveryOut;
@@ -1320,7 +1320,7 @@ export type ListDeliveriesApiArg = {
   webhookId: string;
   cursor?: string;
   limit?: number;
-  /** An ETag: where nothing changed, the answer is a bare 304. */
+  /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
 };
 export type RotateWebhookSecretApiResponse =
@@ -1402,7 +1402,7 @@ export type PageBulkItemOut = {
 };
 export type WrittenOut = {
   text: string;
-  /** Natural logarithm of its probability; null: unknown. */
+  /** Natural logarithm of its probability; null if unknown. */
   log_prob: number | null;
 };
 export type CaptionedOut = {
@@ -1429,7 +1429,7 @@ export type TryOut = {
   at: string;
   status_code?: number | null;
   error?: string;
-  /** The beginning of what the server said. */
+  /** The beginning of the server's response. */
   answer?: string;
   duration_ms?: number;
 };
@@ -1471,16 +1471,16 @@ export type EventOut = {
 };
 export type EventsOut = {
   items: EventOut[];
-  /** The number to come back with. */
+  /** The number to continue from. */
   last: number;
-  /** There are more already. */
+  /** Whether there are more. */
   more: boolean;
-  /** Events before these are gone: read the images and jobs anew. */
+  /** Events before these are gone: read the images and jobs again. */
   reset: boolean;
 };
 export type TicketOut = {
   ticket: string;
-  /** Connect within so many seconds; it works once. */
+  /** Connect within this many seconds; it works once. */
   lasts_s: number;
 };
 export type NotedOut = {
@@ -1509,13 +1509,13 @@ export type ImageJobOut = {
   state: string;
   stage?: string;
   error?: JobErrorOut | null;
-  /** How many jobs go before it (counted up to 1,000); null unless it is queued. */
+  /** How many jobs are ahead of it (counted up to 1,000); null unless it is queued. */
   position?: number | null;
 };
 export type ImageOut = {
   id: string;
   caption: string;
-  /** model, person, or empty: nothing yet. */
+  /** model, person, or empty if there is no caption yet. */
   caption_by: string;
   /** name@version of what wrote it. */
   caption_model?: string;
@@ -1534,7 +1534,7 @@ export type ImageOut = {
   changed_at: string;
   published_at?: string | null;
   expires_at?: string | null;
-  /** For the owner alone, as are the next ones. */
+  /** Only for the owner, as are the fields below. */
   file_name?: string | null;
   source_url?: string | null;
   share_url?: string | null;
@@ -1553,7 +1553,7 @@ export type UploadErrorOut = {
 export type CaptionOut = {
   id: string;
   text: string;
-  /** Natural logarithm of its probability, summed over tokens; null where nobody knows. */
+  /** Natural logarithm of its probability, summed over tokens; null if unknown. */
   log_prob: number | null;
   /** name@version */
   model?: string;
@@ -1567,12 +1567,12 @@ export type UploadedOut = {
   status: "created" | "exists" | "failed";
   /** The image. */
   id?: string | null;
-  /** What captions it, or did. */
+  /** The job that captions it, or did. */
   job?: string | null;
   error?: UploadErrorOut | null;
   /** What the image shows now. */
   caption?: string;
-  /** The candidates, where they are there already (Prefer: wait=N). */
+  /** The candidates, if they are ready (Prefer: wait=N). */
   captions?: CaptionOut[];
   job_state?: string;
 };
@@ -1584,7 +1584,7 @@ export type UploadsOut = {
 };
 export type ActedOut = {
   changed: string[];
-  /** Not yours, not there, or not to be changed so. */
+  /** Images that do not exist, are not yours, or cannot be changed this way. */
   failed: string[];
 };
 export type ActionIn = {
@@ -1648,7 +1648,7 @@ export type TextIn = {
 export type CandidateOut = {
   id: string;
   text: string;
-  /** Natural logarithm of its probability, summed over tokens; null where nobody knows. */
+  /** Natural logarithm of its probability, summed over tokens; null if unknown. */
   log_prob: number | null;
   /** name@version */
   model?: string;
@@ -1764,7 +1764,7 @@ export type JobDetailOut = {
   created_at: string;
   started_at?: string | null;
   ended_at?: string | null;
-  /** How many jobs go before it (counted up to 1,000); null unless it is queued. */
+  /** How many jobs are ahead of it (counted up to 1,000); null unless it is queued. */
   position?: number | null;
 };
 export type KeyOut = {
@@ -1792,7 +1792,7 @@ export type NewKeyOut = {
   last_used_at: string | null;
   expires_at: string | null;
   revoked_at: string | null;
-  /** The secret: keep it, nobody can show it again. */
+  /** The secret. Store it: it is never shown again. */
   key: string;
 };
 export type Scope =
@@ -1800,7 +1800,7 @@ export type Scope =
 export type KeyIn = {
   name: string;
   scopes: Scope[];
-  /** With a time zone; null: it works until revoked. */
+  /** With a time zone; null: it is valid until revoked. */
   expires_at?: string | null;
 };
 export type RevokedOut = {
@@ -1834,7 +1834,7 @@ export type PageModelOut = {
 };
 export type ModelCardOut = {
   licence: string;
-  /** What it learned from. */
+  /** What it was trained on. */
   description: string;
   /** As measured on held-out data, by source. */
   metrics: {
@@ -1863,9 +1863,9 @@ export type LimitsOut = {
   max_bulk_bytes: number;
   max_bulk_items: number;
   max_images: number;
-  /** Images without an account go after so many days. */
+  /** Days after which images without an account are deleted. */
   anonymous_days: number;
-  /** Deleted images can be brought back for so long. */
+  /** Seconds for which deleted images can be restored. */
   undo_s: number;
 };
 export type ProviderOut = {
@@ -1878,7 +1878,7 @@ export type SessionOut = {
   providers: ProviderOut[];
   /** name@version of the model that writes captions. */
   model: string | null;
-  /** The language it writes, a tag of BCP 47; null where its bundle does not say. */
+  /** The language it writes, a tag of BCP 47; null if its bundle does not say. */
   model_language: string | null;
 };
 export type LatencyOut = {
@@ -1902,7 +1902,7 @@ export type QueueOut = {
   interactive: number;
   bulk: number;
   running: number;
-  /** How long the first in line has waited. */
+  /** How long the oldest queued job has waited. */
   oldest_s: number | null;
 };
 export type ModelUseOut = {
@@ -1919,7 +1919,7 @@ export type StatsOut = {
   images: number;
   public_images: number;
   accounts: number;
-  /** Visitors without an account who kept something. */
+  /** Visitors without an account who have stored something. */
   anonymous: number;
   /** Waiting for a moderator, be it for their words, or for the machine. */
   held_images: number;
@@ -1935,7 +1935,7 @@ export type WebhookOut = {
   created_at: string;
   /** The first failure since the last success. */
   failing_since?: string | null;
-  /** When we switched it off, after long failure. */
+  /** When it was switched off because it kept failing. */
   disabled_at?: string | null;
   disabled_reason?: string;
 };
@@ -1951,12 +1951,12 @@ export type WebhookSecretOut = {
   created_at: string;
   /** The first failure since the last success. */
   failing_since?: string | null;
-  /** When we switched it off, after long failure. */
+  /** When it was switched off because it kept failing. */
   disabled_at?: string | null;
   disabled_reason?: string;
   /** whsec_...: the key of the signatures, for Standard Webhooks libraries. */
   secret: string;
-  /** Until when the secret before signs as well. */
+  /** Until when the previous secret signs, too. */
   previous_until?: string | null;
 };
 export type WebhookIn = {

@@ -14,6 +14,8 @@ from django.test import Client
 from cutline.errors import ConfigError
 from cutline.server import headers
 from cutline.server.config import ServerSettings
+from cutline.server.realtime.consumer import _cookie_of
+from tests.server.test_config import SOUND
 
 Configure = Callable[..., ServerSettings]
 
@@ -132,3 +134,51 @@ def test_trusted_origins_are_the_setting(configure: Configure) -> None:
 def test_what_is_no_origin_is_refused_at_the_start(configure: Configure, wrong: str) -> None:
     with pytest.raises(ConfigError, match="CUTLINE_TRUSTED_ORIGINS"):
         configure(trusted_origins=wrong)
+
+
+def django_settings(configure: Configure, **values: str) -> dict[str, Any]:
+    """What Django's settings are with these of ours."""
+    configure(**values)
+    return runpy.run_path(str(Path(headers.__file__).with_name("django_settings.py")))
+
+
+def test_with_https_no_other_host_can_give_a_browser_our_cookies(configure: Configure) -> None:
+    made = django_settings(configure, public_url="https://cutline.example.com")
+    for name in ("SESSION", "CSRF"):
+        assert made[f"{name}_COOKIE_NAME"].startswith("__Host-")
+        assert made[f"{name}_COOKIE_SECURE"]
+        # What a browser wants of such a name, beside Secure:
+        assert made.get(f"{name}_COOKIE_DOMAIN") is None
+        assert made.get(f"{name}_COOKIE_PATH", "/") == "/"
+    assert "cookie" not in made["MESSAGE_STORAGE"].lower()
+
+
+def test_a_laptop_without_https_has_plain_cookies(configure: Configure) -> None:
+    made = django_settings(configure, public_url="http://127.0.0.1:8000")
+    assert (made["SESSION_COOKIE_NAME"], made["CSRF_COOKIE_NAME"]) == ("sessionid", "csrftoken")
+
+
+def test_the_session_that_a_websocket_gives_is_such_a_cookie(settings: Any) -> None:
+    settings.SESSION_COOKIE_NAME, settings.SESSION_COOKIE_SECURE = "__Host-sessionid", True
+    cookie = _cookie_of("abc").decode().split("; ")
+    assert cookie[0] == "__Host-sessionid=abc"
+    assert {"Path=/", "Secure", "HttpOnly", "SameSite=Lax"} <= set(cookie)
+    assert not any(part.startswith("Domain") for part in cookie)
+
+
+@pytest.mark.parametrize("subdomains", [True, False])
+def test_browsers_are_told_to_use_https_below_this_host_too(configure: Configure, subdomains: bool) -> None:
+    values = {**SOUND, "hsts_subdomains": str(subdomains)}
+    made = django_settings(configure, **values)
+    assert made["SECURE_HSTS_SECONDS"] >= 365 * 24 * 3600
+    assert made["SECURE_HSTS_INCLUDE_SUBDOMAINS"] is subdomains
+
+
+@pytest.mark.parametrize("host", ["evil.example", "a b", "[", "127.0.0.1.evil.example", "", "x" * 300])
+@pytest.mark.parametrize("path", ["/", "/api/v1/session", "/admin/login/", "/_allauth/browser/v1/config"])
+def test_a_wrong_host_is_refused_without_a_traceback(
+    host: str, path: str, db: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = Client(headers={"Host": host}).get(path)
+    assert answer.status_code == 400
+    assert [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"] == []

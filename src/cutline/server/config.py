@@ -76,6 +76,11 @@ class ServerSettings(BaseSettings):
         (),
         description="Other origins (https://HOST[:PORT]) whose pages may use the API and read its answers.",
     )
+    hsts_subdomains: bool = Field(
+        True,
+        description="In production with https, browsers are told to use https for all hosts below public_url's"
+        " too.",
+    )
     trust_proxy: bool = Field(
         False,
         description="Trust X-Forwarded-For and X-Forwarded-Proto: only behind a proxy that sets them.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
@@ -10,6 +11,7 @@ import httpx
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount
+from django.urls import URLResolver, get_resolver
 
 from cutline.server.account.providers import provider_names, social_providers
 from cutline.server.images.models import Image
@@ -216,3 +218,40 @@ def test_the_account_of_a_provider_can_set_a_password_and_sign_in_with_it(
     sign_in(person, house, "ada")
     assert person.account("POST", "account/password/change", new_password=PASSWORD).status_code == 200
     assert Person().log_in().status_code == 200
+
+
+def _provider_pages() -> list[str]:
+    """Every address below /accounts that belongs to a provider."""
+    found: list[str] = []
+
+    def walk(patterns: Any, prefix: str) -> None:
+        for each in patterns:
+            path = prefix + re.sub(r"<\w+:\w+>|\(\?P<\w+>[^)]*\)", "house", str(each.pattern)).strip("^$")
+            if isinstance(each, URLResolver):
+                walk(each.url_patterns, path)
+            elif path.split("/")[1] in ("google", "github", "oidc"):
+                found.append(f"/{path}")
+
+    walk([each for each in get_resolver().url_patterns if str(each.pattern) == "accounts/"], "")
+    return found
+
+
+def test_a_provider_that_is_not_set_up_is_not_there(person: Person) -> None:
+    pages = _provider_pages()
+    assert len(pages) >= 6
+    for page in pages:
+        for query in ("", "?code=x&state=y", "?process=connect"):
+            for method in ("get", "post"):
+                answer = getattr(person.browser, method)(page + query)
+                assert answer.status_code in (400, 403, 404, 405), (method, page, query)
+    person.account("GET", "config")
+    for provider in ("google", "github", "house", "twitter"):
+        form = {"provider": provider, "callback_url": CALLBACK, "process": "login"}
+        token = person.browser.cookies["csrftoken"].value
+        redirect = person.browser.post(
+            "/_allauth/browser/v1/auth/provider/redirect", {**form, "csrfmiddlewaretoken": token}
+        )
+        assert redirect.status_code < 500
+        for way in ("auth/provider/token", "auth/provider/signup", "account/providers"):
+            body = {"provider": provider, "process": "login", "token": {"client_id": "x", "id_token": "y"}}
+            assert person.account("POST", way, **body).status_code < 500

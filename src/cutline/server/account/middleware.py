@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from allauth.socialaccount.models import SocialApp
 from allauth.usersessions.models import UserSession
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.views import defaults
 from requests import RequestException
 
 from cutline.server.account.adapters import failed_url
@@ -31,7 +33,9 @@ class SessionActivity:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Lead back to the web app where a provider of sign-in cannot be reached: allauth lets that fail."""
+        """Answer what allauth lets fail: a provider that is not set up (404), or that cannot be reached."""
+        if isinstance(exception, SocialApp.DoesNotExist):
+            return defaults.page_not_found(request, exception)
         if not isinstance(exception, RequestException):
             return None
         log.warning("a sign-in provider is not responding: %s", exception)

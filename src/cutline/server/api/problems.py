@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings as django_settings
 from django.core.exceptions import (
     BadRequest,
     DisallowedHost,
@@ -49,7 +50,10 @@ if TYPE_CHECKING:
 PROBLEM_JSON = "application/problem+json"
 ERRORS_PATH = "/api/v1/errors/"
 
-_CSRF_HINT = "GET /_allauth/browser/v1/config sets the cookie csrftoken; send it back as X-CSRFToken."
+_CSRF_HINT = (
+    f"GET /_allauth/browser/v1/config sets the cookie {django_settings.CSRF_COOKIE_NAME}; send it back as"
+    " X-CSRFToken."
+)
 
 _LONGEST_HOST = 253  # characters of a name, as DNS has them
 

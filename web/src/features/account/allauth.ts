@@ -19,7 +19,12 @@ export interface Answer<T = Record<string, unknown>> {
 }
 
 function csrfToken(): string {
-  return /(?:^|;\s*)csrftoken=([^;]+)/.exec(document.cookie)?.[1] ?? '';
+  // With https the cookie is called __Host-csrftoken, and one of the plain name is not ours.
+  const [, value = ''] =
+    /(?:^|;\s*)__Host-csrftoken=([^;]+)/.exec(document.cookie) ??
+    /(?:^|;\s*)csrftoken=([^;]+)/.exec(document.cookie) ??
+    [];
+  return value;
 }
 
 const BASE = '/_allauth/browser/v1';

@@ -197,6 +197,8 @@ def test_the_command_offers_every_decoding_option_and_limit() -> None:
         ["a.jpg", "--skip-by", "content"],
         ["a.jpg", "--null"],
         ["-", "--sidecar"],
+        ["-", "--xmp", "darktable"],
+        ["a.jpg", "--xmp", "paint"],
         ["-", "--from-file", "-"],
         ["a.jpg", "b.jpg", "--attention", "out.png"],
     ],
@@ -937,6 +939,90 @@ def test_a_format_without_metadata_gets_one_clear_error_and_its_caption(
     assert cutline.err.count("no description could be written") == 1
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+DARKTABLE = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
+    'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+    'xmlns:darktable="http://darktable.sf.net/" darktable:xmp_version="5"><darktable:history><rdf:Seq>'
+    "<rdf:li darktable:params='gz09eJ'/></rdf:Seq></darktable:history></rdf:Description>"
+    "</rdf:RDF></x:xmpmeta>\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("program", "name"), [("darktable", "a.jpg.xmp"), ("digikam", "a.jpg.xmp"), ("lightroom", "a.xmp")]
+)
+def test_a_description_goes_into_the_xmp_file_of_a_program(
+    cutline: Cutline, tmp_path: Path, program: str, name: str
+) -> None:
+    path, beside = tmp_path / "a.jpg", tmp_path / name
+    photo(path)
+    before = path.read_bytes()
+    cutline(path, "--xmp", program)
+    assert path.read_bytes() == before
+    assert xmp_description(beside) == SAYS["red"]
+    cutline(path, "--xmp", program, "--prefix", "Again: ")
+    assert xmp_description(beside) == "Again: " + SAYS["red"], "our own is replaced"
+    cutline(path, "--write-metadata")
+    assert description(path)[0] == SAYS["red"], "our own XMP file is no person's"
+
+
+def test_what_a_program_keeps_in_its_xmp_file_stays(cutline: Cutline, tmp_path: Path) -> None:
+    path, beside = tmp_path / "a.jpg", tmp_path / "a.jpg.xmp"
+    photo(path)
+    beside.write_text(DARKTABLE)
+    beside.chmod(0o640)
+    cutline(path, "--xmp", "darktable")
+    after = beside.read_text()
+    assert xmp_description(beside) == SAYS["red"]
+    start = next(at for at, letter in enumerate(DARKTABLE) if letter != after[at])
+    assert after.endswith(DARKTABLE[start:]), "all else is byte for byte what it was"
+    assert beside.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("where", ["in the file", "in the other file", "in the photo"])
+def test_a_persons_description_keeps_an_xmp_file_as_it_is(
+    cutline: Cutline, tmp_path: Path, where: str
+) -> None:
+    path, beside = tmp_path / "a.jpg", tmp_path / "a.jpg.xmp"
+    exif = Image.Exif()
+    if where == "in the photo":
+        exif[0x010E] = "My aunt at the sea"
+    else:
+        name = "a.jpg.xmp" if where == "in the file" else "a.xmp"
+        (tmp_path / name).write_text(XMP % "My aunt at the sea")
+    photo(path, exif=exif.tobytes())
+    cutline(path, "--xmp", "darktable")
+    assert not beside.exists() or xmp_description(beside) == "My aunt at the sea"
+    assert "no XMP file written, for a person described: 1 photo (--overwrite)" in cutline.err
+    cutline(path, "--xmp", "darktable", "--overwrite")
+    assert xmp_description(beside) == SAYS["red"]
+
+
+def test_a_raw_photo_and_its_jpeg_do_not_share_an_xmp_file(cutline: Cutline, tmp_path: Path) -> None:
+    (tmp_path / "a.nef").write_bytes(raw_photos.nef(raw_photos.jpeg()))
+    cutline(tmp_path / "a.nef", "--xmp", "lightroom")
+    before = (tmp_path / "a.xmp").read_bytes()
+    path = photo(tmp_path / "a.jpg")
+    cutline(path, "--xmp", "lightroom", code=1)
+    assert "it is about another file of that name" in cutline.err
+    assert (tmp_path / "a.xmp").read_bytes() == before
+
+
+@pytest.mark.parametrize("content", ["not XMP", "<x/>", "<!DOCTYPE a><a/>"])
+def test_an_xmp_file_that_is_none_is_kept(cutline: Cutline, tmp_path: Path, content: str) -> None:
+    path, beside = photo(tmp_path / "a.jpg"), tmp_path / "a.jpg.xmp"
+    beside.write_text(content)
+    assert cutline(path, "--xmp", "darktable", "--overwrite", code=1) == [f"{path}\t{SAYS['red']}"]
+    assert "a.jpg.xmp: no description could be written into it" in cutline.err
+    assert beside.read_text() == content
+
+
+def xmp_description(path: Path) -> str:
+    with exiv2.ImageData(path.read_bytes()) as image:
+        found: str = image.read_xmp()["Xmp.dc.description"]['lang="x-default"']
+    return found
 
 
 def test_metadata_goes_through_a_link_and_the_link_stays(cutline: Cutline, tmp_path: Path) -> None:

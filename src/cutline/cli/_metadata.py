@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import os
 from pathlib import Path
@@ -12,13 +11,11 @@ from cutline.cli._files import output_errors, remove_leftovers, replacement
 from cutline.errors import ImageError, MissingExtra, OutputError
 from cutline.images import Limits, open_image
 from cutline.metadata import iptc, photos
-from cutline.metadata.blocks import Blocks
 from cutline.metadata.errors import MetadataError
-from cutline.metadata.texts import descriptions, persons_texts, texts_of_file, writer_of, xmp_files
+from cutline.metadata.texts import persons_words, writer_mark
 
 _XMP = "Xmp.dc.description"
 _IPTC = "Iptc.Application2.Caption"
-_WRITER = "Cutline"
 
 
 class Metadata:
@@ -49,7 +46,7 @@ class Metadata:
         with output_errors(photo):
             before = os.stat(path)
             data = Path(path).read_bytes()
-            if not self._overwrite and is_described(data, photo):
+            if not self._overwrite and persons_words(photo, data):
                 return False
             changed = self._changed(photo, data, text)
             with replacement(path, keep_times=True) as temporary:
@@ -82,25 +79,6 @@ class Metadata:
             is_there = _default_language(image.read_xmp().get(_XMP)) == text
             if not is_there or (has_caption and image.read_iptc().get(_IPTC) != caption):
                 raise MetadataError("the description could not be read back")
-
-
-def is_described(data: bytes, photo: str) -> bool:
-    """Whether a person described a photo, in it or in an XMP file beside it."""
-    blocks = photos.blocks_of(data)
-    if any(not is_ours(text, blocks) for text in descriptions(blocks)) or any(persons_texts(blocks)):
-        return True
-    return any(texts_of_file(path) for path in xmp_files(photo))
-
-
-def is_ours(text: str, blocks: Blocks) -> bool:
-    """Whether Cutline wrote a description: its hash is noted; IPTC may have its beginning alone."""
-    written = [each for each in descriptions(blocks) if writer_mark(each) == writer_of(blocks)]
-    return any(text in (each, iptc.caption_of(each).strip()) for each in written)
-
-
-def writer_mark(text: str) -> str:
-    """What Cutline notes as the writer of a text."""
-    return f"{_WRITER} {hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def _default_language(value: object) -> str:

@@ -22,7 +22,6 @@ from PIL import Image
 from cutline.caption_files import CaptionLine, Failure, ScoredCaption
 from cutline.captioning.streaming import Outcome, Outcomes, caption_each
 from cutline.cli._caption_output import CaptionFile, key
-from cutline.cli._metadata import Metadata
 from cutline.cli._photos import STDIN, Found
 from cutline.cli._sidecars import Sidecars
 from cutline.errors import CutlineError, ImageMissing, OutputError
@@ -31,6 +30,8 @@ from cutline.images import Limits, Preprocessing, open_image, to_pixels
 if TYPE_CHECKING:
     from cutline.captioning.options import DecodingOptions
     from cutline.captioning.protocol import Caption, Captioner
+    from cutline.cli._metadata import Metadata
+    from cutline.cli._xmp_files import XmpFiles
 
 READERS = min(4, os.cpu_count() or 1)
 READ_AHEAD = 32
@@ -63,6 +64,7 @@ class Job:
     output: CaptionFile | None = None
     sidecars: Sidecars | None = None
     metadata: Metadata | None = None
+    xmp_files: XmpFiles | None = None
     attention: Callable[[Found], str] | None = None  # where a photo's picture goes
 
 
@@ -77,6 +79,7 @@ class Tally:
     incomplete: int = 0  # captioned, but a sidecar, description or picture could not be written
     kept_sidecars: int = 0  # written by a person, and kept
     kept_descriptions: int = 0
+    kept_xmp: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +230,8 @@ class Run:
             steps.append(partial(self._write_sidecar, self._job.sidecars, ready.found.path, texts))
         if self._job.metadata is not None and texts:
             steps.append(partial(self._write_metadata, self._job.metadata, ready.found.path, texts[0]))
+        if self._job.xmp_files is not None and texts:
+            steps.append(partial(self._write_xmp, self._job.xmp_files, ready.found.path, texts[0]))
         if self._job.attention is not None and ready.whole is not None and captions:
             path = self._job.attention(ready.found)
             steps.append(partial(self._write_attention, path, ready.whole, captions[0]))
@@ -241,6 +246,9 @@ class Run:
 
     def _write_metadata(self, metadata: Metadata, file: str, text: str) -> None:
         self.tally.kept_descriptions += not metadata.write(file, text)
+
+    def _write_xmp(self, xmp_files: XmpFiles, file: str, text: str) -> None:
+        self.tally.kept_xmp += not xmp_files.write(file, text)
 
     def _write_attention(self, path: str, whole: Image.Image, best: Caption) -> None:
         from cutline.cli._attention import attention_picture

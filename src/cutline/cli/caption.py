@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from cutline.caption_files import CaptionLine
     from cutline.captioning.protocol import Captioner
     from cutline.cli._caption_output import CaptionFile
+    from cutline.cli._metadata import Metadata
     from cutline.cli._photos import Found, PhotoSearch
     from cutline.cli._run import Tally
+    from cutline.cli._xmp_files import XmpFiles
     from cutline.images import Limits
 
 HELP = """Write a caption for each PHOTO: a file, a folder (with all folders in it), a glob, or - for an
@@ -36,6 +38,7 @@ Examples:
   cutline caption holiday/ 'scans/**/*.tif' --output captions.jsonl
   cutline caption IMG_0001.CR3 DSC_0002.NEF
   cutline caption holiday/ --sidecar --max-chars 125
+  cutline caption holiday/ --xmp darktable
   find . -name '*.jpg' -print0 | cutline caption --from-file - --null
   curl -s https://example.org/cat.jpg | cutline caption -
 
@@ -66,6 +69,7 @@ class Arguments:
     skip_by: str
     sidecar: bool
     write_metadata: bool
+    xmp: str | None
     overwrite: bool
     strict: bool
     attention: str | None
@@ -87,6 +91,7 @@ LIMITS = group(
     click.option("--max-total-pixels", type=int, help="Most pixels in all frames, or scans of a JPEG."),
     click.option("--max-metadata-bytes", type=int, help="Most bytes of EXIF and the like."),
 )
+SHORT_XMP_NAMES = {"darktable": False, "digikam": False, "lightroom": True}  # photo.xmp, not photo.jpg.xmp
 OUTPUTS = group(
     click.option(
         "--json", "as_json", is_flag=True, help="Print a JSON object per line instead of path<TAB>caption."
@@ -109,7 +114,15 @@ OUTPUTS = group(
         "--write-metadata", is_flag=True, help="Also write XMP and IPTC descriptions into the photos."
     ),
     click.option(
-        "--overwrite", is_flag=True, help="Let --sidecar and --write-metadata replace what a person wrote."
+        "--xmp",
+        type=click.Choice(list(SHORT_XMP_NAMES)),
+        help="Also write the description into XMP files as this program names them: photo.jpg.xmp (darktable,"
+        " digikam) or photo.xmp (lightroom). What else they contain stays.",
+    ),
+    click.option(
+        "--overwrite",
+        is_flag=True,
+        help="Let --sidecar, --write-metadata and --xmp replace what a person wrote.",
     ),
     click.option("--strict", is_flag=True, help="Refuse a JPEG that lacks its end, however little of it."),
     click.option(
@@ -180,9 +193,10 @@ def _check(arguments: Arguments) -> None:
         raise click.UsageError("Which photos? Name files, folders or globs; see cutline caption --help.")
     if from_stdin > 1:
         raise OptionError("Standard input can be read only once.")
-    if STDIN in arguments.photos and (arguments.sidecar or arguments.write_metadata):
+    writes_beside = arguments.sidecar or arguments.write_metadata or arguments.xmp
+    if STDIN in arguments.photos and writes_beside:
         raise OptionError(
-            "--sidecar and --write-metadata need a file, but the image comes from standard input."
+            "--sidecar, --write-metadata and --xmp need a file, but the image comes from standard input."
         )
     if arguments.retry_failed and not arguments.output:
         raise OptionError("--retry-failed needs --output.")
@@ -190,8 +204,8 @@ def _check(arguments: Arguments) -> None:
         raise OptionError("--skip-by needs --output.")
     if arguments.null and arguments.from_file is None:
         raise OptionError("--null needs --from-file.")
-    if arguments.overwrite and not (arguments.sidecar or arguments.write_metadata):
-        raise OptionError("--overwrite needs --sidecar or --write-metadata.")
+    if arguments.overwrite and not writes_beside:
+        raise OptionError("--overwrite needs --sidecar, --write-metadata or --xmp.")
     if arguments.as_json and arguments.output and not arguments.output.lower().endswith(".jsonl"):
         raise OptionError("--json cannot be used with a CSV file.")
     if not (arguments.prefix + arguments.suffix).isprintable():
@@ -217,7 +231,6 @@ def decorator(arguments: Arguments) -> Callable[[str], str]:
 def caption(arguments: Arguments, load: Callable[[str | None], Captioner]) -> int:
     """Run the command; return the exit code."""
     from cutline.cli._caption_output import CaptionFile, SkipBy
-    from cutline.cli._metadata import Metadata
     from cutline.cli._photos import PhotoSearch, describe_left_out
     from cutline.cli._run import Job, Run
     from cutline.cli._sidecars import Sidecars
@@ -236,9 +249,7 @@ def caption(arguments: Arguments, load: Callable[[str | None], Captioner]) -> in
                     skip_by=SkipBy(arguments.skip_by),
                 )
             )
-        metadata = (
-            Metadata(overwrite=arguments.overwrite, limits=limits) if arguments.write_metadata else None
-        )
+        metadata = _metadata(arguments, limits)
         captioner = load(arguments.model)
         progress = _progress(arguments, stack)
         job = Job(
@@ -253,6 +264,7 @@ def caption(arguments: Arguments, load: Callable[[str | None], Captioner]) -> in
             output=output,
             sidecars=Sidecars(overwrite=arguments.overwrite) if arguments.sidecar else None,
             metadata=metadata,
+            xmp_files=_xmp_files(arguments, limits),
             attention=attention,
         )
         search = PhotoSearch(arguments.exclude)
@@ -261,6 +273,23 @@ def caption(arguments: Arguments, load: Callable[[str | None], Captioner]) -> in
         left_out = describe_left_out(search.left_out)
         _summarise(tally, output, f"{captioner.name}@{captioner.version}", left_out)
     return 1 if tally.failed or tally.failed_before or tally.incomplete else 0
+
+
+def _xmp_files(arguments: Arguments, limits: Limits) -> XmpFiles | None:
+    if arguments.xmp is None:
+        return None
+    from cutline.cli._xmp_files import XmpFiles
+
+    is_short = SHORT_XMP_NAMES[arguments.xmp]
+    return XmpFiles(is_short=is_short, overwrite=arguments.overwrite, limits=limits)
+
+
+def _metadata(arguments: Arguments, limits: Limits) -> Metadata | None:
+    if not arguments.write_metadata:
+        return None
+    from cutline.cli._metadata import Metadata
+
+    return Metadata(overwrite=arguments.overwrite, limits=limits)
 
 
 def _limits(arguments: Arguments) -> Limits:
@@ -397,6 +426,10 @@ def _notes(tally: Tally, output: CaptionFile | None, model: str, left_out: str) 
         (
             tally.kept_descriptions,
             f"kept, written by a person: {_counted(tally.kept_descriptions, 'description')} (--overwrite)",
+        ),
+        (
+            tally.kept_xmp,
+            f"no XMP file written, for a person described: {_counted(tally.kept_xmp, 'photo')} (--overwrite)",
         ),
         (len(others), f"earlier lines are by {', '.join(others)}"),
         (len(left_out), f"not captioned: {left_out}"),

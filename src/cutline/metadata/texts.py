@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -11,11 +12,13 @@ from cutline.images.tiff import ByteOrder, byte_order, directories
 from cutline.metadata import iptc, xmp
 from cutline.metadata.blocks import Blocks
 from cutline.metadata.errors import MetadataError
+from cutline.metadata.photos import blocks_of
 
 _IMAGE_DESCRIPTION, _USER_COMMENT = 270, 0x9286
 _WINDOWS_TEXTS = (0x9C9B, 0x9C9C, 0x9C9F)  # XPTitle, XPComment, XPSubject
 _MAX_TEXT_BYTES = 65_536
 _LONGEST_DEFAULT = 2000
+_WRITER = "Cutline"
 
 # What cameras, phones and programs write into ImageDescription and UserComment by themselves.
 _DEFAULT = re.compile(
@@ -36,34 +39,51 @@ _DEFAULT = re.compile(
 )
 
 
-def descriptions(blocks: Blocks) -> list[str]:
-    """What stands where Cutline itself writes: XMP's description, and IPTC's caption."""
-    texts = [*_xmp_texts(blocks.xmp, (xmp.DESCRIPTION,)), iptc.text_of(blocks.iptc, iptc.CAPTION)]
-    return [text for text in texts if is_a_persons(text)]
+def persons_words(photo: str, data: bytes) -> list[str]:
+    """What a person wrote about a photo, in its bytes or in an XMP file beside it."""
+    beside = (Blocks(xmp=packet) for path in xmp_files(photo) if (packet := _packet_for(path, photo)))
+    return [text for blocks in (blocks_of(data), *beside) for text in _persons_texts(blocks)]
 
 
-def writer_of(blocks: Blocks) -> str:
-    """Who wrote XMP's description, as XMP says."""
-    return next(iter(_xmp_texts(blocks.xmp, (xmp.WRITER,))), "")
+def persons_words_in(packet: bytes) -> list[str]:
+    """What a person wrote in an XMP file."""
+    return list(_persons_texts(Blocks(xmp=packet)))
 
 
-def persons_texts(blocks: Blocks) -> Iterator[str]:
-    """What a person wrote elsewhere than in the descriptions: in EXIF, headlines, and other fields of XMP."""
-    others = tuple(name for name in xmp.TEXTS if name != xmp.DESCRIPTION)
+def writer_mark(text: str) -> str:
+    """What Cutline notes as the writer of a text of its own: a name, and the text's hash."""
+    return f"{_WRITER} {hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def _persons_texts(blocks: Blocks) -> Iterator[str]:
+    """All texts but what cameras write, and the description that Cutline has marked as its own."""
+    described = _xmp_texts(blocks.xmp, (xmp.DESCRIPTION,))
+    marks = _xmp_texts(blocks.xmp, (xmp.WRITER,))
+    ours = [text for text in described if writer_mark(text) in marks]
+    ours += [iptc.caption_of(text).strip() for text in ours]  # IPTC may have its beginning alone
     texts = [
-        *exif_texts(blocks.exif),
+        *described,
+        iptc.text_of(blocks.iptc, iptc.CAPTION),
         iptc.text_of(blocks.iptc, iptc.HEADLINE),
-        *_xmp_texts(blocks.xmp, others),
+        *_xmp_texts(blocks.xmp, xmp.OTHER_TEXTS),
+        *exif_texts(blocks.exif),
     ]
-    return (text for text in texts if is_a_persons(text))
+    return (text for text in texts if is_a_persons(text) and text not in ours)
 
 
-def texts_of_file(path: str) -> list[str]:
-    """What a person wrote in an XMP file; nothing where it is not readable as XMP."""
+def _packet_for(path: str, photo: str) -> bytes:
+    """An XMP file's bytes; b"" where it cannot be read, or says that it is about a file of another ending."""
     try:
-        return [text for text in _xmp_texts(Path(path).read_bytes(), xmp.TEXTS) if is_a_persons(text)]
+        packet = Path(path).read_bytes()
     except OSError:
-        return []
+        return b""
+    return packet if xmp_file_is_about(packet, photo) else b""
+
+
+def xmp_file_is_about(packet: bytes, photo: str) -> bool:
+    """Whether an XMP file is about a photo: photo.xmp may say that it belongs to photo.CR2 instead."""
+    endings = _xmp_texts(packet, (xmp.SIDECAR_ENDING,))
+    return not endings or endings[0].lower() == os.path.splitext(photo)[1].lstrip(".").lower()
 
 
 def _xmp_texts(packet: bytes, names: tuple[xmp.Name, ...]) -> list[str]:

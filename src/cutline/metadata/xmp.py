@@ -6,12 +6,12 @@ edits, histories, prefixes and even their white space.
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from xml.parsers import expat
-from xml.sax.saxutils import escape
 
 from cutline.metadata.errors import MetadataError
 
@@ -20,9 +20,9 @@ _DC = "http://purl.org/dc/elements/1.1/"
 _PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
 _XML = "http://www.w3.org/XML/1998/namespace"
 DESCRIPTION, WRITER = (_DC, "description"), (_PHOTOSHOP, "CaptionWriter")
-# Where programs keep what a person wrote about a photo.
-TEXTS = (
-    DESCRIPTION,
+SIDECAR_ENDING = (_PHOTOSHOP, "SidecarForExtension")
+# Where programs keep what a person wrote about a photo, beside its description.
+OTHER_TEXTS = (
     (_PHOTOSHOP, "Headline"),
     ("http://ns.adobe.com/tiff/1.0/", "ImageDescription"),
     ("http://ns.adobe.com/exif/1.0/", "UserComment"),
@@ -77,9 +77,9 @@ class Packet:
             raise MetadataError("its XMP is no XMP")
 
     @classmethod
-    def new(cls) -> Packet:
-        """A packet that says nothing, with some room for changes in place."""
-        return cls((_NEW + _PADDING + _END).encode())
+    def new(cls, *, padding: str = _PADDING) -> Packet:
+        """A packet that says nothing, by default with some room for changes in place."""
+        return cls((_NEW + padding + _END).encode())
 
     def __bytes__(self) -> bytes:
         """The packet in UTF-8."""
@@ -111,6 +111,10 @@ class Packet:
             raise MetadataError("its XMP takes no description")
         return changed
 
+    def about_ending(self, ending: str) -> Packet:
+        """The packet with the ending of the file that it is about, as Adobe notes it."""
+        return self._with_plain(SIDECAR_ENDING, "photoshop", ending)
+
     def fitted(self, most: int) -> Packet:
         """The packet, without its padding where it is longer. Raises MetadataError if it stays too long."""
         if len(self._data) <= most:
@@ -130,7 +134,7 @@ class Packet:
     # Changing
 
     def _with_description(self, text: str) -> Packet:
-        content = escape(text)
+        content = html.escape(text, quote=False)
         for each in self._properties:
             if each.name != DESCRIPTION:
                 continue
@@ -158,7 +162,8 @@ class Packet:
         return self._spliced(place, place, item)
 
     def _with_plain(self, name: Name, prefix: str, value: str) -> Packet:
-        element = f'<{prefix}:{name[1]} xmlns:{prefix}="{name[0]}">{escape(value)}</{prefix}:{name[1]}>'
+        tag, content = f"{prefix}:{name[1]}", html.escape(value, quote=False)
+        element = f'<{tag} xmlns:{prefix}="{name[0]}">{content}</{tag}>'
         return self._without(name)._inserted(element)
 
     def _without(self, name: Name) -> Packet:

@@ -13,7 +13,7 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPResponse
@@ -86,7 +86,7 @@ class ChatEndpoint:
                 raise self._broken(error) from error
         return _json(data, self.url)
 
-    def stream(self, body: Mapping[str, Any]) -> Iterator[str]:
+    def stream(self, body: Mapping[str, Any]) -> Generator[str, None, None]:
         """Ask for an answer and yield its pieces as they come. Tries again only before the first piece.
 
         A server that does not stream gives one piece. A stream that ends without its end mark raises.
@@ -117,7 +117,7 @@ class ChatEndpoint:
             data = line.removeprefix(b"data:").strip()
             if data == b"[DONE]":
                 return
-            piece, ended = _delta(_json(data, self.url), self.url)
+            piece, ended = delta(_json(data, self.url), self.url)
             finished = finished or ended
             if piece:
                 yield piece
@@ -271,8 +271,8 @@ def _wait_s(patience: Patience, attempt: int, asked_s: float | None) -> float:
     return min(patience.max_wait_s, grown if asked_s is None else asked_s)
 
 
-def _delta(answer: Any, url: str) -> tuple[str, bool]:
-    """A piece of a streamed answer, and whether it is the last."""
+def delta(answer: Any, url: str) -> tuple[str, bool]:
+    """A piece of a streamed answer, and whether it is the last. Raises CaptionerUnavailable."""
     try:
         if not answer["choices"]:  # usage figures at the end
             return "", False

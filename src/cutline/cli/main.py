@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # name: (module with a click command named `command`, what it does)
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "caption": ("cutline.cli.caption", "Write captions for photos."),
+    "restyle": ("cutline.cli.restyle", "Write captions in a tone, for an audience."),
     "bundle": ("cutline.cli.bundle", "Show, verify and export model bundles."),
     "evaluate": ("cutline.cli.evaluate", "Score a model on a data set."),
     "train": ("cutline.cli.train", "Train a model from a recipe."),
@@ -35,6 +36,7 @@ EXTRAS: Mapping[str, str] = {
     "transformers": "train",
     "yaml": "train",
     "pyexiv2": "metadata",
+    "xllamacpp": "gguf",
     **dict.fromkeys(("celery", "channels", "django", "pydantic", "pydantic_settings", "uvicorn"), "server"),
 }
 

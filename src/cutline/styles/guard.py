@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from functools import cache
 from importlib import resources
 
 from cutline.chat import clean_lines, is_refusal
-from cutline.styles.support import HASHTAG, parts_of_tag, singular, unsupported, words
+from cutline.styles.support import HASHTAG, all_words, is_english, related, singular, unsupported_in, words
 from cutline.styles.voice import Voice, visible
 
 EMOJI = re.compile(
@@ -21,7 +22,7 @@ EMOJI = re.compile(
     "(?:[\ufe0f\u200d\U0001f3fb-\U0001f3ff]|(?<=\u200d).)*"
 )
 MAX_EMOJI = 2
-_SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?]+|$)")
+_SENTENCE = re.compile(r"\S.*?(?:[.!?]+(?=\s|$)|$)")
 
 
 class Fault(StrEnum):
@@ -37,9 +38,12 @@ class Fault(StrEnum):
     HASHTAGS = "it has the wrong number of hashtags"
     EMOJI = "it has emoji where none are wanted, or too many"
     ECHO = "it repeats the instructions"
+    MARKUP = "it has a link, an address or code"
+    SAME = "it was written before"
+    UNRELATED = "it has nothing to do with the description"
 
 
-GRAVE = frozenset({Fault.EMPTY, Fault.REFUSAL, Fault.UNSUPPORTED, Fault.INSULT, Fault.AVOIDED, Fault.ECHO})
+GRAVE = frozenset(Fault) - {Fault.TOO_LONG, Fault.TOO_SHORT, Fault.HASHTAGS, Fault.EMOJI}
 """What a text may not be shown with; of the others, a text is still true and kind."""
 
 
@@ -58,22 +62,47 @@ class Text:
 def parse(answer: str) -> Text:
     """A model's answer as a caption: without what models say around it (`chat.clean_lines`), hashtags apart.
 
-    Lines of a poem are joined by " / ".
+    Lines of a poem are joined by " / ". An answer in JSON may have the caption under "caption" or "text", and
+    "hashtags", a list of words.
     """
-    lines = [visible(line) for line in clean_lines(answer)]
+    lines = [visible(line) for line in clean_lines(_out_of_json(answer))]
     tags = tuple(dict.fromkeys(HASHTAG.findall(" ".join(lines))))
     bodies = [" ".join(HASHTAG.sub("", line).split()) for line in lines]
     return Text(body=" / ".join(body for body in bodies if body), hashtags=tags)
 
 
+def _out_of_json(answer: str) -> str:
+    """What a JSON object says as a caption; other answers as they are. Other objects give nothing."""
+    bare = "\n".join(clean_lines(answer))
+    if not bare.startswith("{"):
+        return answer
+    try:
+        given = json.loads(bare)
+    except (ValueError, RecursionError):
+        return ""
+    text = given.get("caption", given.get("text"))
+    tags = given.get("hashtags", [])
+    if not isinstance(text, str) or not isinstance(tags, list):
+        return ""
+    tags = [
+        f"#{tag.lstrip('#')}"
+        for tag in tags
+        if isinstance(tag, str) and HASHTAG.fullmatch(f"#{tag.lstrip('#')}")
+    ]
+    return "\n".join((text, " ".join(tags)))
+
+
 def check(text: Text, voice: Voice, sources: Sequence[str]) -> tuple[Fault, ...]:
-    """The faults of a text. sources: the description, and whatever else supports what is said."""
+    """The faults of a text. sources: the description, and whatever else supports what is said.
+
+    In languages other than English, things and relations to the description are not looked for.
+    """
     fewest, most = voice.length.chars
     emoji = len(EMOJI.findall(text.body))
     found = {
         Fault.EMPTY: not words(text.body),
         Fault.REFUSAL: is_refusal(text.body),
-        Fault.UNSUPPORTED: bool(unsupported(str(text), sources)),
+        Fault.UNSUPPORTED: bool(unsupported_in(str(text), voice.language, sources)),
         Fault.INSULT: bool(_insulting(str(text), sources)),
         Fault.AVOIDED: bool(_avoided(str(text), voice)),
         Fault.TOO_LONG: len(text.body) > most,
@@ -81,6 +110,8 @@ def check(text: Text, voice: Voice, sources: Sequence[str]) -> tuple[Fault, ...]
         Fault.HASHTAGS: len(text.hashtags) != voice.hashtags,
         Fault.EMOJI: emoji > (MAX_EMOJI if voice.emoji else 0),
         Fault.ECHO: _echoes(text.body, sources),
+        Fault.MARKUP: bool(_MARKUP.search(str(text))),
+        Fault.UNRELATED: is_english(voice.language) and not related(str(text), sources),
     }
     return tuple(fault for fault, is_so in found.items() if is_so)
 
@@ -106,21 +137,20 @@ def _kept_tags(tags: Iterable[str], voice: Voice, sources: Sequence[str]) -> tup
 
 
 def _breaks(text: str, voice: Voice, sources: Sequence[str]) -> bool:
-    return bool(unsupported(text, sources) or _avoided(text, voice) or _insulting(text, sources))
-
-
-def _said(text: str) -> set[str]:
-    """The words of a text, those of its hashtags too."""
-    tagged = {part for tag in HASHTAG.findall(text) for part in parts_of_tag(tag)}
-    return set(words(HASHTAG.sub(" ", text))) | tagged
+    return bool(
+        unsupported_in(text, voice.language, sources)
+        or _avoided(text, voice)
+        or _insulting(text, sources)
+        or _MARKUP.search(text)
+    )
 
 
 def _avoided(text: str, voice: Voice) -> set[str]:
-    return _said(text) & {word for each in voice.avoid for word in words(each)}
+    return all_words(text) & {word for each in voice.avoid for word in words(each)}
 
 
 def _insulting(text: str, sources: Sequence[str]) -> set[str]:
-    return {singular(word) for word in _said(text)} & _insults() - set(words(" ".join(sources)))
+    return {singular(word) for word in all_words(text)} & _insults() - set(words(" ".join(sources)))
 
 
 def _supported_sentences(body: str, voice: Voice, sources: Sequence[str]) -> str:
@@ -161,11 +191,17 @@ def _lost(before: str, after: str) -> list[str]:
     return gone + emoji
 
 
+_MARKUP = re.compile(
+    r"https?:|www\.|\S@\S|(?<!\w)@\w|<[/|!a-z]|\$\(|[{}`\\]|\|\||&&|\]\(|\b\w{2,}\.(?:com|net|org|io|de|ru|info|biz)\b",
+    re.IGNORECASE,
+)
+
+
 def _echoes(body: str, sources: Sequence[str]) -> bool:
     """Whether instructions are repeated, which no caption does."""
     said = body.lower()
     given = " ".join(sources).lower()
-    return any(mark in said and mark not in given for mark in _MARKS_OF_PROMPTS)
+    return "system prompt" in said or any(mark in said and mark not in given for mark in _MARKS_OF_PROMPTS)
 
 
 _MARKS_OF_PROMPTS = (
@@ -173,8 +209,9 @@ _MARKS_OF_PROMPTS = (
     "tone:",
     "audience:",
     "hashtags:",
-    "system prompt",
     "instructions",
+    "json object",
+    "as an assistant",
 )
 
 

@@ -48,6 +48,19 @@ def unsupported(text: str, sources: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(things | numbers | (_names(text) - stated)))
 
 
+def unsupported_in(text: str, language: str, sources: Iterable[str]) -> tuple[str, ...]:
+    """As `unsupported`; of a text in another language than English the figures alone."""
+    if is_english(language):
+        return unsupported(text, sources)
+    stated = {number for source in sources for number in re.findall(r"\d+", source)}
+    return tuple(sorted(set(re.findall(r"\d+", text)) - stated))
+
+
+def is_english(language: str) -> bool:
+    """Whether a BCP 47 tag means a kind of English."""
+    return language.lower().partition("-")[0] == "en"
+
+
 def supported(sources: Iterable[str]) -> set[str]:
     """Whatever the sources name or imply, each word as it stands and in its singular."""
     stated = {word for source in sources for word in words(source)}
@@ -55,9 +68,23 @@ def supported(sources: Iterable[str]) -> set[str]:
     return stated.union(*(implied().get(word, ()) for word in stated))
 
 
+def related(text: str, sources: Iterable[str]) -> bool:
+    """Whether a text shares a word with its sources, or with what they imply; endings do not count."""
+    given = list(sources)
+    stated = supported(given) - _function_words()
+    said = {singular(word) for word in all_words(text)}
+    return not {_stem(word) for word in said}.isdisjoint(_stem(word) for word in stated)
+
+
 def words(text: str) -> list[str]:
     """The words of a text in lower case, in order, without 's."""
     return [word.lower().removesuffix("'s") for word in _WORD.findall(text.replace("\u2019", "'"))]
+
+
+def all_words(text: str) -> set[str]:
+    """The words of a text, those of its hashtags too."""
+    tagged = {part for tag in HASHTAG.findall(text) for part in parts_of_tag(tag)}
+    return set(words(HASHTAG.sub(" ", text))) | tagged
 
 
 def parts_of_tag(tag: str) -> list[str]:
@@ -97,9 +124,19 @@ def _lines(name: str) -> list[str]:
 
 
 def _things(text: str) -> set[str]:
-    said = {singular(word) for word in words(HASHTAG.sub(" ", text))}
-    tagged = {singular(part) for tag in HASHTAG.findall(text) for part in parts_of_tag(tag)}
-    return (said | tagged) & objects()
+    return {singular(word) for word in all_words(text)} & objects()
+
+
+_ENDING = re.compile(r"(?:ing|ed|es|s|e|ly|y)$")
+
+
+def _stem(word: str) -> str:
+    return _ENDING.sub("", word)
+
+
+@cache
+def _function_words() -> frozenset[str]:
+    return frozenset(_lines("function_words.txt"))
 
 
 def _numbers(text: str) -> set[str]:

@@ -1,0 +1,74 @@
+"""The messages that ask a chat model for a caption, from data/prompts/restyle.toml, and their version."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
+
+from cutline.styles.guard import Fault
+from cutline.styles.voice import Voice
+from cutline.styles.writing import Task
+
+Message = Mapping[str, str]
+MAX_SOURCES = 8
+
+
+def prompt_version() -> str:
+    """What is stored with a caption to say which words asked for it."""
+    return f"restyle/{_prompt()['version']}"
+
+
+def messages(task: Task) -> list[Message]:
+    """The rules, the request as JSON, and, where an answer was rejected before, that answer and why."""
+    request = {
+        "description": task.description,
+        "also": list(task.context[:MAX_SOURCES]),
+        "tone": task.voice.tone,
+        "audience": str(task.voice.audience),
+    }
+    asked: list[Message] = [
+        {"role": "system", "content": rules(task.voice)},
+        {"role": "user", "content": json.dumps(request, ensure_ascii=False)},
+    ]
+    if not task.rejected:
+        return asked
+    return [
+        *asked,
+        {"role": "assistant", "content": task.rejected},
+        {"role": "user", "content": _again(task.faults)},
+    ]
+
+
+def rules(voice: Voice) -> str:
+    """The system prompt for a voice. What a person typed freely is not in it, but for words to be avoided."""
+    prompt = _prompt()
+    fewest, most = voice.length.chars
+    hashtags = prompt["hashtags_some"] if voice.hashtags else prompt["hashtags_none"]
+    text = prompt["system"].format(
+        fewest=fewest,
+        most=most,
+        language=voice.language,
+        hashtags=hashtags.format(count=voice.hashtags),
+        emoji=prompt["emoji_some"] if voice.emoji else prompt["emoji_none"],
+    )
+    if voice.avoid:
+        text += "- " + prompt["avoid"].format(words=json.dumps(list(voice.avoid), ensure_ascii=False))
+    return text.strip()
+
+
+def max_tokens(voice: Voice) -> int:
+    """The budget of one answer, in tokens: generous for the length that is asked for, and no more."""
+    return voice.length.chars[1] + 12 * voice.hashtags + 64
+
+
+def _again(faults: Sequence[Fault]) -> str:
+    return _prompt()["again"].format(faults=", ".join(faults)).strip()
+
+
+@cache
+def _prompt() -> Mapping[str, str]:
+    text = (resources.files("cutline.styles") / "data" / "prompts" / "restyle.toml").read_text("utf-8")
+    return tomllib.loads(text)

@@ -273,6 +273,8 @@ def _wait_s(patience: Patience, attempt: int, asked_s: float | None) -> float:
 
 def delta(answer: Any, url: str) -> tuple[str, bool]:
     """A piece of a streamed answer, and whether it is the last. Raises CaptionerUnavailable."""
+    if isinstance(answer, dict) and "choices" not in answer and ("error" in answer or "message" in answer):
+        raise CaptionerUnavailable(f"{url} gave up: {_message(answer):.300}.")
     try:
         if not answer["choices"]:  # usage figures at the end
             return "", False
@@ -283,6 +285,12 @@ def delta(answer: Any, url: str) -> tuple[str, bool]:
     if not isinstance(piece, str):
         raise _other_form(url)
     return piece, choice.get("finish_reason") is not None
+
+
+def _message(answer: Mapping[str, Any]) -> str:
+    """What an error says, in the two forms that servers send."""
+    error = answer.get("error", answer)
+    return str(error.get("message", error) if isinstance(error, dict) else error).rstrip(".")
 
 
 def _json(data: bytes, url: str) -> object:

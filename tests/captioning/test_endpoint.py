@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import io
-import json
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,63 +19,26 @@ from cutline.captioning.endpoint import EndpointCaptioner
 from cutline.captioning.options import DecodingOptions, Strategy
 from cutline.chat import KEY_FILE_VARIABLE, KEY_VARIABLES, Patience
 from cutline.errors import CaptionerUnavailable, ConfigError, OptionError, UnreadableImage
+from tests.chat_server import Answer, ChatServer, chat_server, said
 
-Answer = tuple[int, dict[str, str], bytes]
 QUICK = Patience(timeout_s=60, tries=3, first_wait_s=0.01, max_wait_s=0.05)
 
 
-def said(*texts: str | None) -> bytes:
-    return json.dumps({"choices": [{"message": {"content": text}} for text in texts]}).encode()
-
-
-@dataclass
-class Server:
-    """What the server was asked, and how it shall answer."""
-
-    url: str = ""
-    requests: list[dict[str, Any]] = field(default_factory=list)
-    headers: list[dict[str, str]] = field(default_factory=list)
-    answer: Callable[[int, dict[str, Any]], Answer] = lambda _count, _request: (200, {}, said("A red wall."))
-
-
 @pytest.fixture
-def server() -> Iterator[Server]:
-    state = Server()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            state.requests.append({"path": self.path, **request})
-            state.headers.append(dict(self.headers))
-            status, headers, body = state.answer(len(state.requests), request)
-            self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
-                self.send_header(name, value)
-            with contextlib.suppress(ConnectionError):  # the caller may have given up
-                self.end_headers()
-                self.wfile.write(body)
-
-        def log_message(self, *_args: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        state.url = f"http://127.0.0.1:{listening.server_port}/v1"
-        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield state
-        listening.shutdown()
-        thread.join()
+def server() -> Iterator[ChatServer]:
+    with chat_server() as running:
+        yield running
 
 
 RED = Image.new("RGB", (3000, 1500), "red")
 
 
-def captioner(server: Server, **settings: Any) -> EndpointCaptioner:
+def captioner(server: ChatServer, **settings: Any) -> EndpointCaptioner:
     return EndpointCaptioner(server.url, "sees-all", **{"patience": QUICK} | settings)
 
 
 def test_the_photo_goes_out_small_and_the_sentence_comes_back(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUTLINE_OPENAI_API_KEY", "sesame")
     monkeypatch.setenv("OPENAI_API_KEY", "another")
@@ -101,14 +60,14 @@ def test_the_photo_goes_out_small_and_the_sentence_comes_back(
     assert sent.getpixel((9, 9))[0] > 250
 
 
-def test_without_a_key_none_is_sent(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_key_none_is_sent(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUTLINE_OPENAI_API_KEY", raising=False)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     cutline.load(f"openai:{server.url}#m").caption(RED)
     assert "Authorization" not in server.headers[0]
 
 
-def test_many_photos_keep_their_order(server: Server) -> None:
+def test_many_photos_keep_their_order(server: ChatServer) -> None:
     def name_colour(_count: int, request: dict[str, Any]) -> Answer:
         data = request["messages"][0]["content"][1]["image_url"]["url"].partition(",")[2]
         shade = Image.open(io.BytesIO(base64.b64decode(data))).getpixel((0, 0))[0]
@@ -120,14 +79,14 @@ def test_many_photos_keep_their_order(server: Server) -> None:
     assert [each[0].text for each in captioner(server).caption(photos)] == ["0", "1", "2", "3", "4"]
 
 
-def test_a_server_that_gives_one_answer_at_a_time_is_asked_again(server: Server) -> None:
+def test_a_server_that_gives_one_answer_at_a_time_is_asked_again(server: ChatServer) -> None:
     server.answer = lambda count, _request: (200, {}, said(f"sentence {count}"))
     (captions,) = captioner(server).caption(RED, n=3, options=DecodingOptions(seed=40))
     assert [each.text for each in captions] == ["sentence 1", "sentence 2", "sentence 3"]
     assert [each["seed"] for each in server.requests] == [40, 41, 42]
 
 
-def test_options_are_passed_on_or_refused(server: Server) -> None:
+def test_options_are_passed_on_or_refused(server: ChatServer) -> None:
     options = DecodingOptions(strategy=Strategy.SAMPLE, temperature=0.5, top_p=0.9, seed=3, max_length=30)
     captioner(server).caption(RED, options=options)
     request = server.requests[0]
@@ -144,7 +103,7 @@ def test_options_are_passed_on_or_refused(server: Server) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_passing_failure_is_tried_again(server: Server, status: int) -> None:
+def test_a_passing_failure_is_tried_again(server: ChatServer, status: int) -> None:
     server.answer = lambda count, _request: (
         (200, {}, said("At last.")) if count == 3 else (status, {"Retry-After": "0"}, b"{}")
     )
@@ -152,7 +111,7 @@ def test_a_passing_failure_is_tried_again(server: Server, status: int) -> None:
     assert len(server.requests) == 3
 
 
-def test_a_lasting_failure_ends_with_the_servers_reason(server: Server) -> None:
+def test_a_lasting_failure_ends_with_the_servers_reason(server: ChatServer) -> None:
     server.answer = lambda _count, _request: (503, {}, b'{"error": {"message": "model is loading"}}')
     with pytest.raises(CaptionerUnavailable, match=r"in 3 tries: HTTP 503: model is loading"):
         captioner(server).caption(RED)
@@ -162,14 +121,14 @@ def test_a_lasting_failure_ends_with_the_servers_reason(server: Server) -> None:
     ("status", "reason"),
     [(401, "API key"), (404, "no such address or model"), (400, "HTTP 400"), (302, "302")],
 )
-def test_a_refusal_is_final_and_says_why(server: Server, status: int, reason: str) -> None:
+def test_a_refusal_is_final_and_says_why(server: ChatServer, status: int, reason: str) -> None:
     server.answer = lambda _count, _request: (status, {"Location": server.url}, b"not json")
     with pytest.raises(CaptionerUnavailable, match=reason):
         captioner(server, api_key="secret-key").caption(RED)
     assert len(server.requests) == 1
 
 
-def test_no_error_tells_the_key(server: Server) -> None:
+def test_no_error_tells_the_key(server: ChatServer) -> None:
     server.answer = lambda _count, _request: (401, {}, b"{}")
     with pytest.raises(CaptionerUnavailable) as caught:
         captioner(server, api_key="secret-key").caption(RED)
@@ -187,13 +146,13 @@ def test_no_error_tells_the_key(server: Server) -> None:
         (b" " * (4 * 2**20 + 1), "more than"),
     ],
 )
-def test_an_answer_without_a_sentence_is_an_error(server: Server, body: bytes, reason: str) -> None:
+def test_an_answer_without_a_sentence_is_an_error(server: ChatServer, body: bytes, reason: str) -> None:
     server.answer = lambda _count, _request: (200, {}, body)
     with pytest.raises(CaptionerUnavailable, match=reason):
         captioner(server).caption(RED)
 
 
-def test_a_server_that_hangs_is_given_up(server: Server) -> None:
+def test_a_server_that_hangs_is_given_up(server: ChatServer) -> None:
     release = threading.Event()
 
     def hang(_count: int, _request: dict[str, Any]) -> Answer:
@@ -221,7 +180,7 @@ def test_a_place_that_names_no_endpoint_is_refused(place: str) -> None:
         cutline.load(f"openai:{place}")
 
 
-def test_a_photo_that_cannot_be_read_is_not_sent(server: Server) -> None:
+def test_a_photo_that_cannot_be_read_is_not_sent(server: ChatServer) -> None:
     with pytest.raises(UnreadableImage):
         captioner(server).caption([b"junk"])
     assert server.requests == []
@@ -247,7 +206,7 @@ def test_a_photo_that_cannot_be_read_is_not_sent(server: Server) -> None:
         "A red\nwall.",
     ],
 )
-def test_what_models_say_around_a_sentence_is_left_out(server: Server, answer: str) -> None:
+def test_what_models_say_around_a_sentence_is_left_out(server: ChatServer, answer: str) -> None:
     server.answer = lambda *_: (200, {}, said(answer))
     [[caption]] = captioner(server).caption([RED])
     assert caption.text == "A red wall."
@@ -262,20 +221,22 @@ def test_what_models_say_around_a_sentence_is_left_out(server: Server, answer: s
         "I am unable to view images.",
     ],
 )
-def test_a_refusal_is_an_error_and_not_a_caption(server: Server, answer: str) -> None:
+def test_a_refusal_is_an_error_and_not_a_caption(server: ChatServer, answer: str) -> None:
     server.answer = lambda *_: (200, {}, said(answer))
     with pytest.raises(CaptionerUnavailable, match="did not describe the photo"):
         captioner(server).caption([RED])
 
 
 @pytest.mark.parametrize("text", ["I am waiting for a bus.", "A sign that says I can help you."])
-def test_a_sentence_in_the_first_person_is_no_refusal(server: Server, text: str) -> None:
+def test_a_sentence_in_the_first_person_is_no_refusal(server: ChatServer, text: str) -> None:
     server.answer = lambda *_: (200, {}, said(text))
     [[caption]] = captioner(server).caption([RED])
     assert caption.text == text
 
 
-def test_a_key_may_come_from_a_file(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_key_may_come_from_a_file(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for name in KEY_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "key").write_text("secret\n")

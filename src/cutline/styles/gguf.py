@@ -60,7 +60,7 @@ class _LlamaCpp:
             self._server = xllamacpp.Server(settings)
         except (RuntimeError, ValueError) as error:
             raise CaptionerUnavailable(
-                f"{path} cannot be loaded: {error}.", hint="Is it a whole GGUF file?"
+                f"{path} cannot be loaded: {str(error).rstrip('.')}.", hint="Is it a whole GGUF file?"
             ) from error
         self._path = path
         self._turn = threading.Lock()
@@ -85,7 +85,7 @@ class _LlamaCpp:
                     self._server.handle_chat_completions(request | {"stream": True}, take)
                 pieces.put(None)
             except (RuntimeError, ValueError) as error:
-                pieces.put(CaptionerUnavailable(f"{self._path} did not answer: {error}."))
+                pieces.put(CaptionerUnavailable(f"{self._path} did not answer: {str(error).rstrip('.')}."))
 
         thread = threading.Thread(target=answer, name="llama.cpp", daemon=True)
         thread.start()

@@ -55,11 +55,16 @@ class CaptionLine:
     """One photo's captions, best first, or why it has none. model: "name@version", "" where none wrote.
 
     sha256: of the photo's bytes, in hexadecimal; "" where nobody asked for it.
+
+    styled: captions in a voice, written from the first of ``captions``; voice: that voice; both as JSON has
+    them, and not in CSV files.
     """
 
     file: str
     model: str = ""
     captions: tuple[ScoredCaption, ...] = ()
+    styled: tuple[Mapping[str, Any], ...] = ()
+    voice: Mapping[str, Any] | None = None
     failure: Failure | None = None
     sha256: str = ""
 
@@ -126,6 +131,8 @@ def json_line(line: CaptionLine) -> str:
         fields["captions"] = [
             {"text": caption.text, "log_prob": _rounded(caption.log_prob)} for caption in line.captions
         ]
+        if line.voice is not None:
+            fields |= {"voice": line.voice, "styled": list(line.styled)}
     else:
         fields["error"] = {"code": line.failure.code, "message": line.failure.message}
     if line.sha256:

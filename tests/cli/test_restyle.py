@@ -30,7 +30,7 @@ def writes(_count: int, request: dict[str, Any]) -> Answer:
     """Say the description again with something before it, and a number of the seed that makes it another."""
     given = json.loads(request["messages"][1]["content"])
     leads = ("Look at this, would you?", "Well, well, look at that.", "Here is something to see.")
-    tags = " #DogDay" if "exactly" in request["messages"][0]["content"] else ""
+    tags = " #GoodDay" if "exactly" in request["messages"][0]["content"] else ""
     return in_words(f"{leads[request['seed'] // 1000 % 3]} {given['description']}{tags}")
 
 
@@ -64,7 +64,7 @@ def test_json_keeps_the_description_and_says_who_wrote(
     assert first["description"] == DOG
     assert first["voice"] == {"tone": "quirky and upbeat", "hashtags": 1}
     assert len({styled["text"] for styled in first["styled"]}) == 2
-    assert first["styled"][0]["hashtags"] == ["#DogDay"]
+    assert first["styled"][0]["hashtags"] == ["#GoodDay"]
     assert first["styled"][0]["model"] == "writer@remote"
 
 
@@ -170,3 +170,37 @@ def test_the_presets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_choices_of_the_help_are_those_of_a_voice() -> None:
     assert tuple(Audience) == _voice.AUDIENCES
     assert tuple(Length) == _voice.LENGTHS
+
+
+# -- cutline caption, in a voice -----------------------------------------------------------------------------
+
+PHOTO = str(Path(__file__).parents[2] / "examples" / "cat.jpg")
+
+
+def test_photos_are_captioned_in_a_voice(server: ChatServer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["caption", PHOTO, "--tone", "wry", "--prefix", "New:", "-n", "2"]) == 0
+    [first, second] = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{PHOTO}\tNew: Look at this, would you?")
+    assert first != second
+    given = json.loads(server.requests[0]["messages"][1]["content"])
+    assert (given["tone"], first.endswith(given["description"])) == ("wry", True)
+
+
+def test_the_description_is_kept_beside_the_caption_in_a_voice(
+    server: ChatServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["caption", PHOTO, "--tone", "wry", "--hashtags", "1", "-o", str(tmp_path / "out.jsonl")]
+    assert main(arguments) == 0
+    [line] = map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())
+    assert line["voice"] == {"tone": "wry", "hashtags": 1}
+    [styled], [caption] = line["styled"], line["captions"]
+    assert styled["text"] == f"Look at this, would you? {caption['text']} #GoodDay"
+    assert main(arguments) == 0
+    assert "1 skipped" in capsys.readouterr().err
+
+
+def test_what_a_voice_cannot_be_written_into_is_wrong_usage(
+    server: ChatServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["caption", "a.jpg", "--tone", "wry", "-o", str(tmp_path / "out.csv")]) == 2
+    assert ".jsonl" in capsys.readouterr().err

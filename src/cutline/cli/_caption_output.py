@@ -22,8 +22,12 @@ FSYNC_EVERY_S = 1.0
 
 
 def plain_lines(line: CaptionLine) -> str:
-    """`path<TAB>caption` for each caption, without the last line end; "" for a failed photo."""
-    return "\n".join(f"{one_line(line.file)}\t{caption.text}" for caption in line.captions)
+    """`path<TAB>caption` for each caption, without the last line end; "" for a failed photo.
+
+    Where there are captions in a voice, these stand there.
+    """
+    texts = [each["text"] for each in line.styled] or [each.text for each in line.captions]
+    return "\n".join(f"{one_line(line.file)}\t{text}" for text in texts)
 
 
 def key(file: str) -> str:

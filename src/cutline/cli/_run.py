@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
@@ -24,6 +24,7 @@ from cutline.captioning.streaming import Outcome, Outcomes, caption_each
 from cutline.cli._caption_output import CaptionFile, key
 from cutline.cli._photos import STDIN, Found
 from cutline.cli._sidecars import Sidecars
+from cutline.cli._voice import styled_record, voice_record
 from cutline.errors import CutlineError, ImageMissing, OutputError
 from cutline.images import Limits, Preprocessing, open_image, to_pixels
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from cutline.captioning.protocol import Caption, Captioner
     from cutline.cli._metadata import Metadata
     from cutline.cli._xmp_files import XmpFiles
+    from cutline.styles import Restyler, Styled, Voice
 
 READERS = min(4, os.cpu_count() or 1)
 READ_AHEAD = 32
@@ -61,11 +63,26 @@ class Job:
     decorate: Callable[[str], str]
     emit: Callable[[CaptionLine], None]  # writes one photo's line
     report: Callable[[str], None]  # prints to stderr
+    voice: Voicing | None = None
     output: CaptionFile | None = None
     sidecars: Sidecars | None = None
     metadata: Metadata | None = None
     xmp_files: XmpFiles | None = None
     attention: Callable[[Found], str] | None = None  # where a photo's picture goes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voicing:
+    """In which voice photos are captioned besides, by whom, and in how many variants."""
+
+    restyler: Restyler
+    voice: Voice
+    n: int
+
+    def styled(self, captions: Sequence[ScoredCaption]) -> list[Styled]:
+        """Captions in the voice from the first caption; the others support what is said."""
+        first, *others = (caption.text for caption in captions)
+        return self.restyler.restyle(first, self.voice, n=self.n, context=others)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -214,8 +231,13 @@ class Run:
         scored = tuple(
             ScoredCaption(text=self._job.decorate(each.text), log_prob=each.log_prob) for each in captions
         )
-        problems = list(self._problems(ready, captions, [each.text for each in scored]))
-        self._job.emit(CaptionLine(file=file, model=self._model, captions=scored))
+        line = CaptionLine(file=file, model=self._model, captions=scored)
+        problems: list[CutlineError] = []
+        if self._job.voice is not None:
+            line, refusals = _in_voice(line, self._job.voice)
+            problems += refusals
+        problems += self._problems(ready, captions, [each.text for each in scored])
+        self._job.emit(line)
         self.tally.captioned += 1
         self.tally.incomplete += bool(problems)
         for problem in problems:
@@ -263,6 +285,17 @@ class Run:
         self._job.emit(CaptionLine(file=found.path, failure=Failure.of(error)))
         self._job.report(message_for(found.path, error))
         self.tally.failed += 1
+
+
+def _in_voice(line: CaptionLine, voicing: Voicing) -> tuple[CaptionLine, list[CutlineError]]:
+    """The line with captions in the voice, and what the guard refused."""
+    styled = voicing.styled(line.captions)
+    refused = dict.fromkeys(str(fault) for each in styled for fault in each.refused)
+    records = tuple(styled_record(each) for each in styled)
+    refusals: list[CutlineError] = (
+        [OutputError(f"no caption in that voice: {', and '.join(refused)}.")] if refused else []
+    )
+    return replace(line, styled=records, voice=voice_record(voicing.voice)), refusals
 
 
 def model_input(captioner: Captioner) -> Preprocessing | None:

@@ -15,6 +15,7 @@ import click
 
 from cutline.captioning.options import MAX_CAPTIONS, OPTIONS, DecodingOptions, Strategy
 from cutline.cli._options import decoding_options, given, given_decoding, group
+from cutline.cli._voice import VOICE_OPTIONS, take_voice
 from cutline.errors import OptionError, OutputError
 from cutline.terminal import bar_size
 
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     from cutline.cli._caption_output import CaptionFile
     from cutline.cli._metadata import Metadata
     from cutline.cli._photos import Found, PhotoSearch
-    from cutline.cli._run import Tally
+    from cutline.cli._run import Tally, Voicing
     from cutline.cli._xmp_files import XmpFiles
     from cutline.images import Limits
+    from cutline.styles import Voice
 
 HELP = """Write a caption for each PHOTO: a file, a folder (with all folders in it), a glob, or - for an
 image on standard input.
@@ -39,6 +41,7 @@ Examples:
   cutline caption IMG_0001.CR3 DSC_0002.NEF
   cutline caption holiday/ --sidecar --max-chars 125
   cutline caption holiday/ --xmp darktable
+  cutline caption photo.jpg --tone quirky --hashtags 3
   find . -name '*.jpg' -print0 | cutline caption --from-file - --null
   curl -s https://example.org/cat.jpg | cutline caption -
 
@@ -48,6 +51,9 @@ tried. Of a raw photo (DNG, CR2, CR3, NEF, ARW, RAF, ORF, RW2 and others), its p
 without needs the extra "raw". --output continues where an earlier run, finished or killed, left off, whatever
 folder you are in and however you name the photos. A photo that fails does not stop the rest: the exit code is
 0 when all went well, 1 when something failed, 2 for wrong usage.
+
+With --tone, --preset or another option of a voice, a language model writes captions in that voice from the
+description; --json and --output keep the description beside them, and sidecars and metadata have it alone.
 
 Limits on what a photo may cost are set in the environment (CUTLINE_MAX_PIXELS, CUTLINE_MAX_FILE_BYTES, and
 so on) or by the options --max-...; options win."""
@@ -80,6 +86,8 @@ class Arguments:
     quiet: bool
     decoding: dict[str, Any]
     limits: dict[str, int]
+    make_voice: Callable[[], Voice] | None
+    restyler: str | None
 
 
 # Ranges are checked by Limits, for the library as for the command.
@@ -161,6 +169,13 @@ OUTPUTS = group(
 @click.option(
     "--batch-size", type=click.IntRange(1, 1024), help="Photos per batch; by default what suits the model."
 )
+@VOICE_OPTIONS
+@click.option(
+    "--restyler",
+    metavar="URI",
+    envvar="CUTLINE_RESTYLER",
+    help="The language model that writes in that voice; see cutline restyle --help.",
+)
 @LIMITS
 @click.option("--quiet", "-q", is_flag=True, help="No summary and no progress bar.")
 @click.pass_obj
@@ -181,7 +196,8 @@ LIMIT_NAMES = (
 
 def _parse(typed: dict[str, Any]) -> Arguments:
     decoding, limits = given_decoding(typed, OPTIONS), given(typed, LIMIT_NAMES)
-    return Arguments(**typed, decoding=decoding, limits=limits)
+    make_voice = take_voice(typed, prefix=typed["prefix"], suffix=typed["suffix"])
+    return Arguments(**typed, decoding=decoding, limits=limits, make_voice=make_voice)
 
 
 def _check(arguments: Arguments) -> None:
@@ -210,20 +226,26 @@ def _check(arguments: Arguments) -> None:
         raise OptionError("--json cannot be used with a CSV file.")
     if not (arguments.prefix + arguments.suffix).isprintable():
         raise OptionError("--prefix and --suffix must be one line of text.")
+    if arguments.make_voice is not None and (arguments.output or "").lower().endswith(".csv"):
+        raise OptionError("A CSV file has no columns for captions in a voice.", hint="Name a .jsonl file.")
     if arguments.max_chars is not None:
         decorator(arguments)("Raises OptionError if no room is left for a caption.")
 
 
 def decorator(arguments: Arguments) -> Callable[[str], str]:
-    """A function that shortens captions, and adds prefix and suffix, which --max-chars counts, too."""
+    """A function that shortens captions, and adds prefix and suffix, which --max-chars counts, too.
+
+    With a voice, prefix and suffix stand around the captions in that voice instead.
+    """
+    prefix, suffix = ("", "") if arguments.make_voice else (arguments.prefix, arguments.suffix)
 
     def decorate(text: str) -> str:
         text = " ".join(text.split())  # an endpoint's model may write several lines
         if arguments.max_chars is not None:
             from cutline.alt_text import shorten
 
-            text = shorten(text, arguments.max_chars - len(arguments.prefix) - len(arguments.suffix))
-        return f"{arguments.prefix}{text}{arguments.suffix}"
+            text = shorten(text, arguments.max_chars - len(prefix) - len(suffix))
+        return f"{prefix}{text}{suffix}"
 
     return decorate
 
@@ -250,15 +272,17 @@ def caption(arguments: Arguments, load: Callable[[str | None], Captioner]) -> in
                 )
             )
         metadata = _metadata(arguments, limits)
+        voicing = _voicing(arguments)
         captioner = load(arguments.model)
         progress = _progress(arguments, stack)
         job = Job(
-            n=arguments.n,
+            n=1 if voicing else arguments.n,
             options=options,
             limits=limits,
             strict=arguments.strict,
             batch_size=arguments.batch_size,
             decorate=decorator(arguments),
+            voice=voicing,
             emit=output.append if output else _printer(arguments, progress),
             report=_reporter(progress),
             output=output,
@@ -290,6 +314,15 @@ def _metadata(arguments: Arguments, limits: Limits) -> Metadata | None:
     from cutline.cli._metadata import Metadata
 
     return Metadata(overwrite=arguments.overwrite, limits=limits)
+
+
+def _voicing(arguments: Arguments) -> Voicing | None:
+    if arguments.make_voice is None:
+        return None
+    from cutline import styles
+    from cutline.cli._run import Voicing
+
+    return Voicing(voice=arguments.make_voice(), restyler=styles.load(arguments.restyler), n=arguments.n)
 
 
 def _limits(arguments: Arguments) -> Limits:

@@ -62,6 +62,9 @@ def command(host: str, port: int, network: bool | None, data_dir: Path | None) -
     from django.core.management import call_command
     from django.db import connections
 
+    from cutline.server.listening import BoundedProtocol, allow_files
+
+    allow_files()
     if settings.development:
         # In production an administrator decides when: `cutline manage migrate`.
         call_command("migrate", verbosity=0, interactive=False)
@@ -71,6 +74,7 @@ def command(host: str, port: int, network: bool | None, data_dir: Path | None) -
         host=host,
         port=port,
         lifespan="on",
+        http=BoundedProtocol,
         ws="websockets-sansio",
         ws_max_size=WEBSOCKET_BYTES,
         proxy_headers=False,  # proxies.py: uvicorn believes more of them

@@ -13,8 +13,8 @@ import django
 django.setup(set_prefix=False)  # before what needs models
 
 from cutline.server import health  # noqa: E402
-from cutline.server.api.body_limits import limit_bodies  # noqa: E402
 from cutline.server.api.forms import FormHandler  # noqa: E402
+from cutline.server.api.gate import gate  # noqa: E402
 from cutline.server.api.wait import waiting  # noqa: E402
 from cutline.server.config import settings  # noqa: E402
 from cutline.server.events import channel  # noqa: E402
@@ -22,7 +22,7 @@ from cutline.server.observability.metrics import WEBSOCKETS  # noqa: E402
 from cutline.server.proxies import with_forwarded_scheme  # noqa: E402
 from cutline.server.realtime.routing import websockets  # noqa: E402
 
-_limited = limit_bodies(waiting(FormHandler()))  # type: ignore[arg-type]  # Django's own types of ASGI are narrower
+_gated = gate(waiting(FormHandler()))  # type: ignore[arg-type]  # Django's own types of ASGI are narrower
 _websockets = websockets()
 
 
@@ -36,7 +36,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         with WEBSOCKETS.track_inprogress():
             await _websockets(scope, receive, send)
     else:
-        await _limited(scope, receive, send)
+        await _gated(scope, receive, send)
 
 
 async def _lifespan(receive: Any, send: Any) -> None:

@@ -161,6 +161,9 @@ class ServerSettings(BaseSettings):
     max_upload_bytes: int = Field(32 * 2**20, description="Most bytes of one photo.")
     max_upload_files: int = Field(100, description="Most photos in one request.")
     max_bulk_bytes: int = Field(2 * 2**30, description="Most bytes of one archive.")
+    max_body_bytes_anonymous: int = Field(
+        256 * 2**20, description="Most bytes of one request without an account, be it photos or an archive."
+    )
     max_bulk_items: int = Field(100_000, description="Most photos in one archive or list.")
     max_images_anonymous: int = Field(200, description="Most images of a visitor without an account.")
     max_images_network: int = Field(
@@ -227,6 +230,18 @@ class ServerSettings(BaseSettings):
         20, description="How long running requests and jobs may take to finish at shutdown."
     )
     event_hours: float = Field(24, description="How long events are kept for clients that reconnect.")
+    max_connections: int = Field(
+        800,
+        ge=8,
+        description="Most open connections of one process, and as many websockets; one address has at most"
+        " a quarter of them.",
+    )
+    header_timeout_s: float = Field(
+        10, gt=0, description="How long a client may take from connecting until its request's headers end."
+    )
+    body_timeout_s: float = Field(
+        30, gt=0, description="How long a body may keep us waiting beyond what it takes at 8 KiB/s."
+    )
     rate_anonymous: str = Field(
         "600/minute", description="Requests from one address (of IPv6, one /64) without an account."
     )

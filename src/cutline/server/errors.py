@@ -108,6 +108,12 @@ class Malformed(CutlineError):
     http_status = 400
 
 
+class TooSlow(Malformed):
+    """The request did not arrive in time."""
+
+    http_status = 408
+
+
 class MethodNotAllowed(CutlineError):
     """This address does not accept this method; the header Allow lists those that it accepts."""
 

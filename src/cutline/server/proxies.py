@@ -23,7 +23,7 @@ def client_address(peer: str, forwarded_for: str) -> str:
         return peer
     address = peer
     for hop in list(reversed(forwarded_for.split(",")))[: chosen.proxy_count]:
-        if not _is_proxy(address):
+        if not is_proxy(address):
             break
         try:
             address = str(ip_address(hop.strip()))
@@ -36,14 +36,15 @@ def with_forwarded_scheme(scope: dict[str, Any]) -> dict[str, Any]:
     """An ASGI connection with the scheme that its client used, where a proxy tells it."""
     peer = str((scope.get("client") or ("",))[0])
     told = dict(scope["headers"]).get(b"x-forwarded-proto", b"").decode("latin-1").strip()
-    if not settings().trust_proxy or told not in _SCHEMES or not _is_proxy(peer):
+    if not settings().trust_proxy or told not in _SCHEMES or not is_proxy(peer):
         return scope
     is_secure = told in ("https", "wss")
     plain = "ws" if scope["type"] == "websocket" else "http"
     return {**scope, "scheme": f"{plain}s" if is_secure else plain}
 
 
-def _is_proxy(address: str) -> bool:
+def is_proxy(address: str) -> bool:
+    """Whether proxies have this address."""
     if not address:
         return True  # a socket of this machine
     try:

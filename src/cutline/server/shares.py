@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import ClassVar
 
-from cutline.server.errors import ServiceUnavailable
+from cutline.server.errors import ServiceUnavailable, TooManyRequests
 
 _WAITING_OF_ONE = 64  # more of one payer are refused at once: each that waits holds a thread
 _WAITING = 256
@@ -117,3 +118,55 @@ class FairBudget:
         return ServiceUnavailable(
             f"Too much {self._what} is asked for at once.", hint="Try again in a moment."
         )
+
+
+class TooManyAtOnce(TooManyRequests):
+    """One account or address has too many requests or connections open."""
+
+    retry_after_s: ClassVar[int] = 5
+
+
+class Tally:
+    """How much of something is in use, in all and under each name. Whatever is too much is refused at once.
+
+    total and each: what may be in use in all, and under one name; asked again each time.
+    """
+
+    def __init__(self, what: str, *, total: Callable[[], int], each: Callable[[], int]) -> None:
+        self._what = what
+        self._total = total
+        self._each = each
+        self._lock = threading.Lock()
+        self._in_use = 0
+        self._by_name: Counter[str] = Counter()
+
+    @contextmanager
+    def held(self, *names: str, amount: int = 1) -> Iterator[None]:
+        """Use so much meanwhile. Raises TooManyAtOnce for a name, ServiceUnavailable in all."""
+        self.take(*names, amount=amount)
+        try:
+            yield
+        finally:
+            self.give_back(*names, amount=amount)
+
+    def take(self, *names: str, amount: int = 1) -> None:
+        """Use so much from now on. Raises as `held`; then nothing was taken."""
+        with self._lock:
+            if any(self._by_name[name] + amount > self._each() for name in names):
+                raise TooManyAtOnce(
+                    f"Too many {self._what} at once from your account or network.",
+                    hint="Wait until some of them have ended.",
+                )
+            if self._in_use + amount > self._total():
+                raise ServiceUnavailable(f"Too many {self._what} at once.", hint="Try again in a moment.")
+            self._in_use += amount
+            self._by_name.update(dict.fromkeys(names, amount))
+
+    def give_back(self, *names: str, amount: int = 1) -> None:
+        """Use so much no longer."""
+        with self._lock:
+            self._in_use -= amount
+            for name in names:
+                self._by_name[name] -= amount
+                if not self._by_name[name]:
+                    del self._by_name[name]

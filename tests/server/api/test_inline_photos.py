@@ -71,9 +71,9 @@ def test_a_photo_as_text_has_a_bound_of_its_own(configure: Callable[..., object]
     assert "form" in caught.value.hint
     with pytest.raises(ImageTooLarge):
         decoded_photo(" " * 100_000)
-    assert limit_of(CAPTION, "application/json") == 800 + 2**20
+    assert limit_of(CAPTION, "application/json").bytes == 800 + 2**20
     configure(max_upload_bytes=2**30)
-    assert limit_of(CAPTION, "application/json") < 23 * 2**20
+    assert limit_of(CAPTION, "application/json").bytes < 23 * 2**20
 
 
 def send(body: object, **headers: str) -> Any:

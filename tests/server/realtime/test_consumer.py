@@ -242,3 +242,49 @@ async def test_a_websocket_to_another_address_is_told_that_there_is_none(path: s
             body = json.loads((await app.receive_output(timeout=ANSWERS_S))["body"])
             assert body["code"] == "not_found"
         await app.wait(timeout=ANSWERS_S)
+
+
+async def test_one_owner_has_few_sockets_at_once(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumer, "MOST_OF_OWNER", 1)
+    session = await sync_to_async(_session)(owner)
+    first = Socket(session)
+    await first.connect()
+    assert await _refused(session) == (429, b"5")
+    await first.leave()
+    again = Socket(session)
+    await again.connect()
+    await again.leave()
+
+
+async def test_one_network_has_a_quarter_of_all_sockets(
+    owner: Owner, configure: Callable[..., object]
+) -> None:
+    configure(max_connections=8)
+    session = await sync_to_async(_session)(owner)
+    sockets = [Socket(session) for _ in range(2)]
+    for socket in sockets:
+        await socket.connect()
+    assert await _refused(session) == (429, b"5")
+    for socket in sockets:
+        await socket.leave()
+
+
+async def test_opening_sockets_counts_as_asking(owner: Owner, configure: Callable[..., object]) -> None:
+    configure(rate_anonymous="1/minute")
+    session = await sync_to_async(_session)(owner)
+    first = Socket(session)
+    await first.connect()
+    assert (await _refused(session))[0] == 429
+    await first.leave()
+
+
+async def _refused(session: str) -> tuple[int, bytes]:
+    """The status and Retry-After of a handshake that is refused."""
+    scope = {**_scope(session), "extensions": {"websocket.http.response": {}}}
+    app = ApplicationCommunicator(EventConsumer.as_asgi(), scope)
+    await app.send_input({"type": "websocket.connect"})
+    start = await app.receive_output(ANSWERS_S)
+    await app.receive_output(ANSWERS_S)
+    await app.wait(ANSWERS_S)
+    assert start["type"] == "websocket.http.response.start"
+    return start["status"], dict(start["headers"])[b"retry-after"]

@@ -1,120 +1,114 @@
-"""Limits of request bodies, by address. They are enforced before Django, which reads a body whole."""
+"""Limits of request bodies, by address. gate.py enforces them before Django, which reads a body whole."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import MutableMapping
-from typing import Any
+import re
+from dataclasses import dataclass
 
 from cutline.server.api import inline_photos
-from cutline.server.api.asgi_types import App, Receive, Scope, Send
-from cutline.server.api.problems import PROBLEM_JSON, problem_fields
+from cutline.server.api.parsing import MAX_DEPTH
 from cutline.server.config import settings
 from cutline.server.errors import Malformed, RequestTooLarge
 
 PLAIN_BYTES = 2**20
 LIST_BYTES = 32 * 2**20  # a list of 100,000 URLs
 FORM_BYTES = 2**20  # what the other fields of a form with files may take
-DRAIN_BYTES = 64 * 2**20
-DRAIN_S = 5.0
+MAX_NODES = 20_000  # values and names in JSON that is no list of URLs
+_FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+_FORM_PATHS = ("/admin/", "/accounts/")
 
 
-def limit_of(path: str, content_type: str) -> int:
-    """How many bytes the body of a request to this address may have."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyLimit:
+    """What a request's body may be: so many bytes, and values in its JSON; None where it is no JSON."""
+
+    bytes: int
+    nodes: int | None
+
+
+def limit_of(path: str, content_type: str, *, method: str = "POST", anonymous: bool = False) -> BodyLimit:
+    """What the body of a request to this address may be. anonymous: whoever sends it has no account."""
     chosen = settings()
-    if path.startswith("/api/v1/bulk"):
-        return chosen.max_bulk_bytes + FORM_BYTES if _is_form(content_type) else LIST_BYTES
-    if path == "/api/v1/images" and _is_form(content_type):
-        return chosen.max_upload_bytes * chosen.max_upload_files + FORM_BYTES
-    if path == "/api/v1/caption" and not _is_form(content_type):
-        return inline_photos.body_bytes() + FORM_BYTES
-    if path == "/api/v1/caption" or not path.startswith("/api/"):
-        return chosen.max_upload_bytes + FORM_BYTES
-    return PLAIN_BYTES
+    kind = content_type.partition(";")[0].strip().lower()
+    if method == "POST" and kind == _FORMS[0]:
+        one_photo = chosen.max_upload_bytes
+        most = {
+            "/api/v1/bulk": chosen.max_bulk_bytes,
+            "/api/v1/images": one_photo * chosen.max_upload_files,
+            "/api/v1/caption": one_photo,
+        }.get(path)
+        if most is not None:
+            if anonymous:
+                most = min(most, max(chosen.max_body_bytes_anonymous, one_photo))
+            return BodyLimit(bytes=most + FORM_BYTES, nodes=None)
+    if method == "POST" and path == "/api/v1/bulk" and not anonymous:
+        return BodyLimit(bytes=LIST_BYTES, nodes=chosen.max_bulk_items + MAX_NODES)
+    if method == "POST" and path == "/api/v1/caption":
+        return BodyLimit(bytes=inline_photos.body_bytes() + FORM_BYTES, nodes=MAX_NODES)
+    if path.startswith(_FORM_PATHS) and kind in _FORMS:
+        return BodyLimit(bytes=PLAIN_BYTES, nodes=None)
+    return BodyLimit(bytes=PLAIN_BYTES, nodes=MAX_NODES)
 
 
-def _is_form(content_type: str) -> bool:
-    return content_type.lower().startswith("multipart/form-data")
+def too_large(limit: BodyLimit) -> RequestTooLarge:
+    """The error for a body with more bytes than it may have."""
+    return RequestTooLarge(
+        f"The body may have at most {limit.bytes:,} bytes here.", hint="Send less, or in parts."
+    )
 
 
-class _TooLarge(Exception):
-    """A body without a declared length went over the limit."""
+# Possessive: what follows a string is never searched for another place where it could end.
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_REST_OF_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+_BEFORE_VALUES = (b"[", b"{", b",", b":")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
-def limit_bodies(app: App) -> App:
-    """Wrap an ASGI application: a body that is too large, or a query that is not UTF-8, is refused."""
+class JsonCount:
+    """Counts values and levels in JSON as it comes, whatever it is sent as, so that no parser meets a bomb.
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await app(scope, receive, send)
-            return
-        headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        try:
-            scope.get("query_string", b"").decode()
-        except UnicodeDecodeError:
-            await _refuse(receive, send, Malformed("The query string is not valid UTF-8."))
-            return
-        limit = limit_of(scope["path"], headers.get(b"content-type", ""))
-        declared = headers.get(b"content-length", "0")
-        if declared.isdecimal() and int(declared) > limit:
-            await _refuse(receive, send, _too_large(limit))
-            return
-        await _count(app, scope, receive, send, limit)
+    A value has one of [ { , : before it. Nothing is checked but that: the parser does the rest.
+    """
 
-    return answer
+    def __init__(self, most_nodes: int) -> None:
+        self._most_nodes = most_nodes
+        self._nodes = 0
+        self._depth = 0
+        self._in_string = False
+        self._is_escaped = False
 
+    def feed(self, chunk: bytes) -> None:
+        """Count on. Raises RequestTooLarge for too many values, Malformed for too many levels."""
+        plain = self._without_strings(chunk)
+        self._nodes += sum(map(plain.count, _BEFORE_VALUES))
+        if self._nodes > self._most_nodes:
+            raise RequestTooLarge(
+                f"The JSON may have at most {self._most_nodes:,} values here.", hint="Send it in parts."
+            )
+        for bracket in plain.translate(None, _NO_BRACKETS):
+            self._depth += 1 if bracket in b"[{" else -1
+            if self._depth > MAX_DEPTH + 1:
+                raise Malformed(f"The JSON is nested more than {MAX_DEPTH} levels deep.")
 
-async def _count(app: App, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
-    """Run the application, and stop where a body without a declared length becomes too large."""
-    seen = 0
-    begun = False
+    def _without_strings(self, chunk: bytes) -> bytes:
+        if self._in_string:
+            chunk = self._after_string(chunk)
+        plain = _STRING.sub(b"", chunk)
+        start = plain.find(b'"')
+        if start < 0:
+            return plain
+        self._in_string = True
+        self._after_string(plain[start + 1 :])
+        return plain[:start]
 
-    async def counted() -> MutableMapping[str, Any]:
-        nonlocal seen
-        message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > limit:
-            raise _TooLarge
-        return message
-
-    async def noted(message: MutableMapping[str, Any]) -> None:
-        nonlocal begun
-        begun = True
-        await send(message)
-
-    try:
-        await app(scope, counted, noted)
-    except _TooLarge:
-        if begun:
-            raise
-        await _refuse(receive, send, _too_large(limit))
-
-
-def _too_large(limit: int) -> RequestTooLarge:
-    return RequestTooLarge(f"The body may have at most {limit:,} bytes here.", hint="Send less, or in parts.")
-
-
-async def _refuse(receive: Receive, send: Send, error: RequestTooLarge | Malformed) -> None:
-    """Answer at once, then let the client finish for a while: one that is cut off never reads why."""
-    fields = problem_fields(code=error.code, status=error.http_status, detail=error.message, hint=error.hint)
-    body = json.dumps(fields).encode()
-    headers = [
-        (b"content-type", PROBLEM_JSON.encode()),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": error.http_status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": True})
-    drained = 0
-    try:
-        async with asyncio.timeout(DRAIN_S):
-            while drained < DRAIN_BYTES:
-                message = await receive()
-                drained += len(message.get("body", b""))
-                if message["type"] == "http.disconnect" or not message.get("more_body", False):
-                    break
-    except TimeoutError:
-        pass
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    def _after_string(self, chunk: bytes) -> bytes:
+        """What follows the string that we are in; notes where it goes on in the next chunk."""
+        if self._is_escaped and chunk:
+            chunk, self._is_escaped = chunk[1:], False
+        found = _REST_OF_STRING.match(chunk)
+        end = found.end() if found else 0
+        if chunk[end : end + 1] == b'"':
+            self._in_string = False
+            return chunk[end + 1 :]
+        self._is_escaped = self._is_escaped or end < len(chunk)  # a backslash was the last
+        return b""

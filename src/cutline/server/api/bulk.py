@@ -12,7 +12,8 @@ from ninja import Router, Schema, Status
 from pydantic import Field, TypeAdapter, create_model
 from pydantic import ValidationError as PydanticValidationError
 
-from cutline.server import captioner
+from cutline.server import captioner, decoding
+from cutline.server.api import limits
 from cutline.server.api.auth import needs
 from cutline.server.api.options import decoding_fields
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
@@ -27,6 +28,8 @@ from cutline.server.errors import Invalid
 from cutline.server.images.models import Image
 from cutline.server.observability.request_id import current as current_request_id
 from cutline.server.people.viewers import ensure_owner, viewer_of
+
+_TIMES_IN_MEMORY = 3  # a list while it is read
 
 router = Router(tags=["bulk"], auth=needs("bulk"))
 
@@ -153,17 +156,23 @@ def create_bulk(request: HttpRequest) -> Status[Bulk]:
     """
     if request.content_type == "multipart/form-data":
         return Status(202, _from_archive(request))
+    size_bytes = _TIMES_IN_MEMORY * int(request.META.get("CONTENT_LENGTH") or 0)
+    payer = limits.payer_of(viewer_of(request))
+    with decoding.on_behalf_of(payer), decoding.room_for_file(size_bytes):
+        return Status(202, _from_urls(request))
+
+
+def _from_urls(request: HttpRequest) -> Bulk:
     found = SafeParser().parse_body(request)
     wanted = _checked(BulkUrlsIn, found)
     assert isinstance(wanted, BulkUrlsIn)
-    bulk = services.create_from_urls(
+    return services.create_from_urls(
         ensure_owner(request),
         wanted.urls,
         name=wanted.name,
         options=_options(wanted),
         request_id=current_request_id(),
     )
-    return Status(202, bulk)
 
 
 def _from_archive(request: HttpRequest) -> Bulk:

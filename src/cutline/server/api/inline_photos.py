@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
-import threading
 from collections.abc import Callable, Collection
 from typing import Any
 from urllib.parse import unquote
@@ -17,10 +16,13 @@ from django.utils.datastructures import MultiValueDict
 from ninja import Schema
 
 from cutline.errors import ImageTooLarge
+from cutline.server import decoding
+from cutline.server.api import limits
 from cutline.server.api.parsing import SafeParser
 from cutline.server.api.problems import problem_of
 from cutline.server.config import settings
 from cutline.server.errors import Invalid
+from cutline.server.people.viewers import viewer_of
 
 Operation = Callable[..., HttpResponseBase]
 
@@ -30,7 +32,7 @@ _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 _TO_BASE64 = bytes.maketrans(b"-_", b"+/")  # from base64url
 _MOST_MARKS = 4000  # of JSON; far more than the options and their texts have
 _HOW = 'Write {"image": "data:image/jpeg;base64,..."}, or send the photo as a file of a form.'
-_AT_ONCE = threading.Semaphore(2)  # requests whose text is being decoded
+_TIMES_IN_MEMORY = 3  # a text while it is decoded
 
 
 def most_bytes() -> int:
@@ -69,7 +71,9 @@ def photo_as_text(options: type[Schema]) -> Callable[[Operation], Operation]:
 
 
 def _unpack(request: HttpRequest, known: Collection[str]) -> None:
-    with _AT_ONCE:
+    size_bytes = _TIMES_IN_MEMORY * int(request.META.get("CONTENT_LENGTH") or 0)
+    payer = limits.payer_of(viewer_of(request))
+    with decoding.on_behalf_of(payer), decoding.room_for_file(size_bytes):
         if request.content_type in _FORMS:
             if FIELD in request.FILES or FIELD not in request.POST:
                 return

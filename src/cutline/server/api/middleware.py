@@ -19,6 +19,7 @@ from django.utils.decorators import async_only_middleware
 
 from cutline.server.api import conditional, idempotency, limits, parsing, wait
 from cutline.server.api.auth import check_origin
+from cutline.server.api.gate import admitted_of
 from cutline.server.api.problems import as_problem, problem_of
 from cutline.server.errors import Unauthenticated
 from cutline.server.people.viewers import address_of, forget_new_owner, viewer_of
@@ -113,6 +114,9 @@ def _count(request: HttpRequest) -> Standing | None:
         _keep(request, limits.count_address(address_of(request.META)))
         check_origin(request)
         raise error
+    admitted = admitted_of(request)
+    if admitted is not None:  # with a large body, before it came
+        return admitted.standing
     return limits.count(viewer, method=request.method or "", path=request.path)
 
 

@@ -127,7 +127,7 @@ def forget_new_owner(request: HttpRequest) -> None:
 
 
 def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
-    """Who opens a websocket: by ticket (scope_of_ticket), key, X-Session-Token or session cookie.
+    """Who opens a websocket, or sends a request: by ticket, key, X-Session-Token or session cookie.
 
     It asks the database: call it through database_sync_to_async.
 
@@ -135,8 +135,7 @@ def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
         Unauthenticated: a key or token was sent that does not work, or wrongly, or a key in the URL.
     """
     headers = _headers_of(scope)
-    client = scope.get("client") or ("", 0)
-    address = client_address(str(client[0]), headers.get("x-forwarded-for", ""))
+    address = address_of_scope(scope)
     if key_id := scope.get(_KEY_OF_TICKET):
         return _viewer_of_working_key(keys.find_by_id(key_id), address)
     query = scope.get("query_string", b"").decode("latin-1")
@@ -151,6 +150,12 @@ def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
         return _viewer_of_session(_session_of_token(headers["x-session-token"]), address)
     token = parse_cookie(headers.get("cookie", "")).get(django_settings.SESSION_COOKIE_NAME)
     return _viewer_of_session(SessionStore(token), address)
+
+
+def address_of_scope(scope: Mapping[str, Any]) -> str:
+    """The client's network address, behind proxies too."""
+    client = scope.get("client") or ("", 0)
+    return client_address(str(client[0]), _headers_of(scope).get("x-forwarded-for", ""))
 
 
 def _headers_of(scope: Mapping[str, Any]) -> dict[str, str]:

@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -29,12 +30,14 @@ from cutline.server.events import selectors
 from cutline.server.events.channel import group_of
 from cutline.server.people.viewers import (
     Viewer,
+    address_of_scope,
     scope_of_ticket,
     start_session,
     viewer_of_scope,
     with_session,
 )
-from cutline.server.rates import RateLimited
+from cutline.server.rates import network_of
+from cutline.server.shares import Tally
 
 HEARTBEAT_S = 20.0
 RECHECK_S = 0.3
@@ -42,10 +45,20 @@ RECENT_S = 60.0
 REPLAY_LIMIT = 1000
 QUEUE_LIMIT = 2000  # messages that a slow reader may be behind
 SCOPE = "images:read"
+MOST_OF_OWNER = 32
+MOST_BEATS = 12 * 180  # half a day: then a client opens another, and resumes
 
 # Why a socket was closed; 4000 to 4999 are free for applications (RFC 6455).
 SIGNED_OUT = 4401
 TOO_SLOW = 4408
+GOING_AWAY = 1001
+
+_SOCKETS = Tally(
+    "websockets",
+    total=lambda: settings().max_connections,
+    each=lambda: settings().max_connections // 4,
+)
+_OF_OWNERS = Tally("websockets", total=lambda: settings().max_connections, each=lambda: MOST_OF_OWNER)
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +69,11 @@ class EventConsumer(AsyncWebsocketConsumer):
     viewer: Viewer
     group: str
 
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve a websocket from its beginning to its end."""
+        with ExitStack() as self.held:
+            await super().__call__(scope, receive, send)
+
     async def websocket_connect(self, message: Mapping[str, Any]) -> None:
         """Let in who may listen, say hello, and give what they missed; refuse others with a problem."""
         self.last = 0
@@ -63,11 +81,14 @@ class EventConsumer(AsyncWebsocketConsumer):
         self.outgoing: asyncio.Queue[str] = asyncio.Queue(QUEUE_LIMIT)
         self.tasks: list[asyncio.Task[None]] = []
         try:
+            network = network_of(address_of_scope(self.scope))
+            self.held.enter_context(_SOCKETS.held(f"address:{network}"))
             check_origin(self.scope)
             after = _after(self.scope)
             scope: Any = await database_sync_to_async(scope_of_ticket)(self.scope)
             self.scope = scope
             self.viewer, session_key = await database_sync_to_async(_enter)(self.scope)
+            self.held.enter_context(_OF_OWNERS.held(f"owner:{self.viewer.owner_id}"))
         except CutlineError as error:
             await refuse(self.scope, self.base_send, error)
             raise StopConsumer from error
@@ -179,7 +200,7 @@ class EventConsumer(AsyncWebsocketConsumer):
 
     async def _beat(self) -> None:
         """Show that the connection stands, look whether it still may, and find what was lost on the way."""
-        while True:
+        for _ in range(MOST_BEATS):
             await asyncio.sleep(HEARTBEAT_S)
             self._put({"type": "ping"})
             try:
@@ -188,6 +209,7 @@ class EventConsumer(AsyncWebsocketConsumer):
                 await self._catch_up()
             except Exception as error:  # the database or the layer is away: the next beat looks again
                 log.warning("A socket could not be checked: %s", error)
+        self._close_soon(GOING_AWAY, "open another and resume with after=N")
 
     async def _recheck(self) -> None:
         try:
@@ -216,8 +238,8 @@ async def refuse(
         (b"content-type", PROBLEM_JSON.encode()),
         (b"cache-control", b"no-store"),
     ]
-    if isinstance(error, RateLimited):
-        headers.append((b"retry-after", str(error.retry_after_s).encode()))
+    if (retry_after_s := getattr(error, "retry_after_s", None)) is not None:
+        headers.append((b"retry-after", str(retry_after_s).encode()))
     await send({"type": "websocket.http.response.start", "status": error.http_status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": json.dumps(fields).encode()})
 
@@ -248,9 +270,9 @@ def _enter(scope: Mapping[str, Any]) -> tuple[Viewer, str]:
     viewer = viewer_of_scope(scope)
     if not viewer.has(SCOPE):
         raise Forbidden(f"This key lacks the scope {SCOPE}.")
+    limits.count(viewer, method="GET", path="/ws")
     if viewer.owner_id is not None:
         return viewer, ""
-    limits.count_address(viewer.address)
     return start_session(viewer.address)
 
 

@@ -1,0 +1,151 @@
+"""How the web server listens: uvicorn, with bounds on how many connect, and how slowly they may go on.
+
+uvicorn waits for ever for headers that do not end and for answers that nobody reads, and has no bound on the
+size of headers. Bodies and requests are bounded in api/gate.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack, suppress
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from cutline.errors import CutlineError
+from cutline.server.config import settings
+from cutline.server.proxies import is_proxy
+from cutline.server.rates import network_of
+from cutline.server.shares import Tally
+
+MAX_HEADER_BYTES = 64 * 2**10
+_UNREAD_S = 60.0  # for so long nothing of an answer may be read
+_FILES_BESIDE = 256  # database, temporary files, calls to others
+
+_CONNECTIONS = Tally(
+    "connections",
+    total=lambda: settings().max_connections,
+    each=lambda: settings().max_connections // 4,
+)
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """A connection that must ask for something in time, and read what it is answered."""
+
+    def __init__(self, *words: Any, **named: Any) -> None:
+        super().__init__(*words, **named)
+        self._held = ExitStack()
+        self._is_refused = self._is_in_headers = False
+        self._header_bytes = 0
+        self._asking_timer: asyncio.TimerHandle | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, or refuse one connection too many."""
+        super().connection_made(transport)
+        peer = self.client[0] if self.client else ""
+        names = () if settings().trust_proxy and is_proxy(peer) else (f"address:{network_of(peer)}",)
+        try:
+            self._held.enter_context(_CONNECTIONS.held(*names))
+        except CutlineError as error:
+            self._refuse(error.http_status, "Too many connections")
+            return
+        self._wait_for_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._held.close()
+        self._stop_timers()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on. What comes between two requests must become a request in time."""
+        if self._is_refused:
+            return
+        if self._is_in_headers or not self._is_answering():
+            self._header_bytes += len(data)
+            self._wait_for_headers()
+        super().data_received(data)
+        if self._header_bytes > MAX_HEADER_BYTES:
+            self._refuse(431, "Request Header Fields Too Large")
+
+    def on_message_begin(self) -> None:
+        """Begin a request, maybe before the last one is answered."""
+        super().on_message_begin()
+        self._is_in_headers = True
+        self._wait_for_headers()
+
+    def on_headers_complete(self) -> None:
+        """Go on to the body, or to a websocket."""
+        self._is_in_headers = False
+        self._header_bytes = 0
+        if self._asking_timer is not None:
+            self._asking_timer.cancel()
+            self._asking_timer = None
+        super().on_headers_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over: from now on it counts as a websocket."""
+        self._held.close()
+        self._stop_timers()
+        super().handle_websocket_upgrade()
+
+    def pause_writing(self) -> None:
+        """Wait until the client has read."""
+        super().pause_writing()
+        if self._unread_timer is None:
+            self._unread_timer = self.loop.call_later(_UNREAD_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on: the client has read."""
+        super().resume_writing()
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _wait_for_headers(self) -> None:
+        if self._asking_timer is None:
+            self._asking_timer = self.loop.call_later(settings().header_timeout_s, self._give_up)
+
+    def _give_up(self) -> None:
+        self._asking_timer = None
+        if self._is_answering():
+            self._wait_for_headers()  # of a request that came before the answer to the last one
+        elif self._header_bytes:
+            self._refuse(408, "Request Timeout")
+        else:
+            self.transport.close()
+
+    def _refuse(self, status: int, reason: str) -> None:
+        self._is_refused = True
+        self._stop_timers()
+        if not self._is_answering():
+            lines = (
+                f"HTTP/1.1 {status} {reason}",
+                "connection: close",
+                "content-length: 0",
+                "retry-after: 5",
+            )
+            self.transport.write("\r\n".join([*lines, "", ""]).encode("ascii"))
+        self.transport.close()
+
+    def _stop_timers(self) -> None:
+        for timer in (self._asking_timer, self._unread_timer):
+            if timer is not None:
+                timer.cancel()
+        self._asking_timer = self._unread_timer = None
+
+
+def allow_files() -> None:
+    """Raise this process's limit of open files, where it may be raised, to what its connections need."""
+    with suppress(ImportError, ValueError, OSError):
+        import resource  # not on Windows
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = 2 * settings().max_connections + _FILES_BESIDE
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

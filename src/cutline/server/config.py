@@ -207,6 +207,11 @@ class ServerSettings(BaseSettings):
         le=1,
         description="A picture whose score is higher is rejected; in between, a moderator decides.",
     )
+    moderate_words: bool = Field(
+        True,
+        description="Whether a moderator reads what a person wrote for a public image before others do; until"
+        " then they see what stood there before.",
+    )
     fetch_timeout_s: float = Field(15, description="How long fetching a photo by URL may take in all.")
     fetches_at_once: int = Field(
         12,

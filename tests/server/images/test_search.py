@@ -223,10 +223,11 @@ def _seed_fast(owner: Owner, count: int) -> None:
         cursor.execute(
             "INSERT INTO images_image (id, owner_id, content_hash, file_name, source_url, width_px,"
             " height_px, placeholder, keep_original, visibility, moderation, share_token, caption,"
-            " caption_by, caption_model, search_text, created_at, changed_at, published_at)"
+            " caption_by, caption_model, read_caption, read_caption_by, read_caption_model, read_tags,"
+            " search_text, created_at, changed_at, published_at)"
             f" SELECT {identity}, '{owner_id}', 'hash' || number, '', '', 640, 480, '', false,"
             " 'public', 'approved', 'token' || number,"
-            f" {words}, 'model', 'm@1', {words}, {time}, {time},"
+            f" {words}, 'model', 'm@1', '', '', '', '[]', {words}, {time}, {time},"
             f" CASE WHEN number % 2 = 0 THEN {time} END FROM ({numbers}) numbers"
         )
         if connection.vendor == "postgresql":

@@ -8,7 +8,9 @@ from uuid import uuid4
 
 import pytest
 
+from cutline.server.captions import selectors as caption_selectors
 from cutline.server.captions import services as captions
+from cutline.server.captions.models import Caption
 from cutline.server.errors import Conflict, Forbidden, Invalid, NotFound
 from cutline.server.events.models import Event
 from cutline.server.images import classifier, deletion, moderation, selectors, tags, visibility
@@ -197,18 +199,57 @@ def unread(image: Image) -> bool:
     return image.words_unread_at is not None
 
 
-def test_words_that_change_after_publication_wait_for_a_moderator_and_show_meanwhile(
+def written_by_model(image: Image, text: str, **options: str) -> Caption:
+    """A candidate, which the image shows."""
+    caption = Caption.objects.create(
+        image=image, rank=0, text=text, log_prob=-1, model="m@1", options={"n": 1, **options}
+    )
+    captions.pick(image, caption, image.owner)
+    return caption
+
+
+def read_by(viewer: Viewer, image: Image) -> tuple[str, str, list[str]]:
+    """The words that somebody reads below an image, alike in the gallery."""
+    found = selectors.image_for(viewer, image.pk)
+    [one] = shown([found], viewer, "https://cutline.example")
+    assert selectors.gallery().filter(pk=image.pk).exists()
+    assert one["alt_text"] == one["caption"]
+    return one["caption"], one["caption_by"], one["tags"]
+
+
+def is_found(text: str) -> bool:
+    """Whether the gallery's search leads to an image by these words."""
+    return selectors.gallery(selectors.Filters(text=text)).exists()
+
+
+def test_words_that_change_after_publication_show_once_a_moderator_has_read_them(
     upload: Upload, owner: Owner, moderator: User
 ) -> None:
-    image = publish(upload(1))
+    image, me = upload(1), viewer_of_owner(owner)
+    written_by_model(image, "a dog")
+    publish(image)
     assert not unread(image)
-    captions.edit(image, "a person's words", owner)
+    captions.edit(image, "a rude word", owner)
     assert unread(image)
-    assert selectors.image_for(NOBODY, image.pk).caption == "a person's words"
+    assert read_by(NOBODY, image) == ("a dog", "model", [])
+    assert read_by(me, image) == ("a rude word", "person", [])
+    assert not is_found("rude")
     moderation.decide(image, moderator, Moderation.APPROVED)
     assert not unread(image)
+    assert read_by(NOBODY, image) == ("a rude word", "person", [])
+    assert is_found("rude")
     tags.set_tags(image, ["one"])
     assert unread(image)
+    assert read_by(NOBODY, image) == ("a rude word", "person", [])
+    assert not selectors.gallery(selectors.Filters(tags=["one"])).exists()
+    captions.edit(image, "ruder", owner)  # what was read before stays, whatever comes
+    assert read_by(NOBODY, image) == ("a rude word", "person", [])
+    moderation.decide(image, moderator, Moderation.APPROVED)
+    assert read_by(NOBODY, image) == ("ruder", "person", ["one"])
+    tags.set_tags(image, ["one", "two"])
+    assert read_by(NOBODY, image)[2] == ["one"]
+    tags.set_tags(image, ["two"])
+    assert read_by(NOBODY, image)[2] == []
     moderation.decide(image, moderator, Moderation.APPROVED)
     tags.set_tags(image, [])  # takes away, says nothing
     assert not unread(image)
@@ -229,6 +270,58 @@ def test_words_from_before_publication_wait_too_and_a_private_picture_s_never(
     assert [unread(publish(image)) for image in (written, tagged, silent)] == [True, True, False]
     visibility.set_visibility(written, Visibility.PRIVATE)
     assert not unread(written)
+
+
+def test_words_from_before_publication_do_not_show_before_they_are_read(
+    upload: Upload, owner: Owner, moderator: User
+) -> None:
+    image = upload(1)
+    written_by_model(image, "a dog")
+    captions.edit(image, "a rude word", owner)
+    tags.set_tags(image, ["rude"])
+    publish(image)
+    assert read_by(NOBODY, image) == ("a dog", "model", [])
+    written_by_model(image, "a puppy")  # the owner picks another of the model's
+    assert read_by(NOBODY, image) == ("a puppy", "model", [])
+    captions.restore(image, 2, owner)
+    assert read_by(NOBODY, image) == ("a puppy", "model", [])
+    moderation.decide(image, moderator, Moderation.APPROVED)
+    assert read_by(NOBODY, image) == ("a rude word", "person", ["rude"])
+    visibility.set_visibility(image, Visibility.PRIVATE)
+    visibility.set_visibility(image, Visibility.PUBLIC)
+    assert read_by(NOBODY, image) == ("a puppy", "model", [])
+
+
+def test_what_a_person_let_the_model_begin_with_waits_like_their_own_words(
+    upload: Upload, owner: Owner
+) -> None:
+    image, other = upload(1), viewer_of_owner(Owner.objects.create())
+    dog = written_by_model(image, "a dog")
+    publish(image)
+    begun = written_by_model(image, "a rude word and a dog", prefix="a rude word")
+    assert unread(image)
+    assert read_by(NOBODY, image) == ("a dog", "model", [])
+    assert list(caption_selectors.candidates(other, image)) == []
+    with pytest.raises(NotFound):
+        caption_selectors.caption_for(other, begun.pk)
+    assert caption_selectors.captions_for(other, [begun.pk]) == []
+    assert set(caption_selectors.candidates(viewer_of_owner(owner), image)) == {dog, begun}
+    hidden = upload(2)
+    written_by_model(hidden, "a cat")
+    written_by_model(hidden, "a rude word and a cat", prefix="a rude word")
+    publish(hidden)
+    assert read_by(NOBODY, hidden) == ("a cat", "model", [])
+
+
+def test_words_show_at_once_where_the_operator_wants_it(
+    upload: Upload, owner: Owner, configure: Callable[..., object]
+) -> None:
+    configure(moderate_words="false")
+    image = publish(upload(1))
+    captions.edit(image, "a person's words", owner)
+    assert unread(image)
+    assert read_by(NOBODY, image) == ("a person's words", "person", [])
+    assert is_found("person")
 
 
 @pytest.mark.parametrize("names", [[""], ["#"], ["x" * 41], ["a\u200bb"], [f"t{n}" for n in range(51)]])

@@ -14,10 +14,9 @@ from django.utils import timezone
 from cutline.server.bulk.models import BulkItem
 from cutline.server.captions.models import Caption, Version
 from cutline.server.feedback.models import Feedback
-from cutline.server.images import storage
+from cutline.server.images import storage, words
 from cutline.server.images.models import Decision, Image, RenditionKind, Report, Tag, Visibility
 from cutline.server.images.search import text_of
-from cutline.server.images.visibility import queue_words_for_review
 from cutline.server.jobs.models import Job
 from cutline.server.people.models import Owner, User
 from cutline.server.transactions import retried
@@ -95,6 +94,7 @@ def _merge(image: Image, into: Image) -> None:
         into.deleted_at = into.published_at = None
         into.visibility = Visibility.PRIVATE
     had = (into.caption, image.tags.exists())
+    before = words.words_of(into)
     _merge_history(image, into)
     for model in (Caption, Job, Feedback, Decision, BulkItem):
         model._default_manager.filter(image=image).update(image=into)
@@ -107,7 +107,7 @@ def _merge(image: Image, into: Image) -> None:
     into.source_url = into.source_url or image.source_url
     into.search_text = text_of(into.caption, into.tags.order_by("name").values_list("name", flat=True))
     if had != (into.caption, False):
-        queue_words_for_review(into)
+        words.queue_for_review(into, before)
     into.changed_at = timezone.now()
     into.save()
     image.delete()

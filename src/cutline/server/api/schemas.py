@@ -169,6 +169,9 @@ class ImageOut(Schema):
     published_at: datetime | None = None
     expires_at: datetime | None = None
     file_name: str | None = Field(None, description="Only for the owner, as are the fields below.")
+    words_unread: bool | None = Field(
+        None, description="Whether others see the earlier words until a moderator has read yours."
+    )
     source_url: str | None = None
     share_url: str | None = None
     keep_original: bool | None = None

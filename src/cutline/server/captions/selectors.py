@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import OuterRef, QuerySet, Subquery, UUIDField
 
 from cutline.server.captions.models import Attention, Caption, Version
+from cutline.server.config import settings
 from cutline.server.errors import NotFound
 from cutline.server.images import selectors as images
 from cutline.server.images.models import Image
@@ -19,7 +20,9 @@ def candidates(viewer: Viewer, image: Image) -> QuerySet[Caption]:
     """The captions of an image that its viewer may see, unordered: the owner all, others the one it shows."""
     captions = Caption.objects.filter(image=image)
     return (
-        captions if images.is_owner(viewer, image) else captions.filter(pk__in=shown_ids([image.pk]).values())
+        captions
+        if images.is_owner(viewer, image)
+        else captions.filter(pk__in=_shown_to_others([image.pk]).values())
     )
 
 
@@ -39,13 +42,25 @@ def shown_ids(image_ids: Collection[UUID]) -> dict[UUID, UUID]:
     return dict(rows.values_list("pk", "last_caption"))
 
 
+def _shown_to_others(image_ids: Collection[UUID]) -> dict[UUID, UUID]:
+    """Those of shown_ids whose words others may read: not the ones that a moderator must read first."""
+    shown = shown_ids(image_ids)
+    if not settings().moderate_words:
+        return shown
+    begun = Caption.objects.filter(
+        pk__in=shown.values(), image__words_unread_at__isnull=False, options__has_key="prefix"
+    )
+    hidden = set(begun.values_list("pk", flat=True))
+    return {image_id: caption_id for image_id, caption_id in shown.items() if caption_id not in hidden}
+
+
 def caption_for(viewer: Viewer, caption_id: UUID, *, share_token: str = "") -> Caption:
     """A caption that the viewer may see. Raises NotFound for all others, whether they are there or not."""
     caption = Caption.objects.filter(pk=caption_id).first()
     if caption is not None:
         with suppress(NotFound):  # the same words, whether the caption or its image is hidden
             image = images.image_for(viewer, caption.image_id, share_token=share_token)
-            if images.is_owner(viewer, image) or shown_id(image) == caption.pk:
+            if images.is_owner(viewer, image) or _shown_to_others([image.pk]).get(image.pk) == caption.pk:
                 caption.image = image
                 return caption
     raise NotFound("There is no such caption.")
@@ -56,7 +71,7 @@ def captions_for(viewer: Viewer, caption_ids: Collection[UUID]) -> list[Caption]
     captions = list(Caption.objects.filter(pk__in=caption_ids).select_related("image"))
     image_ids = {caption.image_id for caption in captions}
     seen = set(images.visible_to(viewer).filter(pk__in=image_ids).values_list("pk", flat=True))
-    shown = shown_ids(image_ids)
+    shown = _shown_to_others(image_ids)
     return [
         caption
         for caption in captions

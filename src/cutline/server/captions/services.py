@@ -22,10 +22,9 @@ from cutline.server.config import settings
 from cutline.server.errors import Invalid, NotFound
 from cutline.server.events.services import emit
 from cutline.server.feedback.models import Feedback
-from cutline.server.images import renditions
+from cutline.server.images import renditions, words
 from cutline.server.images.models import Image
 from cutline.server.images.search import text_of
-from cutline.server.images.visibility import queue_words_for_review
 from cutline.server.jobs import services as jobs
 from cutline.server.jobs.models import Job
 from cutline.server.people.models import Owner
@@ -233,6 +232,7 @@ def _last_version(image: Image) -> Version | None:
 
 def _show(image: Image, last: Version | None, version: Version) -> None:
     """Make this what the locked image shows."""
+    before = None if words.is_model_s(version) else words.words_of(image)
     version.image = image
     version.number = last.number + 1 if last else 1
     version.pk = None  # a transaction that runs again makes a new row
@@ -240,15 +240,17 @@ def _show(image: Image, last: Version | None, version: Version) -> None:
     image.caption, image.caption_by, image.caption_model = version.text, version.by, version.model
     image.search_text = text_of(version.text, image.tags.values_list("name", flat=True))
     image.changed_at = version.created_at
-    if version.by == PERSON:
-        queue_words_for_review(image)
+    if before is None:
+        words.show_model_words(image)
+    else:
+        words.queue_for_review(image, before)
     image.save(
         update_fields=[
             "caption",
             "caption_by",
             "caption_model",
             "search_text",
-            "words_unread_at",
+            *words.FIELDS,
             "changed_at",
         ]
     )

@@ -94,7 +94,13 @@ class Image(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     changed_at = models.DateTimeField(default=timezone.now)
     published_at = models.DateTimeField(null=True, blank=True)  # set while it stands in the gallery
-    words_unread_at = models.DateTimeField(null=True, blank=True)  # a person's words, shown, nobody read them
+    # A person's words of a public image that no moderator has read: since when, and what stood there before,
+    # which others see meanwhile.
+    words_unread_at = models.DateTimeField(null=True, blank=True)
+    read_caption = models.TextField(blank=True)
+    read_caption_by = models.CharField(max_length=8, blank=True)
+    read_caption_model = models.CharField(max_length=120, blank=True)
+    read_tags = models.JSONField(default=list)
     expires_at = models.DateTimeField(null=True, blank=True)  # anonymous images go
     deleted_at = models.DateTimeField(null=True, blank=True)  # hidden at once, purged after the undo time
 

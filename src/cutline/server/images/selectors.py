@@ -126,8 +126,11 @@ def library(viewer: Viewer, filters: Filters | None = None) -> QuerySet[Image]:
 
 
 def gallery(filters: Filters | None = None) -> QuerySet[Image]:
-    """What everybody may see, unordered."""
-    return _narrowed(Image.objects.filter(_IN_GALLERY), filters or Filters(), text_search.IN_GALLERY)
+    """What everybody may see, unordered. By words, only what has none that a moderator must read first."""
+    images, wanted = Image.objects.filter(_IN_GALLERY), filters or Filters()
+    if (wanted.text or wanted.tags) and settings().moderate_words:
+        images = images.filter(words_unread_at=None)
+    return _narrowed(images, wanted, text_search.IN_GALLERY)
 
 
 def search(images: QuerySet[Image], text: str) -> QuerySet[Image]:

@@ -7,8 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from cutline.alt_text import shorten
+from cutline.server.config import settings
 from cutline.server.images import selectors
 from cutline.server.images.models import Image, Rendition, RenditionKind, Visibility
+from cutline.server.images.words import Words, words_for_others
 from cutline.server.jobs.models import Job
 from cutline.server.jobs.services import queue_positions
 from cutline.server.people.viewers import Viewer
@@ -27,25 +29,34 @@ def shown(images: Sequence[Image], viewer: Viewer, site: str) -> list[Mapping[st
     for image in images:
         job = details.jobs.get(image.pk)
         found = _job(job, positions.get(job.pk)) if job else None
-        fields = _one(image, details.renditions[image.pk], details.tags[image.pk])
+        fields = _one(image, details.renditions[image.pk])
         if selectors.is_owner(viewer, image):
+            fields |= _words(image, details.tags[image.pk])
             fields |= _for_owner(image, details.renditions[image.pk], found, site)
+        else:
+            others = words_for_others(image, details.tags[image.pk])
+            fields |= _words(others, others.tags)
         seen.append(fields)
     return seen
 
 
-def _one(image: Image, renditions: Sequence[Rendition], tags: Sequence[str]) -> dict[str, Any]:
+def _words(shown: Image | Words, tags: Sequence[str]) -> dict[str, Any]:
+    return {
+        "caption": shown.caption,
+        "caption_by": shown.caption_by,
+        "caption_model": shown.caption_model,
+        "alt_text": shorten(shown.caption, _ALT_TEXT) if shown.caption else "",
+        "tags": list(tags),
+    }
+
+
+def _one(image: Image, renditions: Sequence[Rendition]) -> dict[str, Any]:
     return {
         "id": image.pk,
-        "caption": image.caption,
-        "caption_by": image.caption_by,
-        "caption_model": image.caption_model,
-        "alt_text": shorten(image.caption, _ALT_TEXT) if image.caption else "",
         "width_px": image.width_px,
         "height_px": image.height_px,
         "placeholder": image.placeholder,
         "urls": selectors.urls(renditions),
-        "tags": list(tags),
         "visibility": image.visibility,
         "moderation": image.moderation,
         "job": None,
@@ -63,6 +74,7 @@ def _for_owner(
     original = next((each for each in renditions if each.kind == RenditionKind.ORIGINAL), None)
     return {
         "mine": True,
+        "words_unread": image.words_unread_at is not None and settings().moderate_words,
         "job": job,
         "file_name": image.file_name,
         "source_url": image.source_url,

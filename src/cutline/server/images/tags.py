@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from django.utils import timezone
 
 from cutline.server.errors import Invalid
-from cutline.server.images import search
+from cutline.server.images import search, words
 from cutline.server.images.changes import emit_changed, locked
 from cutline.server.images.models import Image, Tag
-from cutline.server.images.visibility import queue_words_for_review
 from cutline.server.texts import is_readable
 from cutline.server.transactions import retried
 
@@ -32,15 +31,16 @@ def set_tags(image: Image, names: Sequence[str]) -> list[str]:
     had = set(image.tags.values_list("name", flat=True))
     if had == set(wanted):
         return wanted
+    before = words.words_of(image)
     image.tags.exclude(name__in=wanted).delete()
     Tag.objects.bulk_create(
         (Tag(image=image, name=name) for name in wanted if name not in had), ignore_conflicts=True
     )
     if not had.issuperset(wanted):
-        queue_words_for_review(image)
+        words.queue_for_review(image, before)
     image.search_text = search.text_of(image.caption, wanted)
     image.changed_at = timezone.now()
-    image.save(update_fields=["search_text", "words_unread_at", "changed_at"])
+    image.save(update_fields=["search_text", *words.FIELDS, "changed_at"])
     emit_changed(image)
     return wanted
 

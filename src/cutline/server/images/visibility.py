@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.utils import timezone
 
 from cutline.server.errors import Conflict
+from cutline.server.images import words
 from cutline.server.images.changes import emit_changed, locked
 from cutline.server.images.models import Image, Moderation, Visibility, share_token
 from cutline.server.jobs.models import JobKind, JobState
@@ -28,8 +29,9 @@ def set_visibility(image: Image, visibility: Visibility) -> Image:
         image.share_token = share_token()
     image.visibility = visibility
     image.words_unread_at = None
-    if image.caption_by == "person" or image.tags.exists():
-        queue_words_for_review(image)
+    last = image.versions.select_related("caption").order_by("-number").first()
+    if image.tags.exists() or (last is not None and not words.is_model_s(last)):
+        words.queue_for_review(image, words.of_the_model(image))
     if visibility == Visibility.PUBLIC and image.moderation in (Moderation.NONE, Moderation.PENDING):
         image.moderation = Moderation.PENDING
         open_jobs = image.jobs.filter(kind=JobKind.MODERATE, state__in=(JobState.QUEUED, JobState.RUNNING))
@@ -43,22 +45,12 @@ def set_visibility(image: Image, visibility: Visibility) -> Image:
             "moderation",
             "share_token",
             "published_at",
-            "words_unread_at",
+            *words.FIELDS,
             "changed_at",
         ]
     )
     emit_changed(image)
     return image
-
-
-def queue_words_for_review(image: Image) -> None:
-    """Mark a locked image, if it is public, as having words that no moderator has read; the caller saves it.
-
-    The words show meanwhile: the machine judges pictures alone, and to hold every edit would stop a gallery
-    that has no moderator at hand.
-    """
-    if image.visibility == Visibility.PUBLIC and image.words_unread_at is None:
-        image.words_unread_at = timezone.now()
 
 
 def update_publication(image: Image) -> None:

@@ -26,6 +26,14 @@ describe('Sharing', () => {
     expect(screen.getByRole('alert')).toHaveTextContent('This photo is being reviewed before it appears in the gallery.');
   });
 
+  it('says that others do not read new words yet', () => {
+    const image = imageOf({ visibility: 'public', moderation: 'approved' });
+    const { again } = show(<Sharing image={image} />);
+    expect(screen.queryByText(/Others see the earlier caption/)).toBeNull();
+    again(<Sharing image={{ ...image, words_unread: true }} />);
+    expect(screen.getByText(/Others see the earlier caption/)).toBeInTheDocument();
+  });
+
   it('reverts the choice and says why if the server refuses', async () => {
     serve({ 'PATCH /api/v1/images/image-1': problem(403, 'Sign up to publish.') });
     const { store } = show(<Sharing image={imageOf()} />);

@@ -57,6 +57,11 @@ export function Sharing({ image }: { image: ImageOut }) {
           {t(`moderation.${image.moderation}`)}
         </Alert>
       ) : null}
+      {image.words_unread ? (
+        <Alert severity="info" sx={{ mt: 1 }}>
+          {t('moderation.words')}
+        </Alert>
+      ) : null}
       {link ? (
         <Button variant="outlined" onClick={() => void copy()} sx={{ mt: 1, alignSelf: 'flex-start' }}>
           {t('link.copy')}

@@ -1536,6 +1536,8 @@ export type ImageOut = {
   expires_at?: string | null;
   /** Only for the owner, as are the fields below. */
   file_name?: string | null;
+  /** Whether others see the earlier words until a moderator has read yours. */
+  words_unread?: boolean | null;
   source_url?: string | null;
   share_url?: string | null;
   keep_original?: boolean | null;

@@ -12,7 +12,7 @@ from PIL import Image
 from cutline.errors import ImageError, ImageTooLarge, UnsupportedImage
 from cutline.images import Limits, developing, open_image
 from cutline.images.raw import RAW_ENDINGS, raw_kind
-from tests.raw_photos import KINDS, jpeg, sensor, strip
+from tests.raw_photos import KINDS, embedded, jpeg, sensor, strip
 from tests.raw_photos import Tiff as RawTiff
 
 HAS_LIBRAW = importlib.util.find_spec("rawpy") is not None
@@ -173,3 +173,11 @@ def test_every_raw_kind_has_an_ending() -> None:
 def test_a_plain_tiff_is_no_raw_photo(tmp_path: Path) -> None:
     Image.new("RGB", (30, 20), "red").save(tmp_path / "a.tif")
     assert raw_kind((tmp_path / "a.tif").read_bytes()) is None
+
+
+def test_a_raw_photo_that_begins_with_its_thumbnail_is_none_of_the_tiffs() -> None:
+    """Some have their sensor's data where only their maker knows."""
+    tiff = RawTiff()
+    data = tiff.whole(tiff.directory(embedded(tiff, jpeg()) | {254: 1, 259: 6, 271: "NIKON", 274: 6}))
+    assert raw_kind(data) == "NEF"
+    assert open_image(data).size == (213, 320)

@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 from cutline.metadata import iptc, photos, tiff
 from cutline.metadata.errors import MetadataError
 from cutline.metadata.jpeg import further_pictures
-from cutline.metadata.texts import exif_texts, is_a_persons, user_comment
+from cutline.metadata.texts import exif_texts, is_a_persons, persons_words, user_comment
 from cutline.metadata.xmp import DESCRIPTION, Packet
 
 exiv2: Any = importlib.import_module("pyexiv2")
@@ -200,10 +200,28 @@ def test_every_picture_of_a_file_stays_where_its_entry_says(order: str, place: s
         assert has_xmp or image.n_frames == 3  # type: ignore[attr-defined]
 
 
-def test_a_list_of_pictures_that_are_not_there_is_refused() -> None:
+def test_a_list_of_pictures_that_are_gone_does_no_harm() -> None:
     before = with_segments(encoded("JPEG"), mpf("<", [100, 100], [0, 9_999_999]))
+    assert described(before)
+    absurd = with_segments(encoded("JPEG"), mpf("<", [100, 2**32 - 1] * 2000, [0, 1] * 2000))
     with pytest.raises(MetadataError, match="MPF"):
-        photos.described(before, TEXT, WRITER)
+        described(absurd)
+
+
+def test_a_description_in_extended_xmp_is_seen_and_not_contradicted() -> None:
+    packet = f"<rdf:RDF {RDF}><rdf:Description {DC} dc:description='My aunt'/></rdf:RDF>".encode()
+    parts = [packet[:40], packet[40:]]
+    extended = [
+        segment(
+            0xE1,
+            b"http://ns.adobe.com/xmp/extension/\0" + b"0" * 32 + struct.pack(">II", len(packet), at) + part,
+        )
+        for at, part in ((40, parts[1]), (0, parts[0]))
+    ]
+    data = with_segments(encoded("JPEG"), segment(0xE1, XMP_HEAD + GAIN_MAP_XMP), *extended)
+    assert persons_words("", data) == ["My aunt"]
+    with pytest.raises(MetadataError, match="extended XMP"):
+        photos.described(data, TEXT, WRITER)
 
 
 def test_a_motion_photos_video_and_extended_xmp_stay() -> None:
@@ -423,6 +441,25 @@ def test_a_packet_in_another_encoding_becomes_utf_8(encoding: str) -> None:
     assert after.text(DESCRIPTION) == TEXT
     assert "Über" in bytes(after).decode()
     assert b'encoding="UTF-8"' in bytes(after)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "<dc:description>a</dc:description>" * 500,
+        "<dc:description>" * 100 + "</dc:description>" * 100,
+        "<dc:description><rdf:Alt>"
+        + '<rdf:li xml:lang="x-default">a</rdf:li>' * 500
+        + "</rdf:Alt></dc:description>",
+        f"<dc:title a='{'>' * 100_000}'/>",
+    ],
+)
+def test_hostile_xmp_is_read_quickly_and_changed_or_refused(hostile: str) -> None:
+    packet = Packet(f"<rdf:RDF {RDF}><rdf:Description {DC}>{hostile}</rdf:Description></rdf:RDF>".encode())
+    try:
+        assert packet.described(TEXT, WRITER).text(DESCRIPTION) == TEXT
+    except MetadataError:
+        assert packet.text(DESCRIPTION) is not None
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,8 @@ class Metadata:
             if not self._overwrite and persons_words(photo, data):
                 return False
             changed = self._changed(photo, data, text)
+            if changed == data:
+                return True
             with replacement(path, keep_times=True) as temporary:
                 Path(temporary).write_bytes(changed)
                 now = os.stat(path)

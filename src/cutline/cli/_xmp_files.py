@@ -10,7 +10,13 @@ from cutline.errors import OutputError
 from cutline.images import Limits
 from cutline.images.files import read_file
 from cutline.metadata.errors import MetadataError
-from cutline.metadata.texts import persons_words, persons_words_in, writer_mark, xmp_file_is_about
+from cutline.metadata.texts import (
+    persons_words,
+    persons_words_in,
+    read_xmp_file,
+    writer_mark,
+    xmp_file_is_about,
+)
 from cutline.metadata.xmp import Packet
 
 
@@ -37,7 +43,7 @@ class XmpFiles:
         remove_leftovers(os.path.dirname(path))
         with output_errors(path):
             before = _status(path)
-            packet = Path(path).read_bytes() if before else b""
+            packet = read_xmp_file(path) if before else b""
             if packet and not xmp_file_is_about(packet, photo):
                 raise _refusal(path, "it is about another file of that name")
             if not self._overwrite and (persons_words_in(packet) or self._is_described(photo)):

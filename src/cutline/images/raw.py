@@ -38,6 +38,7 @@ _CANON_BOX = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 
 _SUBFILE_TYPE, _BITS, _COMPRESSION, _PHOTOMETRIC, _MAKE = 254, 258, 259, 262, 271
 _WIDTH, _HEIGHT, _SAMPLES, _DNG_VERSION = 256, 257, 277, 50706
+_JPEG_AT = 513
 _PLACES = ((273, 279), (324, 325))  # offsets and lengths of strips, and of tiles
 _CFA, _LINEAR_RAW = 32803, 34892
 _RGB, _YCBCR = 2, 6
@@ -83,7 +84,7 @@ def raw_kind(data: bytes) -> str | None:
     found = list(directories(data))
     if any(_DNG_VERSION in each.entries for each in found if each.is_main):
         return "DNG"
-    if not any(_is_sensor_data(each) for each in found):
+    if not any(_is_sensor_data(each) for each in found) and not (found and _is_thumbnail(found[0])):
         return None
     make = found[0].text(_MAKE).lower()
     return next((kind for maker, kind in _MAKERS if make.startswith(maker)), "RAW")
@@ -105,6 +106,12 @@ def _is_sensor_data(directory: Directory) -> bool:
         directory.number(_PHOTOMETRIC) in (_CFA, _LINEAR_RAW)
         or directory.number(_COMPRESSION) in _RAW_COMPRESSIONS
     )
+
+
+def _is_thumbnail(first: Directory) -> bool:
+    """Whether a file's first picture is a reduced one: no ordinary TIFF begins with it."""
+    is_reduced = bool(first.number(_SUBFILE_TYPE) & 1)
+    return is_reduced or (_JPEG_AT in first.entries and not next(_places(first), None))
 
 
 def _is_no_preview(directory: Directory) -> bool:

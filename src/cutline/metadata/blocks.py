@@ -11,4 +11,5 @@ class Blocks:
 
     exif: bytes = b""  # a TIFF
     xmp: bytes = b""
+    extended_xmp: bytes = b""  # what did not fit into a JPEG's packet
     iptc: bytes = b""

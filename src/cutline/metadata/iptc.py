@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from cutline.metadata.errors import MetadataError
 
-CAPTION, HEADLINE = (2, 120), (2, 105)
+CAPTION, HEADLINE, TITLE = (2, 120), (2, 105), (2, 5)
 _CHARSET = (1, 90)
 _UTF8 = b"\x1b%G"
 _MAX_CAPTION_BYTES = 2000

@@ -17,9 +17,12 @@ from cutline.metadata.blocks import Blocks
 from cutline.metadata.errors import MetadataError
 
 _XMP, _EXIF = b"http://ns.adobe.com/xap/1.0/\0", b"Exif\0\0"
+_EXTENDED_XMP, _DIGEST_BYTES = b"http://ns.adobe.com/xmp/extension/\0", 32
 _PHOTOSHOP, _MPF = b"Photoshop 3.0\0", b"MPF\0"
 _APP0, _APP1, _APP2, _APP11, _APP13, _START_OF_SCAN = 0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xDA
 _MAX_CONTENT = 65_533
+_MAX_TIMES = 4  # that pictures in a file may be read
+_MAX_BEHIND = 1000  # pictures behind the picture
 _MP_ENTRIES, _MP_ENTRY_BYTES = 0xB002, 16
 
 
@@ -59,7 +62,7 @@ def blocks(data: bytes) -> Blocks:
     found = list(_segments(data))
     exif = next((each.content[6:] for each in found if each.holds(_APP1, _EXIF)), b"")
     xmp = next((each.content[len(_XMP) :] for each in found if each.holds(_APP1, _XMP)), b"")
-    return Blocks(exif=exif, xmp=xmp, iptc=iptc.iptc_in(_photoshop(found)))
+    return Blocks(exif=exif, xmp=xmp, extended_xmp=_extended_xmp(found), iptc=iptc.iptc_in(_photoshop(found)))
 
 
 def written(data: bytes, xmp: bytes, iptc_block: bytes | None) -> bytes:
@@ -83,7 +86,10 @@ def picture(data: bytes) -> tuple[bytes, list[bytes]]:
         elif not (each.holds(_APP1, _XMP) or each.holds(_APP13, _PHOTOSHOP)):
             kept.append(data[each.start : each.end])
         at = each.end
-    return b"".join([*kept, data[at:]]), [data[each.start : each.end] for each in further_pictures(data)[1:]]
+    further = further_pictures(data)[1:]
+    if sum(len(data[each.start : each.end]) for each in further) > _MAX_TIMES * len(data):
+        raise MetadataError("its list of pictures (MPF) is damaged")
+    return b"".join([*kept, data[at:]]), [data[each.start : each.end] for each in further]
 
 
 def further_pictures(data: bytes) -> list[Further]:
@@ -111,6 +117,17 @@ def _segments(data: bytes) -> Iterator[_Segment]:
         yield _Segment(marker=marker, start=at, end=end, content=data[at + 4 : end])
         at = end
     raise MetadataError("its segments are damaged")
+
+
+def _extended_xmp(found: Sequence[_Segment]) -> bytes:
+    """The second packet of a file, put together; each part states a digest, the whole length, its place."""
+    head = len(_EXTENDED_XMP) + _DIGEST_BYTES
+    parts = {
+        int.from_bytes(each.content[head + 4 : head + 8], "big"): each.content[head + 8 :]
+        for each in found
+        if each.holds(_APP1, _EXTENDED_XMP)
+    }
+    return b"".join(parts[place] for place in sorted(parts))
 
 
 def _photoshop(found: Sequence[_Segment]) -> bytes:
@@ -200,11 +217,11 @@ def _with_mpf_corrected(before: bytes, after: bytes, changes: Sequence[_Change])
     order = "<" if before[base : base + 2] == b"II" else ">"
     corrected = bytearray(after)
     for each in _mpf_entries(segment):
-        if each.end > len(before):
-            raise MetadataError("a picture that it lists (MPF) is not in it")
         start, end = _moved(each.start, changes), _moved(each.end, changes)
         offset = start - _moved(base, changes) if each.start else 0
         place = _moved(each.entry_at, changes)
+        if max(end - start, offset) >= 2**32 or offset < 0:
+            raise MetadataError("its list of pictures (MPF) is damaged")
         struct.pack_into(f"{order}II", corrected, place + 4, end - start, offset)
     return bytes(corrected)
 
@@ -219,6 +236,9 @@ def _refuse_what_points_into_itself(data: bytes, found: Sequence[_Segment]) -> N
     base = exif.end - len(tiff)
     # Some maker notes point to a preview behind the picture. In coded pictures, no such bytes can occur.
     at = found[-1].end
-    while (at := data.find(b"\xff\xd8\xff", at + 1)) >= 0:
+    for _ in range(_MAX_BEHIND):
+        if (at := data.find(b"\xff\xd8\xff", at + 1)) < 0:
+            return
         if any(struct.pack(order + "I", at - base) in tiff for order in "<>"):
             raise MetadataError("its maker note points to a preview behind the picture, which would move")
+    raise MetadataError("it holds too many pictures")

@@ -17,7 +17,7 @@ from cutline.images.formats import PLUGINS
 from cutline.metadata import iptc, jpeg, png, tiff, webp
 from cutline.metadata.blocks import Blocks
 from cutline.metadata.errors import MetadataError
-from cutline.metadata.xmp import Packet
+from cutline.metadata.xmp import DESCRIPTION, Name, Packet
 
 _WRITABLE: Mapping[str, ModuleType] = {"JPEG": jpeg, "PNG": png, "WEBP": webp, "TIFF": tiff}
 _WITH_IPTC = frozenset({"JPEG", "PNG", "TIFF"})
@@ -47,10 +47,20 @@ def described(data: bytes, text: str, writer: str) -> bytes:
     if module is None:
         raise MetadataError(f"{kind or 'this format'} takes none")
     found: Blocks = module.blocks(data)
+    if _says(found.extended_xmp, DESCRIPTION):
+        raise MetadataError("its description is in extended XMP, which stays as it is")
     packet = (Packet(found.xmp) if found.xmp.strip(b"\0 \r\n\t") else Packet.new()).described(text, writer)
     block = iptc.with_caption(found.iptc, text) if kind in _WITH_IPTC else None
     changed: bytes = module.written(data, _sized(packet, kind, data), block)
     return changed
+
+
+def _says(packet: bytes, name: Name) -> bool:
+    """Whether a packet states a property; a damaged one states nothing."""
+    try:
+        return bool(packet and Packet(packet).text(name))
+    except MetadataError:
+        return False
 
 
 def _sized(packet: Packet, kind: str | None, data: bytes) -> bytes:

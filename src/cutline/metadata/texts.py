@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from cutline.images.tiff import ByteOrder, byte_order, directories
 from cutline.metadata import iptc, xmp
@@ -65,7 +64,9 @@ def _persons_texts(blocks: Blocks) -> Iterator[str]:
         *described,
         iptc.text_of(blocks.iptc, iptc.CAPTION),
         iptc.text_of(blocks.iptc, iptc.HEADLINE),
+        iptc.text_of(blocks.iptc, iptc.TITLE),
         *_xmp_texts(blocks.xmp, xmp.OTHER_TEXTS),
+        *_xmp_texts(blocks.extended_xmp, (xmp.DESCRIPTION, *xmp.OTHER_TEXTS)),
         *exif_texts(blocks.exif),
     ]
     return (text for text in texts if is_a_persons(text) and text not in ours)
@@ -74,10 +75,16 @@ def _persons_texts(blocks: Blocks) -> Iterator[str]:
 def _packet_for(path: str, photo: str) -> bytes:
     """An XMP file's bytes; b"" where it cannot be read, or says that it is about a file of another ending."""
     try:
-        packet = Path(path).read_bytes()
+        packet = read_xmp_file(path)
     except OSError:
         return b""
     return packet if xmp_file_is_about(packet, photo) else b""
+
+
+def read_xmp_file(path: str) -> bytes:
+    """An XMP file's bytes, as far as any is read. Raises OSError."""
+    with open(path, "rb") as file:
+        return file.read(xmp.MAX_BYTES + 1)
 
 
 def xmp_file_is_about(packet: bytes, photo: str) -> bool:

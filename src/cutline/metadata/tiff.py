@@ -17,6 +17,7 @@ from cutline.metadata.errors import MetadataError
 _XMP, _IPTC, _PHOTOSHOP, _C2PA = 700, 33723, 34377, 52545
 _BYTE, _UNDEFINED = 1, 7
 _MAX_BYTES = 2**32 - 2**20
+_MAX_TIMES = 4  # that pictures in a file may be read
 _ROOM_FOR_IPTC = 500  # so that another caption takes the place of the first
 
 
@@ -53,13 +54,18 @@ def room(data: bytes) -> int:
 def picture(data: bytes) -> tuple[bytes, list[bytes]]:
     """What a change of metadata must keep: all tags but three, and the pictures that they point to."""
     kept: list[bytes] = []
+    room = _MAX_TIMES * len(data)
     for number, directory in enumerate(directories(data)):
         for tag, entry in sorted(directory.entries.items()):
             if number or tag not in (_XMP, _IPTC, _PHOTOSHOP):
                 kept.append(struct.pack("<HHI", tag, entry.type, entry.count) + directory.raw(tag))
         for offsets, lengths in ((273, 279), (324, 325), (513, 514)):
             pairs = zip(directory.numbers(offsets), directory.numbers(lengths), strict=False)
-            kept += (data[start : start + length] for start, length in pairs)
+            for start, length in pairs:
+                kept.append(data[start : start + length])
+                room -= len(kept[-1])
+                if room < 0:
+                    raise MetadataError("its pictures overlap")
     return b"".join(kept), []
 
 

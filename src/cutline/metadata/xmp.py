@@ -23,13 +23,17 @@ DESCRIPTION, WRITER = (_DC, "description"), (_PHOTOSHOP, "CaptionWriter")
 SIDECAR_ENDING = (_PHOTOSHOP, "SidecarForExtension")
 # Where programs keep what a person wrote about a photo, beside its description.
 OTHER_TEXTS = (
+    (_DC, "title"),
+    ("http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/", "AltTextAccessibility"),
+    ("http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/", "ExtDescrAccessibility"),
     (_PHOTOSHOP, "Headline"),
     ("http://ns.adobe.com/tiff/1.0/", "ImageDescription"),
     ("http://ns.adobe.com/exif/1.0/", "UserComment"),
 )
 _DEFAULT_LANGUAGE = "x-default"
 _MAX_DEPTH = 200
-_MAX_BYTES = 32 * 2**20
+_MAX_STATEMENTS = 20  # of one property
+MAX_BYTES = 32 * 2**20
 
 _NEW = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
@@ -41,6 +45,7 @@ _PADDING = (" " * 99 + "\n") * 20
 _PADDED_END = re.compile(rb"\s*(<\?xpacket end=)")
 _DECLARED = re.compile(r"^(\ufeff?<\?xml[^>]*?)\s+encoding\s*=\s*(\"[^\"]*\"|'[^']*')")
 _ATTRIBUTE = re.compile(rb"\s+([^\s=]+)\s*=\s*(?:\"[^\"]*\"|'[^']*')")
+_TAG = re.compile(rb"<(?:[^\"'>]++|\"[^\"]*+\"|'[^']*+')*+>")
 _TAG_NAME = re.compile(rb"<([^\s/>]+)")
 
 Name = tuple[str, str]  # of a namespace and in it
@@ -168,15 +173,22 @@ class Packet:
 
     def _without(self, name: Name) -> Packet:
         """Without a property, wherever it is stated."""
+        packet = self
+        for _ in range(_MAX_STATEMENTS):
+            if (place := packet._place_of(name)) is None:
+                return packet
+            packet = packet._spliced(*place, "")
+        raise MetadataError("its XMP states a property again and again")
+
+    def _place_of(self, name: Name) -> tuple[int, int] | None:
+        """Where a property stands, with the space before it."""
         for each in self._properties:
             if each.name == name:
-                start = each.start - len(_space_before(self._data, each.start))
-                return self._spliced(start, each.end, "")._without(name)
+                return each.start - len(_space_before(self._data, each.start)), each.end
         for node in self._nodes:
             if name in node.attributes:
-                start, end = self._attribute(node, name)
-                return self._spliced(start, end, "")._without(name)
-        return self
+                return self._attribute(node, name)
+        return None
 
     def _attribute(self, node: _Element, name: Name) -> tuple[int, int]:
         """Where an attribute of a start tag stands: the one with this local name and value."""
@@ -292,16 +304,8 @@ def _name(qualified: str) -> tuple[Name, str]:
 
 def _tag_end(data: bytes, at: int) -> int:
     """The byte behind a tag that begins at a place; a > in quotes ends none."""
-    quote = 0
-    for place in range(at, len(data)):
-        byte = data[place]
-        if quote:
-            quote = 0 if byte == quote else quote
-        elif byte in b"\"'":
-            quote = byte
-        elif byte == ord(">"):
-            return place + 1
-    return len(data)
+    tag = _TAG.match(data, at)
+    return tag.end() if tag else len(data)
 
 
 def _space_before(data: bytes, at: int) -> bytes:
@@ -311,7 +315,7 @@ def _space_before(data: bytes, at: int) -> bytes:
 
 def _as_utf8(data: bytes) -> bytes:
     """A packet in UTF-8, whatever encoding its first bytes or its declaration tell."""
-    if len(data) > _MAX_BYTES:
+    if len(data) > MAX_BYTES:
         raise MetadataError("its XMP is too long")
     data = data.rstrip(b"\0") if not _is_utf16(data) else data
     declared = re.match(rb"<\?xml[^>]*encoding\s*=\s*[\"']([\w.-]+)[\"']", data.removeprefix(b"\xef\xbb\xbf"))

@@ -289,6 +289,23 @@ def events_schema() -> str:
     return json.dumps(json_schema(), indent=2) + "\n"
 
 
+def caption_ranges() -> str:
+    """The numbers that a request for captions may hold, for the web app's forms."""
+    _set_up_django()
+    from cutline.server.api.options import CaptionOptionsIn
+
+    lines = []
+    for name, field in CaptionOptionsIn.model_json_schema()["properties"].items():
+        number = next((each for each in field["anyOf"] if "minimum" in each), None)
+        if number is not None:
+            lines.append(f"  {name}: {{ min: {number['minimum']:g}, max: {number['maximum']:.16g} }},\n")
+    return (
+        "/* Written by docs/generate.py. */\n\n"
+        "/** From which to which number each caption option may be. */\n"
+        f"export const RANGES = {{\n{''.join(lines)}}} as const;\n"
+    )
+
+
 def _set_up_django() -> None:
     """Let the service's modules be imported, with default settings: nothing generated depends on ours."""
     import django
@@ -313,6 +330,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "contracts/bundle.schema.json": bundle_schema,
     "contracts/events.schema.json": events_schema,
     "contracts/openapi.json": openapi,
+    "web/src/shared/api/captionRanges.ts": caption_ranges,
 }
 
 

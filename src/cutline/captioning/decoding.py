@@ -1,7 +1,7 @@
 """From next-token probabilities to sentences: greedy, beam search and sampling, for many images at once.
 
 Each image is decoded as if alone: rows of the batch share forward passes and nothing else, and an image
-whose captions are settled leaves the batch.
+whose captions are final leaves the batch.
 
 Shapes: B images still in the batch, K hypotheses (beams or samples) of each, T tokens so far, C candidates
 for the next token, M candidates that the graph gives in order, V vocabulary, R grid cells.
@@ -124,7 +124,7 @@ class _Search:
         self._seen: list[tuple[Ints, Floats]] = []  # for each step, the row of each image and the attention
         self._endings: list[list[_Entry]] = [[] for _ in range(images)]  # heaps: worst first
         self._endings_seen = 0
-        self._top = architecture.vocabulary  # M, until a step has told
+        self._top = architecture.vocabulary  # M, until a step has shown it
         self._banned_always = [architecture.pad_id, architecture.start_id, architecture.unknown_id]
 
     @property
@@ -142,7 +142,7 @@ class _Search:
         candidates = self._candidates(step, repeats, full)
         choice = self._choose(candidates)
         self._state = step.state
-        self._go_on(self._settle(choice))
+        self._go_on(self._set_endings_aside(choice))
 
     def results(self) -> list[list[Hypothesis]]:
         """Return each image's sentences, best first."""
@@ -256,8 +256,8 @@ class _Search:
 
     # Bookkeeping
 
-    def _settle(self, choice: _Choice) -> _Choice:
-        """Put the choices that end a sentence aside; give the K best that go on, -inf where fewer."""
+    def _set_endings_aside(self, choice: _Choice) -> _Choice:
+        """Collect the choices that end a sentence; return the K best that continue, -inf where fewer."""
         alive = np.isfinite(choice.totals)
         ends = alive & (choice.tokens == self._architecture.end_id)
         self._keep(choice, ends)

@@ -203,8 +203,8 @@ def check_choices(options: DecodingOptions, *, n: int) -> None:
 class Decoding:
     """Options with every choice made; what decoders are given.
 
-    ``seed`` None draws anew each time. ``prefix`` are token ids; ``repeatable`` those that may occur twice,
-    None for all.
+    ``seed`` None draws differently each time. ``prefix`` are token ids; ``repeatable`` those that may
+    occur twice, None for all.
     """
 
     strategy: Strategy

@@ -104,7 +104,7 @@ def build(recipe: Path, target: Path, overrides: tuple[str, ...], checkpoint: Pa
 @click.option("--version", "label", required=True, help="The new bundle's version, such as 1.2.1.")
 @click.option("--limit", type=click.IntRange(min=8), default=128, show_default=True, help="Photos to use.")
 def requantise(source: str, target: Path, photos: Path, label: str, limit: int) -> None:
-    """Quantise a bundle anew, so that it writes the same captions on every CPU.
+    """Quantise a bundle again, so that it writes the same captions on every CPU.
 
     SOURCE is an eight-bit or a float bundle; PHOTOS is a folder of photos like those of its training, to
     calibrate on. Scores are left out: measure the result with `cutline evaluate`.

@@ -1,4 +1,4 @@
-"""The Celery app. The queue is a hint: rows say what is to be done, messages only say "look"."""
+"""The Celery app. The queue is a hint: rows say what is to be done, messages only say "look for work"."""
 
 from __future__ import annotations
 

@@ -182,7 +182,7 @@ class MemberNameUnsafe(MemberRefused):
 
 
 class MemberDuplicate(MemberRefused):
-    """A file of the same name stands earlier in the archive."""
+    """The archive contains an earlier file of the same name."""
 
     code = "member_duplicate"
 

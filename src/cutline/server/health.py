@@ -107,7 +107,7 @@ class Latest:
             return self._found
 
     def forget(self) -> None:
-        """Check anew when next asked. For tests."""
+        """Discard the results: the next call checks again. For tests."""
         self._until = -math.inf
 
 

@@ -38,7 +38,7 @@ MAX_WEIGHT = 64
 _LEVELS = 255
 _EXACT = 2.0**24  # a float32 holds every whole number up to here
 _SCALE_STEPS = 16  # a weight's scale is a power of two times 16/16, 17/16, ... or 31/16
-_BIAS_BITS, _RATIO_BITS = 17, 15  # what the scale of a channel that is all but dead leaves room for
+_BIAS_BITS, _RATIO_BITS = 17, 15  # what the scale of a channel that is almost always zero leaves room for
 _MOST_EQUALISED = 1.0
 _PIXEL_GRID = 2.0**-7  # (pixel - 127) / 128 lies on it; what is normalised otherwise is rounded to it
 _FINE_LEVELS = 2.0**11  # of the grid of a tensor that stays in float
@@ -173,7 +173,7 @@ def _observe(
     session = onnxruntime.InferenceSession(watched.SerializeToString(), providers=["CPUExecutionProvider"])
     pixels = {name: _Pixels() for name in entries}
     count = 0
-    for feed in _few(feeds):
+    for feed in _in_parts(feeds):
         seen: dict[str, Array] = dict(zip(names, session.run(names, feed), strict=True))
         size = len(next(iter(feed.values())))
         count += size
@@ -186,8 +186,8 @@ def _observe(
     return pixels
 
 
-def _few(feeds: Iterable[Feeds]) -> Iterator[Feeds]:
-    """The same photos, as many at once as memory holds all tensors of."""
+def _in_parts(feeds: Iterable[Feeds]) -> Iterator[Feeds]:
+    """The same photos in smaller parts: all their tensors must fit into memory."""
     for feed in feeds:
         size = len(next(iter(feed.values())))
         for start in range(0, size, _AT_ONCE):
@@ -236,7 +236,7 @@ def _range(point: _Point, unit: Floats) -> tuple[float, float]:
 
 
 class _Rewriting:
-    """The graph anew, with convolutions in eight bits."""
+    """Writes the graph again, with its convolutions in eight bits."""
 
     def __init__(
         self,
@@ -428,7 +428,7 @@ def seven_bit(weights: Floats, matters: Floats, least: Floats) -> tuple[Floats, 
     """Round weights [O, ...] to whole numbers of at most 64 times a scale for each first index.
 
     Of the scales, those with the least error are taken, as much as each weight ``matters``; none much
-    smaller than ``least``, so that the bias of a channel that is all but dead can be written in it.
+    smaller than ``least``, so that the bias of a channel that is almost always zero can be written in it.
     """
     flat, importance = weights.reshape(len(weights), -1), matters.reshape(len(weights), -1)
     reach = np.maximum(np.abs(flat).max(1), least * MAX_WEIGHT) + 1e-30

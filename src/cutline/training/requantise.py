@@ -1,4 +1,4 @@
-"""A bundle quantised anew, exactly, from its own weights: no training and no captions are needed for it."""
+"""Quantises a bundle again from its own weights, exactly: needs neither the training nor its captions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mails about what opens an account to programs: whoever did not make it themselves should hear of it."""
+"""Mails about what opens an account to programs: so that an owner notices what somebody else created."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from cutline.server.people.viewers import public_url
 from cutline.server.webhooks.models import Webhook
 
 
-def tell_of_key(request: HttpRequest, key: ApiKey) -> None:
-    """Mail an account that a key was made. Without an account nobody is told."""
+def notify_of_key(request: HttpRequest, key: ApiKey) -> None:
+    """Mail an account that a key was made. Owners without an account get none."""
     user = key.owner.user
     if user is not None:
         context = {"key": key, "url": f"{public_url(request)}/account"}
         get_adapter(request).send_notification_mail("account/email/key_made", user, context, email=user.email)
 
 
-def tell_of_webhook(request: HttpRequest, webhook: Webhook) -> None:
-    """Mail an account that a webhook was made, or leads elsewhere. Its path may be a secret: not told."""
+def notify_of_webhook(request: HttpRequest, webhook: Webhook) -> None:
+    """Mail an account that a webhook was made or changed. Its path may be a secret: the mail omits it."""
     user = webhook.owner.user
     if user is not None:
         context = {"host": urlsplit(webhook.url).hostname, "url": f"{public_url(request)}/account"}

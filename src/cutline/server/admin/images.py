@@ -153,17 +153,17 @@ class ImageAdmin(StaffAdmin[Image]):
 
     @admin.action(description="Approve", permissions=["moderate"])
     def approve(self, request: HttpRequest, queryset: QuerySet[Image]) -> None:
-        """Let them stand in the gallery; reports are resolved."""
+        """Publish them in the gallery; reports are resolved."""
         self._decide(request, queryset, Moderation.APPROVED)
 
     @admin.action(description="Hold", permissions=["moderate"])
     def hold(self, request: HttpRequest, queryset: QuerySet[Image]) -> None:
-        """Take them out of sight until somebody decides."""
+        """Hide them until a moderator decides."""
         self._decide(request, queryset, Moderation.HELD)
 
     @admin.action(description="Reject", permissions=["moderate"])
     def reject(self, request: HttpRequest, queryset: QuerySet[Image]) -> None:
-        """Refuse them for the gallery; reports are resolved."""
+        """Reject them for the gallery; reports are resolved."""
         self._decide(request, queryset, Moderation.REJECTED)
 
     def _decide(self, request: HttpRequest, queryset: QuerySet[Image], moderation: Moderation) -> None:

@@ -56,7 +56,7 @@ class BulkUrlsIn(BulkOptionsIn):
 
 
 class CountsOut(Schema):
-    """How many items stand where. total grows while an archive is read."""
+    """How many items are in each state. total grows while an archive is read."""
 
     total: int
     waiting: int
@@ -66,7 +66,7 @@ class CountsOut(Schema):
 
 
 class BulkOut(Schema):
-    """A bulk and how far it is."""
+    """A bulk and its progress."""
 
     id: UUID
     name: str
@@ -108,13 +108,13 @@ class BulkItemOut(Schema):
 
     @staticmethod
     def resolve_image(item: BulkItem) -> UUID | None:
-        """The photo, where it still is."""
+        """The photo, if it still exists."""
         image = _shown(item)
         return image.pk if image else None
 
     @staticmethod
     def resolve_caption(item: BulkItem) -> str | None:
-        """What stands under the photo: a person's words, too."""
+        """The photo's current caption, a person's own included."""
         image = _shown(item)
         return image.caption or None if image else None
 
@@ -214,7 +214,7 @@ def _options(wanted: BulkOptionsIn) -> dict[str, Any]:
 
 @router.get("/bulk", response={200: Page[BulkOut], **problems(422)})
 def list_bulks(request: HttpRequest, cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT) -> Any:
-    """Your bulks, the newest first."""
+    """Your bulks, newest first."""
     found = page(selectors.bulks_of(viewer_of(request)), cursor=cursor, limit=limit)
     selectors.add_counts(found.rows)
     return found
@@ -222,13 +222,13 @@ def list_bulks(request: HttpRequest, cursor: Cursor = "", limit: Limit = DEFAULT
 
 @router.get("/bulk/{bulk_id}", response={200: BulkOut, **problems(404)})
 def get_bulk(request: HttpRequest, bulk_id: UUID) -> Bulk:
-    """One bulk, and how far it is. Events of type bulk.progress tell it as it goes."""
+    """One bulk and its progress. Events of type bulk.progress report it as it goes."""
     return selectors.bulk_for(viewer_of(request), bulk_id)
 
 
 @router.delete("/bulk/{bulk_id}", response={204: None, **problems(404, 409)})
 def delete_bulk(request: HttpRequest, bulk_id: UUID) -> Status[None]:
-    """Forget a bulk that has ended; its images stay."""
+    """Delete a finished bulk; its images stay."""
     services.delete(selectors.bulk_for(viewer_of(request), bulk_id))
     return Status(204, None)
 
@@ -241,7 +241,7 @@ def list_bulk_items(
     cursor: Cursor = "",
     limit: Limit = DEFAULT_LIMIT,
 ) -> Any:
-    """Its files or URLs, in their order."""
+    """A bulk's files or URLs, in their order."""
     items = selectors.items_of(selectors.bulk_for(viewer_of(request), bulk_id))
     if state:
         items = items.filter(state=state)
@@ -250,19 +250,19 @@ def list_bulk_items(
 
 @router.post("/bulk/{bulk_id}/pause", response={200: BulkOut, **problems(404, 409)})
 def pause_bulk(request: HttpRequest, bulk_id: UUID) -> Bulk:
-    """Hold back what has not begun."""
+    """Pause a bulk: items that have not started wait."""
     return services.pause(selectors.bulk_for(viewer_of(request), bulk_id))
 
 
 @router.post("/bulk/{bulk_id}/resume", response={200: BulkOut, **problems(404, 409)})
 def resume_bulk(request: HttpRequest, bulk_id: UUID) -> Bulk:
-    """Go on with a paused bulk."""
+    """Resume a paused bulk."""
     return services.resume(selectors.bulk_for(viewer_of(request), bulk_id))
 
 
 @router.post("/bulk/{bulk_id}/cancel", response={200: BulkOut, **problems(404, 409)})
 def cancel_bulk(request: HttpRequest, bulk_id: UUID) -> Bulk:
-    """End a bulk. What is captioned stays; the rest is not done."""
+    """Cancel a bulk. What is captioned stays; the rest is not processed."""
     return services.cancel(selectors.bulk_for(viewer_of(request), bulk_id))
 
 

@@ -46,14 +46,14 @@ class WrittenOut(Schema):
 
 
 class CaptionedOut(Schema):
-    """Captions of a photo that is not kept, the best first."""
+    """Captions of a photo that is not kept, best first."""
 
     captions: list[WrittenOut]
     model: str = Field(description="name@version")
 
 
 class ModelCardOut(Schema):
-    """What a model says of itself; empty where it does not come as a bundle."""
+    """A model's description of itself; empty if it is not a bundle."""
 
     licence: str
     description: str = Field(description="What it was trained on.")
@@ -71,12 +71,12 @@ class ModelOut(Schema):
 
 
 class CandidateOut(CaptionOut):
-    """A candidate, with what it came of and what became of it."""
+    """A candidate, with its job, your rating, and whether it is shown."""
 
     created_at: datetime
     job: UUID | None = None
     shown: bool = Field(description="Whether it is what the image shows.")
-    rating: Literal[1, -1] | None = Field(None, description="Your own.")
+    rating: Literal[1, -1] | None = Field(None, description="Your own rating.")
     has_attention: bool = Field(description="Whether GET /captions/{id}/attention has maps.")
 
 
@@ -87,7 +87,7 @@ class CaptionJobOut(JobOut):
 
 
 class VersionOut(Schema):
-    """What an image's caption was from some moment on."""
+    """A version of an image's caption, shown from some moment on."""
 
     number: int
     text: str
@@ -160,7 +160,7 @@ def list_models(request: HttpRequest) -> dict[str, object]:
 
 @router.get("/models/{model}/card", auth=anyone, response={200: ModelCardOut, **problems(422)})
 def get_model_card(request: HttpRequest, model: str) -> captioner.ModelInfo:
-    """What a model says of itself: where it comes from, how good it is, where it fails."""
+    """A model's card: its origin, its quality and its known failures."""
     return captioner.about(model)
 
 
@@ -179,7 +179,7 @@ def list_captions(
     cursor: Cursor = "",
     limit: Limit = DEFAULT_LIMIT,
 ) -> dict[str, object]:
-    """The candidates of an image, the newest first; of somebody else's image the one that it shows.
+    """The candidates of an image, newest first; of somebody else's image only the one that is shown.
 
     token: of the link, where the image is only shared.
     """
@@ -291,7 +291,7 @@ def get_attention(request: HttpRequest, caption_id: UUID, token: str = "") -> di
     response={200: VersionOut, **problems(404)},
 )
 def get_caption(request: HttpRequest, image_id: UUID) -> Version:
-    """What your image shows now."""
+    """The current caption of your image."""
     image = images.own_image(viewer_of(request), image_id)
     version = selectors.versions(image).order_by("-number").first()
     if version is None:
@@ -318,7 +318,7 @@ def edit_caption(request: HttpRequest, image_id: UUID, text: TextIn) -> Version:
 def list_versions(
     request: HttpRequest, image_id: UUID, cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT
 ) -> dict[str, object]:
-    """Everything that your image showed, the newest first."""
+    """All versions of your image's caption, newest first."""
     image = images.own_image(viewer_of(request), image_id)
     found = page(selectors.versions(image), cursor=cursor, limit=limit, order=("-number",))
     return {"items": found.rows, "next": found.next}

@@ -28,8 +28,8 @@ def etag_of(content: bytes, version: str = "") -> str:
     return f'"{version and version + "."}{hashlib.sha256(content).hexdigest()[:32]}"'
 
 
-def tell_version(request: HttpRequest, thing: object) -> None:
-    """Say what must be the same for If-Match to hold, where an answer holds more than what people change.
+def set_version(request: HttpRequest, thing: object) -> None:
+    """Name what If-Match compares, where a response contains more than what people change.
 
     Links run out and files are added; neither is a reason to refuse somebody's edit.
     """
@@ -44,8 +44,8 @@ class _Version:
 
 
 def _version(request: HttpRequest) -> str:
-    told = context_of(request).get(_Version)
-    return told.tag if told else ""
+    version = context_of(request).get(_Version)
+    return version.tag if version else ""
 
 
 def finish(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

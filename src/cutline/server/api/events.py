@@ -19,7 +19,7 @@ router = Router(tags=["events"])
 
 
 class EventsOut(Schema):
-    """Events in their order. Ask again with after=last."""
+    """Events in order. Continue with after=last."""
 
     items: list[EventOut]
     last: int = Field(description="The number to continue from.")
@@ -28,7 +28,7 @@ class EventsOut(Schema):
 
 
 class TicketOut(Schema):
-    """What opens one websocket: /ws?ticket=..."""
+    """A ticket that opens one websocket: /ws?ticket=..."""
 
     ticket: str
     lasts_s: int = Field(description="Connect within this many seconds; it works once.")
@@ -49,7 +49,7 @@ def list_events(
     after: Annotated[int, Query(ge=0, le=2**63 - 1, description="The last event seen.")] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 100,
 ) -> EventsOut:
-    """What happened to the viewer's things after an event, oldest first."""
+    """The viewer's events after a given one, oldest first."""
     found = selectors.after(viewer_of(request).owner_id, after, limit=limit)
     return EventsOut(
         items=[EventOut.model_validate(event) for event in found.messages],

@@ -48,7 +48,7 @@ class FeedbackIn(SchemaIn):
 
 
 class NotedOut(Schema):
-    """How many of the events were noted: not what was noted today, nor captions that you cannot see."""
+    """How many events were recorded; repeats of today, and captions that you cannot see, are not."""
 
     noted: int
 
@@ -73,7 +73,7 @@ def rate_caption(
     response={204: None, **problems(404)},
 )
 def unrate_caption(request: HttpRequest, caption_id: UUID, token: str = "") -> Status[None]:
-    """Take your rating back."""
+    """Remove your rating."""
     viewer = viewer_of(request)
     caption = selectors.caption_for(viewer, caption_id, share_token=token)
     if viewer.owner_id is not None:

@@ -23,7 +23,7 @@ router = Router(tags=["gallery"])
 
 
 class GalleryIn(Schema):
-    """What the gallery is narrowed to."""
+    """Filters of the gallery."""
 
     q: str = Field("", max_length=1000, description="Words of captions and tags, or beginnings of words.")
     tag: list[Annotated[str, Field(max_length=200)]] = Field(
@@ -49,7 +49,7 @@ class ReportOut(Schema):
 def list_gallery(
     request: HttpRequest, wanted: Query[GalleryIn], cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT
 ) -> dict[str, object]:
-    """Images that their owners published, the newest first."""
+    """Images that their owners published, newest first."""
     viewer = viewer_of(request)
     filters = selectors.Filters(text=wanted.q, tags=[clean_tag(tag) for tag in wanted.tag if tag])
     found = page(selectors.gallery(filters), cursor=cursor, limit=limit, order=("-published_at", "-id"))
@@ -70,7 +70,7 @@ def get_shared_image(request: HttpRequest, token: str) -> Mapping[str, Any]:
 def report_image(
     request: HttpRequest, image_id: UUID, wanted: ReportIn, token: str = ""
 ) -> Status[ReportOut]:
-    """Tell the moderators that an image should not be there. Saying it again replaces what you said.
+    """Report an image to the moderators. A second report replaces your first.
 
     token: of the link, where the image is only shared.
     """

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from cutline.server.api import image_export, uploads
 from cutline.server.api.auth import needs
-from cutline.server.api.conditional import tell_version
+from cutline.server.api.conditional import set_version
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cutline.server.api.schemas import ImageOut, Page, SchemaIn, a_file, problems
 from cutline.server.api.streams import streamed
@@ -39,7 +39,7 @@ _MADE_BY_US = frozenset({"urls", "original_url", "placeholder", "job", "changed_
 
 
 class LibraryIn(Schema):
-    """What a list is narrowed to. Times are ISO 8601, of the upload."""
+    """Filters of a list. Times are of the upload, in ISO 8601."""
 
     q: str = Field("", max_length=1000, description="Words of captions and tags, or beginnings of words.")
     tag: list[str] = Field(default_factory=list, max_length=10, description="All of these.")
@@ -66,7 +66,7 @@ class LibraryIn(Schema):
 
 
 class ImageIn(SchemaIn):
-    """What its owner may change of an image; what is left out, or null, stays."""
+    """What an image's owner may change; what is left out, or null, stays."""
 
     visibility: Literal["private", "unlisted", "public"] | None = None
     tags: list[Annotated[str, Field(max_length=200)]] | None = Field(None, max_length=MOST_TAGS)
@@ -113,7 +113,7 @@ class ActedOut(Schema):
 def upload_images(
     request: HttpRequest, files: File[list[UploadedFile]], options: Form[UploadIn]
 ) -> Status[UploadsOut] | HttpResponse:
-    """Keep photos and caption them. Of several, those that cannot be used are told; the others are kept.
+    """Store photos and caption them. Of several, unusable ones are reported; the others are stored.
 
     The answer is an error only where every file failed.
     """
@@ -218,7 +218,7 @@ def get_image(request: HttpRequest, image_id: UUID, token: str = "") -> Mapping[
     """
     viewer = viewer_of(request)
     [image] = shown([selectors.image_for(viewer, image_id, share_token=token)], viewer, public_url(request))
-    tell_version(request, [value for name, value in image.items() if name not in _MADE_BY_US])
+    set_version(request, [value for name, value in image.items() if name not in _MADE_BY_US])
     return image
 
 
@@ -251,7 +251,7 @@ def delete_image(request: HttpRequest, image_id: UUID) -> Status[None]:
     response={200: ImageOut, **problems(404)},
 )
 def undelete_image(request: HttpRequest, image_id: UUID) -> Mapping[str, Any]:
-    """Bring back an image that you have just deleted."""
+    """Restore an image that you have just deleted."""
     viewer = viewer_of(request)
     image = deletion.undelete(selectors.own_deleted_image(viewer, image_id))
     return shown([image], viewer, public_url(request))[0]

@@ -40,7 +40,7 @@ def list_jobs(
     cursor: Cursor = "",
     limit: Limit = DEFAULT_LIMIT,
 ) -> dict[str, object]:
-    """Your jobs, the newest first."""
+    """Your jobs, newest first."""
     jobs = selectors.own_jobs(viewer_of(request))
     if state is not None:
         jobs = jobs.filter(state=state)
@@ -64,7 +64,7 @@ def get_job(request: HttpRequest, job_id: UUID) -> Job:
     response={200: JobDetailOut, **problems(404, 409)},
 )
 def cancel_job(request: HttpRequest, job_id: UUID) -> Job:
-    """End a job that has not ended. What it has already written stays."""
+    """Cancel a job that has not ended. What it has already written stays."""
     return services.cancel(selectors.job_for(viewer_of(request), job_id))
 
 

@@ -46,7 +46,7 @@ class ViewerOut(Schema):
 
 
 class LimitsOut(Schema):
-    """What one viewer may send and keep."""
+    """What one viewer may upload and store."""
 
     max_upload_bytes: int
     max_upload_files: int
@@ -59,14 +59,14 @@ class LimitsOut(Schema):
 
 
 class ProviderOut(Schema):
-    """Where one can sign in besides here: its id goes to /_allauth/browser/v1/auth/provider/redirect."""
+    """A sign-in provider: its id goes to /_allauth/browser/v1/auth/provider/redirect."""
 
     id: str
     name: str
 
 
 class SessionOut(Schema):
-    """What a page needs to know at first."""
+    """What a page needs to know when it opens."""
 
     viewer: ViewerOut
     limits: LimitsOut
@@ -134,7 +134,7 @@ class RevokedOut(Schema):
 
 @router.get("/session", response=SessionOut, auth=anyone)
 def get_session(request: HttpRequest) -> SessionOut:
-    """Who asks, what they may send, and how they can sign in. Makes no session."""
+    """The viewer, their limits, and how they can sign in. Creates no session."""
     viewer = viewer_of(request)
     owner = (
         Owner.objects.select_related("user").filter(pk=viewer.owner_id).first() if viewer.owner_id else None
@@ -169,13 +169,13 @@ def get_session(request: HttpRequest) -> SessionOut:
 
 @router.get("/me", response={200: MeOut, **problems(404)}, auth=needs("account"))
 def get_me(request: HttpRequest) -> MeOut:
-    """The viewer's account, or their session's owner. 404 where nothing was kept for them so far."""
+    """The viewer's account, or their session's owner. 404 if nothing is stored for them yet."""
     return _me(selectors.owner_for(viewer_of(request)))
 
 
 @router.patch("/me", response=MeOut, auth=needs("account"))
 def change_me(request: HttpRequest, body: MeIn) -> MeOut:
-    """Change the account's name, or give or take back consent. Works without an account, for consent."""
+    """Change the account's name, or give or withdraw consent. Works without an account, for consent."""
     owner = ensure_owner(request)
     if body.name is not None:
         if owner.user is None:
@@ -189,7 +189,7 @@ def change_me(request: HttpRequest, body: MeIn) -> MeOut:
 
 @router.delete("/me", response={204: None, **problems(404, 409)}, auth=anyone)
 def delete_me(request: HttpRequest) -> Status[None]:
-    """Delete the account, or the anonymous session's things: at once, all of it, for good.
+    """Delete the account, or the anonymous session, with everything in it: at once and for good.
 
     By session only, and for an account only within five minutes of signing in or of reauthenticating at
     /_allauth (code "reauthentication_required").
@@ -222,14 +222,14 @@ def export_me(request: HttpRequest) -> StreamingHttpResponse:
 
 @router.get("/keys", response={200: Page[KeyOut], **problems(422)}, auth=needs("account"))
 def list_keys(request: HttpRequest, cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT) -> dict[str, Any]:
-    """The viewer's API keys, those that were revoked too, the newest first."""
+    """The viewer's API keys, including revoked ones, newest first."""
     found = page(selectors.keys_of(viewer_of(request)), cursor=cursor, limit=limit)
     return {"items": found.rows, "next": found.next}
 
 
 @router.post("/keys", response={201: NewKeyOut, **problems(409)}, auth=anyone)
 def create_key(request: HttpRequest, body: KeyIn) -> Status[NewKeyOut]:
-    """Make an API key. Its secret is in this answer and never again.
+    """Create an API key. Its secret is in this response only.
 
     By session only, and for an account only within five minutes of signing in or of reauthenticating at
     /_allauth (code "reauthentication_required"); it is told by mail. A key made without an account ends when
@@ -240,19 +240,19 @@ def create_key(request: HttpRequest, body: KeyIn) -> Status[NewKeyOut]:
     owner = ensure_owner(request)
     with transaction.atomic():
         key, secret = keys.create(owner, name=body.name, scopes=body.scopes, expires_at=body.expires_at)
-        notices.tell_of_key(request, key)
+        notices.notify_of_key(request, key)
     return Status(201, NewKeyOut(**KeyOut.from_orm(key).dict(), key=secret))
 
 
 @router.delete("/keys", response={200: RevokedOut, **problems(404)}, auth=needs("account"))
 def revoke_keys(request: HttpRequest) -> dict[str, int]:
-    """End every key at once, as after somebody else learned the password."""
+    """Revoke all keys at once, for instance after somebody learned the password."""
     return {"revoked": keys.revoke_all(selectors.owner_for(viewer_of(request)).pk)}
 
 
 @router.delete("/keys/{key_id}", response={204: None, **problems(404)}, auth=needs("account"))
 def revoke_key(request: HttpRequest, key_id: UUID) -> Status[None]:
-    """End a key at once. Doing it again changes nothing."""
+    """Revoke a key at once. Doing it again changes nothing."""
     keys.revoke(selectors.owner_for(viewer_of(request)).pk, key_id)
     return Status(204, None)
 

@@ -41,7 +41,7 @@ class DayOut(Schema):
 
 
 class QueueOut(Schema):
-    """What waits now."""
+    """The queue now."""
 
     interactive: int
     bulk: int
@@ -59,7 +59,7 @@ class ModelUseOut(Schema):
 
 
 class StatsOut(Schema):
-    """How the service fares."""
+    """Statistics of the service."""
 
     since: date
     days: list[DayOut]
@@ -69,9 +69,7 @@ class StatsOut(Schema):
     public_images: int
     accounts: int
     anonymous: int = Field(description="Visitors without an account who have stored something.")
-    held_images: int = Field(
-        description="Waiting for a moderator, be it for their words, or for the machine."
-    )
+    held_images: int = Field(description="Waiting for a moderator to review their text, or the picture.")
     open_reports: int
     failing_webhooks: int
     failed_mails: int

@@ -43,7 +43,7 @@ class WebhookChangeIn(SchemaIn):
 
 
 class WebhookOut(Schema):
-    """Where we call."""
+    """A webhook, and whether its calls arrive."""
 
     id: UUID
     url: str
@@ -65,7 +65,7 @@ class WebhookSecretOut(WebhookOut):
 
 
 class TryOut(Schema):
-    """One call."""
+    """One attempt at a delivery."""
 
     at: datetime
     status_code: int | None = None
@@ -75,7 +75,7 @@ class TryOut(Schema):
 
 
 class DeliveryOut(Schema):
-    """One message to one webhook, with its tries."""
+    """One message to one webhook, with its attempts."""
 
     id: UUID
     webhook: UUID = Field(validation_alias="webhook_id")
@@ -100,13 +100,13 @@ class DeliveryOut(Schema):
 
 @router.get("/webhooks", response={200: Page[WebhookOut], **problems(422)})
 def list_webhooks(request: HttpRequest, cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT) -> Any:
-    """Your webhooks, the newest first."""
+    """Your webhooks, newest first."""
     return page(selectors.webhooks_of(viewer_of(request)), cursor=cursor, limit=limit)
 
 
 @router.post("/webhooks", response={201: WebhookSecretOut, **problems(409, 422)})
 def create_webhook(request: HttpRequest, webhook: WebhookIn) -> Status[Webhook]:
-    """Have your server called when something happens. The secret in the answer is not shown again.
+    """Create a webhook: events are posted to your URL. The secret in the response is not shown again.
 
     Calls are signed as in Standard Webhooks: check webhook-signature before you believe one. An account's
     session makes one only within five minutes of signing in or of reauthenticating at /_allauth (code
@@ -117,7 +117,7 @@ def create_webhook(request: HttpRequest, webhook: WebhookIn) -> Status[Webhook]:
     owner = ensure_owner(request)
     with transaction.atomic():
         made = services.create(owner, webhook.url, webhook.events)
-        notices.tell_of_webhook(request, made)
+        notices.notify_of_webhook(request, made)
     return Status(201, made)
 
 
@@ -129,7 +129,7 @@ def get_webhook(request: HttpRequest, webhook_id: UUID) -> Webhook:
 
 @router.patch("/webhooks/{webhook_id}", response={200: WebhookOut, **problems(404, 422)})
 def change_webhook(request: HttpRequest, webhook_id: UUID, change: WebhookChangeIn) -> Webhook:
-    """Change where or when we call, or switch it off and on. Another URL is as a new webhook."""
+    """Change a webhook's URL or events, or switch it off or on. A new URL is as a new webhook."""
     webhook = selectors.webhook_for(viewer_of(request), webhook_id)
     leads_elsewhere = change.url is not None and change.url.strip() != webhook.url
     if leads_elsewhere:
@@ -137,27 +137,27 @@ def change_webhook(request: HttpRequest, webhook_id: UUID, change: WebhookChange
     with transaction.atomic():
         webhook = services.change(webhook, url=change.url, events=change.events, is_active=change.is_active)
         if leads_elsewhere:
-            notices.tell_of_webhook(request, webhook)
+            notices.notify_of_webhook(request, webhook)
     return webhook
 
 
 @router.delete("/webhooks/{webhook_id}", response={204: None, **problems(404)})
 def delete_webhook(request: HttpRequest, webhook_id: UUID) -> Status[None]:
-    """Call no more, and forget the log."""
+    """Delete a webhook and its log."""
     selectors.webhook_for(viewer_of(request), webhook_id).delete()
     return Status(204, None)
 
 
 @router.post("/webhooks/{webhook_id}/secret", response={200: WebhookSecretOut, **problems(404)})
 def rotate_webhook_secret(request: HttpRequest, webhook_id: UUID) -> Webhook:
-    """Get a new secret; the old one signs as well for a day. It wants the same proof as POST /webhooks."""
+    """Create a new secret; the old one signs, too, for a day. Needs the same proof as POST /webhooks."""
     check_fresh_sign_in(request, "A new secret")
     return services.rotate_secret(selectors.webhook_for(viewer_of(request), webhook_id))
 
 
 @router.post("/webhooks/{webhook_id}/test", response={202: DeliveryOut, **problems(404, 409)})
 def test_webhook(request: HttpRequest, webhook_id: UUID) -> Status[Delivery]:
-    """Call it once, with an event of type webhook.test."""
+    """Send one event of type webhook.test."""
     return Status(202, services.send_test(selectors.webhook_for(viewer_of(request), webhook_id)))
 
 
@@ -165,7 +165,7 @@ def test_webhook(request: HttpRequest, webhook_id: UUID) -> Status[Delivery]:
 def list_deliveries(
     request: HttpRequest, webhook_id: UUID, cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT
 ) -> Any:
-    """What was sent, with every try; kept for two weeks."""
+    """Deliveries with all their attempts, kept for two weeks."""
     webhook = selectors.webhook_for(viewer_of(request), webhook_id)
     return page(webhook.deliveries.all(), cursor=cursor, limit=limit)
 

@@ -1,7 +1,7 @@
-"""A JPEG without what is not its picture, byte for byte: no decoding, no loss.
+"""Strips everything but the picture from a JPEG, byte for byte: no decoding, no loss.
 
-What is kept is listed, all else goes: EXIF and its GPS, XMP, IPTC, comments, thumbnails, colour profiles,
-unknown segments, and whatever hides behind the end of the picture.
+Only listed segments are kept. All else is removed: EXIF and its GPS, XMP, IPTC, comments, thumbnails,
+colour profiles, unknown segments, and data after the end of the picture.
 """
 
 from __future__ import annotations
@@ -67,14 +67,14 @@ def stripped(data: bytes) -> BareJpeg | None:
         elif marker == _APP1 and _may_be_turned(segment[4:]):
             return None
         elif not (_APP0 <= marker <= 0xEF or marker == 0xFE):
-            return None  # lossless, hierarchical, arithmetic, line counts: decoded and written anew instead
+            return None  # lossless, hierarchical, arithmetic, line counts: decoded and encoded again instead
     if size is None or data[at : at + 2] != b"\xff\xd9":
         return None
     return BareJpeg(data=b"".join([*parts, b"\xff\xd9"]), width_px=size[0], height_px=size[1])
 
 
 def _may_be_turned(metadata: bytes) -> bool:
-    """Whether EXIF or XMP ask for the photo to be turned, or are too odd to tell."""
+    """Whether EXIF or XMP ask for the photo to be turned, or cannot be read reliably."""
     if metadata.startswith(b"Exif\0\0"):
         return _exif_orientation(metadata[6:]) != 1
     said = re.findall(rb"Orientation\W{1,3}(\d)", metadata)
@@ -82,7 +82,7 @@ def _may_be_turned(metadata: bytes) -> bool:
 
 
 def _exif_orientation(tiff: bytes) -> int:
-    """The orientation in the first directory; 1 where none is told, 0 where it cannot be read."""
+    """The orientation in the first directory; 1 if there is none, 0 where it cannot be read."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
     if order is None:
         return 0

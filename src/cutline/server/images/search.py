@@ -1,13 +1,13 @@
 """Full-text search over captions and tags: FTS5 in SQLite, text search and trigrams in PostgreSQL.
 
-`Image.search_text` is what is searched: whoever changes a caption or tags writes it with `text_of`. Each word
-of a query must be there, or begin a word that is there, so that results follow the typing. PostgreSQL also
-forgives a misspelt word, by trigrams.
+`Image.search_text` is the searched text: code that changes a caption or tags sets it with `text_of`. Each
+word of a query must occur, or begin a word that occurs, so that results appear while typing. PostgreSQL
+also forgives a misspelt word, by trigrams.
 
 In SQLite an index of its own (images_search) follows the table by triggers. It also knows whose an image is
-and whether it stands in the gallery, so that a common word costs no more than the matches that may be seen.
-Django rebuilds a SQLite table to alter it and drops its triggers, so that no single migration could make them
-for good: `install` runs after every migrate.
+and whether it is in the gallery, so that a common word costs no more than the matches that may be seen.
+Django alters a SQLite table by rebuilding it, which drops its triggers: so `install` runs after every migrate
+instead of a migration.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ IN_GALLERY = UUID(int=0)
 
 
 def text_of(caption: str, tags: Iterable[str]) -> str:
-    """What is searched of an image: its words in lower case and without accents."""
+    """The searched text of an image: its words in lower case and without accents."""
     return _plain(" ".join([caption, *tags]))
 
 
@@ -54,7 +54,7 @@ def _plain(text: str) -> str:
 
 
 def _stem(word: str) -> str:
-    """A word without the ending of an English plural: by their beginnings, dogs should find a dog."""
+    """A word without the ending of an English plural, so that "dogs" also finds "dog"."""
     if word.isascii() and len(word) > 4 and word.endswith("ies"):
         return word[:-3]
     if word.isascii() and len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):

@@ -18,7 +18,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class Observe:
-    """Gives a request its id, and the world its numbers.
+    """Gives a request its id, and counts, times and logs its response.
 
     Paths hold secrets (share links, signed files) and are without number, so neither logs nor metrics ever
     name one: they name the route's template.

@@ -1,4 +1,4 @@
-"""Who is asking. Everything that reads or writes for somebody is given a Viewer, made once per request."""
+"""The viewer of a request: made once, and passed to everything that reads or writes on somebody's behalf."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ class Viewer:
 
     @property
     def is_staff_reader(self) -> bool:
-        """May look at what the admin shows."""
+        """Whether they may see what the admin shows."""
         return self.role in (Role.REVIEWER, Role.MODERATOR, Role.ADMIN)
 
     @property
     def can_moderate(self) -> bool:
-        """May decide on reports and held images."""
+        """Whether they may decide on reports and held images."""
         return self.role in (Role.MODERATOR, Role.ADMIN)
 
     @property
     def is_admin(self) -> bool:
-        """May do everything that staff may."""
+        """Whether they may do everything that staff may."""
         return self.role == Role.ADMIN
 
     def has(self, scope: str) -> bool:

@@ -245,7 +245,7 @@ async def refuse(
 
 
 def check_origin(scope: Mapping[str, Any]) -> None:
-    """Refuse a browser's page of another site. A client that names no origin is no browser.
+    """Refuse pages of other sites. A client without an Origin header is not a browser.
 
     Raises: CrossOrigin.
     """

@@ -6,12 +6,13 @@ import Stack from '@mui/material/Stack';
 import TextField from '@mui/material/TextField';
 import { useState, type FormEvent } from 'react';
 import { useTranslation } from 'react-i18next';
+import { RANGES } from '@/shared/api/captionRanges';
 import { useListModelsQuery, useRequestCaptionsMutation, type CaptionOptionsIn, type ImageOut } from '@/shared/api/generated';
 import { problemOf } from '@/shared/api/problem';
 import { useOnce } from '@/shared/lib/useOnce';
 
-const STRATEGIES = ['beam', 'greedy', 'sample'] as const;
-type Strategy = (typeof STRATEGIES)[number];
+type Strategy = NonNullable<CaptionOptionsIn['strategy']>;
+const STRATEGIES: readonly Strategy[] = ['beam', 'greedy', 'sample'];
 
 /** The number in a field; null if it is empty. */
 function numberOf(text: string): number | null {
@@ -66,12 +67,12 @@ export default function Recaption({ image, onDone }: { image: ImageOut; onDone: 
         </TextField>
       ) : null}
       <Box sx={{ display: 'grid', gap: 2, gridTemplateColumns: 'repeat(auto-fit, minmax(140px, 1fr))' }}>
-        <TextField type="number" label={t('recaption.count')} disabled={strategy === 'greedy'} value={strategy === 'greedy' ? '1' : count} onChange={(event) => setCount(event.target.value)} slotProps={{ htmlInput: { min: 1, max: 10 } }} />
-        <TextField type="number" label={t('recaption.shortest')} value={shortest} onChange={(event) => setShortest(event.target.value)} slotProps={{ htmlInput: { min: 1, max: 30 } }} />
-        <TextField type="number" label={t('recaption.longest')} value={longest} onChange={(event) => setLongest(event.target.value)} slotProps={{ htmlInput: { min: 1, max: 30 } }} />
+        <TextField type="number" label={t('recaption.count')} disabled={strategy === 'greedy'} value={strategy === 'greedy' ? '1' : count} onChange={(event) => setCount(event.target.value)} slotProps={{ htmlInput: RANGES.n }} />
+        <TextField type="number" label={t('recaption.shortest')} value={shortest} onChange={(event) => setShortest(event.target.value)} slotProps={{ htmlInput: RANGES.min_length }} />
+        <TextField type="number" label={t('recaption.longest')} value={longest} onChange={(event) => setLongest(event.target.value)} slotProps={{ htmlInput: RANGES.max_length }} />
       </Box>
       {strategy === 'sample' ? (
-        <TextField type="number" label={t('recaption.temperature')} value={temperature} onChange={(event) => setTemperature(event.target.value)} slotProps={{ htmlInput: { min: 0.1, max: 2, step: 0.1 } }} />
+        <TextField type="number" label={t('recaption.temperature')} value={temperature} onChange={(event) => setTemperature(event.target.value)} slotProps={{ htmlInput: { ...RANGES.temperature, step: 'any' } }} />
       ) : null}
       <TextField label={t('recaption.prefix')} helperText={t('recaption.prefixHint')} value={prefix} onChange={(event) => setPrefix(event.target.value)} />
       {error ? (

@@ -1660,7 +1660,7 @@ export type CandidateOut = {
   job?: string | null;
   /** Whether it is what the image shows. */
   shown: boolean;
-  /** Your own. */
+  /** Your own rating. */
   rating?: (1 | -1) | null;
   /** Whether GET /captions/{id}/attention has maps. */
   has_attention: boolean;
@@ -1923,7 +1923,7 @@ export type StatsOut = {
   accounts: number;
   /** Visitors without an account who have stored something. */
   anonymous: number;
-  /** Waiting for a moderator, be it for their words, or for the machine. */
+  /** Waiting for a moderator to review their text, or the picture. */
   held_images: number;
   open_reports: number;
   failing_webhooks: number;

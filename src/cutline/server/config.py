@@ -78,8 +78,8 @@ class ServerSettings(BaseSettings):
     )
     hsts_subdomains: bool = Field(
         True,
-        description="In production with https, browsers are told to use https for all hosts below public_url's"
-        " too.",
+        description="In production with https, browsers are told to use https for all hosts below"
+        " public_url's, too.",
     )
     trust_proxy: bool = Field(
         False,

@@ -108,8 +108,8 @@ class CutlineAPI(NinjaAPI):
             "type": "apiKey",
             "in": "cookie",
             "name": "sessionid",
-            "description": "What a browser sends after signing in, or its first upload. With https its name is"
-            " __Host-sessionid.",
+            "description": "What a browser sends after signing in, or its first upload. With https its name"
+            " is __Host-sessionid.",
         }
         for path, methods in schema["paths"].items():
             readable = "get" in methods

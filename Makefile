@@ -19,7 +19,7 @@ ARGS ?=
 PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-quick check bench train system docs lock outdated sbom clean web-app
+.PHONY: help setup demo run test test-quick check fuzz static bench train system docs lock outdated sbom clean web-app
 
 help:  ## Say what each command does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +39,13 @@ test: $(VENV)/dev.stamp web/node_modules/.stamp web-app $(if $(CI),system)  ## R
 test-quick: $(VENV)/dev.stamp  ## Run the tests that need no server, no browser and no training, as at every save
 	$(BIN)/python -m pytest --numprocesses $(PROCESSES) -m "not slow" --ignore tests/e2e --ignore tests/training
 
-check: $(VENV)/dev.stamp web/node_modules/.stamp  ## Lint, types, layers, and that generated files are fresh
+check: $(VENV)/dev.stamp web/node_modules/.stamp  ## Lint, types, layers, fresh generated files; a minute of fuzzing beside
+	@$(MAKE) --no-print-directory --jobs 2 fuzz static
+
+fuzz: $(VENV)/dev.stamp  ## Fuzz what strangers may send (ARGS="--seconds 3600 --seed 7")
+	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+static: $(VENV)/dev.stamp web/node_modules/.stamp  ## The checks of `make check` without fuzzing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -336,3 +336,12 @@ def test_both_kinds_of_bundle_can_be_made(tmp_path: Path) -> None:
         assert made.manifest.architecture.kind == kind
         assert set(made.files) == set(REQUIRED)
     assert "/" not in FILE_NAME
+
+
+def test_a_zip_whose_second_name_is_no_utf8_is_damaged(tmp_path: Path) -> None:
+    whole = export_bundle(read_bundle(make_bundle(tmp_path / "bundle")), tmp_path / "whole.zip").read_bytes()
+    at = whole.index(b"bundle.json")  # of the file itself; the directory names it rightly
+    place = tmp_path / "damaged.zip"
+    place.write_bytes(whole[: at - 24] + b"\x00\x08" + whole[at - 22 : at] + b"\xd0" * 11 + whole[at + 11 :])
+    with pytest.raises(BundleDamaged, match="not a zip"):
+        read_bundle(place)

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import stat
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -27,6 +28,17 @@ from cutline.images import Preprocessing
 from cutline.strict import Between, Json, Like, MismatchError, dump, parse_json, schema
 
 FORMAT_VERSION = 1
+# What zipfile raises for damaged zips: ValueError for names that are not UTF-8, too.
+_ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
 MANIFEST = "bundle.json"
 ENCODER, DECODER, TOKENIZER, CARD = "encoder.onnx", "decoder.onnx", "tokenizer.json", "MODEL_CARD.md"
 REQUIRED = (ENCODER, DECODER, TOKENIZER, CARD)
@@ -340,13 +352,20 @@ def _open_store(path: Path) -> Iterator[_Store]:
     if path.is_dir():
         yield _Folder(path)
     elif path.is_file():
-        try:
-            with zipfile.ZipFile(path) as archive:
-                yield _Zip(archive, path)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-            raise BundleDamaged(f"{path} is not a zip that can be read: {error}.") from error
+        with _unzipping(path):
+            archive = zipfile.ZipFile(path)
+        with archive:
+            yield _Zip(archive, path)
     else:
         raise BundleMissing(f"There is no bundle at {path}.")
+
+
+@contextmanager
+def _unzipping(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except _ZIP_ERRORS as error:
+        raise BundleDamaged(f"{path} is not a zip that can be read: {error}.") from error
 
 
 class _Folder:
@@ -389,7 +408,7 @@ class _Zip:
         return self._members[name].file_size
 
     def read(self, name: str, most: int) -> bytes:
-        with self._archive.open(self._members[name]) as file:
+        with _unzipping(self._path), self._archive.open(self._members[name]) as file:
             return file.read(most)
 
 

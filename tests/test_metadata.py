@@ -16,6 +16,7 @@ from cutline.metadata.errors import MetadataError
 from cutline.metadata.jpeg import further_pictures
 from cutline.metadata.texts import exif_texts, is_a_persons, persons_words, user_comment
 from cutline.metadata.xmp import DESCRIPTION, Packet
+from tests import raw_photos
 
 exiv2: Any = importlib.import_module("pyexiv2")
 TEXT, WRITER = "A dog & a “cat”.", "Cutline 0123"
@@ -251,6 +252,11 @@ def test_a_maker_note_that_points_behind_the_picture_is_refused() -> None:
         photos.described(before, TEXT, WRITER)
 
 
+def test_a_trailer_with_places_in_the_file_is_refused() -> None:
+    with pytest.raises(MetadataError, match="AFCP"):
+        photos.described(encoded("JPEG") + b"caption" + b"AXS!" + bytes(8), TEXT, WRITER)
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_content_credentials_are_not_broken(kind: str) -> None:
     data = encoded(kind)
@@ -356,11 +362,9 @@ def test_damaged_metadata_gives_a_whole_photo_or_one_error(kind: str) -> None:
 
 
 def test_raw_photos_are_never_changed() -> None:
-    from tests.raw_photos import KINDS, jpeg
-
-    for make in KINDS.values():
+    for make in raw_photos.KINDS.values():
         with pytest.raises(MetadataError, match="raw photo"):
-            photos.described(make(jpeg(), 1), TEXT, WRITER)
+            photos.described(make(raw_photos.jpeg(), 1), TEXT, WRITER)
 
 
 # XMP
@@ -501,6 +505,21 @@ def test_what_is_no_xmp_is_one_error(packet: bytes) -> None:
 )
 def test_user_comments_are_read_in_every_character_set(raw: bytes, text: str) -> None:
     assert user_comment(raw, "little") == text
+
+
+@pytest.mark.parametrize("kind", ["HEIF", "AVIF", "TIFF", "PNG", "WEBP"])
+def test_a_persons_words_are_noticed_in_every_format(kind: str) -> None:
+    importlib.import_module("pillow_heif").register_heif_opener()
+    exif = Image.Exif()
+    exif[0x010E] = "My aunt at the sea"
+    assert persons_words("", encoded(kind, exif=exif.tobytes())) == ["My aunt at the sea"]
+    assert persons_words("", encoded(kind)) == []
+
+
+def test_a_persons_words_are_noticed_in_raw_photos() -> None:
+    tiff_ = raw_photos.Tiff()
+    tags = raw_photos.sensor(tiff_) | {270: "My aunt at the sea", 50706: b"\1\4\0\0"}
+    assert persons_words("", tiff_.whole(tiff_.directory(tags))) == ["My aunt at the sea"]
 
 
 def test_texts_of_exif_are_read_from_all_their_fields() -> None:

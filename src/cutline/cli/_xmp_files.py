@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from cutline.cli._files import output_errors, remove_leftovers, replacement
-from cutline.errors import OutputError
+from cutline.errors import ImageError, OutputError
 from cutline.images import Limits
 from cutline.images.files import read_file
 from cutline.metadata.errors import MetadataError
@@ -63,7 +63,10 @@ class XmpFiles:
         return next((name for name in names if os.path.lexists(name)), names[0])
 
     def _is_described(self, photo: str) -> bool:
-        return bool(persons_words(photo, read_file(photo, self._limits)))
+        try:
+            return bool(persons_words(photo, read_file(photo, self._limits)))
+        except ImageError as error:  # it is gone since it was captioned
+            raise OutputError(f"{photo}: no XMP file was written for it ({error.message})") from error
 
     def _changed(self, path: str, photo: str, packet: bytes, text: str) -> bytes:
         try:

@@ -12,8 +12,8 @@ import io
 import os
 import sys
 
-_MAX_MEMORY_BYTES = 8 * 2**30
-_MAX_CPU_S = 300
+_MAX_MEMORY_BYTES = 4 * 2**30
+_MAX_CPU_S = 120
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from cutline.errors import ImageTooLarge, UnsupportedImage
 from cutline.images.limits import Limits
 
 _PROGRAM = Path(__file__).with_name("developer.py")
-_TIMEOUT_S = 120.0
+_TIMEOUT_S = 60.0
 _EXTRA = "rawpy"
 
 

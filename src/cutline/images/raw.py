@@ -19,7 +19,7 @@ from cutline.images.tiff import Directory, byte_order, directories
 # fmt: off
 RAW_ENDINGS = frozenset({
     ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".raf", ".orf", ".rw2", ".rwl",
-    ".pef", ".srw", ".3fr", ".fff", ".iiq", ".mos", ".mef", ".mrw", ".erf", ".dcr", ".kdc", ".x3f",
+    ".pef", ".srw", ".gpr", ".3fr", ".fff", ".iiq", ".mos", ".mef", ".mrw", ".erf", ".dcr", ".kdc", ".x3f",
 })
 # fmt: on
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 from collections.abc import Mapping
-from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from PIL import Image
 
@@ -19,7 +18,18 @@ from cutline.metadata.blocks import Blocks
 from cutline.metadata.errors import MetadataError
 from cutline.metadata.xmp import DESCRIPTION, Name, Packet
 
-_WRITABLE: Mapping[str, ModuleType] = {"JPEG": jpeg, "PNG": png, "WEBP": webp, "TIFF": tiff}
+
+class _Format(Protocol):
+    """What each module of a format has."""
+
+    def blocks(self, data: bytes, /) -> Blocks: ...
+
+    def written(self, data: bytes, xmp: bytes, iptc_block: bytes | None, /) -> bytes: ...
+
+    def picture(self, data: bytes, /) -> tuple[bytes, list[bytes]]: ...
+
+
+_WRITABLE: Mapping[str, _Format] = {"JPEG": jpeg, "PNG": png, "WEBP": webp, "TIFF": tiff}
 _WITH_IPTC = frozenset({"JPEG", "PNG", "TIFF"})
 
 
@@ -29,7 +39,7 @@ def blocks_of(data: bytes) -> Blocks:
     module = tiff if raw_kind(data) is not None else _WRITABLE.get(kind or "")
     try:
         if module is not None:
-            return module.blocks(data)  # type: ignore[no-any-return]
+            return module.blocks(data)
         return _by_decoder(data, kind) if kind in ("HEIF", "AVIF") else Blocks()
     except MetadataError:
         return Blocks()
@@ -46,13 +56,12 @@ def described(data: bytes, text: str, writer: str) -> bytes:
     module = _WRITABLE.get(kind or "")
     if module is None:
         raise MetadataError(f"{kind or 'this format'} takes none")
-    found: Blocks = module.blocks(data)
+    found = module.blocks(data)
     if _says(found.extended_xmp, DESCRIPTION):
         raise MetadataError("its description is in extended XMP, which stays as it is")
     packet = (Packet(found.xmp) if found.xmp.strip(b"\0 \r\n\t") else Packet.new()).described(text, writer)
     block = iptc.with_caption(found.iptc, text) if kind in _WITH_IPTC else None
-    changed: bytes = module.written(data, _sized(packet, kind, data), block)
-    return changed
+    return module.written(data, _sized(packet, kind, data), block)
 
 
 def _says(packet: bytes, name: Name) -> bool:

@@ -258,6 +258,11 @@ class ServerSettings(BaseSettings):
         "300/hour",
         description="New visitors without an account from one address; each gets a quota of its own.",
     )
+    breached_passwords: str = Field(
+        "",
+        description="A filter of leaked passwords, which nobody may choose, written by `cutline manage"
+        " build_password_filter`; the one that ships where empty.",
+    )
     staff_second_factor: bool | None = Field(
         None,
         description="Whether staff without a second factor (an app's codes, or a passkey) are users"

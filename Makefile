@@ -15,8 +15,8 @@ NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web --silent
 # `make run` hands ARGS to `cutline serve`.
 RECIPE ?= recipes/cutline-base.yaml
 ARGS ?=
-# How many processes share the tests.
-PROCESSES ?= 2
+# How many processes share the tests: one more than cores, for tests often wait for servers and browsers.
+PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run test test-quick check fuzz static bench train system docs lock outdated sbom clean web-app
@@ -37,7 +37,7 @@ test: $(VENV)/dev.stamp web/node_modules/.stamp web-app $(if $(CI),system)  ## R
 	$(NPM) test
 
 test-quick: $(VENV)/dev.stamp  ## Run the tests that need no server, no browser and no training, as at every save
-	$(BIN)/python -m pytest --numprocesses $(PROCESSES) -m "not slow" --ignore tests/e2e --ignore tests/training
+	$(BIN)/python -m pytest --numprocesses 2 -m "not slow" --ignore tests/e2e --ignore tests/training
 
 check: $(VENV)/dev.stamp web/node_modules/.stamp  ## Lint, types, layers, fresh generated files; a minute of fuzzing beside
 	@$(MAKE) --no-print-directory --jobs 2 fuzz static

@@ -57,6 +57,7 @@ def test_a_link_leads_to_the_port_that_was_given(service: Service, photo: bytes)
 def test_one_command_keeps_everything_below_its_data_folder_and_ends_as_told(
     service: Service, photo: bytes
 ) -> None:
+    service.begins_with_nothing = True
     service.start()
     with service.visitor() as visitor, visitor.listen() as listener:
         image = visitor.upload(photo)[0]["id"]

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from cutline.cli._service import set_up
+
 MOMENTS = (
     "claiming",
     "claimed",
@@ -64,9 +66,7 @@ def doze(run: Callable[..., None]) -> Callable[..., None]:
 
 def main(moment: str) -> None:
     """Work until the moment comes."""
-    import django
-
-    django.setup()
+    set_up(None)
     from cutline.server.captions import services as captions
     from cutline.server.jobs import services
     from cutline.server.jobs.models import Job

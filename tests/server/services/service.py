@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sqlite3
@@ -23,7 +24,12 @@ from tests.server.services.process import ANSWERS_S, Process, free_ports
 from tests.server.services.redis import Redis
 
 MIGRATED = "migrated"  # a database that services of the same PostgreSQL are copied from
+_migrated_sqlite = sqlite3.connect(":memory:", check_same_thread=False)  # the same for laptops
 CUTLINE = Path(sys.executable).with_name("cutline")
+
+
+def _is_sqlite_migrated() -> bool:
+    return _migrated_sqlite.execute("SELECT 1 FROM sqlite_master").fetchone() is not None
 
 
 class Mode(StrEnum):
@@ -70,6 +76,7 @@ class Service:
         self.port = free_ports(1)[0]
         self._servers = servers
         self.name = self.database = ""
+        self.begins_with_nothing = False  # or, on a laptop, with a migrated database
         self._is_migrated = False
         self.bucket = ""
         values: dict[str, object] = {
@@ -106,6 +113,11 @@ class Service:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def sqlite(self) -> Path:
+        """Its database, on a laptop."""
+        return self.data / "cutline.sqlite3"
+
+    @property
     def processes(self) -> Sequence[Process]:
         """All of its own."""
         return [*self.workers, *([self.beat] if self.beat else []), self.web]
@@ -114,11 +126,19 @@ class Service:
         """Migrate and start everything; it is ready then. Raises ServerFailed."""
         if self._servers:
             self._migrate(self._servers.postgresql)
+        is_new = self.mode is Mode.LAPTOP and not self.sqlite.exists()
+        if is_new and _is_sqlite_migrated() and not self.begins_with_nothing:
+            self.data.mkdir(mode=0o700, parents=True)
+            with contextlib.closing(sqlite3.connect(self.sqlite)) as lite:
+                _migrated_sqlite.backup(lite)
         for process in self.processes:
             if process is not self.web and not process.alive:
                 process.start()
         if not self.web.alive:
             self.start_web()
+        if is_new and not _is_sqlite_migrated():
+            with contextlib.closing(sqlite3.connect(self.sqlite, timeout=ANSWERS_S)) as lite:
+                lite.backup(_migrated_sqlite)
 
     def _migrate(self, postgresql: PostgreSQL) -> None:
         """Migrate, as whoever installs the service does; the next service begins with a copy of that."""
@@ -162,7 +182,7 @@ class Service:
                 self.database, autocommit=True, connect_timeout=int(ANSWERS_S)
             ) as connection:
                 return connection.execute(query, parameters).fetchall()
-        file = f"file:{self.data / 'cutline.sqlite3'}?mode=ro"
+        file = f"file:{self.sqlite}?mode=ro"
         with sqlite3.connect(file, uri=True, timeout=ANSWERS_S) as lite:
             return lite.execute(query.replace("%s", "?"), parameters).fetchall()
 

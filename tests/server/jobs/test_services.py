@@ -14,6 +14,7 @@ from cutline.errors import CaptionerUnavailable, OptionError, UnreadableImage
 from cutline.server.bulk.models import Bulk, BulkState
 from cutline.server.errors import Conflict, NotFound, ServiceUnavailable
 from cutline.server.events.models import Event
+from cutline.server.jobs import queue as job_queue
 from cutline.server.jobs import services
 from cutline.server.jobs.context import Context, JobStopped, LeaseLost
 from cutline.server.jobs.models import Job, JobKind, JobState, Priority
@@ -303,20 +304,20 @@ def test_two_sweeps_at_once_lose_a_job_once(owner: Owner) -> None:
 def test_the_place_in_the_queue(owner: Owner) -> None:
     bulk = queue(owner, priority=Priority.BULK)
     first, second = queue(owner), queue(owner)
-    assert [services.queue_position(job) for job in (first, second, bulk)] == [0, 1, 2]
+    assert [job_queue.position(job) for job in (first, second, bulk)] == [0, 1, 2]
     mine = claimed()
-    assert services.queue_position(mine) is None
-    assert [services.queue_position(job) for job in (second, bulk)] == [0, 1]
+    assert job_queue.position(mine) is None
+    assert [job_queue.position(job) for job in (second, bulk)] == [0, 1]
 
 
 def test_the_places_of_many_are_told_by_one_question(owner: Owner, django_assert_num_queries: Any) -> None:
     jobs = [queue(owner) for _ in range(3)]
     running = claimed()
     with django_assert_num_queries(1):
-        places = services.queue_positions(jobs)
+        places = job_queue.positions(jobs)
     assert [places.get(job.pk) for job in jobs] == [None, 0, 1]
     with django_assert_num_queries(0):
-        assert services.queue_positions([running]) == {}
+        assert job_queue.positions([running]) == {}
 
 
 @threads

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +24,7 @@ from cutline.server.images.models import Image, RenditionKind, Report
 from cutline.server.jobs.models import Job
 from cutline.server.people.models import ApiKey, Owner, User
 from cutline.server.webhooks.models import Delivery, Webhook
+from cutline.server.zip_streams import ZipBuffer
 
 _AT_ONCE = 200  # rows in memory
 _README = """\
@@ -56,7 +56,7 @@ def export_owner(owner: Owner) -> Iterator[bytes]:
     Raises ServiceUnavailable in the middle if the storage does not respond: the file then has no
     end, and no program takes it for whole.
     """
-    sink = _Sink()
+    sink = ZipBuffer()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("README.txt", _README)
         archive.writestr("account.json", _json(_account(owner), indent=2))
@@ -66,34 +66,12 @@ def export_owner(owner: Owner) -> Iterator[bytes]:
     yield sink.take()
 
 
-class _Sink(io.RawIOBase):
-    """What zipfile writes into: a file that cannot seek, emptied as it fills."""
-
-    def __init__(self) -> None:
-        self._chunks: list[bytes] = []
-
-    def writable(self) -> bool:
-        """Required by zipfile: True."""
-        return True
-
-    def write(self, data: Any) -> int:
-        """Keep the bytes until `take`."""
-        self._chunks.append(bytes(data))
-        return len(data)
-
-    def take(self) -> bytes:
-        """Return and forget what was written since the last call."""
-        data = b"".join(self._chunks)
-        self._chunks.clear()
-        return data
-
-
 def _json(value: Any, **options: Any) -> str:
     return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False, **options)
 
 
 def _table(
-    archive: zipfile.ZipFile, sink: _Sink, name: str, rows: QuerySet[Any], make: Callable[[Any], Any]
+    archive: zipfile.ZipFile, sink: ZipBuffer, name: str, rows: QuerySet[Any], make: Callable[[Any], Any]
 ) -> Iterator[bytes]:
     member = zipfile.ZipInfo(name, timezone.now().timetuple()[:6])
     member.compress_type = zipfile.ZIP_DEFLATED
@@ -112,7 +90,7 @@ def _all(rows: QuerySet[Any]) -> Iterator[Any]:
         some = list(rows.filter(pk__gt=some[-1].pk)[:_AT_ONCE])
 
 
-def _files(archive: zipfile.ZipFile, sink: _Sink, owner: Owner) -> Iterator[bytes]:
+def _files(archive: zipfile.ZipFile, sink: ZipBuffer, owner: Owner) -> Iterator[bytes]:
     kept = (RenditionKind.ORIGINAL, RenditionKind.MASTER)
     images = Image.objects.filter(owner=owner, deleted_at=None).prefetch_related("renditions")
     for image in _all(images):

@@ -14,6 +14,7 @@ from cutline.server.api.paging import page
 from cutline.server.images import selectors, storage
 from cutline.server.images.models import Rendition, RenditionKind
 from cutline.server.people.viewers import Viewer
+from cutline.server.zip_streams import ZipBuffer
 from cutline.spreadsheet import escape_formula
 
 _EXPORTED_AT_ONCE = 200
@@ -84,7 +85,7 @@ def _csv_line(values: Sequence[str]) -> bytes:
 
 def _as_zip(rows: Iterable[_Line]) -> Iterator[bytes]:
     """captions.jsonl, and the photos beside it: the original where it was kept, else our copy."""
-    buffer = _Pipe()
+    buffer = ZipBuffer()
     lines = []
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for row in rows:
@@ -94,30 +95,10 @@ def _as_zip(rows: Iterable[_Line]) -> Iterator[bytes]:
             if chosen is not None:
                 name = f"photos/{row.fields['id']}.{chosen.file_id.rpartition('.')[2]}"
                 archive.writestr(name, storage.read(chosen.file_id))
-                yield buffer.taken()
+                yield buffer.take()
             lines.append(json.dumps({**row.fields, "photo": name}, ensure_ascii=False))
         archive.writestr("captions.jsonl", "".join(f"{line}\n" for line in lines))
-    yield buffer.taken()
-
-
-class _Pipe(io.RawIOBase):
-    """What a zip file is written to, a piece at a time; it cannot go back."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._waiting = bytearray()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._waiting += data
-        return len(data)
-
-    def taken(self) -> bytes:
-        """What was written since the last call."""
-        taken, self._waiting = bytes(self._waiting), bytearray()
-        return taken
+    yield buffer.take()
 
 
 _FORMATS: Mapping[str, tuple[Callable[[Iterable[_Line]], Iterator[bytes]], str]] = {

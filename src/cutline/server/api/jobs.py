@@ -11,7 +11,7 @@ from pydantic import Field
 from cutline.server.api.auth import needs
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cutline.server.api.schemas import JobOut, Page, problems
-from cutline.server.jobs import selectors, services
+from cutline.server.jobs import queue, selectors, services
 from cutline.server.jobs.models import Job, JobKind, JobState
 from cutline.server.people.viewers import viewer_of
 
@@ -28,7 +28,7 @@ class JobDetailOut(JobOut):
     @staticmethod
     def resolve_position(job: Job) -> int | None:
         """Counted now."""
-        return services.queue_position(job)
+        return queue.position(job)
 
 
 @router.get("/jobs", auth=needs("images:read"), response={200: Page[JobOut]})

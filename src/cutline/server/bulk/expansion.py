@@ -25,6 +25,7 @@ from cutline.server.captions.models import Caption
 from cutline.server.config import settings
 from cutline.server.images import storage
 from cutline.server.jobs import services as jobs
+from cutline.server.jobs.attempts import is_transient
 from cutline.server.jobs.context import Context
 from cutline.server.jobs.models import UNENDED, Job, JobKind, Priority
 from cutline.server.shares import Payer
@@ -108,7 +109,7 @@ def _store_member(bulk: Bulk, item: BulkItem, opened: ZipFile, request_id: str) 
             data = archive.read_member(opened, item.number, max_bytes=most_bytes)
             _store(bulk, item, data, item.name.rpartition("/")[2], request_id=request_id)
     except CutlineError as error:
-        if jobs.is_transient(error):
+        if is_transient(error):
             raise
         end_items(BulkItem.objects.filter(pk=item.pk), failure_values(error))
 

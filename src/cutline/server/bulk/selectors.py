@@ -13,6 +13,7 @@ from cutline.server.bulk.progress import with_total
 from cutline.server.captions.models import Caption
 from cutline.server.config import settings
 from cutline.server.errors import NotFound
+from cutline.server.people.selectors import owned_by
 from cutline.server.people.viewers import Viewer
 
 _CHUNK = 500
@@ -21,9 +22,7 @@ _ITEM = ("bulk", "number", "name", "state", "image", "error_code", "error_messag
 
 def bulks_of(viewer: Viewer) -> QuerySet[Bulk]:
     """The viewer's own bulks."""
-    if viewer.owner_id is None:
-        return Bulk.objects.none()
-    return Bulk.objects.filter(owner_id=viewer.owner_id)
+    return owned_by(viewer, Bulk.objects.all())
 
 
 def bulk_for(viewer: Viewer, bulk_id: UUID) -> Bulk:

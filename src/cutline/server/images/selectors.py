@@ -16,6 +16,7 @@ from cutline.server.images import search as text_search
 from cutline.server.images import storage
 from cutline.server.images.models import Image, Rendition, RenditionKind, Tag, Visibility
 from cutline.server.jobs.models import Job, JobKind
+from cutline.server.people.selectors import owned_by
 from cutline.server.people.viewers import Viewer
 
 _IN_GALLERY = Q(published_at__isnull=False, deleted_at__isnull=True)
@@ -97,9 +98,7 @@ def own_image(viewer: Viewer, image_id: UUID) -> Image:
 
 def own_images(viewer: Viewer, image_ids: Iterable[UUID], *, deleted: bool = False) -> list[Image]:
     """Those of these images that are the viewer's: the deleted ones, or the others."""
-    if viewer.owner_id is None:
-        return []
-    images = Image.objects.filter(owner_id=viewer.owner_id, pk__in=list(image_ids))
+    images = owned_by(viewer, Image.objects.filter(pk__in=list(image_ids)))
     return list(images.filter(deleted_at__isnull=not deleted))
 
 
@@ -119,9 +118,7 @@ def own_deleted_image(viewer: Viewer, image_id: UUID) -> Image:
 
 def library(viewer: Viewer, filters: Filters | None = None) -> QuerySet[Image]:
     """The viewer's own images, unordered."""
-    if viewer.owner_id is None:
-        return Image.objects.none()
-    images = Image.objects.filter(owner_id=viewer.owner_id, deleted_at=None)
+    images = owned_by(viewer, Image.objects.filter(deleted_at=None))
     return _narrowed(images, filters or Filters(), viewer.owner_id)
 
 

@@ -11,8 +11,8 @@ from cutline.server.config import settings
 from cutline.server.images import selectors
 from cutline.server.images.models import Image, Rendition, RenditionKind, Visibility
 from cutline.server.images.words import Words, words_for_others
+from cutline.server.jobs import queue
 from cutline.server.jobs.models import Job
-from cutline.server.jobs.services import queue_positions
 from cutline.server.people.viewers import Viewer
 
 _ALT_TEXT = 125  # letters: screen readers cut longer ones
@@ -24,7 +24,7 @@ def shown(images: Sequence[Image], viewer: Viewer, site: str) -> list[Mapping[st
     site: where people reach the service, as https://HOST; links to share begin with it.
     """
     details = selectors.details(images)
-    positions = queue_positions(details.jobs.values())
+    positions = queue.positions(details.jobs.values())
     seen: list[Mapping[str, Any]] = []
     for image in images:
         job = details.jobs.get(image.pk)

@@ -8,14 +8,13 @@ from django.db.models import QuerySet
 
 from cutline.server.errors import NotFound
 from cutline.server.jobs.models import Job
+from cutline.server.people.selectors import owned_by
 from cutline.server.people.viewers import Viewer
 
 
 def own_jobs(viewer: Viewer) -> QuerySet[Job]:
     """The viewer's jobs, unordered."""
-    if viewer.owner_id is None:
-        return Job.objects.none()
-    return Job.objects.filter(owner_id=viewer.owner_id)
+    return owned_by(viewer, Job.objects.all())
 
 
 def job_for(viewer: Viewer, job_id: UUID) -> Job:

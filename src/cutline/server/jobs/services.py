@@ -8,25 +8,25 @@ overtaken at any moment: before that transaction commits the job is another's to
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Q, QuerySet
+from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from cutline.errors import CaptionerUnavailable, CutlineError
 from cutline.server import leases, wiring
 from cutline.server.config import settings
-from cutline.server.errors import Conflict, ServiceUnavailable
+from cutline.server.errors import Conflict
 from cutline.server.events.services import emit
+from cutline.server.jobs.attempts import backoff_s, is_transient, reason_of
 from cutline.server.jobs.context import Context, LeaseLost
 from cutline.server.jobs.hints import hint
 from cutline.server.jobs.models import Job, JobKind, JobState, Priority
+from cutline.server.jobs.queue import due
 from cutline.server.observability import request_id as request_ids
 from cutline.server.observability.metrics import JOB_S, JOB_WAIT_S, JOBS
 from cutline.server.transactions import retried
@@ -37,10 +37,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_LOSSES = 15  # workers that a job may outlive: more, and it is the job that kills them
-_LONGEST_WAIT_S = 600.0
 _LONGEST_WAIT_OF_LOST_S = 30.0
-_PAUSED = "paused"  # of a bulk, whose models stand above: its jobs wait
-_COUNTED = 1000  # a place in the queue is told exactly up to here
 
 
 # -- made ------------------------------------------------------------------------------------------------
@@ -82,15 +79,6 @@ def create_jobs(jobs: Sequence[Job]) -> list[Job]:
 
 
 # -- claimed ---------------------------------------------------------------------------------------------
-
-
-def due(now: datetime) -> QuerySet[Job]:
-    """The jobs that could be claimed, best first."""
-    return (
-        Job.objects.filter(state=JobState.QUEUED, run_after__lte=now)
-        .exclude(bulk__state=_PAUSED)
-        .order_by("priority", "created_at", "id")
-    )
 
 
 def claim(
@@ -336,54 +324,6 @@ def _lose_or_raise(job: Job, token: UUID | None, until: datetime | None, losses:
 
 
 # -- what they tell --------------------------------------------------------------------------------------
-
-
-def is_transient(error: Exception) -> bool:
-    """Whether the same job may succeed later: something it depends on did not answer."""
-    if isinstance(error, CutlineError):
-        return isinstance(error, (CaptionerUnavailable, ServiceUnavailable))
-    return isinstance(error, (OperationalError, InterfaceError, OSError, MemoryError))
-
-
-def reason_of(error: Exception) -> tuple[str, str]:
-    """The code and message that an owner sees. What nobody foresaw says nothing of our insides."""
-    if isinstance(error, CutlineError):
-        return error.code, str(error)
-    if is_transient(error):
-        return (
-            ServiceUnavailable.code,
-            "A service that captioning depends on is not responding. Try again.",
-        )
-    return "internal_error", "Internal error. Retry the job; if it fails again, report its id."
-
-
-def backoff_s(tries: int) -> float:
-    """How long to wait after so many tries: doubling, and never the same for two jobs."""
-    longest: float = min(_LONGEST_WAIT_S, settings().retry_base_s * 2.0 ** (tries - 1))
-    return longest * random.uniform(0.5, 1.0)
-
-
-def queue_position(job: Job) -> int | None:
-    """How many jobs go before a queued one (counted up to 1,000); None for any other."""
-    if job.state != JobState.QUEUED:
-        return None
-    before = (
-        Q(priority__lt=job.priority)
-        | Q(priority=job.priority, created_at__lt=job.created_at)
-        | Q(priority=job.priority, created_at=job.created_at, id__lt=job.pk)
-    )
-    return due(timezone.now()).filter(before)[:_COUNTED].count()
-
-
-def queue_positions(jobs: Iterable[Job]) -> Mapping[UUID, int]:
-    """How many jobs go before each queued one of these, by their ids: one query, none where nothing waits.
-
-    Those that stand further back than 1,000 are left out.
-    """
-    if all(job.state != JobState.QUEUED for job in jobs):
-        return {}
-    line = due(timezone.now()).values_list("pk", flat=True)[:_COUNTED]
-    return {job_id: place for place, job_id in enumerate(line)}
 
 
 def announce(job: Job) -> None:

@@ -7,15 +7,14 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from cutline.server.errors import NotFound
+from cutline.server.people.selectors import owned_by
 from cutline.server.people.viewers import Viewer
 from cutline.server.webhooks.models import Delivery, Webhook
 
 
 def webhooks_of(viewer: Viewer) -> QuerySet[Webhook]:
     """The viewer's own webhooks."""
-    if viewer.owner_id is None:
-        return Webhook.objects.none()
-    return Webhook.objects.filter(owner_id=viewer.owner_id)
+    return owned_by(viewer, Webhook.objects.all())
 
 
 def webhook_for(viewer: Viewer, webhook_id: UUID) -> Webhook:

@@ -19,6 +19,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from cutline.server import decoding
 from cutline.server.config import settings
 from cutline.server.jobs import services
+from cutline.server.jobs.attempts import is_transient
 from cutline.server.jobs.context import Context, JobStopped, LeaseLost
 from cutline.server.jobs.models import Job, JobKind, Priority
 from cutline.server.observability import request_id
@@ -201,7 +202,7 @@ class WorkerPool:
         except JobStopped:
             logger.info("stopped", extra=labels)
         except Exception as error:  # whatever it is ends in the row, and this thread must live on
-            expected = services.is_transient(error) or hasattr(error, "code")
+            expected = is_transient(error) or hasattr(error, "code")
             logger.log(
                 logging.WARNING if expected else logging.ERROR,
                 "failed: %s",

@@ -103,6 +103,10 @@ class ServerSettings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="The lowest level that is logged."
     )
+    security_log: Path | None = Field(
+        None,
+        description="File of the security log, a line of JSON for each event. Empty: among the other logs.",
+    )
     log_format: Literal["text", "json"] = Field("text", description="text for people, json for machines.")
 
     database_url: str = Field(

@@ -291,4 +291,8 @@ if _production and _https:
 # --- logs -----------------------------------------------------------------------------------------
 
 LOGGING_CONFIG = "cutline.server.observability.logs.configure"
-LOGGING = {"level": _settings.log_level, "format": _settings.log_format}
+LOGGING = {
+    "level": _settings.log_level,
+    "format": _settings.log_format,
+    "security_log": str(_settings.security_log or ""),
+}

@@ -28,6 +28,10 @@ class Forbidden(CutlineError):
     http_status = 403
 
 
+class ScopeMissing(Forbidden):
+    """The API key lacks the scope that this needs."""
+
+
 class ReauthenticationRequired(Forbidden):
     """This needs a recent sign-in."""
 

@@ -18,9 +18,11 @@ from limits.errors import StorageError
 from limits.storage import storage_from_string
 from limits.strategies import RateLimiter, SlidingWindowCounterRateLimiter
 
+from cutline.server import security_log
 from cutline.server.config import settings
 from cutline.server.errors import TooManyRequests
 from cutline.server.observability.metrics import RATE_LIMITED
+from cutline.server.security_log import Event
 
 MARK_LENGTH = 32  # letters of network_mark
 
@@ -99,6 +101,7 @@ def hit(policy: str, rate: str, who: str) -> Standing | None:
     )
     if not allowed:
         RATE_LIMITED.labels(policy).inc()
+        security_log.write(Event.RATE_REFUSED, policy=policy, counted=who)
         raise RateLimited(standing)
     return standing
 

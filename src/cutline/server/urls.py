@@ -17,5 +17,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *pages.routes(built_in=pages.is_built_in()),
 ]
 
+handler403 = "cutline.server.api.problems.permission_denied"
 handler400 = "cutline.server.api.problems.bad_request"
 handler500 = "cutline.server.api.problems.server_error"

@@ -10,6 +10,7 @@ from django.contrib.admin.models import LogEntry
 from django.db import transaction
 from django.utils import timezone
 
+from cutline.server import security_log
 from cutline.server.account.claiming import hand_over
 from cutline.server.account.services import check_other_admin, end_sessions
 from cutline.server.bulk.models import Bulk
@@ -20,6 +21,7 @@ from cutline.server.images.models import Image, Rendition
 from cutline.server.images.search import forget_words
 from cutline.server.mail import services as mails
 from cutline.server.people.models import ApiKey, Owner, Role, User
+from cutline.server.security_log import Event
 from cutline.server.transactions import retried
 
 _GONE = "(deleted)"
@@ -44,7 +46,9 @@ def delete_account(user: User) -> None:
     _forget_in_log(user)
     for owner in Owner.objects.filter(user=user):
         delete_owner(owner)
+    account = user.pk
     user.delete()
+    security_log.write(Event.ACCOUNT_DELETED, account=account)
 
 
 def _forget_in_log(user: User) -> None:

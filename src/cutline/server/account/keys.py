@@ -10,11 +10,13 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from cutline.server import security_log
 from cutline.server.errors import Conflict, Invalid, NotFound
 from cutline.server.events.services import recheck
 from cutline.server.people.keys import PREFIX, Scope, digest_of
 from cutline.server.people.models import ApiKey, Owner
 from cutline.server.people.owners import lock_owner
+from cutline.server.security_log import Event
 from cutline.server.transactions import retried
 
 _SHOWN = 10  # letters of a key that lists show, so that keys can be told apart
@@ -47,6 +49,7 @@ def create(
         expires_at=expires_at,
     )
     _save(key)
+    security_log.write(Event.KEY_CREATED, made=key.pk, of=owner.pk, scopes=" ".join(chosen))
     return key, secret
 
 
@@ -73,11 +76,13 @@ def revoke(owner_id: UUID, key_id: UUID) -> None:
     if not keys.exists():
         raise NotFound("There is no such key.")
     keys.filter(revoked_at=None).update(revoked_at=timezone.now())
+    security_log.write(Event.KEY_REVOKED, revoked=key_id, of=owner_id)
     recheck(owner_id)
 
 
 def revoke_all(owner_id: UUID) -> int:
     """Revoke every key of an owner; gives how many still worked."""
     revoked = ApiKey.objects.filter(owner__pk=owner_id, revoked_at=None).update(revoked_at=timezone.now())
+    security_log.write(Event.KEY_REVOKED, revoked=revoked, of=owner_id)
     recheck(owner_id)
     return revoked

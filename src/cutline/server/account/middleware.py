@@ -12,7 +12,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.views import defaults
 from requests import RequestException
 
+from cutline.server import security_log
 from cutline.server.account.adapters import failed_url
+from cutline.server.people.viewers import OWNER_IN_SESSION, address_of
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +29,14 @@ class SessionActivity:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Record the session's activity, then answer the request."""
+        with security_log.bound(address_of(request.META)):
+            owner = request.session.get(OWNER_IN_SESSION) if request.session.session_key else None
+            security_log.identify(
+                user=request.user.pk if request.user.is_authenticated else None, owner=owner
+            )
+            return self._answer(request)
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
         key = request.session.session_key
         if key and request.user.is_authenticated and cache.add(f"session-seen:{key}", 1, _EVERY_S):
             UserSession.objects.create_from_request(request)

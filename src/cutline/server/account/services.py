@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.utils import timezone
 
+from cutline.server import security_log
 from cutline.server.errors import Conflict, Forbidden
 from cutline.server.events.services import recheck
 from cutline.server.people.models import Owner, Role, User
+from cutline.server.security_log import Event
 from cutline.server.transactions import retried
-
-log = logging.getLogger(__name__)
 
 
 def set_consent(owner: Owner, *, may_train: bool) -> None:
@@ -23,6 +21,7 @@ def set_consent(owner: Owner, *, may_train: bool) -> None:
         owner.may_train = may_train
         owner.may_train_changed_at = timezone.now()
         owner.save(update_fields=["may_train", "may_train_changed_at"])
+        security_log.write(Event.CONSENT_CHANGED, of=owner.pk, may_train=may_train)
 
 
 def change_role(user: User, role: Role, *, by: User) -> None:
@@ -37,10 +36,10 @@ def change_role(user: User, role: Role, *, by: User) -> None:
     with transaction.atomic():
         if user.role == Role.ADMIN and role != Role.ADMIN:
             check_other_admin(user)
-        log.info("role of %s: %s -> %s, by %s", user.pk, user.role, role, by.pk)
-        user.role = role
+        before, user.role = user.role, role
         user.is_superuser = role == Role.ADMIN
         user.save(update_fields=["role", "is_superuser"])
+    security_log.write(Event.ROLE_CHANGED, account=user.pk, before=before, after=role, by=by.pk)
 
 
 @retried
@@ -54,11 +53,13 @@ def close_account(user: User) -> None:
         check_other_admin(user)
     User.objects.filter(pk=user.pk).update(is_active=False)
     end_sessions(user)
+    security_log.write(Event.ACCOUNT_CLOSED, account=user.pk)
 
 
 def reopen_account(user: User) -> None:
     """Undo close_account: the user may sign in again."""
     User.objects.filter(pk=user.pk).update(is_active=True)
+    security_log.write(Event.ACCOUNT_REOPENED, account=user.pk)
 
 
 def end_sessions(user: User) -> None:
@@ -66,6 +67,7 @@ def end_sessions(user: User) -> None:
     keys = list(UserSession.objects.filter(user=user).values_list("session_key", flat=True))
     Session.objects.filter(session_key__in=keys).delete()
     UserSession.objects.filter(user=user).delete()
+    security_log.write(Event.SESSIONS_ENDED, account=user.pk)
     for owner_id in Owner.objects.filter(user=user).values_list("pk", flat=True):
         recheck(owner_id)
 

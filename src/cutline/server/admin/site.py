@@ -17,15 +17,17 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
 
+from cutline.server import security_log
 from cutline.server.admin.theme import pages
 from cutline.server.errors import Conflict
 from cutline.server.images.models import Image, Visibility
 from cutline.server.people import roles
 from cutline.server.people.models import Role, User
+from cutline.server.security_log import Event
 from cutline.server.statistics import Day, Statistics, statistics
 
 if TYPE_CHECKING:  # unfold has no types; its classes are Django's with another face
@@ -89,6 +91,12 @@ class CutlineAdminSite(AdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         """Whether the admin opens at all."""
         return role_of(request) in READERS
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The sign-in page, where those are led, too, who are signed in and may not enter."""
+        if request.method == "GET" and request.user.is_authenticated and not self.has_permission(request):
+            security_log.write(Event.ACCESS_REFUSED, code="forbidden", why="The admin is for staff.")
+        return super().login(request, extra_context)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """What every page is given: without the colours, which stand in admin.css."""
@@ -336,6 +344,8 @@ class StaffAdmin(_ByRole, ModelAdmin[M]):
 
     def log_act(self, request: HttpRequest, objects: Iterable[M], message: str) -> None:
         """Record what a member of staff did to these, beside what Django records itself."""
+        objects = list(objects)
+        self._log_security(objects, message)
         content_type = ContentType.objects.get_for_model(self.model)
         by = request.user
         assert isinstance(by, User)  # nobody else comes past CutlineAdminSite.has_permission
@@ -350,6 +360,25 @@ class StaffAdmin(_ByRole, ModelAdmin[M]):
             )
             for item in objects
         )
+
+    def log_addition(self, request: HttpRequest, obj: M, message: Any) -> LogEntry:
+        """Record that something was added; in the security log too."""
+        self._log_security([obj], "added")
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: M, message: Any) -> LogEntry:
+        """Record that something was changed; in the security log too."""
+        self._log_security([obj], "changed")
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[M]) -> Any:
+        """Record what is deleted; in the security log too."""
+        self._log_security(queryset, "deleted")
+        return super().log_deletions(request, queryset)
+
+    def _log_security(self, objects: Iterable[M], what: str) -> None:
+        for each in objects:
+            security_log.write(Event.ADMIN_ACTED, page=self.model._meta.label_lower, row=each.pk, what=what)
 
     def changeform_view(
         self,

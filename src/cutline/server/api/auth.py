@@ -11,7 +11,13 @@ from django.http import HttpRequest
 from ninja.security.base import AuthBase
 
 from cutline.server.config import settings
-from cutline.server.errors import CrossOrigin, Forbidden, ReauthenticationRequired, Unauthenticated
+from cutline.server.errors import (
+    CrossOrigin,
+    Forbidden,
+    ReauthenticationRequired,
+    ScopeMissing,
+    Unauthenticated,
+)
 
 if TYPE_CHECKING:
     from cutline.server.people.viewers import Viewer
@@ -46,7 +52,7 @@ class ViewerAuth(AuthBase):
         if (self.account or self.staff) and viewer.user_id is None:
             raise Unauthenticated("This requires an account.", hint="Sign in, or send an API key.")
         if self.scope and not viewer.has(self.scope):
-            raise Forbidden(
+            raise ScopeMissing(
                 f"The API key lacks the scope {self.scope}.",
                 hint="Create a key with that scope.",
             )

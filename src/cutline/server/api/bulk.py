@@ -12,7 +12,7 @@ from ninja import Router, Schema, Status
 from pydantic import Field, TypeAdapter, create_model
 from pydantic import ValidationError as PydanticValidationError
 
-from cutline.server import captioner, decoding
+from cutline.server import captioner, decoding, security_log
 from cutline.server.api import limits
 from cutline.server.api.auth import needs
 from cutline.server.api.options import decoding_fields
@@ -28,6 +28,7 @@ from cutline.server.errors import Invalid
 from cutline.server.images.models import Image
 from cutline.server.observability.request_id import current as current_request_id
 from cutline.server.people.viewers import ensure_owner, viewer_of
+from cutline.server.security_log import Event
 
 _TIMES_IN_MEMORY = 3  # a list while it is read
 
@@ -290,4 +291,5 @@ def bulk_result_csv(request: HttpRequest, bulk_id: UUID) -> StreamingHttpRespons
 def _result(request: HttpRequest, bulk_id: UUID, kind: str, content_type: str) -> StreamingHttpResponse:
     bulk = selectors.bulk_for(viewer_of(request), bulk_id)
     lines = selectors.result_lines(bulk, kind)
+    security_log.write(Event.DATA_EXPORTED, what=f"results as {kind}", bulk=bulk.pk)
     return streamed(request, lines, content_type=content_type, file_name=f"captions-{bulk.pk}.{kind}")

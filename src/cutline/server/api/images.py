@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from ninja import File, Form, Query, Router, Schema, Status, UploadedFile
 from pydantic import Field, model_validator
 
+from cutline.server import security_log
 from cutline.server.api import image_export, uploads
 from cutline.server.api.auth import needs
 from cutline.server.api.conditional import set_version
@@ -27,6 +28,7 @@ from cutline.server.images.show import shown
 from cutline.server.images.tags import MOST_TAGS, clean_tag, set_tags
 from cutline.server.images.visibility import set_visibility
 from cutline.server.people.viewers import public_url, viewer_of
+from cutline.server.security_log import Event
 
 router = Router(tags=["images"])
 
@@ -203,6 +205,7 @@ def export_images(
 ) -> StreamingHttpResponse:
     """Your images with their captions as a file; zip: with the photos too."""
     viewer = viewer_of(request)
+    security_log.write(Event.DATA_EXPORTED, what=f"images as {format}")
     chunks, content_type = image_export.export(viewer, wanted.filters(), format)
     return streamed(request, chunks, content_type=content_type, file_name=f"cutline-captions.{format}")
 

@@ -13,7 +13,7 @@ from ninja import Router, Schema, Status
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from cutline.errors import CutlineError
-from cutline.server import captioner
+from cutline.server import captioner, security_log
 from cutline.server.account import deletion, export, keys, notices, services
 from cutline.server.account.providers import provider_names
 from cutline.server.api.auth import anyone, check_fresh_sign_in, needs
@@ -27,6 +27,7 @@ from cutline.server.people import selectors
 from cutline.server.people.keys import Scope
 from cutline.server.people.models import Owner
 from cutline.server.people.viewers import Viewer, ensure_owner, viewer_of
+from cutline.server.security_log import Event
 
 router = Router(tags=["people"])
 
@@ -199,6 +200,7 @@ def delete_me(request: HttpRequest) -> Status[None]:
     owner = selectors.owner_for(viewer)
     if owner.user is None:
         deletion.delete_owner(owner)
+        security_log.write(Event.ACCOUNT_DELETED, of=viewer.owner_id or "")
     else:
         check_fresh_sign_in(request, "Deleting an account")
         deletion.delete_account(owner.user)
@@ -215,6 +217,7 @@ def delete_me(request: HttpRequest) -> Status[None]:
 def export_me(request: HttpRequest) -> StreamingHttpResponse:
     """Everything that is kept of the viewer, as a zip file that is made while it is sent."""
     owner = selectors.owner_for(viewer_of(request))
+    security_log.write(Event.DATA_EXPORTED, what="everything", of=owner.pk)
     return streamed(
         request, export.export_owner(owner), content_type="application/zip", file_name="cutline-export.zip"
     )

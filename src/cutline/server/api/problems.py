@@ -29,7 +29,9 @@ from ninja.errors import HttpError, ValidationError
 from cutline import errors as library_errors
 from cutline.errors import CutlineError
 from cutline.server import errors as server_errors
+from cutline.server import security_log
 from cutline.server.errors import (
+    CrossOrigin,
     Forbidden,
     InternalError,
     Invalid,
@@ -37,12 +39,15 @@ from cutline.server.errors import (
     MethodNotAllowed,
     NotFound,
     RequestTooLarge,
+    ScopeMissing,
     ServiceUnavailable,
     TooManyRequests,
     Unauthenticated,
     UnsupportedMedia,
 )
 from cutline.server.observability.request_id import current as current_request_id
+from cutline.server.people.viewers import address_of
+from cutline.server.security_log import Event
 
 if TYPE_CHECKING:
     from ninja import NinjaAPI
@@ -130,6 +135,7 @@ def problem_of(request: HttpRequest, error: Exception) -> HttpResponse:
     """Map whatever was raised to a problem; what nobody expected is logged and becomes a 500."""
     match error:
         case CutlineError():
+            log_refusal(error)
             if error.http_status >= 500:
                 log.error("%s", error, exc_info=error)
             return problem(request, error)
@@ -152,7 +158,7 @@ def problem_of(request: HttpRequest, error: Exception) -> HttpResponse:
                 request, RequestTooLarge("The request has too much data, or too many fields or files.")
             )
         case PermissionDenied():
-            return problem(request, Forbidden("This is not allowed."))
+            return problem_of(request, Forbidden("This is not allowed."))
         case DisallowedHost():
             return problem(request, wrong_host(request))
         case SuspiciousOperation() | BadRequest() | MultiPartParserError() | UnicodeError():
@@ -173,6 +179,17 @@ def _hint_of(error: ValidationError) -> str:
     if not files:
         return "errors lists each of them."
     return f"Send {files[0]} as a file of a form (multipart/form-data): curl -F {files[0]}=@photo.jpg."
+
+
+def log_refusal(error: CutlineError) -> None:
+    """Put what was forbidden into the security log; rates, keys and tickets write there themselves."""
+    match error:
+        case CrossOrigin():
+            security_log.write(Event.ORIGIN_REFUSED, why=error.message)
+        case ScopeMissing():
+            security_log.write(Event.SCOPE_REFUSED, why=error.message)
+        case Forbidden():
+            security_log.write(Event.ACCESS_REFUSED, code=error.code, why=error.message)
 
 
 def _field_error(error: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,11 +228,21 @@ def wrong_host(request: HttpRequest) -> Malformed:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler400: what was refused before it reached the API, as an unknown host."""
+    if isinstance(exception, DisallowedHost):
+        security_log.write(Event.HOST_REFUSED, address=address_of(request.META))
     if _is_for_programs(request):
         return problem_of(request, exception)
     if isinstance(exception, DisallowedHost):
         return HttpResponse(f"{wrong_host(request)}\n", status=400, content_type="text/plain; charset=utf-8")
     return defaults.bad_request(request, exception)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler403: what a role may not do, as in the admin."""
+    if _is_for_programs(request):
+        return problem_of(request, exception)
+    security_log.write(Event.ACCESS_REFUSED, address=address_of(request.META), code=Forbidden.code)
+    return defaults.permission_denied(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -228,6 +255,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Django's CSRF_FAILURE_VIEW: signing up or in without the token that shows where the form came from."""
+    security_log.write(
+        Event.ORIGIN_REFUSED, address=address_of(request.META), why="The CSRF token is missing or wrong."
+    )
     if _is_for_programs(request):
         return problem(request, Forbidden("The CSRF token is missing or wrong.", hint=_CSRF_HINT))
     return csrf.csrf_failure(request, reason)

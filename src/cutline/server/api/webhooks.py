@@ -144,7 +144,7 @@ def change_webhook(request: HttpRequest, webhook_id: UUID, change: WebhookChange
 @router.delete("/webhooks/{webhook_id}", response={204: None, **problems(404)})
 def delete_webhook(request: HttpRequest, webhook_id: UUID) -> Status[None]:
     """Delete a webhook and its log."""
-    selectors.webhook_for(viewer_of(request), webhook_id).delete()
+    services.delete(selectors.webhook_for(viewer_of(request), webhook_id))
     return Status(204, None)
 
 

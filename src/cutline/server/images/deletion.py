@@ -9,13 +9,14 @@ from uuid import UUID
 from django.db.models import Q
 from django.utils import timezone
 
-from cutline.server import wiring
+from cutline.server import security_log, wiring
 from cutline.server.config import settings
 from cutline.server.errors import NotFound
 from cutline.server.events.services import emit, forget_images
 from cutline.server.images import search, storage
 from cutline.server.images.changes import emit_changed
 from cutline.server.images.models import Image, Rendition
+from cutline.server.security_log import Event
 from cutline.server.transactions import retried
 
 _AT_ONCE = 200
@@ -23,7 +24,9 @@ _AT_ONCE = 200
 
 def delete(images: Iterable[Image]) -> int:
     """Soft-delete images: hidden at once, purged after the undo time. Returns how many were hidden."""
-    return _delete([image.pk for image in images])
+    gone = _delete([image.pk for image in images])
+    security_log.write(Event.IMAGES_DELETED, number=gone)
+    return gone
 
 
 @retried

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.utils import timezone
 
+from cutline.server import security_log
 from cutline.server.config import settings
 from cutline.server.errors import Forbidden, Invalid
 from cutline.server.events.services import emit
@@ -12,6 +13,7 @@ from cutline.server.images.models import Decision, Image, Moderation, Report
 from cutline.server.images.visibility import update_publication
 from cutline.server.people.models import Owner, Role, User
 from cutline.server.people.voices import count_voices, same_voice
+from cutline.server.security_log import Event
 from cutline.server.transactions import retried
 
 HOLD_AFTER_REPORTS = (
@@ -32,6 +34,7 @@ def report(image: Image, reporter: Owner, reason: Report.Reason, text: str = "")
     made = image.reports.filter(reporter=reporter).first() or theirs.first() or Report(image=image)
     made.reporter, made.reason, made.text = reporter, reason, text.strip()[:2000]
     made.save()
+    security_log.write(Event.IMAGE_REPORTED, image=image.pk, reason=reason)
     if image.published_at is not None and not _was_decided(image):
         open_reports = image.reports.filter(resolved_at=None).select_related("reporter")
         people = count_voices(each.reporter for each in open_reports if each.reporter is not None)
@@ -90,6 +93,7 @@ def _write_decision(
     image.changed_at = timezone.now()
     update_publication(image)
     image.save(update_fields=["moderation", "nsfw_score", "published_at", "words_unread_at", "changed_at"])
+    security_log.write(Event.IMAGE_DECIDED, image=image.pk, decision=moderation, by=by.pk if by else "")
     emit(
         image.owner_id,
         "moderation.changed",

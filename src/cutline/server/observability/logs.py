@@ -9,6 +9,7 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
+from cutline.server import security_log
 from cutline.server.observability import request_id
 
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {
@@ -54,7 +55,10 @@ class TextFormatter(logging.Formatter):
 
 
 def configure(options: Mapping[str, Any]) -> None:
-    """Set logging up: Django's LOGGING_CONFIG. options: {"level": "INFO", "format": "text" | "json"}."""
+    """Set logging up: Django's LOGGING_CONFIG.
+
+    options: {"level": "INFO", "format": "text" | "json", "security_log": a file, or "" for the same place}.
+    """
     formatters: dict[str, dict[str, Any]] = {
         "text": {"()": TextFormatter},
         "json": {
@@ -64,23 +68,37 @@ def configure(options: Mapping[str, Any]) -> None:
             "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
             "datefmt": "%Y-%m-%dT%H:%M:%S%z",
         },
+        "security": {
+            "()": JsonFormatter,
+            "fmt": "{asctime}{message}{request_id}",
+            "style": "{",
+            "rename_fields": {"asctime": "time", "message": "event"},
+            "datefmt": "%Y-%m-%dT%H:%M:%S%z",
+        },
     }
+    security_place: dict[str, Any] = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
+    if options.get("security_log"):
+        # Watched: it may be rotated.
+        name = str(options["security_log"])
+        security_place = {"class": "logging.handlers.WatchedFileHandler", "filename": name, "delay": True}
     logging.config.dictConfig(
         {
             "version": 1,
             "disable_existing_loggers": False,
             "filters": {"request_id": {"()": WithRequestId}},
-            "formatters": {"chosen": formatters[options["format"]]},
+            "formatters": {"chosen": formatters[options["format"]], "security": formatters["security"]},
             "handlers": {
                 "out": {
                     "class": "logging.StreamHandler",
                     "stream": "ext://sys.stderr",
                     "formatter": "chosen",
                     "filters": ["request_id"],
-                }
+                },
+                "security": {**security_place, "formatter": "security", "filters": ["request_id"]},
             },
             "root": {"level": options["level"], "handlers": ["out"]},
             "loggers": {
+                security_log.LOGGER: {"level": "INFO", "handlers": ["security"], "propagate": False},
                 # Libraries that are chatty at INFO. Each request is our own access line.
                 "uvicorn": {"level": "WARNING"},
                 "celery": {"level": "WARNING"},

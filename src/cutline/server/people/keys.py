@@ -13,8 +13,10 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from cutline.server import security_log
 from cutline.server.errors import Unauthenticated
 from cutline.server.people.models import ApiKey
+from cutline.server.security_log import Event
 
 PREFIX = "ck_"
 _KEY = re.compile(PREFIX + r"[A-Za-z0-9_-]{43}")
@@ -43,6 +45,14 @@ def sent_key(headers: Mapping[str, str], query: str = "") -> str:
         Unauthenticated: something was meant for a key and is none, or stands where no key is read. To go on
             without it would make the request somebody else's.
     """
+    try:
+        return _sent_key(headers, query)
+    except Unauthenticated as error:
+        security_log.write(Event.KEY_REFUSED, why=error.message)
+        raise
+
+
+def _sent_key(headers: Mapping[str, str], query: str) -> str:
     found: set[str] = set()
     if _BEARER in headers:
         found.add(_of_bearer(headers[_BEARER]))

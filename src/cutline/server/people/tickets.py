@@ -14,7 +14,9 @@ from uuid import UUID
 from django.core.cache import cache
 from redis.exceptions import RedisError
 
+from cutline.server import security_log
 from cutline.server.errors import ServiceUnavailable, Unauthenticated
+from cutline.server.security_log import Event
 
 LASTS_S = 30
 PREFIX = "wt_"
@@ -48,6 +50,7 @@ def redeem(ticket: str) -> Bearer:
     except (RedisError, OSError) as error:
         raise ServiceUnavailable("Tickets cannot be checked at the moment.", hint="Try again.") from error
     if kept is None or not is_ours:
+        security_log.write(Event.TICKET_REFUSED)
         raise Unauthenticated(
             "This ticket does not work: it is wrong, used or too old.", hint="Ask for a new one."
         )

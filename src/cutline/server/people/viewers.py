@@ -15,7 +15,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, parse_cookie
 from django.utils import timezone
 
-from cutline.server import rates
+from cutline.server import rates, security_log
 from cutline.server.config import settings
 from cutline.server.errors import Unauthenticated
 from cutline.server.people import keys, tickets
@@ -24,6 +24,7 @@ from cutline.server.people.roles import role_of
 from cutline.server.people.sessions import SessionStore
 from cutline.server.proxies import client_address
 from cutline.server.request_context import context_of
+from cutline.server.security_log import Event
 
 OWNER_IN_SESSION = "owner_id"  # the owner of a session without an account; taken out at login
 _KEY_OF_TICKET = "cutline.key_of_ticket"  # in a websocket's scope
@@ -91,6 +92,7 @@ def viewer_of(request: HttpRequest) -> Viewer:
         else:
             viewer = Viewer(owner_id=_anonymous_owner_id(request.session), address=address)
     context_of(request).put(viewer)
+    security_log.identify(user=viewer.user_id, key=viewer.key_id, owner=viewer.owner_id)
     return viewer
 
 
@@ -140,6 +142,7 @@ def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
         return _viewer_of_working_key(keys.find_by_id(key_id), address)
     query = scope.get("query_string", b"").decode("latin-1")
     if "key" in parse_qs(query, keep_blank_values=True):
+        security_log.write(Event.KEY_REFUSED, address=address, why="It is in the URL.")
         raise Unauthenticated(
             "An API key is not read from the URL (key), which is logged.",
             hint="Send it as Authorization: Bearer, or get a ticket: POST /api/v1/events/ticket.",
@@ -153,7 +156,7 @@ def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
 
 
 def address_of_scope(scope: Mapping[str, Any]) -> str:
-    """The client's network address, behind proxies too."""
+    """A websocket's client's network address, behind proxies too."""
     client = scope.get("client") or ("", 0)
     return client_address(str(client[0]), _headers_of(scope).get("x-forwarded-for", ""))
 
@@ -240,6 +243,7 @@ def _viewer_of_key(secret: str, address: str) -> Viewer:
 
 def _viewer_of_working_key(key: ApiKey | None, address: str) -> Viewer:
     if key is None:
+        security_log.write(Event.KEY_REFUSED, address=address, why="It is wrong, expired or revoked.")
         raise Unauthenticated(
             "This API key does not work: it is wrong, expired or revoked.", hint="Make a new one."
         )

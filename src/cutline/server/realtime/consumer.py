@@ -21,11 +21,12 @@ from django.conf import settings as django_settings
 from django.http.request import split_domain_port, validate_host
 
 from cutline.errors import CutlineError
+from cutline.server import security_log
 from cutline.server.api import limits
 from cutline.server.api.auth import same_origin
-from cutline.server.api.problems import PROBLEM_JSON, problem_fields
+from cutline.server.api.problems import PROBLEM_JSON, log_refusal, problem_fields
 from cutline.server.config import settings
-from cutline.server.errors import CrossOrigin, Forbidden, Malformed, Unauthenticated
+from cutline.server.errors import CrossOrigin, Malformed, ScopeMissing, Unauthenticated
 from cutline.server.events import selectors
 from cutline.server.events.channel import group_of
 from cutline.server.people.viewers import (
@@ -80,6 +81,10 @@ class EventConsumer(AsyncWebsocketConsumer):
         self.closing = False
         self.outgoing: asyncio.Queue[str] = asyncio.Queue(QUEUE_LIMIT)
         self.tasks: list[asyncio.Task[None]] = []
+        with security_log.bound(address_of_scope(self.scope)):
+            await self._open()
+
+    async def _open(self) -> None:
         try:
             network = network_of(address_of_scope(self.scope))
             self.held.enter_context(_SOCKETS.held(f"address:{network}"))
@@ -230,6 +235,7 @@ async def refuse(
     scope: Mapping[str, Any], send: Callable[[Any], Awaitable[None]], error: CutlineError
 ) -> None:
     """Answer a handshake with a problem, so that the client reads why."""
+    log_refusal(error)
     if "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close"})
         return
@@ -269,7 +275,7 @@ def _enter(scope: Mapping[str, Any]) -> tuple[Viewer, str]:
     """Who connects, and the session that they must be given ("" where they have one)."""
     viewer = viewer_of_scope(scope)
     if not viewer.has(SCOPE):
-        raise Forbidden(f"This key lacks the scope {SCOPE}.")
+        raise ScopeMissing(f"This key lacks the scope {SCOPE}.")
     limits.count(viewer, method="GET", path="/ws")
     if viewer.owner_id is not None:
         return viewer, ""

@@ -23,12 +23,13 @@ from django.db import connection, transaction
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
-from cutline.server import leases, outbound
+from cutline.server import leases, outbound, security_log
 from cutline.server.celery_app import enqueue
 from cutline.server.config import settings
 from cutline.server.errors import AddressForbidden, FetchFailed
 from cutline.server.events.models import Event
 from cutline.server.observability.metrics import DELIVERIES
+from cutline.server.security_log import Event as SecurityEvent
 from cutline.server.webhooks import signing
 from cutline.server.webhooks.models import Delivery, Webhook
 
@@ -297,6 +298,8 @@ def _disable(webhook: Webhook, now: datetime, reason: str) -> None:
     disabled = Webhook.objects.filter(pk=webhook.pk, is_active=True).update(
         is_active=False, disabled_at=now, disabled_reason=reason[:500]
     )
+    if disabled:
+        security_log.write(SecurityEvent.WEBHOOK_SWITCHED_OFF, webhook=webhook.pk, of=webhook.owner_id)
     user = webhook.owner.user
     if disabled and user is not None:
         send_mail(

@@ -8,11 +8,12 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from cutline.server import outbound, rates
+from cutline.server import outbound, rates, security_log
 from cutline.server.celery_app import enqueue
 from cutline.server.errors import Conflict, Invalid, NotFound, QuotaExceeded
 from cutline.server.people.models import Owner
 from cutline.server.people.owners import lock_owner
+from cutline.server.security_log import Event
 from cutline.server.webhooks import signing
 from cutline.server.webhooks.deliveries import DELIVER, TEST, body_of
 from cutline.server.webhooks.models import Delivery, Webhook
@@ -45,13 +46,15 @@ def create(owner: Owner, url: str, events: Iterable[str] = ()) -> Webhook:
         lock_owner(owner)  # two requests at once would both count too few
         if Webhook.objects.filter(owner=owner).count() >= most:
             raise QuotaExceeded(f"You have {most} webhooks; that is the limit.")
-        return Webhook.objects.create(
+        webhook = Webhook.objects.create(
             owner=owner,
             url=url.strip(),
             host=host,
             events=_checked_types(events),
             secret=signing.new_secret(),
         )
+    security_log.write(Event.WEBHOOK_CREATED, webhook=webhook.pk, of=owner.pk)
+    return webhook
 
 
 def change(
@@ -77,6 +80,7 @@ def change(
         if not Webhook.objects.filter(pk=webhook.pk).exists():  # saved, it would be there again
             raise NotFound("There is no such webhook.")
         webhook.save()
+    security_log.write(Event.WEBHOOK_CHANGED, webhook=webhook.pk, of=webhook.owner_id)
     if webhook.is_active:
         transaction.on_commit(lambda: enqueue(DELIVER))
     return webhook
@@ -87,7 +91,14 @@ def rotate_secret(webhook: Webhook) -> Webhook:
     webhook.previous_secret, webhook.secret = webhook.secret, signing.new_secret()
     webhook.previous_until = timezone.now() + SECRET_OVERLAP
     webhook.save(update_fields=["secret", "previous_secret", "previous_until"])
+    security_log.write(Event.WEBHOOK_CHANGED, webhook=webhook.pk, of=webhook.owner_id)
     return webhook
+
+
+def delete(webhook: Webhook) -> None:
+    """Call no more, and forget the log."""
+    security_log.write(Event.WEBHOOK_DELETED, webhook=webhook.pk, of=webhook.owner_id)
+    webhook.delete()
 
 
 def send_test(webhook: Webhook) -> Delivery:

@@ -9,7 +9,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from cutline.errors import CutlineError
+from cutline.server import security_log
 from cutline.server.learning_export.dataset import export
+from cutline.server.security_log import Event
 
 
 class Command(BaseCommand):
@@ -27,6 +29,7 @@ class Command(BaseCommand):
             exported = export(folder)
         except CutlineError as error:
             raise CommandError(str(error)) from error
+        security_log.write(Event.DATA_EXPORTED, what="training data", number=exported.images)
         self.stdout.write(
             f"wrote {exported.images} images with {exported.captions} captions and {exported.events} events"
             f" to {folder}"

@@ -12,13 +12,14 @@ import django
 
 django.setup(set_prefix=False)  # before what needs models
 
-from cutline.server import health  # noqa: E402
+from cutline.server import health, security_log  # noqa: E402
 from cutline.server.api.forms import FormHandler  # noqa: E402
 from cutline.server.api.gate import gate  # noqa: E402
 from cutline.server.api.wait import waiting  # noqa: E402
 from cutline.server.config import settings  # noqa: E402
 from cutline.server.events import channel  # noqa: E402
 from cutline.server.observability.metrics import WEBSOCKETS  # noqa: E402
+from cutline.server.people.viewers import address_of_scope  # noqa: E402
 from cutline.server.proxies import with_forwarded_scheme  # noqa: E402
 from cutline.server.realtime.routing import websockets  # noqa: E402
 
@@ -32,11 +33,12 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         await _lifespan(receive, send)
         return
     scope = with_forwarded_scheme(scope)
-    if scope["type"] == "websocket":
-        with WEBSOCKETS.track_inprogress():
-            await _websockets(scope, receive, send)
-    else:
-        await _gated(scope, receive, send)
+    with security_log.bound(address_of_scope(scope)):
+        if scope["type"] == "websocket":
+            with WEBSOCKETS.track_inprogress():
+                await _websockets(scope, receive, send)
+        else:
+            await _gated(scope, receive, send)
 
 
 async def _lifespan(receive: Any, send: Any) -> None:

@@ -81,10 +81,6 @@ class EventConsumer(AsyncWebsocketConsumer):
         self.closing = False
         self.outgoing: asyncio.Queue[str] = asyncio.Queue(QUEUE_LIMIT)
         self.tasks: list[asyncio.Task[None]] = []
-        with security_log.bound(address_of_scope(self.scope)):
-            await self._open()
-
-    async def _open(self) -> None:
         try:
             network = network_of(address_of_scope(self.scope))
             self.held.enter_context(_SOCKETS.held(f"address:{network}"))
@@ -274,6 +270,7 @@ def check_origin(scope: Mapping[str, Any]) -> None:
 def _enter(scope: Mapping[str, Any]) -> tuple[Viewer, str]:
     """Who connects, and the session that they must be given ("" where they have one)."""
     viewer = viewer_of_scope(scope)
+    security_log.identify(user=viewer.user_id, key=viewer.key_id, owner=viewer.owner_id)
     if not viewer.has(SCOPE):
         raise ScopeMissing(f"This key lacks the scope {SCOPE}.")
     limits.count(viewer, method="GET", path="/ws")

@@ -17,14 +17,14 @@ from PIL import Image
 from cutline.errors import ImageError, ImageTooLarge, UnreadableImage, UnsupportedImage
 from cutline.images.colour_spaces import note_colours, to_srgb
 from cutline.images.colours import to_rgb
-from cutline.images.decoder_errors import DECODER_ERRORS, decoding
+from cutline.images.decoder_errors import decoding
 from cutline.images.developing import can_develop, develop
 from cutline.images.files import printable, read_file
 from cutline.images.formats import PLUGINS, refusal, sniff
 from cutline.images.frames import check_layers, is_in_one_scan, webp_size
 from cutline.images.inner_sizes import check_inner_sizes
 from cutline.images.limits import DEFAULT_LIMITS, Limits, check_limit, check_size
-from cutline.images.orientation import ORIENTATION, TURNS, orientation_of
+from cutline.images.orientation import ORIENTATION, TURNS, orientation_of, turn_unless_stated
 from cutline.images.raw import previews, raw_kind
 from cutline.images.room import room_for
 from cutline.images.truncation import END_OF_IMAGE, MAX_MISSING_ROWS, missing_rows
@@ -94,15 +94,15 @@ def _raw_photo(
         try:
             with ExitStack() as own:
                 image = _open_in_room(preview.file(data), name, limits, enough_px, own)
-                if preview.orientation != 1 and ORIENTATION not in image.getexif():
-                    image.getexif()[ORIENTATION] = preview.orientation
+                with decoding(name, kind):
+                    turn_unless_stated(image, preview.orientation)
                 picture = _finish(image, name, limits, enough_px, ours=True)
                 if not _is_black(picture):
                     room.push(own.pop_all())
                     return picture
         except ImageTooLarge as error:
             too_large = too_large or error
-        except (ImageError, *DECODER_ERRORS):  # a smaller one may be whole
+        except ImageError:  # a smaller one may be whole
             what = "has no preview that is whole"
         else:
             what = "has a black preview only"

@@ -27,3 +27,13 @@ def orientation_of(image: Image.Image) -> int:
     except DECODER_ERRORS:
         return 1
     return value if isinstance(value, int) else 1
+
+
+def turn_unless_stated(image: Image.Image, orientation: int) -> None:
+    """Give a picture an orientation from elsewhere, unless it states one or its EXIF is damaged."""
+    try:
+        exif = image.getexif()
+        if orientation != 1 and ORIENTATION not in exif:
+            exif[ORIENTATION] = orientation
+    except DECODER_ERRORS:
+        return

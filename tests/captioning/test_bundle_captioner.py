@@ -82,10 +82,21 @@ def test_n_best_are_different_and_best_first(
     make_captioner: MakeCaptioner, photos: list[Image.Image]
 ) -> None:
     penalty = 0.7
-    for captions in make_captioner().caption(photos, n=5):
+    captioner = make_captioner()
+    likeliest = captioner.caption(photos, n=5, options=DecodingOptions(diversity=0))
+    for captions in likeliest:
         assert len({each.text for each in captions}) == 5
         scores = [each.log_prob / len(each.token_log_probs) ** penalty for each in captions]
         assert scores == sorted(scores, reverse=True)
+    diverse = captioner.caption(photos, n=5)
+    for captions, [alone] in zip(diverse, captioner.caption(photos), strict=True):
+        assert len({each.text for each in captions}) == 5
+        assert captions[0].text == alone.text
+        scores = [each.log_prob / len(each.token_log_probs) ** penalty for each in captions[1:]]
+        assert scores == sorted(scores, reverse=True)
+    assert [[each.text for each in captions] for captions in diverse] != [
+        [each.text for each in captions] for captions in likeliest
+    ]
 
 
 @pytest.mark.parametrize("batch_size", [4, 32])

@@ -130,7 +130,7 @@ def check_equal(found: list[Hypothesis], wanted: list[tuple[float, tuple[int, ..
 @pytest.mark.parametrize("penalty", [0.7, 0.0, 1.5, -0.5, -1])
 def test_a_beam_as_wide_as_the_language_finds_the_very_best(model: Model, penalty: float) -> None:
     pixels = images(3)
-    options = DecodingOptions(beam_size=64, length_penalty=penalty, max_length=3)
+    options = DecodingOptions(beam_size=64, diversity=0, length_penalty=penalty, max_length=3)
     found = model.decode(pixels, options, n=5)
     for each, hypotheses in zip(pixels, found, strict=True):
         check_equal(hypotheses, ranked(model, each, all_sentences(most=3), penalty), n=5)
@@ -139,7 +139,9 @@ def test_a_beam_as_wide_as_the_language_finds_the_very_best(model: Model, penalt
 @pytest.mark.parametrize(("least", "most"), [(0, 1), (2, 2), (2, 3), (1, 3)])
 def test_length_limits_hold_and_the_best_within_them_is_found(model: Model, least: int, most: int) -> None:
     pixels = images(2)
-    options = DecodingOptions(beam_size=64, length_penalty=0.7, min_length=least, max_length=most)
+    options = DecodingOptions(
+        beam_size=64, diversity=0, length_penalty=0.7, min_length=least, max_length=most
+    )
     for each, hypotheses in zip(pixels, model.decode(pixels, options, n=4), strict=True):
         check_equal(hypotheses, ranked(model, each, all_sentences(least, most), 0.7), n=4)
 
@@ -153,7 +155,7 @@ def repeats(sentence: Sequence[int], size: int) -> bool:
 def test_no_run_of_words_comes_twice_and_the_best_without_is_found(model: Model, size: int) -> None:
     pixels = images(2)
     options = DecodingOptions(
-        beam_size=64, length_penalty=0.0, min_length=3, max_length=3, no_repeat_ngram=size
+        beam_size=64, diversity=0, length_penalty=0.0, min_length=3, max_length=3, no_repeat_ngram=size
     )
     allowed = [each for each in all_sentences(3, 3) if not repeats(each, size)]
     for each, hypotheses in zip(pixels, model.decode(pixels, options, n=5), strict=True):
@@ -162,7 +164,7 @@ def test_no_run_of_words_comes_twice_and_the_best_without_is_found(model: Model,
 
 def test_no_word_comes_twice_but_those_that_may_and_the_best_without_is_found(model: Model) -> None:
     pixels, may = images(2), (4, 6)
-    options = DecodingOptions(beam_size=64, length_penalty=0.0, min_length=3, max_length=3)
+    options = DecodingOptions(beam_size=64, diversity=0, length_penalty=0.0, min_length=3, max_length=3)
     decoding = resolve(options, n=5, longest=LONGEST, repeatable=may)
     allowed = [
         each for each in all_sentences(3, 3) if not repeats([word for word in each if word not in may], 1)
@@ -189,7 +191,7 @@ def test_where_no_word_is_left_the_sentence_ends_however_short(tmp_path: Path, s
 
 def test_a_prefix_is_kept_and_the_best_after_it_is_found(model: Model) -> None:
     pixels, prefix = images(2), (8, 4)
-    options = DecodingOptions(beam_size=64, length_penalty=0.7)
+    options = DecodingOptions(beam_size=64, diversity=0, length_penalty=0.7)
     allowed = [each for each in all_sentences() if each[:2] == prefix]
     for each, hypotheses in zip(pixels, model.decode(pixels, options, n=5, prefix=prefix), strict=True):
         check_equal(hypotheses, ranked(model, each, allowed, 0.7), n=5)
@@ -228,9 +230,72 @@ def test_a_narrow_beam_is_the_textbooks_and_stopping_early_changes_nothing(
     model: Model, beams: int, penalty: float
 ) -> None:
     pixels = images(12, seed=beams)
-    options = DecodingOptions(beam_size=beams, length_penalty=penalty)
+    options = DecodingOptions(beam_size=beams, diversity=0, length_penalty=penalty)
     for each, hypotheses in zip(pixels, model.decode(pixels, options, n=beams), strict=True):
         check_equal(hypotheses, plain_beam(model, each, beams, penalty, beams, LONGEST), n=beams)
+
+
+def diverse_beam(
+    model: Model, pixels: np.ndarray, options: DecodingOptions, n: int, prefix: tuple[int, ...] = ()
+) -> list[tuple[int, ...]]:
+    """As in Vijayakumar et al. (2018): a word costs what the earlier captions have at its place."""
+    beams, cost, penalty = options.beam_size or 3, options.diversity or 0.0, options.length_penalty or 0.0
+    found: list[tuple[int, ...]] = []
+    for _ in range(n):
+        live: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
+        ended: list[tuple[float, tuple[int, ...]]] = []
+        for place in range(LONGEST + 1):
+            grown = []
+            for total, told in live:
+                log_probs = model.reference.next_log_probs(pixels, told)
+                given = prefix[place : place + 1]
+                for token in given or ([END] if place == LONGEST else [*LETTERS, END]):
+                    shared = 0 if given else sum(each[place : place + 1] == (token,) for each in found)
+                    grown.append((total + float(log_probs[token]) - cost * shared, (*told, token)))
+            grown = sorted(grown, reverse=True)[: 2 * beams]
+            ended += [(total / len(told) ** penalty, told[:-1]) for total, told in grown if told[-1] == END]
+            live = [(total, told) for total, told in grown if told[-1] != END][:beams]
+        found += [told for _, told in sorted(ended, reverse=True) if told and told not in found][:1]
+    return found
+
+
+@pytest.mark.parametrize("prefix", [(), (8, 4)])
+@pytest.mark.parametrize(("beams", "cost"), [(1, 0.3), (2, 0.5), (3, 2.0)])
+def test_several_captions_are_the_textbooks_diverse_ones(
+    model: Model, beams: int, cost: float, prefix: tuple[int, ...]
+) -> None:
+    pixels = images(12, seed=beams)
+    options = DecodingOptions(beam_size=beams, diversity=cost, length_penalty=0.7)
+    alone = model.decode(pixels, replace(options, diversity=0), prefix=prefix)
+    found = model.decode(pixels, options, n=4, prefix=prefix)
+    for each, hypotheses, (first,) in zip(pixels, found, alone, strict=True):
+        assert hypotheses[0].tokens == first.tokens, "the first is what one caption would be"
+        tokens = [hypothesis.tokens for hypothesis in hypotheses]
+        assert len(set(tokens)) == 4
+        if beams > 1:  # one beam is greedy, for the first, which the textbook does not know
+            assert set(tokens) >= set(diverse_beam(model, each, options, 4, prefix))
+        scores = [hypothesis.score for hypothesis in hypotheses[1:]]
+        assert scores == sorted(scores, reverse=True)
+        for hypothesis in hypotheses:
+            wanted = model.reference.log_probs(each, hypothesis.tokens)
+            assert hypothesis.log_probs == pytest.approx(wanted, abs=1e-4), "what was charged is given back"
+            score = sum(hypothesis.log_probs) / len(hypothesis.log_probs) ** 0.7
+            assert hypothesis.score == pytest.approx(score, abs=1e-4)
+
+
+def test_diverse_captions_do_not_depend_on_other_images_or_on_the_short_list(tmp_path: Path) -> None:
+    pixels = images(17)
+    options = DecodingOptions(no_repeat_ngram=2)
+    wide, narrow = (made(tmp_path / f"{top}", Tiny(top=top)) for top in (9, 4))
+    together = wide.decode(pixels, options, n=3)
+    alone = [wide.decode(each[None], options, n=3)[0] for each in pixels]
+    short = narrow.decode(pixels, options, n=3)
+    for one, two, three in zip(together, alone, short, strict=True):
+        assert (
+            [each.tokens for each in one] == [each.tokens for each in two] == [each.tokens for each in three]
+        )
+        for a, b in zip(one, two, strict=True):
+            assert a.attention == pytest.approx(b.attention, abs=1e-5)
 
 
 class Scripted:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import unicodedata
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,11 @@ class Listed:
     def caption(self, images: Sequence[Any], *, n: int = 1, options: Any = None) -> list[list[Caption]]:
         """One caption an image."""
         self.asked.append(options)
-        return [[self._caption(open_image(image))] for image in images]
+        best = [self._caption(open_image(image)) for image in images]
+        return [
+            [each, *(replace(each, text=f"{each.text} {m}") for m in ("Indeed", "Really")[: n - 1])]
+            for each in best
+        ]
 
     def _caption(self, image: Image.Image) -> Caption:
         index = round(float(np.asarray(image).mean()) / 20)
@@ -355,6 +360,22 @@ def test_a_file_that_holds_no_captions_is_one_clear_error(
     path.write_text(text)
     assert evaluate(data, "--captions", path) == 1
     assert complaint in capsys.readouterr().err
+
+
+def test_several_captions_are_compared_with_each_other_and_the_first_is_scored(
+    evaluate: Run, data: Path, tmp_path: Path
+) -> None:
+    evaluate("default", data, "--output", tmp_path / "one")
+    evaluate("default", data, "-n", "3", "--output", tmp_path / "three")
+    one, three = report(tmp_path / "one"), report(tmp_path / "three")
+    names = [score["name"] for score in three["scores"]]
+    assert names[-2:] == ["candidates: words not shared", "candidates: distinct-2"]
+    assert three["scores"][:-2] == one["scores"]
+    assert 0.2 < value(three["scores"], "candidates: words not shared") < 0.5
+    assert "candidates: distinct-2" in (tmp_path / "three" / "evaluation.md").read_text()
+    again = tmp_path / "again"
+    evaluate(data, "--captions", tmp_path / "three" / "captions.jsonl", "--output", again)
+    assert [score["value"] for score in report(again)["scores"]] == [s["value"] for s in three["scores"]]
 
 
 # What goes wrong

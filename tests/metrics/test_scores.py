@@ -18,6 +18,7 @@ from cutline.metrics import (
     SentenceBleu,
     bleu,
     cider_d,
+    distinct_between,
     distinct_n,
     mean_length,
     meteor,
@@ -27,6 +28,7 @@ from cutline.metrics import (
     tokenize,
     unique_captions,
     vocabulary_used,
+    words_not_shared,
 )
 from cutline.metrics.meteor import stem
 from cutline.metrics.report import bundle_scores
@@ -227,3 +229,18 @@ def test_item_scores_are_plain_arrays() -> None:
         assert isinstance(corpus, float)
         assert items.shape == (len(REFS),)
         assert items.dtype == np.float64
+
+
+def test_candidates_that_are_one_differ_in_a_word_and_a_choice_in_most() -> None:
+    one = [tokenize(f"A cat is sitting on top of a {thing}.") for thing in ("toilet", "tree", "window")]
+    choice = [tokenize(text) for text in ("A cat on a sofa.", "Two pets are sleeping.", "There is grey fur.")]
+    # cat, sitting, top, and one of three things: of any two, three words are shared and two are not
+    assert words_not_shared([one]) == pytest.approx(2 / 5)
+    assert words_not_shared([choice]) == 1.0
+    assert words_not_shared([one, choice, [choice[0]], []]) == pytest.approx((2 / 5 + 1) / 2)
+    assert words_not_shared([[one[0]] * 3]) == words_not_shared([]) == 0.0
+    assert words_not_shared([[["a"], ["the"]]]) == 0.0
+    # eight pairs a caption; seven are the same in all, the last differs
+    assert distinct_between([one], 2) == pytest.approx(10 / 24)
+    assert distinct_between([[one[0]] * 4], 2) == pytest.approx(1 / 4)
+    assert distinct_between([[one[0]]], 2) == 0.0

@@ -10,7 +10,7 @@ for the next token, M candidates that the graph gives in order, V vocabulary, R 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappush, heapreplace
 from typing import TypeAlias, TypeVar, assert_never
 
@@ -58,10 +58,100 @@ def decode(
     ``draws``: for sampling, uniform numbers in [0, 1) for each image, [n, max_length + 1]: what makes an
     image's samples its own, wherever it stands in the batch.
     """
-    search = _Search(runtime, encoded, architecture, decoding, draws)
+    if decoding.strategy is Strategy.BEAM and decoding.diversity and decoding.n > 1:
+        return _decode_diversely(runtime, encoded, architecture, decoding)
+    return _search(runtime, encoded, architecture, decoding, draws)
+
+
+def _decode_diversely(
+    runtime: Runtime, encoded: Encoded, architecture: Architecture, decoding: Decoding
+) -> list[list[Hypothesis]]:
+    """One search after the other for each image, each away from the captions that are there already.
+
+    Diverse beam search with Hamming diversity (Vijayakumar et al., 2018): each group looks at the captions of
+    those before. The first caption is that of a search for one; the others follow, the likeliest first.
+    """
+    one = replace(decoding, n=1, diversity=0.0)
+    plain = replace(one, strategy=Strategy.GREEDY) if one.beam_size == 1 else one
+    found = _search(runtime, encoded, architecture, plain)
+    for _ in range(decoding.n - 1):
+        away = _Away(found, decoding.diversity, len(decoding.prefix))
+        more = _search(runtime, encoded, architecture, one, away=away)
+        found = [[*captions, *another] for captions, another in zip(found, more, strict=True)]
+    if any(len(captions) < decoding.n for captions in found):  # a narrow beam found one again
+        likeliest = replace(decoding, diversity=0.0, beam_size=max(decoding.n, decoding.beam_size))
+        more = _search(runtime, encoded, architecture, likeliest)
+        found = [_filled(*both, decoding.n) for both in zip(found, more, strict=True)]
+    return [[*captions[:1], *sorted(captions[1:], key=lambda each: -each.score)] for captions in found]
+
+
+def _filled(captions: list[Hypothesis], more: list[Hypothesis], n: int) -> list[Hypothesis]:
+    known = {each.tokens for each in captions}
+    return [*captions, *(each for each in more if each.tokens not in known)][:n]
+
+
+def _search(
+    runtime: Runtime,
+    encoded: Encoded,
+    architecture: Architecture,
+    decoding: Decoding,
+    draws: Sequence[Scores] = (),
+    *,
+    away: _Away | None = None,
+) -> list[list[Hypothesis]]:
+    search = _Search(runtime, encoded, architecture, decoding, draws, away)
     while search.is_open:
         search.advance()
     return search.results()
+
+
+class _Away:
+    """What captions that are there already cost others: ``cost`` for each that has a token at its place.
+
+    The first ``free`` tokens are given, and cost nothing.
+    """
+
+    def __init__(self, captions: Sequence[Sequence[Hypothesis]], cost: float, free: int) -> None:
+        count = max(map(len, captions))
+        longest = max((len(each.tokens) for several in captions for each in several), default=0)
+        self._tokens = np.full((longest, len(captions), count), -1)  # [T, B, G], -1 where there is none
+        # An empty sentence, in which nothing is charged, is no alternative.
+        self._known = [{(), *(each.tokens for each in several)} for several in captions]
+        self._cost, self._free = cost, free
+        for image, several in enumerate(captions):
+            for group, each in enumerate(several):
+                self._tokens[: len(each.tokens), image, group] = each.tokens
+
+    def at(self, place: int, images: Ints) -> Ints:
+        """Return the tokens that cost something at a place, -1 for none. images [B] -> [B, any number]."""
+        if not self._free <= place < len(self._tokens):
+            return np.zeros((len(images), 0), np.int64)
+        dear: Ints = self._tokens[place, images]
+        return dear
+
+    def charged(self, candidates: _Candidates, place: int, images: Ints) -> _Candidates:
+        """Take the cost off the candidates' log-probabilities. images [B]."""
+        dear = self.at(place, images)
+        log_probs = candidates.log_probs.copy()
+        if candidates.tokens.ndim == 1:
+            for tokens in dear.T:  # one of each image
+                rows = np.flatnonzero(np.isin(tokens, candidates.tokens))
+                columns = np.searchsorted(candidates.tokens, tokens[rows])
+                log_probs[rows, :, columns] -= self._cost
+        else:
+            same = candidates.tokens[..., None] == dear[:, None, None, :]
+            log_probs -= (self._cost * same.sum(axis=3)).astype(log_probs.dtype)
+        return _Candidates(log_probs=log_probs, tokens=candidates.tokens)
+
+    def cost_of(self, tokens: Ints, image: int) -> Scores:
+        """Return what each token of a sentence was charged. tokens [T] -> [T]."""
+        images = np.array([image])
+        shared = [int((self.at(place, images) == token).sum()) for place, token in enumerate(tokens.tolist())]
+        return self._cost * np.array(shared, np.float64)
+
+    def has(self, tokens: Ints, image: int) -> bool:
+        """Whether an image has this caption already."""
+        return tuple(tokens.tolist()) in self._known[image]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -108,11 +198,13 @@ class _Search:
         architecture: Architecture,
         decoding: Decoding,
         draws: Sequence[Scores],
+        away: _Away | None = None,
     ) -> None:
         images = len(next(iter(encoded.memory.values())))
         self._runtime = runtime
         self._architecture = architecture
         self._decoding = decoding
+        self._away = away
         self._draws = np.stack(draws) if len(draws) else np.zeros((images, decoding.n, 0))
         self._memory: Tensors = encoded.memory
         self._state: Tensors = encoded.state
@@ -140,6 +232,8 @@ class _Search:
         rows[self._images] = np.arange(len(self._images))
         self._seen.append((rows, step.attention))
         candidates = self._candidates(step, repeats, full)
+        if self._away is not None:
+            candidates = self._away.charged(candidates, self._length, self._images)
         choice = self._choose(candidates)
         self._state = step.state
         self._go_on(self._set_endings_aside(choice))
@@ -167,6 +261,8 @@ class _Search:
     def _step(self, repeats: Ints) -> tuple[Step, bool]:
         """Run the decoder; in full only where its short list of likeliest tokens may not be enough."""
         banned = len(self._banned_always) + 1 + int((repeats >= 0).sum(axis=2).max(initial=0))
+        if self._away is not None:
+            banned += self._away.at(self._length, self._images).shape[1]
         wanted = _candidates_wanted(self._decoding, self._architecture.vocabulary) + banned
         full = self._forced is not None or wanted > self._top
         step = self._run(full)
@@ -287,6 +383,9 @@ class _Search:
             if len(endings) >= self._decoding.n and score <= endings[0][0]:
                 continue
             parent = choice.parents[row, which]
+            image = int(self._images[row])
+            if self._away is not None and self._away.has(self._tokens[row, parent], image):
+                continue
             ending = _Ending(
                 tokens=self._tokens[row, parent],
                 totals=np.append(self._totals[row, parent], choice.totals[row, which]),
@@ -352,9 +451,13 @@ class _Search:
             for (rows, attention), slot in zip(self._seen, ending.slots[:-1], strict=False)
         ]
         cells = self._seen[0][1].shape[2]
+        log_probs = np.diff(ending.totals)
+        if self._away is not None:
+            log_probs[:-1] += self._away.cost_of(ending.tokens, image)
+            score = float(log_probs.sum()) / len(log_probs) ** self._decoding.length_penalty
         return Hypothesis(
             tokens=tuple(ending.tokens.tolist()),
-            log_probs=tuple(np.diff(ending.totals).tolist()),
+            log_probs=tuple(log_probs.tolist()),
             score=score,
             attention=np.stack(looked) if looked else np.zeros((0, cells), np.float32),
         )

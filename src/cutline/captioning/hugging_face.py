@@ -124,6 +124,8 @@ class HuggingFaceCaptioner:
         check_choices(asked, n=n)
         if asked.no_repeat_words:
             raise OptionError("no_repeat_words is not available for Hugging Face models.")
+        if asked.diversity and n > 1:
+            raise OptionError("diversity is not available for Hugging Face models.")
         prefix = len(self._prefix(asked.prefix)) if asked.prefix else 0
         settings: dict[str, Any] = {"num_return_sequences": n}
         if asked.max_length is not None:  # ours leaves out the end token, theirs the prefix

@@ -32,6 +32,7 @@ MAX_PREFIX_CHARS = 1000
 
 _BIG = 2**31 - 1
 BeamSize: TypeAlias = Annotated[int, Between(1, MAX_CAPTIONS)]
+Diversity: TypeAlias = Annotated[float, Between(0, 100)]
 LengthPenalty: TypeAlias = Annotated[float, Between(-10, 10)]
 MinLength: TypeAlias = Annotated[int, Between(0, _BIG)]
 MaxLength: TypeAlias = Annotated[int, Between(1, _BIG)]
@@ -65,7 +66,21 @@ class DecodingOptions:
     )
     beam_size: BeamSize | None = field(
         default=None,
-        metadata=_spec(3, "Sentences kept alive at once; never fewer than n.", only=Strategy.BEAM),
+        metadata=_spec(
+            3,
+            "Sentences kept alive at once; without diversity, never fewer than n.",
+            only=Strategy.BEAM,
+        ),
+    )
+    diversity: Diversity | None = field(
+        default=None,
+        metadata=_spec(
+            0.5,
+            "Of several captions, what a word loses in log-probability for each earlier caption that has it "
+            "at the same place (diverse beam search, Vijayakumar et al., 2018); the first caption is the one "
+            "that n = 1 gives. 0 gives the likeliest captions, however alike.",
+            only=Strategy.BEAM,
+        ),
     )
     length_penalty: LengthPenalty | None = field(
         default=None,
@@ -210,6 +225,7 @@ class Decoding:
     strategy: Strategy
     n: int
     beam_size: int
+    diversity: float
     length_penalty: float
     min_length: int
     max_length: int
@@ -238,9 +254,10 @@ def resolve(
     chosen = options.over(_DEFAULTS)
     check_choices(chosen, n=n)
     made = {name: getattr(chosen, name) for name in OPTIONS if name != "no_repeat_words"}
-    made["beam_size"] = max(n, made["beam_size"])
-    if made["strategy"] is Strategy.BEAM and made["beam_size"] == 1:
-        made["strategy"] = Strategy.GREEDY  # what everybody expects of a beam of one
+    if n == 1 or not made["diversity"]:
+        made["beam_size"] = max(n, made["beam_size"])
+        if made["strategy"] is Strategy.BEAM and made["beam_size"] == 1:
+            made["strategy"] = Strategy.GREEDY  # what everybody expects of a beam of one
     made["max_length"] = min(made["max_length"] or longest, longest)
     if made["min_length"] > longest:
         raise OptionError(

@@ -84,7 +84,7 @@ class Captioner(Protocol):
     def caption(
         self, images: Sources, *, n: int = 1, options: DecodingOptions | None = None
     ) -> list[list[Caption]]:
-        """Write ``n`` captions for each image, best first.
+        """Write ``n`` captions for each image, best first: the first is the one that n = 1 gives.
 
         Takes one image or many; always gives one list for each image, in order. An option left None
         is the captioner's own default. Raises ImageError for an image that cannot be read, and

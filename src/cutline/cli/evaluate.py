@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cutline.caption_files import READABLE_SUFFIXES
-from cutline.captioning.options import DecodingOptions, Strategy
+from cutline.captioning.options import MAX_CAPTIONS, DecodingOptions, Strategy
 from cutline.cli._options import SEARCH_NAMES, decoding_options, given_decoding
 from cutline.errors import DataError, OutputError
 from cutline.terminal import bar_size
@@ -32,6 +32,7 @@ Examples:
   cutline evaluate mine.zip coco/ --kind karpathy --split test --against default
   cutline evaluate photos/ --captions captions.jsonl --split test
   cutline evaluate default flickr8k/ --limit 100 --beam-size 5
+  cutline evaluate default flickr8k/ -n 3 --diversity 1
 
 BUNDLE is a bundle's folder or zip, openvino:BUNDLE, hf:FOLDER, openai:URL#MODEL, default for the model that
 ships, or a file of captions: .jsonl or .csv as `cutline caption --output` writes it, COCO's results, or any
@@ -55,6 +56,7 @@ class Arguments:
     kind: str
     images: str | None
     limit: int | None
+    n: int
     output: str | None
     as_json: bool
     tokenizer: str
@@ -76,6 +78,14 @@ class Arguments:
 @click.option("--captions", metavar="FILE", help="Score the captions in this file, and run no model.")
 @click.option("--against", metavar="OTHER", help="Compare with this bundle, or file of captions.")
 @click.option("--limit", type=click.IntRange(1), help="Use only the first N photos of the split.")
+@click.option(
+    "-n",
+    "n",
+    type=click.IntRange(1, MAX_CAPTIONS),
+    default=1,
+    show_default=True,
+    help="Captions per photo: the first is scored, and how much they differ from each other is reported.",
+)
 @click.option("--output", "-o", metavar="DIR", help="Write the report into this folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole report as JSON.")
 @click.option(
@@ -140,10 +150,10 @@ def run(arguments: Arguments, load: Callable[[str | None], Captioner]) -> int:
     selection = select(config, arguments.split, arguments.limit)
     with contextlib.ExitStack() as stack:
         bar = _bar(stack)
-        written = captions_of(arguments.bundle, selection, options, load, bar)
+        written = captions_of(arguments.bundle, selection, options, load, bar, n=arguments.n)
         other = None
         if arguments.against is not None:
-            other = captions_of(arguments.against, selection, options, load, bar)
+            other = captions_of(arguments.against, selection, options, load, bar, n=arguments.n)
     evaluation = scores.evaluate(
         selection,
         written,
@@ -214,7 +224,13 @@ def _caption_lines(written: Written) -> str:
     from cutline.caption_files import CaptionLine, Failure, ScoredCaption, json_line
 
     lines = [
-        CaptionLine(file=key, model=written.name, captions=(ScoredCaption(text=text, log_prob=None),))
+        CaptionLine(
+            file=key,
+            model=written.name,
+            captions=tuple(
+                ScoredCaption(text=each, log_prob=None) for each in written.candidates.get(key, [text])
+            ),
+        )
         for key, text in written.captions.items()
     ]
     lines += [

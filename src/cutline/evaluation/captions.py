@@ -45,11 +45,15 @@ Bar = Callable[[str, int], Progress | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """One system's captions by key; failures say why a photo has none."""
+    """One system's captions by key; failures say why a photo has none.
+
+    candidates: all captions of the photos that have several, best first.
+    """
 
     name: str
     captions: Mapping[str, str]
     failures: Mapping[str, str] = field(default_factory=dict)
+    candidates: Mapping[str, Sequence[str]] = field(default_factory=dict)
     decoding: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
     trained_on: str = ""  # hash of the training data, where the system says it
@@ -66,18 +70,20 @@ class Written:
         )
 
 
-def captions_of(place: str, selection: Selection, options: DecodingOptions, load: Load, bar: Bar) -> Written:
-    """Get captions from a place: a file of them, or a model that writes them now."""
+def captions_of(
+    place: str, selection: Selection, options: DecodingOptions, load: Load, bar: Bar, *, n: int = 1
+) -> Written:
+    """Get captions from a place: a file of them, or a model that writes them now, n for each photo."""
     if is_captions_file(place):
         return read_captions(Path(place), selection.chosen)
     captioner = load(None if place == DEFAULT else place)
-    return write_captions(captioner, selection.chosen, options, bar)
+    return write_captions(captioner, selection.chosen, options, bar, n=n)
 
 
 def write_captions(
-    captioner: Captioner, examples: Sequence[Example], options: DecodingOptions, bar: Bar
+    captioner: Captioner, examples: Sequence[Example], options: DecodingOptions, bar: Bar, *, n: int = 1
 ) -> Written:
-    """Caption photos; a photo that cannot be read fails alone.
+    """Write n captions of each photo; a photo that cannot be read fails alone.
 
     Raises DataError when the data set has no photos, and errors that would fail every photo.
     """
@@ -89,6 +95,7 @@ def write_captions(
     name = f"{captioner.name}@{captioner.version}"
     progress = bar(name, len(examples))
     captions: dict[str, str] = {}
+    candidates: dict[str, Sequence[str]] = {}
     failures: dict[str, str] = {}
     handed: deque[Example] = deque()
 
@@ -108,17 +115,19 @@ def write_captions(
             handed.append(example)
             yield source
 
-    for outcome in caption_each(captioner, sources(), options=options):
+    for outcome in caption_each(captioner, sources(), n=n, options=options):
         example = handed.popleft()
         if isinstance(outcome, CutlineError):
             failures[example.key] = str(outcome)
         else:
             captions[example.key] = outcome[0].text
+            candidates[example.key] = [caption.text for caption in outcome]
         count(1)
     return Written(
         name=name,
         captions=captions,
         failures=failures,
+        candidates=candidates,
         decoding=_decoding(captioner, options),
         trained_on=_trained_on(captioner),
         hash=_bundle_hash(captioner),
@@ -163,6 +172,7 @@ def read_captions(path: Path, examples: Sequence[Example]) -> Written:
     """
     keys = _Keys(examples, path.parent)
     captions: dict[str, str] = {}
+    candidates: dict[str, Sequence[str]] = {}
     failures: dict[str, str] = {}
     models: set[str] = set()
     for each in _predictions(path) if _is_data_set(path) else _own_lines(path):
@@ -170,11 +180,13 @@ def read_captions(path: Path, examples: Sequence[Example]) -> Written:
         if key is None:
             continue
         captions.pop(key, None)
+        candidates.pop(key, None)
         failures.pop(key, None)
         if each.failure:
             failures[key] = each.failure
         else:
-            captions[key] = each.caption
+            captions[key] = each.captions[0]
+            candidates[key] = each.captions
             models.add(each.model)
     if not captions:
         raise DataError(f"{path} has no caption for any of the {len(examples):,} photos.")
@@ -182,17 +194,18 @@ def read_captions(path: Path, examples: Sequence[Example]) -> Written:
         if example.key not in captions:
             failures.setdefault(example.key, f"{path.name} has no caption for it.")
     name = ", ".join(sorted(models - {""})) or path.name
-    return Written(name=name, captions=captions, failures=failures, note=f"captions read from {path.name}")
+    note = f"captions read from {path.name}"
+    return Written(name=name, captions=captions, failures=failures, candidates=candidates, note=note)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Prediction:
-    """One photo's caption in a file, or why there is none. number: the data set's number of the photo."""
+    """One photo's captions in a file, or why there is none. number: the data set's number of the photo."""
 
     file: str
     number: str = ""
     model: str = ""
-    caption: str = ""
+    captions: Sequence[str] = ()
     failure: str = ""
 
 
@@ -201,7 +214,9 @@ def _own_lines(path: Path) -> Iterator[_Prediction]:
         if line.failure is not None:
             yield _Prediction(file=line.file, model=line.model, failure=line.failure.message)
         elif line.captions:
-            yield _Prediction(file=line.file, model=line.model, caption=line.captions[0].text)
+            yield _Prediction(
+                file=line.file, model=line.model, captions=[each.text for each in line.captions]
+            )
         else:
             raise DataError(f"{path}, line {number}: there is no captions.0.text.")
 
@@ -209,7 +224,7 @@ def _own_lines(path: Path) -> Iterator[_Prediction]:
 def _predictions(path: Path) -> Iterator[_Prediction]:
     config = DataConfig(path=str(path), images=NO_IMAGES, split=TEST)
     for example in load_examples(config):
-        yield _Prediction(file=example.key, number=example.image_id, caption=example.captions[0])
+        yield _Prediction(file=example.key, number=example.image_id, captions=example.captions)
 
 
 def _is_data_set(path: Path) -> bool:

@@ -30,8 +30,8 @@ def evaluate(
         tokenizer=tokenizer,
         use_java=use_java,
     )
-    mine = judge.judge(_in_order(written, selection))
-    theirs = judge.judge(_in_order(other, selection)) if other is not None else None
+    mine = _judged(judge, written, selection)
+    theirs = _judged(judge, other, selection) if other is not None else None
     return Evaluation(
         system=written.system(),
         data=selection.data_set(),
@@ -42,6 +42,11 @@ def evaluate(
         versus=tuple(compare(mine, theirs, samples=samples, seed=seed)) if theirs is not None else (),
         warnings=tuple(_warnings(selection, written, other)),
     )
+
+
+def _judged(judge: Judge, written: Written, selection: Selection) -> Judgement:
+    candidates = [written.candidates.get(example.key, ()) for example in selection.chosen]
+    return judge.judge(_in_order(written, selection), candidates)
 
 
 def _in_order(written: Written, selection: Selection) -> list[str]:

@@ -8,11 +8,13 @@ from cutline.metrics.bleu import SentenceBleu, bleu, sentence_bleu
 from cutline.metrics.bootstrap import Comparison, paired_bootstrap
 from cutline.metrics.cider import CiderD, DocumentFrequency, cider_d
 from cutline.metrics.diversity import (
+    distinct_between,
     distinct_n,
     mean_length,
     repetition,
     unique_captions,
     vocabulary_used,
+    words_not_shared,
 )
 from cutline.metrics.meteor import METEOR_APPROXIMATION, meteor
 from cutline.metrics.rouge import rouge_l
@@ -27,6 +29,7 @@ __all__ = [
     "SentenceBleu",
     "bleu",
     "cider_d",
+    "distinct_between",
     "distinct_n",
     "mean_length",
     "meteor",
@@ -37,4 +40,5 @@ __all__ = [
     "tokenize",
     "unique_captions",
     "vocabulary_used",
+    "words_not_shared",
 ]

@@ -1,9 +1,14 @@
-"""How varied captions are, without looking at references: n-grams, vocabulary, length, repetition."""
+"""How varied captions are, without looking at references: n-grams, vocabulary, length, repetition.
+
+And how much the candidates for one photo differ.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 
+from cutline.metrics.meteor import FUNCTION_WORDS
 from cutline.metrics.ngrams import Ngram, Token, Tokens
 
 
@@ -42,6 +47,41 @@ def repetition(hypotheses: Sequence[Tokens], n: int = 2) -> float:
 def unique_captions(hypotheses: Sequence[Tokens]) -> float:
     """Divide the different captions by all captions: 0 to 1."""
     return len({tuple(hypothesis) for hypothesis in hypotheses}) / len(hypotheses) if hypotheses else 0.0
+
+
+def words_not_shared(candidates: Iterable[Sequence[Tokens]]) -> float:
+    """How much the candidates for a photo differ: 0 for one in other function words, 1 for nothing in common.
+
+    Of the content words in any two candidates the share that only one of them has (Jaccard distance),
+    averaged over the pairs of a photo, then over photos. Photos with fewer than two candidates do not count.
+    """
+    return _mean_of_photos(
+        [
+            sum(_distance(*pair) for pair in combinations(each, 2)) * 2 / (len(each) * (len(each) - 1))
+            for each in _content_of(candidates)
+        ]
+    )
+
+
+def distinct_between(candidates: Iterable[Sequence[Tokens]], n: int) -> float:
+    """Average over photos the distinct n-grams among a photo's candidates: 1 / K for K that are one, to 1."""
+    return _mean_of_photos([distinct_n(each, n) for each in candidates if len(each) > 1])
+
+
+def _content_of(candidates: Iterable[Sequence[Tokens]]) -> list[list[set[Token]]]:
+    return [
+        [{word for word in tokens if word not in FUNCTION_WORDS} for tokens in each]
+        for each in candidates
+        if len(each) > 1
+    ]
+
+
+def _distance(one: set[Token], other: set[Token]) -> float:
+    return 1 - len(one & other) / len(one | other) if one | other else 0.0
+
+
+def _mean_of_photos(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
 
 
 def _ngrams(tokens: Tokens, n: int) -> list[Ngram]:

@@ -15,11 +15,13 @@ from cutline.metrics.bleu import bleu_from_statistics, bleu_statistics
 from cutline.metrics.bootstrap import Comparison, paired_bootstrap
 from cutline.metrics.cider import CiderD, DocumentFrequency
 from cutline.metrics.diversity import (
+    distinct_between,
     distinct_n,
     mean_length,
     repetition,
     unique_captions,
     vocabulary_used,
+    words_not_shared,
 )
 from cutline.metrics.meteor import METEOR_APPROXIMATION, meteor
 from cutline.metrics.ngrams import MAX_ORDER, Floats
@@ -115,8 +117,11 @@ class Judge:
         whole = self._references if population is None else self._split_sets(population)
         self._cider = CiderD(self._references, document_frequency=DocumentFrequency.of(whole))
 
-    def judge(self, captions: Captions) -> Judgement:
-        """Score one caption an item [N]; a failed caption is empty, and scores 0."""
+    def judge(self, captions: Captions, candidates: Sequence[Captions] = ()) -> Judgement:
+        """Score one caption an item [N]; a failed caption is empty, and scores 0.
+
+        ``candidates`` are several captions of some items, to be compared with each other.
+        """
         words = self._tokenizer.words_of(captions)
         if len(words) != len(self._references):
             raise DataError(f"{len(self._references)} items need as many captions, not {len(words)}.")
@@ -145,7 +150,7 @@ class Judge:
         items = {each.name: each.values for each in resampled if each.values.ndim == 1}
         items["BLEU-4"] = bleu_from_statistics(bleu)[:, -1]
         return Judgement(
-            scores=(*scores, *self._diversity(words)),
+            scores=(*scores, *self._diversity(words), *self._choice(candidates)),
             items={name: values * _PERCENT for name, values in items.items()},
             resampled=tuple(resampled),
         )
@@ -176,6 +181,18 @@ class Judge:
             self._score("vocabulary used", vocabulary_used(words), "different words", digits=0),
             self._score("mean length", mean_length(words), "words a caption"),
             self._score("repetition", repetition(words), "word pairs that repeat within a caption", digits=3),
+        ]
+
+    def _choice(self, candidates: Sequence[Captions]) -> list[Score]:
+        several = [each for each in candidates if len(each) > 1]
+        if not several:
+            return []
+        words = self._split_sets(several)
+        note = "content words that only one of two candidates for a photo has / content words of both"
+        pairs = "different word pairs / word pairs, among the candidates for a photo"
+        return [
+            self._score("candidates: words not shared", words_not_shared(words), note, digits=3),
+            self._score("candidates: distinct-2", distinct_between(words, 2), pairs, digits=3),
         ]
 
     def _add_java(self, words: list[Words], scores: list[Score], resampled: list[_Resampled]) -> None:

@@ -33,7 +33,7 @@ _FUNCTION_WORD_LIST = (
     "were be been being am do does did have has had having will would shall should can could may "
     "might must not n't 're 've 'll 'd 'm ca wo very too also just"
 )
-_FUNCTION_WORDS = frozenset(_FUNCTION_WORD_LIST.split())
+FUNCTION_WORDS = frozenset(_FUNCTION_WORD_LIST.split())
 
 _IRREGULAR = {
     "men": "man",
@@ -127,8 +127,8 @@ def _count(reference: list[str], hypothesis: list[str]) -> _Counts:
     chunks, previous = 0, (-2, -2)
     for position, target in alignment:
         weight = _EXACT if hypothesis[position] == reference[target] else _STEM
-        weights_hypothesis[hypothesis[position] in _FUNCTION_WORDS] += weight
-        weights_reference[reference[target] in _FUNCTION_WORDS] += weight
+        weights_hypothesis[hypothesis[position] in FUNCTION_WORDS] += weight
+        weights_reference[reference[target] in FUNCTION_WORDS] += weight
         chunks += (position, target) != (previous[0] + 1, previous[1] + 1)
         previous = (position, target)
     whole = chunks == 1 and len(alignment) == len(hypothesis) == len(reference)
@@ -143,7 +143,7 @@ def _count(reference: list[str], hypothesis: list[str]) -> _Counts:
 
 
 def _split(words: list[str]) -> tuple[float, float]:
-    function = sum(word in _FUNCTION_WORDS for word in words)
+    function = sum(word in FUNCTION_WORDS for word in words)
     return len(words) - function, function
 
 

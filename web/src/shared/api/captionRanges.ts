@@ -3,6 +3,7 @@
 /** From which to which number each caption option may be. */
 export const RANGES = {
   beam_size: { min: 1, max: 64 },
+  diversity: { min: 0, max: 100 },
   length_penalty: { min: -10, max: 10 },
   min_length: { min: 0, max: 2147483647 },
   max_length: { min: 1, max: 2147483647 },

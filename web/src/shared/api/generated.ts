@@ -882,8 +882,10 @@ export type CaptionPhotoApiArg = {
     image: Blob;
     /** How words are chosen: beam keeps several sentences alive, greedy takes the likeliest word, sample draws. */
     strategy?: ("greedy" | "beam" | "sample") | null;
-    /** Beam: sentences kept alive at once; never fewer than n. */
+    /** Beam: sentences kept alive at once; without diversity, never fewer than n. */
     beam_size?: number | null;
+    /** Beam: of several captions, what a word loses in log-probability for each earlier caption that has it at the same place (diverse beam search, Vijayakumar et al., 2018); the first caption is the one that n = 1 gives. 0 gives the likeliest captions, however alike. */
+    diversity?: number | null;
     /** Beam: a sentence of T tokens, its end included, ranks by log_prob / T ** length_penalty. */
     length_penalty?: number | null;
     /** Fewest tokens before the end token. */
@@ -996,8 +998,10 @@ export type UploadImagesApiArg = {
     files: Blob[];
     /** How words are chosen: beam keeps several sentences alive, greedy takes the likeliest word, sample draws. */
     strategy?: ("greedy" | "beam" | "sample") | null;
-    /** Beam: sentences kept alive at once; never fewer than n. */
+    /** Beam: sentences kept alive at once; without diversity, never fewer than n. */
     beam_size?: number | null;
+    /** Beam: of several captions, what a word loses in log-probability for each earlier caption that has it at the same place (diverse beam search, Vijayakumar et al., 2018); the first caption is the one that n = 1 gives. 0 gives the likeliest captions, however alike. */
+    diversity?: number | null;
     /** Beam: a sentence of T tokens, its end included, ranks by log_prob / T ** length_penalty. */
     length_penalty?: number | null;
     /** Fewest tokens before the end token. */
@@ -1598,8 +1602,10 @@ export type ActionIn = {
 export type UrlsIn = {
   /** How words are chosen: beam keeps several sentences alive, greedy takes the likeliest word, sample draws. */
   strategy?: ("greedy" | "beam" | "sample") | null;
-  /** Beam: sentences kept alive at once; never fewer than n. */
+  /** Beam: sentences kept alive at once; without diversity, never fewer than n. */
   beam_size?: number | null;
+  /** Beam: of several captions, what a word loses in log-probability for each earlier caption that has it at the same place (diverse beam search, Vijayakumar et al., 2018); the first caption is the one that n = 1 gives. 0 gives the likeliest captions, however alike. */
+  diversity?: number | null;
   /** Beam: a sentence of T tokens, its end included, ranks by log_prob / T ** length_penalty. */
   length_penalty?: number | null;
   /** Fewest tokens before the end token. */
@@ -1687,8 +1693,10 @@ export type CaptionJobOut = {
 export type CaptionOptionsIn = {
   /** How words are chosen: beam keeps several sentences alive, greedy takes the likeliest word, sample draws. */
   strategy?: ("greedy" | "beam" | "sample") | null;
-  /** Beam: sentences kept alive at once; never fewer than n. */
+  /** Beam: sentences kept alive at once; without diversity, never fewer than n. */
   beam_size?: number | null;
+  /** Beam: of several captions, what a word loses in log-probability for each earlier caption that has it at the same place (diverse beam search, Vijayakumar et al., 2018); the first caption is the one that n = 1 gives. 0 gives the likeliest captions, however alike. */
+  diversity?: number | null;
   /** Beam: a sentence of T tokens, its end included, ranks by log_prob / T ** length_penalty. */
   length_penalty?: number | null;
   /** Fewest tokens before the end token. */

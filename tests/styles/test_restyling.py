@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cutline import styles
-from cutline.errors import CaptionerUnavailable, OptionError
+from cutline.errors import BundleMissing, CaptionerUnavailable, OptionError
 from cutline.styles import Fault, Piece, Styled, Voice
 from cutline.styles.guard import GRAVE, check, parse
 from cutline.styles.prompts import messages, prompt_version, rules
@@ -136,7 +136,7 @@ def test_what_models_say_around_a_caption_is_never_shown(server: ChatServer, lea
 
 def test_a_stream_that_breaks_off_is_an_error(server: ChatServer) -> None:
     server.answer = lambda _count, _request: streamed("All paws ", "and ", end=False)
-    with pytest.raises(CaptionerUnavailable, match="broke its answer off"):
+    with pytest.raises(CaptionerUnavailable, match="before its answer was complete"):
         list(restyler(server).stream(DOG, QUIRKY))
 
 
@@ -199,7 +199,12 @@ def test_what_people_type_stands_in_the_request_as_json_alone() -> None:
     }
 
 
-@pytest.mark.parametrize("uri", [None, "", "nothing", "http://localhost", "openai:"])
-def test_a_uri_that_names_no_language_model_is_refused(uri: str | None) -> None:
+@pytest.mark.parametrize("uri", ["nothing", "http://localhost", "openai:"])
+def test_a_uri_that_names_no_language_model_is_refused(uri: str) -> None:
     with pytest.raises(CaptionerUnavailable):
         styles.load(uri)
+
+
+def test_without_a_model_of_its_own_the_error_says_how_to_name_one() -> None:
+    with pytest.raises(BundleMissing, match="openai:BASE_URL#MODEL"):
+        styles.load()

@@ -116,6 +116,17 @@ def check(text: Text, voice: Voice, sources: Sequence[str]) -> tuple[Fault, ...]
     return tuple(fault for fault, is_so in found.items() if is_so)
 
 
+_TOLD_AT_THE_END = frozenset({Fault.EMPTY, Fault.UNRELATED})
+_FLOOD = 2  # times the length that is asked for
+
+
+def rejects(unfinished: Text, voice: Voice, sources: Sequence[str]) -> bool:
+    """Whether a text has a fault that nothing which may follow can mend, or is without end."""
+    if len(unfinished.body) > _FLOOD * voice.length.chars[1]:
+        return True
+    return not (GRAVE - _TOLD_AT_THE_END).isdisjoint(check(unfinished, voice, sources))
+
+
 def mend(text: Text, voice: Voice, sources: Sequence[str]) -> Text:
     """The text without the hashtags, emoji and sentences that break the rules, and cut to its length.
 

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from cutline.errors import OptionError
-from cutline.styles.guard import GRAVE, Fault, Text, check, mend, parse
+from cutline.styles.guard import GRAVE, Fault, Text, check, mend, parse, rejects
 from cutline.styles.support import unsupported_in
 from cutline.styles.voice import Voice, visible
 from cutline.styles.writing import DEFAULT_SEED, Piece, Styled, Task, Writer
@@ -17,7 +17,6 @@ MAX_STYLED = 10
 MAX_DESCRIPTION_CHARS = 1_000
 MAX_ANSWER_CHARS = 4_000
 TRIES = 3
-_FLOOD = 2  # times the length that is asked for: such an answer is not read to its end
 _SEEDS_APART = 1_000  # between captions, so that their further tries share no seed
 _LEADING_IN = re.compile(
     r"\W*(?:sure|here|of course|certainly|absolutely|okay|ok|image|photo|caption)\b", re.IGNORECASE
@@ -83,7 +82,7 @@ class GuardedRestyler:
                 answer = (answer + written.text)[:MAX_ANSWER_CHARS]
                 log_prob = _sum(log_prob, written.log_prob)
                 words = _whole_words(answer)
-                if len(answer) == MAX_ANSWER_CHARS or _rejects(parse(words), task):
+                if len(answer) == MAX_ANSWER_CHARS or rejects(parse(words), task.voice, task.sources):
                     answer = words
                     break
                 said = str(parse(words))
@@ -156,16 +155,6 @@ def _task(description: str, voice: Voice, context: Sequence[str]) -> Task:
         )
     further = (visible(each)[:MAX_DESCRIPTION_CHARS] for each in context)
     return Task(description=described, voice=voice, context=tuple(each for each in further if each))
-
-
-_TOLD_AT_THE_END = frozenset({Fault.EMPTY, Fault.UNRELATED})
-
-
-def _rejects(text: Text, task: Task) -> bool:
-    """Whether what was written so far has a fault that nothing further can mend."""
-    if len(text.body) > _FLOOD * task.voice.length.chars[1]:
-        return True
-    return not (GRAVE - _TOLD_AT_THE_END).isdisjoint(check(text, task.voice, task.sources))
 
 
 def _whole_words(answer: str) -> str:

@@ -1,0 +1,163 @@
+"""The model that ships, as a writer: it writes word by word, and takes back a word that breaks a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cutline.errors import OptionError
+from cutline.styles.causal import CausalModel, Context
+from cutline.styles.guard import EMOJI, parse, rejects
+from cutline.styles.support import HASHTAG, is_english
+from cutline.styles.voice import Voice
+from cutline.styles.writing import Task, Written
+
+TEMPERATURE = 0.8
+TOP_P = 0.92
+TRIES_PER_WORD = 12
+_ENDS = (".", "!", "?", "\u2026")
+_NEARLY = 0.7  # of the longest length: from there on the next end of a sentence ends the caption
+
+
+def built_in_writer() -> BuiltInWriter:
+    """The model that ships. Raises BundleMissing, BundleDamaged."""
+    return BuiltInWriter(CausalModel(resources.files("cutline.styles") / "data" / "model"))
+
+
+def prompt(description: str, voice: Voice) -> str:
+    """What the model reads before it writes, in training as in use."""
+    emoji = "; emoji" if voice.emoji else ""
+    return f"{description}\n{voice.tone}; {voice.audience}; {voice.length}; {voice.hashtags}{emoji}\n"
+
+
+class BuiltInWriter:
+    """A Writer of a `CausalModel`. Words are sampled from the likeliest (Holtzman et al., 2020: top-p)."""
+
+    def __init__(self, model: CausalModel) -> None:
+        self._model = model
+        self.name = model.name
+        self.version = model.version
+        self.prompt_version = model.prompt_version
+
+    def write(self, task: Task, *, seed: int) -> Generator[Written, None, None]:
+        """As Writer. Raises OptionError for another language than English."""
+        if not is_english(task.voice.language):
+            raise OptionError(
+                "The language model that ships writes English.", hint="Name another one for other languages."
+            )
+        read = self._model.encode(prompt(task.description, task.voice))[-self._model.max_tokens // 2 :]
+        draft = _Draft(self._model, task, np.random.default_rng(seed), self._model.read(read))
+        while (word := draft.next_word()) is not None:
+            yield word
+        yield from draft.hashtags()
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A caption as far as it is written. ``text`` holds whole words alone, each of them checked."""
+
+    model: CausalModel
+    task: Task
+    random: np.random.Generator
+    context: Context
+    text: str = ""
+    tokens: int = 0
+
+    def next_word(self) -> Written | None:
+        """The next word of the body; None at its end."""
+        fewest, most = self.task.voice.length.chars
+        if self.text.endswith(_ENDS) and len(self.text) > _NEARLY * most:
+            return None
+        ends = {self.model.end_id, *self.model.encode("\n")[:1]}
+        banned: set[int] = ends if len(self.text) < fewest else set()
+        for _ in range(TRIES_PER_WORD):
+            word = self._word(banned)
+            if word is None:
+                return None
+            if self._is_right(self.text + word.text) and "#" not in word.text:
+                return self._take(word)
+            banned.add(word.tokens[0])
+        return None
+
+    def hashtags(self) -> Generator[Written, None, None]:
+        """As many hashtags as are wanted, as far as right ones come to the model's mind."""
+        wanted = self.task.voice.hashtags
+        found: set[str] = set()
+        banned: set[int] = set()
+        for _ in range(TRIES_PER_WORD * wanted):
+            if len(found) == wanted or self.tokens > self.model.max_tokens:
+                return
+            word = self._word(banned, lead=" #" if found else "\n#")
+            tag = "" if word is None else word.text.strip()
+            if word and HASHTAG.fullmatch(tag) and tag not in found and self._is_right(self.text + word.text):
+                found.add(tag)
+                banned = set()
+                yield self._take(word)
+            elif word:
+                banned.add(word.tokens[0])
+
+    def _take(self, word: _Word) -> Written:
+        self.text += word.text
+        self.tokens += len(word.tokens)
+        self.context = word.context
+        return Written(text=word.text, log_prob=word.log_prob)
+
+    def _is_right(self, text: str) -> bool:
+        said = parse(text)
+        if not self.task.voice.emoji and EMOJI.search(said.body):
+            return False
+        return not rejects(said, self.task.voice, self.task.sources)
+
+    def _word(self, banned: set[int], *, lead: str = "") -> _Word | None:
+        """Sample tokens up to where the next word begins. None where the caption ends instead."""
+        context = self.context
+        text, log_prob = "", 0.0
+        tokens: list[int] = []
+        if lead:
+            context = self.model.read(self.model.encode(lead), context)
+        while len(tokens) < _MOST_TOKENS_OF_A_WORD:
+            token = _sample(context.log_probs, self.random, banned if not tokens else set())
+            decoded = self.model.decode([*tokens, token])
+            if token == self.model.end_id or (tokens and _begins_another(decoded[len(text) :])):
+                break
+            log_prob += float(context.log_probs[token])
+            tokens.append(token)
+            text = decoded
+            context = self.model.read([token], context)
+        if not tokens or text.startswith("\n"):
+            return None
+        return _Word(text=lead + text, tokens=tokens, log_prob=log_prob, context=context)
+
+
+_MOST_TOKENS_OF_A_WORD = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Word:
+    text: str
+    tokens: Sequence[int]
+    log_prob: float
+    context: Context
+
+
+def _begins_another(piece: str) -> bool:
+    return piece[:1].isspace()
+
+
+def _sample(log_probs: NDArray[np.float32], random: np.random.Generator, banned: set[int]) -> int:
+    """Sample from the likeliest tokens that make up TOP_P together, at TEMPERATURE."""
+    scaled = log_probs / TEMPERATURE
+    if banned:
+        scaled[list(banned)] = -np.inf
+    order = np.argsort(-scaled)[:_CANDIDATES]
+    odds = np.exp(scaled[order] - scaled[order[0]])
+    odds /= odds.sum()
+    kept = int(np.searchsorted(np.cumsum(odds), TOP_P)) + 1
+    return int(random.choice(order[:kept], p=odds[:kept] / odds[:kept].sum()))
+
+
+_CANDIDATES = 200

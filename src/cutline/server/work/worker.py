@@ -42,6 +42,7 @@ class Worker:
             without_heartbeat=True,
         )
         self._thread = threading.Thread(target=self._messages.start, name="cutline-messages", daemon=True)
+        self._warming = threading.Thread(target=_warm_up, name="cutline-warm-up", daemon=True)
 
     def start(self) -> None:
         """Start the threads; they begin with what is queued already."""
@@ -52,7 +53,7 @@ class Worker:
         start_pool()
         if self._scheduler:
             self._scheduler.start()
-        threading.Thread(target=_warm_up, name="cutline-warm-up", daemon=True).start()
+        self._warming.start()
         logger.info("The worker has started.")
 
     def _run_loop(self) -> None:
@@ -69,6 +70,8 @@ class Worker:
             self._scheduler.stop()
         stop_pool(timeout_s)
         self._thread.join(max(_LAST_MESSAGES_S, deadline - time.monotonic()))
+        # Python must not end while a thread makes a model: that would end it with a signal.
+        self._warming.join(max(_LAST_MESSAGES_S, deadline - time.monotonic()))
         logger.info("The worker has stopped.")
 
 

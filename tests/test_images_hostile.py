@@ -6,6 +6,7 @@ import io
 import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Sequence
 
 import pytest
@@ -116,3 +117,55 @@ def test_a_frame_that_sticks_out_of_a_gif_counts() -> None:
     struct.pack_into("<HHHH", data, at + 1, 0, 0, 60000, 60000)
     with pytest.raises(ImageTooLarge):
         open_image(bytes(data))
+
+
+def _encoded(picture: Image.Image, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind)
+    return buffer.getvalue()
+
+
+def _in_pieces() -> dict[str, bytes]:
+    """Small pictures with very many tiny parts: each costs Python a step, and there are millions of them."""
+    gif, jpeg, whole = (_encoded(Image.new("L", (16, 16)), kind) for kind in ("GIF", "JPEG", "PNG"))
+    first = gif.index(b"\x2c", 13 + 3 * 2 ** ((gif[10] & 7) + 1))
+    chunk = struct.pack(">I", 0) + b"abCd" + struct.pack(">I", zlib.crc32(b"abCd"))
+    text = struct.pack(">I", 3) + b"tEXta\0b" + struct.pack(">I", zlib.crc32(b"tEXta\0b"))
+    many = 300_000
+    return {
+        "comment of tiny blocks": gif[:first] + b"\x21\xfe" + b"\x01a" * many + b"\0" + gif[first:],
+        "comment of full blocks": gif[:first]
+        + b"\x21\xfe"
+        + (b"\xff" + b"a" * 255) * 9_000
+        + b"\0"
+        + gif[first:],
+        "comments": gif[:first] + b"\x21\xfe\x01a\0" * many + gif[first:],
+        "extensions": gif[:first] + b"\x21\xf9\0" * many + gif[first:],
+        "application": gif[:first] + b"\x21\xff" + (b"\x04aaaa") * many + b"\0" + gif[first:],
+        "picture of tiny blocks": gif[:-2] + b"\x01a" * many + b"\0;",
+        "chunks": whole[:33] + chunk * many + whole[33:],
+        "texts": whole[:33] + text * many + whole[33:],
+        "chunks at the end": whole[:-12] + chunk * many + whole[-12:],
+        "segments": jpeg[:2] + b"\xff\xfe\0\x02" * many + jpeg[2:],
+        "profiles": jpeg[:2] + b"\xff\xe2\0\x02" * many + jpeg[2:],
+        "tables": jpeg[:2] + b"\xff\xdb\0\x02" * many + jpeg[2:],
+        "padding": jpeg[:2] + b"\xff" * many + jpeg[2:],
+        "junk": jpeg[:2] + b"\xff\0" * many + jpeg[2:],
+        "other junk": jpeg[:20] + b"ab" * many + jpeg[20:],
+    }
+
+
+def test_a_picture_in_very_many_pieces_is_refused_before_they_are_walked() -> None:
+    for data in _in_pieces().values():
+        with pytest.raises(UnreadableImage, match="too many pieces"):
+            open_image(data)
+
+
+def test_pictures_in_as_many_pieces_as_real_ones_have_are_opened() -> None:
+    picture = Image.effect_noise((900, 900), 100).convert("P")
+    for kind in ("GIF", "PNG", "JPEG"):
+        data = _encoded(picture if kind != "JPEG" else picture.convert("RGB"), kind)
+        assert open_image(data).size == (900, 900)
+    jpeg = _encoded(Image.new("RGB", (16, 16)), "JPEG")
+    thumbnail = b"\xff\xe1" + struct.pack(">H", 65_000) + b"x" * 64_998
+    assert open_image(jpeg[:2] + thumbnail * 100 + b"\xff" * 50 + jpeg[2:]).size == (16, 16)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from PIL import Image
 
+from cutline.errors import UnreadableImage
 from cutline.images.limits import Limits, check_limit
 
 
@@ -17,7 +19,7 @@ def check_layers(image: Image.Image, kind: str, data: bytes, name: str, limits: 
     pixels, most = image.width * image.height, limits.max_total_pixels
     if kind == "JPEG":
         if (scans := data.count(b"\xff\xda")) * pixels > most:  # quickly counted, and never too few
-            scans = sum(1 for _ in jpeg_scan_headers(data))
+            scans = sum(1 for _ in islice(jpeg_scan_headers(data), most // pixels + 1))
         check_limit(name, "pixels in all scans", scans * pixels, "max_total_pixels", most)
         return
     frames = _gif_frames(data, limits.max_frames) if kind == "GIF" else getattr(image, "n_frames", 1)
@@ -30,6 +32,7 @@ _END_OF_IMAGE, _START_OF_SCAN, _COMMENT = 0xD9, 0xDA, 0xFE
 _SHOWN_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive
 _TABLES = (0xC4, 0xCC, 0xDB, 0xDD)
 _MAX_SEGMENTS = 500
+_MAX_MARKERS = 20_000  # of a whole JPEG
 
 
 def jpeg_scan_headers(data: bytes) -> Iterator[bytes]:
@@ -38,12 +41,15 @@ def jpeg_scan_headers(data: bytes) -> Iterator[bytes]:
     Its thumbnail lies within one of them, and a phone's video or second picture after its end: those bytes
     are never decoded, whatever they look like.
     """
-    at = 2
+    at, left = 2, _MAX_MARKERS
     while (marker := _MARKER.search(data, at)) and (kind := data[marker.start() + 1]) != _END_OF_IMAGE:
         length = max(2, int.from_bytes(data[marker.end() : marker.end() + 2], "big"))
         if kind == _START_OF_SCAN:
             yield data[marker.end() + 2 : marker.end() + length]
         at = marker.end() + length
+        left -= 1
+        if not left:
+            raise UnreadableImage("The file looks like JPEG but is damaged: it is in too many pieces.")
 
 
 def jpeg_frame(data: bytes, at: int) -> tuple[int, int] | None:
@@ -88,26 +94,89 @@ def webp_size(head: bytes) -> tuple[int, int]:
     return int.from_bytes(head[26:28], "little") & 0x3FFF, int.from_bytes(head[28:30], "little") & 0x3FFF
 
 
+def check_parts(kind: str, data: bytes, name: str) -> None:
+    """Refuse a GIF, PNG or JPEG of very many tiny parts before Pillow opens it: it walks them in Python.
+
+    Raises UnreadableImage.
+    """
+    too_many = {"GIF": _has_many_blocks, "PNG": _has_many_chunks, "JPEG": _has_many_segments}.get(kind)
+    if too_many is not None and too_many(data):
+        raise UnreadableImage(f"{name} looks like {kind} but is damaged: it is in too many pieces.")
+
+
+def _has_many_chunks(data: bytes) -> bool:
+    at, left = 8, _MAX_CHUNKS + len(data) // _LEAST_CHUNK
+    while at + 8 <= len(data) and left:
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+        left -= 1
+    return not left
+
+
+_MAX_CHUNKS, _LEAST_CHUNK = 5_000, 1024  # bytes: encoders write 8 KiB at a time
+_MAX_SEGMENTS_AHEAD, _MAX_JUNK = 2_000, 65_536  # before a JPEG's picture; bytes between its segments
+_BARE = frozenset({0x01, 0xD8, *range(0xD0, 0xD8)})  # markers without a length
+
+
+def _has_many_segments(data: bytes) -> bool:
+    at, left, junk = 2, _MAX_SEGMENTS_AHEAD, _MAX_JUNK
+    while left and junk > 0 and at + 4 <= len(data):
+        marker = data[at + 1]
+        if data[at] != 0xFF or marker in (0x00, 0xFF):
+            junk, at = junk - 1, at + (2 if data[at] == 0xFF and marker == 0 else 1)
+            continue
+        if marker in (_START_OF_SCAN, _END_OF_IMAGE):
+            return False
+        at += 2 if marker in _BARE else 2 + max(2, int.from_bytes(data[at + 2 : at + 4], "big"))
+        left -= 1
+    return not left or junk <= 0
+
+
+def _has_many_blocks(data: bytes) -> bool:
+    most = _MAX_GIF_BLOCKS + len(data) // _LEAST_GIF_BLOCK
+    blocks, comments, frames = 0, 0, 0
+    for introducer, label, number in _gif_parts(data, most):
+        blocks += 1 + number
+        frames += introducer == _IMAGE
+        if frames > _MANY_FRAMES:  # refused as an animation that is too long; Pillow opens the first alone
+            return False
+        comments += number if (introducer, label) == (_EXTENSION, _COMMENT) else 0
+        if blocks > most or comments > _MAX_COMMENT_BLOCKS:
+            return True
+    return False
+
+
 def _gif_frames(data: bytes, most: int) -> int:
     """Frames in a GIF, by walking its blocks; stops at the end, at damage, or above `most`.
 
     Pillow counts by decoding every frame, which is what an animated bomb hopes for.
     """
-    at = 13 + _gif_palette_bytes(data[10:11])
     frames = 0
-    while at < len(data) and frames <= most:
-        introducer = data[at]
-        if introducer == 0x2C:  # an image: descriptor, palette, code size, data
-            frames += 1
-            at += 11 + _gif_palette_bytes(data[at + 9 : at + 10])
-        elif introducer == 0x21:  # an extension: label, data
-            at += 2
-        else:
+    for introducer, _, _ in _gif_parts(data, len(data)):
+        frames += introducer == _IMAGE
+        if frames > most:
             break
-        while at < len(data) and data[at]:  # sub-blocks, each led by its length
-            at += 1 + data[at]
-        at += 1
     return max(1, frames)
+
+
+_IMAGE, _EXTENSION = 0x2C, 0x21
+_MAX_GIF_BLOCKS, _LEAST_GIF_BLOCK = 20_000, 128  # so many, and one more for so many bytes
+_MANY_FRAMES = 9_000
+_MAX_COMMENT_BLOCKS = 1_000  # Pillow joins them one by one, and copies what it has each time
+
+
+def _gif_parts(data: bytes, most_blocks: int) -> Iterator[tuple[int, int, int]]:
+    """(introducer, label, number of sub-blocks) of each part; a part of too many ends what is given."""
+    at = 13 + _gif_palette_bytes(data[10:11])
+    while at + 1 < len(data) and (introducer := data[at]) in (_IMAGE, _EXTENSION):
+        label = data[at + 1]
+        # An image: descriptor, palette, code size. An extension: label.
+        at += 11 + _gif_palette_bytes(data[at + 9 : at + 10]) if introducer == _IMAGE else 2
+        blocks = 0
+        while at < len(data) and data[at] and blocks <= most_blocks:  # each is led by its length
+            at += 1 + data[at]
+            blocks += 1
+        yield introducer, label, blocks
+        at += 1
 
 
 def _gif_palette_bytes(flags: bytes) -> int:

@@ -21,7 +21,7 @@ from cutline.images.decoder_errors import decoding
 from cutline.images.developing import can_develop, develop
 from cutline.images.files import printable, read_file
 from cutline.images.formats import PLUGINS, refusal, sniff
-from cutline.images.frames import check_layers, is_in_one_scan, webp_size
+from cutline.images.frames import check_layers, check_parts, is_in_one_scan, webp_size
 from cutline.images.inner_sizes import check_inner_sizes
 from cutline.images.limits import DEFAULT_LIMITS, Limits, check_limit, check_size
 from cutline.images.orientation import ORIENTATION, TURNS, orientation_of, turn_unless_stated
@@ -175,6 +175,7 @@ def _open(data: bytes, name: str, limits: Limits) -> Image.Image:
         raise refusal(data[:4096], name)
     if kind == "TIFF":
         _silence_libtiff()
+    check_parts(kind, data, name)
     module, attribute = PLUGINS[kind]
     opener: Callable[[io.BytesIO], Image.Image] = getattr(importlib.import_module(module), attribute)
     with decoding(name, kind):

@@ -29,6 +29,7 @@ from cutline.captioning.sources import default_bundle
 from cutline.cli.main import COMMANDS, EXTRAS, cli
 from cutline.errors import BundleMissing, MissingExtra
 from screenshots import FLAGS
+from tests.server.services.process import ANSWERS_S
 
 ROOT = Path(__file__).parents[1]
 PHOTOS = sorted((ROOT / "examples").glob("*.jpg"))
@@ -56,7 +57,7 @@ def targets() -> set[str]:
 
 def run_python(code: str, **options: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=240, **options
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=ANSWERS_S, **options
     )  # type: ignore[call-overload]
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from cutline.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
 from cutline.images import Limits, open_image
+from tests.server.services.process import ANSWERS_S
 
 ROW = tuple[int, int, int]  # tag, type (3 short, 4 long), value
 
@@ -52,7 +53,7 @@ for part in (b"<!---->", b"<!-- a --> ", b" ", b"<?xml?>", b"<!DOCTYPE svg>"):
 
 def test_markup_that_is_no_drawing_is_refused_by_looking_at_each_byte_once() -> None:
     # In a process of its own: with a pattern that nests repetition, it would not end within a lifetime.
-    subprocess.run([sys.executable, "-c", ENDLESS], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", ENDLESS], check=True, timeout=ANSWERS_S)
 
 
 @pytest.mark.parametrize(

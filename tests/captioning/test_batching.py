@@ -3,7 +3,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,10 +17,10 @@ from cutline.captioning.batching import MicroBatcher
 from cutline.captioning.options import DecodingOptions, Strategy
 from cutline.captioning.protocol import ModelInfo
 from cutline.errors import CaptionerUnavailable, OptionError, UnreadableImage
+from tests.server.services.process import ANSWERS_S, wait_until
 
 PATIENT_MS = 60_000.0
 FOREVER_MS = 1e9
-ANSWERS_S = 240  # what takes so long never comes, however busy the machine is
 
 
 class Recording:
@@ -156,8 +155,7 @@ def test_closing_answers_what_was_asked_and_refuses_what_comes_after() -> None:
     with ThreadPoolExecutor(5) as pool:
         waiting = [pool.submit(asks(batcher, photo(i))) for i in range(5)]
         assert inner.is_at_gate.wait(ANSWERS_S)  # two of the five run
-        while batcher._jobs.qsize() < 3:
-            time.sleep(0.005)
+        wait_until(lambda: batcher._jobs.qsize() == 3, what="the other three")
         closing = threading.Thread(target=batcher.close)
         closing.start()
         inner.gate.set()

@@ -20,6 +20,7 @@ from cutline.captioning.options import DecodingOptions, Strategy
 from cutline.chat import KEY_FILE_VARIABLE, KEY_VARIABLES, Patience
 from cutline.errors import CaptionerUnavailable, ConfigError, OptionError, UnreadableImage
 from tests.chat_server import Answer, ChatServer, chat_server, said
+from tests.server.services.process import ANSWERS_S
 
 QUICK = Patience(timeout_s=60, tries=3, first_wait_s=0.01, max_wait_s=0.05)
 
@@ -156,7 +157,7 @@ def test_a_server_that_hangs_is_given_up(server: ChatServer) -> None:
     release = threading.Event()
 
     def hang(_count: int, _request: dict[str, Any]) -> Answer:
-        release.wait(60)
+        release.wait(ANSWERS_S)
         return 200, {"Connection": "close"}, b"{}"
 
     server.answer = hang

@@ -9,6 +9,7 @@ import pytest
 
 import cutline
 import cutline.errors
+from tests.server.services.process import ANSWERS_S
 
 
 def test_the_public_face_is_small() -> None:
@@ -36,7 +37,7 @@ def test_the_error_tree_is_as_its_docstring_draws_it() -> None:
 
 def in_a_fresh_python(code: str) -> str:
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=240
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=ANSWERS_S
     ).stdout
 
 

@@ -36,6 +36,7 @@ from cutline.cli.main import main, missing_extra
 from cutline.errors import OptionError
 from cutline.images import Limits, developing
 from tests import raw_photos
+from tests.server.services.process import ANSWERS_S
 
 FIXED = str(Path(__file__).with_name("fixed.py"))
 SAYS = {name: f"A {name} photo on the wall." for name in COLOURS}
@@ -70,7 +71,7 @@ def cutline(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pyte
 
 def process(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, FIXED, "caption", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, timeout=240, **options)
+    return subprocess.run(command, capture_output=True, timeout=ANSWERS_S, **options)
 
 
 def json_lines(path: Path) -> list[dict[str, Any]]:
@@ -664,7 +665,7 @@ def test_two_runs_cannot_write_to_one_file(tmp_path: Path) -> None:
             assert second.returncode == 1
             assert b"Another run is writing" in second.stderr
             listed.writelines(f"{each}\n" for each in photos)
-        assert first.wait(120) == 0
+        assert first.wait(ANSWERS_S) == 0
     assert len(json_lines(output)) == 4
 
 
@@ -702,7 +703,7 @@ def test_killed_at_any_moment_it_resumes_with_nothing_lost_or_doubled(tmp_path: 
             wait_for(lambda: output.exists() and output.stat().st_size > len(kept))  # noqa: B023
             time.sleep(chance.uniform(0, 0.1))
             running.send_signal(signal.SIGKILL)
-            running.wait(10)
+            running.wait(ANSWERS_S)
         content = output.read_bytes()
         assert content.startswith(kept)
         kept = content[: content.rfind(b"\n") + 1]
@@ -734,7 +735,7 @@ def test_an_interrupted_run_keeps_what_it_wrote(tmp_path: Path) -> None:
         listed.flush()  # more than it reads ahead: it writes some, and waits for further names
         wait_for(lambda: output.exists() and output.stat().st_size > 0)
         running.send_signal(signal.SIGINT)
-        _, err = running.communicate(timeout=240)
+        _, err = running.communicate(timeout=ANSWERS_S)
     assert running.returncode == 130
     assert b"Traceback" not in err
     assert 0 < len(json_lines(output)) < len(photos)
@@ -1090,7 +1091,7 @@ def test_killed_at_any_moment_every_original_is_whole(tmp_path: Path) -> None:
             running.stdout.readline()
             time.sleep(chance.uniform(0, 0.15))
             running.send_signal(signal.SIGKILL)
-            running.wait(10)
+            running.wait(ANSWERS_S)
         assert sorted(tmp_path.glob("in/[!.]*")) == photos
         assert {description(path)[0] for path in photos} <= {"", SAYS["blue"]}
         for path in photos:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,8 @@ from cutline.errors import BundleMissing
 sys.path.append(str(Path(__file__).parents[1] / "captioning"))
 from tiny_bundle import make_bundle
 
+from tests.server.services.process import ANSWERS_S, wait_until
+
 pytestmark = pytest.mark.slow
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -29,7 +29,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 def run(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "cutline.cli.main", "caption", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, **options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=ANSWERS_S, **options)
 
 
 @pytest.fixture
@@ -129,9 +129,7 @@ def test_the_shipped_model_resumes_after_a_kill(shipped: Path, tmp_path: Path) -
     output = tmp_path / "out.jsonl"
     command = [sys.executable, "-m", "cutline.cli.main", "caption", str(tmp_path), "--output", str(output)]
     with subprocess.Popen([*command, "--batch-size", "2"], stderr=subprocess.DEVNULL) as running:
-        until = time.monotonic() + 60
-        while not (output.exists() and os.stat(output).st_size) and time.monotonic() < until:
-            time.sleep(0.01)
+        wait_until(lambda: output.exists() and output.stat().st_size, what="the first line")
         running.send_signal(signal.SIGKILL)
     done = run(tmp_path, "--output", output)
     assert done.returncode == 0, done.stderr

@@ -34,7 +34,7 @@ def test_a_queue_that_is_away_costs_a_line_and_no_more(tmp_path: Path) -> None:
         | {"CUTLINE_DATA_DIR": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=ANSWERS_S,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("The broker is not responding; the sweep will find the work.") == 1

@@ -19,6 +19,7 @@ from cutline.cli._service import make_private, set_up
 from cutline.errors import ConfigError
 from cutline.server.config import SECRET_BITS, ServerSettings, development_secret, settings
 from cutline.server.strength import bits_of
+from tests.server.services.process import ANSWERS_S
 
 SOUND = {
     "mode": "production",
@@ -301,7 +302,7 @@ def test_no_command_starts_with_unfit_settings(tmp_path: Path) -> None:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=ANSWERS_S,
         )
         assert done.returncode == 2, done.stderr
         assert "CUTLINE_SECRET_KEY: is missing" in done.stderr

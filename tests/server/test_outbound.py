@@ -17,6 +17,7 @@ import pytest
 from cutline.server import outbound
 from cutline.server.errors import AddressForbidden, FetchFailed, ServiceUnavailable
 from cutline.server.shares import Payer
+from tests.server.services.process import ANSWERS_S
 from tests.server.services.receiver import Receiver
 
 Names = dict[str, list[str]]
@@ -141,9 +142,9 @@ def test_a_domain_whose_name_servers_keep_silent_does_not_hold_up_others(
     with ThreadPoolExecutor(40) as visitors:
         waiting = [visitors.submit(fetch, f"http://{n}.silent.test/") for n in range(30)]
         for _ in range(4):
-            assert asked.acquire(timeout=60)
+            assert asked.acquire(timeout=ANSWERS_S)
         assert "not on the open internet" in fetch("http://quick.example.org/")
-        refused = [each.result() for each in islice(as_completed(waiting, timeout=60), 26)]
+        refused = [each.result() for each in islice(as_completed(waiting, timeout=ANSWERS_S), 26)]
         silent.set()
     assert all("are not responding" in answer for answer in refused)
     assert not asked.acquire(blocking=False)

@@ -15,6 +15,7 @@ from tiny_captioner import tiny_stage, train
 from cutline.errors import ConfigError
 from cutline.training.checkpoints import read_checkpoint
 from cutline.training.distributed import ALONE, join_world
+from tests.server.services.process import ANSWERS_S
 
 PROGRAM = Path(__file__).with_name("tiny_captioner.py")
 
@@ -25,7 +26,7 @@ def torchrun(folder: Path, *changes: str) -> list[tuple[int, float]]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run(
         [*command, str(PROGRAM), str(folder), *changes],
-        env=environment, check=True, timeout=600, capture_output=True,
+        env=environment, check=True, timeout=2 * ANSWERS_S, capture_output=True,
     )  # fmt: skip
     losses = json.loads((folder / "result.json").read_text())["losses"]
     return [(step, value) for step, value in losses]

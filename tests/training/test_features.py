@@ -22,6 +22,7 @@ from cutline.images import Preprocessing, open_image, read_pixels, to_pixels
 from cutline.training import features
 from cutline.training.datasets import Example
 from cutline.training.features import FeatureConfig, feature_store
+from tests.server.services.process import ANSWERS_S
 
 SIZE = Preprocessing(width_px=32, height_px=24)
 PHOTOS, VARIANTS = 64, 3
@@ -155,7 +156,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_features(tmp_path:
         folder.mkdir(exist_ok=True)
         photo(place, width_px=700, height_px=500).save(folder / f"{place}.jpg", "JPEG")
     command = [sys.executable, str(Path(__file__)), str(folder), str(killed)]
-    run = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, timeout=300)
+    run = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, timeout=ANSWERS_S)
     assert run.returncode == -signal.SIGKILL
     (progress,) = killed.glob("*.done")
     done = int(progress.read_text())

@@ -21,6 +21,7 @@ from cutline.training.config import StageConfig
 from cutline.training.loop import FitResult, Loss, fit
 from cutline.training.optim import Averaged
 from cutline.training.tracking import JsonLines, read_metrics
+from tests.server.services.process import ANSWERS_S
 
 PROGRAM = Path(__file__).with_name("tiny_captioner.py")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -45,7 +46,7 @@ def run(objective: TinyObjective, stage: StageConfig, folder: Path, *, resume: b
 def program(folder: Path, *arguments: str) -> int:
     """Train with dropout in another process; how it ended."""
     command = [sys.executable, str(PROGRAM), str(folder), "--dropout", "0.3", *arguments]
-    return subprocess.run(command, env=ENVIRONMENT, timeout=300).returncode
+    return subprocess.run(command, env=ENVIRONMENT, timeout=ANSWERS_S).returncode
 
 
 def test_training_learns_to_caption(tmp_path: Path) -> None:

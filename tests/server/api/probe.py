@@ -22,6 +22,7 @@ from cutline.server.api.wait import when_done
 from cutline.server.errors import Conflict, NotFound
 from cutline.server.people.models import Owner
 from cutline.server.people.viewers import ensure_owner, viewer_of
+from tests.server.services.process import ANSWERS_S
 
 api = CutlineAPI(title="Probe", version="1", urls_namespace="probe", auth=anyone, parser=SafeParser())
 problems.add_handlers(api)
@@ -59,7 +60,7 @@ def make_thing(request: HttpRequest, thing: ThingIn) -> Status[dict[str, Any]]:
 def make_slowly(request: HttpRequest, thing: ThingIn) -> dict[str, Any]:
     """Wait until the test says so."""
     entered.set()
-    assert go_on.wait(240)
+    assert go_on.wait(ANSWERS_S)
     return {"name": thing.name, "number": 1}
 
 

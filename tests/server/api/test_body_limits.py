@@ -20,6 +20,7 @@ from cutline.server.api.gate import gate
 from cutline.server.errors import RequestTooLarge
 from cutline.server.people.models import User
 from cutline.server.people.viewers import owner_of
+from tests.server.services.process import ANSWERS_S
 
 MEGABYTE = 2**20
 SIGN_IN = "/_allauth/browser/v1/auth/login"
@@ -147,7 +148,7 @@ def test_a_client_that_stops_sending_is_not_waited_for(monkeypatch: pytest.Monke
         sent.append(message)
 
     scope = _scope("/api/v1/keys", {"content-length": "9999999"})
-    asyncio.run(asyncio.wait_for(gate(_reads_everything)(scope, receive, send), 60))
+    asyncio.run(asyncio.wait_for(gate(_reads_everything)(scope, receive, send), ANSWERS_S))
     assert sent[0]["status"] == 413
 
 
@@ -315,7 +316,7 @@ def test_a_body_that_comes_too_slowly_is_not_waited_for(
             sent.append(message)
 
         scope = _scope(path, {"content-length": "100"})
-        asyncio.run(asyncio.wait_for(gate(_reads_everything)(scope, receive, send), 60))
+        asyncio.run(asyncio.wait_for(gate(_reads_everything)(scope, receive, send), ANSWERS_S))
         assert sent[0]["status"] == 408
 
 

@@ -22,6 +22,7 @@ from cutline.server.errors import NotFound
 from cutline.server.people.models import Owner, Role, User
 from cutline.server.people.viewers import owner_of
 from tests.server.api import probe
+from tests.server.services.process import ANSWERS_S
 
 pytestmark = [pytest.mark.urls("tests.server.api.probe"), pytest.mark.django_db]
 
@@ -396,13 +397,13 @@ def test_a_repetition_while_the_first_is_at_work_is_told_to_wait(client: Client)
     thread = threading.Thread(target=first)
     thread.start()
     try:
-        assert probe.entered.wait(20)
+        assert probe.entered.wait(ANSWERS_S)
         second = Client()
         second.cookies = client.cookies
         early = post(second, "slow", {"name": "a"}, **{"Idempotency-Key": "k"})
     finally:
         probe.go_on.set()
-        thread.join(20)
+        thread.join(ANSWERS_S)
     assert (early.status_code, early.json()["code"]) == (409, "idempotency_key_in_use")
     assert int(early["Retry-After"]) > 0
     assert answers[0].status_code == 200

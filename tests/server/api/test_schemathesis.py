@@ -104,7 +104,7 @@ def things(folder: Path, receiver: Receiver, mailbox: Mailbox) -> Iterator[Thing
         yield found
         found.client.close()
     finally:
-        service.stop()
+        service.kill()  # a kind end would wait for what is sent to nowhere
 
 
 @pytest.fixture(scope="module")

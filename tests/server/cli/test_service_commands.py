@@ -62,7 +62,7 @@ def test_one_command_keeps_everything_below_its_data_folder_and_ends_as_told(
     with service.visitor() as visitor, visitor.listen() as listener:
         image = visitor.upload(photo)[0]["id"]
         assert listener.caption_of(image)["data"]["caption"]
-    assert service.web.stop(90) == 0
+    assert service.web.stop() == 0
     assert sorted(path.name for path in service.folder.iterdir()) == ["data", "logs"]
     assert {"cutline.sqlite3", "files", "secret.key"} <= {path.name for path in service.data.iterdir()}
     assert [path for path in [service.data, *service.data.rglob("*")] if path.stat().st_mode & 0o077] == []
@@ -84,7 +84,7 @@ def test_no_word_of_what_was_deleted_stays_in_the_database_file(
         goes.delete("/me").raise_for_status()
         left = "select count(*) from images_image"
         wait_until(lambda: service.rows(left) == [(1,)], what="the sweep", every_s=0.1)
-    assert service.web.stop(90) == 0
+    assert service.web.stop() == 0
     kept = b"".join(path.read_bytes() for path in service.data.rglob("cutline.sqlite3*"))
     assert [word in kept for word in (b"quokka", b"zyzzyva", b"axolotl")] == [True, False, False]
 
@@ -95,7 +95,7 @@ def test_a_service_that_is_told_to_stop_loses_no_job(
     service.start()
     with service.visitor() as visitor:
         images = [visitor.upload(make_photo(number))[0]["id"] for number in range(12)]
-    assert service.web.stop(90) == 0
+    assert service.web.stop() == 0
     assert service.rows("select count(*) from jobs_job where state in ('running', 'failed')") == [(0,)]
     service.start_web()
     done = "select count(*) from jobs_job where state = 'done'"
@@ -118,7 +118,7 @@ def test_port_0_takes_a_free_one_and_says_which(service: Service) -> None:
     found = re.search(r"Cutline is at (http://127\.0\.0\.1:\d+)", process.output())
     assert found
     assert httpx.get(f"{found[1]}/healthz", timeout=ANSWERS_S).json() == {"status": "ok"}
-    assert process.stop(90) == 0
+    assert process.stop() == 0
 
 
 def test_a_worker_needs_a_queue_between_processes(service: Service) -> None:

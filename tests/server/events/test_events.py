@@ -22,6 +22,7 @@ from cutline.server.events.models import Event
 from cutline.server.events.services import as_message, emit
 from cutline.server.people.models import Owner
 from tests.server.events.samples import DATA, sample
+from tests.server.services.process import ANSWERS_S
 
 CONTRACT = Path(__file__).parents[3] / "contracts/events.schema.json"
 
@@ -86,7 +87,7 @@ def test_an_owner_s_events_are_committed_in_the_order_of_their_numbers(owner: Ow
 
     def second() -> None:
         try:
-            assert first_wrote.wait(60)
+            assert first_wrote.wait(ANSWERS_S)
             emit(owner.pk, "image.deleted", sample("image.deleted"))
             order.append("second")
             second_wrote.set()
@@ -100,7 +101,7 @@ def test_an_owner_s_events_are_committed_in_the_order_of_their_numbers(owner: Ow
         first_wrote.set()
         assert not second_wrote.wait(0.5)
         order.append("first")
-    thread.join(60)
+    thread.join(ANSWERS_S)
     assert order == ["first", "second"]
 
 

@@ -25,6 +25,7 @@ from cutline.server.people.models import Owner
 from cutline.server.uploads import services as uploads
 from tests import raw_photos
 from tests.server.images.conftest import is_there, keys_of, viewer_of_owner
+from tests.server.services.process import ANSWERS_S
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -153,7 +154,7 @@ def test_uploads_at_once_do_not_pass_the_quota_together(
 
     def send(number: int) -> bool:
         try:
-            together.wait(20)
+            together.wait(ANSWERS_S)
             uploads.store_upload(other, make_photo(number), f"{number}.jpg")
         except QuotaExceeded:
             return False
@@ -263,7 +264,7 @@ def test_the_same_picture_many_times_at_once_is_one_image(
 
     def work() -> None:
         try:
-            barrier.wait(20)
+            barrier.wait(ANSWERS_S)
             found.append(uploads.store_upload(owner, make_photo(5), "5.jpg"))
         except BaseException as error:
             found.append(error)
@@ -274,7 +275,7 @@ def test_the_same_picture_many_times_at_once_is_one_image(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(ANSWERS_S)
     assert [each for each in found if isinstance(each, BaseException)] == []
     assert {each.image.pk for each in found if isinstance(each, uploads.Stored)} == {Image.objects.get().pk}
     assert sum(each.is_new for each in found if isinstance(each, uploads.Stored)) == 1

@@ -89,7 +89,7 @@ def work_off() -> None:
         unended = Job.objects.filter(state__in=(JobState.QUEUED, JobState.RUNNING))
         wait_until(lambda: not unended.exists(), what="the end of all jobs")
     finally:
-        pool.stop(30)
+        pool.stop(ANSWERS_S)
         assert renditions.wait_until_rendered(ANSWERS_S)
 
 
@@ -172,7 +172,7 @@ def test_jobs_in_hand_at_shutdown_are_finished_or_given_back(configure: Callable
     pool.start()
     begun = Job.objects.exclude(state=JobState.QUEUED)  # or done already, on a quick machine
     wait_until(begun.exists, what="a job at work")
-    pool.stop(30)
+    pool.stop(ANSWERS_S)
     assert renditions.wait_until_rendered(ANSWERS_S)
     states = set(Job.objects.values_list("state", flat=True))
     assert JobState.RUNNING not in states

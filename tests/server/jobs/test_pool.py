@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
@@ -36,7 +35,7 @@ def start() -> Iterator[Callable[..., WorkerPool]]:
 
     yield begin
     for pool in pools:
-        pool.stop(10)
+        pool.stop(ANSWERS_S)
 
 
 @pytest.fixture
@@ -53,8 +52,8 @@ def all_in(state: JobState) -> Callable[[], bool]:
 
 
 def test_a_lost_hint_costs_a_moment_and_no_more(owner: Owner, start: Callable[..., WorkerPool]) -> None:
-    start(finish)
-    time.sleep(0.3)  # everybody sleeps
+    pool = start(finish)
+    wait_until(lambda: pool._polled, what="threads without work")
     queue(owner)
     wait_until(all_in(JobState.DONE), what="a job that nobody hinted at")
 
@@ -92,9 +91,17 @@ def test_interactive_work_finds_a_thread_while_bulk_work_takes_long(
 
 
 def test_slow_urls_leave_half_of_the_threads_to_other_bulk_work(
-    owner: Owner, start: Callable[..., WorkerPool]
+    owner: Owner, start: Callable[..., WorkerPool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = threading.Event()
+    looks: list[Job | None] = []
+    claim = services.claim
+
+    def noted(*arguments: Any, **words: Any) -> Job | None:
+        looks.append(claim(*arguments, **words))
+        return looks[-1]
+
+    monkeypatch.setattr(services, "claim", noted)
 
     def run(job: Job, context: Context) -> None:
         if job.kind == JobKind.FETCH:
@@ -110,7 +117,8 @@ def test_slow_urls_leave_half_of_the_threads_to_other_bulk_work(
         wait_until(lambda: captioned.count() == 3, what="photos behind slow URLs")
         fetching = Job.objects.filter(kind=JobKind.FETCH, state=JobState.RUNNING)
         wait_until(lambda: fetching.count() == 2, what="two fetches at work")
-        time.sleep(1.0)  # whoever looked by itself meanwhile took none
+        seen = len(looks)
+        wait_until(lambda: len(looks) >= seen + 2, what="threads that look by themselves")
         assert fetching.count() == 2
     finally:
         gate.set()

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from cutline.server import health
 from cutline.server.config import ServerSettings
 from cutline.server.observability import logs, request_id
+from tests.server.services.process import ANSWERS_S
 
 Configure = Callable[..., ServerSettings]
 
@@ -186,7 +187,7 @@ def test_metrics_are_for_whoever_has_the_token(client: Client, configure: Config
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What answers late answers: the machine is busy."""
-    monkeypatch.setattr(health, "PATIENCE_S", 60)
+    monkeypatch.setattr(health, "PATIENCE_S", ANSWERS_S)
 
 
 # -- health ------------------------------------------------------------------------------------------------
@@ -264,15 +265,15 @@ def test_those_who_ask_while_a_check_runs_wait_for_its_answer() -> None:
     def check() -> dict[str, bool]:
         checks.append("")
         begun.set()
-        assert go_on.wait(60)
+        assert go_on.wait(ANSWERS_S)
         return {"database": len(checks) > 1}
 
     latest = health.Latest(check, clock=lambda: now[0])
     with ThreadPoolExecutor(4) as pool:
         answers = [pool.submit(latest.results) for _ in range(4)]
-        assert begun.wait(60)
+        assert begun.wait(ANSWERS_S)
         go_on.set()
-        assert [answer.result(60) for answer in answers] == [{"database": False}] * 4
+        assert [answer.result(ANSWERS_S) for answer in answers] == [{"database": False}] * 4
     assert len(checks) == 1
     now[0] += health.FRESH_S
     assert latest.results() == {"database": True}

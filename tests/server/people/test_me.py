@@ -31,7 +31,7 @@ from cutline.server.people.viewers import owner_of
 from cutline.server.webhooks.models import Delivery, Webhook
 from tests.server.people.accounts import PASSWORD, Person
 from tests.server.people.test_claiming import make_image, write
-from tests.server.services.process import wait_until
+from tests.server.services.process import ANSWERS_S, wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -433,7 +433,7 @@ def test_what_is_deleted_while_it_is_still_written_to_is_gone_too() -> None:
         )
         deletion.start()
         wait_until(somebody_waits, what="the deletion waits for the write")
-    deletion.join(60)
+    deletion.join(ANSWERS_S)
     assert not Owner.objects.filter(pk=owner.pk).exists()
     assert not Rendition.objects.exists()
     assert not StoredFile.objects.filter(state="live").exists()

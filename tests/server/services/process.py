@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 LAUNCHER = Path(__file__).with_name("launch.py")
-ANSWERS_S = 240.0  # what takes so long never comes, however busy the machine is
+ANSWERS_S = 300.0  # what takes so long never comes, however busy the machine is
 
 _held = contextlib.ExitStack()
 atexit.register(_held.close)
@@ -147,7 +147,7 @@ class Process:
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()
 
-    def stop(self, timeout_s: float = 10) -> int:
+    def stop(self, timeout_s: float = ANSWERS_S) -> int:
         """SIGTERM, then SIGKILL if it takes longer; the exit code."""
         if self._child is None:
             return 0

@@ -156,7 +156,7 @@ class Service:
         for process in self.processes:
             process.signal(signal.SIGTERM)
         for process in reversed(self.processes):
-            process.stop(30)
+            process.stop()
 
     def kill(self) -> None:
         """End everything at once."""

@@ -7,7 +7,7 @@ from django.core.cache import cache
 from django.utils.module_loading import import_string
 
 from cutline.server.work import scheduler
-from tests.server.services.process import wait_until
+from tests.server.services.process import ANSWERS_S, wait_until
 
 RAN: list[str] = []
 
@@ -55,7 +55,7 @@ def test_the_clock_begins_soon_and_ends_when_told() -> None:
     clock.start()
     wait_until(lambda: "good" in RAN, what="the first sweep")
     clock.stop()
-    clock._thread.join(60)
+    clock._thread.join(ANSWERS_S)
     assert not clock._thread.is_alive()
 
 

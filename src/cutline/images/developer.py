@@ -25,7 +25,7 @@ def main() -> None:
     try:
         answer = developed(sys.stdin.buffer.read(), max_pixels, max_side_px, enough_px)
     except Exception as error:
-        answer = [f"failed {' '.join(str(error).split()) or type(error).__name__}\n".encode()]
+        answer = [f"failed {reason_of(error)}\n".encode()]
     output.writelines(answer)
     output.flush()
 
@@ -42,6 +42,13 @@ def developed(data: bytes, max_pixels: int, max_side_px: int, enough_px: int) ->
         pixels = raw.postprocess(use_camera_wb=True, half_size=half, output_bps=8)
     rows, columns, channels = pixels.shape
     return [f"pixels {'L' if channels == 1 else 'RGB'} {columns} {rows}\n".encode(), pixels.tobytes()]
+
+
+def reason_of(error: Exception) -> str:
+    """What an error says, in one line; LibRaw's say it in bytes."""
+    said = error.args[0] if error.args else ""
+    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+    return " ".join(text.split()) or type(error).__name__
 
 
 def _limit_resources() -> None:

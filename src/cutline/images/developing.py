@@ -24,8 +24,11 @@ def can_develop() -> bool:
     return importlib.util.find_spec(_EXTRA) is not None
 
 
-def develop(data: bytes, name: str, limits: Limits, enough_px: int | None) -> Image.Image:
-    """The sensor's data as sRGB, upright. Raises UnsupportedImage or ImageTooLarge."""
+def develop(data: bytes, what: str, limits: Limits, enough_px: int | None) -> Image.Image:
+    """The sensor's data as sRGB, upright. Raises UnsupportedImage or ImageTooLarge.
+
+    what: the photo, and why it must be developed, as the beginning of an error's message.
+    """
     import subprocess  # takes longer to import than a JPEG to open
 
     command = [sys.executable, "-P", str(_PROGRAM), str(limits.max_pixels), str(limits.max_side_px)]
@@ -35,18 +38,18 @@ def develop(data: bytes, name: str, limits: Limits, enough_px: int | None) -> Im
         )
     except subprocess.TimeoutExpired as error:
         raise UnsupportedImage(
-            f"{name} took LibRaw more than {_TIMEOUT_S:.0f} seconds to develop."
+            f"{what}, and LibRaw took more than {_TIMEOUT_S:.0f} seconds to develop it."
         ) from error
     except OSError as error:
-        raise UnsupportedImage(f"{name} cannot be developed: LibRaw does not start ({error}).") from error
+        raise UnsupportedImage(f"{what}, and LibRaw does not start ({error}).") from error
     head, _, pixels = done.stdout.partition(b"\n")
     match head.split():
         case [b"pixels", mode, width, height] if done.returncode == 0:
             return Image.frombytes(mode.decode(), (int(width), int(height)), pixels).convert("RGB")
         case [b"large", width, height]:
             raise ImageTooLarge(
-                f"{name} has {int(width):,} x {int(height):,} pixels; the limit is {limits.max_pixels:,}.",
+                f"{what}, and has {int(width):,} x {int(height):,} pixels; the limit is {limits.max_pixels:,}.",
                 hint="If you trust the file, raise CUTLINE_MAX_PIXELS.",
             )
     reason = head.decode("utf-8", "replace").removeprefix("failed ") or f"it ended with {done.returncode}"
-    raise UnsupportedImage(f"{name} is a raw photo that LibRaw cannot develop ({reason}).")
+    raise UnsupportedImage(f"{what}, and LibRaw cannot develop it ({reason}).")

@@ -115,7 +115,7 @@ def _raw_photo(
             hint="Install it with: pip install 'cutline[raw]'",
         )
     room.enter_context(room_for(limits.max_pixels))  # how many they are, LibRaw alone knows
-    picture = develop(data, name, limits, enough_px)
+    picture = develop(data, what, limits, enough_px)
     if _is_black(picture):
         raise UnsupportedImage(f"{what}, and is black when developed.")
     return picture

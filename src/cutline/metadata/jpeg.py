@@ -20,7 +20,7 @@ _XMP, _EXIF = b"http://ns.adobe.com/xap/1.0/\0", b"Exif\0\0"
 _EXTENDED_XMP, _DIGEST_BYTES = b"http://ns.adobe.com/xmp/extension/\0", 32
 _PHOTOSHOP, _MPF = b"Photoshop 3.0\0", b"MPF\0"
 _APP0, _APP1, _APP2, _APP11, _APP13, _START_OF_SCAN = 0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xDA
-_AFCP = (b"AXS!", b"AXS*")
+_AFCP, _TRAILER_BYTES = (b"AXS!", b"AXS*"), 65_536
 _MAX_CONTENT = 65_533
 _MAX_TIMES = 4  # that pictures in a file may be read
 _MAX_BEHIND = 1000  # pictures behind the picture
@@ -230,7 +230,7 @@ def _with_mpf_corrected(before: bytes, after: bytes, changes: Sequence[_Change])
 def _refuse_what_points_into_itself(data: bytes, found: Sequence[_Segment]) -> None:
     if any(each.marker == _APP11 and b"c2pa" in each.content for each in found):
         raise MetadataError("its content credentials (C2PA) sign every byte, and a change breaks them")
-    if data[-12:-8] in _AFCP:
+    if any(each in data[-_TRAILER_BYTES:] for each in _AFCP):
         raise MetadataError("its trailer (AFCP) points to places in it")
     exif = next((each for each in found if each.holds(_APP1, _EXIF)), None)
     if exif is None or not found:

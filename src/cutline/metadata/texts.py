@@ -30,6 +30,7 @@ _DEFAULT = re.compile(
     | <(?:digimax|kenox|samsung)[^>]*> | samsung\w* | lavc[\d.]+
     | (?:created|file [ ] written) [ ] (?:with|using|by [ ] adobe) .*
     | \{.*\} | (?:filter|module|hw-remosaic) \s* : .* ; .*             # data of phones and programs
+    | gcm_tag | [\w-]*\d[\w-]* [ ] image | r: [ ]* \d+ [ ] g: .*       # Ricoh, JVC, GE
     | processed [ ] with [ ] \w+ [ ] with [ ] .* | user [ ] comments? | binary [ ] comment | type [ ] \d+
     | [\w\\/:.()~-]+ \. (?:jpe?g|tiff?|png|hei[cf]|dng|mp4)            # its own name, as drones write
     | [\W\d_]*                                                         # no letter at all

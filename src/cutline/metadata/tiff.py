@@ -9,13 +9,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-from cutline.images.tiff import Directory, directories
+from cutline.images.tiff import LONG, TYPE_BYTES, Directory, directories
 from cutline.metadata import iptc
 from cutline.metadata.blocks import Blocks
 from cutline.metadata.errors import MetadataError
 
 _XMP, _IPTC, _PHOTOSHOP, _C2PA = 700, 33723, 34377, 52545
-_BYTE, _UNDEFINED = 1, 7
+_BYTE = 1
 _MAX_BYTES = 2**32 - 2**20
 _MAX_TIMES = 4  # that pictures in a file may be read
 _ROOM_FOR_IPTC = 500  # so that another caption takes the place of the first
@@ -88,12 +88,12 @@ def _appended(data: bytes, first: Directory, values: Mapping[int, bytes]) -> byt
     entries = {struct.unpack_from(sign + "H", each)[0]: each for each in raw_entries}
     appended += b"\0" * (len(data) % 2)
     for tag, value in values.items():
-        kind = _UNDEFINED if tag == _IPTC else _BYTE
-        value += b"\0" * _ROOM_FOR_IPTC if tag == _IPTC else b""
+        kind = LONG if tag == _IPTC else _BYTE  # as others write it; its bytes are in no order
+        value += b"\0" * (_ROOM_FOR_IPTC - len(value) % 4) if tag == _IPTC else b""
         place = struct.pack(sign + "I", len(appended)) if len(value) > 4 else value.ljust(4, b"\0")
         if len(value) > 4:
             appended += value + b"\0" * (len(value) % 2)
-        entries[tag] = struct.pack(sign + "HHI", tag, kind, len(value)) + place
+        entries[tag] = struct.pack(sign + "HHI", tag, kind, len(value) // TYPE_BYTES[kind]) + place
     if len(appended) > _MAX_BYTES:
         raise MetadataError("it is too large for more")
     appended[4:8] = struct.pack(sign + "I", len(appended))

@@ -44,11 +44,14 @@ def develop(data: bytes, what: str, limits: Limits, enough_px: int | None) -> Im
         raise UnsupportedImage(f"{what}, and LibRaw does not start ({error}).") from error
     head, _, pixels = done.stdout.partition(b"\n")
     match head.split():
-        case [b"pixels", mode, width, height] if done.returncode == 0:
-            return Image.frombytes(mode.decode(), (int(width), int(height)), pixels).convert("RGB")
+        case [b"pixels", b"L" | b"RGB" as mode, width, height] if done.returncode == 0:
+            size = int(width), int(height)
+            if size[0] * size[1] * len(mode) == len(pixels):
+                return Image.frombytes(mode.decode(), size, pixels).convert("RGB")
         case [b"large", width, height]:
             raise ImageTooLarge(
-                f"{what}, and has {int(width):,} x {int(height):,} pixels; the limit is {limits.max_pixels:,}.",
+                f"{what}, and has {int(width):,} x {int(height):,} pixels; "
+                f"the limit is {limits.max_pixels:,}.",
                 hint="If you trust the file, raise CUTLINE_MAX_PIXELS.",
             )
     reason = head.decode("utf-8", "replace").removeprefix("failed ") or f"it ended with {done.returncode}"

@@ -170,6 +170,8 @@ def read_captions(path: Path, examples: Sequence[Example]) -> Written:
     two lines for one photo the later counts. Raises DataError when the file cannot be read, is of no known
     format, or has no caption for any of the photos.
     """
+    if not path.is_file():
+        raise DataError(f"There is no file of captions at {path}.")
     keys = _Keys(examples, path.parent)
     captions: dict[str, str] = {}
     candidates: dict[str, Sequence[str]] = {}

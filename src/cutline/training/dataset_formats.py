@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cutline.errors import DataError, MissingExtra
+from cutline.file_names import same_name
 from cutline.training.examples import (
     DEV,
     TEST,
@@ -67,8 +68,16 @@ def resolve_kind(config: DataConfig) -> Kind:
 
 
 def _hint_for(path: Path) -> str:
-    if path.suffix.lower() in (".zip", ".tgz", ".gz", ".7z", ".rar"):
+    archives = (".zip", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
+    if path.suffix.lower() in archives:
         return "Unpack it first, and name the folder."
+    packed = (
+        sorted(each.name for each in path.iterdir() if each.suffix.lower() in archives)
+        if path.is_dir()
+        else []
+    )
+    if packed:
+        return f"Unpack {' and '.join(packed[:2])} first."
     return f"Say which with kind: {', '.join(READERS)}."
 
 
@@ -126,10 +135,12 @@ def _read_flickr8k(config: DataConfig, report: Report) -> Iterator[Example]:
     captions = collect(_flickr_lines(captions_file, report))
     files = photo_files(config, root)
     splits = _flickr_splits(root, report)
+    described = {same_name(name) for name in captions}
     for name in splits:
-        captions.setdefault(name, [])  # a photo that a split names but nobody described
+        if name not in described:
+            captions[name] = []  # a photo that a split names but nobody described
     for name, texts in captions.items():
-        yield example_of(config, name, files.find(name), texts, splits.get(name, ""))
+        yield example_of(config, name, files.find(name), texts, splits.get(same_name(name), ""))
 
 
 def _flickr_file(root: Path) -> Path | None:
@@ -166,7 +177,8 @@ def _flickr_splits(root: Path, report: Report) -> dict[str, str]:
     splits: dict[str, str] = {}
     for split, pattern in ((TRAIN, "*trainImages.txt"), (DEV, "*devImages.txt"), (TEST, "*testImages.txt")):
         path = find(root, pattern)
-        for name in filter(None, map(str.strip, read_lines(path, report))) if path else ():
+        for line in filter(None, map(str.strip, read_lines(path, report))) if path else ():
+            name = same_name(line)
             if splits.setdefault(name, split) != split:
                 complain(report, "split_overlap", f"listed in {splits[name]} and in {split}", name)
     return splits

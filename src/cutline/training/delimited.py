@@ -86,7 +86,7 @@ class _Reader:
         is_stray = is_unclosed = False
         at = 0
         while at <= len(line):
-            start = self._start(line, at)
+            start = _without_spaces(line, at) if self._skip_spaces else at
             if line.startswith('"', start):
                 line, cell = self._quoted(line, start)
                 if cell is not None:
@@ -100,11 +100,6 @@ class _Reader:
             cells.append(line[start:end])
             at = end + 1
         return Row(number=number, cells=cells, is_stray=is_stray, is_unclosed=is_unclosed)
-
-    def _start(self, line: str, at: int) -> int:
-        while self._skip_spaces and at < len(line) and line[at] == " ":
-            at += 1
-        return at
 
     def _trimmed(self, cell: str) -> str:
         return cell.lstrip(" ") if self._skip_spaces else cell
@@ -124,11 +119,10 @@ class _Reader:
         while True:
             end, searched = _closing_mark(whole, searched)
             if end is not None:
-                after = whole[end + 1 :].lstrip(" ")
-                if after and not after.startswith(self._delimiter):
+                after = _without_spaces(whole, end + 1)
+                if after < len(whole) and not whole.startswith(self._delimiter, after):
                     break  # text behind the mark: it closes nothing
-                rest = len(whole) if not after else whole.index(self._delimiter, end)
-                return whole, _Cell(text=whole[start + 1 : end].replace('""', '"'), end=rest)
+                return whole, _Cell(text=whole[start + 1 : end].replace('""', '"'), end=after)
             more = self._next_line() if len(taken) < _MOST_LINES else None
             if more is None:
                 break
@@ -141,6 +135,13 @@ class _Reader:
             self._ahead.append(each)
             self._number -= 1
         return line, None
+
+
+def _without_spaces(text: str, at: int) -> int:
+    """The place of the next character that is no space."""
+    while text.startswith(" ", at):
+        at += 1
+    return at
 
 
 def _closing_mark(text: str, at: int) -> tuple[int | None, int]:

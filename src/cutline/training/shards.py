@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cutline.errors import DataError
+from cutline.file_names import same_name
 from cutline.training.examples import DataConfig, Example, Report, TarMember, canonical_split
 from cutline.training.photo_files import NO_IMAGES
 from cutline.training.reading import IMAGE_SUFFIXES, complain, decoded, example_of, split_of
@@ -100,10 +101,10 @@ def _samples(shard: Path, report: Report) -> Iterator[_Sample]:
     for file in _files(shard, report):
         folder, _, base = file.name.rpartition("/")
         stem, _, rest = base.partition(".")
-        if (own := f"{folder}/{stem}" if folder else stem) != key:
+        if (own := same_name(f"{folder}/{stem}" if folder else stem)) != key:
             yield from _samples_of(key, group, report)
             key, group = own, []
-        inner, _, suffix = rest.rpartition(".")
+        inner, _, suffix = same_name(rest).rpartition(".")
         suffix = f".{suffix.lower()}"
         text = file.read_bytes() if suffix in _TEXT_SUFFIXES else b""
         group.append(_Member(inner=inner, suffix=suffix, file=file, text=text))
@@ -141,8 +142,8 @@ def _files(shard: Path, report: Report) -> Iterator[TarMember]:
     try:
         with tarfile.open(shard, "r:") as tar:
             for entry in tar:
-                if not entry.isreg() or entry.issparse() or not entry.name.rpartition("/")[2].strip("."):
-                    continue
+                if not entry.isreg() or entry.issparse() or entry.name.rpartition("/")[2].startswith("."):
+                    continue  # macOS adds ._photo.jpg
                 yield TarMember(archive=shard, name=entry.name, offset=entry.offset_data, size=entry.size)
     except tarfile.TarError as error:
         message = f"not a complete, uncompressed tar ({error}); unpack or copy it again"

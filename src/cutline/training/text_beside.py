@@ -49,6 +49,8 @@ def read_text_beside(config: DataConfig, report: Report) -> Iterator[Example]:
         if repeats and found:
             message = f"each photo counts {repeats[1]} times in a training"
             complain(report, "photos_repeated", message, str(folder), severity="note")
+        for text in _without_photo(folder, found):
+            complain(report, "caption_without_image", "no photo has this name", str(text), severity="note")
         for photo, texts in found:
             yield example_of(
                 config,
@@ -78,6 +80,14 @@ def _photos_in(folder: Path, names: list[str]) -> Iterator[tuple[Path, _Texts]]:
         lines = next((spelt[same_name(each)] for each in beside if same_name(each) in spelt), None)
         data = spelt.get(same_name(f"{photo.stem}.json"))
         yield photo, _Texts(lines=folder / lines if lines else None, data=folder / data if data else None)
+
+
+def _without_photo(folder: Path, found: list[tuple[Path, _Texts]]) -> Iterator[Path]:
+    """Texts beside photos that belong to none."""
+    used = {texts.lines for _, texts in found}
+    if used - {None}:
+        texts = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in _TEXT_SUFFIXES)
+        yield from (path for path in texts if path not in used and not path.name.startswith("."))
 
 
 def _captions(texts: _Texts, report: Report) -> list[str]:

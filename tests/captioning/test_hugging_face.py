@@ -223,6 +223,12 @@ def test_a_prefix_is_kept(folder: Path) -> None:
         loaded.caption(PHOTOS[0], options=DecodingOptions(prefix="a zebra"))
 
 
+@pytest.mark.parametrize("options", [{"diversity": 0.5}, {"no_repeat_words": True}])
+def test_what_transformers_lacks_is_refused(folder: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match="not available for Hugging Face models"):
+        cutline.load(f"hf:{folder}").caption(PHOTOS[0], n=2, options=DecodingOptions(**options))
+
+
 def test_samples_follow_the_seed_and_the_photo_not_its_place(folder: Path) -> None:
     loaded = cutline.load(f"hf:{folder}")
     options = DecodingOptions(strategy=Strategy.SAMPLE, seed=4, temperature=2.0, max_length=8)

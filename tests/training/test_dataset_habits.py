@@ -124,6 +124,19 @@ def _config(path: Path) -> DataConfig:
     return DataConfig(path=str(path), split="train")
 
 
+def test_kaggles_flickr30k_as_captions_txt(photos: Path) -> None:
+    (photos / "captions.txt").write_text(
+        "image_name,comment_number,comment\na.jpg, 0, A dog , a cat .\na.jpg, 1, Dogs\nb.jpg,0,A cow\n"
+    )
+    assert captions(photos) == {"a.jpg": ("A dog , a cat .", "Dogs"), "b.jpg": ("A cow",)}
+
+
+def test_many_quotes_on_a_line_take_little_time(photos: Path) -> None:
+    (photos / "captions.csv").write_text("image,caption\n" + ',"a' * 100_000 + "\n")
+    with pytest.raises(DataError, match="never closed"):
+        load(photos)
+
+
 # Encodings and layouts of tables
 
 
@@ -323,6 +336,13 @@ def test_coco_results_find_photos_by_their_number(tmp_path: Path, number: object
         tmp_path / "val2014" / "COCO_val2014_000000000042.jpg",
         ("A dog",),
     )
+
+
+def test_captions_elsewhere_say_what_kind_they_are(tmp_path: Path) -> None:
+    write_photos(tmp_path / "val2014", ["COCO_val2014_000000000042.jpg"])
+    write_json(tmp_path / "made" / "results.json", [{"image_id": 42, "caption": "A dog"}])
+    (example,) = load(tmp_path / "val2014", captions=str(tmp_path / "made" / "results.json"))
+    assert example.image == tmp_path / "val2014" / "COCO_val2014_000000000042.jpg"
 
 
 def test_blips_annotations_by_split(tmp_path: Path) -> None:

@@ -58,7 +58,8 @@ def resolve_kind(config: DataConfig) -> Kind:
         raise DataError(f"There is no data set at {path}.", hint="Check the path.")
     if config.kind != "auto":
         return config.kind
-    kind = _guess_folder(path) if path.is_dir() else _guess_file(path)
+    kind = _guess_file(Path(config.captions)) if config.captions else None
+    kind = kind or (_guess_folder(path) if path.is_dir() else _guess_file(path))
     if kind is None:
         raise DataError(
             f"{path} is not a data set of a kind that Cutline recognises.",
@@ -157,12 +158,15 @@ def _is_flickr_file(path: Path) -> bool:
 
 def _flickr_lines(path: Path, report: Report) -> Iterator[tuple[str, str]]:
     if path.suffix == ".csv" or path.name == "captions.txt":
-        for row in csv_rows(path, report):
-            caption = ",".join(row.cells[1:])  # some copies leave captions with commas unquoted
-            if len(row.cells) == 1:
+        columns = 2  # a number of the caption may stand between the photo and the caption
+        for place, row in enumerate(csv_rows(path, report)):
+            if place == 0 and row.cells[-1].strip().lower() in ("caption", "comment"):
+                columns = len(row.cells)
+            elif len(row.cells) < columns:
                 complain(report, "malformed", "expected image,caption", f"{path}, line {row.number}")
-            elif row.number > 1 or caption.strip() != "caption":
-                yield row.cells[0], caption
+            else:  # some copies leave captions with commas unquoted
+                caption = ",".join(row.cells[columns - 1 :])
+                yield row.cells[0], caption if columns == 2 else caption.strip()
         return
     for number, line in enumerate(read_lines(path, report), 1):
         if match := _FLICKR_LINE.fullmatch(line):

@@ -94,7 +94,7 @@ class _Reader:
                     at = cell.end + 1
                     continue
                 is_stray = True
-                is_unclosed = is_unclosed or '"' not in line[start + 1 :]
+                is_unclosed = is_unclosed or line.find('"', start + 1) < 0
             end = line.find(self._delimiter, start)
             end = len(line) if end < 0 else end
             cells.append(line[start:end])

@@ -146,7 +146,11 @@ def photo_files(config: DataConfig, root: Path, *, strict: bool = True) -> Photo
     if config.images == NO_IMAGES:
         return PhotoFiles(None)
     folder = image_folder(config, root, strict=strict)
-    return PhotoFiles([folder] if strict and folder else [folder, root] if folder else [root])
+    if strict:
+        return PhotoFiles([folder] if folder else None)
+    named = Path(config.path)  # the photos' folder, where the captions lie elsewhere
+    places = [folder, root, named if config.captions and named.is_dir() else None]
+    return PhotoFiles([place for place in places if place is not None])
 
 
 def image_folder(config: DataConfig, root: Path, *, strict: bool = True) -> Path | None:

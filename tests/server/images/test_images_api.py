@@ -17,6 +17,7 @@ import httpx
 import pytest
 from PIL import Image as Pillow
 
+from tests import raw_photos
 from tests.server.services.client import Visitor
 from tests.server.services.process import ANSWERS_S, wait_until
 from tests.server.services.receiver import Receiver
@@ -318,3 +319,15 @@ def test_what_is_not_there_is_a_clear_404_or_405(visitor: Visitor, method: str) 
     answer = getattr(visitor, method)("/images/00000000-0000-0000-0000-000000000000")
     assert answer.status_code in (404, 405)
     assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_raw_photo_is_captioned_shown_and_given_back(visitor: Visitor) -> None:
+    raw = raw_photos.KINDS["cr3"](raw_photos.jpeg(), 6)
+    [item] = visitor.upload(raw, keep_original="true")
+    image = visitor.image(item["id"])
+    assert (image["width_px"], image["height_px"]) == (213, 320)
+    with Pillow.open(io.BytesIO(fetched(visitor, image["urls"]["master"]["jpeg"]).content)) as master:
+        assert (master.format, master.size) == ("JPEG", (213, 320))
+    original = fetched(visitor, image["original_url"])
+    assert original.content == raw
+    assert original.headers["Content-Disposition"].startswith("attachment")

@@ -15,7 +15,7 @@ from django.utils import timezone
 from PIL import Image as Pillow
 
 from cutline.errors import CutlineError, ImageTooLarge, UnreadableImage, UnsupportedImage
-from cutline.images import developing
+from cutline.images import developing, open_image
 from cutline.server.errors import NotFound, QuotaExceeded
 from cutline.server.events.models import Event
 from cutline.server.images import deletion, renditions, selectors, storage
@@ -290,7 +290,7 @@ def test_a_raw_photo_is_kept_as_its_preview_and_its_original_given_back(owner: O
     raw = raw_photos.KINDS[kind](raw_photos.jpeg(), 6)
     image = uploads.store_upload(owner, raw, f"a.{kind}", keep_original=True).image
     assert (image.width_px, image.height_px) == (213, 320)
-    assert renditions.open_master(image.pk).size == (213, 320)
+    assert open_image(renditions.read_master(image.pk)).size == (213, 320)
     original = image.renditions.get(kind="original")
     assert (original.format, storage.read(original.file)) == (kind, raw)
     assert storage.content_disposition(original.file.key, "").startswith("attachment")

@@ -1072,6 +1072,25 @@ def test_what_else_a_file_has_stays_or_is_told(
     assert "its 1 other name(s) (hard links) keep the old content" in caplog.text
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file of somebody else's")
+def test_an_owner_that_cannot_be_kept_is_told(
+    cutline: Cutline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.jpg"
+    photo(path)
+    os.chown(path, 65534, 65534)
+    cutline(path, "--write-metadata")
+    assert (path.stat().st_uid, path.stat().st_gid, caplog.text) == (65534, 65534, "")
+
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "chown", refused)
+    cutline(path, "--write-metadata", "--prefix", "Again: ")
+    assert description(path)[0] == "Again: " + SAYS["red"]
+    assert "could not keep its owner" in caplog.text
+
+
 def test_an_original_survives_a_folder_that_takes_no_copy(cutline: Cutline, tmp_path: Path) -> None:
     path = tmp_path / "locked" / "a.jpg"
     photo(path)

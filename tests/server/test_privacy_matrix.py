@@ -49,7 +49,7 @@ from cutline.server.captions.attention import packed
 from cutline.server.captions.models import Attention, Caption, Version
 from cutline.server.events.models import Event
 from cutline.server.feedback.models import Feedback, Rating
-from cutline.server.images import storage
+from cutline.server.images import file_links, storage, stores
 from cutline.server.images.models import Image, Moderation, Rendition, Report, StoredFile, Tag, Visibility
 from cutline.server.images.search import text_of
 from cutline.server.jobs.models import Job, JobState
@@ -155,7 +155,7 @@ def world(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
         yield made
         keys_of_files = list(StoredFile.objects.values_list("key", flat=True))
         call_command("flush", interactive=False, verbosity=0)
-        storage.store().delete_all(keys_of_files)
+        stores.store().delete_all(keys_of_files)
 
 
 @pytest.fixture
@@ -793,7 +793,7 @@ def test_a_file_opens_by_a_link_that_works_and_by_nothing_else(world: World, who
         other = storage.url(_key(world, Kind.UNLISTED if kind is Kind.PUBLIC else Kind.PUBLIC), 60)
         path, _, query = good.partition("?")
         expired = int(time.time()) - 1
-        old = f"{path}?e={expired}&s={storage.signature(key, expired, '')}"
+        old = f"{path}?e={expired}&s={file_links.signature(key, expired, '')}"
         forged = [
             path,
             old,

@@ -165,7 +165,7 @@ CHANNEL_LAYERS = {
         },
     )
 }
-# Photos lie in images/storage.py's store; Django itself keeps no files.
+# Photos lie in images/stores.py's store; Django itself keeps no files.
 STORAGES = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
 STATIC_URL = "/static/"
 STATIC_ROOT = None  # WhiteNoise finds the files where the packages keep them

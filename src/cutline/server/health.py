@@ -23,7 +23,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from cutline.server.config import settings
-from cutline.server.images.storage import Folder, store
+from cutline.server.images.stores import Folder, store
 
 logger = logging.getLogger(__name__)
 

@@ -19,6 +19,7 @@ from cutline.server.errors import ArchiveInvalid, ArchiveTooLarge, Conflict, Inv
 from cutline.server.events.models import Event
 from cutline.server.images import storage
 from cutline.server.images.models import Image, StoredFile
+from cutline.server.images.stores import store
 from cutline.server.jobs import services as jobs
 from cutline.server.jobs.models import Job
 from cutline.server.people.models import Owner, User
@@ -251,7 +252,7 @@ def test_an_archive_that_vanished_fails_the_bulk_and_ends_its_items(
 ) -> None:
     bulk = _zipped(owner, ("a.jpg", make_photo(1)))
     assert bulk.archive is not None
-    storage.store().delete(bulk.archive.key)
+    store().delete(bulk.archive.key)
     work()
     bulk.refresh_from_db()
     assert (bulk.state, bulk.error_code) == ("failed", "not_found")

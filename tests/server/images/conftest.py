@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from cutline.server.images import storage
 from cutline.server.images.models import Image
+from cutline.server.images.stores import store
 from cutline.server.people.models import Owner, Role, User
 from cutline.server.people.viewers import Viewer
 from cutline.server.uploads.services import store_upload
@@ -53,4 +53,4 @@ def keys_of(image: Image) -> set[str]:
 
 def is_there(key: str) -> bool:
     """Whether a file is really in the store."""
-    return storage.store().exists(key)
+    return store().exists(key)

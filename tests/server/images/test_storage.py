@@ -15,7 +15,7 @@ import pytest
 from django.utils import timezone
 
 from cutline.server.errors import Conflict, NotFound, ServiceUnavailable
-from cutline.server.images import storage
+from cutline.server.images import storage, stores
 from cutline.server.images.models import StoredFile
 from tests.server.services.objectstore import ACCESS_KEY, SECRET_KEY, ObjectStore
 from tests.server.services.process import ANSWERS_S
@@ -42,7 +42,7 @@ def test_a_file_is_there_from_put_until_the_sweep(place: str) -> None:
     assert storage.read(file.key) == b"picture"
     storage.discard([file])
     assert storage.sweep_files() == 1
-    assert not storage.store().exists(file.key)
+    assert not stores.store().exists(file.key)
     assert not StoredFile.objects.exists()
     with pytest.raises(NotFound):
         storage.read(file.key)
@@ -54,7 +54,7 @@ def test_a_file_that_nobody_kept_goes_after_a_while(place: str) -> None:
     assert storage.read(file) == b"left behind"
     StoredFile.objects.update(changed_at=timezone.now() - timedelta(seconds=storage.PENDING_S + 1))
     storage.sweep_files()
-    assert not storage.store().exists(file.key)
+    assert not stores.store().exists(file.key)
 
 
 def test_what_the_sweep_took_cannot_be_kept(place: str) -> None:
@@ -73,7 +73,7 @@ def test_what_is_kept_cannot_be_abandoned(place: str) -> None:
 
 
 def test_a_large_file_is_written_and_read_as_a_stream(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "_ONE_REQUEST_BYTES", 1000)
+    monkeypatch.setattr(stores, "_ONE_REQUEST_BYTES", 1000)
     data = bytes(range(256)) * 40
     file = storage.put("bulk/5/archive.zip", io.BytesIO(data), "application/zip")
     with storage.opened(file) as content:
@@ -85,10 +85,10 @@ def test_a_large_file_is_written_and_read_as_a_stream(place: str, monkeypatch: p
 
 def test_an_empty_folder_does_not_stay() -> None:
     file = storage.put("images/6/e-master.jpg", b"x")
-    folder = storage.store().path("images/6")
+    folder = stores.store().path("images/6")
     storage.discard([file])
     storage.sweep_files()
-    assert not list(storage.store().listdir("images")[0]) or "6" not in storage.store().listdir("images")[0]
+    assert not list(stores.store().listdir("images")[0]) or "6" not in stores.store().listdir("images")[0]
     assert folder.endswith("images/6")
 
 
@@ -98,7 +98,7 @@ def test_a_store_that_does_not_answer_is_told_and_leaves_no_live_row(
     def refuse(self: object, name: str, content: object) -> str:
         raise OSError("no space left")
 
-    monkeypatch.setattr(storage.Folder, "_save", refuse)
+    monkeypatch.setattr(stores.Folder, "_save", refuse)
     with pytest.raises(ServiceUnavailable):
         storage.put("images/7/f-master.jpg", b"x")
     assert StoredFile.objects.get().state == StoredFile.State.DISCARDED

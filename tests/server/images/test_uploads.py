@@ -18,7 +18,7 @@ from cutline.errors import CutlineError, ImageTooLarge, UnreadableImage, Unsuppo
 from cutline.images import developing, open_image
 from cutline.server.errors import NotFound, QuotaExceeded
 from cutline.server.events.models import Event
-from cutline.server.images import deletion, renditions, selectors, storage
+from cutline.server.images import deletion, file_links, renditions, selectors, storage
 from cutline.server.images.models import Image, Rendition, StoredFile
 from cutline.server.jobs.models import Job, JobKind, JobState
 from cutline.server.people.models import Owner
@@ -293,7 +293,7 @@ def test_a_raw_photo_is_kept_as_its_preview_and_its_original_given_back(owner: O
     assert open_image(renditions.read_master(image.pk)).size == (213, 320)
     original = image.renditions.get(kind="original")
     assert (original.format, storage.read(original.file)) == (kind, raw)
-    assert storage.content_disposition(original.file.key, "").startswith("attachment")
+    assert file_links.content_disposition(original.file.key, "").startswith("attachment")
     renditions.render(image.pk)
     assert image.renditions.filter(kind="thumbnail").exists()
 

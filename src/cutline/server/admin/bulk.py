@@ -34,7 +34,6 @@ class BulkAdmin(StaffAdmin[Bulk]):
         "ended_at",
     )
     actions = ("pause", "resume", "cancel")
-    object_actions = ("pause", "resume", "cancel")
 
     @admin.display(description="made from")
     def source(self, bulk: Bulk) -> str:

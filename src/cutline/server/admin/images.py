@@ -107,7 +107,6 @@ class ImageAdmin(StaffAdmin[Image]):
     )
     inlines = (ReportsOfImage, DecisionsOfImage)
     actions = ("approve", "hold", "reject")
-    object_actions = ("approve", "hold", "reject")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Image]:
         """With the number of open reports."""

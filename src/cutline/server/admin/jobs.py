@@ -40,7 +40,6 @@ class JobAdmin(StaffAdmin[Job]):
         "ended_at",
     )
     actions = ("retry", "cancel")
-    object_actions = ("retry", "cancel")
 
     @admin.action(description="Try again", permissions=["administer"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:

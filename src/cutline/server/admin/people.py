@@ -41,7 +41,6 @@ class UserAdmin(StaffAdmin[User]):
         "last_login",
     )
     actions = ("close", "reopen", "sign_out")
-    object_actions = ("close", "reopen", "sign_out")
 
     @admin.display(description="signs in with")
     def signs_in_with(self, user: User) -> str:
@@ -159,7 +158,6 @@ class ApiKeyAdmin(StaffAdmin[ApiKey]):
         "revoked_at",
     )
     actions = ("revoke",)
-    object_actions = ("revoke",)
 
     @admin.action(description="Revoke", permissions=["administer"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:

@@ -35,7 +35,6 @@ class WebhookAdmin(StaffAdmin[Webhook]):
         "created_at",
     )
     actions = ("switch_off", "switch_on")
-    object_actions = ("switch_off", "switch_on")
 
     @admin.display(description="host")
     def host(self, webhook: Webhook) -> str:

@@ -8,7 +8,7 @@ from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
 
-from cutline.server.images.storage import content_disposition
+from cutline.server.images.file_links import content_disposition
 
 
 def streamed(

@@ -118,7 +118,9 @@ def own_deleted_image(viewer: Viewer, image_id: UUID) -> Image:
 
 def library(viewer: Viewer, filters: Filters | None = None) -> QuerySet[Image]:
     """The viewer's own images, unordered."""
-    images = owned_by(viewer, Image.objects.filter(deleted_at=None))
+    if viewer.owner_id is None:
+        return Image.objects.none()
+    images = Image.objects.filter(owner_id=viewer.owner_id, deleted_at=None)
     return _narrowed(images, filters or Filters(), viewer.owner_id)
 
 

@@ -1,4 +1,4 @@
-"""File storage, a folder or an S3 bucket, and the ledger by which no file is ever orphaned.
+"""The ledger of stored files, by which no file is ever orphaned, and links to them.
 
 A file's life: `put` writes a pending row, commits it, then writes the file. `keep`, in the transaction that
 makes what the file belongs to, makes the row live. `discard` says that nothing needs it any more.
@@ -9,210 +9,27 @@ before its file is written and until its file is gone, and a process may be kill
 from __future__ import annotations
 
 import logging
-import mimetypes
-import shutil
-import tempfile
-import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
-from functools import cached_property, lru_cache
-from pathlib import Path
-from typing import IO, Any, cast
-from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from functools import lru_cache
+from typing import IO, cast
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from django.core.files.base import ContentFile, File
-from django.core.files.storage import FileSystemStorage
 from django.utils import timezone
-from django.utils.crypto import constant_time_compare, salted_hmac
-from storages.backends.s3 import S3Storage
 
-from cutline.errors import ConfigError
 from cutline.server.config import settings
 from cutline.server.errors import Conflict, NotFound, ServiceUnavailable
+from cutline.server.images.file_links import content_type_of
 from cutline.server.images.models import StoredFile
-from cutline.server.images.presign import presigned
+from cutline.server.images.stores import store
 
 log = logging.getLogger(__name__)
 
 PENDING_S = 900.0  # no request or job writes a file for longer before it keeps it
-_SALT = "cutline.files"
-_ONE_REQUEST_BYTES = 64 * 2**20  # what is larger goes to a bucket in parts, and comes into a temporary file
 _STORE_ERRORS = (OSError, ClientError, BotoCoreError)
-_TYPES = {
-    "jpg": "image/jpeg",
-    "jpeg": "image/jpeg",
-    "png": "image/png",
-    "webp": "image/webp",
-    "avif": "image/avif",
-    "gif": "image/gif",
-    "zip": "application/zip",
-}
-
-
-class Folder(FileSystemStorage):
-    """Files in a folder, readable by the service alone."""
-
-    def delete_all(self, keys: Sequence[str]) -> None:
-        """Delete files, those that are gone already too, and the folders that they leave empty."""
-        for key in keys:
-            self.delete(key)
-        for parent in {Path(self.path(key)).parent for key in keys}:
-            if parent != Path(self.location):
-                with suppress(OSError):  # not empty, or gone already
-                    parent.rmdir()
-
-    def link(self, key: str, *, began: int, lasts_s: int, download_name: str) -> str:
-        """A link to /files that works from `began` (epoch) on, for so long."""
-        expires = began + lasts_s
-        query = {"e": str(expires), "s": signature(key, expires, download_name)}
-        if download_name:
-            query["n"] = download_name
-        return f"/files/{quote(key)}?{urlencode(query)}"
-
-
-class Bucket(S3Storage):  # type: ignore[misc]  # it has no types
-    """Files in an S3 bucket.
-
-    django-storages makes a connection for each thread, which takes a tenth of a second, and every request
-    here is a thread of its own. boto3's client may be shared, so all use one; and a file is one request.
-    """
-
-    @cached_property
-    def client(self) -> Any:
-        """boto3's client, for all threads."""
-        return self.connection.meta.client
-
-    @cached_property
-    def _credentials(self) -> Any:
-        return self._create_session().get_credentials()
-
-    def _save(self, name: str, content: File[bytes]) -> str:
-        key = self._normalize_name(name)
-        parameters = {"ContentType": getattr(content, "content_type", None) or content_type_of(name)}
-        content.seek(0)
-        if (content.size or 0) > _ONE_REQUEST_BYTES:
-            self.client.upload_fileobj(content, self.bucket_name, key, ExtraArgs=parameters)
-        else:
-            self.client.put_object(Bucket=self.bucket_name, Key=key, Body=content.read(), **parameters)
-        return name
-
-    def _open(self, name: str, mode: str = "rb") -> File[bytes]:
-        key = self._normalize_name(name)
-        try:
-            answer = self.client.get_object(Bucket=self.bucket_name, Key=key)
-        except ClientError as error:
-            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
-                raise FileNotFoundError(name) from error
-            raise
-        with closing(answer["Body"]) as body:
-            if answer["ContentLength"] <= _ONE_REQUEST_BYTES:
-                return ContentFile(body.read(), name)
-            file = tempfile.TemporaryFile()  # noqa: SIM115 (whoever opened it closes it)
-            shutil.copyfileobj(body, file, 2**20)
-            file.seek(0)
-            return File(file, name)
-
-    def delete_all(self, keys: Sequence[str]) -> None:
-        """Delete files, those that are gone already too: one request for at most 1,000."""
-        objects = [{"Key": self._normalize_name(key)} for key in keys]
-        answer = self.client.delete_objects(
-            Bucket=self.bucket_name, Delete={"Objects": objects, "Quiet": True}
-        )
-        if answer.get("Errors"):
-            raise OSError(f"{len(answer['Errors'])} files could not be deleted: {answer['Errors'][0]}")
-
-    def link(self, key: str, *, began: int, lasts_s: int, download_name: str) -> str:
-        """A presigned link that works from `began` (epoch) on, for so long."""
-        return presigned(
-            self._base_url,
-            self._normalize_name(key),
-            credentials=self._credentials,
-            region=self.region_name,
-            began=began,
-            lasts_s=lasts_s,
-            parameters={
-                "response-content-type": content_type_of(key),
-                "response-content-disposition": content_disposition(key, download_name),
-                "response-cache-control": f"private, max-age={lasts_s // 2}",
-            },
-        )
-
-    @cached_property
-    def _base_url(self) -> str:
-        if self.endpoint_url:
-            return f"{self.endpoint_url.rstrip('/')}/{self.bucket_name}"
-        return f"https://{self.bucket_name}.s3.{self.region_name}.amazonaws.com"
-
-
-def store() -> Folder | Bucket:
-    """The configured storage: a folder or a bucket."""
-    return _store(settings().storage_url, settings().data_dir)
-
-
-def in_folder() -> bool:
-    """Whether files lie in a folder, and this service itself serves them."""
-    return isinstance(store(), Folder)
-
-
-_MAKING = threading.Lock()  # threads that come at once shall not make one client each
-
-
-def _store(url: str, data_dir: Path) -> Folder | Bucket:
-    with _MAKING:
-        return _made_store(url, data_dir)
-
-
-@lru_cache(maxsize=4)
-def _made_store(url: str, data_dir: Path) -> Folder | Bucket:
-    if url.startswith("s3://"):
-        bucket = _bucket(url)
-        _ = bucket.client
-        return bucket
-    if "://" in url and not url.startswith("file://"):
-        raise ConfigError(f"CUTLINE_STORAGE_URL is {url!r}.", hint="Use s3://BUCKET or a folder.")
-    folder = Path(url.removeprefix("file://")) if url else data_dir.resolve() / "files"
-    return Folder(location=folder, file_permissions_mode=0o600, directory_permissions_mode=0o700)
-
-
-def _bucket(url: str) -> Bucket:
-    parts = urlsplit(url)
-    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-    config = Config(
-        signature_version="s3v4",
-        connect_timeout=5,
-        read_timeout=30,
-        retries={"max_attempts": 3, "mode": "standard"},
-        max_pool_connections=32,
-        s3={"addressing_style": "path" if query.get("endpoint") else "auto"},
-        # Other makers' stores do not know the newer checksums.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-    )
-    return Bucket(
-        bucket_name=parts.netloc,
-        location=parts.path.strip("/"),
-        region_name=query.get("region") or "us-east-1",
-        endpoint_url=query.get("endpoint") or None,
-        access_key=settings().storage_access_key.get_secret_value() or None,
-        secret_key=settings().storage_secret_key.get_secret_value() or None,
-        default_acl=None,
-        file_overwrite=True,  # keys are random: no need to ask first whether one is free
-        signature_version="s3v4",
-        client_config=config,
-    )
-
-
-def content_type_of(key: str) -> str:
-    """What a file is, by its key's ending; keys are ours, so that their endings can be believed."""
-    ending = key.rpartition(".")[2].lower()
-    return _TYPES.get(ending) or mimetypes.guess_type(key)[0] or "application/octet-stream"
-
-
-# The life of a file
 
 
 def put(key: str, data: bytes | IO[bytes], content_type: str = "") -> StoredFile:
@@ -306,9 +123,6 @@ def sweep_files(*, pending_s: float = PENDING_S, most: int = 10_000) -> int:
     return len(keys)
 
 
-# Links
-
-
 def url(file: StoredFile | str, seconds: float, download_name: str = "") -> str:
     """A link that works for at least so many seconds and at most twice as long.
 
@@ -324,25 +138,3 @@ def url(file: StoredFile | str, seconds: float, download_name: str = "") -> str:
 @lru_cache(maxsize=20_000)
 def _link(storage_url: str, key: str, began: int, lasts_s: int, download_name: str) -> str:
     return store().link(key, began=began, lasts_s=lasts_s, download_name=download_name)
-
-
-def signature(key: str, expires: int, download_name: str) -> str:
-    """What makes a link to a file in a folder believable."""
-    return salted_hmac(_SALT, f"{expires}\n{download_name}\n{key}", algorithm="sha256").hexdigest()[:40]
-
-
-def is_signed(key: str, expires: str, given: str, download_name: str) -> bool:
-    """Whether a link was made by `url` and still works."""
-    if not (expires.isascii() and expires.isdigit() and len(expires) < 12 and int(expires) > time.time()):
-        return False
-    return constant_time_compare(given, signature(key, int(expires), download_name))
-
-
-def content_disposition(key: str, download_name: str) -> str:
-    """inline for renditions, which we made; attachment where a name is asked for or others made the file."""
-    if download_name:
-        plain = "".join(
-            c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in download_name
-        )
-        return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(download_name, safe='')}"
-    return "attachment" if "-original." in key or not content_type_of(key).startswith("image/") else "inline"

@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from cutline.server.errors import NotFound
-from cutline.server.images import storage
+from cutline.server.images import file_links, storage, stores
 from cutline.server.images.models import Rendition, StoredFile
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
@@ -21,7 +21,7 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 def file(request: HttpRequest, key: str) -> HttpResponseBase:
     """Answer with a file; 404 for a link that is wrong, expired, or whose image is deleted."""
     expires, name = request.GET.get("e", ""), request.GET.get("n", "")
-    if not storage.in_folder() or not storage.is_signed(key, expires, request.GET.get("s", ""), name):
+    if not stores.in_folder() or not file_links.is_signed(key, expires, request.GET.get("s", ""), name):
         raise Http404("This link does not work or has expired.")
     if not _is_live(key):
         raise Http404("This file no longer exists.")
@@ -31,7 +31,7 @@ def file(request: HttpRequest, key: str) -> HttpResponseBase:
     else:
         response = _content(request, key, etag)
         response["X-Content-Type-Options"] = "nosniff"
-        response["Content-Disposition"] = storage.content_disposition(key, name)
+        response["Content-Disposition"] = file_links.content_disposition(key, name)
         response["Content-Security-Policy"] = "default-src 'none'; sandbox"
         response["Cross-Origin-Resource-Policy"] = "same-site"
         response["Accept-Ranges"] = "bytes"
@@ -54,7 +54,7 @@ def _content(request: HttpRequest, key: str, etag: str) -> HttpResponse:
             part = _part(request, size, etag)
             if part is None:
                 content.seek(0)
-                return HttpResponse(content.read(), content_type=storage.content_type_of(key))
+                return HttpResponse(content.read(), content_type=file_links.content_type_of(key))
             start, end = part
             if start >= end:
                 return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
@@ -62,7 +62,7 @@ def _content(request: HttpRequest, key: str, etag: str) -> HttpResponse:
             body = content.read(end - start)
     except NotFound as error:
         raise Http404(str(error)) from error
-    response = HttpResponse(body, status=206, content_type=storage.content_type_of(key))
+    response = HttpResponse(body, status=206, content_type=file_links.content_type_of(key))
     response["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     return response
 

@@ -35,12 +35,6 @@ def relative_to(folder: str, name: str) -> str:
 
 
 def resolved_from(folder: str, name: str) -> str:
-    """The file that a name of ``relative_to`` means, resolved.
-
-    A relative name without a file there is one from here, as older files have them.
-    """
-    there = os.path.join(folder, name)
-    for path in (there, os.path.join(folder, portable(name)), name, portable(name)):
-        if os.path.lexists(path):
-            return os.path.realpath(path)
-    return os.path.realpath(there)
+    """The file that a name of ``relative_to`` means, resolved."""
+    path, other = (os.path.join(folder, each) for each in (name, portable(name)))
+    return os.path.realpath(path if os.path.lexists(path) or not os.path.lexists(other) else other)

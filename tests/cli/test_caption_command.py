@@ -16,7 +16,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -478,21 +478,49 @@ def test_links_to_a_photo_or_its_folder_are_that_photo(cutline: Cutline, tmp_pat
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv"])
-def test_what_older_versions_wrote_goes_on(
-    cutline: Cutline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
-) -> None:
+def test_what_older_versions_wrote_goes_on(cutline: Cutline, tmp_path: Path, suffix: str) -> None:
     """They wrote names as they were typed."""
-    names = [photo(tmp_path / "in" / "a.jpg"), "in/b.jpg", "./in/../in/c.jpg", "in\\d.jpg"]
-    for name in "bcd":
+    for name in "abcd":
         photo(tmp_path / "in" / f"{name}.jpg")
-    format_ = FORMATS[f".{suffix}"](1)
+    absolute = [str(tmp_path / "in" / f"{name}.jpg") for name in "abcd"]
+    for names in (["in/a.jpg", "in/b.jpg", "./in/../in/c.jpg", "in\\d.jpg"], absolute):
+        for folder in ("out", "."):
+            output = older_output(tmp_path / folder / f"c.{suffix}", names)
+            cutline("in", "-o", output)
+            assert "0 captioned, 4 skipped" in cutline.err
+            photo(tmp_path / "in" / "new.jpg")
+            cutline("in", "-o", output)
+            assert "1 captioned, 4 skipped" in cutline.err
+            cutline("in", "-o", output)
+            assert "0 captioned, 5 skipped" in cutline.err
+            (tmp_path / "in" / "new.jpg").unlink()
+
+
+def older_output(output: Path, names: Sequence[str]) -> Path:
+    format_ = FORMATS[output.suffix](1)
     captions = (ScoredCaption(text="A dog.", log_prob=-1.0),)
     lines = [CaptionLine(file=name, model="old@1", captions=captions) for name in names]
-    output = tmp_path / "out" / f"c.{suffix}"
-    output.parent.mkdir()
+    output.parent.mkdir(exist_ok=True)
     output.write_bytes(format_.header() + b"".join(map(format_.encode, lines)))
-    cutline("in", "-o", output)
-    assert "0 captioned, 4 skipped" in cutline.err
+    return output
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_a_photo_with_the_name_of_one_that_was_moved_away_is_captioned(
+    cutline: Cutline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """Cameras count from IMG_0001 again."""
+    photo(tmp_path / "inbox" / "IMG_0001.jpg")
+    monkeypatch.chdir(tmp_path / "inbox")
+    cutline(".", "-o", f"all.{suffix}")
+    (tmp_path / "inbox" / "IMG_0001.jpg").rename(tmp_path / "archived.jpg")
+    os.utime(f"all.{suffix}", (0, 0))  # long ago
+    photo(tmp_path / "card" / "IMG_0001.jpg", "blue")
+    monkeypatch.chdir(tmp_path / "card")
+    for _ in range(2):
+        cutline("IMG_0001.jpg", "-o", f"../inbox/all.{suffix}")
+    assert len(recorded(tmp_path / "inbox" / f"all.{suffix}")) == 2
+    assert "0 captioned, 1 skipped" in cutline.err
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv"])

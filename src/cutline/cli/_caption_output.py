@@ -58,7 +58,9 @@ class CaptionFile:
         if suffix not in FORMATS:
             raise OptionError(f"--output {path}: the name must end in {' or '.join(FORMATS)}.")
         self.path = path
-        self._folder = os.path.dirname(os.path.realpath(path))
+        self._folder = os.path.dirname(os.path.realpath(path))  # which relative names are from
+        self._is_older = False
+        self._earlier: list[tuple[str, bool, str]] = []  # file, whether it failed, SHA-256
         self._done: dict[str, bool] = {}  # key -> whether it failed
         self._contents = _Contents() if skip_by is SkipBy.CONTENT else None
         self.other_models: set[str] = set()
@@ -99,7 +101,9 @@ class CaptionFile:
 
     def append(self, line: CaptionLine) -> None:
         """Write one photo's line; at most a second later it also survives a power cut."""
-        name = line.file if line.file == STDIN else relative_to(self._folder, line.file)
+        name = line.file
+        if name != STDIN and not self._is_older:
+            name = relative_to(self._folder, name)
         sha256 = self._contents.hash_of(line.file) if self._contents is not None else ""
         line = replace(line, file=name, sha256=sha256)
         with output_errors(self.path):
@@ -121,6 +125,7 @@ class CaptionFile:
     def _read(self) -> None:
         """Fill `done` and repair the end of the file. Nothing is changed unless every whole line is valid."""
         self._file.seek(0)
+        written_at_s = os.fstat(self._file.fileno()).st_mtime
         header = self._format.header()
         whole = 0  # bytes known to be valid
         number = 0
@@ -141,6 +146,7 @@ class CaptionFile:
             whole += self._repair(raw, header if number == 1 else b"", whole)
         if whole == 0 and header:
             write_all(self._file, header)
+        self._resolve(written_at_s)
 
     def _repair(self, tail: bytes, header: bytes, whole: int) -> int:
         """Complete a last line that lacks only its line end, else cut it off; return its new length."""
@@ -171,13 +177,30 @@ class CaptionFile:
         raise self._not_ours("its columns differ; -n must be what it was")
 
     def _remember(self, line: CaptionLine) -> None:
-        failed = line.failure is not None
-        name = resolved_from(self._folder, line.file)
-        self._done[one_line(name)] = failed
-        if self._contents is not None:
-            self._contents.remember(name, line.sha256, failed)
+        self._earlier.append((line.file, line.failure is not None, line.sha256))
         if line.model:
             self.other_models.add(line.model)
+
+    def _resolve(self, written_at_s: float) -> None:
+        """Find the photos of the earlier lines.
+
+        Older versions wrote names as they were typed: such a file goes on as it is, from the folder where its
+        photos are found. It has relative names only, none of them below the file, and some here that were
+        there before it was last written. (Else another photo may have got the name of one that is gone.)
+        """
+        names = [file for file, _, _ in self._earlier if file != STDIN]
+        if not any(
+            os.path.isabs(name) or os.path.exists(resolved_from(self._folder, name)) for name in names
+        ):
+            here = os.getcwd()
+            self._is_older = any(_was_there(resolved_from(here, name), written_at_s) for name in names)
+            self._folder = here if self._is_older else self._folder
+        for file, failed, sha256 in self._earlier:
+            name = resolved_from(self._folder, file)
+            self._done[one_line(name)] = failed
+            if self._contents is not None:
+                self._contents.remember(name, sha256, failed)
+        self._earlier.clear()
 
     def _not_ours(self, reason: str) -> OutputError:
         return OutputError(
@@ -199,6 +222,13 @@ class CaptionFile:
         self._done = {name: False for name, failed in self._done.items() if not failed}
         if self._contents is not None:
             self._contents.forget_failed()
+
+
+def _was_there(path: str, at_s: float) -> bool:
+    try:
+        return os.stat(path).st_ctime <= at_s
+    except OSError:
+        return False
 
 
 class _Contents:

@@ -12,6 +12,7 @@ import pytest_asyncio
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from channels.layers import get_channel_layer
+from django.db import OperationalError
 
 from cutline.server.events.channel import group_of
 from cutline.server.events.models import Event
@@ -288,3 +289,16 @@ async def _refused(session: str) -> tuple[int, bytes]:
     await app.wait(ANSWERS_S)
     assert start["type"] == "websocket.http.response.start"
     return start["status"], dict(start["headers"])[b"retry-after"]
+
+
+async def test_a_database_that_is_away_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(scope: Any) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(consumer, "viewer_of_scope", fail)
+    scope = {**_scope(""), "extensions": {"websocket.http.response": {}}}
+    app = ApplicationCommunicator(EventConsumer.as_asgi(), scope)
+    await app.send_input({"type": "websocket.connect"})
+    assert (await app.receive_output(timeout=ANSWERS_S))["status"] == 503
+    assert "unavailable" in (await app.receive_output(timeout=ANSWERS_S))["body"].decode()
+    await app.wait(timeout=ANSWERS_S)

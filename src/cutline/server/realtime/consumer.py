@@ -18,6 +18,7 @@ from channels.db import database_sync_to_async
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings as django_settings
+from django.db import InterfaceError, OperationalError
 from django.http.request import split_domain_port, validate_host
 
 from cutline.errors import CutlineError
@@ -26,7 +27,7 @@ from cutline.server.api import limits
 from cutline.server.api.auth import same_origin
 from cutline.server.api.problems import PROBLEM_JSON, log_refusal, problem_fields
 from cutline.server.config import settings
-from cutline.server.errors import CrossOrigin, Malformed, ScopeMissing, Unauthenticated
+from cutline.server.errors import CrossOrigin, Malformed, ScopeMissing, ServiceUnavailable, Unauthenticated
 from cutline.server.events import selectors
 from cutline.server.events.channel import group_of
 from cutline.server.people.viewers import (
@@ -92,6 +93,11 @@ class EventConsumer(AsyncWebsocketConsumer):
             self.held.enter_context(_OF_OWNERS.held(f"owner:{self.viewer.owner_id}"))
         except CutlineError as error:
             await refuse(self.scope, self.base_send, error)
+            raise StopConsumer from error
+        except (OperationalError, InterfaceError) as error:
+            log.error("The database did not answer", exc_info=error)
+            away = ServiceUnavailable("The database is not reachable.", hint="Try again in a moment.")
+            await refuse(self.scope, self.base_send, away)
             raise StopConsumer from error
         assert self.viewer.owner_id is not None
         self.group = group_of(self.viewer.owner_id)

@@ -149,7 +149,7 @@ class Service:
 
     def start_web(self) -> None:
         """Start the web process, and wait until it says that it is ready. Raises ServerFailed."""
-        self.web.start(self._ready)
+        self.web.start(self.is_ready)
 
     def stop(self) -> None:
         """End everything, kindly and at once."""
@@ -225,7 +225,8 @@ class Service:
         folder.mkdir(parents=True, exist_ok=True)
         return Process(name, [CUTLINE, *words], folder=folder, env=self.env)
 
-    def _ready(self) -> bool:
+    def is_ready(self) -> bool:
+        """Whether the web process says that it is."""
         try:
             return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
         except httpx.TransportError:

@@ -1,0 +1,76 @@
+"""What was measured, as Markdown, and whether it keeps to the bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.report import BUSY, rows
+
+MOST_TIMES, MOST_MB = 2.0, 1500
+# Below this nobody notices; ratios of so short times say more of the machine than of the service.
+_NOTICED_S = 0.1
+
+
+def times(found: Mapping[str, Any]) -> float:
+    """How many times longer people's requests took, p95 over p95, of the kind that suffered most."""
+    return max(
+        max(float(found["with"][kind]["p95_s"]), _NOTICED_S) / max(float(each["p95_s"]), _NOTICED_S)
+        for kind, each in found["without"].items()
+    )
+
+
+def in_vain(found: Mapping[str, Any]) -> int:
+    """How many of people's requests got no answer or an error."""
+    return sum(int(each["in_vain"]) for each in found["with"].values())
+
+
+def is_kept(found: Mapping[str, Any]) -> bool:
+    """Whether both bounds are kept, and everybody was served."""
+    return times(found) <= MOST_TIMES and found["peak_mb"] < MOST_MB and not in_vain(found)
+
+
+def line(found: Mapping[str, Any]) -> str:
+    """One attack in a line."""
+    asked = sum(int(each["count"]) for each in found["with"].values())
+    return (
+        f"p95 times {times(found):.1f}, {found['peak_mb']} MB, {in_vain(found)} of {asked} in vain"
+        f" (attacker: {found['answers']})"
+    )
+
+
+def table(results: Mapping[str, Any]) -> str:
+    """All of them."""
+    machine = results["machine"]
+    kinds = ("gallery", "caption", "upload")
+    return "\n".join(
+        [
+            "<!-- Written by `python -m benchmarks.abuse`. -->",
+            f"{results['mode']} on {machine['cores']} cores ({machine['processor']},"
+            f" {machine['memory_gb']} GB), {machine['system']}, Python {machine['python']};"
+            f" load average before: {machine['load_before']}." + (f" {BUSY}" if machine["busy"] else ""),
+            "Attacker, people and service share these cores. p95 of people's requests in ms, without the"
+            " attack just before and after it, and with it. The bounds are"
+            f" {MOST_TIMES:g} times (from {1000 * _NOTICED_S:g} ms on) and {MOST_MB:,} MB.",
+            "",
+            *rows(
+                ("attack from one address", *kinds, "times", "in vain", "peak MB", "kept"),
+                [
+                    (
+                        found["what"],
+                        *(
+                            f"{1000 * found['without'][kind]['p95_s']:.0f} to"
+                            f" {1000 * found['with'][kind]['p95_s']:.0f}"
+                            for kind in kinds
+                        ),
+                        f"{times(found):.1f}",
+                        str(in_vain(found)),
+                        f"{found['peak_mb']:,}",
+                        "yes" if is_kept(found) else "**no**",
+                    )
+                    for found in results["attacks"].values()
+                ],
+            ),
+            "",
+        ]
+    )

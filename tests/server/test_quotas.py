@@ -124,6 +124,16 @@ def test_an_archive_of_many_empty_files_is_refused_without_an_account(
     send(account(), 6)
 
 
+def test_a_directory_of_far_too_many_files_is_counted_and_not_read(
+    configure: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(max_images_anonymous=5)
+    data = zipped(1200)
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    with pytest.raises(QuotaExceeded, match="5 files"):
+        bulks.create_from_archive(visitor(), data, "a.zip", options={})
+
+
 def test_visitors_of_one_network_have_few_bulks_at_a_time_and_in_all(
     configure: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,8 @@ def test_members_come_in_order_with_folders_and_hidden_files_left_out() -> None:
 @pytest.mark.parametrize(
     "name",
     [
+        "",
+        "\0a.jpg",
         "../a.jpg",
         "x/../../a.jpg",
         "/etc/passwd",

@@ -108,6 +108,11 @@ def _measure(file: IO[bytes], max_members: int) -> None:
             )
 
 
+def is_folder(info: zipfile.ZipInfo) -> bool:
+    """Whether an entry is a folder. ZipInfo.is_dir() raises IndexError where it has no name."""
+    return info.filename.endswith("/")
+
+
 def members(archive: zipfile.ZipFile, *, max_bytes: int, max_total_bytes: int) -> Iterator[Member]:
     """What is in the archive, in its order, without folders and the hidden files of file managers.
 
@@ -119,7 +124,7 @@ def members(archive: zipfile.ZipFile, *, max_bytes: int, max_total_bytes: int) -
     total = 0
     for number, info in enumerate(archive.infolist()):
         name = _shown(info.orig_filename)
-        if info.is_dir() or _is_junk(name):
+        if is_folder(info) or _is_junk(name):
             continue
         refusal = _refusal(info, name, max_bytes)
         if refusal is None and name in seen:
@@ -147,7 +152,13 @@ def _is_junk(name: str) -> bool:
 
 
 def _refusal(info: zipfile.ZipInfo, name: str, max_bytes: int) -> MemberRefused | None:
-    unsafe = name.startswith("/") or ".." in name.split("/") or name[1:2] == ":" or not is_readable(name)
+    unsafe = (
+        not name
+        or name.startswith("/")
+        or ".." in name.split("/")
+        or name[1:2] == ":"
+        or not is_readable(name)
+    )
     if unsafe or "\0" in info.orig_filename or len(info.orig_filename) > MAX_NAME:
         return MemberNameUnsafe(f"{name[:200]!a} is a path that leads out of the archive.")
     if info.flag_bits & 0x1:

@@ -20,7 +20,7 @@ LONGEST = (
     "tests/server/test_privacy_matrix.py",
     "tests/server/api/test_schemathesis.py",
     "tests/training/test_train_command.py",
-    "tests/server/images/test_hostile_uploads.py",
+    "tests/server/uploads/test_hostile_uploads.py",
     "tests/server/cli/test_service_commands.py",
     "tests/training/test_diagnostics.py",
     "tests/training/test_encoders.py",

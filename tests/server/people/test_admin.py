@@ -13,8 +13,8 @@ from cutline.server.account import keys
 from cutline.server.admin.site import StaffAdmin
 from cutline.server.people.models import ApiKey, Owner, Role, User
 from cutline.server.people.viewers import owner_of
-from tests.server.people.accounts import Person
-from tests.server.people.test_claiming import make_image
+from tests.server.account.accounts import Person
+from tests.server.account.test_claiming import make_image
 
 pytestmark = pytest.mark.django_db
 

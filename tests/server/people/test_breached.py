@@ -15,7 +15,7 @@ from cutline.errors import ConfigError
 from cutline.server.people import breached
 from cutline.server.people.breached import BloomFilter, is_known
 from tests.e2e import conftest as end_to_end
-from tests.server.people.accounts import PASSWORD, Person
+from tests.server.account.accounts import PASSWORD, Person
 
 LEAKED = "1q2w3e4r5t6y"
 NEW = "another fine long password"

@@ -23,9 +23,9 @@ from cutline.server.people.models import Role, User
 from cutline.server.people.viewers import owner_of, scope_of_ticket
 from cutline.server.security_log import Event
 from cutline.server.webhooks import deliveries, services
-from tests.server.people.accounts import PASSWORD, Person
-from tests.server.people.test_claiming import make_image
-from tests.server.people.test_second_factors import set_up_totp, totp
+from tests.server.account.accounts import PASSWORD, Person
+from tests.server.account.test_claiming import make_image
+from tests.server.account.test_second_factors import set_up_totp, totp
 
 pytestmark = pytest.mark.django_db
 

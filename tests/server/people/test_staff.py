@@ -15,7 +15,7 @@ from cutline.server.account import deletion, keys
 from cutline.server.config import RunMode, ServerSettings
 from cutline.server.people.models import Role, User
 from cutline.server.people.viewers import owner_of
-from tests.server.people.accounts import PASSWORD, Person
+from tests.server.account.accounts import PASSWORD, Person
 
 pytestmark = pytest.mark.django_db
 

@@ -27,7 +27,7 @@ from cutline.server.people.viewers import (
     viewer_of_scope,
 )
 from cutline.server.proxies import with_forwarded_scheme
-from tests.server.people.accounts import PASSWORD, Person
+from tests.server.account.accounts import PASSWORD, Person
 
 pytestmark = pytest.mark.django_db
 

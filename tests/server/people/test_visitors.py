@@ -19,7 +19,7 @@ from cutline.server.images.models import Image, Report
 from cutline.server.people.keys import Scope
 from cutline.server.people.models import Owner
 from cutline.server.people.viewers import owner_of
-from tests.server.people.accounts import Person
+from tests.server.account.accounts import Person
 
 pytestmark = pytest.mark.django_db
 

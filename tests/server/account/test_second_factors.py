@@ -16,8 +16,8 @@ from playwright.sync_api import sync_playwright
 
 from cutline.server.people.models import Owner
 from screenshots import FLAGS
-from tests.server.people.accounts import PASSWORD, Person, link_in, mails_to
-from tests.server.people.authenticator import Passkey
+from tests.server.account.accounts import PASSWORD, Person, link_in, mails_to
+from tests.server.account.authenticator import Passkey
 
 pytestmark = pytest.mark.django_db
 

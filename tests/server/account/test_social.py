@@ -16,8 +16,8 @@ from django.urls import URLResolver, get_resolver
 from cutline.server.account.providers import provider_names, social_providers
 from cutline.server.images.models import Image
 from cutline.server.people.models import User
-from tests.server.people.accounts import PASSWORD, Person, link_in, mails_to
-from tests.server.people.test_claiming import make_image
+from tests.server.account.accounts import PASSWORD, Person, link_in, mails_to
+from tests.server.account.test_claiming import make_image
 from tests.server.services.openid import OpenIdProvider
 from tests.server.services.process import ANSWERS_S
 

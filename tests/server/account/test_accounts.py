@@ -15,7 +15,7 @@ from django.test import Client
 
 from cutline.server.mail.models import Mail
 from cutline.server.people.models import User
-from tests.server.people.accounts import PASSWORD, Person, link_in, mails_to
+from tests.server.account.accounts import PASSWORD, Person, link_in, mails_to
 
 pytestmark = pytest.mark.django_db
 
@@ -25,7 +25,7 @@ NEW_PASSWORD = "another fine long password"
 @pytest.fixture
 def without_web_app(settings: Any) -> None:
     """Where the web app is not built in, the server's own pages answer."""
-    settings.ROOT_URLCONF = "tests.server.people.urls_without_web_app"
+    settings.ROOT_URLCONF = "tests.server.account.urls_without_web_app"
 
 
 def flows(answer: Any) -> list[str]:

@@ -13,7 +13,7 @@ from cutline.server.people.models import ApiKey, Owner, User
 from cutline.server.people.viewers import owner_of
 from cutline.server.webhooks import services as webhooks
 from cutline.server.webhooks.models import Webhook
-from tests.server.people.accounts import PASSWORD, Person, mails_to
+from tests.server.account.accounts import PASSWORD, Person, mails_to
 
 pytestmark = pytest.mark.django_db
 

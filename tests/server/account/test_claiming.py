@@ -24,7 +24,7 @@ from cutline.server.images.models import (
 from cutline.server.jobs.models import Job
 from cutline.server.people.models import Owner, User
 from cutline.server.people.viewers import owner_of
-from tests.server.people.accounts import Person
+from tests.server.account.accounts import Person
 
 pytestmark = pytest.mark.django_db
 

@@ -15,10 +15,10 @@ import psutil
 import pytest
 
 from tests.server.conftest import EXAMPLES
-from tests.server.images.hostile import Hostile, corpus
 from tests.server.services.client import Visitor
 from tests.server.services.process import wait_until
 from tests.server.services.service import Mode, Service
+from tests.server.uploads.hostile import Hostile, corpus
 
 GROWTH_BYTES = 48 * 2**20  # allocators keep what they had; a leak of the corpus would be far more
 REFUSALS = {"image_unreadable", "image_unsupported", "image_too_large"}

@@ -29,8 +29,8 @@ from cutline.server.mail.models import Mail
 from cutline.server.people.models import ApiKey, Owner, Role, User
 from cutline.server.people.viewers import owner_of
 from cutline.server.webhooks.models import Delivery, Webhook
-from tests.server.people.accounts import PASSWORD, Person
-from tests.server.people.test_claiming import make_image, write
+from tests.server.account.accounts import PASSWORD, Person
+from tests.server.account.test_claiming import make_image, write
 from tests.server.services.process import ANSWERS_S, wait_until
 
 pytestmark = pytest.mark.django_db

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from django.db import transaction
 from django.utils import timezone
@@ -147,7 +148,9 @@ def _check_active(webhook: Webhook) -> None:
 
 
 def _host_of(url: str) -> str:
-    return outbound.check_url(url).host.rstrip(".").lower()[:255]
+    """The host of a URL that may be called. Raises as create."""
+    outbound.check_url(url)
+    return (urlsplit(url.strip()).hostname or "").rstrip(".")[:255]
 
 
 def _checked_types(events: Iterable[str]) -> list[str]:

@@ -13,8 +13,8 @@ import django
 django.setup(set_prefix=False)  # before what needs models
 
 from cutline.server import health, security_log  # noqa: E402
+from cutline.server.api.admission import admission  # noqa: E402
 from cutline.server.api.forms import FormHandler  # noqa: E402
-from cutline.server.api.gate import gate  # noqa: E402
 from cutline.server.api.wait import waiting  # noqa: E402
 from cutline.server.config import settings  # noqa: E402
 from cutline.server.events import channel  # noqa: E402
@@ -23,7 +23,7 @@ from cutline.server.people.viewers import address_of_scope  # noqa: E402
 from cutline.server.proxies import with_forwarded_scheme  # noqa: E402
 from cutline.server.realtime.routing import websockets  # noqa: E402
 
-_gated = gate(waiting(FormHandler()))  # type: ignore[arg-type]  # Django's own types of ASGI are narrower
+_admitted = admission(waiting(FormHandler()))  # type: ignore[arg-type]  # Django's own types of ASGI are narrower
 _websockets = websockets()
 
 
@@ -38,7 +38,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
             with WEBSOCKETS.track_inprogress():
                 await _websockets(scope, receive, send)
         else:
-            await _gated(scope, receive, send)
+            await _admitted(scope, receive, send)
 
 
 async def _lifespan(receive: Any, send: Any) -> None:

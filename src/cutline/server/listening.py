@@ -1,7 +1,7 @@
 """How the web server listens: uvicorn, with bounds on how many connect, and how slowly they may go on.
 
 uvicorn waits for ever for headers that do not end and for answers that nobody reads, and has no bound on the
-size of headers. Bodies and requests are bounded in api/gate.py.
+size of headers. Bodies and requests are bounded in api/admission.py.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ _BATCH = 8
 _COMPARED = 200
 # Where a model card that stands in a recipe wants its dev metrics.
 CARD_METRICS = "@METRICS@"
-# How many of the first convolutions stay in float: the fewest that the gate lets through.
+# How many of the first convolutions stay in float: the fewest with which the loss of CIDEr-D is accepted.
 _KEPT_CONVOLUTIONS = (1, 3, 9, 20)
 _log = logging.getLogger(__name__)
 Pixels = npt.NDArray[np.uint8]

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from cutline.server.account import keys
-from cutline.server.api import gate as gates
+from cutline.server.api import admission as admitting
+from cutline.server.api.admission import admission
 from cutline.server.api.body_limits import LIST_BYTES, JsonCount, limit_of
-from cutline.server.api.gate import gate
 from cutline.server.errors import RequestTooLarge
 from cutline.server.people.models import User
 from cutline.server.people.viewers import owner_of
@@ -103,7 +103,7 @@ def _answer(
         sent.append(message)
 
     async def run() -> None:
-        await (app or gate(_reads_everything))(_scope(path, headers, query), receive, send)
+        await (app or admission(_reads_everything))(_scope(path, headers, query), receive, send)
 
     asyncio.run(run())
     [start] = [each for each in sent if each["type"] == "http.response.start"]
@@ -138,7 +138,7 @@ def test_a_length_that_lies_does_not_help() -> None:
 
 
 def test_a_client_that_stops_sending_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gates, "DRAIN_S", 0.05)
+    monkeypatch.setattr(admitting, "DRAIN_S", 0.05)
     sent: list[Any] = []
 
     async def receive() -> Any:
@@ -148,7 +148,7 @@ def test_a_client_that_stops_sending_is_not_waited_for(monkeypatch: pytest.Monke
         sent.append(message)
 
     scope = _scope("/api/v1/keys", {"content-length": "9999999"})
-    asyncio.run(asyncio.wait_for(gate(_reads_everything)(scope, receive, send), ANSWERS_S))
+    asyncio.run(asyncio.wait_for(admission(_reads_everything)(scope, receive, send), ANSWERS_S))
     assert sent[0]["status"] == 413
 
 
@@ -196,16 +196,16 @@ def test_a_large_body_with_a_key_that_does_not_work_is_refused_unread(transactio
     key = {"authorization": f"Bearer ck_{'a' * 43}"}
     for length in ({"content-length": str(500 * MEGABYTE)}, {"transfer-encoding": "chunked"}):
         sent = _answer(
-            "/api/v1/bulk", [b"a" * MEGABYTE] * 500, FORM | key | length, app=gate(_is_never_called)
+            "/api/v1/bulk", [b"a" * MEGABYTE] * 500, FORM | key | length, app=admission(_is_never_called)
         )
         assert (sent.status, sent.code) == (401, "unauthenticated")
         assert sent.headers["www-authenticate"]
-        assert sent.taken <= gates.DRAIN_BYTES // MEGABYTE  # heard out for a moment, and kept nowhere
+        assert sent.taken <= admitting.DRAIN_BYTES // MEGABYTE  # heard out for a moment, and kept nowhere
 
 
 def test_a_small_body_that_does_not_come_is_looked_at_before_the_rest(transactional_db: None) -> None:
     key = {"x-api-key": f"ck_{'a' * 43}", "content-length": "100"}
-    sent = _answer("/api/v1/keys", [b"{", b"}"], key, app=gate(_is_never_called))
+    sent = _answer("/api/v1/keys", [b"{", b"}"], key, app=admission(_is_never_called))
     assert sent.status == 401
 
 
@@ -216,7 +216,7 @@ def test_a_large_body_whose_rate_is_used_up_is_refused_unread(
     body = [b"a" * MEGABYTE] * 2
     length = {"content-length": str(2 * MEGABYTE)}
     assert _answer("/api/v1/images", body, FORM | length).status == 200
-    sent = _answer("/api/v1/images", body, FORM | length, app=gate(_is_never_called))
+    sent = _answer("/api/v1/images", body, FORM | length, app=admission(_is_never_called))
     assert (sent.status, sent.code) == (429, "too_many_requests")
     assert int(sent.headers["retry-after"]) > 0
     assert sent.headers["ratelimit-remaining"] == "0"
@@ -229,7 +229,8 @@ def test_without_an_account_a_body_is_refused_where_it_becomes_too_large(
     most = limit_of("/api/v1/bulk", FORM["content-type"], anonymous=True).bytes
     declared = {"content-length": str(most + 1)}
     assert (
-        _answer("/api/v1/bulk", [], FORM | declared, app=gate(_is_never_called)).code == "request_too_large"
+        _answer("/api/v1/bulk", [], FORM | declared, app=admission(_is_never_called)).code
+        == "request_too_large"
     )
     chunked = {"transfer-encoding": "chunked"}
     assert _answer("/api/v1/bulk", [b"a" * MEGABYTE] * 9, FORM | chunked).code == "request_too_large"
@@ -254,7 +255,7 @@ def test_one_network_has_only_so_much_of_the_disk(
     configure(max_body_bytes_anonymous=MEGABYTE, max_upload_bytes=MEGABYTE)
     most = 2 * MEGABYTE + LIST_BYTES
     chunked = FORM | {"transfer-encoding": "chunked"}
-    with gates._BYTES_ANONYMOUS.held("address:192.0.2.1", amount=most - MEGABYTE):
+    with admitting._BYTES_ANONYMOUS.held("address:192.0.2.1", amount=most - MEGABYTE):
         sent = _answer("/api/v1/images", [b"a" * MEGABYTE] * 2, chunked)
         assert (sent.status, sent.headers["retry-after"]) == (429, "5")
         assert _answer("/api/v1/images", [b"a" * MEGABYTE], chunked).status == 200
@@ -281,7 +282,7 @@ def test_one_network_has_a_quarter_of_all_requests(configure: Callable[..., obje
         async def send(message: Any) -> None:
             statuses.append(message.get("status", 0))
 
-        await gate(app)(_scope("/api/v1/gallery", {}, address=address), receive, send)
+        await admission(app)(_scope("/api/v1/gallery", {}, address=address), receive, send)
         return statuses[0]
 
     async def all_of_them() -> None:
@@ -316,7 +317,7 @@ def test_a_body_that_comes_too_slowly_is_not_waited_for(
             sent.append(message)
 
         scope = _scope(path, {"content-length": "100"})
-        asyncio.run(asyncio.wait_for(gate(_reads_everything)(scope, receive, send), ANSWERS_S))
+        asyncio.run(asyncio.wait_for(admission(_reads_everything)(scope, receive, send), ANSWERS_S))
         assert sent[0]["status"] == 408
 
 

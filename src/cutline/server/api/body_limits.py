@@ -1,4 +1,4 @@
-"""Limits of request bodies, by address. gate.py enforces them before Django, which reads a body whole."""
+"""Limits of request bodies, by address. admission.py enforces them before Django reads a body whole."""
 
 from __future__ import annotations
 

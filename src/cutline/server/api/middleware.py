@@ -18,8 +18,8 @@ from django.http.response import HttpResponseBase
 from django.utils.decorators import async_only_middleware
 
 from cutline.server.api import conditional, idempotency, limits, parsing, wait
+from cutline.server.api.admission import admitted_of
 from cutline.server.api.auth import check_origin
-from cutline.server.api.gate import admitted_of
 from cutline.server.api.problems import as_problem, problem_of
 from cutline.server.errors import Unauthenticated
 from cutline.server.people.viewers import address_of, forget_new_owner, viewer_of

@@ -1,4 +1,4 @@
-"""The ASGI gate before Django: who may send which body, how much of it, and how slowly.
+"""ASGI middleware before Django that admits requests: whose body, how large, and how slow.
 
 Django keeps a body, on disk where it is large, before it looks at whose it is. So what is large, or does not
 come at once, is let in here first: its key or session works, its rate is not used up, and it is not more than
@@ -77,7 +77,7 @@ def admitted_of(request: HttpRequest) -> Admitted | None:
     return found if isinstance(found, Admitted) else None
 
 
-def gate(app: App) -> App:
+def admission(app: App) -> App:
     """Wrap an ASGI application: what its body forbids is answered at once, and never reaches it."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,10 +7,11 @@ waits for room for a file.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
 
 from cutline.images import guard_decoding
@@ -20,6 +21,8 @@ from cutline.server.transactions import lend_connection
 
 _LEAST_PIXELS = 1_000_000  # of what a photo is counted as
 _LEAST_BYTES = 2**20
+_M_MMAP_THRESHOLD = -3  # of malloc.h
+_LARGE_BYTES = 2**20  # what is larger gets pages of its own, which go when it does
 _PAYER: ContextVar[Payer] = ContextVar("payer", default=Payer())  # noqa: B039  # it is frozen
 
 _PIXELS = FairBudget(
@@ -73,5 +76,8 @@ def guard(pixels: int) -> Iterator[None]:
 
 
 def install() -> None:
-    """Have every decoder of this process ask for room here."""
+    """Have every decoder of this process ask for room here, and give it back to the system afterwards."""
     guard_decoding(guard)
+    with suppress(OSError, AttributeError):  # another C library than glibc
+        # glibc would learn from large photos to keep their memory, in each of many threads' arenas.
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)

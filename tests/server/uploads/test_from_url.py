@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -75,3 +76,12 @@ def test_photos_that_are_not_stored_leave_their_turns(
     monkeypatch.setattr("cutline.server.uploads.services.store_upload", breaks)
     assert ask(client, *map(str, range(8))).status_code == 500
     assert not outbound._FETCHES._held
+
+
+def test_one_network_has_few_requests_with_urls_at_once(client: Client, photo: bytes) -> None:
+    with ExitStack() as open_ones:
+        for _ in range(4):
+            open_ones.enter_context(uploads._FETCHING.held("address:127.0.0.1"))
+        answer = ask(client, "1.jpg")
+        assert (answer.status_code, answer["Retry-After"]) == (429, "5")
+        assert not answer.cookies  # and nobody new was made for it

@@ -38,12 +38,17 @@ from cutline.server.observability.metrics import UPLOADS
 from cutline.server.observability.request_id import current as current_request_id
 from cutline.server.people.models import Owner
 from cutline.server.people.viewers import ensure_owner, viewer_of
-from cutline.server.shares import Payer
+from cutline.server.shares import Payer, Tally
 from cutline.server.transactions import lend_connection
 from cutline.server.uploads import services
 
 MAX_URLS = 20
 _FETCHERS = 4
+_FETCHING = Tally(
+    "requests with URLs",
+    total=lambda: 2 * settings().fetches_at_once,
+    each=lambda: max(1, settings().fetches_at_once // 3),
+)
 _FETCHING_S = 45.0  # what has not begun by then is given up
 # What is wrong with one photo; the others of a request are stored all the same.
 _OF_ONE_PHOTO = (ImageError, QuotaExceeded, Conflict, FetchFailed, AddressForbidden)
@@ -123,7 +128,8 @@ def _in_memory(file: UploadedFile) -> Iterator[tuple[bytes, str]]:
 
 def store_from_urls(request: HttpRequest, wanted: UrlsIn) -> Status[UploadsOut] | HttpResponse:
     """Fetch files, several at a time, and do as store_files. No database connection is held meanwhile."""
-    with _Fetches(wanted.urls, limits.payer_of(viewer_of(request))) as fetches:
+    payer = limits.payer_of(viewer_of(request))
+    with _FETCHING.held(*payer.names), _Fetches(wanted.urls, payer) as fetches:
         return _store(request, fetches, wanted)
 
 

@@ -26,6 +26,13 @@ SMALL_TARGETS = """[...document.querySelectorAll('nav a')]
     .filter((each) => each.checkVisibility({ visibilityProperty: true }))
     .filter((each) => Math.min(each.offsetWidth, each.offsetHeight) < 24)
     .map((each) => each.outerHTML.slice(0, 300))"""
+# Colours and menus have arrived: the new look is drawn, and what moves towards it has come to its end.
+SETTLED = """(async () => {
+    for (const _ of [1, 2]) await new Promise((drawn) => requestAnimationFrame(drawn));
+    const ends = (each) => each.effect.getComputedTiming().endTime < Infinity;
+    const moving = document.getAnimations().filter(ends);
+    await Promise.allSettled(moving.map((each) => each.finished));
+})()"""
 
 pytestmark = pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: npm ci in web/")
 
@@ -52,7 +59,7 @@ class Auditor:
             self.page.evaluate("window.axe || 0") or self.page.evaluate(
                 f"{AXE.read_text(encoding='utf-8')};0"
             )
-            self.page.wait_for_timeout(100)  # colours and menus have arrived, even without motion
+            self.page.evaluate(SETTLED)
             words = json.dumps({"runOnly": TAGS, "resultTypes": ["violations"]})
             where = f"{what} ({size['width']}, {scheme})"
             for finding in self.page.evaluate(f"axe.run(document, {words})")["violations"]:

@@ -84,9 +84,7 @@ def test_a_folder_is_paused_and_resumed(
     expect(paused).to_be_visible()
     assert f"{photos} of {photos}" not in paused.inner_text()
     person.press("Resume")
-    expect(page.get_by_text(f"Done · {photos} of {photos} captioned, 0 failed")).to_be_visible(
-        timeout=240_000
-    )
+    expect(page.get_by_text(f"Done · {photos} of {photos} captioned, 0 failed")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("link", name="JSONL").click()
     lines = Path(download.value.path()).read_text(encoding="utf-8").splitlines()

@@ -51,7 +51,7 @@ export default defineConfig({
       { file: 'photo.html', path: '/images/0', page: '/photo/PhotoPage.tsx' },
     ]),
     // With theme.js and the page's messages, the first page stays below 200,000.
-    scriptBudget({ page: '/caption/CaptionPage.tsx', maxBytes: 199_100 }),
+    scriptBudget({ page: '/caption/CaptionPage.tsx', maxBytes: 199_700 }),
     // Compress each file once, at the highest level; the server picks the encoding that the browser accepts.
     compression({
       include: /\.(?:js|css|svg|webmanifest)$/,

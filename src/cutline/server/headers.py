@@ -8,7 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from django.http import HttpRequest, HttpResponseBase
 
+from cutline.server.account.signals import SignedOut
 from cutline.server.config import settings
+from cutline.server.request_context import context_of
 
 # Style libraries add an empty <style> and fill it by script; this is the hash of the empty text.
 _EMPTY = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
@@ -28,6 +30,9 @@ class SafetyHeaders:
         response.headers.setdefault("Permissions-Policy", _PERMISSIONS)
         # What was made for one viewer is nobody else's: a shared cache may not keep it.
         response.headers.setdefault("Cache-Control", "private, no-cache")
+        if context_of(request).get(SignedOut):
+            # Pages, and photos that were still to be sent: the next person at this browser is somebody else.
+            response.headers["Clear-Site-Data"] = '"cache", "storage"'
         return response
 
 

@@ -301,3 +301,24 @@ def test_a_session_s_last_use_is_written_seldom(
     seen = UserSession.objects.get().last_seen_at
     person.api("GET", "/me")
     assert UserSession.objects.get().last_seen_at == seen
+
+
+# -- what the browser keeps ------------------------------------------------------------------------------
+
+
+def test_signing_out_tells_the_browser_to_forget_what_it_keeps(person: Person) -> None:
+    person.sign_up()
+    assert "Clear-Site-Data" not in person.api("GET", "/session")
+    answer = person.account("DELETE", "auth/session")
+    assert answer["Clear-Site-Data"] == '"cache", "storage"'
+    assert "Clear-Site-Data" not in person.log_in()
+    assert person.api("DELETE", "/me")["Clear-Site-Data"] == '"cache", "storage"'
+
+
+def test_signing_out_on_the_server_s_own_pages_does_so_too(person: Person, without_web_app: None) -> None:
+    person.sign_up()
+    person.browser.handler.enforce_csrf_checks = False
+    assert person.browser.post("/accounts/logout/")["Clear-Site-Data"] == '"cache", "storage"'
+    person.log_in()
+    User.objects.update(role="admin")
+    assert person.browser.post("/admin/logout/")["Clear-Site-Data"] == '"cache", "storage"'

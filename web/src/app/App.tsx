@@ -5,7 +5,7 @@ import { ErrorBoundary } from 'react-error-boundary';
 import { Provider } from 'react-redux';
 import { Uploader } from '@/features/caption/uploader';
 import { UploaderContext } from '@/features/caption/useUploader';
-import { hasOwner } from '@/shared/api/viewer';
+import { selectSender } from '@/shared/api/viewer';
 import { keepFocus } from '@/shared/lib/keepFocus';
 import { Crashed } from './errors';
 import { Live } from './Live';
@@ -14,8 +14,8 @@ import type { Store } from './store';
 import { theme } from './theme';
 
 export function App({ store }: { store: Store }) {
-  const [uploader] = useState(() => new Uploader(store.dispatch, () => hasOwner(store.getState())));
-  useEffect(() => uploader.start(), [uploader]);
+  const [uploader] = useState(() => new Uploader(store.dispatch, () => selectSender(store.getState())));
+  useEffect(() => uploader.start(store.subscribe), [uploader, store]);
   useEffect(() => keepFocus(), []);
   return (
     <Provider store={store}>

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,7 @@ from cutline.server.account.claiming import claim
 from cutline.server.events.services import recheck
 from cutline.server.people import viewers
 from cutline.server.people.models import Owner, User
+from cutline.server.request_context import context_of
 from cutline.server.security_log import Event
 
 _EVENTS: Sequence[tuple[Signal, Event]] = (
@@ -39,6 +41,11 @@ _EVENTS: Sequence[tuple[Signal, Event]] = (
     (social_signals.social_account_added, Event.PROVIDER_ADDED),
     (social_signals.social_account_removed, Event.PROVIDER_REMOVED),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class SignedOut:
+    """In the context of a request that ended its session: the browser is told to forget what it keeps."""
 
 
 def connect() -> None:
@@ -81,7 +88,8 @@ def _signed_in(sender: object, request: HttpRequest, user: User, **words: Any) -
     vars(request).pop("viewer", None)
 
 
-def _signed_out(sender: object, user: User | None, **words: Any) -> None:
+def _signed_out(sender: object, request: HttpRequest, user: User | None, **words: Any) -> None:
+    context_of(request).put(SignedOut())
     if user is not None:
         security_log.write(Event.SIGNED_OUT, account=user.pk)
     for owner_id in Owner.objects.filter(user=user).values_list("pk", flat=True) if user else ():

@@ -18,7 +18,7 @@ function upload(changes: Partial<Upload>): Upload {
 }
 
 function card(changes: Partial<Upload>) {
-  const uploader = new Uploader(vi.fn(), () => true);
+  const uploader = new Uploader(vi.fn(), () => undefined);
   show(
     <UploaderContext value={uploader}>
       <UploadCard upload={upload(changes)} />

@@ -1,5 +1,6 @@
 import { configureStore } from '@reduxjs/toolkit';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Sender } from './outbox';
 import { Uploader } from './uploader';
 import { uploadsReducer } from './uploads';
 
@@ -35,10 +36,12 @@ class Request {
   }
 }
 
-function make(isKnown = () => true) {
+const VISITOR: Sender = { ownerId: 'visitor', isSignedIn: false };
+
+function make(current: () => Sender | undefined = () => VISITOR) {
   const store = configureStore({ reducer: { uploads: uploadsReducer } });
   const states = () => store.getState().uploads.items.map((each) => each.state);
-  return { uploader: new Uploader(store.dispatch, isKnown), first: () => store.getState().uploads.items[0], states };
+  return { uploader: new Uploader(store.dispatch, current), first: () => store.getState().uploads.items[0], states };
 }
 
 describe('Uploader', () => {
@@ -48,6 +51,8 @@ describe('Uploader', () => {
     vi.stubGlobal('XMLHttpRequest', Request);
     vi.stubGlobal('indexedDB', undefined); // as in a private window: it must work without
     URL.createObjectURL = () => 'blob:photo';
+    URL.revokeObjectURL = () => undefined;
+    localStorage.clear();
   });
   afterEach(() => {
     vi.useRealTimers();
@@ -87,13 +92,56 @@ describe('Uploader', () => {
   });
 
   it('sends only one photo until its answer has set the session', async () => {
-    let isKnown = false;
-    const { uploader, states } = make(() => isKnown);
+    let sender: Sender = { ownerId: null, isSignedIn: false };
+    const { uploader, states } = make(() => sender);
     replies = ['image-1', 'image-2', 'image-3'].map((id) => ({ status: 202, data: { items: [{ id }] } }));
     uploader.add(['one', 'two', 'three'].map((name) => new File(['x'], `${name}.jpg`)));
     expect(states().filter((each) => each === 'sending')).toHaveLength(1);
-    isKnown = true;
+    sender = VISITOR;
     await vi.advanceTimersByTimeAsync(1);
     expect(states()).toEqual(['sent', 'sent', 'sent']);
+  });
+
+  it('sends nothing while it is not known who uses this browser', async () => {
+    const seen: { sender?: Sender } = {};
+    const { uploader, first } = make(() => seen.sender);
+    replies = [{ status: 202, data: { items: [{ id: 'image-1' }] } }];
+    let changed: () => void = () => undefined;
+    const stop = uploader.start((listener) => {
+      changed = listener;
+      return () => undefined;
+    });
+    uploader.add([new File(['x'], 'cat.jpg')]);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(keys).toHaveLength(0);
+    seen.sender = VISITOR;
+    changed();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(first()).toMatchObject({ state: 'sent', image: 'image-1' });
+    stop();
+  });
+
+  it('sends no photo of an account that was left, and shows none', async () => {
+    let sender: Sender = { ownerId: 'ada', isSignedIn: true };
+    const { uploader, states } = make(() => sender);
+    replies = [{ status: 202, data: { items: [{ id: 'image-1' }] } }, { status: 503 }];
+    uploader.add(['one', 'two'].map((name) => new File(['x'], `${name}.jpg`)));
+    await vi.advanceTimersByTimeAsync(1);
+    expect(states().sort()).toEqual(['sent', 'waiting']);
+    sender = { ownerId: 'bob', isSignedIn: true };
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(states()).toEqual([]);
+    expect(keys).toHaveLength(2);
+  });
+
+  it('goes on with an account that claims what was made without one', async () => {
+    let sender: Sender = { ...VISITOR };
+    const { uploader, first } = make(() => sender);
+    replies = [{ status: 503 }, { status: 202, data: { items: [{ id: 'image-1' }] } }];
+    uploader.add([new File(['x'], 'cat.jpg')]);
+    await vi.advanceTimersByTimeAsync(1);
+    sender = { ownerId: 'ada', isSignedIn: true };
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(first()).toMatchObject({ state: 'sent', image: 'image-1' });
   });
 });

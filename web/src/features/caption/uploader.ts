@@ -2,8 +2,8 @@ import type { Dispatch } from '@reduxjs/toolkit';
 import { api } from '@/shared/api/generated';
 import { problemOf, type Problem } from '@/shared/api/problem';
 import { newId } from '@/shared/lib/newId';
-import { loadPending, removePending, savePending, type Waiting } from './outbox';
-import { uploadChanged, uploadRemoved, uploadsAdded } from './uploads';
+import { handOver, lastAccount, loadPending, rememberAccount, removeAll, removePending, savePending, type Sender, type Waiting } from './outbox';
+import { uploadChanged, uploadRemoved, uploadsAdded, uploadsCleared } from './uploads';
 
 const AT_ONCE = 3;
 const RETRY_MS = 5_000;
@@ -39,21 +39,71 @@ export class Uploader {
   private active = 0;
   private pausedUntil = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private sender: Sender | null = null;
+  private isHalted = false;
 
-  /** hasSession: whether this browser already has a session. */
+  /** current: who uses this browser; undefined while that is being loaded, and nothing is sent meanwhile. */
   constructor(
     private readonly dispatch: Dispatch,
-    private readonly hasSession: () => boolean,
+    private readonly current: () => Sender | undefined,
   ) {}
 
   /** Resume the pending uploads of earlier visits. Returns a function that stops the uploader. */
-  start(): () => void {
+  start(subscribe: (changed: () => void) => () => void): () => void {
     addEventListener('online', this.resume);
-    void loadPending().then((waiting) => this.enqueue(waiting));
+    const unsubscribe = subscribe(this.follow);
+    this.follow();
     return () => {
+      unsubscribe();
       removeEventListener('online', this.resume);
       clearTimeout(this.timer);
     };
+  }
+
+  /** Notice who uses this browser now: uploads of an account that was left end, others go on with their owner. */
+  private readonly follow = (): void => {
+    const now = this.current();
+    const before = this.sender;
+    if (!now) return;
+    if (before?.ownerId === now.ownerId && before.isSignedIn === now.isSignedIn) {
+      if (this.isHalted) this.pump();
+      return;
+    }
+    this.sender = now;
+    rememberAccount(now);
+    if (!before) this.begin(now);
+    else if (!before.isSignedIn && (now.isSignedIn || before.ownerId === null)) {
+      // The first photo made an owner, or an account claimed everything of this session.
+      void handOver(before, now).then(this.pump);
+    } else this.leave(before, now);
+  };
+
+  /** Send what was added to this page before it was known who uses it, then what is left of earlier visits. */
+  private begin(now: Sender): void {
+    for (const each of this.queue.splice(0)) {
+      if (each.owner !== null && each.owner !== now.ownerId) {
+        this.dispatch(uploadRemoved(each.id)); // it waits for its account
+        continue;
+      }
+      const mine = { ...each, owner: now.ownerId };
+      this.queue.push(mine);
+      void savePending(mine);
+    }
+    void loadPending(now).then((waiting) => this.enqueue(waiting));
+  }
+
+  private leave(before: Sender, now: Sender): void {
+    this.queue.length = 0;
+    for (const request of this.requests.values()) request.abort();
+    for (const timer of this.held.values()) clearTimeout(timer);
+    this.held.clear();
+    for (const preview of previews.values()) URL.revokeObjectURL(preview);
+    previews.clear();
+    previewsOfImages.clear();
+    this.dispatch(uploadsCleared());
+    void removeAll(before)
+      .then(() => loadPending(now))
+      .then((waiting) => this.enqueue(waiting));
   }
 
   add(files: readonly File[]): void {
@@ -65,7 +115,8 @@ export class Uploader {
   }
 
   retry(waiting: Waiting['id']): void {
-    void loadPending().then((all) => this.enqueue(all.filter((each) => each.id === waiting).map((each) => ({ ...each, problem: null }))));
+    const sender = this.sender ?? { ownerId: null, isSignedIn: false };
+    void loadPending(sender).then((all) => this.enqueue(all.filter((each) => each.id === waiting).map((each) => ({ ...each, problem: null }))));
   }
 
   cancel(id: string): void {
@@ -80,7 +131,8 @@ export class Uploader {
 
   private accept(what: Pick<Waiting, 'name' | 'file' | 'url'>[]): void {
     const now = Date.now();
-    const waiting = what.map((each, place) => ({ ...each, id: newId(), addedAt: now + place, problem: null }));
+    const owner = this.sender ? this.sender.ownerId : lastAccount();
+    const waiting = what.map((each, place) => ({ ...each, id: newId(), addedAt: now + place, owner, problem: null }));
     // Save first: if the tab is closed now, the uploads resume on the next visit.
     for (const each of waiting) void savePending(each);
     this.enqueue(waiting);
@@ -106,9 +158,12 @@ export class Uploader {
   };
 
   private readonly pump = (): void => {
+    this.isHalted = !this.current();
+    if (this.isHalted) return;
+    this.follow();
     // Without a session, send only one photo: its answer sets the session cookie. Parallel uploads would each
     // create a session, and all but one would be lost.
-    while (this.active < (this.hasSession() ? AT_ONCE : 1) && Date.now() >= this.pausedUntil) {
+    while (this.active < (this.sender?.ownerId ? AT_ONCE : 1) && Date.now() >= this.pausedUntil) {
       const next = this.queue.shift();
       if (!next) return;
       this.active += 1;
@@ -137,14 +192,14 @@ export class Uploader {
       const preview = previews.get(id);
       if (preview) previewsOfImages.set(item.id, preview);
       this.dispatch(uploadChanged({ id, state: 'sent', progress: 1, image: item.id }));
-      if (!this.hasSession()) this.dispatch(api.util.invalidateTags(['people']));
+      if (!this.sender?.ownerId) this.dispatch(api.util.invalidateTags(['people']));
       await removePending(id);
       return;
     }
     const problem: Problem = item?.error
       ? { status: answer.status, code: item.error.code, title: '', detail: item.error.message, hint: '' }
       : problemOf({ status: answer.status, data: answer.data });
-    await savePending({ ...waiting, problem }); // before showing it: the user may reload the page
+    await savePending({ ...waiting, owner: this.sender?.ownerId ?? waiting.owner, problem }); // before showing it: the user may reload the page
     this.dispatch(uploadChanged({ id, state: 'failed', problem }));
   }
 

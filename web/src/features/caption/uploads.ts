@@ -36,12 +36,15 @@ const uploads = createSlice({
       const item = state.items.find((each) => each.id === action.payload.id);
       if (item) Object.assign(item, action.payload);
     },
+    cleared: (state) => {
+      state.items = [];
+    },
     removed: (state, action: PayloadAction<string>) => {
       state.items = state.items.filter((each) => each.id !== action.payload);
     },
   },
 });
 
-export const { added: uploadsAdded, changed: uploadChanged, removed: uploadRemoved } = uploads.actions;
+export const { added: uploadsAdded, changed: uploadChanged, cleared: uploadsCleared, removed: uploadRemoved } = uploads.actions;
 export const uploadsReducer = uploads.reducer;
 export const selectUploads = (state: { uploads: UploadsState }): Upload[] => state.uploads.items;

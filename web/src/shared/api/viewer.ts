@@ -42,7 +42,8 @@ export function useCaptionLanguage(): (by?: string) => string | undefined {
   return (by = 'model') => (by === 'person' ? undefined : (data?.model_language ?? undefined));
 }
 
-/** Whether this browser has a session that owns what it uploads. */
-export function hasOwner(state: Parameters<typeof selectSession>[0]): boolean {
-  return Boolean(selectSession(state).data?.viewer.owner);
+/** Whose photos this browser sends now; undefined until the session is loaded. ownerId is null before the first photo. */
+export function selectSender(state: Parameters<typeof selectSession>[0]): Pick<Viewer, 'ownerId' | 'isSignedIn'> | undefined {
+  const viewer = selectSession(state).data?.viewer;
+  return viewer && { ownerId: viewer.owner ?? null, isSignedIn: Boolean(viewer.user) };
 }

@@ -23,7 +23,7 @@ from typing import Any
 from benchmarks import machine
 from benchmarks.abuse import report
 from benchmarks.abuse.attacks import ATTACKS, attacking
-from benchmarks.abuse.memory import Memory
+from benchmarks.abuse.memory import Memory, cpu_s
 from benchmarks.abuse.people import People, summaries
 from cutline.server.config import ServerSettings
 from tests.server.services.objectstore import ObjectStore
@@ -76,11 +76,16 @@ def _arguments() -> argparse.Namespace:
 
 def _under(name: str, service: Service, people: People, seconds: float) -> dict[str, Any]:
     """People's requests just before and after an attack, and with it."""
+    pids = [process.pid for process in service.processes]
+    began_s = cpu_s(pids)
     without = people.seen(seconds / 2)
-    memory = Memory([process.pid for process in service.processes])
+    cores = [(cpu_s(pids) - began_s) / (seconds / 2)]
+    memory = Memory(pids)
     with memory, attacking(name, service) as attack:
         time.sleep(_BEGINS_S)
+        began_s = cpu_s(pids)
         during = people.seen(seconds)
+        cores.append((cpu_s(pids) - began_s) / seconds)
     _recover(service)
     after = people.seen(seconds / 2)
     return {
@@ -88,6 +93,7 @@ def _under(name: str, service: Service, people: People, seconds: float) -> dict[
         "without": summaries({kind: [*without[kind], *after[kind]] for kind in after}),
         "with": summaries(during),
         "peak_mb": memory.peak_mb,
+        "cores": [round(each, 2) for each in cores],
         "answers": attack.answers(),
     }
 

@@ -1,7 +1,8 @@
-"""The most memory that processes and their children had in a while."""
+"""What processes and their children use: the most memory in a while, and processor time."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -33,6 +34,19 @@ class Memory:
     def _look(self) -> None:
         while not self._over.wait(_EVERY_S):
             self.peak_mb = max(self.peak_mb, sum(map(_resident_mb, _with_children(self._pids))))
+
+
+def cpu_s(pids: Sequence[int]) -> float:
+    """How long processors have worked for processes and their children so far, in seconds."""
+    return sum(map(_worked_s, _with_children(pids)))
+
+
+def _worked_s(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:  # it has ended
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _resident_mb(pid: int) -> int:

@@ -34,9 +34,15 @@ def line(found: Mapping[str, Any]) -> str:
     """One attack in a line."""
     asked = sum(int(each["count"]) for each in found["with"].values())
     return (
-        f"p95 times {times(found):.1f}, {found['peak_mb']} MB, {in_vain(found)} of {asked} in vain"
+        f"p95 times {times(found):.1f}, {found['peak_mb']} MB, {in_vain(found)} of {asked} in vain,"
+        f" {_cores(found)} cores busy"
         f" (attacker: {found['answers']})"
     )
+
+
+def _cores(found: Mapping[str, Any]) -> str:
+    """How many cores the service kept busy: a busy machine changes that less than it changes times."""
+    return " to ".join(f"{each:.2f}" for each in found["cores"])
 
 
 def table(results: Mapping[str, Any]) -> str:
@@ -54,7 +60,7 @@ def table(results: Mapping[str, Any]) -> str:
             f" {MOST_TIMES:g} times (from {1000 * _NOTICED_S:g} ms on) and {MOST_MB:,} MB.",
             "",
             *rows(
-                ("attack from one address", *kinds, "times", "in vain", "peak MB", "kept"),
+                ("attack from one address", *kinds, "times", "in vain", "peak MB", "cores busy", "kept"),
                 [
                     (
                         found["what"],
@@ -66,6 +72,7 @@ def table(results: Mapping[str, Any]) -> str:
                         f"{times(found):.1f}",
                         str(in_vain(found)),
                         f"{found['peak_mb']:,}",
+                        _cores(found),
                         "yes" if is_kept(found) else "**no**",
                     )
                     for found in results["attacks"].values()

@@ -155,13 +155,15 @@ def test_every_option_of_every_command_stands_in_the_reference() -> None:
 
 
 def test_every_recipe_says_how_it_is_run_and_names_what_exists() -> None:
-    from cutline.training.config import load_recipe
+    from cutline.training.config import load_recipe, read_recipe
+    from cutline.training.writer.config import is_writer_recipe, load_writer_recipe
 
     for recipe in RECIPES:
         header = re.match(r"(#.*\n)+", recipe.read_text("utf-8"))
         assert header, recipe
         assert f"cutline train recipes/{recipe.name}" in header[0], recipe
-        load_recipe(recipe)
+        load = load_writer_recipe if is_writer_recipe(read_recipe(recipe)) else load_recipe
+        load(recipe)
 
 
 def test_what_a_program_printed_goes_between_its_comments_and_nowhere_else() -> None:

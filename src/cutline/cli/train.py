@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cutline.training.config import RecipeConfig
     from cutline.training.data_check import Finding
     from cutline.training.examples import DataConfig
+    from cutline.training.loop import FitResult
 
 HELP = """Train what RECIPE describes: a YAML file, with any value of it overridden by key=value.
 
@@ -61,23 +62,33 @@ def command(
     import torch
 
     from cutline.training import runner
-    from cutline.training.config import load_recipe
+    from cutline.training.config import load_recipe, read_recipe
     from cutline.training.devices import choose_device
     from cutline.training.distributed import join_world
+    from cutline.training.writer.config import is_writer_recipe
 
     if threads is not None:
         torch.set_num_threads(threads)
+    if is_writer_recipe(read_recipe(recipe)):
+        return _train_writer(recipe, overrides, resume=resume, dry_run=dry_run, stage=stage, device=device)
     wanted = load_recipe(recipe, overrides)
     chosen = choose_device(device)
     if dry_run:
         click.echo(runner.describe_plan(wanted, runner.dry_run(wanted, device=chosen)))
         return _check_data(wanted)
     with join_world(cuda=chosen.type == "cuda") as world:
-        logging.basicConfig(format="%(message)s", stream=sys.stderr, force=True)
-        logging.getLogger("cutline").setLevel(logging.INFO if world.first else logging.ERROR)
+        _log_to_terminal(first=world.first)
         results = runner.run_recipe(wanted, resume=resume, device=chosen, world=world, only=stage)
-    if not world.first:
-        return 0
+    return _report(results) if world.first else 0
+
+
+def _log_to_terminal(*, first: bool) -> None:
+    logging.basicConfig(format="%(message)s", stream=sys.stderr, force=True)
+    logging.getLogger("cutline").setLevel(logging.INFO if first else logging.ERROR)
+
+
+def _report(results: Sequence[FitResult]) -> int:
+    """Print how each stage ended; return the exit code."""
     for result in results:
         numbers = ", ".join(f"{name} {value:.4g}" for name, value in result.metrics.items())
         click.echo(f"{result.best}: {numbers or 'not evaluated yet'} ({result.stopped}, step {result.steps})")
@@ -110,3 +121,22 @@ def _findings(source: DataConfig) -> Iterator[Finding]:
         skipped = finding.code == "image_missing" and source.missing_images == "skip"
         if finding.severity != "note" and finding.code not in _OF_THE_WHOLE and not skipped:
             yield finding
+
+
+def _train_writer(
+    recipe: Path, overrides: tuple[str, ...], *, resume: bool, dry_run: bool, stage: str, device: str
+) -> int:
+    from cutline.training.devices import choose_device
+    from cutline.training.distributed import join_world
+    from cutline.training.writer.config import load_writer_recipe
+    from cutline.training.writer.run import describe, run_writer_recipe
+
+    wanted = load_writer_recipe(recipe, overrides)
+    if dry_run:
+        click.echo(describe(wanted))
+        return 0
+    chosen = choose_device(device)
+    with join_world(cuda=chosen.type == "cuda") as world:
+        _log_to_terminal(first=world.first)
+        results = run_writer_recipe(wanted, resume=resume, device=chosen, world=world, only=stage)
+    return _report(results) if world.first else 0

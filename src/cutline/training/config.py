@@ -25,7 +25,7 @@ T = TypeVar("T")
 AmpKind: TypeAlias = Literal["none", "bf16", "fp16"]
 DecoderKind: TypeAlias = Literal["transformer", "lstm-attention"]
 EmbeddingKind: TypeAlias = Literal["own", "glove"]
-ObjectiveKind: TypeAlias = Literal["concepts", "text", "captions", "rewards"]
+ObjectiveKind: TypeAlias = Literal["concepts", "text", "captions", "rewards", "writing"]
 OptimiserKind: TypeAlias = Literal["adamw", "adam", "sgd"]
 ScheduleKind: TypeAlias = Literal["one-cycle", "cosine", "plateau", "constant"]
 TrackerKind: TypeAlias = Literal["tensorboard", "wandb", "mlflow"]
@@ -33,7 +33,7 @@ Trainable: TypeAlias = Literal["none", "tail", "all"]
 
 # What a stage may watch, and the objectives that are measured by it. A source's name may follow: cider/coco.
 MEASURES: Mapping[str, tuple[ObjectiveKind, ...]] = {
-    "loss": ("concepts", "text", "captions", "rewards"),
+    "loss": ("concepts", "text", "captions", "rewards", "writing"),
     "map": ("concepts",),
     "bleu4": ("captions", "rewards"),
     "cider": ("captions", "rewards"),
@@ -337,6 +337,14 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> RecipeConfig:
 
     Raises ConfigError, or MissingExtra without PyYAML.
     """
+    return parse(RecipeConfig, read_recipe(path, overrides))
+
+
+def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Json:
+    """The sections of a recipe, as YAML and the overrides have them.
+
+    Raises ConfigError, or MissingExtra without PyYAML.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -350,7 +358,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> RecipeConfig:
         if isinstance(source, dict) and "name" in source:
             source.setdefault("source", source.pop("name"))
             source.pop("name", None)
-    return parse(RecipeConfig, values)
+    return cast(Json, values)
 
 
 def parse_yaml(text: str, where: str) -> Any:

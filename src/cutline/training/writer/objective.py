@@ -1,0 +1,135 @@
+"""What a writer learns: each token of a text from the prompt and the tokens before it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cutline.training.config import StageConfig
+from cutline.training.loop import Loss
+from cutline.training.optim import ParameterGroup
+from cutline.training.writer.data import Pair
+from cutline.training.writer.model import CausalTransformer
+
+_WINDOW = 32  # batches whose pairs are sorted by length, so that little is padded
+_NOTHING = -100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """A pair in tokens, its end included. prompt: how many of them are read only."""
+
+    tokens: tuple[int, ...]
+    prompt: int
+
+
+def encode(pairs: Sequence[Pair], tokenizer: Tokenizer, *, end: int, most: int) -> list[Encoded]:
+    """The pairs in tokens; those of more than ``most`` are left out."""
+    prompts = tokenizer.encode_batch([pair.prompt for pair in pairs], add_special_tokens=False)
+    texts = tokenizer.encode_batch([pair.text for pair in pairs], add_special_tokens=False)
+    found = [
+        Encoded(tokens=(*read.ids, *written.ids, end), prompt=len(read.ids))
+        for read, written in zip(prompts, texts, strict=True)
+    ]
+    return [each for each in found if len(each.tokens) <= most]
+
+
+class WritingObjective:
+    """Cross-entropy of the tokens of texts, given their prompts."""
+
+    def __init__(
+        self,
+        model: CausalTransformer,
+        stage: StageConfig,
+        *,
+        train: Sequence[Encoded],
+        held_out: Sequence[Encoded],
+        seed: int,
+    ) -> None:
+        self.module: nn.Module = model
+        self._model = model
+        self._stage = stage
+        self._train = train
+        self._held_out = held_out
+        self._seed = seed
+
+    def parameter_groups(self) -> Sequence[ParameterGroup]:
+        """Everything, at the stage's rate."""
+        return [
+            ParameterGroup(
+                name="writer",
+                parameters=list(self._model.parameters()),
+                learning_rate=self._stage.learning_rate,
+                weight_decay=self._stage.weight_decay,
+            )
+        ]
+
+    def steps_per_epoch(self) -> int:
+        """As Objective."""
+        return -(-len(self._train) // self._stage.batch_size)
+
+    def batches(
+        self, epoch: int, *, rank: int = 0, world: int = 1, start: int = 0
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """As Objective: tokens [B, T], and the tokens to predict [B, T]."""
+        for batch in self._plan(epoch)[start:]:
+            yield padded(batch[rank::world])
+
+    def loss(self, batch: tuple[Tensor, Tensor]) -> Loss:
+        """As Objective."""
+        total, count = self._cross_entropy(batch)
+        return Loss(value=total / max(1, count), weight=count)
+
+    def evaluate(self) -> dict[str, float]:
+        """The mean cross-entropy of a token, in nats."""
+        size = self._stage.batch_size
+        ordered = sorted(self._held_out, key=lambda each: len(each.tokens))
+        total, count = 0.0, 0
+        with torch.no_grad():
+            for start in range(0, len(ordered), size):
+                summed, tokens = self._cross_entropy(padded(ordered[start : start + size]))
+                total, count = total + float(summed), count + tokens
+        return {"loss": total / max(1, count)}
+
+    def _cross_entropy(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, int]:
+        device = self._model.embedding.weight.device
+        tokens, wanted = (each.to(device) for each in batch)
+        states, _ = self._model(tokens, self._model.empty_past(len(tokens)).to(device))
+        matters = wanted != _NOTHING
+        logits = self._model.logits(states[matters]).float()
+        summed = functional.cross_entropy(
+            logits, wanted[matters], reduction="sum", label_smoothing=self._stage.label_smoothing
+        )
+        return summed, int(matters.sum())
+
+    def _plan(self, epoch: int) -> list[list[Encoded]]:
+        """The epoch's batches, in an order of its own."""
+        chance = random.Random(f"{self._seed} {self._stage.name} {epoch}")
+        order = list(self._train)
+        chance.shuffle(order)
+        size = self._stage.batch_size
+        batches: list[list[Encoded]] = []
+        for start in range(0, len(order), size * _WINDOW):
+            window = sorted(order[start : start + size * _WINDOW], key=lambda each: len(each.tokens))
+            alike = [window[at : at + size] for at in range(0, len(window), size)]
+            chance.shuffle(alike)
+            batches += alike
+        return batches
+
+
+def padded(batch: Sequence[Encoded]) -> tuple[Tensor, Tensor]:
+    """Tokens [B, T], filled up with zeros, and what follows each of them, where that is to be learned."""
+    longest = max((len(each.tokens) for each in batch), default=1) - 1
+    tokens = torch.zeros(len(batch), longest, dtype=torch.long)
+    wanted = torch.full((len(batch), longest), _NOTHING)
+    for row, each in enumerate(batch):
+        ids = torch.tensor(each.tokens)
+        tokens[row, : len(ids) - 1] = ids[:-1]
+        wanted[row, each.prompt - 1 : len(ids) - 1] = ids[each.prompt :]
+    return tokens, wanted

@@ -23,7 +23,9 @@ from cutline.server.people.viewers import address_of_scope  # noqa: E402
 from cutline.server.proxies import with_forwarded_scheme  # noqa: E402
 from cutline.server.realtime.routing import websockets  # noqa: E402
 
-_admitted = admission(waiting(FormHandler()))  # type: ignore[arg-type]  # Django's own types of ASGI are narrower
+_admitted = health.answer_known(
+    admission(waiting(FormHandler()))  # type: ignore[arg-type]  # Django's own types of ASGI are narrower
+)
 _websockets = websockets()
 
 

@@ -22,6 +22,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from cutline.server.api.asgi_types import App, Receive, Scope, Send
 from cutline.server.config import settings
 from cutline.server.images.stores import Folder, store
 
@@ -63,7 +64,10 @@ def health(request: HttpRequest) -> HttpResponse:
 
 def readiness(request: HttpRequest) -> HttpResponse:
     """Say whether every dependency answers; 503 where one fails. Says which, and why only in the log."""
-    results = latest.results()
+    return _told(latest.results())
+
+
+def _told(results: Mapping[str, bool]) -> HttpResponse:
     ready = not stopping.is_set() and all(results.values())
     return JsonResponse(
         {
@@ -105,6 +109,10 @@ class Latest:
                 self._found = self._check()
                 self._until = self._clock() + FRESH_S
             return self._found
+
+    def fresh(self) -> dict[str, bool] | None:
+        """The results that are still given again, without waiting for anybody; None where there are none."""
+        return self._found if self._clock() < self._until else None
 
     def forget(self) -> None:
         """Discard the results: the next call checks again. For tests."""
@@ -173,6 +181,33 @@ CHECKS: Mapping[str, Callable[[], None]] = {
     "events": _channel_layer,
     "files": _files,
 }
+
+
+def answer_known(app: App) -> App:
+    """Wrap an ASGI application: probes whose answer is known cost no thread, however many ask."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        response = _known(scope)
+        if response is None:
+            await app(scope, receive, send)
+            return
+        response["Cache-Control"] = "no-store"
+        response["Content-Length"] = str(len(response.content))
+        headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.items()]
+        body = response.content if scope["method"] == "GET" else b""
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return answer
+
+
+def _known(scope: Scope) -> HttpResponse | None:
+    if scope["method"] not in ("GET", "HEAD"):
+        return None
+    if scope["path"] == "/healthz":
+        return JsonResponse({"status": "ok"})
+    results = latest.fresh() if scope["path"] == "/readyz" else None
+    return None if results is None else _told(results)
 
 
 def metrics(request: HttpRequest) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -9,6 +10,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -277,6 +279,41 @@ def test_those_who_ask_while_a_check_runs_wait_for_its_answer() -> None:
     assert len(checks) == 1
     now[0] += health.FRESH_S
     assert latest.results() == {"database": True}
+
+
+def test_probes_whose_answer_is_known_reach_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    reached: list[str] = []
+    checked: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        reached.append(scope["path"])
+        health.latest.results()
+
+    async def ask(method: str, path: str) -> list[Any]:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        await health.answer_known(app)({"method": method, "path": path}, receive, send)
+        return sent
+
+    def check() -> dict[str, bool]:
+        checked.append("")
+        return {"database": False}
+
+    monkeypatch.setattr(health, "latest", health.Latest(check))
+    assert asyncio.run(ask("GET", "/readyz")) == []  # nothing is known yet: Django asks
+    for _ in range(5):
+        start, body = asyncio.run(ask("GET", "/readyz"))
+        assert (start["status"], json.loads(body["body"])["checks"]) == (503, {"database": "failed"})
+        assert (b"cache-control", b"no-store") in start["headers"]
+    assert asyncio.run(ask("HEAD", "/healthz"))[1]["body"] == b""
+    assert asyncio.run(ask("POST", "/readyz")) == []
+    assert (reached, len(checked)) == (["/readyz", "/readyz"], 1)
 
 
 def test_a_service_that_stops_is_not_ready(

@@ -156,7 +156,8 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_features(tmp_path:
         folder.mkdir(exist_ok=True)
         photo(place, width_px=700, height_px=500).save(folder / f"{place}.jpg", "JPEG")
     command = [sys.executable, str(Path(__file__)), str(folder), str(killed)]
-    run = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, timeout=ANSWERS_S)
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    run = subprocess.run(command, env=environment, timeout=ANSWERS_S)
     assert run.returncode == -signal.SIGKILL
     (progress,) = killed.glob("*.done")
     done = int(progress.read_text())

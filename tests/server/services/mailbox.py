@@ -22,9 +22,7 @@ class Mailbox:
         logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd tells every line it reads
         self.messages: list[EmailMessage] = []
         self.port = free_ports(1)[0]
-        self._controller = Controller(  # type: ignore[no-untyped-call]
-            self, hostname="127.0.0.1", port=self.port, ready_timeout=ANSWERS_S
-        )
+        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, ready_timeout=ANSWERS_S)
 
     @property
     def url(self) -> str:
@@ -33,11 +31,11 @@ class Mailbox:
 
     def start(self) -> None:
         """Listen."""
-        self._controller.start()  # type: ignore[no-untyped-call]
+        self._controller.start()
 
     def stop(self) -> None:
         """Listen no more."""
-        self._controller.stop()  # type: ignore[no-untyped-call]
+        self._controller.stop()
 
     async def handle_DATA(self, server: Any, session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Keep a message; aiosmtpd calls this."""
@@ -65,7 +63,7 @@ def text_of(message: EmailMessage) -> str:
 
 def link_in(message: EmailMessage, containing: str = "") -> str:
     """The first link of a message that contains these words. Raises AssertionError where there is none."""
-    links = [link.rstrip(".,)>") for link in re.findall(r"https?://\S+", text_of(message))]
+    links: list[str] = [link.rstrip(".,)>") for link in re.findall(r"https?://\S+", text_of(message))]
     for link in links:
         if containing in link:
             return link

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import FileChooser, expect
 
 from tests.e2e.conftest import CAT, FLOWER, Person
 from tests.server.services.process import wait_until
@@ -63,15 +63,18 @@ def keyboard(new_person: Callable[..., Person]) -> Keyboard:
 
 def test_a_photo_s_whole_life_by_keyboard(keyboard: Keyboard) -> None:
     page, person = keyboard.page, keyboard.person
+    choosers: list[FileChooser] = []
+    page.on("filechooser", lambda chooser: choosers.append(chooser))
     person.open("/")
     keyboard.press("Tab")
     keyboard.is_at("Skip to content")
     keyboard.press("Enter")
     keyboard.is_at("content|Words for your photos")
     keyboard.to("Choose photos")
-    with page.expect_file_chooser() as chooser:
-        keyboard.press("Enter")
-    chooser.value.set_files(CAT)
+    keyboard.press("Enter")
+    while not choosers:
+        page.wait_for_timeout(20)
+    choosers[0].set_files(CAT)
     page.get_by_role("link", name="Open", exact=True).wait_for()
     keyboard.to("Open$")
     keyboard.press("Enter")

@@ -163,7 +163,8 @@ def claim(*, unproven_too: bool = True) -> Delivery | None:
     found = leases.claim(due.order_by("run_after", "created_at"), for_s=settings().lease_s + TIMEOUT_S)
     if found is None:
         return None
-    return Delivery.objects.select_related("webhook__owner__user").get(pk=found.pk)
+    # None where the webhook was deleted meanwhile; what else is due is claimed at the next look.
+    return Delivery.objects.select_related("webhook__owner__user").filter(pk=found.pk).first()
 
 
 def _full(in_flight: QuerySet[Delivery], by: str, most: int) -> Any:

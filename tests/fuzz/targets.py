@@ -32,7 +32,7 @@ class Target:
 def images(folder: Path) -> Target:
     """Photos, as the library and the service open them."""
     from cutline.images import Limits, open_image
-    from tests.server.images import hostile
+    from tests.server.uploads import hostile
 
     limits = Limits(max_file_bytes=2**22, max_pixels=4_000_000, max_total_pixels=40_000_000)
     seeds = [data for _, data in hostile._seeds()]

@@ -55,7 +55,6 @@ class CaptionLine:
     """One photo's captions, best first, or why it has none. model: "name@version", "" where none wrote.
 
     sha256: of the photo's bytes, in hexadecimal; "" where nobody asked for it.
-
     styled: captions in a voice, written from the first of ``captions``; voice: that voice; both as JSON has
     them, and not in CSV files.
     """

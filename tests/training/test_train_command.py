@@ -23,7 +23,8 @@ from cutline.training.checkpoints import average_weights, write_checkpoint
 from cutline.training.config import load_recipe
 from cutline.training.devices import choose_device
 from cutline.training.publish import publish
-from cutline.training.runner import duration, start_checkpoint
+from cutline.training.runner import duration
+from cutline.training.stages import start_checkpoint
 from cutline.training.tracking import read_metrics
 
 FOUR_STAGES = (

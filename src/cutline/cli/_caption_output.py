@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from cutline.caption_files import FORMATS, CaptionLine, CsvLines, one_line
-from cutline.cli._files import output_errors, remove_leftovers, replacement, sync_folder, try_lock, write_all
+from cutline.cli._files import open_to_append, output_errors, remove_leftovers, replacement, write_all
 from cutline.cli._photos import STDIN
 from cutline.errors import OptionError, OutputError
 from cutline.file_names import relative_to, resolved_from
@@ -74,7 +74,7 @@ class CaptionFile:
         """Open, lock, read and repair the file."""
         with output_errors(self.path):
             remove_leftovers(os.path.dirname(os.path.realpath(self.path)))
-            self._file = self._open_locked()
+            self._file = open_to_append(self.path)
             try:
                 self._read()
                 if self._retry_failed and any(self._done.values()):
@@ -111,16 +111,6 @@ class CaptionFile:
             if time.monotonic() - self._synced_at > FSYNC_EVERY_S:
                 os.fsync(self._file.fileno())
                 self._synced_at = time.monotonic()
-
-    def _open_locked(self) -> BinaryIO:
-        is_new = not os.path.lexists(self.path)
-        file = open(self.path, "a+b", buffering=0)  # noqa: SIM115 - closed by __exit__
-        if not try_lock(file):
-            file.close()
-            raise OutputError(f"Another run is writing to {self.path}.", hint="Wait for it, or stop it.")
-        if is_new:
-            sync_folder(os.path.dirname(self.path))
-        return file
 
     def _read(self) -> None:
         """Fill `done` and repair the end of the file. Nothing is changed unless every whole line is valid."""
@@ -218,7 +208,7 @@ class CaptionFile:
                 if is_header or not raw.strip() or not self._format.parse(raw).failure:
                     kept.write(raw)
         self._file.close()
-        self._file = self._open_locked()
+        self._file = open_to_append(self.path)
         self._done = {name: False for name, failed in self._done.items() if not failed}
         if self._contents is not None:
             self._contents.forget_failed()

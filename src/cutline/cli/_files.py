@@ -138,6 +138,21 @@ def write_all(file: BinaryIO, data: bytes) -> None:
         data = data[file.write(data) :]
 
 
+def open_to_append(path: str) -> BinaryIO:
+    """Open a file to read it and append to it, unbuffered and locked; a new one's name is made durable.
+
+    Raises OutputError where another run has it.
+    """
+    is_new = not os.path.lexists(path)
+    file = open(path, "a+b", buffering=0)  # noqa: SIM115 - the caller closes it
+    if not try_lock(file):
+        file.close()
+        raise OutputError(f"Another run is writing to {path}.", hint="Wait for it, or stop it.")
+    if is_new:
+        sync_folder(os.path.dirname(path))
+    return file
+
+
 def try_lock(file: BinaryIO) -> bool:
     """Lock the file; False where another process has it. True on systems without such locks."""
     try:

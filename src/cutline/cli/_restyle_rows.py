@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from cutline.cli._files import output_errors, sync_folder, try_lock, write_all
+from cutline.cli._files import open_to_append, output_errors, write_all
 from cutline.cli._voice import styled_record
-from cutline.errors import CutlineError, DataError, OutputError
+from cutline.errors import CutlineError, DataError
 
 if TYPE_CHECKING:
     from cutline.styles import Styled
@@ -98,13 +98,7 @@ class StyledFile:
     def __enter__(self) -> StyledFile:
         """Open, lock and repair the file."""
         with output_errors(self.path):
-            is_new = not os.path.lexists(self.path)
-            self._file = open(self.path, "a+b", buffering=0)
-            if not try_lock(self._file):
-                self._file.close()
-                raise OutputError(f"Another run is writing to {self.path}.", hint="Wait for it, or stop it.")
-            if is_new:
-                sync_folder(os.path.dirname(self.path))
+            self._file = open_to_append(self.path)
             self._repair()
         return self
 

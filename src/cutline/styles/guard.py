@@ -11,10 +11,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from importlib import resources
 
 from cutline.chat import clean_lines, is_refusal
-from cutline.styles.support import HASHTAG, all_words, is_english, related, singular, unsupported_in, words
+from cutline.styles.support import (
+    HASHTAG,
+    all_words,
+    data_lines,
+    is_english,
+    related,
+    singular,
+    unsupported_in,
+    words,
+)
 from cutline.styles.voice import Voice, visible
 
 EMOJI = re.compile(
@@ -228,5 +236,4 @@ _MARKS_OF_PROMPTS = (
 
 @cache
 def _insults() -> frozenset[str]:
-    text = (resources.files("cutline.styles") / "data" / "insults.txt").read_text(encoding="utf-8")
-    return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))
+    return frozenset(data_lines("insults.txt"))

@@ -108,17 +108,18 @@ def singular(word: str) -> str:
 @cache
 def objects() -> frozenset[str]:
     """The words for things that can be seen in a photo, singular."""
-    return frozenset(_lines("objects.txt"))
+    return frozenset(data_lines("objects.txt"))
 
 
 @cache
 def implied() -> Mapping[str, frozenset[str]]:
     """By word: the things that go without saying where it is said."""
-    pairs = (line.partition(":") for line in _lines("implied.txt"))
+    pairs = (line.partition(":") for line in data_lines("implied.txt"))
     return {singular(word): frozenset(map(singular, things.split())) for word, _, things in pairs}
 
 
-def _lines(name: str) -> list[str]:
+def data_lines(name: str) -> list[str]:
+    """The lines of a list in data/, without comments."""
     text = (resources.files("cutline.styles") / "data" / name).read_text(encoding="utf-8")
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
@@ -136,7 +137,7 @@ def _stem(word: str) -> str:
 
 @cache
 def _function_words() -> frozenset[str]:
-    return frozenset(_lines("function_words.txt"))
+    return frozenset(data_lines("function_words.txt"))
 
 
 def _numbers(text: str) -> set[str]:

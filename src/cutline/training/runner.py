@@ -6,7 +6,6 @@ import logging
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -31,10 +30,10 @@ from cutline.training.checkpoints import load_weights, read_checkpoint
 from cutline.training.config import RecipeConfig, StageConfig, load_recipe
 from cutline.training.distributed import ALONE, World
 from cutline.training.features import FeatureStore
-from cutline.training.loop import BEST, LAST, FitResult, Objective, Stepper, endless_windows, fit
+from cutline.training.loop import FitResult, Stepper, endless_windows
 from cutline.training.optim import set_rates
 from cutline.training.publish import publish
-from cutline.training.tracking import open_tracker
+from cutline.training.stages import chosen, refuse_second_training, run_stage, start_checkpoint
 
 RECIPE = "recipe.yaml"
 # What a resumed training may not change. Data may have moved; stages are checked one by one.
@@ -71,10 +70,10 @@ def run_recipe(
     world.from_first(None)  # the others open what the first has computed
     store = open_features(recipe, material, models.encoder, quiet=True)
     results: list[FitResult] = []
-    for stage in _chosen(recipe, only):
+    for stage in chosen(recipe, only):
         _start_from(recipe, stage, models)
         objective = build_objective(recipe, stage, material, models, store)
-        results.append(_run_stage(recipe, stage, objective, resume=resume, device=device, world=world))
+        results.append(run_stage(recipe, stage, objective, resume=resume, device=device, world=world))
         if results[-1].stopped == "interrupted":
             return results
     if world.first and only in ("", recipe.stages[-1].name):
@@ -96,55 +95,6 @@ def _publish(recipe: RecipeConfig) -> None:
     )
 
 
-def _run_stage(
-    recipe: RecipeConfig,
-    stage: StageConfig,
-    objective: Objective,
-    *,
-    resume: bool,
-    device: torch.device | None,
-    world: World,
-) -> FitResult:
-    about = dump(recipe, keep_none=True)
-    tracker = open_tracker(
-        recipe.tracking, recipe.output, stage=stage.name, recipe=about, quiet=not world.first
-    )
-    with closing(tracker):
-        return fit(
-            objective,
-            stage,
-            folder=recipe.output / stage.name,
-            tracker=tracker,
-            seed=recipe.seed,
-            device=device,
-            world=world,
-            resume=resume,
-            about=about,
-            log_every=recipe.tracking.log_every,
-        )
-
-
-def _chosen(recipe: RecipeConfig, only: str) -> list[StageConfig]:
-    chosen = [stage for stage in recipe.stages if only in ("", stage.name)]
-    if not chosen:
-        names = ", ".join(stage.name for stage in recipe.stages)
-        raise ConfigError(f"The recipe has no stage {only!r}.", hint=f"It has {names}.")
-    return chosen
-
-
-def start_checkpoint(recipe: RecipeConfig, stage: StageConfig) -> Path | None:
-    """The checkpoint that a stage starts from: what it names, else the stage before; else None."""
-    if stage.start_from == "nothing":
-        return None
-    names = [each.name for each in recipe.stages]
-    if not stage.start_from:
-        place = names.index(stage.name)
-        return recipe.output / names[place - 1] / BEST if place else None
-    if stage.start_from in names:
-        return recipe.output / stage.start_from / BEST
-    return Path(stage.start_from)
-
-
 def _start_from(recipe: RecipeConfig, stage: StageConfig, models: Models) -> None:
     path = start_checkpoint(recipe, stage)
     if path is None:
@@ -159,13 +109,7 @@ def _start_from(recipe: RecipeConfig, stage: StageConfig, models: Models) -> Non
 def _claim(recipe: RecipeConfig, *, resume: bool) -> None:
     """Refuse to overwrite another training, and write the recipe down."""
     path = recipe.output / RECIPE
-    began = [stage.name for stage in recipe.stages if (recipe.output / stage.name / LAST).exists()]
-    if began and not resume:
-        raise TrainingError(
-            f"{recipe.output} already contains a training (stages {', '.join(began)}).",
-            hint="Continue it with --resume, or choose another output=FOLDER.",
-            kept="Nothing was changed.",
-        )
+    refuse_second_training(recipe, resume=resume)
     now = dump(recipe, keep_none=True)
     if resume and path.exists():
         before = dump(load_recipe(path), keep_none=True)  # with the defaults of options that are younger

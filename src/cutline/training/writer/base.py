@@ -88,7 +88,7 @@ def needed_tokens(base: Base, texts: Iterable[str], *, minimum_count: int) -> li
 def smaller(
     base: Base, *, layers: Sequence[int], tokens: Sequence[int]
 ) -> tuple[CausalTransformer, Tokenizer]:
-    """The model of some layers and tokens, and its tokenizer. Raises ConfigError for a layer that lacks."""
+    """The model of some layers and tokens, and its tokenizer. ConfigError where a layer is not there."""
     if absent := [layer for layer in layers if layer >= base.shape.layers]:
         raise ConfigError(f"The base has {base.shape.layers} layers; there is no layer {absent[0]}.")
     shape = replace(base.shape, layers=len(layers), vocabulary=len(tokens))

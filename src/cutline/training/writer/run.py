@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 
 import torch
 from tokenizers import Tokenizer
 
-from cutline.errors import TrainingError
-from cutline.strict import dump
 from cutline.training.checkpoints import load_weights, read_checkpoint, seed_everything
 from cutline.training.config import StageConfig
 from cutline.training.distributed import ALONE, World
-from cutline.training.loop import BEST, LAST, FitResult, fit
-from cutline.training.tracking import open_tracker
+from cutline.training.loop import FitResult
+from cutline.training.stages import chosen, refuse_second_training, run_stage, start_checkpoint
 from cutline.training.writer.base import END, needed_tokens, read_base, smaller
 from cutline.training.writer.config import WriterRecipe
 from cutline.training.writer.data import Pair, read_pairs
@@ -67,22 +64,14 @@ def run_writer_recipe(
 
     Raises TrainingError if the folder already has a training and ``resume`` is off.
     """
-    began = [stage.name for stage in recipe.stages if (recipe.output / stage.name / LAST).exists()]
-    if began and not resume:
-        raise TrainingError(
-            f"{recipe.output} already contains a training (stages {', '.join(began)}).",
-            hint="Continue it with --resume, or choose another output=FOLDER.",
-            kept="Nothing was changed.",
-        )
+    refuse_second_training(recipe, resume=resume)
+    stages = chosen(recipe, only)
     seed_everything(recipe.seed)
     material = gather(recipe)
     held_out = encode(material.held_out, material.tokenizer, end=material.end, most=recipe.max_tokens)
     results: list[FitResult] = []
-    for number, stage in enumerate(recipe.stages):
-        if only not in ("", stage.name):
-            continue
-        if number:
-            start = recipe.output / recipe.stages[number - 1].name / BEST
+    for stage in stages:
+        if start := start_checkpoint(recipe, stage):
             load_weights(material.model, read_checkpoint(start)["module"])
         objective = WritingObjective(
             material.model,
@@ -91,25 +80,7 @@ def run_writer_recipe(
             held_out=held_out,
             seed=recipe.seed,
         )
-        about = dump(recipe, keep_none=True)
-        tracker = open_tracker(
-            recipe.tracking, recipe.output, stage=stage.name, recipe=about, quiet=not world.first
-        )
-        with closing(tracker):
-            results.append(
-                fit(
-                    objective,
-                    stage,
-                    folder=recipe.output / stage.name,
-                    tracker=tracker,
-                    seed=recipe.seed,
-                    device=device,
-                    world=world,
-                    resume=resume,
-                    about=about,
-                    log_every=recipe.tracking.log_every,
-                )
-            )
+        results.append(run_stage(recipe, stage, objective, resume=resume, device=device, world=world))
         if results[-1].stopped == "interrupted":
             return results
     if world.first and only in ("", recipe.stages[-1].name):

@@ -1,7 +1,7 @@
 import { act, screen, waitFor } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { JobOut } from '@/shared/api/generated';
+import type { CaptionJobOut } from '@/shared/api/generated';
 import { eventReceived } from '@/shared/api/live';
 import i18n from '@/shared/i18n';
 import { imageOf, json, serve, show } from '@/shared/testing/render';
@@ -28,7 +28,7 @@ describe('ImageCard', () => {
   });
 
   it('says why it failed, and retries on request', async () => {
-    const calls = serve({ 'POST /api/v1/jobs/job-1/retry': json({ id: 'job-1', state: 'queued' } as JobOut) });
+    const calls = serve({ 'POST /api/v1/jobs/job-1/retry': json({ id: 'job-1', state: 'queued' } as CaptionJobOut) });
     const error = { code: 'captioner_failed', message: 'The model did not answer.' };
     show(<ImageCard image={{ ...waiting, job: { id: 'job-1', state: 'failed', stage: '', error } }} />);
     expect(screen.getByText(/The model did not answer\./)).toBeInTheDocument();

@@ -15,6 +15,5 @@ export const freshApi = api.enhanceEndpoints({
     changeImage: { invalidatesTags: ['images', 'gallery'] },
     actOnImages: { invalidatesTags: ['images', 'gallery'] },
     deleteImage: { invalidatesTags: ['images', 'gallery'] },
-    undeleteImage: { invalidatesTags: ['images', 'gallery'] },
   },
 });

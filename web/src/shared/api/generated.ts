@@ -4,10 +4,8 @@ export const addTagTypes = [
   "captions",
   "feedback",
   "webhooks",
-  "errors",
-  "events",
-  "gallery",
   "images",
+  "gallery",
   "jobs",
   "people",
   "stats",
@@ -18,17 +16,6 @@ const injectedRtkApi = api
   })
   .injectEndpoints({
     endpoints: (build) => ({
-      createBulk: build.mutation<CreateBulkApiResponse, CreateBulkApiArg>({
-        query: (queryArg) => ({
-          url: `/api/v1/bulk`,
-          method: "POST",
-          body: queryArg.body,
-          headers: {
-            "Idempotency-Key": queryArg["Idempotency-Key"],
-          },
-        }),
-        invalidatesTags: ["bulk"],
-      }),
       listBulks: build.query<ListBulksApiResponse, ListBulksApiArg>({
         query: (queryArg) => ({
           url: `/api/v1/bulk`,
@@ -50,17 +37,6 @@ const injectedRtkApi = api
           },
         }),
         providesTags: ["bulk"],
-      }),
-      deleteBulk: build.mutation<DeleteBulkApiResponse, DeleteBulkApiArg>({
-        query: (queryArg) => ({
-          url: `/api/v1/bulk/${queryArg.bulkId}`,
-          method: "DELETE",
-          headers: {
-            "Idempotency-Key": queryArg["Idempotency-Key"],
-            "If-Match": queryArg["If-Match"],
-          },
-        }),
-        invalidatesTags: ["bulk"],
       }),
       cancelBulk: build.mutation<CancelBulkApiResponse, CancelBulkApiArg>({
         query: (queryArg) => ({
@@ -98,29 +74,6 @@ const injectedRtkApi = api
         }),
         invalidatesTags: ["bulk"],
       }),
-      bulkResultCsv: build.query<BulkResultCsvApiResponse, BulkResultCsvApiArg>(
-        {
-          query: (queryArg) => ({
-            url: `/api/v1/bulk/${queryArg.bulkId}/result.csv`,
-            headers: {
-              "If-None-Match": queryArg["If-None-Match"],
-            },
-          }),
-          providesTags: ["bulk"],
-        },
-      ),
-      bulkResultJsonl: build.query<
-        BulkResultJsonlApiResponse,
-        BulkResultJsonlApiArg
-      >({
-        query: (queryArg) => ({
-          url: `/api/v1/bulk/${queryArg.bulkId}/result.jsonl`,
-          headers: {
-            "If-None-Match": queryArg["If-None-Match"],
-          },
-        }),
-        providesTags: ["bulk"],
-      }),
       resumeBulk: build.mutation<ResumeBulkApiResponse, ResumeBulkApiArg>({
         query: (queryArg) => ({
           url: `/api/v1/bulk/${queryArg.bulkId}/resume`,
@@ -131,19 +84,6 @@ const injectedRtkApi = api
         }),
         invalidatesTags: ["bulk"],
       }),
-      captionPhoto: build.mutation<CaptionPhotoApiResponse, CaptionPhotoApiArg>(
-        {
-          query: (queryArg) => ({
-            url: `/api/v1/caption`,
-            method: "POST",
-            body: queryArg.multiPartBodyParams,
-            headers: {
-              "Idempotency-Key": queryArg["Idempotency-Key"],
-            },
-          }),
-          invalidatesTags: ["captions"],
-        },
-      ),
       getAttention: build.query<GetAttentionApiResponse, GetAttentionApiArg>({
         query: (queryArg) => ({
           url: `/api/v1/captions/${queryArg.captionId}/attention`,
@@ -186,15 +126,6 @@ const injectedRtkApi = api
         }),
         invalidatesTags: ["feedback"],
       }),
-      getDelivery: build.query<GetDeliveryApiResponse, GetDeliveryApiArg>({
-        query: (queryArg) => ({
-          url: `/api/v1/deliveries/${queryArg.deliveryId}`,
-          headers: {
-            "If-None-Match": queryArg["If-None-Match"],
-          },
-        }),
-        providesTags: ["webhooks"],
-      }),
       replayDelivery: build.mutation<
         ReplayDeliveryApiResponse,
         ReplayDeliveryApiArg
@@ -208,49 +139,6 @@ const injectedRtkApi = api
         }),
         invalidatesTags: ["webhooks"],
       }),
-      listErrors: build.query<ListErrorsApiResponse, ListErrorsApiArg>({
-        query: (queryArg) => ({
-          url: `/api/v1/errors`,
-          headers: {
-            "If-None-Match": queryArg["If-None-Match"],
-          },
-        }),
-        providesTags: ["errors"],
-      }),
-      readError: build.query<ReadErrorApiResponse, ReadErrorApiArg>({
-        query: (queryArg) => ({
-          url: `/api/v1/errors/${queryArg.code}`,
-          headers: {
-            "If-None-Match": queryArg["If-None-Match"],
-          },
-        }),
-        providesTags: ["errors"],
-      }),
-      listEvents: build.query<ListEventsApiResponse, ListEventsApiArg>({
-        query: (queryArg) => ({
-          url: `/api/v1/events`,
-          headers: {
-            "If-None-Match": queryArg["If-None-Match"],
-          },
-          params: {
-            after: queryArg.after,
-            limit: queryArg.limit,
-          },
-        }),
-        providesTags: ["events"],
-      }),
-      createTicket: build.mutation<CreateTicketApiResponse, CreateTicketApiArg>(
-        {
-          query: (queryArg) => ({
-            url: `/api/v1/events/ticket`,
-            method: "POST",
-            headers: {
-              "Idempotency-Key": queryArg["Idempotency-Key"],
-            },
-          }),
-          invalidatesTags: ["events"],
-        },
-      ),
       noteFeedback: build.mutation<NoteFeedbackApiResponse, NoteFeedbackApiArg>(
         {
           query: (queryArg) => ({
@@ -262,35 +150,6 @@ const injectedRtkApi = api
             },
           }),
           invalidatesTags: ["feedback"],
-        },
-      ),
-      listGallery: build.query<ListGalleryApiResponse, ListGalleryApiArg>({
-        query: (queryArg) => ({
-          url: `/api/v1/gallery`,
-          headers: {
-            "If-None-Match": queryArg["If-None-Match"],
-          },
-          params: {
-            q: queryArg.q,
-            tag: queryArg.tag,
-            cursor: queryArg.cursor,
-            limit: queryArg.limit,
-          },
-        }),
-        providesTags: ["gallery"],
-      }),
-      uploadImages: build.mutation<UploadImagesApiResponse, UploadImagesApiArg>(
-        {
-          query: (queryArg) => ({
-            url: `/api/v1/images`,
-            method: "POST",
-            body: queryArg.multiPartBodyParams,
-            headers: {
-              Prefer: queryArg.prefer,
-              "Idempotency-Key": queryArg["Idempotency-Key"],
-            },
-          }),
-          invalidatesTags: ["images"],
         },
       ),
       listImages: build.query<ListImagesApiResponse, ListImagesApiArg>({
@@ -319,39 +178,6 @@ const injectedRtkApi = api
           method: "POST",
           body: queryArg.actionIn,
           headers: {
-            "Idempotency-Key": queryArg["Idempotency-Key"],
-          },
-        }),
-        invalidatesTags: ["images"],
-      }),
-      exportImages: build.query<ExportImagesApiResponse, ExportImagesApiArg>({
-        query: (queryArg) => ({
-          url: `/api/v1/images/export`,
-          headers: {
-            "If-None-Match": queryArg["If-None-Match"],
-          },
-          params: {
-            q: queryArg.q,
-            tag: queryArg.tag,
-            visibility: queryArg.visibility,
-            state: queryArg.state,
-            from: queryArg["from"],
-            to: queryArg.to,
-            format: queryArg.format,
-          },
-        }),
-        providesTags: ["images"],
-      }),
-      uploadFromUrls: build.mutation<
-        UploadFromUrlsApiResponse,
-        UploadFromUrlsApiArg
-      >({
-        query: (queryArg) => ({
-          url: `/api/v1/images/from-url`,
-          method: "POST",
-          body: queryArg.urlsIn,
-          headers: {
-            Prefer: queryArg.prefer,
             "Idempotency-Key": queryArg["Idempotency-Key"],
           },
         }),
@@ -391,15 +217,6 @@ const injectedRtkApi = api
           },
         }),
         invalidatesTags: ["images"],
-      }),
-      getCaption: build.query<GetCaptionApiResponse, GetCaptionApiArg>({
-        query: (queryArg) => ({
-          url: `/api/v1/images/${queryArg.imageId}/caption`,
-          headers: {
-            "If-None-Match": queryArg["If-None-Match"],
-          },
-        }),
-        providesTags: ["captions"],
       }),
       editCaption: build.mutation<EditCaptionApiResponse, EditCaptionApiArg>({
         query: (queryArg) => ({
@@ -466,19 +283,6 @@ const injectedRtkApi = api
         }),
         invalidatesTags: ["gallery"],
       }),
-      undeleteImage: build.mutation<
-        UndeleteImageApiResponse,
-        UndeleteImageApiArg
-      >({
-        query: (queryArg) => ({
-          url: `/api/v1/images/${queryArg.imageId}/undelete`,
-          method: "POST",
-          headers: {
-            "Idempotency-Key": queryArg["Idempotency-Key"],
-          },
-        }),
-        invalidatesTags: ["images"],
-      }),
       listVersions: build.query<ListVersionsApiResponse, ListVersionsApiArg>({
         query: (queryArg) => ({
           url: `/api/v1/images/${queryArg.imageId}/versions`,
@@ -504,31 +308,6 @@ const injectedRtkApi = api
           },
         }),
         invalidatesTags: ["captions"],
-      }),
-      listJobs: build.query<ListJobsApiResponse, ListJobsApiArg>({
-        query: (queryArg) => ({
-          url: `/api/v1/jobs`,
-          headers: {
-            "If-None-Match": queryArg["If-None-Match"],
-          },
-          params: {
-            state: queryArg.state,
-            kind: queryArg.kind,
-            image: queryArg.image,
-            cursor: queryArg.cursor,
-            limit: queryArg.limit,
-          },
-        }),
-        providesTags: ["jobs"],
-      }),
-      getJob: build.query<GetJobApiResponse, GetJobApiArg>({
-        query: (queryArg) => ({
-          url: `/api/v1/jobs/${queryArg.jobId}`,
-          headers: {
-            "If-None-Match": queryArg["If-None-Match"],
-          },
-        }),
-        providesTags: ["jobs"],
       }),
       cancelJob: build.mutation<CancelJobApiResponse, CancelJobApiArg>({
         query: (queryArg) => ({
@@ -627,15 +406,6 @@ const injectedRtkApi = api
         }),
         invalidatesTags: ["people"],
       }),
-      exportMe: build.query<ExportMeApiResponse, ExportMeApiArg>({
-        query: (queryArg) => ({
-          url: `/api/v1/me/export`,
-          headers: {
-            "If-None-Match": queryArg["If-None-Match"],
-          },
-        }),
-        providesTags: ["people"],
-      }),
       listModels: build.query<ListModelsApiResponse, ListModelsApiArg>({
         query: (queryArg) => ({
           url: `/api/v1/models`,
@@ -714,15 +484,6 @@ const injectedRtkApi = api
         }),
         invalidatesTags: ["webhooks"],
       }),
-      getWebhook: build.query<GetWebhookApiResponse, GetWebhookApiArg>({
-        query: (queryArg) => ({
-          url: `/api/v1/webhooks/${queryArg.webhookId}`,
-          headers: {
-            "If-None-Match": queryArg["If-None-Match"],
-          },
-        }),
-        providesTags: ["webhooks"],
-      }),
       changeWebhook: build.mutation<
         ChangeWebhookApiResponse,
         ChangeWebhookApiArg
@@ -768,19 +529,6 @@ const injectedRtkApi = api
         }),
         providesTags: ["webhooks"],
       }),
-      rotateWebhookSecret: build.mutation<
-        RotateWebhookSecretApiResponse,
-        RotateWebhookSecretApiArg
-      >({
-        query: (queryArg) => ({
-          url: `/api/v1/webhooks/${queryArg.webhookId}/secret`,
-          method: "POST",
-          headers: {
-            "Idempotency-Key": queryArg["Idempotency-Key"],
-          },
-        }),
-        invalidatesTags: ["webhooks"],
-      }),
       testWebhook: build.mutation<TestWebhookApiResponse, TestWebhookApiArg>({
         query: (queryArg) => ({
           url: `/api/v1/webhooks/${queryArg.webhookId}/test`,
@@ -795,25 +543,6 @@ const injectedRtkApi = api
     overrideExisting: false,
   });
 export { injectedRtkApi as api };
-export type CreateBulkApiResponse = /** status 202 Accepted */ BulkOut;
-export type CreateBulkApiArg = {
-  /** Repeat a write with the same key within a day, and it is done once. */
-  "Idempotency-Key"?: string;
-  body: {
-    /** A zip of photos. */
-    archive: Blob;
-    /** How words are chosen: beam keeps several sentences alive, greedy takes the likeliest word, sample draws. */
-    strategy?: ("greedy" | "beam" | "sample") | null;
-    /** Captions of each photo. */
-    n?: number | null;
-    /** One of GET /models. */
-    model?: string | null;
-    /** Keep the files as they were sent, beside our copies. */
-    keep_original?: boolean;
-    /** Your name for it; if empty, the archive's file name. */
-    name?: string;
-  };
-};
 export type ListBulksApiResponse = /** status 200 OK */ PageBulkOut;
 export type ListBulksApiArg = {
   cursor?: string;
@@ -826,14 +555,6 @@ export type GetBulkApiArg = {
   bulkId: string;
   /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
-};
-export type DeleteBulkApiResponse = unknown;
-export type DeleteBulkApiArg = {
-  bulkId: string;
-  /** Repeat a write with the same key within a day, and it is done once. */
-  "Idempotency-Key"?: string;
-  /** An ETag of a GET of this address: write only if nothing has changed since. */
-  "If-Match"?: string;
 };
 export type CancelBulkApiResponse = /** status 200 OK */ BulkOut;
 export type CancelBulkApiArg = {
@@ -856,61 +577,11 @@ export type PauseBulkApiArg = {
   /** Repeat a write with the same key within a day, and it is done once. */
   "Idempotency-Key"?: string;
 };
-export type BulkResultCsvApiResponse = /** status 200 The result. */ Blob;
-export type BulkResultCsvApiArg = {
-  bulkId: string;
-  /** An ETag: if nothing has changed, the response is a bare 304. */
-  "If-None-Match"?: string;
-};
-export type BulkResultJsonlApiResponse = /** status 200 The result. */ Blob;
-export type BulkResultJsonlApiArg = {
-  bulkId: string;
-  /** An ETag: if nothing has changed, the response is a bare 304. */
-  "If-None-Match"?: string;
-};
 export type ResumeBulkApiResponse = /** status 200 OK */ BulkOut;
 export type ResumeBulkApiArg = {
   bulkId: string;
   /** Repeat a write with the same key within a day, and it is done once. */
   "Idempotency-Key"?: string;
-};
-export type CaptionPhotoApiResponse = /** status 200 OK */ CaptionedOut;
-export type CaptionPhotoApiArg = {
-  /** Repeat a write with the same key within a day, and it is done once. */
-  "Idempotency-Key"?: string;
-  multiPartBodyParams: {
-    image: Blob;
-    /** How words are chosen: beam keeps several sentences alive, greedy takes the likeliest word, sample draws. */
-    strategy?: ("greedy" | "beam" | "sample") | null;
-    /** Beam: sentences kept alive at once; without diversity, never fewer than n. */
-    beam_size?: number | null;
-    /** Beam: of several captions, what a word loses in log-probability for each earlier caption that has it at the same place (diverse beam search, Vijayakumar et al., 2018); the first caption is the one that n = 1 gives. 0 gives the likeliest captions, however alike. */
-    diversity?: number | null;
-    /** Beam: a sentence of T tokens, its end included, ranks by log_prob / T ** length_penalty. */
-    length_penalty?: number | null;
-    /** Fewest tokens before the end token. */
-    min_length?: number | null;
-    /** Most tokens before the end token; by default the model's limit. */
-    max_length?: number | null;
-    /** No run of this many tokens occurs twice in a sentence; 0 allows all. */
-    no_repeat_ngram?: number | null;
-    /** No word occurs twice, except function words such as "a" and "of". */
-    no_repeat_words?: boolean | null;
-    /** Sampling: below 1 is safer, above 1 bolder. */
-    temperature?: number | null;
-    /** Sampling: draw from the k likeliest tokens only; 0 is all. */
-    top_k?: number | null;
-    /** Sampling: draw from the likeliest tokens that together reach this probability. */
-    top_p?: number | null;
-    /** Sampling: the same photo and seed give the same captions. */
-    seed?: number | null;
-    /** The caption starts with exactly this text. */
-    prefix?: string | null;
-    /** How many captions. */
-    n?: number | null;
-    /** A model's id (GET /models). */
-    model?: string | null;
-  };
 };
 export type GetAttentionApiResponse = /** status 200 OK */ AttentionOut;
 export type GetAttentionApiArg = {
@@ -934,39 +605,9 @@ export type UnrateCaptionApiArg = {
   /** Repeat a write with the same key within a day, and it is done once. */
   "Idempotency-Key"?: string;
 };
-export type GetDeliveryApiResponse = /** status 200 OK */ DeliveryOut;
-export type GetDeliveryApiArg = {
-  deliveryId: string;
-  /** An ETag: if nothing has changed, the response is a bare 304. */
-  "If-None-Match"?: string;
-};
 export type ReplayDeliveryApiResponse = /** status 202 Accepted */ DeliveryOut;
 export type ReplayDeliveryApiArg = {
   deliveryId: string;
-  /** Repeat a write with the same key within a day, and it is done once. */
-  "Idempotency-Key"?: string;
-};
-export type ListErrorsApiResponse = /** status 200 OK */ ErrorsOut;
-export type ListErrorsApiArg = {
-  /** An ETag: if nothing has changed, the response is a bare 304. */
-  "If-None-Match"?: string;
-};
-export type ReadErrorApiResponse = /** status 200 OK */ ErrorOut;
-export type ReadErrorApiArg = {
-  code: string;
-  /** An ETag: if nothing has changed, the response is a bare 304. */
-  "If-None-Match"?: string;
-};
-export type ListEventsApiResponse = /** status 200 OK */ EventsOut;
-export type ListEventsApiArg = {
-  /** The last event seen. */
-  after?: number;
-  limit?: number;
-  /** An ETag: if nothing has changed, the response is a bare 304. */
-  "If-None-Match"?: string;
-};
-export type CreateTicketApiResponse = /** status 200 OK */ TicketOut;
-export type CreateTicketApiArg = {
   /** Repeat a write with the same key within a day, and it is done once. */
   "Idempotency-Key"?: string;
 };
@@ -975,60 +616,6 @@ export type NoteFeedbackApiArg = {
   /** Repeat a write with the same key within a day, and it is done once. */
   "Idempotency-Key"?: string;
   feedbackIn: FeedbackIn;
-};
-export type ListGalleryApiResponse = /** status 200 OK */ PageImageOut;
-export type ListGalleryApiArg = {
-  /** Words of captions and tags, or beginnings of words. */
-  q?: string;
-  /** All of these. */
-  tag?: string[];
-  cursor?: string;
-  limit?: number;
-  /** An ETag: if nothing has changed, the response is a bare 304. */
-  "If-None-Match"?: string;
-};
-export type UploadImagesApiResponse =
-  /** status 200 OK */ UploadsOut | /** status 202 Accepted */ UploadsOut;
-export type UploadImagesApiArg = {
-  /** wait=N: wait up to N seconds (at most 60) for the result. */
-  prefer?: string;
-  /** Repeat a write with the same key within a day, and it is done once. */
-  "Idempotency-Key"?: string;
-  multiPartBodyParams: {
-    files: Blob[];
-    /** How words are chosen: beam keeps several sentences alive, greedy takes the likeliest word, sample draws. */
-    strategy?: ("greedy" | "beam" | "sample") | null;
-    /** Beam: sentences kept alive at once; without diversity, never fewer than n. */
-    beam_size?: number | null;
-    /** Beam: of several captions, what a word loses in log-probability for each earlier caption that has it at the same place (diverse beam search, Vijayakumar et al., 2018); the first caption is the one that n = 1 gives. 0 gives the likeliest captions, however alike. */
-    diversity?: number | null;
-    /** Beam: a sentence of T tokens, its end included, ranks by log_prob / T ** length_penalty. */
-    length_penalty?: number | null;
-    /** Fewest tokens before the end token. */
-    min_length?: number | null;
-    /** Most tokens before the end token; by default the model's limit. */
-    max_length?: number | null;
-    /** No run of this many tokens occurs twice in a sentence; 0 allows all. */
-    no_repeat_ngram?: number | null;
-    /** No word occurs twice, except function words such as "a" and "of". */
-    no_repeat_words?: boolean | null;
-    /** Sampling: below 1 is safer, above 1 bolder. */
-    temperature?: number | null;
-    /** Sampling: draw from the k likeliest tokens only; 0 is all. */
-    top_k?: number | null;
-    /** Sampling: draw from the likeliest tokens that together reach this probability. */
-    top_p?: number | null;
-    /** Sampling: the same photo and seed give the same captions. */
-    seed?: number | null;
-    /** The caption starts with exactly this text. */
-    prefix?: string | null;
-    /** How many captions. */
-    n?: number | null;
-    /** A model's id (GET /models). */
-    model?: string | null;
-    /** Keep the file as it was sent, for you alone. */
-    keep_original?: boolean;
-  };
 };
 export type ListImagesApiResponse = /** status 200 OK */ PageImageOut;
 export type ListImagesApiArg = {
@@ -1055,32 +642,6 @@ export type ActOnImagesApiArg = {
   "Idempotency-Key"?: string;
   actionIn: ActionIn;
 };
-export type ExportImagesApiResponse = /** status 200 The file. */ Blob;
-export type ExportImagesApiArg = {
-  /** Words of captions and tags, or beginnings of words. */
-  q?: string;
-  /** All of these. */
-  tag?: string[];
-  visibility?: "" | "private" | "unlisted" | "public";
-  /** Of the latest caption job. */
-  state?: "" | "queued" | "running" | "done" | "failed" | "cancelled";
-  /** Uploaded then or later. */
-  from?: string | null;
-  /** Uploaded before. */
-  to?: string | null;
-  format?: "csv" | "json" | "jsonl" | "zip";
-  /** An ETag: if nothing has changed, the response is a bare 304. */
-  "If-None-Match"?: string;
-};
-export type UploadFromUrlsApiResponse =
-  /** status 200 OK */ UploadsOut | /** status 202 Accepted */ UploadsOut;
-export type UploadFromUrlsApiArg = {
-  /** wait=N: wait up to N seconds (at most 60) for the result. */
-  prefer?: string;
-  /** Repeat a write with the same key within a day, and it is done once. */
-  "Idempotency-Key"?: string;
-  urlsIn: UrlsIn;
-};
 export type GetImageApiResponse = /** status 200 OK */ ImageOut;
 export type GetImageApiArg = {
   imageId: string;
@@ -1104,12 +665,6 @@ export type DeleteImageApiArg = {
   "Idempotency-Key"?: string;
   /** An ETag of a GET of this address: write only if nothing has changed since. */
   "If-Match"?: string;
-};
-export type GetCaptionApiResponse = /** status 200 OK */ VersionOut;
-export type GetCaptionApiArg = {
-  imageId: string;
-  /** An ETag: if nothing has changed, the response is a bare 304. */
-  "If-None-Match"?: string;
 };
 export type EditCaptionApiResponse = /** status 200 OK */ VersionOut;
 export type EditCaptionApiArg = {
@@ -1154,12 +709,6 @@ export type ReportImageApiArg = {
   "Idempotency-Key"?: string;
   reportIn: ReportIn;
 };
-export type UndeleteImageApiResponse = /** status 200 OK */ ImageOut;
-export type UndeleteImageApiArg = {
-  imageId: string;
-  /** Repeat a write with the same key within a day, and it is done once. */
-  "Idempotency-Key"?: string;
-};
 export type ListVersionsApiResponse = /** status 200 OK */ PageVersionOut;
 export type ListVersionsApiArg = {
   imageId: string;
@@ -1174,22 +723,6 @@ export type RestoreVersionApiArg = {
   number: number;
   /** Repeat a write with the same key within a day, and it is done once. */
   "Idempotency-Key"?: string;
-};
-export type ListJobsApiResponse = /** status 200 OK */ PageJobOut;
-export type ListJobsApiArg = {
-  state?: JobState | null;
-  kind?: JobKind | null;
-  image?: string | null;
-  cursor?: string;
-  limit?: number;
-  /** An ETag: if nothing has changed, the response is a bare 304. */
-  "If-None-Match"?: string;
-};
-export type GetJobApiResponse = /** status 200 OK */ JobDetailOut;
-export type GetJobApiArg = {
-  jobId: string;
-  /** An ETag: if nothing has changed, the response is a bare 304. */
-  "If-None-Match"?: string;
 };
 export type CancelJobApiResponse = /** status 200 OK */ JobDetailOut;
 export type CancelJobApiArg = {
@@ -1249,11 +782,6 @@ export type DeleteMeApiArg = {
   /** An ETag of a GET of this address: write only if nothing has changed since. */
   "If-Match"?: string;
 };
-export type ExportMeApiResponse = /** status 200 The file. */ Blob;
-export type ExportMeApiArg = {
-  /** An ETag: if nothing has changed, the response is a bare 304. */
-  "If-None-Match"?: string;
-};
 export type ListModelsApiResponse = /** status 200 OK */ PageModelOut;
 export type ListModelsApiArg = {
   /** An ETag: if nothing has changed, the response is a bare 304. */
@@ -1296,12 +824,6 @@ export type CreateWebhookApiArg = {
   "Idempotency-Key"?: string;
   webhookIn: WebhookIn;
 };
-export type GetWebhookApiResponse = /** status 200 OK */ WebhookOut;
-export type GetWebhookApiArg = {
-  webhookId: string;
-  /** An ETag: if nothing has changed, the response is a bare 304. */
-  "If-None-Match"?: string;
-};
 export type ChangeWebhookApiResponse = /** status 200 OK */ WebhookOut;
 export type ChangeWebhookApiArg = {
   webhookId: string;
@@ -1326,13 +848,6 @@ export type ListDeliveriesApiArg = {
   limit?: number;
   /** An ETag: if nothing has changed, the response is a bare 304. */
   "If-None-Match"?: string;
-};
-export type RotateWebhookSecretApiResponse =
-  /** status 200 OK */ WebhookSecretOut;
-export type RotateWebhookSecretApiArg = {
-  webhookId: string;
-  /** Repeat a write with the same key within a day, and it is done once. */
-  "Idempotency-Key"?: string;
 };
 export type TestWebhookApiResponse = /** status 202 Accepted */ DeliveryOut;
 export type TestWebhookApiArg = {
@@ -1365,6 +880,10 @@ export type BulkOut = {
     [key: string]: string;
   };
 };
+export type PageBulkOut = {
+  items: BulkOut[];
+  next?: string | null;
+};
 export type FieldErrorOut = {
   where: string[];
   message: string;
@@ -1384,10 +903,6 @@ export type ProblemOut = {
   request_id?: string;
   errors?: FieldErrorOut[] | null;
 };
-export type PageBulkOut = {
-  items: BulkOut[];
-  next?: string | null;
-};
 export type BulkItemOut = {
   /** Its place in the archive or list, from 0. */
   number: number;
@@ -1403,16 +918,6 @@ export type BulkItemOut = {
 export type PageBulkItemOut = {
   items: BulkItemOut[];
   next?: string | null;
-};
-export type WrittenOut = {
-  text: string;
-  /** Natural logarithm of its probability; null if unknown. */
-  log_prob: number | null;
-};
-export type CaptionedOut = {
-  captions: WrittenOut[];
-  /** name@version */
-  model: string;
 };
 export type AttentionOut = {
   caption: string;
@@ -1455,37 +960,6 @@ export type DeliveryOut = {
   next_try_at?: string | null;
   created_at: string;
   ended_at?: string | null;
-};
-export type ErrorOut = {
-  code: string;
-  /** The HTTP status it usually comes with. */
-  status: number;
-  meaning: string;
-};
-export type ErrorsOut = {
-  items: ErrorOut[];
-};
-export type EventOut = {
-  id: number;
-  type: string;
-  data: {
-    [key: string]: any;
-  };
-  at: string;
-};
-export type EventsOut = {
-  items: EventOut[];
-  /** The number to continue from. */
-  last: number;
-  /** Whether there are more. */
-  more: boolean;
-  /** Events before these are gone: read the images and jobs again. */
-  reset: boolean;
-};
-export type TicketOut = {
-  ticket: string;
-  /** Connect within this many seconds; it works once. */
-  lasts_s: number;
 };
 export type NotedOut = {
   noted: number;
@@ -1551,43 +1025,6 @@ export type PageImageOut = {
   items: ImageOut[];
   next?: string | null;
 };
-export type UploadErrorOut = {
-  code: string;
-  message: string;
-  hint?: string;
-};
-export type CaptionOut = {
-  id: string;
-  text: string;
-  /** Natural logarithm of its probability, summed over tokens; null if unknown. */
-  log_prob: number | null;
-  /** name@version */
-  model?: string;
-  /** 0 is the best. */
-  rank?: number;
-};
-export type UploadedOut = {
-  /** Its name, or its URL. */
-  file: string;
-  /** exists: you have this picture already; its image is given. */
-  status: "created" | "exists" | "failed";
-  /** The image. */
-  id?: string | null;
-  /** The job that captions it, or did. */
-  job?: string | null;
-  error?: UploadErrorOut | null;
-  /** What the image shows now. */
-  caption?: string;
-  /** The candidates, if they are ready (Prefer: wait=N). */
-  captions?: CaptionOut[];
-  job_state?: string;
-};
-export type UploadsOut = {
-  items: UploadedOut[];
-  /** All images, in this order, without the files that failed. */
-  images: string[];
-  jobs: string[];
-};
 export type ActedOut = {
   changed: string[];
   /** Images that do not exist, are not yours, or cannot be changed this way. */
@@ -1598,41 +1035,6 @@ export type ActionIn = {
   action: "delete" | "undelete" | "set_visibility" | "add_tags" | "remove_tags";
   visibility?: ("private" | "unlisted" | "public") | null;
   tags?: string[];
-};
-export type UrlsIn = {
-  /** How words are chosen: beam keeps several sentences alive, greedy takes the likeliest word, sample draws. */
-  strategy?: ("greedy" | "beam" | "sample") | null;
-  /** Beam: sentences kept alive at once; without diversity, never fewer than n. */
-  beam_size?: number | null;
-  /** Beam: of several captions, what a word loses in log-probability for each earlier caption that has it at the same place (diverse beam search, Vijayakumar et al., 2018); the first caption is the one that n = 1 gives. 0 gives the likeliest captions, however alike. */
-  diversity?: number | null;
-  /** Beam: a sentence of T tokens, its end included, ranks by log_prob / T ** length_penalty. */
-  length_penalty?: number | null;
-  /** Fewest tokens before the end token. */
-  min_length?: number | null;
-  /** Most tokens before the end token; by default the model's limit. */
-  max_length?: number | null;
-  /** No run of this many tokens occurs twice in a sentence; 0 allows all. */
-  no_repeat_ngram?: number | null;
-  /** No word occurs twice, except function words such as "a" and "of". */
-  no_repeat_words?: boolean | null;
-  /** Sampling: below 1 is safer, above 1 bolder. */
-  temperature?: number | null;
-  /** Sampling: draw from the k likeliest tokens only; 0 is all. */
-  top_k?: number | null;
-  /** Sampling: draw from the likeliest tokens that together reach this probability. */
-  top_p?: number | null;
-  /** Sampling: the same photo and seed give the same captions. */
-  seed?: number | null;
-  /** The caption starts with exactly this text. */
-  prefix?: string | null;
-  /** How many captions. */
-  n?: number | null;
-  /** A model's id (GET /models). */
-  model?: string | null;
-  /** Keep the file as it was sent, for you alone. */
-  keep_original?: boolean;
-  urls: string[];
 };
 export type ImageIn = {
   visibility?: ("private" | "unlisted" | "public") | null;
@@ -1674,6 +1076,16 @@ export type CandidateOut = {
 export type PageCandidateOut = {
   items: CandidateOut[];
   next?: string | null;
+};
+export type CaptionOut = {
+  id: string;
+  text: string;
+  /** Natural logarithm of its probability, summed over tokens; null if unknown. */
+  log_prob: number | null;
+  /** name@version */
+  model?: string;
+  /** 0 is the best. */
+  rank?: number;
 };
 export type CaptionJobOut = {
   id: string;
@@ -1741,26 +1153,6 @@ export type PageVersionOut = {
   items: VersionOut[];
   next?: string | null;
 };
-export type JobOut = {
-  id: string;
-  kind: string;
-  /** queued, running, done, failed or cancelled. */
-  state: string;
-  stage?: string;
-  image?: string | null;
-  bulk?: string | null;
-  error?: JobErrorOut | null;
-  attempts?: number;
-  created_at: string;
-  started_at?: string | null;
-  ended_at?: string | null;
-};
-export type PageJobOut = {
-  items: JobOut[];
-  next?: string | null;
-};
-export type JobState = "queued" | "running" | "done" | "failed" | "cancelled";
-export type JobKind = "caption" | "moderate" | "bulk" | "fetch";
 export type JobDetailOut = {
   id: string;
   kind: string;
@@ -1985,98 +1377,47 @@ export type PageDeliveryOut = {
   next?: string | null;
 };
 export const {
-  useCreateBulkMutation,
   useListBulksQuery,
-  useLazyListBulksQuery,
   useGetBulkQuery,
-  useLazyGetBulkQuery,
-  useDeleteBulkMutation,
   useCancelBulkMutation,
   useListBulkItemsQuery,
-  useLazyListBulkItemsQuery,
   usePauseBulkMutation,
-  useBulkResultCsvQuery,
-  useLazyBulkResultCsvQuery,
-  useBulkResultJsonlQuery,
-  useLazyBulkResultJsonlQuery,
   useResumeBulkMutation,
-  useCaptionPhotoMutation,
   useGetAttentionQuery,
-  useLazyGetAttentionQuery,
   useRateCaptionMutation,
   useUnrateCaptionMutation,
-  useGetDeliveryQuery,
-  useLazyGetDeliveryQuery,
   useReplayDeliveryMutation,
-  useListErrorsQuery,
-  useLazyListErrorsQuery,
-  useReadErrorQuery,
-  useLazyReadErrorQuery,
-  useListEventsQuery,
-  useLazyListEventsQuery,
-  useCreateTicketMutation,
   useNoteFeedbackMutation,
-  useListGalleryQuery,
-  useLazyListGalleryQuery,
-  useUploadImagesMutation,
   useListImagesQuery,
-  useLazyListImagesQuery,
   useActOnImagesMutation,
-  useExportImagesQuery,
-  useLazyExportImagesQuery,
-  useUploadFromUrlsMutation,
   useGetImageQuery,
-  useLazyGetImageQuery,
   useChangeImageMutation,
   useDeleteImageMutation,
-  useGetCaptionQuery,
-  useLazyGetCaptionQuery,
   useEditCaptionMutation,
   useListCaptionsQuery,
-  useLazyListCaptionsQuery,
   useRequestCaptionsMutation,
   usePickCaptionMutation,
   useReportImageMutation,
-  useUndeleteImageMutation,
   useListVersionsQuery,
-  useLazyListVersionsQuery,
   useRestoreVersionMutation,
-  useListJobsQuery,
-  useLazyListJobsQuery,
-  useGetJobQuery,
-  useLazyGetJobQuery,
   useCancelJobMutation,
   useRetryJobMutation,
   useListKeysQuery,
-  useLazyListKeysQuery,
   useCreateKeyMutation,
   useRevokeKeysMutation,
   useRevokeKeyMutation,
   useGetMeQuery,
-  useLazyGetMeQuery,
   useChangeMeMutation,
   useDeleteMeMutation,
-  useExportMeQuery,
-  useLazyExportMeQuery,
   useListModelsQuery,
-  useLazyListModelsQuery,
   useGetModelCardQuery,
-  useLazyGetModelCardQuery,
   useGetSessionQuery,
-  useLazyGetSessionQuery,
   useGetSharedImageQuery,
-  useLazyGetSharedImageQuery,
   useGetStatsQuery,
-  useLazyGetStatsQuery,
   useListWebhooksQuery,
-  useLazyListWebhooksQuery,
   useCreateWebhookMutation,
-  useGetWebhookQuery,
-  useLazyGetWebhookQuery,
   useChangeWebhookMutation,
   useDeleteWebhookMutation,
   useListDeliveriesQuery,
-  useLazyListDeliveriesQuery,
-  useRotateWebhookSecretMutation,
   useTestWebhookMutation,
 } = injectedRtkApi;

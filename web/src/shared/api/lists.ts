@@ -1,7 +1,7 @@
-import { api, type ListGalleryApiArg, type ListImagesApiArg, type PageImageOut } from './generated';
+import { api, type ListImagesApiArg, type PageImageOut } from './generated';
 
 export type LibraryFilters = Pick<ListImagesApiArg, 'q' | 'tag' | 'visibility' | 'state' | 'order'>;
-export type GalleryFilters = Pick<ListGalleryApiArg, 'q' | 'tag'>;
+export type GalleryFilters = Pick<ListImagesApiArg, 'q' | 'tag'>;
 
 const LIMIT = 60;
 

@@ -347,6 +347,10 @@ def test_impressions_and_copies_are_noted(ann: Browser) -> None:
     assert ann("POST", "/feedback", {"events": events}) == (200, {"noted": 2})
     assert list(Feedback.objects.order_by("id").values_list("kind", flat=True)) == ["impression", "copy"]
     assert ann("POST", "/feedback", {"events": [{"kind": "edit", "caption": caption}]})[0] == 422
+    copied = {"kind": "copy", "caption": caption, "hashtags": True}
+    assert ann("POST", "/feedback", {"events": [copied, copied]}) == (200, {"noted": 1})
+    seen = {"kind": "impression", "caption": caption, "hashtags": True}
+    assert ann("POST", "/feedback", {"events": [seen]})[0] == 422
 
 
 def test_a_failed_job_says_why_and_can_be_tried_again_or_cancelled(ann: Browser) -> None:

@@ -35,6 +35,10 @@ def plain_image(owner: Owner) -> Image:
     return Image.objects.create(owner=owner, content_hash=uuid4().hex, width_px=4, height_px=3)
 
 
+def seen(kind: Feedback.Kind, caption: Caption, *, hashtags: bool | None = None) -> services.Seen:
+    return services.Seen(kind=kind, caption=caption, hashtags=hashtags)
+
+
 def show(image: Image, caption: Caption) -> None:
     """As a model did."""
     Version.objects.create(
@@ -67,13 +71,24 @@ def test_a_rating_is_up_or_down(value: int) -> None:
 def test_clients_report_what_they_show_and_nothing_else() -> None:
     owner = Owner.objects.create()
     caption = candidate(plain_image(owner), "A dog.")
-    services.note([(Feedback.Kind.IMPRESSION, caption), (Feedback.Kind.COPY, caption)], None)
+    services.note([seen(Feedback.Kind.IMPRESSION, caption), seen(Feedback.Kind.COPY, caption)], None)
     assert list(Feedback.objects.order_by("id").values_list("kind", "model", "viewer")) == [
         ("impression", "m@1", None),
         ("copy", "m@1", None),
     ]
     with pytest.raises(Invalid):
-        services.note([(Feedback.Kind.EDIT, caption)], owner)
+        services.note([seen(Feedback.Kind.EDIT, caption)], owner)
+    with pytest.raises(Invalid):
+        services.note([seen(Feedback.Kind.IMPRESSION, caption, hashtags=True)], owner)
+
+
+def test_copies_with_and_without_hashtags_are_told_apart() -> None:
+    owner = Owner.objects.create()
+    caption = candidate(plain_image(owner), "A dog. #Dog")
+    copies = [seen(Feedback.Kind.COPY, caption, hashtags=each) for each in (True, False, True)]
+    assert services.note(copies, owner) == 2
+    assert services.note(copies, owner) == 0
+    assert set(Feedback.objects.values_list("hashtags", flat=True)) == {True, False}
 
 
 # -- the data set ----------------------------------------------------------------------------------------
@@ -100,7 +115,7 @@ def taught() -> dict[str, Image]:
             case "disputed":
                 services.rate(best, willing, 1)
                 services.rate(best, unwilling, -1)
-        services.note([(Feedback.Kind.IMPRESSION, best)], owner)
+        services.note([seen(Feedback.Kind.IMPRESSION, best)], owner)
         found[name] = image
     return found
 

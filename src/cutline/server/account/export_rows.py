@@ -121,7 +121,9 @@ TABLES: tuple[tuple[str, Callable[[Owner], QuerySet[Any]], Callable[[Any], Any]]
     (
         "feedback",
         lambda owner: Feedback.objects.filter(viewer=owner),
-        _maker("kind", "image_id", "caption_id", "before", "after", "model", "created_at"),
+        _maker(
+            *("kind", "image_id", "caption_id", "before", "after", "model", "hashtags", "created_at"),
+        ),
     ),
     (
         "ratings",

@@ -22,7 +22,16 @@ class FeedbackAdmin(StaffAdmin[Feedback]):
     filtered_by = ("image", "caption")
     search_fields = ("image__id__exact",)
     ordering = ("-created_at",)
-    fields = ("kind", "image_id", "caption_id", "text_before", "text_after", "model", "created_at")
+    fields = (
+        "kind",
+        "image_id",
+        "caption_id",
+        "text_before",
+        "text_after",
+        "model",
+        "hashtags",
+        "created_at",
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Feedback]:
         """Join the images, whose visibility is asked for each row."""

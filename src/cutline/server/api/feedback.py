@@ -39,6 +39,9 @@ class SeenIn(SchemaIn):
 
     kind: Literal["impression", "copy"]
     caption: UUID
+    hashtags: bool | None = Field(
+        None, description="Of a copy of a caption in a voice: whether with its hashtags."
+    )
 
 
 class FeedbackIn(SchemaIn):
@@ -92,7 +95,7 @@ def note_feedback(request: HttpRequest, feedback: FeedbackIn) -> dict[str, int]:
     # Whoever only looks around is nobody yet: an impression makes no owner.
     owner = Owner.objects.filter(pk=viewer.owner_id).first() if viewer.owner_id else None
     events = [
-        (Feedback.Kind(event.kind), visible[event.caption])
+        services.Seen(kind=Feedback.Kind(event.kind), caption=visible[event.caption], hashtags=event.hashtags)
         for event in feedback.events
         if event.caption in visible
     ]

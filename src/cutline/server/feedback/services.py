@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
@@ -30,37 +31,53 @@ class Rated(Protocol):
     model: str
 
 
-def note(events: Iterable[tuple[Feedback.Kind, Rated]], viewer: Owner | None, *, network: str = "") -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What somebody did with a caption without changing it.
+
+    hashtags: whether a copy has the caption's hashtags; None where it has none, or nobody knows.
+    """
+
+    kind: Feedback.Kind
+    caption: Rated
+    hashtags: bool | None = None
+
+
+def note(events: Iterable[Seen], viewer: Owner | None, *, network: str = "") -> int:
     """Log that captions were seen or copied. Returns how many rows were written.
 
     A caption has at most one row of a kind in a day from each account, and from all people without an account
-    in a network. network: as rates.network_mark tells it; empty for accounts.
+    in a network; copies with and without hashtags are two kinds.
+    network: as rates.network_mark tells it; empty for accounts.
 
-    Raises Invalid for kinds that clients do not report.
+    Raises Invalid for kinds that clients do not report, and for hashtags of what is no copy.
     """
     rows = {
-        (kind, caption.id): Feedback(
-            kind=kind,
-            image_id=caption.image_id,
-            caption_id=caption.id,
+        (each.kind, each.caption.id, each.hashtags): Feedback(
+            kind=each.kind,
+            image_id=each.caption.image_id,
+            caption_id=each.caption.id,
             viewer=viewer,
             network=network,
-            model=caption.model,
+            model=each.caption.model,
+            hashtags=each.hashtags,
         )
-        for kind, caption in events
+        for each in events
     }
-    if any(kind not in NOTED for kind, _ in rows):
+    if any(kind not in NOTED for kind, *_ in rows):
         raise Invalid(f"Only {' and '.join(NOTED)} can be reported.")
+    if any(kind != Feedback.Kind.COPY and hashtags is not None for kind, _, hashtags in rows):
+        raise Invalid("Only a copy is with or without hashtags.")
     return len(_write(rows, Q(network=network) if network else Q(viewer=viewer, viewer__isnull=False)))
 
 
 @retried
-def _write(rows: Mapping[tuple[Feedback.Kind, UUID], Feedback], same_voice: Q) -> list[Feedback]:
-    captions = {caption_id for _, caption_id in rows}
+def _write(rows: Mapping[tuple[Feedback.Kind, UUID, bool | None], Feedback], same_voice: Q) -> list[Feedback]:
+    captions = {caption_id for _, caption_id, _ in rows}
     lately = Feedback.objects.filter(
         same_voice, caption_id__in=captions, created_at__gt=timezone.now() - _ONCE_IN
     )
-    noted = set(lately.values_list("kind", "caption_id"))
+    noted = set(lately.values_list("kind", "caption_id", "hashtags"))
     new = [row for key, row in rows.items() if key not in noted]
     for row in new:
         row.pk = None

@@ -145,6 +145,7 @@ def _events(ids: Sequence[UUID]) -> dict[UUID, list[dict[str, object]]]:
                 "before": each.before,
                 "after": each.after,
                 "model": each.model,
+                **({} if each.hashtags is None else {"hashtags": each.hashtags}),
                 "at": each.created_at.isoformat(),
             }
         )

@@ -967,6 +967,8 @@ export type NotedOut = {
 export type SeenIn = {
   kind: "impression" | "copy";
   caption: string;
+  /** Of a copy of a caption in a voice: whether with its hashtags. */
+  hashtags?: boolean | null;
 };
 export type FeedbackIn = {
   events: SeenIn[];

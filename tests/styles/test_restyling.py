@@ -10,7 +10,7 @@ import pytest
 
 from cutline import styles
 from cutline.errors import BundleMissing, CaptionerUnavailable, OptionError
-from cutline.styles import Fault, Piece, Styled, Voice
+from cutline.styles import Fault, Piece, Styled, Voice, sources
 from cutline.styles.guard import GRAVE, check, parse
 from cutline.styles.prompts import messages, prompt_version, rules
 from cutline.styles.writing import Task
@@ -123,6 +123,30 @@ def test_a_word_that_breaks_a_rule_is_never_shown(server: ChatServer) -> None:
     texts = shown(pieces)
     assert texts[2] == last.body == GOOD
     assert texts[1] in "Run, dog! A"
+
+
+def test_several_are_streamed_one_after_the_other_and_say_why_one_begins_anew(server: ChatServer) -> None:
+    answer(server, GOOD, GOOD, OTHER)
+    events = list(
+        restyler(server).stream(DOG, QUIRKY, n=2, others=["Sand between four sets of toes today, yes."])
+    )
+    first, second = (event.body for event in events if isinstance(event, Styled))
+    assert (first, second) == (GOOD, OTHER)
+    anew = [event for event in events if isinstance(event, Piece) and event.faults]
+    assert [(piece.text, piece.attempt, piece.faults) for piece in anew] == [("", 2, (Fault.SAME,))]
+
+
+def test_a_text_that_is_known_is_not_written_again(server: ChatServer) -> None:
+    answer(server, GOOD, OTHER)
+    *_, last = restyler(server).stream(DOG, QUIRKY, others=[GOOD])
+    assert isinstance(last, Styled)
+    assert last.body == OTHER
+
+
+def test_what_a_uri_names_is_known_without_asking_it(server: ChatServer) -> None:
+    about = sources.about(f"openai:{server.url}#writer")
+    assert (about.name, about.version, about.prompt) == ("writer", "remote", prompt_version())
+    assert not server.requests
 
 
 @pytest.mark.parametrize("lead", ["Sure! Here is a caption: ", "Caption: ", '"', "<think>A dog, hm.</think>"])

@@ -26,6 +26,7 @@ SECRET_LENGTH, SECRET_BITS, TOKEN_BITS = 50, 110, 40  # random ones have more: s
 MOST_PIXELS, MOST_BYTES = 250_000_000, 2**30  # of one photo: 750 MB in memory, before the model sees it
 WIDEST_V4, WIDEST_V6 = 12, 20  # bits of a network that one operator may have
 SUBMISSION_PORT = 587
+NO_RESTYLER = "off"
 MOST_CAPTIONS = 10  # of one photo, whoever asks; each is a row that is kept
 _PRIVATE_NETWORKS = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 
@@ -160,6 +161,18 @@ class ServerSettings(BaseSettings):
     )
     worker_threads: int = Field(
         16, ge=1, description="Jobs that a worker runs at once; twice batch_size keeps batches full."
+    )
+
+    restyler: str = Field(
+        "",
+        description="The language model that writes captions in a voice, as `cutline restyle --restyler`"
+        " takes it; if empty, the one that ships; off: none.",
+    )
+    restyler_at_once: int = Field(
+        2, ge=1, description="How many requests for captions in a voice a process writes at once."
+    )
+    restyler_timeout_s: float = Field(
+        60, gt=0, description="How long a language model may take for one request; jobs try it twice."
     )
 
     max_upload_bytes: int = Field(32 * 2**20, description="Most bytes of one photo.")

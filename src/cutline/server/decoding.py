@@ -56,6 +56,11 @@ def on_behalf_of(payer: Payer) -> Iterator[None]:
         _PAYER.reset(before)
 
 
+def payer() -> Payer:
+    """On whose behalf this context works."""
+    return _PAYER.get()
+
+
 def room_for_file(size_bytes: int) -> AbstractContextManager[None]:
     """A context in which a file may be in memory. Entering it may wait. Raises ServiceUnavailable."""
     return _BYTES.taken(max(_LEAST_BYTES, size_bytes), _PAYER.get())

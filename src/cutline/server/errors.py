@@ -105,6 +105,18 @@ class ServiceUnavailable(CutlineError):
     retry_after_s: ClassVar[int] = 5
 
 
+class RestylerUnavailable(ServiceUnavailable):
+    """There is no language model here, or it does not answer: no caption in a voice can be written."""
+
+    code = "restyler_unavailable"
+
+
+class CaptionRefused(Invalid):
+    """Nothing that a language model wrote could be used; the plain description stays."""
+
+    code = "caption_refused"
+
+
 class Malformed(CutlineError):
     """The request cannot be parsed: broken JSON, a form without its boundary, an invalid header."""
 

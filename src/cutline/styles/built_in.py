@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +24,17 @@ _ENDS = (".", "!", "?", "\u2026")
 _NEARLY = 0.7  # of the longest length: from there on the next end of a sentence ends the caption
 
 
+LANGUAGE = "en"
+
+
+def folder() -> Traversable:
+    """Where the model that ships is, if it is there."""
+    return resources.files("cutline.styles") / "data" / "model"
+
+
 def built_in_writer() -> BuiltInWriter:
     """The model that ships. Raises BundleMissing, BundleDamaged."""
-    return BuiltInWriter(CausalModel(resources.files("cutline.styles") / "data" / "model"))
+    return BuiltInWriter(CausalModel(folder()))
 
 
 def prompt(description: str, voice: Voice) -> str:

@@ -38,7 +38,8 @@ class CausalModel:
     """
 
     def __init__(self, folder: Traversable) -> None:
-        manifest, files = _verified(folder)
+        manifest = manifest_of(folder)
+        files = _verified(folder, manifest)
         self.name = str(manifest["name"])
         self.version = str(manifest["version"])
         self.prompt_version = str(manifest["prompt_version"])
@@ -85,19 +86,31 @@ def _session(graph: bytes) -> Any:
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
-def _verified(folder: Traversable) -> tuple[dict[str, Any], dict[str, bytes]]:
+def manifest_of(folder: Traversable) -> dict[str, Any]:
+    """What a model says of itself, without its weights. Raises BundleMissing, BundleDamaged."""
     if not (folder / MANIFEST).is_file():
         raise BundleMissing(
             "This installation ships without a language model of its own.", hint="Name another one."
         )
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
         if manifest["format"] != FORMAT:
             raise BundleDamaged(f"The language model in {folder} is of another format.")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder, error) from error
+    return manifest
+
+
+def _verified(folder: Traversable, manifest: dict[str, Any]) -> dict[str, bytes]:
+    try:
         files = {name: (folder / name).read_bytes() for name in (DECODER, TOKENIZER)}
         for name, data in files.items():
             if hashlib.sha256(data).hexdigest() != manifest["sha256"][name]:
                 raise BundleDamaged(f"{name} of the language model in {folder} is not what it was.")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BundleDamaged(f"The language model in {folder} is damaged: {error}.") from error
-    return manifest, files
+    except (OSError, KeyError, TypeError) as error:
+        raise _damaged(folder, error) from error
+    return files
+
+
+def _damaged(folder: Traversable, error: Exception) -> BundleDamaged:
+    return BundleDamaged(f"The language model in {folder} is damaged: {error}.")

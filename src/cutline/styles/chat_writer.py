@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any, Protocol
 
-from cutline.chat import ChatEndpoint
+from cutline.chat import ChatEndpoint, Patience
 from cutline.styles.prompts import Message, max_tokens, messages, prompt_version
 from cutline.styles.writing import Task, Written
 
@@ -42,10 +42,10 @@ class ChatWriter:
             yield Written(text=piece)
 
 
-def endpoint_writer(place: str) -> ChatWriter:
+def endpoint_writer(place: str, patience: Patience | None = None) -> ChatWriter:
     """A writer from BASE_URL#MODEL, with the key from the environment.
 
     Raises CaptionerUnavailable, ConfigError.
     """
-    endpoint = ChatEndpoint.from_place(place)
+    endpoint = ChatEndpoint.from_place(place, patience=patience)
     return ChatWriter(endpoint, name=endpoint.model, version="remote")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import queue
 import secrets
@@ -26,28 +27,37 @@ def gguf_writer(place: str) -> ChatWriter:
     MissingExtra.
     """
     path = Path(place).expanduser()
+    name, version = name_of(place)
+    return ChatWriter(_LlamaCpp(path), name=name, version=version)
+
+
+def name_of(place: str) -> tuple[str, str]:
+    """The name and version of the model in a file. Raises CaptionerUnavailable where there is no file."""
+    path = Path(place).expanduser()
     if not path.is_file():
         raise CaptionerUnavailable(f"There is no file {path}.", hint="Write gguf:FILE.")
-    return ChatWriter(_LlamaCpp(path), name=path.stem, version=_version(path))
-
-
-def _version(path: Path) -> str:
     with path.open("rb") as file:
         start = file.read(_HASHED_BYTES)
-    return hashlib.sha256(start + str(path.stat().st_size).encode()).hexdigest()[:12]
+    version = hashlib.sha256(start + str(path.stat().st_size).encode()).hexdigest()[:12]
+    return path.stem, version
+
+
+def check_installed() -> None:
+    """Raise MissingExtra where llama.cpp is not installed."""
+    if importlib.util.find_spec("xllamacpp") is None:
+        raise MissingExtra(
+            "GGUF files need xllamacpp, which is not installed.",
+            hint="Install it with: pip install 'cutline[gguf]'",
+        )
 
 
 class _LlamaCpp:
     """llama.cpp's server, called in this process. One answer at a time."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            import xllamacpp
-        except ModuleNotFoundError as error:
-            raise MissingExtra(
-                "GGUF files need xllamacpp, which is not installed.",
-                hint="Install it with: pip install 'cutline[gguf]'",
-            ) from error
+        check_installed()
+        import xllamacpp
+
         settings = xllamacpp.CommonParams()
         settings.model.path = os.fspath(path)
         settings.n_ctx = CONTEXT_TOKENS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -43,35 +43,49 @@ class GuardedRestyler:
         context: Sequence[str] = (),
     ) -> list[Styled]:
         """As Restyler."""
-        if not 1 <= n <= MAX_STYLED:
-            raise OptionError(f"1 to {MAX_STYLED} captions can be written at once, not {n}.")
-        task = _task(description, voice, context)
-        styled: list[Styled] = []
-        for number in range(n):
-            styled += [
-                each
-                for each in self._events(task, seed + number * _SEEDS_APART, styled)
-                if isinstance(each, Styled)
-            ]
-        return styled
+        events = self.stream(description, voice, n=n, seed=seed, context=context)
+        return [each for each in events if isinstance(each, Styled)]
 
     def stream(
-        self, description: str, voice: Voice, *, seed: int = DEFAULT_SEED, context: Sequence[str] = ()
-    ) -> Iterator[Piece | Styled]:
+        self,
+        description: str,
+        voice: Voice,
+        *,
+        n: int = 1,
+        seed: int = DEFAULT_SEED,
+        context: Sequence[str] = (),
+        others: Sequence[str] = (),
+    ) -> Generator[Piece | Styled, None, None]:
         """As Restyler. A word is given out only where nothing up to it breaks a rule that rejects a text."""
-        return self._events(_task(description, voice, context), seed, ())
+        if not 1 <= n <= MAX_STYLED:
+            raise OptionError(f"1 to {MAX_STYLED} captions can be written at once, not {n}.")
+        return self._captions(_task(description, voice, context), n, seed, others)
 
-    def _events(self, task: Task, seed: int, others: Sequence[Styled]) -> Iterator[Piece | Styled]:
+    def _captions(
+        self, task: Task, n: int, seed: int, others: Sequence[str]
+    ) -> Generator[Piece | Styled, None, None]:
+        known = list(others)
+        for number in range(n):
+            styled = yield from self._caption(task, seed + number * _SEEDS_APART, known)
+            known.append(styled.body)
+
+    def _caption(
+        self, task: Task, seed: int, others: Sequence[str]
+    ) -> Generator[Piece | Styled, None, Styled]:
         drafts: list[_Draft] = []
         for attempt in range(1, self._tries + 1):
+            if drafts:
+                yield Piece(text="", attempt=attempt, faults=drafts[-1].faults)
             draft = yield from self._draft(task, seed + attempt - 1, attempt)
-            if not draft.faults and any(draft.text.body == other.body for other in others):
+            if not draft.faults and draft.text.body in others:
                 draft = replace(draft, faults=(Fault.SAME,))
             drafts.append(draft)
             if not draft.faults:
                 break
             task = replace(task, rejected=draft.answer.strip() or "...", faults=draft.faults)
-        yield self._best(drafts, task)
+        best = self._best(drafts, task)
+        yield best
+        return best
 
     def _draft(self, task: Task, seed: int, attempt: int) -> Generator[Piece, None, _Draft]:
         """Give out the words of one try, and return it. A fault that rejects it ends the try at once."""

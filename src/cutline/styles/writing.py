@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -80,10 +80,15 @@ class Styled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """Words of a caption as it is written. attempt: from 1; a higher one begins the caption anew."""
+    """Words of a caption as it is written.
+
+    attempt: from 1; a higher one begins the caption anew. Its first piece has no text: faults are those of
+    the attempt before, whose words do not count.
+    """
 
     text: str
     attempt: int = 1
+    faults: tuple[Fault, ...] = ()
 
 
 @runtime_checkable
@@ -106,10 +111,18 @@ class Restyler(Protocol):
         ...
 
     def stream(
-        self, description: str, voice: Voice, *, seed: int = DEFAULT_SEED, context: Sequence[str] = ()
-    ) -> Iterator[Piece | Styled]:
-        """Write one caption: its words as they come, and at the end the caption, which is what counts.
+        self,
+        description: str,
+        voice: Voice,
+        *,
+        n: int = 1,
+        seed: int = DEFAULT_SEED,
+        context: Sequence[str] = (),
+        others: Sequence[str] = (),
+    ) -> Generator[Piece | Styled, None, None]:
+        """Write n captions, one after the other: the words of each as they come, then itself, which counts.
 
-        Raises OptionError, CaptionerUnavailable.
+        others: captions that are not to be written again. It may be closed before its end. Raises
+        OptionError, CaptionerUnavailable.
         """
         ...

@@ -40,6 +40,12 @@ MODEL_S = Histogram(
 BATCH_SIZE = Histogram(
     "cutline_batch_size", "Photos per forward pass.", buckets=(1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
 )
+STYLED = Counter("cutline_styled_captions", "Captions in a voice: written, refused.", ["outcome"])
+STYLED_S = Histogram(
+    "cutline_styling_seconds",
+    "Time in which a language model wrote what a request asked for.",
+    buckets=_STAGE_S,
+)
 CAPTIONS = Counter("cutline_captions", "Captions that the model wrote.", ["model"])
 
 # What goes out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ Examples:
   cutline evaluate photos/ --captions captions.jsonl --split test
   cutline evaluate default flickr8k/ --limit 100 --beam-size 5
   cutline evaluate default flickr8k/ -n 3 --diversity 1
+  cutline evaluate --styles default recipes/styles/corpus --against gguf:SmolLM2-135M.gguf
 
 BUNDLE is a bundle's folder or zip, openvino:BUNDLE, hf:FOLDER, openai:URL#MODEL, default for the model that
 ships, or a file of captions: .jsonl or .csv as `cutline caption --output` writes it, COCO's results, or any
@@ -41,7 +42,13 @@ table or JSON that a data set may have. DATA is a data set's folder or file. Lea
 
 --output DIR receives evaluation.json, evaluation.md, evaluation.html (one page with the best, median and
 worst photos in it) and captions.jsonl. METEOR and SPICE are Java programs: without Java and pycocoevalcap
-they are reported as not computed. A photo that fails counts as an empty caption; the exit code is then 1."""
+they are reported as not computed. A photo that fails counts as an empty caption; the exit code is then 1.
+
+With --styles, BUNDLE is what writes captions in a voice: default, gguf:FILE or openai:URL#MODEL, as for
+`cutline restyle`; DATA is a corpus like recipes/styles/corpus. The held-out rows are written and judged: is
+the tone recognised (by a classifier that learned from the other rows), is what is said supported by the
+description, are length and hashtags kept, do captions begin alike. Models that follow instructions are shown
+five rows. --output receives styles.json and styles.md."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +114,14 @@ class Arguments:
     show_default=True,
     help="Best, median and worst photos on the page.",
 )
+@click.option("--styles", is_flag=True, help="Judge captions in a voice, on the rows of a corpus.")
+@click.option(
+    "--openings",
+    type=click.IntRange(0),
+    default=10,
+    show_default=True,
+    help="With --styles: the tones of which 50 captions each are written, to see how many begin alike.",
+)
 @click.option(
     "--strategy",
     type=click.Choice([str(Strategy.BEAM), str(Strategy.GREEDY)]),
@@ -116,6 +131,11 @@ class Arguments:
 @click.pass_obj
 def command(load: Callable[[str | None], Captioner] | None, /, **typed: Any) -> int:
     """Score a model on a data set."""
+    if typed.pop("styles"):
+        from cutline.cli._evaluate_styles import evaluate_styles
+
+        return evaluate_styles(typed)
+    typed.pop("openings")
     import cutline
 
     return run(_parse(typed), load or cutline.load)
@@ -145,11 +165,11 @@ def run(arguments: Arguments, load: Callable[[str | None], Captioner]) -> int:
     from cutline.training.datasets import DataConfig
 
     options = DecodingOptions(**arguments.decoding)
-    folder = _folder(arguments.output)
+    folder = made_folder(arguments.output)
     config = DataConfig(path=arguments.data, kind=arguments.kind, images=arguments.images)  # type: ignore[arg-type]
     selection = select(config, arguments.split, arguments.limit)
     with contextlib.ExitStack() as stack:
-        bar = _bar(stack)
+        bar = progress_bars(stack)
         written = captions_of(arguments.bundle, selection, options, load, bar, n=arguments.n)
         other = None
         if arguments.against is not None:
@@ -169,7 +189,7 @@ def run(arguments: Arguments, load: Callable[[str | None], Captioner]) -> int:
     return 1 if written.failures or (other is not None and other.failures) else 0
 
 
-def _folder(output: str | None) -> Path | None:
+def made_folder(output: str | None) -> Path | None:
     """Create the folder now, so that it cannot fail after hours of captioning."""
     if output is None:
         return None
@@ -181,7 +201,7 @@ def _folder(output: str | None) -> Path | None:
     return folder
 
 
-def _bar(stack: contextlib.ExitStack) -> Bar:
+def progress_bars(stack: contextlib.ExitStack, unit: str = "photo") -> Bar:
     """Progress bars on a terminal, None elsewhere."""
 
     def bar(title: str, total: int) -> Any:
@@ -189,7 +209,7 @@ def _bar(stack: contextlib.ExitStack) -> Bar:
             return None
         from tqdm import tqdm
 
-        made: Any = tqdm(desc=title, total=total, unit="photo", delay=1.0, leave=False, **bar_size())
+        made: Any = tqdm(desc=title, total=total, unit=unit, delay=1.0, leave=False, **bar_size())
         return stack.enter_context(made)
 
     return bar
@@ -208,6 +228,11 @@ def _write(
         "evaluation.html": to_html(evaluation, photo_finder(selection), examples=examples),
         "captions.jsonl": _caption_lines(written),
     }
+    write_files(folder, texts)
+
+
+def write_files(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write texts by the names of their files. Raises OutputError."""
     for name, text in texts.items():
         path = folder / name
         part = path.with_name(f".{name}.part")

@@ -69,18 +69,18 @@ class Evaluation:
 
 def to_json(evaluation: Evaluation) -> str:
     """Write everything, items included. Scores of quality are times 100."""
-    whole = {"format_version": FORMAT_VERSION, **_rounded(asdict(evaluation))}
+    whole = {"format_version": FORMAT_VERSION, **rounded(asdict(evaluation))}
     return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
     """Leave six decimals: more is noise, and differs between machines."""
     if isinstance(value, float):
         return round(value, 6)
     if isinstance(value, Mapping):
-        return {key: _rounded(each) for key, each in value.items()}
+        return {key: rounded(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(each) for each in value]
+        return [rounded(each) for each in value]
     return value
 
 

@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from typing import Any, Protocol
 
 from cutline.chat import ChatEndpoint, Patience
-from cutline.styles.prompts import Message, max_tokens, messages, prompt_version
+from cutline.styles.prompts import Example, Message, max_tokens, messages, prompt_version
 from cutline.styles.writing import Task, Written
 
 TEMPERATURE = 0.8
@@ -21,17 +21,22 @@ class ChatModel(Protocol):
 
 
 class ChatWriter:
-    """A Writer of a model that follows instructions."""
+    """A Writer of a model that follows instructions. examples: shown to it before each request."""
 
-    def __init__(self, chat: ChatModel, *, name: str, version: str) -> None:
+    def __init__(self, chat: ChatModel, *, name: str, version: str, examples: Sequence[Example] = ()) -> None:
         self._chat = chat
+        self._examples = tuple(examples)
         self.name = name
         self.version = version
-        self.prompt_version = prompt_version()
+        self.prompt_version = prompt_version() + (f"+{len(self._examples)}" if self._examples else "")
+
+    def with_examples(self, examples: Sequence[Example]) -> ChatWriter:
+        """The same model, shown these examples."""
+        return ChatWriter(self._chat, name=self.name, version=self.version, examples=examples)
 
     def write(self, task: Task, *, seed: int) -> Generator[Written, None, None]:
         """As Writer."""
-        asked: Sequence[Message] = messages(task)
+        asked: Sequence[Message] = messages(task, self._examples)
         request = {
             "messages": list(asked),
             "max_tokens": max_tokens(task.voice),

@@ -13,6 +13,8 @@ from cutline.styles.voice import Voice
 from cutline.styles.writing import Task
 
 Message = Mapping[str, str]
+Example = tuple[Task, str]
+"""What was asked for, and the caption that was right."""
 MAX_SOURCES = 8
 
 
@@ -21,18 +23,15 @@ def prompt_version() -> str:
     return f"restyle/{_prompt()['version']}"
 
 
-def messages(task: Task) -> list[Message]:
-    """The rules, the request as JSON, and, where an answer was rejected before, that answer and why."""
-    request = {
-        "description": task.description,
-        "also": list(task.context[:MAX_SOURCES]),
-        "tone": task.voice.tone,
-        "audience": str(task.voice.audience),
-    }
-    asked: list[Message] = [
-        {"role": "system", "content": rules(task.voice)},
-        {"role": "user", "content": json.dumps(request, ensure_ascii=False)},
-    ]
+def messages(task: Task, examples: Sequence[Example] = ()) -> list[Message]:
+    """The rules, the request as JSON, and, where an answer was rejected before, that answer and why.
+
+    Examples stand between the rules and the request, as requests that were answered.
+    """
+    asked: list[Message] = [{"role": "system", "content": rules(task.voice)}]
+    for example, answer in examples:
+        asked += [{"role": "user", "content": _request(example)}, {"role": "assistant", "content": answer}]
+    asked.append({"role": "user", "content": _request(task)})
     if not task.rejected:
         return asked
     return [
@@ -40,6 +39,16 @@ def messages(task: Task) -> list[Message]:
         {"role": "assistant", "content": task.rejected},
         {"role": "user", "content": _again(task.faults)},
     ]
+
+
+def _request(task: Task) -> str:
+    request = {
+        "description": task.description,
+        "also": list(task.context[:MAX_SOURCES]),
+        "tone": task.voice.tone,
+        "audience": str(task.voice.audience),
+    }
+    return json.dumps(request, ensure_ascii=False)
 
 
 def rules(voice: Voice) -> str:

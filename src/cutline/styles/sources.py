@@ -32,12 +32,17 @@ def load(uri: str | None = None, *, patience: Patience | None = None) -> Restyle
     CUTLINE_OPENAI_API_KEY_FILE names. Raises BundleMissing, CaptionerUnavailable,
     ConfigError, MissingExtra.
     """
+    return GuardedRestyler(load_writer(uri, patience=patience))
+
+
+def load_writer(uri: str | None = None, *, patience: Patience | None = None) -> Writer:
+    """The language model of a URI, as `load`, without the guard over what it writes."""
     if not uri:
-        return GuardedRestyler(_built_in())
+        return _built_in()
     scheme, place = _parts(uri)
     if scheme == "openai":
-        return GuardedRestyler(_endpoint(place, patience))
-    return GuardedRestyler(SCHEMES[scheme](place))
+        return _endpoint(place, patience)
+    return SCHEMES[scheme](place)
 
 
 def about(uri: str | None = None) -> About:

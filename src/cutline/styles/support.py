@@ -69,11 +69,14 @@ def supported(sources: Iterable[str]) -> set[str]:
 
 
 def related(text: str, sources: Iterable[str]) -> bool:
-    """Whether a text shares a word with its sources, or with what they imply; endings do not count."""
-    given = list(sources)
-    stated = supported(given) - _function_words()
-    said = {singular(word) for word in all_words(text)}
-    return not {_stem(word) for word in said}.isdisjoint(_stem(word) for word in stated)
+    """Whether a text shares a word with its sources, or with what they imply."""
+    return bool(related_words(text, sources))
+
+
+def related_words(text: str, sources: Iterable[str]) -> set[str]:
+    """The words of a text that its sources have or imply; endings do not count, nor do function words."""
+    stated = {_stem(word) for word in supported(sources) - function_words()}
+    return {word for word in all_words(text) if _stem(singular(word)) in stated}
 
 
 def words(text: str) -> list[str]:
@@ -136,7 +139,8 @@ def _stem(word: str) -> str:
 
 
 @cache
-def _function_words() -> frozenset[str]:
+def function_words() -> frozenset[str]:
+    """Words that relate no text to another."""
     return frozenset(data_lines("function_words.txt"))
 
 

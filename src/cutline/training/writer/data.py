@@ -49,23 +49,31 @@ def read_pairs(sources: Sequence[PairsConfig], *, seed: int) -> tuple[list[Pair]
 
 def row_pair(row: Mapping[str, Any], source: str = "") -> Pair:
     """A row of the corpus as a pair: hashtags stand in a line of their own."""
-    voice = Voice(
+    tags = HASHTAG.findall(row["caption"])
+    body = " ".join(HASHTAG.sub("", row["caption"]).split())
+    text = "\n".join((body, " ".join(tags))) if tags else body
+    return Pair(source=source, prompt=prompt(row["description"], row_voice(row)), text=text)
+
+
+def row_voice(row: Mapping[str, Any]) -> Voice:
+    """The voice that a row of the corpus asks for."""
+    return Voice(
         tone=row["tone"],
         audience=Audience(row["audience"]),
         length=Length(row["length"]),
         hashtags=row["hashtags"],
         emoji=row["emoji"],
     )
-    tags = HASHTAG.findall(row["caption"])
-    body = " ".join(HASHTAG.sub("", row["caption"]).split())
-    text = "\n".join((body, " ".join(tags))) if tags else body
-    return Pair(source=source, prompt=prompt(row["description"], voice), text=text)
 
 
 def corpus_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a JSON Lines file, or of all such files in a folder."""
+    """The rows of a JSON Lines file, or of all those in a folder; ``family``: the name of a row's file."""
     files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
-    return [json.loads(line) for file in files for line in file.read_text("utf-8").splitlines()]
+    return [
+        json.loads(line) | {"family": file.stem}
+        for file in files
+        for line in file.read_text("utf-8").splitlines()
+    ]
 
 
 _Found = Iterator[tuple[Pair, bool]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -58,11 +59,18 @@ class BuiltInWriter:
             raise OptionError(
                 "The language model that ships writes English.", hint="Name another one for other languages."
             )
-        read = self._model.encode(prompt(task.description, task.voice))[-self._model.max_tokens // 2 :]
-        draft = _Draft(self._model, task, np.random.default_rng(seed), self._model.read(read))
+        asked = prompt(task.description, task.voice)
+        read = self._model.encode(asked)[-self._model.max_tokens // 2 :]
+        draft = _Draft(self._model, task, _random(seed, asked), self._model.read(read))
         while (word := draft.next_word()) is not None:
             yield word
         yield from draft.hashtags()
+
+
+def _random(seed: int, asked: str) -> np.random.Generator:
+    """Random numbers of a seed and a prompt: captions of two photos with one seed have nothing in common."""
+    digest = hashlib.sha256(f"{seed}\n{asked}".encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8], "big"))
 
 
 @dataclass(slots=True)

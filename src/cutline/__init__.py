@@ -58,11 +58,17 @@ def load(uri: str | os.PathLike[str] | None = None) -> Captioner:
 
     ``uri`` is a bundle (the path of a folder or a zip, or its ``file:`` URI), ``openvino:BUNDLE`` (the same
     on OpenVINO; ``openvino:`` alone is the bundle that ships), ``hf:FOLDER`` (a Hugging Face image-to-text
-    model) or ``openai:BASE_URL#MODEL`` (any OpenAI-compatible endpoint that sees). Raises BundleError,
-    CaptionerUnavailable or MissingExtra.
+    model), ``openai:BASE_URL#MODEL`` (any OpenAI-compatible endpoint that sees) or
+    ``registry:PLACE#ALIAS-OR-ID`` (a version of a registry in a folder or an S3 bucket; the champion where
+    nothing follows the place). Raises BundleError, CaptionerUnavailable, MissingExtra, and for a registry
+    errors.RegistryError.
     """
     from cutline.captioning.sources import load as load_source
 
+    if isinstance(uri, str) and "registry:" in uri:
+        from cutline.registry.places import local
+
+        uri = local(uri)
     return load_source(uri)
 
 

@@ -17,6 +17,12 @@
     +-- DataError                 a data set
     +-- ConfigError               a recipe or setting
     +-- MissingExtra              an optional dependency
+    +-- RegistryError             a registry of models
+    |   +-- RegistryUnavailable
+    |   +-- VersionMissing
+    |   +-- VersionRefused
+    |   +-- AliasMoved
+    |   +-- GatesNotPassed
     +-- TrainingError
 
 The service's own errors (cutline.server.errors) are kinds of CutlineError, too. A message says what happened,
@@ -146,6 +152,46 @@ class MissingExtra(CutlineError):
     """A feature whose optional dependency is not installed."""
 
     code = "extra_missing"
+
+
+class RegistryError(CutlineError):
+    """A registry of models, or a version in it, that cannot be used."""
+
+    code = "registry_error"
+
+
+class RegistryUnavailable(RegistryError):
+    """The registry cannot be reached, or cannot be written to."""
+
+    code = "registry_unavailable"
+    http_status = 503
+
+
+class VersionMissing(RegistryError):
+    """The registry has no such version, alias or file of a version, or its files were pruned."""
+
+    code = "version_missing"
+    http_status = 404
+
+
+class VersionRefused(RegistryError):
+    """A version that is damaged, malformed, or not signed by a key that is trusted."""
+
+    code = "version_refused"
+
+
+class AliasMoved(RegistryError):
+    """Somebody else has moved the alias meanwhile."""
+
+    code = "alias_moved"
+    http_status = 409
+
+
+class GatesNotPassed(RegistryError):
+    """A version that has not passed its gates would become what users see."""
+
+    code = "gates_not_passed"
+    http_status = 409
 
 
 class TrainingError(CutlineError):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+import json
 import math
 import re
 import types
@@ -69,6 +70,20 @@ class Like:
     def schema(self) -> Json:
         """The same pattern in JSON Schema."""
         return {"pattern": f"^(?:{self.pattern})$"}
+
+
+def load_json(data: bytes) -> object:
+    """Load JSON of which no two parsers can think differently. Raises ValueError.
+
+    Refused are an object with a duplicate key, NaN and Infinity (which Python accepts but JSON does not
+    have), numbers too large for a float, half characters, and depths beyond Python's.
+    """
+    try:
+        content = json.loads(data, object_pairs_hook=_unique_keys, parse_constant=_no_nan)
+        json.dumps(content, allow_nan=False, ensure_ascii=False).encode()
+    except RecursionError as error:
+        raise ValueError("it is too deep") from error
+    return content
 
 
 def parse_json(kind: type[T], value: object, where: str = "") -> T:
@@ -157,6 +172,19 @@ def _required(field: dataclasses.Field[Any]) -> bool:
 def _without_none(args: tuple[object, ...]) -> object:
     (kind,) = (each for each in args if each is not type(None))
     return kind
+
+
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Refuse a JSON object with a duplicate key: parsers differ over which one counts."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return found
+
+
+def _no_nan(name: str) -> object:
+    """Refuse NaN and Infinity, which Python accepts but JSON does not have."""
+    raise ValueError(f"{name} is not a JSON number")
 
 
 # JSON Schema

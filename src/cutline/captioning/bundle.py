@@ -25,7 +25,7 @@ from typing import Annotated, Any, Literal, Protocol
 from cutline.captioning.options import DecodingOptions
 from cutline.errors import BundleDamaged, BundleMissing, BundleTooNew, CutlineError, OutputError
 from cutline.images import Preprocessing
-from cutline.strict import Between, Json, Like, MismatchError, dump, parse_json, schema
+from cutline.strict import Between, Json, Like, MismatchError, dump, load_json, parse_json, schema
 
 FORMAT_VERSION = 1
 # What zipfile raises for damaged zips: ValueError for names that are not UTF-8, too.
@@ -298,8 +298,8 @@ def _read_whole(store: _Store, name: str, most: int) -> bytes:
 def parse_manifest(data: bytes, where: str) -> Manifest:
     """Parse bundle.json strictly. Raises BundleTooNew or BundleDamaged."""
     try:
-        content = json.loads(data, object_pairs_hook=_unique_keys, parse_constant=_no_nan)
-    except (ValueError, RecursionError) as error:
+        content = load_json(data)
+    except ValueError as error:
         raise BundleDamaged(f"{MANIFEST} of {where} is not JSON: {error}.") from error
     version = content.get("format_version") if isinstance(content, dict) else None
     if type(version) is int and version > FORMAT_VERSION:
@@ -328,19 +328,6 @@ def _check_listing(manifest: Manifest) -> None:
     for name in manifest.files:
         if re.fullmatch(FILE_NAME, name) is None or name == MANIFEST:
             raise BundleDamaged(f"{MANIFEST} lists {name!r:.120}, a name that is not allowed in a bundle.")
-
-
-def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Refuse a JSON object with a duplicate key: parsers differ over which one counts."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key occurs twice")
-    return found
-
-
-def _no_nan(name: str) -> object:
-    """Refuse NaN and Infinity, which Python accepts but JSON does not have."""
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def _record(data: bytes) -> FileRecord:

@@ -10,14 +10,14 @@ from contextlib import closing, suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
-from botocore.config import Config
 from botocore.exceptions import ClientError
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage
 from storages.backends.s3 import S3Storage
 
+from cutline import object_store
 from cutline.errors import ConfigError
 from cutline.server.config import settings
 from cutline.server.images.file_links import content_disposition, content_type_of, signature
@@ -152,28 +152,16 @@ def _made_store(url: str, data_dir: Path) -> Folder | Bucket:
 
 
 def _bucket(url: str) -> Bucket:
-    parts = urlsplit(url)
-    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-    config = Config(
-        signature_version="s3v4",
-        connect_timeout=5,
-        read_timeout=30,
-        retries={"max_attempts": 3, "mode": "standard"},
-        max_pool_connections=32,
-        s3={"addressing_style": "path" if query.get("endpoint") else "auto"},
-        # Other makers' stores do not know the newer checksums.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-    )
+    place = object_store.Bucket.from_url(url)
     return Bucket(
-        bucket_name=parts.netloc,
-        location=parts.path.strip("/"),
-        region_name=query.get("region") or "us-east-1",
-        endpoint_url=query.get("endpoint") or None,
+        bucket_name=place.name,
+        location=place.prefix,
+        region_name=place.region,
+        endpoint_url=place.endpoint or None,
         access_key=settings().storage_access_key.get_secret_value() or None,
         secret_key=settings().storage_secret_key.get_secret_value() or None,
         default_acl=None,
         file_overwrite=True,  # keys are random: no need to ask first whether one is free
         signature_version="s3v4",
-        client_config=config,
+        client_config=place.client_config(),
     )

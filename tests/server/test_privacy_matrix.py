@@ -56,6 +56,7 @@ from cutline.server.jobs.models import Job, JobState
 from cutline.server.mail.models import Mail
 from cutline.server.people.models import ApiKey, Owner, Role, User
 from cutline.server.people.viewers import owner_of
+from cutline.server.voices.models import LastVoice, SavedVoice
 from cutline.server.webhooks.models import Delivery, Webhook
 from tests.server.services.process import ANSWERS_S
 
@@ -311,6 +312,8 @@ def _add_things(world: World, owner: Owner) -> None:
         tries=[{"at": "2026-01-01T00:00:00Z", "answer": owned}],
     )
     Mail.objects.create(recipient="owner@example.org", subject="Hello", text=owned, html=owned)
+    SavedVoice.objects.create(owner=owner, name=owned, key=owned, voice={"tone": shown, "prefix": owned})
+    LastVoice.objects.create(owner=owner, voice={"tone": shown})
     world.key = keys.create(owner, name=owned, scopes=SCOPES)[0]
 
 
@@ -407,6 +410,7 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("GET", "/keys"): _own(OWNED, of=ONE),
     ("GET", "/bulk"): _own(OWNED, of=ONE),
     ("GET", "/webhooks"): _own(OWNED, of=ONE),
+    ("GET", "/voices"): _own(SHOWN, OWNED, of=ONE),
     # one thing
     ("GET", "/images/{image_id}"): Route(rule=Rule.SEEN, layers=frozenset({SHOWN, OWNED})),
     ("GET", "/images/{image_id}/captions"): Route(rule=Rule.SEEN, layers=frozenset({SHOWN, HISTORY})),
@@ -435,6 +439,8 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("DELETE", "/keys/{key_id}"): _write(of=ONE),
     ("DELETE", "/keys"): NOTHING,  # of the viewer's own: test_nobody_ends_another_s_keys
     ("DELETE", "/bulk/{bulk_id}"): _write(of=ONE),
+    ("PUT", "/voices/{name}"): NOTHING,  # makes one of the viewer's own
+    ("DELETE", "/voices/{name}"): _write(of=ONE),
     ("POST", "/bulk/{bulk_id}/pause"): _write(of=ONE),
     ("POST", "/bulk/{bulk_id}/resume"): _write(of=ONE),
     ("POST", "/bulk/{bulk_id}/cancel"): _write(of=ONE),
@@ -501,6 +507,7 @@ def _call(world: World, client: Client, method: str, path: str, route: Route, ki
         key_id=world.key.pk,
         code="not_found",
         model="default",
+        name=needle(OWNED, Kind.PRIVATE) if route.rule is Rule.WRITE else "mine",
     )
     body = {} if route.body is None else {"data": json.dumps(route.body), "content_type": "application/json"}
     return client.generic(method, f"/api/v1{filled}{route.query}", **body)
@@ -595,7 +602,10 @@ def test_the_owner_can(world: World, method: str, path: str, who: Who) -> None:
 
 def _state() -> list[Any]:
     """All that a change of the owner's things would change."""
-    tables = (Image, Tag, Caption, Version, Job, ApiKey, Bulk, BulkItem, Webhook, Delivery, Rating, Report)
+    tables = (
+        *(Image, Tag, Caption, Version, Job, ApiKey, Bulk, BulkItem, Webhook, Delivery, Rating, Report),
+        *(SavedVoice, LastVoice),
+    )
     found: list[Any] = []
     for table in tables:
         hidden = {"last_used_at"}

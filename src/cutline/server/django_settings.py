@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "cutline.server.jobs.apps.Config",
     "cutline.server.captions.apps.Config",
     "cutline.server.feedback.apps.Config",
+    "cutline.server.voices.apps.Config",
     "cutline.server.bulk.apps.Config",
     "cutline.server.learning_export.apps.Config",
     "cutline.server.events.apps.Config",

@@ -28,6 +28,7 @@ from cutline.server.images.models import Image, Rendition, RenditionKind, Report
 from cutline.server.mail.models import Mail
 from cutline.server.people.models import ApiKey, Owner, Role, User
 from cutline.server.people.viewers import owner_of
+from cutline.server.voices.models import LastVoice, SavedVoice
 from cutline.server.webhooks.models import Delivery, Webhook
 from tests.server.account.accounts import PASSWORD, Person
 from tests.server.account.test_claiming import make_image, write
@@ -224,6 +225,8 @@ def fill(owner: Owner) -> Image:
     BulkItem.objects.create(bulk=bulk, number=0, name="beach.jpg", image=image)
     hook = Webhook.objects.create(owner=owner, url="https://example.org/hook", secret="whsec_secret")
     Delivery.objects.create(webhook=hook, type="caption.ready", body={"id": 1})
+    SavedVoice.objects.create(owner=owner, name="Ours", key="ours", voice={"tone": "dry"})
+    LastVoice.objects.create(owner=owner, voice={"tone": "warm"})
     return image
 
 
@@ -277,6 +280,8 @@ def test_the_export_holds_everything_of_one_s_own(person: Person) -> None:
     assert lines(members["bulks.jsonl"])[0]["items"][0]["name"] == "beach.jpg"
     assert lines(members["webhooks.jsonl"])[0]["url"] == "https://example.org/hook"
     assert lines(members["keys.jsonl"])[0]["name"] == "script"
+    assert lines(members["voices.jsonl"])[0]["voice"] == {"tone": "dry"}
+    assert lines(members["last_voice.jsonl"])[0]["voice"] == {"tone": "warm"}
 
 
 def test_the_export_holds_no_secret(person: Person) -> None:

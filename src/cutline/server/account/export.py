@@ -28,6 +28,7 @@ images/            the photos: as they were uploaded where you kept the original
 feedback.jsonl     what you did with captions: seen, copied, picked, edited
 ratings.jsonl      your thumbs, up or down
 reports.jsonl      what you reported
+voices.jsonl       the voices that you saved; last_voice.jsonl has the one that you used last
 keys.jsonl         your API keys; of their secrets only a hash is kept, which is left out
 jobs.jsonl         what was done to your images
 bulks.jsonl        your archives and lists, with every item

@@ -17,6 +17,7 @@ from cutline.server.feedback.models import Feedback, Rating
 from cutline.server.images.models import Image, RenditionKind, Report
 from cutline.server.jobs.models import Job
 from cutline.server.people.models import ApiKey, Owner
+from cutline.server.voices.models import LastVoice, SavedVoice
 from cutline.server.webhooks.models import Delivery, Webhook
 
 
@@ -134,6 +135,16 @@ TABLES: tuple[tuple[str, Callable[[Owner], QuerySet[Any]], Callable[[Any], Any]]
         "reports",
         lambda owner: Report.objects.filter(reporter=owner),
         _maker("image_id", "reason", "text", "created_at", "resolved_at"),
+    ),
+    (
+        "voices",
+        lambda owner: SavedVoice.objects.filter(owner=owner),
+        _maker("name", "voice", "created_at", "changed_at"),
+    ),
+    (
+        "last_voice",
+        lambda owner: LastVoice.objects.filter(owner=owner),
+        _maker("voice", "used_at"),
     ),
     (
         "keys",

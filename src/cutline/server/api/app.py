@@ -14,6 +14,7 @@ from cutline.server.api import (
     people,
     problems,
     stats,
+    voices,
     webhooks,
 )
 from cutline.server.api.auth import anyone
@@ -39,6 +40,7 @@ for module in (
     images,
     gallery,
     captions,
+    voices,
     jobs,
     feedback,
     bulk,

@@ -1,0 +1,1 @@
+"""Voices that people keep: those that they named, and the one that they used last."""

@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "train": ("cutline.cli.train", "Train a model from a recipe."),
     "data": ("cutline.cli.data", "Check data sets."),
     "diagnose": ("cutline.cli.diagnose", "Diagnose a training with plots."),
+    "learn": ("cutline.cli.learn", "Learn from feedback: data sets."),
     "serve": ("cutline.cli.serve", "Run the caption service: web page, API, websockets."),
     "worker": ("cutline.cli.worker", "Run the service's jobs in a separate process."),
     "beat": ("cutline.cli.beat", "Run the service's scheduled maintenance."),

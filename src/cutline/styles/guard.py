@@ -111,14 +111,14 @@ def check(text: Text, voice: Voice, sources: Sequence[str]) -> tuple[Fault, ...]
         Fault.EMPTY: not words(text.body),
         Fault.REFUSAL: is_refusal(text.body),
         Fault.UNSUPPORTED: bool(unsupported_in(str(text), voice.language, sources)),
-        Fault.INSULT: bool(_insulting(str(text), sources)),
+        Fault.INSULT: bool(insults_in(str(text), sources)),
         Fault.AVOIDED: bool(_avoided(str(text), voice)),
         Fault.TOO_LONG: len(text.body) > most,
         Fault.TOO_SHORT: len(text.body) < fewest,
         Fault.HASHTAGS: len(text.hashtags) != voice.hashtags,
         Fault.EMOJI: emoji > (MAX_EMOJI if voice.emoji else 0),
         Fault.ECHO: _echoes(text.body, sources),
-        Fault.MARKUP: bool(_MARKUP.search(str(text))),
+        Fault.MARKUP: bool(MARKUP.search(str(text))),
         Fault.UNRELATED: is_english(voice.language) and not related(str(text), sources),
     }
     return tuple(fault for fault, is_so in found.items() if is_so)
@@ -159,8 +159,8 @@ def _breaks(text: str, voice: Voice, sources: Sequence[str]) -> bool:
     return bool(
         unsupported_in(text, voice.language, sources)
         or _avoided(text, voice)
-        or _insulting(text, sources)
-        or _MARKUP.search(text)
+        or insults_in(text, sources)
+        or MARKUP.search(text)
     )
 
 
@@ -168,7 +168,8 @@ def _avoided(text: str, voice: Voice) -> set[str]:
     return all_words(text) & {word for each in voice.avoid for word in words(each)}
 
 
-def _insulting(text: str, sources: Sequence[str]) -> set[str]:
+def insults_in(text: str, sources: Sequence[str] = ()) -> set[str]:
+    """The words of a text that insult, in their singular, but those that its sources have."""
     return {singular(word) for word in all_words(text)} & _insults() - set(words(" ".join(sources)))
 
 
@@ -210,7 +211,7 @@ def _lost(before: str, after: str) -> list[str]:
     return gone + emoji
 
 
-_MARKUP = re.compile(
+MARKUP = re.compile(
     r"https?:|www\.|\S@\S|(?<!\w)@\w|<[/|!a-z]|\$\(|[{}`\\]|\|\||&&|\]\(|\b\w{2,}\.(?:com|net|org|io|de|ru|info|biz)\b",
     re.IGNORECASE,
 )

@@ -150,7 +150,8 @@ def test_the_export_says_nothing_of_people_or_of_those_who_did_not_consent(
     taught: dict[str, Image], tmp_path: Path
 ) -> None:
     export(tmp_path / "set")
-    text = "".join((tmp_path / "set" / name).read_text() for name in ("captions.jsonl", "feedback.jsonl"))
+    files = ("captions.jsonl", "feedback.jsonl", "people.json")
+    text = "".join((tmp_path / "set" / name).read_text() for name in files)
     secrets = [
         "Ann",
         "unwilling",
@@ -160,6 +161,19 @@ def test_the_export_says_nothing_of_people_or_of_those_who_did_not_consent(
     assert [secret for secret in secrets if secret in text] == []
     kinds = {row["kind"] for row in rows(tmp_path / "set" / "feedback.jsonl")}
     assert kinds == {"impression", "edit", "pick", "rating"}
+
+
+def test_the_export_tells_many_people_from_one_without_naming_them(
+    taught: dict[str, Image], tmp_path: Path
+) -> None:
+    export(tmp_path / "set")
+    people = json.loads((tmp_path / "set" / "people.json").read_text())
+    [willing] = set(people["owners"].values())
+    voices = {(row["kind"], row["by"]) for row in rows(tmp_path / "set" / "feedback.jsonl")}
+    assert {("edit", willing), ("pick", willing), ("rating", willing)} < voices
+    [other] = {by for _, by in voices} - {willing}
+    assert voices >= {("rating", other)}
+    assert people["age_days"].keys() == {willing, other}
 
 
 def test_consent_that_is_taken_back_takes_the_images_out(taught: dict[str, Image], tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 Only images whose owner consented, and of those only texts that somebody stands behind: a person's own words,
 a candidate that was picked, one that was rated up and never down. feedback.jsonl beside it has every event of
-the same images, for training that learns from comparisons. Nothing says whose an image was.
+the same images, for training that learns from comparisons. Nothing says whose an image was: people.json and
+the events call each account, and all people without one in a network, by a number that only this export
+knows, so that learning can tell many from one.
 """
 
 from __future__ import annotations
@@ -15,16 +17,20 @@ from pathlib import Path
 from typing import IO
 from uuid import UUID
 
+from django.utils import timezone
+
 from cutline.errors import OutputError
 from cutline.server.captions.models import Caption, Version
 from cutline.server.errors import NotFound
 from cutline.server.feedback.models import Feedback, Rating
 from cutline.server.images import renditions
 from cutline.server.images.models import Image
+from cutline.server.people.models import Owner
+from cutline.server.people.voices import voice_of
 
 logger = logging.getLogger(__name__)
 
-CAPTIONS, FEEDBACK, IMAGES = "captions.jsonl", "feedback.jsonl", "images"
+CAPTIONS, FEEDBACK, PEOPLE, IMAGES = "captions.jsonl", "feedback.jsonl", "people.json", "images"
 _AT_ONCE = 200
 
 
@@ -46,6 +52,25 @@ class Learned:
     bad: list[str] = field(default_factory=list)  # rated down, or replaced by a person's own words
 
 
+@dataclass(slots=True)
+class _Voices:
+    """Numbers for those who count as one (people.voices), in the order in which they are met."""
+
+    numbers: dict[object, str] = field(default_factory=dict)
+    age_days: dict[str, float] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)  # by the image's name
+
+    def of(self, owner: Owner | None) -> str:
+        """The number of an owner; empty where the account is gone."""
+        if owner is None:
+            return ""
+        voice = voice_of(owner)
+        number = self.numbers.setdefault(voice, f"v{len(self.numbers) + 1}")
+        age = (timezone.now() - owner.created_at).total_seconds() / 86_400
+        self.age_days[number] = max(round(age, 1), self.age_days.get(number, 0.0))
+        return number
+
+
 def export(folder: Path) -> Exported:
     """Write the data set into a folder that is not there yet, or empty. Raises OutputError.
 
@@ -60,7 +85,10 @@ def export(folder: Path) -> Exported:
             (draft / CAPTIONS).open("w", encoding="utf-8") as captions,
             (draft / FEEDBACK).open("w", encoding="utf-8") as feedback,
         ):
-            exported = _write(draft, captions, feedback)
+            voices = _Voices()
+            exported = _write(draft, captions, feedback, voices)
+        people = {"owners": voices.owners, "age_days": voices.age_days}
+        (draft / PEOPLE).write_text(json.dumps(people, indent=1) + "\n", encoding="utf-8")
         if folder.exists():
             folder.rmdir()
         draft.rename(folder)
@@ -69,13 +97,14 @@ def export(folder: Path) -> Exported:
     return exported
 
 
-def _write(folder: Path, captions: IO[str], feedback: IO[str]) -> Exported:
+def _write(folder: Path, captions: IO[str], feedback: IO[str], voices: _Voices) -> Exported:
     exported = Exported()
     for images in _consenting():
         ids = [image.pk for image in images]
         learned = _learned(ids)
-        events = _events(ids)
+        events = _events(ids, voices)
         for image in images:
+            voices.owners[name_of(image.pk)] = voices.of(image.owner)
             found = learned.get(image.pk)
             if found and found.good:
                 _write_image(folder, image, found, captions, exported)
@@ -87,7 +116,9 @@ def _write(folder: Path, captions: IO[str], feedback: IO[str]) -> Exported:
 
 def _consenting() -> Iterator[list[Image]]:
     """The images that may train, in a stable order, some at a time."""
-    allowed = Image.objects.filter(owner__may_train=True, deleted_at=None).order_by("pk")
+    allowed = (
+        Image.objects.filter(owner__may_train=True, deleted_at=None).select_related("owner").order_by("pk")
+    )
     last: UUID | None = None
     while images := list((allowed if last is None else allowed.filter(pk__gt=last))[:_AT_ONCE]):
         yield images
@@ -133,10 +164,11 @@ def _edited_away(ids: Sequence[UUID]) -> Iterator[tuple[UUID, str]]:
     yield from edits.values_list("image_id", "before")
 
 
-def _events(ids: Sequence[UUID]) -> dict[UUID, list[dict[str, object]]]:
-    """Everything that was logged about these images, oldest first, without saying by whom."""
+def _events(ids: Sequence[UUID], voices: _Voices) -> dict[UUID, list[dict[str, object]]]:
+    """Everything that was logged about these images, oldest first; by whom, without a name."""
     events: dict[UUID, list[dict[str, object]]] = {}
-    for each in Feedback.objects.filter(image_id__in=ids).select_related("caption").order_by("pk"):
+    logged = Feedback.objects.filter(image_id__in=ids).select_related("caption", "viewer").order_by("pk")
+    for each in logged:
         events.setdefault(each.image_id, []).append(
             {
                 "image": name_of(each.image_id),
@@ -146,10 +178,13 @@ def _events(ids: Sequence[UUID]) -> dict[UUID, list[dict[str, object]]]:
                 "after": each.after,
                 "model": each.model,
                 **({} if each.hashtags is None else {"hashtags": each.hashtags}),
+                "by": voices.of(each.viewer),
                 "at": each.created_at.isoformat(),
             }
         )
-    ratings = Rating.objects.filter(caption__image_id__in=ids).select_related("caption").order_by("pk")
+    ratings = (
+        Rating.objects.filter(caption__image_id__in=ids).select_related("caption", "viewer").order_by("pk")
+    )
     for rating in ratings:
         events.setdefault(rating.caption.image_id, []).append(
             {
@@ -158,6 +193,7 @@ def _events(ids: Sequence[UUID]) -> dict[UUID, list[dict[str, object]]]:
                 "candidate": rating.caption.text,
                 "value": rating.value,
                 "model": rating.caption.model,
+                "by": voices.of(rating.viewer),
                 "at": rating.changed_at.isoformat(),
             }
         )

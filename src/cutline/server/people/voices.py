@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from django.db.models import Q
 
@@ -20,7 +19,9 @@ def same_voice(owner: Owner, field: str) -> Q:
 
 def count_voices(owners: Iterable[Owner]) -> int:
     """How many these owners count as."""
-    voices: set[Any] = {
-        owner.network if owner.user_id is None and owner.network else owner.pk for owner in owners
-    }
-    return len(voices)
+    return len({voice_of(owner) for owner in owners})
+
+
+def voice_of(owner: Owner) -> object:
+    """What all owners who count as one have in common: the account, else the network."""
+    return owner.network if owner.user_id is None and owner.network else owner.pk

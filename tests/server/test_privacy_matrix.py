@@ -465,6 +465,7 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("POST", "/images"): NOTHING,
     ("POST", "/images/from-url"): NOTHING,
     ("POST", "/caption"): NOTHING,
+    ("POST", "/restyle"): NOTHING,
     ("POST", "/bulk"): NOTHING,
     ("POST", "/webhooks"): NOTHING,
     ("GET", "/models"): NOTHING,

@@ -271,6 +271,10 @@ class ServerSettings(BaseSettings):
     rate_caption: str = Field(
         "60/minute", description="Photos sent to POST /caption from one address without an account."
     )
+    rate_styles: str = Field(
+        "60/minute",
+        description="Requests for captions in a voice, by one account or from one address without one.",
+    )
     rate_visitors: str = Field(
         "300/hour",
         description="New visitors without an account from one address; each gets a quota of its own.",
@@ -357,7 +361,7 @@ class ServerSettings(BaseSettings):
     def _unset(cls, value: object) -> object:
         return None if value == "" else value
 
-    @field_validator("rate_anonymous", "rate_user", "rate_caption", "rate_visitors")
+    @field_validator("rate_anonymous", "rate_user", "rate_caption", "rate_styles", "rate_visitors")
     @classmethod
     def _rate(cls, value: str) -> str:
         limits.parse(value)  # ValueError where it is no rate

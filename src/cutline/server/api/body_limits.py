@@ -13,6 +13,7 @@ from cutline.server.errors import Malformed, RequestTooLarge
 PLAIN_BYTES = 2**20
 LIST_BYTES = 32 * 2**20  # a list of 100,000 URLs
 FORM_BYTES = 2**20  # what the other fields of a form with files may take
+TEXT_BYTES, TEXT_NODES = 64 * 2**10, 500  # a description, and a voice
 MAX_NODES = 20_000  # values and names in JSON that is no list of URLs
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 _FORM_PATHS = ("/admin/", "/accounts/")
@@ -45,6 +46,8 @@ def limit_of(path: str, content_type: str, *, method: str = "POST", anonymous: b
         return BodyLimit(bytes=LIST_BYTES, nodes=chosen.max_bulk_items + MAX_NODES)
     if method == "POST" and path == "/api/v1/caption":
         return BodyLimit(bytes=inline_photos.body_bytes() + FORM_BYTES, nodes=MAX_NODES)
+    if path == "/api/v1/restyle":
+        return BodyLimit(bytes=TEXT_BYTES, nodes=TEXT_NODES)
     if path.startswith(_FORM_PATHS) and kind in _FORMS:
         return BodyLimit(bytes=PLAIN_BYTES, nodes=None)
     return BodyLimit(bytes=PLAIN_BYTES, nodes=MAX_NODES)

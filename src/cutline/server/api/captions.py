@@ -13,12 +13,13 @@ from ninja.decorators import decorate_view
 from pydantic import Field
 
 from cutline.server import captioner, decoding
-from cutline.server.api import limits
+from cutline.server.api import limits, restyle
 from cutline.server.api.auth import anyone, needs
 from cutline.server.api.inline_photos import photo_as_text, takes_text
-from cutline.server.api.options import CaptionOptionsIn
+from cutline.server.api.options import CaptionOptionsIn, CaptionPhotoIn
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
-from cutline.server.api.schemas import CaptionOut, JobOut, Page, SchemaIn, problems
+from cutline.server.api.schemas import CaptionOut, JobErrorOut, JobOut, Page, SchemaIn, problems
+from cutline.server.api.voice_fields import StyledTextOut, VoiceOut
 from cutline.server.api.wait import PREFER, when_done
 from cutline.server.captions import selectors, services
 from cutline.server.captions.attention import unpacked
@@ -46,10 +47,16 @@ class WrittenOut(Schema):
 
 
 class CaptionedOut(Schema):
-    """Captions of a photo that is not kept, best first."""
+    """Captions of a photo that is not kept, best first. With fields of a voice, the first one in it, too."""
 
     captions: list[WrittenOut]
     model: str = Field(description="name@version")
+    voice: VoiceOut | None = Field(None, description="Where one was asked for, as the fields below.")
+    seed: int | None = None
+    styled: list[StyledTextOut] | None = Field(
+        None, description="Captions in the voice; empty where none could be written: `error` says why."
+    )
+    error: JobErrorOut | None = None
 
 
 class ModelCardOut(Schema):
@@ -126,30 +133,41 @@ class AttentionOut(Schema):
     "/caption",
     auth=needs("caption"),
     response={200: CaptionedOut, **problems(413, 422, 503)},
-    openapi_extra=takes_text(CaptionOptionsIn),
+    openapi_extra=takes_text(CaptionPhotoIn),
+    exclude_unset=True,
 )
-@decorate_view(photo_as_text(CaptionOptionsIn))
+@decorate_view(photo_as_text(CaptionPhotoIn))
 def caption_photo(
-    request: HttpRequest, image: File[UploadedFile], options: Form[CaptionOptionsIn]
+    request: HttpRequest, image: File[UploadedFile], options: Form[CaptionPhotoIn]
 ) -> dict[str, object]:
     """Caption a photo and keep nothing: neither the photo nor the captions.
 
-    The photo is a file of a form; or, up to 16 MiB, base64 or a data: URL in JSON.
+    The photo is a file of a form; or, up to 16 MiB, base64 or a data: URL in JSON. With a field of a voice
+    (preset, tone, audience, length, hashtags, emoji, language or avoid) the first caption is written in that
+    voice, too; prefix and suffix then stand around that. Where this fails, the captions are there still.
     """
     wanted = captioner.wanted(options.as_kept(n=1))
+    voice = options.voice_of(viewer_of(request))
+    if voice is not None:
+        limits.count_styles(request)
     payer = limits.payer_of(viewer_of(request))
     with decoding.on_behalf_of(payer), decoding.room_for_file(image.size or 0):
         with captioner.about_to_ask():
             data = image.read()
         lend_connection()  # others need it while the model writes
         written = captioner.write(data, wanted)
-    return {
+    answer: dict[str, object] = {
         "captions": [
             {"text": each.text, "log_prob": each.log_prob if math.isfinite(each.log_prob) else None}
             for each in written.captions
         ],
         "model": written.model.label,
     }
+    if voice is None:
+        return answer
+    first, *others = (each.text for each in written.captions)
+    with decoding.on_behalf_of(payer):
+        return answer | restyle.in_voice(first, voice, n=options.variants, context=others)
 
 
 @router.get("/models", auth=anyone, response={200: Page[ModelOut]})

@@ -137,6 +137,13 @@ def abandon(ticket: Ticket) -> None:
     IdempotentAnswer.objects.filter(pk=ticket.row_id).delete()
 
 
+def keep_nothing(request: HttpRequest) -> None:
+    """Free the request's key now: its answer is not to be kept."""
+    ticket = context_of(request).get(Ticket)
+    if ticket is not None:
+        abandon(ticket)
+
+
 def release(request: HttpRequest) -> None:
     """Close the copy of the body, where one was made."""
     copy = context_of(request).get(_BodyCopy)

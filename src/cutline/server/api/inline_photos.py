@@ -28,6 +28,7 @@ Operation = Callable[..., HttpResponseBase]
 
 MOST_BYTES = 16 * 2**20  # a photo as text is held in memory several times over
 FIELD = "image"
+LISTS = frozenset({"avoid"})  # fields that a form may have several times
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 _TO_BASE64 = bytes.maketrans(b"-_", b"+/")  # from base64url
 _HOW = 'Write {"image": "data:image/jpeg;base64,..."}, or send the photo as a file of a form.'
@@ -95,11 +96,16 @@ def _fields_of_json(request: HttpRequest, known: Collection[str]) -> tuple[Query
     for name, value in found.items():
         if name not in known:
             raise Invalid(f"There is no field {name[:100]}.", hint=f"There are image, {', '.join(known)}.")
-        if isinstance(value, (list, dict)):
+        values = value if isinstance(value, list) and name in LISTS else [value]
+        if any(isinstance(each, (list, dict)) for each in values):
             raise Invalid(f"{name} must be text, a number, true or false.")
-        if value is not None:
-            fields[name] = str(value).lower() if isinstance(value, bool) else str(value)
+        if texts := [_as_text(each) for each in values if each is not None]:
+            fields.setlist(name, texts)
     return fields, photo
+
+
+def _as_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def decoded_photo(text: object) -> bytes:

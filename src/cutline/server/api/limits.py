@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from django.http import HttpRequest
 
 from cutline.server import rates
 from cutline.server.config import settings
-from cutline.server.rates import Standing, forget, network_of
+from cutline.server.people.viewers import Viewer, viewer_of
+from cutline.server.rates import RateLimited, Standing, forget, network_of
+from cutline.server.request_context import context_of
 from cutline.server.shares import Payer
 
-if TYPE_CHECKING:
-    from cutline.server.people.viewers import Viewer
-
-__all__ = ["CAPTION_PATH", "count", "count_address", "forget", "network_of", "payer_of"]
+__all__ = ["CAPTION_PATH", "count", "count_address", "count_styles", "forget", "network_of", "payer_of"]
 
 _PATIENCE_S = 30.0  # for so long a request waits for room; then its client is told to come again
 CAPTION_PATH = "/api/v1/caption"
@@ -39,6 +38,22 @@ def count_address(address: str) -> Standing | None:
     Raises: RateLimited.
     """
     return rates.hit("address", settings().rate_anonymous, rates.network_of(address))
+
+
+def count_styles(request: HttpRequest) -> None:
+    """Count that captions in a voice are asked for, by account or, without one, by network.
+
+    Raises: RateLimited.
+    """
+    viewer = viewer_of(request)
+    who = viewer.user_id.hex if viewer.user_id else rates.network_of(viewer.address)
+    try:
+        standing = rates.hit("styles", settings().rate_styles, who)
+    except RateLimited as error:
+        context_of(request).put(error.standing)
+        raise
+    if standing is not None:
+        context_of(request).put(standing)  # for the answer's headers
 
 
 def payer_of(viewer: Viewer) -> Payer:

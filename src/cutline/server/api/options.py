@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, create_model
 
-from cutline.server import captioner
+from cutline.server import captioner, styler
 from cutline.server.api.schemas import SchemaIn
+from cutline.server.api.voice_fields import VoiceIn
 from cutline.server.config import MOST_CAPTIONS
+from cutline.server.errors import RestylerUnavailable
+from cutline.server.people.viewers import Viewer
 
 
 def decoding_fields(*names: str) -> dict[str, Any]:
@@ -44,5 +48,28 @@ class CaptionOptionsIn(DecodingIn):
 
         Raises OptionError or Invalid for choices that make no sense together.
         """
-        kept = self.model_dump(exclude_none=True)
+        kept = self.model_dump(include=set(CaptionOptionsIn.model_fields), exclude_none=True)
         return {**kept, "n": captioner.wanted(kept, n=n).n}
+
+
+class CaptionPhotoIn(CaptionOptionsIn, VoiceIn):
+    """How a photo is captioned on the spot, and in which voice besides: then prefix is the voice's."""
+
+    variants: int = Field(1, ge=1, le=styler.MAX_STYLED, description="How many captions in the voice.")
+
+    def voice_of(self, viewer: Viewer) -> styler.Voice | None:
+        """The voice, where one is asked for. Raises Invalid, OptionError."""
+        if not self._is_voiced():
+            return None
+        voice = self.voice(viewer)
+        with suppress(RestylerUnavailable):  # the captions are there all the same
+            styler.check_can_write(voice)
+        return voice
+
+    def as_kept(self, *, n: int) -> dict[str, Any]:
+        """As CaptionOptionsIn."""
+        plain = self.model_copy(update={"prefix": None}) if self._is_voiced() else self
+        return CaptionOptionsIn.as_kept(plain, n=n)
+
+    def _is_voiced(self) -> bool:
+        return bool(self.given().keys() - {"prefix", "suffix"})

@@ -63,3 +63,15 @@ class VoiceOut(Schema):
     prefix: str
     suffix: str
     avoid: list[str]
+
+
+class StyledTextOut(Schema):
+    """A caption in a voice. text: with prefix, suffix and hashtags."""
+
+    text: str
+    body: str = Field(description="Without them.")
+    hashtags: list[str]
+    model: str = Field(description="name@version")
+    prompt: str = Field(description="The version of the prompt.")
+    log_prob: float | None = Field(description="Natural logarithm of its probability; null if unknown.")
+    removed: list[str] = Field(description="What had been written, and was taken away.")

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+from django.utils import timezone
 
 import cutline
 from cutline.server.captioner import ModelInfo, Written
@@ -16,6 +17,7 @@ from cutline.server.errors import Invalid, NotFound
 from cutline.server.events.models import Event
 from cutline.server.feedback.models import Feedback
 from cutline.server.images.models import Image, Visibility
+from cutline.server.images.show import shown
 from cutline.server.jobs.context import LeaseLost
 from cutline.server.jobs.models import Job, JobState
 from cutline.server.jobs.services import claim, create_job
@@ -275,3 +277,65 @@ def test_maps_are_kept_with_each_candidate(image: Image, write: Write, owner: Ow
     looks = unpacked(bytes(found.maps), words=found.words, rows=found.rows, columns=found.columns)
     assert looks.words == ("a", "b")
     assert looks.maps.shape == (2, 3, 4)
+
+
+# -- captions in a voice ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def styled(image: Image, write: Write) -> Caption:
+    """A caption in a voice, of an image that shows a plain one."""
+    write("A dog on a beach.")
+    style = {"voice": {"tone": "quirky"}, "description": {"version": 1}}
+    return Caption.objects.create(image=image, rank=0, text="Paws first!", model="w@1", style=style)
+
+
+def test_a_caption_in_a_voice_is_shown_beside_the_plain_text_and_can_be_undone(
+    image: Image, styled: Caption
+) -> None:
+    services.pick(image, styled, image.owner)
+    image.refresh_from_db()
+    assert (image.caption, image.caption_by, image.description) == (
+        "Paws first!",
+        "model",
+        "A dog on a beach.",
+    )
+    [told] = shown([image], viewer(image.owner), "")
+    assert (told["caption"], told["alt_text"], told["styled"]) == ("Paws first!", "A dog on a beach.", True)
+    assert "paws first!" in image.search_text
+    assert "a dog on a beach." in image.search_text
+    services.restore(image, 1, image.owner)
+    image.refresh_from_db()
+    [told] = shown([image], viewer(image.owner), "")
+    assert (told["caption"], told["alt_text"], told["styled"]) == (
+        "A dog on a beach.",
+        "A dog on a beach.",
+        False,
+    )
+
+
+def test_alternative_text_is_never_styled_whoever_edits(image: Image, styled: Caption) -> None:
+    services.edit(image, "Paws first, always!", image.owner, caption=styled)
+    services.edit(image, "Paws first, for ever!", image.owner)  # it grew out of one in a voice
+    image.refresh_from_db()
+    assert (image.caption_by, image.description) == ("person", "A dog on a beach.")
+    services.edit(image, "Rex on a beach.", image.owner, styled=False)
+    services.pick(image, styled, image.owner)
+    image.refresh_from_db()
+    assert (image.caption, image.description) == ("Paws first!", "Rex on a beach.")
+
+
+def test_others_read_a_styled_caption_of_a_public_image_once_a_moderator_has(
+    image: Image, styled: Caption
+) -> None:
+    Image.objects.filter(pk=image.pk).update(visibility=Visibility.PUBLIC, published_at=timezone.now())
+    services.pick(image, styled, image.owner)
+    image.refresh_from_db()
+    other = viewer(Owner.objects.create())
+    [told] = shown([image], other, "")
+    assert (told["caption"], told["styled"]) == ("A dog on a beach.", False)
+    assert not selectors.candidates(other, image).exists()
+    Image.objects.filter(pk=image.pk).update(words_unread_at=None)
+    image.refresh_from_db()
+    [told] = shown([image], other, "")
+    assert (told["caption"], told["alt_text"]) == ("Paws first!", "A dog on a beach.")

@@ -31,6 +31,12 @@ DATA: Mapping[str, Callable[[], dict[str, Any]]] = {
         "model": "cutline@1",
         "caption": "a dog",
     },
+    "styles.ready": lambda: {
+        "image": _id(),
+        "job": _id(),
+        "captions": [{"id": _id(), "text": "Sand: the original toy.", "log_prob": None}],
+        "model": "writer@1",
+    },
     "caption.changed": lambda: {
         "image": _id(),
         "caption": "my dog",

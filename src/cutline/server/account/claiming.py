@@ -105,7 +105,8 @@ def _merge(image: Image, into: Image) -> None:
     _merge_files(image, into)
     into.file_name = into.file_name or image.file_name
     into.source_url = into.source_url or image.source_url
-    into.search_text = text_of(into.caption, into.tags.order_by("name").values_list("name", flat=True))
+    tag_names = into.tags.order_by("name").values_list("name", flat=True)
+    into.search_text = text_of(into.caption, tag_names, description=into.description)
     if had != (into.caption, False):
         words.queue_for_review(into, before)
     into.changed_at = timezone.now()
@@ -129,6 +130,7 @@ def _merge_history(image: Image, into: Image) -> None:
             image.caption_by,
             image.caption_model,
         )
+        into.description = image.description
         return
     shown = ours[-1]
     Version.objects.create(
@@ -138,6 +140,7 @@ def _merge_history(image: Image, into: Image) -> None:
         by=shown.by,
         action=Version.Action.RESTORED,
         model=shown.model,
+        styled=shown.styled,
         caption_id=shown.caption_id,
         actor_id=into.owner_id,
         restored_from=shown.number,

@@ -76,7 +76,15 @@ def _image(image: Image) -> dict[str, Any]:
         **_fields(
             image,
             *("id", "file_name", "source_url", "width_px", "height_px", "caption", "caption_by"),
-            *("caption_model", "visibility", "moderation", "nsfw_score", "created_at", "changed_at"),
+            *(
+                "caption_model",
+                "description",
+                "visibility",
+                "moderation",
+                "nsfw_score",
+                "created_at",
+                "changed_at",
+            ),
             *("published_at", "expires_at"),
         ),
         "files": [file_name(image, each) for each in image.renditions.all() if each.kind in kept],
@@ -92,13 +100,26 @@ def _image(image: Image) -> dict[str, Any]:
 
 def _caption(caption: Caption) -> dict[str, Any]:
     return _fields(
-        caption, "id", "job_id", "rank", "text", "log_prob", "model", "model_hash", "options", "created_at"
+        caption,
+        *(
+            "id",
+            "job_id",
+            "rank",
+            "text",
+            "log_prob",
+            "model",
+            "model_hash",
+            "options",
+            "style",
+            "created_at",
+        ),
     )
 
 
 def _version(version: Version) -> dict[str, Any]:
     return _fields(
-        version, "number", "text", "by", "action", "model", "caption_id", "restored_from", "created_at"
+        version,
+        *("number", "text", "by", "action", "styled", "model", "caption_id", "restored_from", "created_at"),
     )
 
 

@@ -27,7 +27,18 @@ class CaptionAdmin(StaffAdmin[Caption]):
     filtered_by = ("image", "job")
     search_fields = ("text", "image__id__exact")
     ordering = ("-created_at", "rank")
-    fields = ("id", "image_id", "job_id", "rank", "text", "log_prob", "model", "options", "created_at")
+    fields = (
+        "id",
+        "image_id",
+        "job_id",
+        "rank",
+        "text",
+        "log_prob",
+        "model",
+        "options",
+        "is_styled",
+        "created_at",
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Caption]:
         """Only rows of images that staff may look at."""
@@ -49,6 +60,7 @@ class VersionAdmin(StaffAdmin[Version]):
         "text",
         "by",
         "action",
+        "styled",
         "model",
         "caption_id",
         "actor_id",

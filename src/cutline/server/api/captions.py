@@ -10,7 +10,7 @@ from uuid import UUID
 from django.http import HttpRequest
 from ninja import File, Form, Router, Schema, Status, UploadedFile
 from ninja.decorators import decorate_view
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cutline.server import captioner, decoding
 from cutline.server.api import limits, restyle
@@ -28,6 +28,7 @@ from cutline.server.config import settings
 from cutline.server.errors import NotFound
 from cutline.server.feedback.models import Rating
 from cutline.server.images import selectors as images
+from cutline.server.images.models import Image
 from cutline.server.jobs.models import Job, JobKind
 from cutline.server.jobs.services import create_job
 from cutline.server.observability.request_id import current as current_request_id
@@ -100,6 +101,7 @@ class VersionOut(Schema):
     text: str
     by: Literal["model", "person"]
     action: Literal["generated", "picked", "edited", "restored"]
+    styled: bool = Field(False, description="Whether it is in a voice: then it is no alternative text.")
     model: str = Field(description="name@version of what wrote it; empty for a person's.")
     caption: UUID | None = Field(
         None, description="The candidate that it is, or grew out of.", alias="caption_id"
@@ -109,9 +111,23 @@ class VersionOut(Schema):
 
 
 class TextIn(SchemaIn):
-    """A person's own caption."""
+    """What the image shall show: your own words, a candidate, or your edit of a candidate."""
 
-    text: str = Field(min_length=1, max_length=services.LONGEST_TEXT)
+    text: str | None = Field(None, min_length=1, max_length=services.LONGEST_TEXT)
+    caption: UUID | None = Field(
+        None, description="A candidate: shown as it is, or with text, what that grew out of."
+    )
+    styled: bool | None = Field(
+        None, description="Whether the text is in a voice; if left out, as what it grew out of."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> TextIn:
+        if self.text is None and self.caption is None:
+            raise ValueError("text or caption is needed")
+        if self.text is None and self.styled is not None:
+            raise ValueError("styled is for a text")
+        return self
 
 
 class AttentionOut(Schema):
@@ -276,10 +292,14 @@ def _done(job_id: UUID) -> CaptionJobOut:
 def pick_caption(request: HttpRequest, image_id: UUID, caption_id: UUID) -> Version:
     """Show this candidate."""
     image = images.own_image(viewer_of(request), image_id)
+    return services.pick(image, _candidate(image, caption_id), ensure_owner(request))
+
+
+def _candidate(image: Image, caption_id: UUID) -> Caption:
     caption = Caption.objects.filter(pk=caption_id, image=image).first()
     if caption is None:
         raise NotFound("This image has no such caption.")
-    return services.pick(image, caption, ensure_owner(request))
+    return caption
 
 
 @router.get(
@@ -322,10 +342,17 @@ def get_caption(request: HttpRequest, image_id: UUID) -> Version:
     auth=needs("images:write"),
     response={200: VersionOut, **problems(404)},
 )
-def edit_caption(request: HttpRequest, image_id: UUID, text: TextIn) -> Version:
-    """Write the caption yourself. No model ever replaces it."""
+def edit_caption(request: HttpRequest, image_id: UUID, wanted: TextIn) -> Version:
+    """Write the caption yourself, or use a candidate. No model ever replaces it.
+
+    While a caption in a voice is shown, the plain text stays: it is the alternative text.
+    """
     image = images.own_image(viewer_of(request), image_id)
-    return services.edit(image, text.text, ensure_owner(request))
+    caption = _candidate(image, wanted.caption) if wanted.caption else None
+    if wanted.text is None:
+        assert caption is not None  # TextIn has one of them
+        return services.pick(image, caption, ensure_owner(request))
+    return services.edit(image, wanted.text, ensure_owner(request), caption=caption, styled=wanted.styled)
 
 
 @router.get(

@@ -154,7 +154,9 @@ class ImageOut(Schema):
     caption: str
     caption_by: str = Field(description="model, person, or empty if there is no caption yet.")
     caption_model: str = Field("", description="name@version of what wrote it.")
-    alt_text: str = ""
+    styled: bool = Field(False, description="Whether the caption is in a voice.")
+    description: str = Field("", description="The plain text: the caption, unless that is in a voice.")
+    alt_text: str = Field("", description="The description, shortened.")
     width_px: int
     height_px: int
     placeholder: str = Field("", description="A tiny picture as a data: URL.")

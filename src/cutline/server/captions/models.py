@@ -25,11 +25,18 @@ class Caption(models.Model):
     # ModelInfo.bundle_hash; empty where the model is no bundle, and for captions of before this was kept.
     model_hash = models.CharField(max_length=64, blank=True, default="", db_default="")
     options = models.JSONField(default=dict)
+    # Of a caption in a voice: how it came to be (styling.Style); null for what describes the photo.
+    style = models.JSONField(null=True, blank=True, default=None)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["job", "rank"], name="one_caption_of_a_rank")]
         indexes = [models.Index(fields=["image", "-created_at", "rank"], name="candidates")]
+
+    @property
+    def is_styled(self) -> bool:
+        """Whether it is in a voice: no alternative text."""
+        return self.style is not None
 
     def __str__(self) -> str:
         return f"caption {self.id}"  # its text may be private, and this goes into logs
@@ -63,6 +70,7 @@ class Version(models.Model):
     text = models.TextField()
     by = models.CharField(max_length=8)  # who wrote the text: model | person
     action = models.CharField(max_length=10, choices=Action.choices)
+    styled = models.BooleanField(default=False, db_default=False)  # in a voice: no alternative text
     model = models.CharField(max_length=120, blank=True)  # name@version, where a model wrote it
     caption = models.ForeignKey(Caption, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     actor = models.ForeignKey(Owner, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from uuid import UUID
 
-from django.db.models import OuterRef, QuerySet, Subquery, UUIDField
+from django.db.models import OuterRef, Q, QuerySet, Subquery, UUIDField
 
 from cutline.server.captions.models import Attention, Caption, Version
 from cutline.server.config import settings
@@ -47,10 +47,12 @@ def _shown_to_others(image_ids: Collection[UUID]) -> dict[UUID, UUID]:
     shown = shown_ids(image_ids)
     if not settings().moderate_words:
         return shown
-    begun = Caption.objects.filter(
-        pk__in=shown.values(), image__words_unread_at__isnull=False, options__has_key="prefix"
+    led = Caption.objects.filter(
+        Q(options__has_key="prefix") | Q(style__isnull=False),
+        pk__in=shown.values(),
+        image__words_unread_at__isnull=False,
     )
-    hidden = set(begun.values_list("pk", flat=True))
+    hidden = set(led.values_list("pk", flat=True))
     return {image_id: caption_id for image_id, caption_id in shown.items() if caption_id not in hidden}
 
 

@@ -164,6 +164,7 @@ def pick(image: Image, caption: Caption, by: Owner) -> Version:
         text=caption.text,
         by=MODEL,
         action=Version.Action.PICKED,
+        styled=caption.is_styled,
         model=caption.model,
         caption=caption,
         actor=by,
@@ -172,23 +173,35 @@ def pick(image: Image, caption: Caption, by: Owner) -> Version:
 
 
 @retried
-def edit(image: Image, text: str, by: Owner) -> Version:
+def edit(
+    image: Image, text: str, by: Owner, *, caption: Caption | None = None, styled: bool | None = None
+) -> Version:
     """Show a person's own text; of white space, single blanks are left. Raises Invalid for one too long.
 
     An empty text is refused too: a photo without any words helps nobody who cannot see it.
+    caption: the candidate that it grew out of; what the image shows, if left out. styled: whether it is in a
+    voice; as what it grew out of, if left out.
     """
     text = " ".join(text.split())
     if not text or len(text) > LONGEST_TEXT or not is_readable(text):
         raise Invalid(f"A caption has 1 to {LONGEST_TEXT} characters, none of them a control character.")
     image, last = _locked(image)
-    if last and last.by == PERSON and last.text == text:
+    if caption is not None and caption.image_id != image.pk:
+        raise NotFound("This image has no such caption.")
+    origin = caption or (last.caption if last else None)
+    if last is None:
+        styled = False  # there is no plain text that could stay beside it
+    elif styled is None:
+        styled = caption.is_styled if caption else last.styled
+    if last and last.by == PERSON and last.text == text and last.styled == styled:
         return last
-    _log(Feedback.Kind.EDIT, image, last.caption if last else None, by, after=text)
+    _log(Feedback.Kind.EDIT, image, origin, by, after=text)
     version = Version(
         text=text,
         by=PERSON,
         action=Version.Action.EDITED,
-        caption=last.caption if last else None,  # what it grew out of
+        styled=styled,
+        caption=origin,
         actor=by,
     )
     return _changed(image, last, version)
@@ -207,6 +220,7 @@ def restore(image: Image, number: int, by: Owner) -> Version:
         text=earlier.text,
         by=earlier.by,
         action=Version.Action.RESTORED,
+        styled=earlier.styled,
         model=earlier.model,
         caption_id=earlier.caption_id,
         actor=by,
@@ -237,8 +251,11 @@ def _show(image: Image, last: Version | None, version: Version) -> None:
     version.number = last.number + 1 if last else 1
     version.pk = None  # a transaction that runs again makes a new row
     version.save(force_insert=True)
+    plain = image.description or image.caption
+    image.description = plain if version.styled else ""
     image.caption, image.caption_by, image.caption_model = version.text, version.by, version.model
-    image.search_text = text_of(version.text, image.tags.values_list("name", flat=True))
+    tags = image.tags.values_list("name", flat=True)
+    image.search_text = text_of(version.text, tags, description=image.description)
     image.changed_at = version.created_at
     if before is None:
         words.show_model_words(image)
@@ -249,6 +266,7 @@ def _show(image: Image, last: Version | None, version: Version) -> None:
             "caption",
             "caption_by",
             "caption_model",
+            "description",
             "search_text",
             *words.FIELDS,
             "changed_at",

@@ -58,7 +58,7 @@ class JobData(Data):
 
     job: UUID
     image: UUID | None = None
-    kind: Literal["caption", "moderate", "bulk", "fetch"]
+    kind: Literal["caption", "moderate", "bulk", "fetch", "style"]
     state: Literal["queued", "running", "done", "failed", "cancelled"]
     stage: str = ""
     position: int | None = Field(None, description="How many jobs are ahead of it.")
@@ -73,6 +73,30 @@ class CaptionReadyData(Data):
     captions: list[CandidateData]
     model: str
     caption: str
+
+
+class StylesReadyData(Data):
+    """Captions in a voice that a job wrote: candidates. What the image shows is as it was."""
+
+    image: UUID
+    job: UUID
+    captions: list[CandidateData]
+    model: str
+
+
+class WordsData(Data):
+    """One caption in a voice as far as it is written. What has a lower run or seq is older."""
+
+    job: UUID
+    image: UUID
+    run: int = Field(description="Which attempt at the job; a higher one begins all captions anew.")
+    seq: int = Field(description="Grows with each message of a run.")
+    number: int = Field(description="Which of the captions, from 0.")
+    attempt: int = Field(description="From 1; at a higher one the caption is written anew.")
+    text: str = Field(description="All of it so far, in place of what was sent before.")
+    whole: bool = Field(description="Whether it is finished; without text, it was refused.")
+    removed: list[str] = Field(description="What had been sent of it and was taken back, or cut out.")
+    reasons: list[str] = Field(description="Why.")
 
 
 class CaptionChangedData(Data):
@@ -169,6 +193,13 @@ class CaptionReady(Event):
     data: CaptionReadyData
 
 
+class StylesReady(Event):
+    """A job wrote captions in a voice."""
+
+    type: Literal["styles.ready"]
+    data: StylesReadyData
+
+
 class CaptionChanged(Event):
     """A person picked, edited or restored a caption."""
 
@@ -211,6 +242,13 @@ class Reset(BaseModel):
     data: ResetData
 
 
+class StylesWords(BaseModel):
+    """Words of a caption in a voice while it is written. It is not recorded, and not sent again."""
+
+    type: Literal["styles.words"]
+    data: WordsData
+
+
 class Ping(BaseModel):
     """The heartbeat: nothing happened, and the connection stands. No answer is needed."""
 
@@ -229,12 +267,13 @@ Recorded = (
     | ImageDeleted
     | JobChanged
     | CaptionReady
+    | StylesReady
     | CaptionChanged
     | BulkProgress
     | BulkDone
     | ModerationChanged
 )
-Message = Annotated[Hello | Reset | Ping | Pong | Recorded, Field(discriminator="type")]
+Message = Annotated[Hello | Reset | Ping | Pong | StylesWords | Recorded, Field(discriminator="type")]
 
 TYPES: tuple[str, ...] = tuple(
     get_args(kind.model_fields["type"].annotation)[0] for kind in get_args(Recorded)

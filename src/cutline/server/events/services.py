@@ -64,7 +64,9 @@ def forget_images(owner_ids: Iterable[UUID], image_ids: Iterable[UUID]) -> None:
     The events stay, without text: a socket that saw one of them can still resume from its number.
     """
     gone = list(image_ids)
-    told = Event.objects.filter(owner_id__in=list(owner_ids), type__in=("caption.ready", "caption.changed"))
+    told = Event.objects.filter(
+        owner_id__in=list(owner_ids), type__in=("caption.ready", "caption.changed", "styles.ready")
+    )
     for event in told.filter(data__image__in=[str(image_id) for image_id in gone]):
         emptied = {name: [] if isinstance(value, list) else "" for name, value in event.data.items()}
         kept = {name: event.data[name] for name in event.data.keys() - {"caption", "captions"}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -11,11 +12,13 @@ from django.utils import timezone
 
 from cutline.server import security_log, wiring
 from cutline.server.config import settings
-from cutline.server.errors import NotFound
+from cutline.server.errors import Conflict, NotFound
 from cutline.server.events.services import emit, forget_images
 from cutline.server.images import search, storage
 from cutline.server.images.changes import emit_changed
 from cutline.server.images.models import Image, Rendition
+from cutline.server.jobs import services as jobs
+from cutline.server.jobs.models import UNENDED, Job, JobKind
 from cutline.server.security_log import Event
 from cutline.server.transactions import retried
 
@@ -24,9 +27,20 @@ _AT_ONCE = 200
 
 def delete(images: Iterable[Image]) -> int:
     """Soft-delete images: hidden at once, purged after the undo time. Returns how many were hidden."""
-    gone = _delete([image.pk for image in images])
+    ids = [image.pk for image in images]
+    _stop_styling(ids)
+    gone = _delete(ids)
     security_log.write(Event.IMAGES_DELETED, number=gone)
     return gone
+
+
+def _stop_styling(ids: Sequence[UUID]) -> None:
+    """Cancel what a language model writes about these images just now."""
+    for start in range(0, len(ids), _AT_ONCE):
+        some = ids[start : start + _AT_ONCE]
+        for job in Job.objects.filter(image__in=some, kind=JobKind.STYLE, state__in=UNENDED):
+            with suppress(Conflict):  # it has just ended
+                jobs.cancel(job)
 
 
 @retried

@@ -90,6 +90,8 @@ class Image(models.Model):
     caption = models.TextField(blank=True)
     caption_by = models.CharField(max_length=8, blank=True)  # model | person | nothing yet
     caption_model = models.CharField(max_length=120, blank=True)
+    # While the caption is in a voice: the plain text, which stays the alternative text; else empty.
+    description = models.TextField(blank=True, default="", db_default="")
     search_text = models.TextField(blank=True)  # caption and tags, as PostgreSQL searches them: see search.py
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     changed_at = models.DateTimeField(default=timezone.now)
@@ -100,6 +102,7 @@ class Image(models.Model):
     read_caption = models.TextField(blank=True)
     read_caption_by = models.CharField(max_length=8, blank=True)
     read_caption_model = models.CharField(max_length=120, blank=True)
+    read_description = models.TextField(blank=True, default="", db_default="")
     read_tags = models.JSONField(default=list)
     expires_at = models.DateTimeField(null=True, blank=True)  # anonymous images go
     deleted_at = models.DateTimeField(null=True, blank=True)  # hidden at once, purged after the undo time

@@ -37,9 +37,9 @@ _GALLERY = "gallery"
 IN_GALLERY = UUID(int=0)
 
 
-def text_of(caption: str, tags: Iterable[str]) -> str:
+def text_of(caption: str, tags: Iterable[str], *, description: str = "") -> str:
     """The searched text of an image: its words in lower case and without accents."""
-    return _plain(" ".join([caption, *tags]))
+    return _plain(" ".join([caption, *([description] if description else []), *tags]))
 
 
 def words_of(query: str) -> list[str]:

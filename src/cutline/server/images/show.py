@@ -41,11 +41,14 @@ def shown(images: Sequence[Image], viewer: Viewer, site: str) -> list[Mapping[st
 
 
 def _words(shown: Image | Words, tags: Sequence[str]) -> dict[str, Any]:
+    plain = shown.description or shown.caption  # alternative text is never in a voice
     return {
         "caption": shown.caption,
         "caption_by": shown.caption_by,
         "caption_model": shown.caption_model,
-        "alt_text": shorten(shown.caption, _ALT_TEXT) if shown.caption else "",
+        "styled": bool(shown.description),
+        "description": plain,
+        "alt_text": shorten(plain, _ALT_TEXT) if plain else "",
         "tags": list(tags),
     }
 

@@ -38,7 +38,7 @@ def set_tags(image: Image, names: Sequence[str]) -> list[str]:
     )
     if not had.issuperset(wanted):
         words.queue_for_review(image, before)
-    image.search_text = search.text_of(image.caption, wanted)
+    image.search_text = search.text_of(image.caption, wanted, description=image.description)
     image.changed_at = timezone.now()
     image.save(update_fields=["search_text", *words.FIELDS, "changed_at"])
     emit_changed(image)

@@ -14,18 +14,26 @@ from django.utils import timezone
 from cutline.server.config import settings
 from cutline.server.images.models import Image, Visibility
 
-FIELDS = ("words_unread_at", "read_caption", "read_caption_by", "read_caption_model", "read_tags")
+FIELDS = (
+    "words_unread_at",
+    "read_caption",
+    "read_caption_by",
+    "read_caption_model",
+    "read_description",
+    "read_tags",
+)
 """What queue_for_review sets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """A caption with its provenance, and tags in order."""
+    """A caption with its provenance, and tags in order. description: as Image.description."""
 
     caption: str
     caption_by: str
     caption_model: str
     tags: Sequence[str]
+    description: str = ""
 
 
 def words_of(image: Image) -> Words:
@@ -35,6 +43,7 @@ def words_of(image: Image) -> Words:
         caption_by=image.caption_by,
         caption_model=image.caption_model,
         tags=list(image.tags.order_by("pk").values_list("name", flat=True)),
+        description=image.description,
     )
 
 
@@ -42,12 +51,14 @@ class Version(Protocol):
     """A version, as far as its words' author goes: captions.models.Version stands above."""
 
     by: str
+    styled: bool
     caption: Any
 
 
 def is_model_s(version: Version) -> bool:
-    """Whether a model alone wrote these words: not where a person gave their beginning."""
-    return version.by == "model" and not (version.caption and version.caption.options.get("prefix"))
+    """Whether a model alone wrote these words: not where a person gave their beginning, or their tone."""
+    is_led = version.styled or (version.caption and version.caption.options.get("prefix"))
+    return version.by == "model" and not is_led
 
 
 def of_the_model(image: Image) -> Words:
@@ -74,12 +85,14 @@ def words_for_others(image: Image, tags: Sequence[str]) -> Words:
             caption_by=image.caption_by,
             caption_model=image.caption_model,
             tags=tags,
+            description=image.description,
         )
     return Words(
         caption=image.read_caption,
         caption_by=image.read_caption_by,
         caption_model=image.read_caption_model,
         tags=[tag for tag in tags if tag in image.read_tags],
+        description=image.read_description,
     )
 
 
@@ -103,4 +116,4 @@ def show_model_words(image: Image) -> None:
 
 def _keep(image: Image, words: Words) -> None:
     image.read_caption, image.read_caption_by = words.caption, words.caption_by
-    image.read_caption_model = words.caption_model
+    image.read_caption_model, image.read_description = words.caption_model, words.description

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 
 from django.db import InterfaceError, OperationalError
 
 from cutline.errors import CaptionerUnavailable, CutlineError
 from cutline.server.config import settings
 from cutline.server.errors import ServiceUnavailable
+from cutline.server.jobs.models import JobKind
 
 _LONGEST_WAIT_S = 600.0
+
+
+_FEWER_TRIES: Mapping[str, int] = {JobKind.STYLE: 2}  # somebody watches, and asks again themselves
+
+
+def most_tries(kind: str) -> int:
+    """How often a job of this kind is tried before it fails for good."""
+    return min(settings().max_attempts, _FEWER_TRIES.get(kind, settings().max_attempts))
 
 
 def is_transient(error: Exception) -> bool:

@@ -30,6 +30,7 @@ class JobKind(models.TextChoices):
     CAPTION = "caption"  # write candidates; the first time also make renditions
     MODERATE = "moderate"  # may it be shown in the gallery?
     BULK = "bulk"  # unpack an archive or list into images and caption jobs
+    STYLE = "style"  # write captions in a voice
     FETCH = "fetch"  # get the photo of a URL in a bulk list, then caption it
 
 

@@ -22,7 +22,7 @@ from cutline.server import leases, wiring
 from cutline.server.config import settings
 from cutline.server.errors import Conflict
 from cutline.server.events.services import emit
-from cutline.server.jobs.attempts import backoff_s, is_transient, reason_of
+from cutline.server.jobs.attempts import backoff_s, is_transient, most_tries, reason_of
 from cutline.server.jobs.context import Context, LeaseLost
 from cutline.server.jobs.hints import hint
 from cutline.server.jobs.models import Job, JobKind, JobState, Priority
@@ -86,15 +86,16 @@ def claim(
     *,
     bulk_too: bool = True,
     fetches_too: bool = True,
+    styles_too: bool = True,
     fetches_not_of: Collection[UUID] = (),
 ) -> Job | None:
     """Take the best job that is due, with a lease: interactive before bulk, then the oldest.
 
     worker: who takes it, for the log. bulk_too=False takes interactive jobs alone; fetches_too=False leaves
-    the URLs of bulks, fetches_not_of those of these owners.
+    the URLs of bulks, fetches_not_of those of these owners; styles_too=False leaves captions in a voice.
     """
     job = leases.claim(
-        _candidates(bulk_too, fetches_too, fetches_not_of),
+        _candidates(bulk_too, fetches_too, fetches_not_of, styles_too=styles_too),
         for_s=settings().lease_s,
         then=announce,
         state=JobState.RUNNING,
@@ -108,8 +109,12 @@ def claim(
     return job
 
 
-def _candidates(bulk_too: bool, fetches_too: bool, fetches_not_of: Collection[UUID] = ()) -> QuerySet[Job]:
+def _candidates(
+    bulk_too: bool, fetches_too: bool, fetches_not_of: Collection[UUID] = (), *, styles_too: bool = True
+) -> QuerySet[Job]:
     candidates = due(timezone.now())
+    if not styles_too:
+        candidates = candidates.exclude(kind=JobKind.STYLE)
     if not bulk_too:
         return candidates.filter(priority__lt=Priority.BULK)
     if not fetches_too:
@@ -161,7 +166,7 @@ def fail(job: Job, token: UUID | None, error: Exception) -> None:
     """
     tries = job.attempts - job.losses
     try:
-        if is_transient(error) and tries < settings().max_attempts:
+        if is_transient(error) and tries < most_tries(job.kind):
             _put_back(job, token, after_s=backoff_s(tries))
         else:
             _fail_for_good(job, token, *reason_of(error))

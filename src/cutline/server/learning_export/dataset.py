@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 from uuid import UUID
 
+from django.db.models import Q
 from django.utils import timezone
 
 from cutline.errors import OutputError
@@ -128,7 +129,8 @@ def _consenting() -> Iterator[list[Image]]:
 def _learned(ids: Sequence[UUID]) -> dict[UUID, Learned]:
     learned = {image_id: Learned() for image_id in ids}
     last: dict[UUID, Version] = {}
-    for version in Version.objects.filter(image_id__in=ids).order_by("image_id", "number"):
+    # What is in a voice describes no photo.
+    for version in Version.objects.filter(image_id__in=ids, styled=False).order_by("image_id", "number"):
         last[version.image_id] = version
     for image_id, version in last.items():
         # What an image shows now; an earlier text was given up.
@@ -152,16 +154,17 @@ def _learned(ids: Sequence[UUID]) -> dict[UUID, Learned]:
 def _verdicts(ids: Sequence[UUID]) -> Iterator[tuple[Caption, int]]:
     """Rated captions, with 1 where all who rated agree that they are good, else -1."""
     verdicts: dict[UUID, tuple[Caption, int]] = {}
-    ratings = Rating.objects.filter(caption__image_id__in=ids).select_related("caption").order_by("pk")
-    for rating in ratings:
+    plain = Rating.objects.filter(caption__image_id__in=ids, caption__style__isnull=True)
+    for rating in plain.select_related("caption").order_by("pk"):
         value = min(rating.value, verdicts[rating.caption_id][1] if rating.caption_id in verdicts else 1)
         verdicts[rating.caption_id] = rating.caption, value
     yield from verdicts.values()
 
 
 def _edited_away(ids: Sequence[UUID]) -> Iterator[tuple[UUID, str]]:
-    edits = Feedback.objects.filter(image_id__in=ids, kind=Feedback.Kind.EDIT).order_by("pk")
-    yield from edits.values_list("image_id", "before")
+    edits = Feedback.objects.filter(image_id__in=ids, kind=Feedback.Kind.EDIT)
+    plain = edits.filter(Q(caption=None) | Q(caption__style__isnull=True))
+    yield from plain.order_by("pk").values_list("image_id", "before")
 
 
 def _events(ids: Sequence[UUID], voices: _Voices) -> dict[UUID, list[dict[str, object]]]:

@@ -26,6 +26,7 @@ from cutline.server import security_log
 from cutline.server.api import limits
 from cutline.server.api.auth import same_origin
 from cutline.server.api.problems import PROBLEM_JSON, log_refusal, problem_fields
+from cutline.server.captions.live_words import TYPE as WORDS
 from cutline.server.config import settings
 from cutline.server.errors import CrossOrigin, Malformed, ScopeMissing, ServiceUnavailable, Unauthenticated
 from cutline.server.events import selectors
@@ -138,6 +139,10 @@ class EventConsumer(AsyncWebsocketConsumer):
             self._send_event(event)
         else:
             await self._catch_up()
+
+    async def words(self, message: Mapping[str, Any]) -> None:
+        """Words of a caption that is being written. They are not recorded: who misses some gets the next."""
+        self._put({"type": WORDS, "data": message["data"]})
 
     def _send_event(self, event: Mapping[str, Any]) -> None:
         self.last = event["id"]

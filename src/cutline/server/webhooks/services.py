@@ -26,6 +26,7 @@ TYPES = (
     "image.deleted",
     "job.changed",
     "caption.ready",
+    "styles.ready",
     "caption.changed",
     "bulk.progress",
     "bulk.done",

@@ -41,7 +41,7 @@ class WorkerPool:
 
     One thread is kept for interactive jobs where there are two or more: bulk jobs may take minutes. Of those
     for bulk jobs, half may fetch photos: a slow site holds a thread for as long as it likes to; a third of
-    these are kept for other owners.
+    these are kept for other owners. No more wait for the language model than it answers at once.
     on_stage is called for each stage that a job enters.
     """
 
@@ -58,6 +58,7 @@ class WorkerPool:
         self._for_bulk = max(1, threads - 1)
         self._for_fetching = max(1, self._for_bulk // 2)
         self._fetching_of_one = self._for_fetching - self._for_fetching // 3
+        self._for_styling = max(1, min(threads - 1, settings().restyler_at_once))
         self._condition = threading.Condition()  # guards what follows
         self._hints = 0
         self._polled = False  # whether an idle thread polls
@@ -65,6 +66,7 @@ class WorkerPool:
         self._gave_back = False  # whether `stop` has put back what was still running
         self._bulk_now = 0
         self._fetching_now = 0
+        self._styling_now = 0
         self._stopping = threading.Event()
         self._threads = [
             threading.Thread(target=self._work, name=f"cutline-job-{number}", daemon=True)
@@ -122,7 +124,7 @@ class WorkerPool:
             try:
                 self._do(job)
             finally:
-                self._free_slots(bulk=_is_bulk(job), fetching=_is_fetching(job))
+                self._free_slots(bulk=_is_bulk(job), fetching=_is_fetching(job), styling=_is_styling(job))
         connection.close()
 
     def _claim(self) -> Job | None:
@@ -130,17 +132,24 @@ class WorkerPool:
         with self._condition:
             may_bulk = self._bulk_now < self._for_bulk
             may_fetch = may_bulk and self._fetching_now < self._for_fetching
+            may_style = self._styling_now < self._for_styling
             self._bulk_now += may_bulk
             self._fetching_now += may_fetch
+            self._styling_now += may_style
         job = None
         try:
             job = services.claim(
-                self._name, bulk_too=may_bulk, fetches_too=may_fetch, fetches_not_of=self._fetching_enough()
+                self._name,
+                bulk_too=may_bulk,
+                fetches_too=may_fetch,
+                styles_too=may_style,
+                fetches_not_of=self._fetching_enough(),
             )
         finally:
             self._free_slots(
                 bulk=may_bulk and not (job and _is_bulk(job)),
                 fetching=may_fetch and not (job and _is_fetching(job)),
+                styling=may_style and not (job and _is_styling(job)),
             )
         return job
 
@@ -152,10 +161,11 @@ class WorkerPool:
             )
         return [owner for owner, count in fetching.items() if count >= self._fetching_of_one]
 
-    def _free_slots(self, *, bulk: bool, fetching: bool) -> None:
+    def _free_slots(self, *, bulk: bool, fetching: bool, styling: bool) -> None:
         with self._condition:
             self._bulk_now -= bulk
             self._fetching_now -= fetching
+            self._styling_now -= styling
 
     def _wait(self) -> None:
         """Sleep until a hint comes; one of the idle threads polls now and then."""
@@ -255,3 +265,7 @@ def _is_bulk(job: Job) -> bool:
 
 def _is_fetching(job: Job) -> bool:
     return _is_bulk(job) and job.kind == JobKind.FETCH
+
+
+def _is_styling(job: Job) -> bool:
+    return job.kind == JobKind.STYLE

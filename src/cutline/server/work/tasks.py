@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from cutline.server.bulk import expansion
 from cutline.server.captions import services as captions
+from cutline.server.captions import styling
 from cutline.server.celery_app import app
 from cutline.server.config import settings
 from cutline.server.images import classifier
@@ -18,6 +19,7 @@ from cutline.server.work.pool import Handler, WorkerPool
 
 HANDLERS: Mapping[str, Handler] = {
     JobKind.CAPTION: captions.run,
+    JobKind.STYLE: styling.run,
     JobKind.MODERATE: classifier.run,
     JobKind.BULK: expansion.run,
     JobKind.FETCH: expansion.run_fetch,

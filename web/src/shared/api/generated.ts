@@ -999,6 +999,11 @@ export type ImageOut = {
   caption_by: string;
   /** name@version of what wrote it. */
   caption_model?: string;
+  /** Whether the caption is in a voice. */
+  styled?: boolean;
+  /** The plain text: the caption, unless that is in a voice. */
+  description?: string;
+  /** The description, shortened. */
   alt_text?: string;
   width_px: number;
   height_px: number;
@@ -1047,6 +1052,8 @@ export type VersionOut = {
   text: string;
   by: "model" | "person";
   action: "generated" | "picked" | "edited" | "restored";
+  /** Whether it is in a voice: then it is no alternative text. */
+  styled?: boolean;
   /** name@version of what wrote it; empty for a person's. */
   model: string;
   /** The candidate that it is, or grew out of. */
@@ -1055,7 +1062,11 @@ export type VersionOut = {
   created_at: string;
 };
 export type TextIn = {
-  text: string;
+  text?: string | null;
+  /** A candidate: shown as it is, or with text, what that grew out of. */
+  caption?: string | null;
+  /** Whether the text is in a voice; if left out, as what it grew out of. */
+  styled?: boolean | null;
 };
 export type CandidateOut = {
   id: string;
@@ -1366,7 +1377,7 @@ export type WebhookSecretOut = {
 export type WebhookIn = {
   /** http or https, on the open internet. */
   url: string;
-  /** Empty: all. There are image.created, image.changed, image.deleted, job.changed, caption.ready, caption.changed, bulk.progress, bulk.done, moderation.changed. */
+  /** Empty: all. There are image.created, image.changed, image.deleted, job.changed, caption.ready, styles.ready, caption.changed, bulk.progress, bulk.done, moderation.changed. */
   events?: string[];
 };
 export type WebhookChangeIn = {

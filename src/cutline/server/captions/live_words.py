@@ -1,0 +1,126 @@
+"""The words of a job while a language model writes them: told to the owner's sockets, and kept for a moment.
+
+They are kept in the cache, of which each process of the service has the same, for streams that join later.
+What was lost on the way costs nothing: each message has all words of its caption so far.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+from uuid import UUID
+
+from django.core.cache import cache
+
+from cutline.server.events import channel
+from cutline.server.jobs.models import Job
+from cutline.server.styler import Words, Written
+
+log = logging.getLogger(__name__)
+
+TYPE = "styles.words"
+_KEPT_S = 600  # those of a worker that was killed
+_EVERY_S = 0.08  # more often, nobody reads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """What was told of a job so far: the latest message of each caption, by its number."""
+
+    run: int
+    seq: int
+    messages: tuple[Mapping[str, Any], ...]
+
+
+def spoken(job_id: UUID) -> Spoken | None:
+    """What was told of a job that is being written. Whoever asks may see the job."""
+    try:
+        found = cache.get(_key(job_id))
+    except Exception as error:  # whatever a cache's driver raises: the words come again with the next message
+        log.warning("The words of a job cannot be read: %s", error)
+        return None
+    if found is None:
+        return None
+    return Spoken(run=found["run"], seq=found["seq"], messages=tuple(found["messages"].values()))
+
+
+class LiveWords:
+    """Tells the words of one job. A context: at its end they are forgotten."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._seq = 0
+        self._messages: dict[int, Mapping[str, Any]] = {}
+        self._said: tuple[int, int] | None = None  # number and attempt of the last message
+        self._told_at = 0.0
+
+    def __enter__(self) -> LiveWords:
+        """Begin anew: what another worker told does not count any more."""
+        self._forget()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Forget."""
+        self._forget()
+
+    def tell(self, words: Words) -> None:
+        """Tell words as they come, some at a time."""
+        said = words.number, words.attempt
+        if said == self._said and time.monotonic() < self._told_at + _EVERY_S:
+            return
+        self._said = said
+        self._tell(
+            number=words.number,
+            attempt=words.attempt,
+            text=words.text,
+            whole=False,
+            removed=list(words.removed),
+            reasons=list(words.reasons),
+        )
+
+    def tell_whole(self, written: Written) -> None:
+        """Tell a caption that is finished, or was refused."""
+        self._said = None
+        self._tell(
+            number=written.number,
+            attempt=written.attempt,
+            text=written.text,
+            whole=True,
+            removed=list(written.removed),
+            reasons=list(written.reasons),
+        )
+
+    def _tell(self, *, number: int, **said: Any) -> None:
+        self._seq += 1
+        self._told_at = time.monotonic()
+        message = {
+            "job": str(self._job.pk),
+            "image": str(self._job.image_id),
+            "run": self._job.attempts,
+            "seq": self._seq,
+            "number": number,
+            **said,
+        }
+        self._messages[number] = message
+        try:
+            kept = {"run": self._job.attempts, "seq": self._seq, "messages": dict(self._messages)}
+            cache.set(_key(self._job.pk), kept, timeout=_KEPT_S)
+        except Exception as error:  # as above
+            log.warning("The words of a job cannot be kept: %s", error)
+        channel.send(channel.group_of(self._job.owner_id), {"type": "words", "data": message})
+
+    def _forget(self) -> None:
+        try:
+            cache.delete(_key(self._job.pk))
+        except Exception as error:  # as above
+            log.warning("The words of a job cannot be forgotten: %s", error)
+
+
+def _key(job_id: UUID) -> str:
+    return f"cutline.words.{job_id.hex}"

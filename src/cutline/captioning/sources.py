@@ -41,7 +41,8 @@ def load(uri: str | os.PathLike[str] | None = None) -> Captioner:
     if _WEB_LIKE.match(uri):
         raise BundleMissing(
             f"Cutline does not download models: {uri}.",
-            hint=f"Download it, and give the path of the file. Known schemes: {', '.join(SCHEMES)}.",
+            hint="Download it, and give the path of the file."
+            f" Known schemes: {', '.join(SCHEMES)}, registry.",
         )
     return _bundle(uri)
 

@@ -157,8 +157,9 @@ def print_schema() -> None:
 def _read(place: str | None) -> Bundle:
     from cutline.captioning.bundle import read_bundle
     from cutline.captioning.sources import default_bundle
+    from cutline.registry.places import local
 
-    return read_bundle(place or default_bundle())
+    return read_bundle(local(place) or default_bundle())
 
 
 def _facts(manifest: Manifest) -> list[tuple[str, object]]:

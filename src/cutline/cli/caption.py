@@ -159,7 +159,7 @@ OUTPUTS = group(
     "-m",
     metavar="URI",
     help="A bundle's folder or zip, openvino:BUNDLE to run it on OpenVINO (openvino: alone is the one that"
-    " ships), hf:FOLDER, or openai:URL#MODEL.",
+    " ships), registry:REGISTRY#VERSION, hf:FOLDER, or openai:URL#MODEL.",
 )
 @click.option(
     "-n", "n", type=click.IntRange(1, MAX_CAPTIONS), default=1, show_default=True, help="Captions per photo."

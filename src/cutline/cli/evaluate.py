@@ -35,10 +35,10 @@ Examples:
   cutline evaluate default flickr8k/ -n 3 --diversity 1
   cutline evaluate --styles default recipes/styles/corpus --against gguf:SmolLM2-135M.gguf
 
-BUNDLE is a bundle's folder or zip, openvino:BUNDLE, hf:FOLDER, openai:URL#MODEL, default for the model that
-ships, or a file of captions: .jsonl or .csv as `cutline caption --output` writes it, COCO's results, or any
-table or JSON that a data set may have. DATA is a data set's folder or file. Leave BUNDLE out when you give
---captions.
+BUNDLE is a bundle's folder or zip, openvino:BUNDLE, registry:REGISTRY#VERSION, hf:FOLDER, openai:URL#MODEL,
+default for the model that ships, or a file of captions: .jsonl or .csv as `cutline caption --output` writes
+it, COCO's results, or any table or JSON that a data set may have. DATA is a data set's folder or file. Leave
+BUNDLE out when you give --captions.
 
 --output DIR receives evaluation.json, evaluation.md, evaluation.html (one page with the best, median and
 worst photos in it) and captions.jsonl. METEOR and SPICE are Java programs: without Java and pycocoevalcap

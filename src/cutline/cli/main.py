@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "caption": ("cutline.cli.caption", "Write captions for photos."),
     "restyle": ("cutline.cli.restyle", "Write captions in a tone, for an audience."),
     "bundle": ("cutline.cli.bundle", "Show, verify and export model bundles."),
+    "registry": ("cutline.cli.registry", "Keep versions of models, and move aliases between them."),
     "evaluate": ("cutline.cli.evaluate", "Score a model on a data set."),
     "train": ("cutline.cli.train", "Train a model from a recipe."),
     "data": ("cutline.cli.data", "Check data sets."),
@@ -38,6 +39,7 @@ EXTRAS: Mapping[str, str] = {
     "yaml": "train",
     "pyexiv2": "metadata",
     "xllamacpp": "gguf",
+    "mlflow": "tracking",
     **dict.fromkeys(("celery", "channels", "django", "pydantic", "pydantic_settings", "uvicorn"), "server"),
 }
 

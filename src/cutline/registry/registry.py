@@ -364,7 +364,7 @@ class Registry:
         overrides_gates: bool = False,
     ) -> Move:
         now = self.alias(name)
-        if expected is not None and expected != now.version:
+        if expected is not None and not _is_meant(expected, now.version):
             raise AliasMoved(
                 f"The alias {name} stands for {now.version[:12] or 'nothing'} by now.",
                 kept="Nothing was changed.",
@@ -546,6 +546,10 @@ def _checked_entry(entry: T) -> T:
         raise OptionError(
             f"This cannot be recorded: {error}", hint="Say who and why, in up to 2,000 plain characters."
         ) from error
+
+
+def _is_meant(expected: str, id_: str) -> bool:
+    return expected == id_ or bool(re.fullmatch(SHORT_ID, expected) and id_.startswith(expected))
 
 
 def _is_alias(name: str) -> bool:

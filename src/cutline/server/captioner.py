@@ -31,6 +31,7 @@ from cutline.captioning.protocol import Caption, Captioner, ModelInfo, as_list
 from cutline.captioning.sources import SCHEMES, default_bundle, load
 from cutline.errors import OptionError
 from cutline.images import Limits, Source, open_image
+from cutline.registry import local
 from cutline.server.config import settings
 from cutline.server.errors import Invalid
 from cutline.server.observability.metrics import BATCH_SIZE, CAPTIONS, MODEL_S
@@ -165,6 +166,7 @@ def _uri(model: str) -> str:
 
 def _load(uri: str) -> Captioner:
     """As cutline.load, with this service's threads and limits where the runtime is our own."""
+    uri = str(local(uri))
     if uri.partition(":")[0] in SCHEMES:
         return load(uri)
     return BundleCaptioner(

@@ -176,6 +176,39 @@ def test_the_export_tells_many_people_from_one_without_naming_them(
     assert people["age_days"].keys() == {willing, other}
 
 
+def test_what_became_of_captions_in_a_voice_is_exported_with_the_voice(
+    taught: dict[str, Image], tmp_path: Path
+) -> None:
+    image, owner = taught["untouched"], taught["untouched"].owner
+    style = {
+        "voice": {"tone": "dry", "hashtags": 1},
+        "description": {"version": 1, "by": "model", "text": "best untouched"},
+        "prompt": "voice/1",
+        "seed": 7,
+    }
+    caption = Caption.objects.create(
+        image=image, rank=0, text="Quite. #Dog", log_prob=-1, model="writer@1", style=style
+    )
+    captions.pick(image, caption, owner)
+    services.rate(caption, owner, 1)
+    services.note([seen(Feedback.Kind.COPY, caption, hashtags=False)], owner)
+    captions.edit(image, "Quite so.", owner, caption=caption)
+    export(tmp_path / "set")
+    told = rows(tmp_path / "set" / "styles.jsonl")
+    assert [row["kind"] for row in told] == ["pick", "copy", "edit", "rating"]
+    for row in told:
+        assert (row["voice"], row["description"]) == (style["voice"], "best untouched")
+        assert (row["candidate"], row["model"], row["prompt"], row["seed"]) == (
+            *("Quite. #Dog", "writer@1", "voice/1"),
+            7,
+        )
+    assert (told[1]["hashtags"], told[2]["after"], told[3]["value"]) == (False, "Quite so.", 1)
+    plain = (tmp_path / "set" / "feedback.jsonl").read_text() + (
+        tmp_path / "set" / "captions.jsonl"
+    ).read_text()
+    assert "Quite" not in plain
+
+
 def test_consent_that_is_taken_back_takes_the_images_out(taught: dict[str, Image], tmp_path: Path) -> None:
     Owner.objects.update(may_train=False)
     assert export(tmp_path / "set").images == 0

@@ -2,9 +2,10 @@
 
 Only images whose owner consented, and of those only texts that somebody stands behind: a person's own words,
 a candidate that was picked, one that was rated up and never down. feedback.jsonl beside it has every event of
-the same images, for training that learns from comparisons. Nothing says whose an image was: people.json and
-the events call each account, and all people without one in a network, by a number that only this export
-knows, so that learning can tell many from one.
+the same images, for training that learns from comparisons; styles.jsonl has those of captions in a voice, each
+with its voice and the description that it was written from, for language models. Nothing says whose an image
+was: people.json and the events call each account, and all people without one in a network, by a number that
+only this export knows, so that learning can tell many from one.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from cutline.server.people.voices import voice_of
 
 logger = logging.getLogger(__name__)
 
-CAPTIONS, FEEDBACK, PEOPLE, IMAGES = "captions.jsonl", "feedback.jsonl", "people.json", "images"
+CAPTIONS, FEEDBACK, STYLES = "captions.jsonl", "feedback.jsonl", "styles.jsonl"
+PEOPLE, IMAGES = "people.json", "images"
 _AT_ONCE = 200
 
 
@@ -42,6 +44,7 @@ class Exported:
     images: int = 0
     captions: int = 0
     events: int = 0
+    styles: int = 0  # events of captions in a voice
     skipped: int = 0  # images whose file is gone
 
 
@@ -85,9 +88,11 @@ def export(folder: Path) -> Exported:
         with (
             (draft / CAPTIONS).open("w", encoding="utf-8") as captions,
             (draft / FEEDBACK).open("w", encoding="utf-8") as feedback,
+            (draft / STYLES).open("w", encoding="utf-8") as styles,
         ):
             voices = _Voices()
-            exported = _write(draft, captions, feedback, voices)
+            files = _Files(captions=captions, feedback=feedback, styles=styles)
+            exported = _write(draft, files, voices)
         people = {"owners": voices.owners, "age_days": voices.age_days}
         (draft / PEOPLE).write_text(json.dumps(people, indent=1) + "\n", encoding="utf-8")
         if folder.exists():
@@ -98,7 +103,14 @@ def export(folder: Path) -> Exported:
     return exported
 
 
-def _write(folder: Path, captions: IO[str], feedback: IO[str], voices: _Voices) -> Exported:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Files:
+    captions: IO[str]
+    feedback: IO[str]
+    styles: IO[str]
+
+
+def _write(folder: Path, files: _Files, voices: _Voices) -> Exported:
     exported = Exported()
     for images in _consenting():
         ids = [image.pk for image in images]
@@ -108,10 +120,12 @@ def _write(folder: Path, captions: IO[str], feedback: IO[str], voices: _Voices) 
             voices.owners[name_of(image.pk)] = voices.of(image.owner)
             found = learned.get(image.pk)
             if found and found.good:
-                _write_image(folder, image, found, captions, exported)
+                _write_image(folder, image, found, files.captions, exported)
             for event in events.get(image.pk, ()):
-                _write_line(feedback, event)
-                exported.events += 1
+                is_styled = "voice" in event
+                _write_line(files.styles if is_styled else files.feedback, event)
+                exported.styles += is_styled
+                exported.events += not is_styled
     return exported
 
 
@@ -177,6 +191,7 @@ def _events(ids: Sequence[UUID], voices: _Voices) -> dict[UUID, list[dict[str, o
                 "image": name_of(each.image_id),
                 "kind": each.kind,
                 "candidate": each.caption.text if each.caption else "",
+                **_styled(each.caption),
                 "before": each.before,
                 "after": each.after,
                 "model": each.model,
@@ -194,6 +209,7 @@ def _events(ids: Sequence[UUID], voices: _Voices) -> dict[UUID, list[dict[str, o
                 "image": name_of(rating.caption.image_id),
                 "kind": "rating",
                 "candidate": rating.caption.text,
+                **_styled(rating.caption),
                 "value": rating.value,
                 "model": rating.caption.model,
                 "by": voices.of(rating.viewer),
@@ -201,6 +217,19 @@ def _events(ids: Sequence[UUID], voices: _Voices) -> dict[UUID, list[dict[str, o
             }
         )
     return events
+
+
+def _styled(caption: Caption | None) -> dict[str, object]:
+    """What an event says of a caption in a voice."""
+    style = caption.style if caption else None
+    if style is None:
+        return {}
+    return {
+        "voice": style["voice"],
+        "description": style["description"]["text"],
+        "prompt": style["prompt"],
+        "seed": style["seed"],
+    }
 
 
 def name_of(image_id: UUID) -> str:

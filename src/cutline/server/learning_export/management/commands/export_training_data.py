@@ -17,7 +17,7 @@ from cutline.server.security_log import Event
 class Command(BaseCommand):
     """Write captions that people wrote, picked or rated up, with their images, where the owner consented."""
 
-    help = "Write a data set for `cutline train`: captions.jsonl, feedback.jsonl and images/."
+    help = "Write a data set for `cutline train`: captions.jsonl, feedback.jsonl, styles.jsonl and images/."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the folder argument."""
@@ -34,5 +34,7 @@ class Command(BaseCommand):
             f"wrote {exported.images} images with {exported.captions} captions and {exported.events} events"
             f" to {folder}"
         )
+        if exported.styles:
+            self.stdout.write(f"wrote {exported.styles} events of captions in a voice")
         if exported.skipped:
             self.stdout.write(f"left out {exported.skipped} images whose files are gone")

@@ -6,7 +6,8 @@ read them.
     {"file": "a.jpg", "model": "base@1", "captions": [{"text": "A dog.", "log_prob": -3.1}]}
     {"file": "b.jpg", "error": {"code": "image_unreadable", "message": "..."}}
 
-    file,model,caption,log_prob[,caption_2,log_prob_2,...],error_code,error_message[,sha256]
+    file,model,caption,log_prob[,caption_2,log_prob_2,...],error_code,error_message
+        [,styled[,styled_2,...],styled_model,styled_error][,sha256]
 
 A relative file is one below the folder of the file of captions (`file_names.relative_to`).
 """
@@ -56,7 +57,7 @@ class CaptionLine:
 
     sha256: of the photo's bytes, in hexadecimal; "" where nobody asked for it.
     styled: captions in a voice, written from the first of ``captions``; voice: that voice; both as JSON has
-    them, and not in CSV files.
+    them. A CSV file has their texts and model. styled_failure: why there are none, though they were wanted.
     """
 
     file: str
@@ -64,6 +65,7 @@ class CaptionLine:
     captions: tuple[ScoredCaption, ...] = ()
     styled: tuple[Mapping[str, Any], ...] = ()
     voice: Mapping[str, Any] | None = None
+    styled_failure: Failure | None = None
     failure: Failure | None = None
     sha256: str = ""
 
@@ -132,12 +134,18 @@ def json_line(line: CaptionLine) -> str:
         ]
         if line.voice is not None:
             fields |= {"voice": line.voice, "styled": list(line.styled)}
+        if line.styled_failure is not None:
+            fields["styled_error"] = _error(line.styled_failure)
     else:
-        fields["error"] = {"code": line.failure.code, "message": line.failure.message}
+        fields["error"] = _error(line.failure)
     if line.sha256:
         fields["sha256"] = line.sha256
     # A file name that is not UTF-8 can only be written escaped.
     return json.dumps(fields, ensure_ascii=not _is_utf8(line.file), allow_nan=False)
+
+
+def _error(failure: Failure) -> dict[str, str]:
+    return {"code": failure.code, "message": failure.message}
 
 
 def _caption_of(fields: Mapping[str, Any], place: int) -> ScoredCaption:
@@ -173,14 +181,22 @@ def _is_utf8(text: str) -> bool:
 class CsvLines:
     """One row for each photo. Captions after the first have columns of their own, up to ``n`` captions.
 
-    hashed: a last column holds the SHA-256 of the photos.
+    styled: how many columns there are for captions in a voice. hashed: a last column holds the SHA-256 of the
+    photos.
     """
 
-    def __init__(self, n: int, *, hashed: bool = False) -> None:
+    def __init__(self, n: int, *, styled: int = 0, hashed: bool = False) -> None:
         more = [f"{column}_{rank}" for rank in range(2, n + 1) for column in ("caption", "log_prob")]
-        last = ["sha256"] if hashed else []
+        voiced = [
+            "styled",
+            *(f"styled_{rank}" for rank in range(2, styled + 1)),
+            "styled_model",
+            "styled_error",
+        ]
+        last = [*(voiced if styled else []), *(["sha256"] if hashed else [])]
         self.columns = ("file", "model", "caption", "log_prob", *more, "error_code", "error_message", *last)
         self.n = n
+        self._styled = styled
         self._hashed = hashed
 
     def header(self) -> bytes:
@@ -196,11 +212,18 @@ class CsvLines:
         cells += [""] * (2 * self.n - len(cells))
         failure = line.failure
         cells += [failure.code, _text_cell(failure.message)] if failure else ["", ""]
+        cells += self._styled_cells(line) if self._styled else []
         cells += [line.sha256] if self._hashed else []
         return _csv_row([escape_formula(one_line(line.file)), _text_cell(line.model), *cells])
 
+    def _styled_cells(self, line: CaptionLine) -> list[str]:
+        texts = [_text_cell(str(each["text"])) for each in line.styled[: self._styled]]
+        model = _text_cell(str(line.styled[0]["model"])) if line.styled else ""
+        failure = line.styled_failure.code if line.styled_failure else ""
+        return [*texts, *[""] * (self._styled - len(texts)), model, failure]
+
     def parse(self, raw: bytes) -> CaptionLine:
-        """Read one row. Raises ValueError."""
+        """Read one row, but for captions in a voice. Raises ValueError."""
         return self.parse_cells(_csv_cells(raw))
 
     def parse_cells(self, cells: Sequence[str]) -> CaptionLine:
@@ -208,6 +231,7 @@ class CsvLines:
         if len(cells) != len(self.columns):
             raise ValueError(f"{len(cells)} columns, not {len(self.columns)}")
         *cells, sha256 = cells if self._hashed else [*cells, ""]
+        cells = cells[: len(cells) - self._styled - 2] if self._styled else cells
         file, model, *scored, code, message = map(unescape_formula, cells)
         texts, numbers = scored[::2], scored[1::2]
         captions = tuple(
@@ -226,7 +250,9 @@ class CsvLines:
 def csv_format(columns: Sequence[str]) -> CsvLines | None:
     """The format whose columns these are; None if they are not those of a file of captions."""
     hashed = list(columns[-1:]) == ["sha256"]
-    lines = CsvLines(max(1, (len(columns) - hashed - 4) // 2), hashed=hashed)
+    voiced = sum(column.startswith("styled") for column in columns)
+    n = max(1, (len(columns) - voiced - hashed - 4) // 2)
+    lines = CsvLines(n, styled=max(0, voiced - 2), hashed=hashed)
     return lines if tuple(columns) == lines.columns else None
 
 

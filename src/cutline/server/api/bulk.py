@@ -12,23 +12,27 @@ from ninja import Router, Schema, Status
 from pydantic import Field, TypeAdapter, create_model
 from pydantic import ValidationError as PydanticValidationError
 
-from cutline.server import captioner, decoding, security_log
+from cutline.server import captioner, decoding, security_log, styler
 from cutline.server.api import limits
 from cutline.server.api.auth import needs
+from cutline.server.api.inline_photos import LISTS
 from cutline.server.api.options import decoding_fields
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cutline.server.api.parsing import SafeParser, check_json, check_text
 from cutline.server.api.schemas import JobErrorOut, Page, SchemaIn, problems
 from cutline.server.api.streams import streamed
-from cutline.server.bulk import selectors, services
+from cutline.server.api.voice_fields import VoiceIn, VoiceOut
+from cutline.server.bulk import selectors, services, styling
 from cutline.server.bulk.models import Bulk, BulkItem
 from cutline.server.bulk.progress import counts
 from cutline.server.config import MOST_CAPTIONS, settings
 from cutline.server.errors import Invalid
 from cutline.server.images.models import Image
 from cutline.server.observability.request_id import current as current_request_id
+from cutline.server.people.models import Owner
 from cutline.server.people.viewers import ensure_owner, viewer_of
 from cutline.server.security_log import Event
+from cutline.server.voices import services as voices
 
 _TIMES_IN_MEMORY = 3  # a list while it is read
 
@@ -41,13 +45,14 @@ else:
     _StrategyIn = create_model("StrategyIn", __base__=SchemaIn, **decoding_fields("strategy"))
 
 
-class BulkOptionsIn(_StrategyIn):
-    """How the photos are captioned."""
+class BulkOptionsIn(_StrategyIn, VoiceIn):
+    """How the photos are captioned; with fields of a voice, also in that voice."""
 
     n: int | None = Field(None, ge=1, le=MOST_CAPTIONS, description="Captions of each photo.")
     model: str | None = Field(None, max_length=100, description="One of GET /models.")
     keep_original: bool = Field(False, description="Keep the files as they were sent, beside our copies.")
     name: str = Field("", max_length=255, description="Your name for it; if empty, the archive's file name.")
+    variants: int = Field(1, ge=1, le=styler.MAX_STYLED, description="Captions of each photo in the voice.")
 
 
 class BulkUrlsIn(BulkOptionsIn):
@@ -76,6 +81,7 @@ class BulkOut(Schema):
     error: JobErrorOut | None = None
     created_at: datetime
     ended_at: datetime | None = None
+    voice: VoiceOut | None = Field(None, description="The voice that its photos are captioned in besides.")
     result_urls: dict[str, str] = Field(description="By format: jsonl and csv.")
 
     @staticmethod
@@ -88,6 +94,12 @@ class BulkOut(Schema):
     def resolve_error(bulk: Bulk) -> dict[str, str] | None:
         """Why the archive could not be used."""
         return {"code": bulk.error_code, "message": bulk.error_message} if bulk.error_code else None
+
+    @staticmethod
+    def resolve_voice(bulk: Bulk) -> dict[str, Any] | None:
+        """The voice, whole."""
+        record = bulk.options.get(styling.VOICE)
+        return None if record is None else styler.whole_record(record)
 
     @staticmethod
     def resolve_result_urls(bulk: Bulk) -> dict[str, str]:
@@ -106,6 +118,21 @@ class BulkItemOut(Schema):
     )
     caption: str | None = Field(None, description="What the photo's caption is now; null while it has none.")
     error: JobErrorOut | None = None
+    styled: list[str] = Field(description="The captions that were written in the bulk's voice, best first.")
+    styled_error: JobErrorOut | None = Field(
+        None, description="Why there are none; the plain caption is there all the same."
+    )
+
+    @staticmethod
+    def resolve_styled(item: BulkItem) -> list[str]:
+        """Found for all items of the page at once."""
+        found: list[str] = getattr(item, "styled", [])
+        return found
+
+    @staticmethod
+    def resolve_styled_error(item: BulkItem) -> dict[str, str] | None:
+        """Why the voice is missing."""
+        return {"code": item.style_code, "message": item.style_message} if item.style_code else None
 
     @staticmethod
     def resolve_image(item: BulkItem) -> UUID | None:
@@ -167,11 +194,12 @@ def _from_urls(request: HttpRequest) -> Bulk:
     found = SafeParser().parse_body(request)
     wanted = _checked(BulkUrlsIn, found)
     assert isinstance(wanted, BulkUrlsIn)
+    options = _options(request, wanted)
     return services.create_from_urls(
-        ensure_owner(request),
+        _owner_with(request, options),
         wanted.urls,
         name=wanted.name,
-        options=_options(wanted),
+        options=options,
         request_id=current_request_id(),
     )
 
@@ -180,15 +208,17 @@ def _from_archive(request: HttpRequest) -> Bulk:
     files = request.FILES.getlist("archive")
     if len(files) != 1 or len(request.FILES) != 1:
         raise Invalid("Send one archive, in the field `archive`.")
-    fields = {name: value for name, value in request.POST.items() if value != ""}
+    fields: dict[str, Any] = {name: value for name, value in request.POST.items() if value != ""}
+    fields |= {name: request.POST.getlist(name) for name in LISTS & fields.keys()}
     check_json(fields)
     wanted = _checked(BulkOptionsIn, fields)
     upload = files[0]
     file: IO[bytes] = upload.file  # type: ignore[assignment]
     name = wanted.name or upload.name or ""
     check_text(name)
+    options = _options(request, wanted)
     return services.create_from_archive(
-        ensure_owner(request), file, name, options=_options(wanted), request_id=current_request_id()
+        _owner_with(request, options), file, name, options=options, request_id=current_request_id()
     )
 
 
@@ -199,18 +229,27 @@ def _checked(kind: type[BulkOptionsIn], found: object) -> BulkOptionsIn:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise Invalid(f"{where or 'The body'}: {first['msg']}.") from error
-    captioner.wanted(
-        {name: value for name, value in _options(wanted).items() if name != "keep_original"},
-        n=settings().candidates,
-    )
+    captioner.wanted(wanted.model_dump(include={"n", "model", "strategy"}), n=settings().candidates)
     return wanted
 
 
-def _options(wanted: BulkOptionsIn) -> dict[str, Any]:
+def _options(request: HttpRequest, wanted: BulkOptionsIn) -> dict[str, Any]:
+    """What the bulk keeps. Raises Invalid, OptionError, RestylerUnavailable for the voice."""
     options: dict[str, Any] = wanted.model_dump(
         include={"n", "model", "strategy", "keep_original"}, exclude_none=True
     )
+    if wanted.given():
+        voice = wanted.voice(viewer_of(request))
+        options |= styling.options_of(voice, variants=wanted.variants)
     return options
+
+
+def _owner_with(request: HttpRequest, options: Mapping[str, Any]) -> Owner:
+    """Whose the bulk will be. The voice that a person uses is remembered."""
+    owner = ensure_owner(request)
+    if styling.VOICE in options and viewer_of(request).key_id is None:
+        voices.remember(owner, options[styling.VOICE])
+    return owner
 
 
 @router.get("/bulk", response={200: Page[BulkOut], **problems(422)})
@@ -246,7 +285,9 @@ def list_bulk_items(
     items = selectors.items_of(selectors.bulk_for(viewer_of(request), bulk_id))
     if state:
         items = items.filter(state=state)
-    return page(items, cursor=cursor, limit=limit, order=("number",))
+    found = page(items, cursor=cursor, limit=limit, order=("number",))
+    selectors.add_styled(found.rows)
+    return found
 
 
 @router.post("/bulk/{bulk_id}/pause", response={200: BulkOut, **problems(404, 409)})
@@ -278,7 +319,10 @@ def _file(kind: str) -> Mapping[str, Any]:
     openapi_extra=dict(_file("application/x-ndjson")),
 )
 def bulk_result_jsonl(request: HttpRequest, bulk_id: UUID) -> StreamingHttpResponse:
-    """A line for each item that has ended: {"file", "model", "captions"} or {"file", "error"}."""
+    """A line for each item that has ended: {"file", "model", "captions"} or {"file", "error"}.
+
+    In a bulk with a voice it has "voice" and "styled" too, and "styled_error" where none could be written.
+    """
     return _result(request, bulk_id, "jsonl", "application/x-ndjson")
 
 

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from cutline.errors import CutlineError
 from cutline.server import decoding, outbound
-from cutline.server.bulk import archive
+from cutline.server.bulk import archive, styling
 from cutline.server.bulk.models import Bulk, BulkItem, BulkState
 from cutline.server.bulk.outcomes import drop_archive, end_items, failure_values
 from cutline.server.bulk.progress import end_if_done, progress
@@ -118,7 +118,7 @@ def _store(
     bulk: Bulk, item: BulkItem, data: bytes, name: str, *, source_url: str = "", request_id: str
 ) -> None:
     """Make an item's image and its job. Raises what uploads.services.store_upload raises."""
-    options = dict(bulk.options)
+    options = {name: value for name, value in bulk.options.items() if name not in styling.OPTIONS}
     stored = uploads.store_upload(
         bulk.owner,
         data,
@@ -146,7 +146,10 @@ def _attach(
         return  # it was cancelled meanwhile
     if not stored.is_new and not Job.objects.filter(bulk_item=item).exists():
         if Caption.objects.filter(image=image).exists():
-            end_items(mine, {"state": BulkItem.State.DONE})
+            if styling.VOICE in bulk.options:
+                styling.ask_later(image.pk)
+            else:
+                end_items(mine, {"state": BulkItem.State.DONE})
         elif not Job.objects.filter(image=image, kind=JobKind.CAPTION, state__in=UNENDED).exists():
             jobs.create_job(
                 owner=bulk.owner,

@@ -67,6 +67,9 @@ class BulkItem(models.Model):
     image = models.ForeignKey(Image, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     error_code = models.CharField(max_length=60, blank=True)
     error_message = models.CharField(max_length=1000, blank=True)
+    # Of a done one: why it has no captions in the bulk's voice.
+    style_code = models.CharField(max_length=60, blank=True, default="", db_default="")
+    style_message = models.CharField(max_length=1000, blank=True, default="", db_default="")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["bulk", "number"], name="one_item_of_a_number")]

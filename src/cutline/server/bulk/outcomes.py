@@ -7,10 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from cutline.errors import CutlineError
+from cutline.server.bulk import styling
 from cutline.server.bulk.models import OPEN_STATES, Bulk, BulkItem, BulkState
 from cutline.server.bulk.progress import emit_progress, end_if_done
 from cutline.server.captions.models import Caption
@@ -30,18 +31,35 @@ def job_ended(job: Job) -> None:
     if job.kind == JobKind.BULK:
         _expansion_ended(job)
         return
+    if job.kind == JobKind.STYLE:
+        styling.job_ended(job)
+        return
     values = _outcome(job)
     if job.kind == JobKind.FETCH:
         if values["state"] != BulkItem.State.DONE:
             end_items(BulkItem.objects.filter(pk=job.options.get("item")), values)
     elif job.image_id is not None:
-        if job.bulk_item_id is not None:
-            # Also after a failure: its owner may have tried again.
-            item = BulkItem.objects.filter(pk=job.bulk_item_id).exclude(state=BulkItem.State.DONE)
-            item.update(image_id=job.image_id, **values)
-        # The same picture may stand in a bulk several times, and in several bulks.
-        end_items(BulkItem.objects.filter(image_id=job.image_id), values)
+        _captioning_ended(job, values)
     transaction.on_commit(lambda: end_if_done(bulk_id))
+
+
+def _captioning_ended(job: Job, values: Mapping[str, Any]) -> None:
+    """Note it in the items of the image; those of a bulk with a voice go on waiting, for captions in it."""
+    assert job.image_id is not None
+    is_done = values["state"] == BulkItem.State.DONE
+    if job.bulk_item_id is not None:
+        # Also after a failure: its owner may have tried again.
+        item = BulkItem.objects.filter(pk=job.bulk_item_id).exclude(state=BulkItem.State.DONE)
+        item.update(image_id=job.image_id, **values)
+        if is_done:
+            item = BulkItem.objects.filter(pk=job.bulk_item_id, bulk__options__has_key=styling.VOICE)
+            item.update(state=BulkItem.State.WAITING)
+    # The same picture may stand in a bulk several times, and in several bulks.
+    items = BulkItem.objects.filter(image_id=job.image_id)
+    if is_done:
+        items = items.exclude(bulk__options__has_key=styling.VOICE)
+        styling.ask_later(job.image_id)
+    end_items(items, values)
 
 
 def _outcome(job: Job) -> dict[str, Any]:
@@ -77,8 +95,10 @@ def _expansion_ended(job: Job) -> None:
 
 def close(bulk: Bulk, reason: CutlineError, state: str) -> None:
     """End what is left of a bulk that has just ended, in the caller's transaction."""
-    values = {**failure_values(reason), "state": state}
-    BulkItem.objects.filter(bulk=bulk, state=BulkItem.State.WAITING).update(**values)
+    waiting = BulkItem.objects.filter(bulk=bulk, state=BulkItem.State.WAITING)
+    if styling.VOICE in bulk.options:  # what is captioned lacks the voice alone
+        waiting.filter(_captioned()).update(state=BulkItem.State.DONE, **styling.cancelled())
+    waiting.update(**{**failure_values(reason), "state": state})
     jobs.cancel_quietly(Job.objects.filter(bulk=bulk))
     drop_archive(bulk)
 
@@ -107,12 +127,12 @@ def end_items(items: QuerySet[BulkItem], values: Mapping[str, Any]) -> None:
 
 def sweep() -> None:
     """End what nobody was told of, items and whole bulks; forget old bulks of visitors without an account."""
-    captioned = Exists(Caption.objects.filter(image_id=OuterRef("image_id")))
     underway = Exists(Job.objects.filter(image_id=OuterRef("image_id"), state__in=UNENDED))
     waiting = BulkItem.objects.filter(
         bulk__state__in=OPEN_STATES, state=BulkItem.State.WAITING, image__isnull=False
     )
-    for item in waiting.filter(captioned | ~underway)[:1000]:
+    unvoiced = ~Q(bulk__options__has_key=styling.VOICE)
+    for item in waiting.filter((_captioned() & unvoiced) | ~underway).select_related("bulk")[:1000]:
         _end_stale_item(item)
     for bulk in Bulk.objects.filter(state=BulkState.RUNNING, expanded_at__isnull=False):
         if not Job.objects.filter(bulk=bulk, state__in=UNENDED).exists():
@@ -135,8 +155,20 @@ def _forget(bulk: Bulk) -> None:
         locked.delete()
 
 
-@retried
+def _captioned() -> Exists:
+    """Whether an item's picture has captions."""
+    return Exists(Caption.objects.filter(image_id=OuterRef("image_id")))
+
+
 def _end_stale_item(item: BulkItem) -> None:
+    if styling.VOICE in item.bulk.options and Caption.objects.filter(image_id=item.image_id).exists():
+        styling.ask(item)
+    else:
+        _end_item(item)
+
+
+@retried
+def _end_item(item: BulkItem) -> None:
     if item.image_id is None:
         return
     if Caption.objects.filter(image_id=item.image_id).exists():

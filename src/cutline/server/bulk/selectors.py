@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, QuerySet
 
-from cutline.caption_files import FORMATS, CaptionLine, Failure, ScoredCaption
+from cutline.caption_files import FORMATS, CaptionFormat, CaptionLine, CsvLines, Failure, ScoredCaption
+from cutline.server.bulk import styling
 from cutline.server.bulk.models import Bulk, BulkItem
 from cutline.server.bulk.progress import with_total
 from cutline.server.captions.models import Caption
@@ -17,7 +19,10 @@ from cutline.server.people.selectors import owned_by
 from cutline.server.people.viewers import Viewer
 
 _CHUNK = 500
-_ITEM = ("bulk", "number", "name", "state", "image", "error_code", "error_message")
+_ITEM = (
+    *("bulk", "number", "name", "state", "image", "error_code", "error_message"),
+    *("style_code", "style_message"),
+)
 
 
 def bulks_of(viewer: Viewer) -> QuerySet[Bulk]:
@@ -49,16 +54,34 @@ def add_counts(bulks: Sequence[Bulk]) -> None:
         bulk.counts = with_total(by_bulk.get(bulk.pk, {}))  # type: ignore[attr-defined]
 
 
+def add_styled(items: Sequence[BulkItem]) -> None:
+    """Find what was written in the bulk's voice for all these in one query, into their `styled`."""
+    styled = styled_captions(items)
+    for item in items:
+        item.styled = [each.text for each in styled[item.pk]]  # type: ignore[attr-defined]
+
+
 # The result, a line for each item that has ended. The library's `cutline caption --output` writes the same.
 
 
 def result_lines(bulk: Bulk, format: str) -> Iterator[bytes]:
     """The result in pieces, in the items' order. format: jsonl or csv."""
-    lines = FORMATS[f".{format}"](int(bulk.options.get("n") or settings().candidates))
+    lines = _format(bulk, format)
     yield lines.header()
     for chunk in _ended(bulk):
         captions = _captions(chunk)
-        yield b"".join(lines.encode(_line_of(item, captions.get(item.pk, ()))) for item in chunk)
+        styled = styled_captions(chunk)
+        yield b"".join(
+            lines.encode(_line_of(bulk, item, captions.get(item.pk, ()), styled.get(item.pk, ())))
+            for item in chunk
+        )
+
+
+def _format(bulk: Bulk, format: str) -> CaptionFormat:
+    n = int(bulk.options.get("n") or settings().candidates)
+    if format == "csv":
+        return CsvLines(n, styled=int(bulk.options.get(styling.VARIANTS, 0)))
+    return FORMATS[f".{format}"](n)
 
 
 def _ended(bulk: Bulk) -> Iterator[list[BulkItem]]:
@@ -79,7 +102,8 @@ def _captions(items: Sequence[BulkItem]) -> Mapping[int, Sequence[Caption]]:
     """The candidates that the bulk wrote for each item, or else the newest of its picture."""
     by_image: dict[UUID, list[Caption]] = {}
     shown = [item.image.pk for item in items if item.image is not None and item.image.deleted_at is None]
-    for caption in Caption.objects.filter(image_id__in=shown).order_by("-created_at", "job_id", "rank"):
+    plain = Caption.objects.filter(image_id__in=shown, style__isnull=True)
+    for caption in plain.order_by("-created_at", "job_id", "rank"):
         by_image.setdefault(caption.image_id, []).append(caption)
     found = {}
     for item in items:
@@ -90,7 +114,24 @@ def _captions(items: Sequence[BulkItem]) -> Mapping[int, Sequence[Caption]]:
     return found
 
 
-def _line_of(item: BulkItem, captions: Sequence[Caption]) -> CaptionLine:
+def styled_captions(items: Sequence[BulkItem]) -> Mapping[int, Sequence[Caption]]:
+    """The captions that were written in a bulk's voice for these items of it, best first."""
+    shown = {item.image.pk: item.pk for item in items if item.image and item.image.deleted_at is None}
+    bulks = {item.bulk_id for item in items}
+    written = Caption.objects.filter(image_id__in=shown, style__isnull=False, job__bulk__in=bulks)
+    by_image: dict[UUID, list[Caption]] = {}
+    for caption in written.order_by("-created_at", "job_id", "rank"):
+        by_image.setdefault(caption.image_id, []).append(caption)
+    found = {}
+    for item in items:
+        theirs = by_image.get(item.image_id, []) if item.image_id else []
+        found[item.pk] = [each for each in theirs if each.job_id == theirs[0].job_id]
+    return found
+
+
+def _line_of(
+    bulk: Bulk, item: BulkItem, captions: Sequence[Caption], styled: Sequence[Caption]
+) -> CaptionLine:
     if item.state != BulkItem.State.DONE:
         return CaptionLine(file=item.name, failure=Failure(code=item.error_code, message=item.error_message))
     if not captions:
@@ -101,4 +142,22 @@ def _line_of(item: BulkItem, captions: Sequence[Caption]) -> CaptionLine:
         file=item.name,
         model=captions[0].model,
         captions=tuple(ScoredCaption(text=each.text, log_prob=each.log_prob) for each in captions),
+        voice=bulk.options.get(styling.VOICE),
+        styled=tuple(_styled_record(each) for each in styled),
+        styled_failure=Failure(code=item.style_code, message=item.style_message) if item.style_code else None,
     )
+
+
+def _styled_record(caption: Caption) -> dict[str, Any]:
+    """A caption in a voice as `cutline caption --tone --json` writes it, and what it was written from."""
+    style = caption.style or {}
+    record = {
+        "text": caption.text,
+        "hashtags": style["hashtags"],
+        "model": caption.model,
+        "prompt": style["prompt"],
+        "log_prob": caption.log_prob,
+        "unsupported": style.get("unsupported", []),
+        "description": style["description"]["text"],
+    }
+    return record | ({"removed": style["removed"]} if style["removed"] else {})

@@ -2,7 +2,7 @@
 
 Only images whose owner consented, and of those only texts that somebody stands behind: a person's own words,
 a candidate that was picked, one that was rated up and never down. feedback.jsonl beside it has every event of
-the same images, for training that learns from comparisons; styles.jsonl has those of captions in a voice, each
+the same images, for training that learns from comparisons; styles.jsonl those of captions in a voice, each
 with its voice and the description that it was written from, for language models. Nothing says whose an image
 was: people.json and the events call each account, and all people without one in a network, by a number that
 only this export knows, so that learning can tell many from one.

@@ -28,7 +28,7 @@ from cutline.server.images.models import Image, Rendition, RenditionKind, Report
 from cutline.server.mail.models import Mail
 from cutline.server.people.models import ApiKey, Owner, Role, User
 from cutline.server.people.viewers import owner_of
-from cutline.server.voices.models import LastVoice, SavedVoice
+from cutline.server.voices import services as voices
 from cutline.server.webhooks.models import Delivery, Webhook
 from tests.server.account.accounts import PASSWORD, Person
 from tests.server.account.test_claiming import make_image, write
@@ -225,8 +225,8 @@ def fill(owner: Owner) -> Image:
     BulkItem.objects.create(bulk=bulk, number=0, name="beach.jpg", image=image)
     hook = Webhook.objects.create(owner=owner, url="https://example.org/hook", secret="whsec_secret")
     Delivery.objects.create(webhook=hook, type="caption.ready", body={"id": 1})
-    SavedVoice.objects.create(owner=owner, name="Ours", key="ours", voice={"tone": "dry"})
-    LastVoice.objects.create(owner=owner, voice={"tone": "warm"})
+    voices.save(owner, "Ours", {"tone": "dry"})
+    voices.remember(owner, {"tone": "warm"})
     return image
 
 

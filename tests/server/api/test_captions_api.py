@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -288,6 +291,45 @@ def test_where_the_model_looked(ann: Browser) -> None:
     assert len(looks["maps"]) == len(looks["words"]) > 0
     assert {len(each) for each in looks["maps"]} == {looks["rows"] * looks["columns"]}
     assert {max(each) for each in looks["maps"]} == {255}
+
+
+def test_exports_carry_captions_in_a_voice_beside_the_description(ann: Browser, bob: Browser) -> None:
+    image, _ = upload(ann)
+    description = Image.objects.get().caption
+    style = {
+        "voice": {"tone": "=dry", "prefix": "Look."},
+        "description": {"version": 1, "by": "model", "text": description},
+        **{
+            "body": "Quite.",
+            "hashtags": ["#Dog"],
+            "prompt": "voice/1",
+            "seed": 7,
+            "removed": [],
+            "like": None,
+        },
+    }
+    styled = Caption.objects.create(
+        image_id=image, rank=0, text="Look. Quite. #Dog", log_prob=-2, model="writer@1", style=style
+    )
+    assert ann("POST", f"/images/{image}/captions/{styled.pk}/pick")[0] == 200
+    export = f"{API}/images/export?format="
+    [line] = json.loads(b"".join(ann.client.get(export + "json").streaming_content))
+    assert (line["caption"], line["description"]) == (styled.text, description)
+    [told] = line["styles"]
+    assert (told["text"], told["voice"], told["description"]) == (styled.text, style["voice"], description)
+    assert (told["model"], told["prompt"], told["seed"]) == ("writer@1", "voice/1", 7)
+    text = b"".join(ann.client.get(export + "csv").streaming_content).decode()
+    [row] = csv.DictReader(io.StringIO(text))
+    assert (row["caption"], row["styled"], row["description"]) == (styled.text, styled.text, description)
+    assert (row["styled_model"], row["tone"]) == ("writer@1", "'=dry")
+    with zipfile.ZipFile(
+        io.BytesIO(b"".join(ann.client.get(f"{API}/me/export").streaming_content))
+    ) as archive:
+        kept = json.loads(archive.read("images.jsonl"))
+    assert style in [each["style"] for each in kept["captions"]]
+    assert kept["versions"][-1]["styled"] is True
+    upload(bob, 2)
+    assert b"Quite" not in b"".join(bob.client.get(export + "json").streaming_content)
 
 
 # -- others ----------------------------------------------------------------------------------------------

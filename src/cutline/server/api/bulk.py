@@ -45,7 +45,7 @@ else:
     _StrategyIn = create_model("StrategyIn", __base__=SchemaIn, **decoding_fields("strategy"))
 
 
-class BulkOptionsIn(_StrategyIn, VoiceIn):
+class BulkOptionsIn(VoiceIn, _StrategyIn):
     """How the photos are captioned; with fields of a voice, also in that voice."""
 
     n: int | None = Field(None, ge=1, le=MOST_CAPTIONS, description="Captions of each photo.")

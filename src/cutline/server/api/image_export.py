@@ -1,4 +1,7 @@
-"""A library as a file: CSV, JSON, JSON Lines, or a zip with the photos. The endpoint: images.py."""
+"""A library as a file: CSV, JSON, JSON Lines, or a zip with the photos. The endpoint: images.py.
+
+Each image has its caption, its plain description, and its captions in a voice; CSV has the newest of these.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,10 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from cutline.server.api.paging import page
+from cutline.server.captions.models import Caption
 from cutline.server.images import selectors, storage
 from cutline.server.images.models import Rendition, RenditionKind
 from cutline.server.people.viewers import Viewer
@@ -18,7 +23,10 @@ from cutline.server.zip_streams import ZipBuffer
 from cutline.spreadsheet import escape_formula
 
 _EXPORTED_AT_ONCE = 200
-_COLUMNS = ("id", "file", "caption", "caption_by", "model", "tags", "visibility", "created_at")
+_COLUMNS = (
+    *("id", "file", "caption", "caption_by", "model", "tags", "visibility", "created_at"),
+    *("description", "styled", "styled_model", "tone"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +48,7 @@ def _lines(viewer: Viewer, filters: selectors.Filters) -> Iterator[_Line]:
             order=("created_at", "id"),
         )
         details = selectors.details(found.rows)
+        styles = _styles([image.pk for image in found.rows])
         for image in found.rows:
             fields = {
                 "id": str(image.pk),
@@ -50,11 +59,33 @@ def _lines(viewer: Viewer, filters: selectors.Filters) -> Iterator[_Line]:
                 "tags": list(details.tags[image.pk]),
                 "visibility": image.visibility,
                 "created_at": image.created_at.isoformat(),
+                "description": image.description or image.caption,
+                "styles": styles.get(image.pk, []),
             }
             yield _Line(fields=fields, renditions=details.renditions[image.pk])
         if found.next is None:
             return
         cursor = found.next
+
+
+def _styles(image_ids: Sequence[UUID]) -> Mapping[UUID, list[dict[str, Any]]]:
+    """The captions in a voice of these images, with their provenance, the newest and best first."""
+    found: dict[UUID, list[dict[str, Any]]] = {}
+    styled = Caption.objects.filter(image_id__in=image_ids, style__isnull=False)
+    for caption in styled.order_by("-created_at", "job_id", "rank"):
+        style = caption.style or {}
+        told = {
+            "text": caption.text,
+            "voice": style["voice"],
+            "description": style["description"]["text"],
+            "hashtags": style["hashtags"],
+            "model": caption.model,
+            "prompt": style["prompt"],
+            "seed": style["seed"],
+            "created_at": caption.created_at.isoformat(),
+        }
+        found.setdefault(caption.image_id, []).append(told)
+    return found
 
 
 def _as_jsonl(rows: Iterable[_Line]) -> Iterator[bytes]:
@@ -73,7 +104,14 @@ def _as_json(rows: Iterable[_Line]) -> Iterator[bytes]:
 def _as_csv(rows: Iterable[_Line]) -> Iterator[bytes]:
     yield _csv_line(_COLUMNS)
     for row in rows:
-        fields = {**row.fields, "tags": " ".join(f"#{tag}" for tag in row.fields["tags"])}
+        [style, *_] = row.fields["styles"] or [{"text": "", "model": "", "voice": {"tone": ""}}]
+        fields = {
+            **row.fields,
+            "tags": " ".join(f"#{tag}" for tag in row.fields["tags"]),
+            "styled": style["text"],
+            "styled_model": style["model"],
+            "tone": style["voice"]["tone"],
+        }
         yield _csv_line([escape_formula(str(fields[name])) for name in _COLUMNS])
 
 

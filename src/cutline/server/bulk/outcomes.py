@@ -161,7 +161,8 @@ def _captioned() -> Exists:
 
 
 def _end_stale_item(item: BulkItem) -> None:
-    if styling.VOICE in item.bulk.options and Caption.objects.filter(image_id=item.image_id).exists():
+    is_voiced = styling.VOICE in item.bulk.options
+    if is_voiced and item.image_id and Caption.objects.filter(image_id=item.image_id).exists():
         styling.ask(item)
     else:
         _end_item(item)

@@ -57,15 +57,16 @@ def _ask(bulk_id: UUID, item_id: int) -> None:
     item = BulkItem.objects.select_related("image").filter(pk=item_id, state=BulkItem.State.WAITING).first()
     if bulk is None or item is None:
         return
-    job = (
-        Job.objects.filter(bulk=bulk, image_id=item.image_id, kind=JobKind.STYLE)
-        .order_by("created_at")
-        .last()
-    )
+    job = _last_job(bulk, item.image_id) if item.image_id else None
     if job is None:
         _request(bulk, item)
     elif job.state not in UNENDED:
         _end(item, outcome(job))
+
+
+def _last_job(bulk: Bulk, image_id: UUID) -> Job | None:
+    jobs = Job.objects.filter(bulk=bulk, image_id=image_id, kind=JobKind.STYLE)
+    return jobs.order_by("created_at").last()
 
 
 def _request(bulk: Bulk, item: BulkItem) -> None:
@@ -90,10 +91,11 @@ def _end(item: BulkItem, values: Mapping[str, str]) -> None:
 
 def job_ended(job: Job) -> None:
     """Note how the writing ended, in the transaction that ends the job."""
-    bulk_id = job.bulk_id
+    bulk_id, image_id = job.bulk_id, job.image_id
     assert bulk_id is not None
+    assert image_id is not None
     # Also of one that was done: its owner may have tried again.
-    items = BulkItem.objects.filter(bulk_id=bulk_id, image_id=job.image_id)
+    items = BulkItem.objects.filter(bulk_id=bulk_id, image_id=image_id)
     items.filter(state__in=(BulkItem.State.WAITING, BulkItem.State.DONE)).update(
         state=BulkItem.State.DONE, **outcome(job)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from cutline.errors import BundleDamaged, BundleMissing, OptionError
-from cutline.styles import Voice
+from cutline.styles import Length, Voice
 from cutline.styles.built_in import BuiltInWriter, prompt
 from cutline.styles.causal import FORMAT, CausalModel
 from cutline.styles.restyling import GuardedRestyler
@@ -147,6 +148,21 @@ def test_a_caption_is_as_long_as_it_is_wanted(writer: BuiltInWriter) -> None:
         assert 8 <= len(styled.body) <= 70
         assert styled.log_prob is None or styled.log_prob < 0
         assert styled.model == "bigrams@1"
+
+
+def test_a_word_that_was_written_goes_on_no_more(writer: BuiltInWriter) -> None:
+    for seed in range(20):
+        pieces = [
+            *writer.write(Task(description=DOG, voice=Voice(tone="dry", length=Length.LONG)), seed=seed)
+        ]
+        assert all(piece.text[:1].isspace() for piece in pieces[1:])
+
+
+def test_no_caption_repeats_itself(writer: BuiltInWriter) -> None:
+    for seed in range(20):
+        said = text_of(writer, Voice(tone="dry", length=Length.LONG), seed).lower().split()
+        assert not any(left.strip(".") == right.strip(".") for left, right in pairwise(said))
+        assert max(Counter(word for word in said if "dog" in word).values(), default=0) <= 3
 
 
 def test_other_languages_are_refused(writer: BuiltInWriter) -> None:

@@ -61,12 +61,24 @@ def recipe(gguf_file: Path, tmp_path: Path) -> Path:
     return tmp_path / "recipe.yaml"
 
 
+def floats(graph: Path) -> list[str]:
+    """The matrices of a graph that are not rounded."""
+    onnx = pytest.importorskip("onnx")
+    matrices = [each for each in onnx.load(str(graph)).graph.initializer if len(each.dims) == 2]
+    return [
+        each.name
+        for each in matrices
+        if each.data_type == onnx.TensorProto.FLOAT and not each.name.endswith("_scales")
+    ]
+
+
 def test_one_command_trains_a_model_that_writes(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", str(recipe), "--dry-run"]) == 0
     assert "2 layers" in capsys.readouterr().out
     assert main(["train", str(recipe)]) == 0
     model = CausalModel(recipe.parent / "run" / "model")
     assert (model.name, model.version) == ("tiny", "0.1.0")
+    assert floats(recipe.parent / "run" / "model" / "decoder.onnx") == []
     writer = BuiltInWriter(model)
     pieces = list(writer.write(Task(description="A dog runs.", voice=Voice(length=Length.SHORT)), seed=1))
     assert all(piece.log_prob is not None for piece in pieces)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Generator, Sequence
+from dataclasses import dataclass, replace
 from importlib import resources
 from importlib.resources.abc import Traversable
 
@@ -14,12 +15,15 @@ from numpy.typing import NDArray
 from cutline.errors import OptionError
 from cutline.styles.causal import CausalModel, Context
 from cutline.styles.guard import EMOJI, parse, rejects
-from cutline.styles.support import HASHTAG, is_english
+from cutline.styles.support import HASHTAG, function_words, is_english, words
 from cutline.styles.voice import Voice
 from cutline.styles.writing import Task, Written
 
-TEMPERATURE = 0.8
+TEMPERATURE = 0.7
 TOP_P = 0.92
+GUIDANCE = 1.4
+PLAUSIBLE = 4.0  # nats below the likeliest token
+PLAIN = "plain"
 TRIES_PER_WORD = 12
 _ENDS = (".", "!", "?", "\u2026")
 _NEARLY = 0.7  # of the longest length: from there on the next end of a sentence ends the caption
@@ -60,11 +64,42 @@ class BuiltInWriter:
                 "The language model that ships writes English.", hint="Name another one for other languages."
             )
         asked = prompt(task.description, task.voice)
-        read = self._model.encode(asked)[-self._model.max_tokens // 2 :]
-        draft = _Draft(self._model, task, _random(seed, asked), self._model.read(read))
+        plain = prompt(task.description, replace(task.voice, tone=PLAIN))
+        context = _Context(self._model, self._read(asked), self._read(plain) if plain != asked else None)
+        draft = _Draft(self._model, task, _random(seed, asked), context)
         while (word := draft.next_word()) is not None:
             yield word
         yield from draft.hashtags()
+
+    def _read(self, asked: str) -> Context:
+        return self._model.read(self._model.encode(asked)[-self._model.max_tokens // 2 :])
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What was read in the tone that is asked for, and the same in a plain one."""
+
+    model: CausalModel
+    asked: Context
+    plain: Context | None
+
+    def after(self, tokens: list[int]) -> _Context:
+        """The context after some more tokens."""
+        plain = self.plain and self.model.read(tokens, self.plain)
+        return _Context(self.model, self.model.read(tokens, self.asked), plain)
+
+    @property
+    def odds(self) -> NDArray[np.float32]:
+        """The next token's odds, as logarithms, with what sets the tone apart from a plain one made stronger.
+
+        Classifier-free guidance (Sanchez et al., 2023), among the tokens that are likely without it.
+        """
+        asked = self.asked.log_probs
+        if self.plain is None:
+            return asked
+        guided = asked + (GUIDANCE - 1) * (asked - self.plain.log_probs)
+        odds: NDArray[np.float32] = np.where(asked > asked.max() - PLAUSIBLE, guided, asked - _FAR)
+        return odds
 
 
 def _random(seed: int, asked: str) -> np.random.Generator:
@@ -80,9 +115,10 @@ class _Draft:
     model: CausalModel
     task: Task
     random: np.random.Generator
-    context: Context
+    context: _Context
     text: str = ""
     tokens: int = 0
+    drawn: int | None = None  # the token that ended the last word, and begins the next
 
     def next_word(self) -> Written | None:
         """The next word of the body; None at its end."""
@@ -121,10 +157,13 @@ class _Draft:
         self.text += word.text
         self.tokens += len(word.tokens)
         self.context = word.context
+        self.drawn = word.drawn
         return Written(text=word.text, log_prob=word.log_prob)
 
     def _is_right(self, text: str) -> bool:
         said = parse(text)
+        if _BROKEN.search(said.body) or _is_repetitive(said.body):
+            return False
         if not self.task.voice.emoji and EMOJI.search(said.body):
             return False
         return not rejects(said, self.task.voice, self.task.sources)
@@ -134,23 +173,48 @@ class _Draft:
         context = self.context
         text, log_prob = "", 0.0
         tokens: list[int] = []
+        drawn = None
         if lead:
-            context = self.model.read(self.model.encode(lead), context)
+            context = context.after(self.model.encode(lead))
         while len(tokens) < _MOST_TOKENS_OF_A_WORD:
-            token = _sample(context.log_probs, self.random, banned if not tokens else set())
+            token = (
+                self._first(banned, context, lead=lead) if not tokens else _sample(context.odds, self.random)
+            )
             decoded = self.model.decode([*tokens, token])
             if token == self.model.end_id or (tokens and _begins_another(decoded[len(text) :])):
+                drawn = token
                 break
-            log_prob += float(context.log_probs[token])
+            log_prob += float(context.asked.log_probs[token])
             tokens.append(token)
             text = decoded
-            context = self.model.read([token], context)
+            context = context.after([token])
         if not tokens or text.startswith("\n"):
             return None
-        return _Word(text=lead + text, tokens=tokens, log_prob=log_prob, context=context)
+        return _Word(text=lead + text, tokens=tokens, log_prob=log_prob, context=context, drawn=drawn)
+
+    def _first(self, banned: set[int], context: _Context, *, lead: str) -> int:
+        """The first token of a word: the one that was drawn, else one that begins a word as well."""
+        if lead or self.drawn is None:
+            return _sample(context.odds, self.random, banned)
+        if self.drawn not in banned:
+            return self.drawn
+        return _sample(np.where(self.model.begins_word, context.odds, -np.inf), self.random, banned)
 
 
 _MOST_TOKENS_OF_A_WORD = 16
+_BROKEN = re.compile(r"\ufffd|\w{2}[.!?,;:]+[^\W\d]")
+_MOST_OF_A_WORD = 3
+
+
+def _is_repetitive(body: str) -> bool:
+    """Whether the last word of a text stands there before it, too often, or ends what was said before."""
+    said = words(body)
+    if len(said) < 2:
+        return False
+    if said[-1] == said[-2] or (said[-1] not in function_words() and said.count(said[-1]) > _MOST_OF_A_WORD):
+        return True
+    threes = list(zip(said, said[1:], said[2:], strict=False))
+    return bool(threes) and threes[-1] in threes[:-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,14 +222,15 @@ class _Word:
     text: str
     tokens: Sequence[int]
     log_prob: float
-    context: Context
+    context: _Context
+    drawn: int | None
 
 
 def _begins_another(piece: str) -> bool:
     return piece[:1].isspace()
 
 
-def _sample(log_probs: NDArray[np.float32], random: np.random.Generator, banned: set[int]) -> int:
+def _sample(log_probs: NDArray[np.float32], random: np.random.Generator, banned: Collection[int] = ()) -> int:
     """Sample from the likeliest tokens that make up TOP_P together, at TEMPERATURE."""
     scaled = log_probs / TEMPERATURE
     if banned:
@@ -178,3 +243,4 @@ def _sample(log_probs: NDArray[np.float32], random: np.random.Generator, banned:
 
 
 _CANDIDATES = 200
+_FAR = 50.0  # nats: such a token is taken where no other one is left

@@ -51,6 +51,13 @@ class CausalModel:
         self._tokenizer = Tokenizer.from_str(files[TOKENIZER].decode())
         self._tokenizer.encode_special_tokens = True
         self._session = _session(files[DECODER])
+        self.begins_word = self._beginnings()
+
+    def _beginnings(self) -> NDArray[np.bool_]:
+        """Of each token, whether it begins another word, or ends the text."""
+        size = self._tokenizer.get_vocab_size()
+        texts = self._tokenizer.decode_batch([[token] for token in range(size)], skip_special_tokens=True)
+        return np.array([text[:1].isspace() or token == self.end_id for token, text in enumerate(texts)])
 
     def encode(self, text: str) -> list[int]:
         """The tokens of a text; what looks like a special token is text."""

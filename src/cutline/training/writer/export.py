@@ -35,11 +35,13 @@ class _Step(nn.Module):
     def __init__(self, model: CausalTransformer) -> None:
         super().__init__()
         self.model = model
+        self.output = nn.Buffer(model.embedding.weight.detach().T.contiguous())
 
     def forward(self, tokens: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """One step."""
         states, present = self.model(tokens, past.unsqueeze(1))
-        return self.model.logits(states[:, -1])[0], present.squeeze(1)
+        logits = states[:, -1] @ self.output  # not nn.Linear: what it becomes is not quantised
+        return logits[0], present.squeeze(1)
 
 
 def write_model(

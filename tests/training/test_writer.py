@@ -15,10 +15,13 @@ from cutline.styles import Audience, Length, Voice
 from cutline.styles.built_in import BuiltInWriter, prompt
 from cutline.styles.causal import CausalModel
 from cutline.styles.writing import Task
+from cutline.training.config import StageConfig
 from cutline.training.writer.base import needed_tokens, read_base, smaller
 from cutline.training.writer.config import PairsConfig, load_writer_recipe
 from cutline.training.writer.data import read_pairs, row_pair
-from cutline.training.writer.objective import Encoded, padded
+from cutline.training.writer.model import CausalTransformer
+from cutline.training.writer.objective import Encoded, WritingObjective, encode, padded
+from cutline.training.writer.run import gather
 from tests.tiny_gguf import LAYERS, write_tiny_gguf
 
 ROW = {
@@ -110,6 +113,31 @@ def test_layers_and_tokens_are_kept_as_they_were(gguf_file: Path) -> None:
         smaller(base, layers=[7], tokens=every)
     with pytest.raises(ConfigError, match="cannot be the base"):
         read_base(gguf_file.with_name("none.gguf"))
+
+
+def test_fewer_layers_learn_the_odds_of_all(recipe: Path) -> None:
+    whole = ["base.layers=[0,1,2]", f"output={recipe.parent / 'whole'}"]
+    assert main(["train", str(recipe), "--stage", "heal", *whole]) == 0
+    checkpoint = recipe.parent / "whole" / "heal" / "best.pt"
+    student = gather(load_writer_recipe(recipe, [f"base.teacher={checkpoint}"]))
+    assert student.teacher is not None
+    theirs, ours = student.teacher.layers[2].state_dict(), student.model.layers[1].state_dict()
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+    stage = StageConfig(name="tones", objective="writing", batch_size=4, distill_weight=1.0)
+    pairs = encode(student.train, student.tokenizer, end=student.end, most=256)
+
+    def losses(model: CausalTransformer) -> list[float]:
+        found = []
+        for teacher in (None, student.teacher):
+            objective = WritingObjective(model, stage, train=pairs, held_out=[], seed=0, teacher=teacher)
+            found.append(objective.loss(next(objective.batches(0))).value.item())
+        return found
+
+    alone, taught = losses(student.model)
+    assert taught > alone + 1e-3
+    alone, taught = losses(student.teacher)
+    assert taught == pytest.approx(alone, abs=1e-4)  # it is as far from itself as nothing is
+    assert main(["train", str(recipe), "--dry-run", f"base.teacher={checkpoint}", "base.layers=[5]"]) == 2
 
 
 def test_a_row_becomes_what_the_writer_reads_in_use() -> None:

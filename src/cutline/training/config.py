@@ -153,11 +153,11 @@ class StageConfig:
 
     captions_per_image: how many captions of a photo are read in one step. repeat: how often an epoch shows
     the photos of a source. text_share: captions without photos, as a share of the batch, mixed in with
-    text_weight. concept_weight: of the concepts' loss beside the words'. distill_weight: how much a concepts
-    stage must not forget ImageNet. rewards alone: samples (captions drawn for each photo), temperature (of
-    the draws: below 1 they are nearer to what a beam writes), bleu_reward (BLEU-4's share beside CIDEr-D) and
-    caption_weight (of cross-entropy on people's captions beside the rewards, which alone narrow the language;
-    text_share helps there too).
+    text_weight. concept_weight: of the concepts' loss beside the words'. distill_weight: how much a
+    concepts stage must not forget ImageNet, or a writer follows its teacher. rewards alone: samples
+    (captions drawn for each photo), temperature (of the draws: below 1 they are nearer to what a beam
+    writes), bleu_reward (BLEU-4's share beside CIDEr-D) and caption_weight (of cross-entropy on people's
+    captions beside the rewards, which alone narrow the language; text_share helps there too).
     """
 
     name: str

@@ -89,8 +89,7 @@ def smaller(
     base: Base, *, layers: Sequence[int], tokens: Sequence[int]
 ) -> tuple[CausalTransformer, Tokenizer]:
     """The model of some layers and tokens, and its tokenizer. ConfigError where a layer is not there."""
-    if absent := [layer for layer in layers if layer >= base.shape.layers]:
-        raise ConfigError(f"The base has {base.shape.layers} layers; there is no layer {absent[0]}.")
+    _check_layers(layers, base.shape)
     shape = replace(base.shape, layers=len(layers), vocabulary=len(tokens))
     model = CausalTransformer(shape)
     weights = {
@@ -107,9 +106,26 @@ def smaller(
     return model, tokenizer_of(names, merges)
 
 
+def thinned(model: CausalTransformer, layers: Sequence[int]) -> CausalTransformer:
+    """A copy of some layers of a model. ConfigError where a layer is not there."""
+    _check_layers(layers, model.shape)
+    thinner = CausalTransformer(replace(model.shape, layers=len(layers)))
+    weights = {name: value for name, value in model.state_dict().items() if not name.startswith("layers.")}
+    for number, layer in enumerate(layers):
+        for name, value in model.layers[layer].state_dict().items():
+            weights[f"layers.{number}.{name}"] = value
+    thinner.load_state_dict(weights)
+    return thinner
+
+
 def tokenizer_json(tokenizer: Tokenizer) -> str:
     """What tokenizer.json has."""
     return json.dumps(json.loads(tokenizer.to_str()), ensure_ascii=False)
+
+
+def _check_layers(layers: Sequence[int], shape: Shape) -> None:
+    if absent := [layer for layer in layers if layer >= shape.layers]:
+        raise ConfigError(f"The base has {shape.layers} layers; there is no layer {absent[0]}.")
 
 
 def _shape(reader: Any) -> Shape:

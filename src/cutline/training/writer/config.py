@@ -19,12 +19,14 @@ PairsKind: TypeAlias = Literal["corpus", "paraphrases", "flickrstyle", "senticap
 class BaseConfig:
     """What the training begins from: a GGUF file of the Llama family, and how much of it is kept.
 
-    layers: the numbers of the layers to keep. minimum_count: a token that the data has less often is split
-    into the tokens that it was merged from.
+    layers: the numbers of the layers to keep. teacher: the checkpoint of a training of all layers on the same
+    data; its layers are kept instead of the file's, and the stages learn its odds by their distill_weight.
+    minimum_count: a token that the data has less often is split into the tokens that it was merged from.
     """
 
     gguf: Path
     layers: tuple[Annotated[int, Between(0)], ...]
+    teacher: Path | None = None
     minimum_count: Annotated[int, Between(0)] = 6
 
 

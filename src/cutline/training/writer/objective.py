@@ -41,7 +41,10 @@ def encode(pairs: Sequence[Pair], tokenizer: Tokenizer, *, end: int, most: int) 
 
 
 class WritingObjective:
-    """Cross-entropy of the tokens of texts, given their prompts."""
+    """Cross-entropy of the tokens of texts, given their prompts; with a teacher also how far its odds are.
+
+    That is the divergence of the model's odds from the teacher's (Hinton et al., 2015), at temperature 1.
+    """
 
     def __init__(
         self,
@@ -51,6 +54,7 @@ class WritingObjective:
         train: Sequence[Encoded],
         held_out: Sequence[Encoded],
         seed: int,
+        teacher: CausalTransformer | None = None,
     ) -> None:
         self.module: nn.Module = model
         self._model = model
@@ -58,6 +62,7 @@ class WritingObjective:
         self._train = train
         self._held_out = held_out
         self._seed = seed
+        self._teacher = teacher.requires_grad_(False).eval() if teacher else None
 
     def parameter_groups(self) -> Sequence[ParameterGroup]:
         """Everything, at the stage's rate."""
@@ -83,8 +88,11 @@ class WritingObjective:
 
     def loss(self, batch: tuple[Tensor, Tensor]) -> Loss:
         """As Objective."""
-        total, count = self._cross_entropy(batch)
-        return Loss(value=total / max(1, count), weight=count)
+        logits, wanted = self._logits(self._model, batch)
+        total = self._cross_entropy(logits, wanted)
+        if self._teacher is not None and self._stage.distill_weight:
+            total = total + self._stage.distill_weight * self._divergence(logits, batch)
+        return Loss(value=total / max(1, len(wanted)), weight=len(wanted))
 
     def evaluate(self) -> dict[str, float]:
         """The mean cross-entropy of a token, in nats."""
@@ -93,20 +101,31 @@ class WritingObjective:
         total, count = 0.0, 0
         with torch.no_grad():
             for start in range(0, len(ordered), size):
-                summed, tokens = self._cross_entropy(padded(ordered[start : start + size]))
-                total, count = total + float(summed), count + tokens
+                logits, wanted = self._logits(self._model, padded(ordered[start : start + size]))
+                total, count = total + float(self._cross_entropy(logits, wanted)), count + len(wanted)
         return {"loss": total / max(1, count)}
 
-    def _cross_entropy(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, int]:
+    def _logits(self, model: CausalTransformer, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """A model's logits [N, V] for the N tokens to predict, and these [N]."""
         device = self._model.embedding.weight.device
         tokens, wanted = (each.to(device) for each in batch)
-        states, _ = self._model(tokens, self._model.empty_past(len(tokens)).to(device))
+        states, _ = model(tokens, model.empty_past(len(tokens)).to(device))
         matters = wanted != _NOTHING
-        logits = self._model.logits(states[matters]).float()
-        summed = functional.cross_entropy(
-            logits, wanted[matters], reduction="sum", label_smoothing=self._stage.label_smoothing
+        return model.logits(states[matters]).float(), wanted[matters]
+
+    def _cross_entropy(self, logits: Tensor, wanted: Tensor) -> Tensor:
+        return functional.cross_entropy(
+            logits, wanted, reduction="sum", label_smoothing=self._stage.label_smoothing
         )
-        return summed, int(matters.sum())
+
+    def _divergence(self, logits: Tensor, batch: tuple[Tensor, Tensor]) -> Tensor:
+        assert self._teacher is not None
+        teacher = self._teacher.to(logits.device)
+        with torch.no_grad():
+            taught, _ = self._logits(teacher, batch)
+        return functional.kl_div(
+            logits.log_softmax(-1), taught.log_softmax(-1), reduction="sum", log_target=True
+        )
 
     def _plan(self, epoch: int) -> list[list[Encoded]]:
         """The epoch's batches, in an order of its own."""

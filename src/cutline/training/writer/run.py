@@ -14,7 +14,7 @@ from cutline.training.config import StageConfig
 from cutline.training.distributed import ALONE, World
 from cutline.training.loop import FitResult
 from cutline.training.stages import chosen, refuse_second_training, run_stage, start_checkpoint
-from cutline.training.writer.base import END, needed_tokens, read_base, smaller
+from cutline.training.writer.base import END, needed_tokens, read_base, smaller, thinned
 from cutline.training.writer.config import WriterRecipe
 from cutline.training.writer.data import Pair, read_pairs
 from cutline.training.writer.export import write_model
@@ -30,6 +30,7 @@ class Material:
     """What a training begins with."""
 
     model: CausalTransformer
+    teacher: CausalTransformer | None
     tokenizer: Tokenizer
     train: tuple[Pair, ...]
     held_out: tuple[Pair, ...]
@@ -48,8 +49,16 @@ def gather(recipe: WriterRecipe) -> Material:
     base = read_base(recipe.base.gguf)
     texts = (pair.prompt + pair.text for pair in (*train, *held_out))
     tokens = needed_tokens(base, texts, minimum_count=recipe.base.minimum_count)
-    model, tokenizer = smaller(base, layers=recipe.base.layers, tokens=tokens)
-    return Material(model=model, tokenizer=tokenizer, train=tuple(train), held_out=tuple(held_out))
+    teacher = None
+    if recipe.base.teacher:
+        teacher, tokenizer = smaller(base, layers=range(base.shape.layers), tokens=tokens)
+        load_weights(teacher, read_checkpoint(recipe.base.teacher)["module"])
+        model = thinned(teacher, recipe.base.layers)
+    else:
+        model, tokenizer = smaller(base, layers=recipe.base.layers, tokens=tokens)
+    return Material(
+        model=model, teacher=teacher, tokenizer=tokenizer, train=tuple(train), held_out=tuple(held_out)
+    )
 
 
 def run_writer_recipe(
@@ -79,6 +88,7 @@ def run_writer_recipe(
             train=_of_stage(stage, material, recipe.max_tokens),
             held_out=held_out,
             seed=recipe.seed,
+            teacher=material.teacher,
         )
         results.append(run_stage(recipe, stage, objective, resume=resume, device=device, world=world))
         if results[-1].stopped == "interrupted":

@@ -80,7 +80,7 @@ def evaluate_styles(
     Language models that follow instructions are shown five rows to learn from.
     """
     judge = StyleJudge(corpus.train)
-    rows = _some(corpus.held_out, limit, seed)
+    rows = drawn(corpus.held_out, limit, seed)
     people = [Answer(row=row, written=parse(row.caption), text=parse(row.caption)) for row in rows]
     asked = list(tone_rows(corpus, tones, seed))
     systems = [_system(PEOPLE, "", corpus, [judge.verdict(each) for each in people])]
@@ -126,7 +126,7 @@ def tone_rows(corpus: Corpus, tones: int, seed: int) -> Iterator[Sequence[Row]]:
     """For each of some tones, of every family in turn, the same 50 held-out descriptions as rows."""
     chance = random.Random(seed)
     descriptions = sorted({row.description for row in corpus.held_out})
-    described = _some(descriptions, CAPTIONS_OF_A_TONE, seed)
+    described = drawn(descriptions, CAPTIONS_OF_A_TONE, seed)
     families: dict[str, list[str]] = {}
     for tone, family in sorted({(row.voice.tone, row.family) for row in (*corpus.train, *corpus.held_out)}):
         families.setdefault(family, []).append(tone)
@@ -191,7 +191,7 @@ def _with_examples(writer: Writer, train: Sequence[Row], seed: int) -> Writer:
     )
 
 
-def _some(items: Sequence[Item], most: int | None, seed: int) -> list[Item]:
+def drawn(items: Sequence[Item], most: int | None, seed: int) -> list[Item]:
     """At most so many, at random, in their order."""
     if most is None or most >= len(items):
         return list(items)

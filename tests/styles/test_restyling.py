@@ -76,6 +76,16 @@ def test_variants_differ(server: ChatServer) -> None:
     assert len({request["seed"] for request in server.requests}) == 3
 
 
+def test_variants_begin_in_different_ways_where_the_model_can(server: ChatServer) -> None:
+    alike = GOOD.replace("the whole beach", "all of the beach")
+    answer(server, GOOD, alike, OTHER)
+    assert [each.body for each in restyler(server).restyle(DOG, QUIRKY, n=2)] == [GOOD, OTHER]
+    server.requests.clear()
+    answer(server, GOOD, alike)
+    first, second = restyler(server).restyle(DOG, QUIRKY, n=2)
+    assert {first.body, second.body} <= {GOOD, alike}
+
+
 def test_further_candidates_support_what_is_said(server: ChatServer) -> None:
     text = "This dog and its red frisbee own the whole beach, obviously."
     answer(server, text)

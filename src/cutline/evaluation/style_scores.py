@@ -10,9 +10,8 @@ from cutline.evaluation.style_rows import Row
 from cutline.evaluation.tones import ToneClassifier
 from cutline.metrics.diversity import distinct_n
 from cutline.styles.guard import Fault, Text, check
-from cutline.styles.support import all_words, function_words, objects, related_words, singular, words
+from cutline.styles.support import all_words, function_words, objects, opening, related_words, singular, words
 
-OPENING_WORDS = 4
 _LEAST_SCENES = 2
 
 
@@ -152,9 +151,8 @@ def confusion(verdicts: Iterable[Verdict]) -> Mapping[str, Mapping[str, int]]:
 
 def openings(tone: str, bodies: Sequence[str]) -> Openings:
     """The opening that most captions of a tone have."""
-    counted = Counter(" ".join(words(body)[:OPENING_WORDS]) for body in bodies)
-    [(opening, most)] = counted.most_common(1)
-    return Openings(tone=tone, captions=len(bodies), most=most, opening=opening)
+    [(begins, most)] = Counter(opening(body) for body in bodies).most_common(1)
+    return Openings(tone=tone, captions=len(bodies), most=most, opening=begins)
 
 
 def _is_recognised(verdict: Verdict) -> bool:

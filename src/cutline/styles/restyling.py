@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from cutline.errors import OptionError
 from cutline.styles.guard import GRAVE, Fault, Text, check, mend, parse, rejects
-from cutline.styles.support import unsupported_in
+from cutline.styles.support import opening, unsupported_in
 from cutline.styles.voice import Voice, visible
 from cutline.styles.writing import DEFAULT_SEED, Piece, Styled, Task, Writer
 
@@ -75,14 +75,15 @@ class GuardedRestyler:
         drafts: list[_Draft] = []
         for attempt in range(1, self._tries + 1):
             if drafts:
-                yield Piece(text="", attempt=attempt, faults=drafts[-1].faults)
+                yield Piece(text="", attempt=attempt, faults=task.faults)
             draft = yield from self._draft(task, seed + attempt - 1, attempt)
             if not draft.faults and draft.text.body in others:
                 draft = replace(draft, faults=(Fault.SAME,))
             drafts.append(draft)
-            if not draft.faults:
+            if not draft.faults and not _begins_as_one_of(others, draft):
                 break
-            task = replace(task, rejected=draft.answer.strip() or "...", faults=draft.faults)
+            faults = draft.faults or (Fault.SAME,)  # it only begins as another one does
+            task = replace(task, rejected=draft.answer.strip() or "...", faults=faults)
         best = self._best(drafts, task)
         yield best
         return best
@@ -142,6 +143,11 @@ class _Draft:
     text: Text
     faults: tuple[Fault, ...]
     log_prob: float | None
+
+
+def _begins_as_one_of(others: Sequence[str], draft: _Draft) -> bool:
+    """Whether a caption has the first words of another one: a further try may begin in another way."""
+    return opening(draft.text.body) in map(opening, others)
 
 
 def _sum(left: float | None, right: float | None) -> float | None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
 
+OPENING_WORDS = 4
 HASHTAG = re.compile(r"#\w+")
 _WORD = re.compile(r"[^\W\d_]+(?:'[a-z]+)?")
 _PART_OF_TAG = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
@@ -82,6 +83,11 @@ def related_words(text: str, sources: Iterable[str]) -> set[str]:
 def words(text: str) -> list[str]:
     """The words of a text in lower case, in order, without 's."""
     return [word.lower().removesuffix("'s") for word in _WORD.findall(text.replace("\u2019", "'"))]
+
+
+def opening(text: str) -> str:
+    """The first four words of a text: captions that share them begin alike."""
+    return " ".join(words(text)[:OPENING_WORDS])
 
 
 def all_words(text: str) -> set[str]:

@@ -159,6 +159,12 @@ def world(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
         stores.store().delete_all(keys_of_files)
 
 
+@pytest.fixture(autouse=True)
+def _language_model(configure: Callable[..., object]) -> None:
+    """There is one, which nobody asks: no job is done here."""
+    configure(restyler="openai:http://127.0.0.1:9/v1#writer")
+
+
 @pytest.fixture
 def before(world: World, db: None) -> list[Any]:
     """All that a change of the owner's things would change, as it is at first."""
@@ -267,6 +273,23 @@ def _add_image(world: World, owner: Owner, kind: Kind) -> None:
             model="m@1",
         )
         Rating.objects.create(caption=candidate, viewer=owner, value=1)
+    Caption.objects.create(
+        image=image,
+        job=job,
+        rank=2,
+        text=f"{history}, always!",
+        model="w@1",
+        style={
+            "voice": {"tone": history},
+            "body": f"{history}, always!",
+            "hashtags": [],
+            "prompt": "p/1",
+            "seed": 1,
+            "like": None,
+            "removed": [history],
+            "description": {"version": 1, "by": "model", "text": history},
+        },
+    )
     first = {"text": f"A {history} once", "by": "person", "action": "edited", "actor": owner}
     Version.objects.create(image=image, number=1, **first)
     Version.objects.create(
@@ -414,11 +437,13 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     # one thing
     ("GET", "/images/{image_id}"): Route(rule=Rule.SEEN, layers=frozenset({SHOWN, OWNED})),
     ("GET", "/images/{image_id}/captions"): Route(rule=Rule.SEEN, layers=frozenset({SHOWN, HISTORY})),
+    ("GET", "/images/{image_id}/styles"): Route(rule=Rule.SEEN, layers=frozenset({HISTORY})),
     ("GET", "/captions/{caption_id}/attention"): Route(rule=Rule.SEEN, layers=frozenset({SHOWN, HISTORY})),
     ("GET", "/images/{image_id}/caption"): _own(SHOWN),
     ("GET", "/images/{image_id}/versions"): _own(SHOWN, HISTORY),
     ("GET", "/shared/{token}"): Route(rule=Rule.LINK, layers=frozenset({SHOWN, OWNED})),
     ("GET", "/jobs/{job_id}"): _own(OWNED),
+    ("GET", "/jobs/{job_id}/events"): _own(OWNED),
     ("GET", "/bulk/{bulk_id}"): _own(OWNED, of=ONE),
     ("GET", "/bulk/{bulk_id}/items"): _own(SHOWN, OWNED, of=ONE),
     ("GET", "/bulk/{bulk_id}/result.jsonl"): _own(SHOWN, HISTORY, OWNED, of=ONE),
@@ -431,6 +456,7 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("DELETE", "/images/{image_id}"): _write(),
     ("POST", "/images/{image_id}/undelete"): _write(of=frozenset(Kind)),
     ("POST", "/images/{image_id}/captions"): _write({"n": 1}),
+    ("POST", "/images/{image_id}/styles"): _write({"n": 1}),
     ("POST", "/images/{image_id}/captions/{caption_id}/pick"): _write(),
     ("PUT", "/images/{image_id}/caption"): _write({"text": "changed"}),
     ("POST", "/images/{image_id}/versions/{number}/restore"): _write(),
@@ -469,6 +495,7 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("POST", "/bulk"): NOTHING,
     ("POST", "/webhooks"): NOTHING,
     ("GET", "/models"): NOTHING,
+    ("GET", "/styles"): NOTHING,
     ("GET", "/models/{model}/card"): NOTHING,
     ("GET", "/stats"): NOTHING,
     ("GET", "/errors"): NOTHING,
@@ -571,7 +598,7 @@ def test_an_answer_shows_what_its_viewer_may_see_and_no_more(
             told |= found_in(_text(answer))
             assert answer.status_code < 500
             assert "public" not in answer.get("Cache-Control", "")
-    if path in ("/me/export", "/jobs", "/jobs/{job_id}") and who in OWNERS:
+    if path in ("/me/export", "/jobs", "/jobs/{job_id}", "/jobs/{job_id}/events") and who in OWNERS:
         told -= words(frozenset({Kind.DELETED}), EVERYTHING)  # it is still theirs, and can be brought back
     assert told == _expected(route, who)
 

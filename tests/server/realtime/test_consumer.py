@@ -302,3 +302,24 @@ async def test_a_database_that_is_away_is_told_as_such(monkeypatch: pytest.Monke
     assert (await app.receive_output(timeout=ANSWERS_S))["status"] == 503
     assert "unavailable" in (await app.receive_output(timeout=ANSWERS_S))["body"].decode()
     await app.wait(timeout=ANSWERS_S)
+
+
+async def test_words_of_a_caption_go_to_its_owner_alone_and_are_not_recorded(
+    socket: Socket, owner: Owner
+) -> None:
+    other = await Owner.objects.acreate()
+    stranger = Socket(await sync_to_async(_session)(other))
+    await socket.connect()
+    await stranger.connect()
+    for each in (socket, stranger):
+        assert (await each.next())["type"] == "hello"
+    words = {"job": "1", "text": "Paws first"}
+    layer = get_channel_layer()
+    assert layer is not None
+    await layer.group_send(group_of(owner.pk), {"type": "words", "data": words})
+    assert await socket.next() == {"type": "styles.words", "data": words}
+    theirs = await sync_to_async(_record)(other)
+    await _send(other, theirs, previous=0)
+    assert (await stranger.next())["id"] == theirs.pk
+    assert not await Event.objects.filter(owner=owner).aexists()
+    await stranger.leave()

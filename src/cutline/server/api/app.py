@@ -15,6 +15,7 @@ from cutline.server.api import (
     problems,
     restyle,
     stats,
+    styles,
     voices,
     webhooks,
 )
@@ -41,6 +42,7 @@ for module in (
     images,
     gallery,
     captions,
+    styles,
     restyle,
     voices,
     jobs,

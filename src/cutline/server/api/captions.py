@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from cutline.server import captioner, decoding
 from cutline.server.api import limits, restyle
 from cutline.server.api.auth import anyone, needs
+from cutline.server.api.candidates import CandidateOut, candidates_out
 from cutline.server.api.inline_photos import photo_as_text, takes_text
 from cutline.server.api.options import CaptionOptionsIn, CaptionPhotoIn
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
@@ -23,16 +24,15 @@ from cutline.server.api.voice_fields import StyledTextOut, VoiceOut
 from cutline.server.api.wait import PREFER, when_done
 from cutline.server.captions import selectors, services
 from cutline.server.captions.attention import unpacked
-from cutline.server.captions.models import Attention, Caption, Version
+from cutline.server.captions.models import Caption, Version
 from cutline.server.config import settings
 from cutline.server.errors import NotFound
-from cutline.server.feedback.models import Rating
 from cutline.server.images import selectors as images
 from cutline.server.images.models import Image
 from cutline.server.jobs.models import Job, JobKind
 from cutline.server.jobs.services import create_job
 from cutline.server.observability.request_id import current as current_request_id
-from cutline.server.people.viewers import Viewer, ensure_owner, viewer_of
+from cutline.server.people.viewers import ensure_owner, viewer_of
 from cutline.server.transactions import lend_connection
 
 router = Router(tags=["captions"])
@@ -76,16 +76,6 @@ class ModelOut(Schema):
     name: str
     version: str
     is_default: bool
-
-
-class CandidateOut(CaptionOut):
-    """A candidate, with its job, your rating, and whether it is shown."""
-
-    created_at: datetime
-    job: UUID | None = None
-    shown: bool = Field(description="Whether it is what the image shows.")
-    rating: Literal[1, -1] | None = Field(None, description="Your own rating.")
-    has_attention: bool = Field(description="Whether GET /captions/{id}/attention has maps.")
 
 
 class CaptionJobOut(JobOut):
@@ -210,48 +200,24 @@ def list_captions(
     request: HttpRequest,
     image_id: UUID,
     token: str = "",
+    styled: bool | None = None,
     cursor: Cursor = "",
     limit: Limit = DEFAULT_LIMIT,
 ) -> dict[str, object]:
     """The candidates of an image, newest first; of somebody else's image only the one that is shown.
 
-    token: of the link, where the image is only shared.
+    token: of the link, where the image is only shared. styled: only those in a voice, or only the others.
     """
     viewer = viewer_of(request)
     image = images.image_for(viewer, image_id, share_token=token)
+    candidates = selectors.candidates(viewer, image)
     found = page(
-        selectors.candidates(viewer, image),
+        candidates if styled is None else candidates.filter(style__isnull=not styled),
         cursor=cursor,
         limit=limit,
         order=("-created_at", "rank", "id"),
     )
-    items = _candidates(viewer, found.rows, selectors.shown_id(image))
-    return {"items": items, "next": found.next}
-
-
-def _candidates(viewer: Viewer, captions: list[Caption], shown: UUID | None) -> list[dict[str, object]]:
-    ids = [caption.pk for caption in captions]
-    ratings = dict(
-        Rating.objects.filter(viewer_id=viewer.owner_id, caption_id__in=ids).values_list(
-            "caption_id", "value"
-        )
-    )
-    mapped = set(Attention.objects.filter(caption_id__in=ids).values_list("caption_id", flat=True))
-    return [
-        {
-            "id": caption.pk,
-            "text": caption.text,
-            "log_prob": caption.log_prob,
-            "model": caption.model,
-            "rank": caption.rank,
-            "created_at": caption.created_at,
-            "job": caption.job_id,
-            "shown": caption.pk == shown,
-            "rating": ratings.get(caption.pk),
-            "has_attention": caption.pk in mapped,
-        }
-        for caption in captions
-    ]
+    return {"items": candidates_out(viewer, image, found.rows), "next": found.next}
 
 
 @router.post(

@@ -12,6 +12,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest, StreamingHttpResponse
 
 CONTENT_TYPE = "text/event-stream"
+HEADERS: Mapping[str, str] = {"Cache-Control": "private, no-store", "X-Accel-Buffering": "no"}
 
 
 def wants_events(request: HttpRequest) -> bool:
@@ -38,11 +39,7 @@ def sse_answer(
     """
     if isinstance(events, Generator) and isinstance(request, ASGIRequest):
         events = _one_by_one(events, leave)
-    return StreamingHttpResponse(
-        events,
-        content_type=CONTENT_TYPE,
-        headers={"Cache-Control": "private, no-store", "X-Accel-Buffering": "no"},
-    )
+    return StreamingHttpResponse(events, content_type=CONTENT_TYPE, headers=HEADERS)
 
 
 async def _one_by_one(events: Generator[bytes], leave: Callable[[], None]) -> AsyncIterator[bytes]:

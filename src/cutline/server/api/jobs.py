@@ -5,9 +5,11 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from ninja import Router
 from pydantic import Field
 
+from cutline.server.api import event_streams, job_events
 from cutline.server.api.auth import needs
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cutline.server.api.schemas import JobOut, Page, problems
@@ -56,6 +58,20 @@ def list_jobs(
 def get_job(request: HttpRequest, job_id: UUID) -> Job:
     """One of your jobs."""
     return selectors.job_for(viewer_of(request), job_id)
+
+
+@router.get(
+    "/jobs/{uuid:job_id}/events",
+    auth=needs("images:read"),
+    response={200: None, 204: None, **problems(404)},
+    openapi_extra=event_streams.documented("job, words, and at the end done, failed or cancelled"),
+)
+def follow_job(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
+    """What becomes of one of your jobs, as server-sent events. It continues after Last-Event-ID.
+
+    `words`: of captions in a voice while they are written. 204: that id was the last, and nothing follows.
+    """
+    return job_events.answer(request, job_id)
 
 
 @router.post(

@@ -17,7 +17,8 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.decorators import async_only_middleware
 
-from cutline.server.api import conditional, idempotency, limits, parsing, wait
+from cutline.errors import CutlineError
+from cutline.server.api import conditional, idempotency, job_events, limits, parsing, wait
 from cutline.server.api.admission import admitted_of
 from cutline.server.api.auth import check_origin
 from cutline.server.api.problems import as_problem, problem_of
@@ -135,6 +136,10 @@ def _after(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase
         except DatabaseError as error:  # the write is done: say so, though a repetition cannot be told
             log.error("An answer could not be kept", exc_info=error)
     idempotency.release(request)
+    try:
+        response = job_events.instead_of(request, response)
+    except CutlineError as error:
+        response = problem_of(request, error)
     if response.status_code >= 400:
         forget_new_owner(request)
     response = as_problem(request, conditional.finish(request, response))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 from uuid import UUID
@@ -27,25 +26,19 @@ _KEPT_S = 600  # those of a worker that was killed
 _EVERY_S = 0.08  # more often, nobody reads
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spoken:
-    """What was told of a job so far: the latest message of each caption, by its number."""
-
-    run: int
-    seq: int
-    messages: tuple[Mapping[str, Any], ...]
+def run_of(job: Job) -> int:
+    """Which attempt at a job this is: a number that grows from one to the next, also after a retry."""
+    return round(job.started_at.timestamp() * 1000) if job.started_at else 0
 
 
-def spoken(job_id: UUID) -> Spoken | None:
-    """What was told of a job that is being written. Whoever asks may see the job."""
+def spoken(job_id: UUID) -> tuple[Mapping[str, Any], ...]:
+    """The latest message of each caption that a job is writing, as told. Whoever asks may see the job."""
     try:
-        found = cache.get(_key(job_id))
+        found = cache.get(_key(job_id), {})
     except Exception as error:  # whatever a cache's driver raises: the words come again with the next message
         log.warning("The words of a job cannot be read: %s", error)
-        return None
-    if found is None:
-        return None
-    return Spoken(run=found["run"], seq=found["seq"], messages=tuple(found["messages"].values()))
+        return ()
+    return tuple(sorted(found.values(), key=lambda message: message["seq"]))
 
 
 class LiveWords:
@@ -102,15 +95,14 @@ class LiveWords:
         message = {
             "job": str(self._job.pk),
             "image": str(self._job.image_id),
-            "run": self._job.attempts,
+            "run": run_of(self._job),
             "seq": self._seq,
             "number": number,
             **said,
         }
         self._messages[number] = message
         try:
-            kept = {"run": self._job.attempts, "seq": self._seq, "messages": dict(self._messages)}
-            cache.set(_key(self._job.pk), kept, timeout=_KEPT_S)
+            cache.set(_key(self._job.pk), dict(self._messages), timeout=_KEPT_S)
         except Exception as error:  # as above
             log.warning("The words of a job cannot be kept: %s", error)
         channel.send(channel.group_of(self._job.owner_id), {"type": "words", "data": message})

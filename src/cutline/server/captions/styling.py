@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
+
+from django.utils import timezone
 
 from cutline.alt_text import shorten
 from cutline.server import styler
@@ -166,7 +169,8 @@ def _save(job: Job, token: UUID, written: Sequence[Written]) -> None:
     image = Image.objects.select_for_update().filter(pk=_image_id(job), deleted_at=None).first()
     if image is None:
         raise NotFound("This image no longer exists.")
-    rows = [_candidate(job, image, rank, each) for rank, each in enumerate(written)]
+    now = timezone.now()
+    rows = [_candidate(job, image, rank, each, now) for rank, each in enumerate(written)]
     Caption.objects.bulk_create(rows)
     emit(
         image.owner_id,
@@ -180,7 +184,7 @@ def _save(job: Job, token: UUID, written: Sequence[Written]) -> None:
     )
 
 
-def _candidate(job: Job, image: Image, rank: int, written: Written) -> Caption:
+def _candidate(job: Job, image: Image, rank: int, written: Written, now: datetime) -> Caption:
     style = Style(
         voice=job.options["voice"],
         description=job.options["description"],
@@ -199,4 +203,5 @@ def _candidate(job: Job, image: Image, rank: int, written: Written) -> Caption:
         log_prob=written.log_prob,
         model=written.model[:120],
         style=style.as_kept(),
+        created_at=now,
     )

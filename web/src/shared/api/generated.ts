@@ -238,6 +238,7 @@ const injectedRtkApi = api
           },
           params: {
             token: queryArg.token,
+            styled: queryArg.styled,
             cursor: queryArg.cursor,
             limit: queryArg.limit,
           },
@@ -679,6 +680,7 @@ export type ListCaptionsApiResponse = /** status 200 OK */ PageCandidateOut;
 export type ListCaptionsApiArg = {
   imageId: string;
   token?: string;
+  styled?: boolean | null;
   cursor?: string;
   limit?: number;
   /** An ETag: if nothing has changed, the response is a bare 304. */
@@ -1068,6 +1070,37 @@ export type TextIn = {
   /** Whether the text is in a voice; if left out, as what it grew out of. */
   styled?: boolean | null;
 };
+export type VoiceOut = {
+  tone: string;
+  audience: string;
+  length: string;
+  hashtags: number;
+  emoji: boolean;
+  language: string;
+  prefix: string;
+  suffix: string;
+  avoid: string[];
+};
+export type DescriptionOut = {
+  /** Its number in the image's history. */
+  version: number;
+  by: "model" | "person";
+  text: string;
+};
+export type StyleOut = {
+  voice: VoiceOut;
+  /** The text without prefix, suffix and hashtags. */
+  body: string;
+  hashtags: string[];
+  /** The version of the prompt. */
+  prompt: string;
+  seed: number;
+  /** The candidate that it was to resemble. */
+  like: string | null;
+  /** What had been written, and was taken away. */
+  removed: string[];
+  description: DescriptionOut;
+};
 export type CandidateOut = {
   id: string;
   text: string;
@@ -1085,6 +1118,10 @@ export type CandidateOut = {
   rating?: (1 | -1) | null;
   /** Whether GET /captions/{id}/attention has maps. */
   has_attention: boolean;
+  /** Whether it is in a voice. */
+  styled?: boolean;
+  /** Of one in a voice, for its owner. */
+  style?: StyleOut | null;
 };
 export type PageCandidateOut = {
   items: CandidateOut[];

@@ -39,6 +39,8 @@ _AS_SHIPPED = (
     "rate_user",
     "rate_caption",
     "rate_visitors",
+    "rate_accounts",
+    "rate_websockets",
     "max_images_network",
     "max_bytes_network",
     "max_bulks_network",

@@ -252,6 +252,7 @@ def _set_up_django(folder: Path) -> None:
         CUTLINE_RATE_ANONYMOUS="100000000/minute",
         CUTLINE_RATE_USER="100000000/minute",
         CUTLINE_RATE_CAPTION="100000000/minute",
+        CUTLINE_RATE_ACCOUNTS="100000000/minute",
         CUTLINE_LOG_LEVEL="ERROR",
         CUTLINE_WEB_APP="false",
     )

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from cutline.server.errors import ServiceUnavailable
-from cutline.server.shares import FairBudget, Payer
+from cutline.server.shares import FairBudget, Pace, Payer
 from tests.server.services.process import wait_until
 
 ANSWERS_S = 60.0
@@ -120,3 +120,12 @@ def test_too_many_who_wait_are_refused_at_once(monkeypatch: pytest.MonkeyPatch) 
     shares = budget()
     with shares.taken(100, payer("a")), pytest.raises(ServiceUnavailable), shares.taken(1, payer("b")):
         pass
+
+
+def test_a_pace_lets_some_go_at_once_and_the_others_one_by_one() -> None:
+    now = [0.0]
+    pace = Pace(10, at_once=2, clock=lambda: now[0])
+    assert [pace.wait_s("a") for _ in range(4)] == pytest.approx([0.0, 0.0, 0.1, 0.2])
+    assert pace.wait_s("b") == 0.0
+    now[0] = 60.0
+    assert [pace.wait_s("a") for _ in range(3)] == pytest.approx([0.0, 0.0, 0.1])

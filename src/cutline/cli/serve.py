@@ -62,9 +62,10 @@ def command(host: str, port: int, network: bool | None, data_dir: Path | None) -
     from django.core.management import call_command
     from django.db import connections
 
-    from cutline.server.listening import BoundedProtocol, allow_files
+    from cutline.server.listening import BoundedProtocol, allow_files, take_short_turns
 
     allow_files()
+    take_short_turns()
     if settings.development:
         # In production an administrator decides when: `cutline manage migrate`.
         call_command("migrate", verbosity=0, interactive=False)

@@ -15,6 +15,7 @@ django.setup(set_prefix=False)  # before what needs models
 from cutline.server import health, security_log  # noqa: E402
 from cutline.server.api.admission import admission  # noqa: E402
 from cutline.server.api.forms import FormHandler  # noqa: E402
+from cutline.server.api.turns import in_turn  # noqa: E402
 from cutline.server.api.wait import waiting  # noqa: E402
 from cutline.server.config import settings  # noqa: E402
 from cutline.server.events import channel  # noqa: E402
@@ -24,7 +25,7 @@ from cutline.server.proxies import with_forwarded_scheme  # noqa: E402
 from cutline.server.realtime.routing import websockets  # noqa: E402
 
 _admitted = health.answer_known(
-    admission(waiting(FormHandler()))  # type: ignore[arg-type]  # Django's own types of ASGI are narrower
+    admission(waiting(in_turn(FormHandler())))  # type: ignore[arg-type]  # Django's own types are narrower
 )
 _websockets = websockets()
 

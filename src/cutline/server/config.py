@@ -200,6 +200,11 @@ class ServerSettings(BaseSettings):
         8, description="Most unfinished bulks of the visitors without an account in one network."
     )
     max_images: int = Field(1_000_000, description="Most images of one account.")
+    max_captions: int = Field(
+        1000,
+        ge=1,
+        description="Most versions of the caption of one image, and most candidates that are asked for one.",
+    )
     max_pixels: int = Field(60_000_000, description="Most pixels of one photo, width times height.")
     pixels_in_memory: int = Field(
         60_000_000,
@@ -279,6 +284,11 @@ class ServerSettings(BaseSettings):
         "300/hour",
         description="New visitors without an account from one address; each gets a quota of its own.",
     )
+    rate_accounts: str = Field(
+        "300/minute",
+        description="Requests for signing in, account pages and the admin from one address.",
+    )
+    rate_websockets: str = Field("300/minute", description="New websockets from one address.")
     breached_passwords: str = Field(
         "",
         description="A filter of leaked passwords, which nobody may choose, written by `cutline manage"
@@ -361,7 +371,15 @@ class ServerSettings(BaseSettings):
     def _unset(cls, value: object) -> object:
         return None if value == "" else value
 
-    @field_validator("rate_anonymous", "rate_user", "rate_caption", "rate_styles", "rate_visitors")
+    @field_validator(
+        "rate_anonymous",
+        "rate_user",
+        "rate_caption",
+        "rate_styles",
+        "rate_visitors",
+        "rate_accounts",
+        "rate_websockets",
+    )
     @classmethod
     def _rate(cls, value: str) -> str:
         limits.parse(value)  # ValueError where it is no rate

@@ -7,6 +7,7 @@ so much that others get nothing.
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from cutline.server.errors import ServiceUnavailable, TooManyRequests
 
 _WAITING_OF_ONE = 64  # more of one payer are refused at once: each that waits holds a thread
 _WAITING = 256
+_MOST_NAMES = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,3 +172,27 @@ class Tally:
                 self._by_name[name] -= amount
                 if not self._by_name[name]:
                     del self._by_name[name]
+
+
+class Pace:
+    """How fast each name may go on: so much at once, then so much a second.
+
+    clock: in seconds.
+    """
+
+    def __init__(
+        self, per_s: float, *, at_once: float = 0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._per_s = per_s
+        self._at_once_s = at_once / per_s
+        self._clock = clock
+        self._used_until: dict[str, float] = {}
+
+    def wait_s(self, name: str = "", amount: float = 1) -> float:
+        """How long to wait before so much more is done for this name."""
+        now = self._clock()
+        if len(self._used_until) > _MOST_NAMES:
+            self._used_until = {each: until for each, until in self._used_until.items() if until > now}
+        until = max(now, self._used_until.get(name, now)) + amount / self._per_s
+        self._used_until[name] = until
+        return max(0.0, until - now - self._at_once_s)

@@ -15,11 +15,13 @@ import pytest
 
 from cutline.server.account import keys
 from cutline.server.api import admission as admitting
+from cutline.server.api import limits
 from cutline.server.api.admission import admission
-from cutline.server.api.body_limits import LIST_BYTES, JsonCount, limit_of
+from cutline.server.api.body_limits import LIST_BYTES, MAX_FIELDS, JsonCount, limit_of
 from cutline.server.errors import RequestTooLarge
 from cutline.server.people.models import User
 from cutline.server.people.viewers import owner_of
+from cutline.server.shares import Pace
 from tests.server.services.process import ANSWERS_S
 
 MEGABYTE = 2**20
@@ -260,6 +262,54 @@ def test_one_network_has_only_so_much_of_the_disk(
         assert (sent.status, sent.headers["retry-after"]) == (429, "5")
         assert _answer("/api/v1/images", [b"a" * MEGABYTE], chunked).status == 200
     assert _answer("/api/v1/images", [b"a" * MEGABYTE] * 2, chunked).status == 200
+
+
+# -- pages for accounts ----------------------------------------------------------------------------------
+
+
+def test_pages_for_accounts_have_a_rate_of_each_network(configure: Callable[..., object]) -> None:
+    configure(rate_accounts="3/day")
+    asked = [_answer(path, [b""], {}).status for path in (SIGN_IN, "/accounts/x/", "/admin/", SIGN_IN)]
+    assert asked == [200, 200, 200, 429]
+    assert _answer("/gallery", [b""], {}).status == 200
+    limits.forget()
+    assert _answer(SIGN_IN, [b""], {}).status == 200
+
+
+def test_who_asks_too_often_waits_for_being_told_so(
+    configure: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(admitting.asyncio, "sleep", wait)
+    monkeypatch.setattr(limits, "_REFUSALS", Pace(10, at_once=1, clock=lambda: 0.0))
+    configure(rate_accounts="1/day")
+    assert [_answer(SIGN_IN, [b""], {}).status for _ in range(4)] == [200, 429, 429, 429]
+    assert waited == pytest.approx([0.0, 0.1, 0.2])
+
+
+# -- forms -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_a_form_of_very_many_parts_is_refused_before_anything_reads_it(
+    size: int, configure: Callable[..., object], transactional_db: None
+) -> None:
+    configure(max_upload_files=2)
+    part = b'--xyz\r\nContent-Disposition: form-data; name="n"\r\n\r\n1\r\n'
+    headers = {"content-type": 'multipart/form-data; boundary="xyz"'}
+
+    def answer(parts: int) -> int:
+        body = part * parts + b"--xyz--\r\n"
+        size_bytes = size if size > 1 else len(body)
+        chunks = [body[at : at + size_bytes] for at in range(0, len(body), size_bytes)]
+        return _answer("/api/v1/caption", chunks, headers).status
+
+    assert answer(MAX_FIELDS + 2) == 200
+    assert answer(MAX_FIELDS + 3) == 413
 
 
 # -- how many, and how slowly -------------------------------------------------------------------------------

@@ -409,6 +409,20 @@ def test_a_failed_job_says_why_and_can_be_tried_again_or_cancelled(ann: Browser)
     assert (status, answer["code"]) == (409, "conflict")
 
 
+def test_versions_and_candidates_of_an_image_have_a_quota(
+    ann: Browser, configure: Callable[..., object]
+) -> None:
+    image, _ = upload(ann)
+    configure(max_captions=2)
+    assert ann("PUT", f"/images/{image}/caption", {"text": "My cat."})[0] == 200
+    status, answer = ann("PUT", f"/images/{image}/caption", {"text": "My old cat."})
+    assert (status, answer["code"]) == (409, "quota_exceeded")
+    assert ann("GET", f"/images/{image}")[1]["caption"] == "My cat."
+    work()
+    status, answer = ann("POST", f"/images/{image}/captions", {})
+    assert (status, answer["code"]) == (409, "quota_exceeded")
+
+
 def test_lists_of_jobs_can_be_narrowed_and_paged(ann: Browser) -> None:
     image, first = upload(ann)
     for _ in range(3):

@@ -13,7 +13,7 @@ from cutline.server.captioner import ModelInfo, Written
 from cutline.server.captions import selectors, services
 from cutline.server.captions.attention import packed, unpacked
 from cutline.server.captions.models import Caption, Version
-from cutline.server.errors import Invalid, NotFound
+from cutline.server.errors import Invalid, NotFound, QuotaExceeded
 from cutline.server.events.models import Event
 from cutline.server.feedback.models import Feedback
 from cutline.server.images.models import Image, Visibility
@@ -339,3 +339,38 @@ def test_others_read_a_styled_caption_of_a_public_image_once_a_moderator_has(
     image.refresh_from_db()
     [told] = shown([image], other, "")
     assert (told["caption"], told["alt_text"]) == ("Paws first!", "A dog on a beach.")
+
+
+# -- how many --------------------------------------------------------------------------------------------
+
+
+def test_people_write_no_more_versions_than_an_image_may_have(
+    image: Image, owner: Owner, write: Write, configure: Callable[..., object]
+) -> None:
+    configure(max_captions=3)
+    best, second = write("A dog.", "A puppy.")
+    services.pick(image, second, owner)
+    last = services.edit(image, "My dog.", owner)
+    for again in (
+        lambda: services.edit(image, "My old dog.", owner),
+        lambda: services.pick(image, best, owner),
+        lambda: services.restore(image, 1, owner),
+    ):
+        with pytest.raises(QuotaExceeded, match="3 versions"):
+            again()
+    assert services.edit(image, "My dog.", owner) == last  # nothing new
+    assert (len(history(image)), Feedback.objects.count()) == (3, 2)
+    image.refresh_from_db()
+    assert image.caption == "My dog."
+
+
+def test_models_write_no_more_versions_either_and_their_jobs_end_well(
+    image: Image, write: Write, configure: Callable[..., object]
+) -> None:
+    configure(max_captions=2)
+    for number in range(3):
+        write(f"Dog {number}.")
+    assert (image.caption, len(history(image))) == ("Dog 1.", 2)
+    assert set(Job.objects.values_list("state", flat=True)) == {JobState.DONE}
+    with pytest.raises(QuotaExceeded, match="2 candidates"):
+        services.check_candidates(image)

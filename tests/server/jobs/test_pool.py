@@ -126,6 +126,52 @@ def test_slow_urls_leave_half_of_the_threads_to_other_bulk_work(
 
 
 @pytest.mark.both_databases
+def test_many_jobs_of_one_network_hold_up_nobody_else(start: Callable[..., WorkerPool]) -> None:
+    alone, one, another = (Owner.objects.create(network=name) for name in ("b", "a", "a"))
+    go_on = threading.Event()
+    began: list[Job] = []
+
+    def run(job: Job, context: Context) -> None:
+        began.append(job)
+        assert go_on.wait(ANSWERS_S)
+        finish(job, context)
+
+    def running(network: str) -> int:
+        return sum(job.owner.network == network for job in began)
+
+    queue(alone)
+    for owner in (one, another) * 4:
+        queue(owner)
+    pool = start(run, threads=8)  # of which one network has two
+    try:
+        wait_until(lambda: running("a") == 2 and pool._polled, what="two jobs of the network")
+        wait_until(lambda: not pool._hints, what="every thread that looked for more")
+        late = queue(Owner.objects.create(network="c"))
+        pool.wake()
+        wait_until(lambda: late.pk in {job.pk for job in began}, what="who came last")
+        assert (running("a"), running("b")) == (2, 1)
+    finally:
+        go_on.set()
+    wait_until(all_in(JobState.DONE), what="everything")
+
+
+def test_one_network_alone_has_all_threads(start: Callable[..., WorkerPool]) -> None:
+    owner = Owner.objects.create(network="a")
+    together = threading.Barrier(5)  # the test's thread, too
+
+    def run(job: Job, context: Context) -> None:
+        together.wait(ANSWERS_S)
+        finish(job, context)
+
+    for _ in range(4):
+        queue(owner)
+    pool = start(run, threads=4)
+    for _ in range(4):
+        pool.wake()
+    together.wait(ANSWERS_S)
+    wait_until(all_in(JobState.DONE), what="everything")
+
+
 def test_looking_past_waiting_urls_has_an_index_of_its_own(owner: Owner) -> None:
     now = timezone.now()
     Job.objects.bulk_create(

@@ -279,6 +279,17 @@ async def test_opening_sockets_counts_as_asking(owner: Owner, configure: Callabl
     await first.leave()
 
 
+async def test_a_network_opens_only_so_many_sockets_a_minute(
+    owner: Owner, configure: Callable[..., object]
+) -> None:
+    configure(rate_websockets="1/day")
+    session = await sync_to_async(_session)(owner)
+    first = Socket(session)
+    await first.connect()
+    await first.leave()
+    assert (await _refused(session))[0] == 429
+
+
 async def _refused(session: str) -> tuple[int, bytes]:
     """The status and Retry-After of a handshake that is refused."""
     scope = {**_scope(session), "extensions": {"websocket.http.response": {}}}

@@ -87,6 +87,8 @@ class Service:
             "rate_user": "1000000/minute",
             "rate_caption": "1000000/minute",
             "rate_visitors": "1000000/minute",
+            "rate_accounts": "1000000/minute",
+            "rate_websockets": "1000000/minute",
             "max_images_network": 100_000,
             "max_bytes_network": 2**40,
             "max_bulks_network": 10_000,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-import time
 from collections.abc import MutableMapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -23,13 +22,27 @@ from django.http import HttpRequest
 from cutline.errors import CutlineError
 from cutline.server.api import limits
 from cutline.server.api.asgi_types import App, Receive, Scope, Send
-from cutline.server.api.body_limits import LIST_BYTES, BodyLimit, JsonCount, limit_of, too_large
+from cutline.server.api.body_limits import (
+    LIST_BYTES,
+    BodyLimit,
+    JsonCount,
+    PartCount,
+    limit_of,
+    part_count_of,
+    too_large,
+)
 from cutline.server.api.problems import problem
 from cutline.server.config import settings
-from cutline.server.errors import Malformed, ServiceUnavailable, TooSlow, Unauthenticated
+from cutline.server.errors import (
+    Malformed,
+    ServiceUnavailable,
+    TooManyRequests,
+    TooSlow,
+    Unauthenticated,
+)
 from cutline.server.people.viewers import address_of_scope, viewer_of_scope
 from cutline.server.rates import RateLimited, Standing, network_of
-from cutline.server.shares import Tally
+from cutline.server.shares import Pace, Tally
 
 DRAIN_BYTES = 64 * 2**20
 DRAIN_S = 5.0
@@ -59,6 +72,8 @@ _BYTES_ANONYMOUS = Tally(
     total=lambda: 4 * settings().max_bulk_bytes,
     each=lambda: 2 * max(settings().max_body_bytes_anonymous, settings().max_upload_bytes) + LIST_BYTES,
 )
+_HEARD_OUT = Pace(32 * 2**20)  # bytes of all who are only heard out, so that others do not notice
+_ACCOUNTS = ("/_allauth/", "/accounts/", "/admin/")
 _ADMITTED = "cutline.admitted"  # in the scope of a request
 
 
@@ -90,15 +105,15 @@ def admission(app: App) -> App:
             try:
                 await body.begin()
                 await app(scope, body.receive, body.noting(send))
-            except _Stopped as stopped:
+            except Stopped as stopped:
                 if body.is_answered:
                     raise
-                await _refuse(receive, send, stopped.error, is_whole=body.is_whole)
+                await _refuse(receive, body.noting(send), stopped.error, is_whole=body.is_whole)
 
     return answer
 
 
-class _Stopped(Exception):
+class Stopped(Exception):
     """A request goes no further: not even Django's own handling of errors shall answer it."""
 
     def __init__(self, error: CutlineError) -> None:
@@ -115,6 +130,7 @@ class _Body:
         self._headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         self._limit = self._allowed(anonymous=False)
         self._json = JsonCount(self._limit.nodes) if self._limit.nodes is not None else None
+        self._parts: PartCount | None = None
         self._admitted: Admitted | None = None
         self._first: MutableMapping[str, Any] | None = None
         self._seen = 0
@@ -125,9 +141,12 @@ class _Body:
         self.is_answered = False
 
     async def begin(self) -> None:
-        """Check what can be known before the body: raises _Stopped."""
+        """Check what can be known before the body: raises Stopped."""
         try:
             self._check_head()
+            if self._scope["path"].startswith(_ACCOUNTS):
+                address = address_of_scope(self._scope)
+                await sync_to_async(limits.count_accounts, thread_sensitive=False)(address)
             if self._declared() > _SMALL_BYTES or b"transfer-encoding" in self._headers:
                 await self._admit()
             else:
@@ -135,10 +154,10 @@ class _Body:
                 if self._first.get("more_body"):
                     await self._admit()
         except CutlineError as error:
-            raise _Stopped(error) from error
+            raise Stopped(error) from error
 
     async def receive(self) -> MutableMapping[str, Any]:
-        """The next message. Raises _Stopped."""
+        """The next message. Raises Stopped."""
         if self._first is not None:
             message, self._first = self._first, None
             return message
@@ -149,14 +168,16 @@ class _Body:
             self.is_whole = not message.get("more_body", False)
             self._count(message.get("body", b""))
         except CutlineError as error:
-            raise _Stopped(error) from error
+            raise Stopped(error) from error
         return message
 
     def noting(self, send: Send) -> Send:
-        """Send, and note that the answer has begun."""
+        """Send, and note that the answer has begun. A client that asks too often waits for being told so."""
 
         async def noted(message: MutableMapping[str, Any]) -> None:
             self.is_answered = True
+            if message.get("status") == TooManyRequests.http_status:
+                await asyncio.sleep(limits.refusal_wait_s(self._network()))
             await send(message)
 
         return noted
@@ -166,6 +187,10 @@ class _Body:
             self._scope.get("query_string", b"").decode()
         except UnicodeDecodeError as error:
             raise Malformed("The query string is not valid UTF-8.") from error
+        try:
+            self._parts = part_count_of(self._headers.get(b"content-type", ""))
+        except (ValueError, LookupError) as error:
+            raise Malformed("The Content-Type cannot be read.") from error
         if self._declared() > self._limit.bytes:
             raise too_large(self._limit)
         if self._scope["path"] not in _UNMARKED:
@@ -216,6 +241,8 @@ class _Body:
             raise too_large(self._limit)
         if self._json is not None:
             self._json.feed(chunk)
+        if self._parts is not None:
+            self._parts.feed(chunk)
         if self._admitted is not None and chunk:
             self._keep_room(len(chunk))
 
@@ -282,21 +309,4 @@ async def _drain(receive: Receive) -> None:
                 drained += size_bytes
                 if message["type"] == "http.disconnect" or not message.get("more_body", False):
                     return
-                await _PACE.step(size_bytes)
-
-
-class _Pace:
-    """Lets all who are only heard out send so fast together that others do not notice."""
-
-    def __init__(self, bytes_per_s: float) -> None:
-        self._bytes_per_s = bytes_per_s
-        self._free_at = 0.0
-
-    async def step(self, size_bytes: int) -> None:
-        """Wait until so much more may be read."""
-        now = time.monotonic()
-        self._free_at = max(now, self._free_at) + size_bytes / self._bytes_per_s
-        await asyncio.sleep(self._free_at - now)
-
-
-_PACE = _Pace(32 * 2**20)
+                await asyncio.sleep(_HEARD_OUT.wait_s(amount=size_bytes))

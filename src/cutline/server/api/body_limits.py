@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from django.utils.http import parse_header_parameters
+
 from cutline.server.api import inline_photos
 from cutline.server.api.parsing import MAX_DEPTH
 from cutline.server.config import settings
@@ -14,6 +16,7 @@ PLAIN_BYTES = 2**20
 LIST_BYTES = 32 * 2**20  # a list of 100,000 URLs
 FORM_BYTES = 2**20  # what the other fields of a form with files may take
 TEXT_BYTES, TEXT_NODES = 64 * 2**10, 500  # a description, and a voice
+MAX_FIELDS = 1000  # of a form, beside its files
 MAX_NODES = 20_000  # values and names in JSON that is no list of URLs
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 _FORM_PATHS = ("/admin/", "/accounts/")
@@ -58,6 +61,38 @@ def too_large(limit: BodyLimit) -> RequestTooLarge:
     return RequestTooLarge(
         f"The body may have at most {limit.bytes:,} bytes here.", hint="Send less, or in parts."
     )
+
+
+class PartCount:
+    """Counts the parts of a form as it comes, so that no parser meets one of very many.
+
+    boundary: as the form's type names it.
+    """
+
+    def __init__(self, boundary: str, most_parts: int) -> None:
+        self._mark = b"--" + boundary.encode("latin-1")
+        self._most_parts = most_parts
+        self._parts = 0
+        self._end = b""  # of the last chunk: a mark may be cut in two
+
+    def feed(self, chunk: bytes) -> None:
+        """Count on. Raises RequestTooLarge."""
+        seen = self._end + chunk
+        self._parts += seen.count(self._mark)
+        self._end = seen[max(0, len(seen) - len(self._mark) + 1) :]
+        if self._parts > self._most_parts + 1:  # the last mark ends the form
+            raise RequestTooLarge(
+                f"The form may have at most {self._most_parts:,} parts.", hint="Send it in several."
+            )
+
+
+def part_count_of(content_type: str) -> PartCount | None:
+    """What counts the parts of a body of this type; None where it is no form with parts."""
+    kind, parameters = parse_header_parameters(content_type)
+    boundary = parameters.get("boundary", "") if kind == _FORMS[0] else ""
+    if not boundary or not boundary.isascii():
+        return None
+    return PartCount(boundary, MAX_FIELDS + settings().max_upload_files)
 
 
 # Possessive: what follows a string is never searched for another place where it could end.

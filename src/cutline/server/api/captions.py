@@ -223,7 +223,7 @@ def list_captions(
 @router.post(
     "/images/{uuid:image_id}/captions",
     auth=needs("images:write"),
-    response={200: CaptionJobOut, 202: CaptionJobOut, **problems(404)},
+    response={200: CaptionJobOut, 202: CaptionJobOut, **problems(404, 409)},
     openapi_extra=dict(PREFER),
 )
 def request_captions(
@@ -231,6 +231,7 @@ def request_captions(
 ) -> Status[Job]:
     """Ask for new candidates of your image. What you picked or wrote yourself stays what it shows."""
     image = images.own_image(viewer_of(request), image_id)
+    services.check_candidates(image)
     job = create_job(
         owner=ensure_owner(request),
         image_id=image.pk,
@@ -253,7 +254,7 @@ def _done(job_id: UUID) -> CaptionJobOut:
 @router.post(
     "/images/{uuid:image_id}/captions/{uuid:caption_id}/pick",
     auth=needs("images:write"),
-    response={200: VersionOut, **problems(404)},
+    response={200: VersionOut, **problems(404, 409)},
 )
 def pick_caption(request: HttpRequest, image_id: UUID, caption_id: UUID) -> Version:
     """Show this candidate."""
@@ -306,7 +307,7 @@ def get_caption(request: HttpRequest, image_id: UUID) -> Version:
 @router.put(
     "/images/{uuid:image_id}/caption",
     auth=needs("images:write"),
-    response={200: VersionOut, **problems(404)},
+    response={200: VersionOut, **problems(404, 409)},
 )
 def edit_caption(request: HttpRequest, image_id: UUID, wanted: TextIn) -> Version:
     """Write the caption yourself, or use a candidate. No model ever replaces it.
@@ -338,7 +339,7 @@ def list_versions(
 @router.post(
     "/images/{uuid:image_id}/versions/{int:number}/restore",
     auth=needs("images:write"),
-    response={200: VersionOut, **problems(404)},
+    response={200: VersionOut, **problems(404, 409)},
 )
 def restore_version(request: HttpRequest, image_id: UUID, number: int) -> Version:
     """Show an earlier version again."""

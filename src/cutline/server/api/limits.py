@@ -9,12 +9,25 @@ from cutline.server.config import settings
 from cutline.server.people.viewers import Viewer, viewer_of
 from cutline.server.rates import RateLimited, Standing, forget, network_of
 from cutline.server.request_context import context_of
-from cutline.server.shares import Payer
+from cutline.server.shares import Pace, Payer
 
-__all__ = ["CAPTION_PATH", "count", "count_address", "count_styles", "forget", "network_of", "payer_of"]
+__all__ = [
+    "CAPTION_PATH",
+    "count",
+    "count_accounts",
+    "count_address",
+    "count_styles",
+    "count_websocket",
+    "forget",
+    "network_of",
+    "payer_of",
+    "refusal_wait_s",
+]
 
 _PATIENCE_S = 30.0  # for so long a request waits for room; then its client is told to come again
 CAPTION_PATH = "/api/v1/caption"
+_LONGEST_REFUSAL_S = 10.0
+_REFUSALS = Pace(10, at_once=20)
 
 
 def count(viewer: Viewer, *, method: str, path: str) -> Standing | None:
@@ -54,6 +67,27 @@ def count_styles(request: HttpRequest) -> None:
         raise
     if standing is not None:
         context_of(request).put(standing)  # for the answer's headers
+
+
+def count_accounts(address: str) -> Standing | None:
+    """Count a request for signing in, an account's pages or the admin, whoever sends it.
+
+    Raises: RateLimited.
+    """
+    return rates.hit("accounts", settings().rate_accounts, rates.network_of(address))
+
+
+def count_websocket(address: str) -> Standing | None:
+    """Count a new websocket, whoever opens it.
+
+    Raises: RateLimited.
+    """
+    return rates.hit("websockets", settings().rate_websockets, rates.network_of(address))
+
+
+def refusal_wait_s(network: str) -> float:
+    """How long a network waits for being told that it asks too often: or it would ask ever faster."""
+    return min(_LONGEST_REFUSAL_S, _REFUSALS.wait_s(network))
 
 
 def payer_of(viewer: Viewer) -> Payer:

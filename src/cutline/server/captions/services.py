@@ -19,7 +19,7 @@ from cutline.server.captions.attention import packed
 from cutline.server.captions.head_start import head_starts
 from cutline.server.captions.models import Attention, Caption, Version
 from cutline.server.config import settings
-from cutline.server.errors import Invalid, NotFound
+from cutline.server.errors import Invalid, NotFound, QuotaExceeded
 from cutline.server.events.services import emit
 from cutline.server.feedback.models import Feedback
 from cutline.server.images import renditions, words
@@ -126,7 +126,8 @@ def _save(
     Caption.objects.bulk_create(rows)
     Attention.objects.bulk_create(looks)
     last = _last_version(image) if image.caption_by else None
-    if rows and (last is None or last.action == Version.Action.GENERATED):
+    is_model_s = last is None or (last.action == Version.Action.GENERATED and not _is_full(last))
+    if rows and is_model_s:
         best = rows[0]
         _show(
             image,
@@ -153,12 +154,13 @@ def _save(
 
 @retried
 def pick(image: Image, caption: Caption, by: Owner) -> Version:
-    """Show a candidate. Raises NotFound for a candidate of another image."""
+    """Show a candidate. Raises NotFound for a candidate of another image, QuotaExceeded."""
     image, last = _locked(image)
     if caption.image_id != image.pk:
         raise NotFound("This image has no such caption.")
     if last and last.action == Version.Action.PICKED and last.caption_id == caption.pk:
         return last
+    _check_versions(last)
     _log(Feedback.Kind.PICK, image, caption, by, after=caption.text)
     version = Version(
         text=caption.text,
@@ -176,9 +178,10 @@ def pick(image: Image, caption: Caption, by: Owner) -> Version:
 def edit(
     image: Image, text: str, by: Owner, *, caption: Caption | None = None, styled: bool | None = None
 ) -> Version:
-    """Show a person's own text; of white space, single blanks are left. Raises Invalid for one too long.
+    """Show a person's own text; of white space, single blanks are left.
 
-    An empty text is refused too: a photo without any words helps nobody who cannot see it.
+    Raises Invalid for one too long, QuotaExceeded where the image has as many versions as it may have. An
+    empty text is refused too: a photo without any words helps nobody who cannot see it.
     caption: the candidate that it grew out of; what the image shows, if left out. styled: whether it is in a
     voice; as what it grew out of, if left out.
     """
@@ -195,6 +198,7 @@ def edit(
         styled = caption.is_styled if caption else last.styled
     if last and last.by == PERSON and last.text == text and last.styled == styled:
         return last
+    _check_versions(last)
     _log(Feedback.Kind.EDIT, image, origin, by, after=text)
     version = Version(
         text=text,
@@ -209,13 +213,14 @@ def edit(
 
 @retried
 def restore(image: Image, number: int, by: Owner) -> Version:
-    """Show an earlier version's text again, as a new version. Raises NotFound."""
+    """Show an earlier version's text again, as a new version. Raises NotFound, QuotaExceeded."""
     image, last = _locked(image)
     earlier = Version.objects.filter(image=image, number=number).first()
     if earlier is None or last is None:
         raise NotFound("This image has no such version.")
     if earlier.pk == last.pk:
         return last
+    _check_versions(last)
     version = Version(
         text=earlier.text,
         by=earlier.by,
@@ -227,6 +232,26 @@ def restore(image: Image, number: int, by: Owner) -> Version:
         restored_from=number,
     )
     return _changed(image, last, version)
+
+
+def check_candidates(image: Image) -> None:
+    """Raise QuotaExceeded where models have written as many candidates of an image as they may.
+
+    Not counted: those that are being written.
+    """
+    if Caption.objects.filter(image=image).count() >= settings().max_captions:
+        raise QuotaExceeded(
+            f"The image has {settings().max_captions:,} candidates; that is the limit.",
+            hint="Pick one of them.",
+        )
+
+
+def _check_versions(last: Version | None) -> None:
+    if last is not None and _is_full(last):
+        raise QuotaExceeded(
+            f"The image's caption has {last.number:,} versions; that is the limit.",
+            hint="What it shows stays as it is.",
+        )
 
 
 # -- both ------------------------------------------------------------------------------------------------
@@ -242,6 +267,10 @@ def _locked(image: Image) -> tuple[Image, Version | None]:
 
 def _last_version(image: Image) -> Version | None:
     return Version.objects.filter(image=image).order_by("-number").first()
+
+
+def _is_full(last: Version) -> bool:
+    return last.number >= settings().max_captions
 
 
 def _show(image: Image, last: Version | None, version: Version) -> None:

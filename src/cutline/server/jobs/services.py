@@ -29,6 +29,7 @@ from cutline.server.jobs.models import Job, JobKind, JobState, Priority
 from cutline.server.jobs.queue import due
 from cutline.server.observability import request_id as request_ids
 from cutline.server.observability.metrics import JOB_S, JOB_WAIT_S, JOBS
+from cutline.server.people.voices import same_voice
 from cutline.server.transactions import retried
 
 if TYPE_CHECKING:
@@ -88,14 +89,19 @@ def claim(
     fetches_too: bool = True,
     styles_too: bool = True,
     fetches_not_of: Collection[UUID] = (),
+    not_of: Collection[Owner] = (),
 ) -> Job | None:
     """Take the best job that is due, with a lease: interactive before bulk, then the oldest.
 
     worker: who takes it, for the log. bulk_too=False takes interactive jobs alone; fetches_too=False leaves
     the URLs of bulks, fetches_not_of those of these owners; styles_too=False leaves captions in a voice.
+    not_of: leaves all jobs of whoever counts as one of these.
     """
+    candidates = _candidates(bulk_too, fetches_too, fetches_not_of, styles_too=styles_too)
+    for owner in not_of:
+        candidates = candidates.exclude(same_voice(owner, "owner"))
     job = leases.claim(
-        _candidates(bulk_too, fetches_too, fetches_not_of, styles_too=styles_too),
+        candidates,
         for_s=settings().lease_s,
         then=announce,
         state=JobState.RUNNING,
@@ -112,7 +118,7 @@ def claim(
 def _candidates(
     bulk_too: bool, fetches_too: bool, fetches_not_of: Collection[UUID] = (), *, styles_too: bool = True
 ) -> QuerySet[Job]:
-    candidates = due(timezone.now())
+    candidates = due(timezone.now()).select_related("owner")
     if not styles_too:
         candidates = candidates.exclude(kind=JobKind.STYLE)
     if not bulk_too:

@@ -26,9 +26,17 @@ from cutline.server import security_log
 from cutline.server.api import limits
 from cutline.server.api.auth import same_origin
 from cutline.server.api.problems import PROBLEM_JSON, log_refusal, problem_fields
+from cutline.server.api.turns import TURNS
 from cutline.server.captions.live_words import TYPE as WORDS
 from cutline.server.config import settings
-from cutline.server.errors import CrossOrigin, Malformed, ScopeMissing, ServiceUnavailable, Unauthenticated
+from cutline.server.errors import (
+    CrossOrigin,
+    Malformed,
+    ScopeMissing,
+    ServiceUnavailable,
+    TooManyRequests,
+    Unauthenticated,
+)
 from cutline.server.events import selectors
 from cutline.server.events.channel import group_of
 from cutline.server.people.viewers import (
@@ -88,9 +96,10 @@ class EventConsumer(AsyncWebsocketConsumer):
             self.held.enter_context(_SOCKETS.held(f"address:{network}"))
             check_origin(self.scope)
             after = _after(self.scope)
-            scope: Any = await database_sync_to_async(scope_of_ticket)(self.scope)
-            self.scope = scope
-            self.viewer, session_key = await database_sync_to_async(_enter)(self.scope)
+            async with TURNS.taken(network):
+                scope: Any = await database_sync_to_async(_admit)(self.scope)
+                self.scope = scope
+                self.viewer, session_key = await database_sync_to_async(_enter)(self.scope)
             self.held.enter_context(_OF_OWNERS.held(f"owner:{self.viewer.owner_id}"))
         except CutlineError as error:
             await refuse(self.scope, self.base_send, error)
@@ -243,6 +252,8 @@ async def refuse(
 ) -> None:
     """Answer a handshake with a problem, so that the client reads why."""
     log_refusal(error)
+    if error.http_status == TooManyRequests.http_status:
+        await asyncio.sleep(limits.refusal_wait_s(network_of(address_of_scope(scope))))
     if "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close"})
         return
@@ -276,6 +287,12 @@ def check_origin(scope: Mapping[str, Any]) -> None:
             "A page of another site cannot open this websocket.",
             hint="Connect from the service's own pages, or with an API key.",
         )
+
+
+def _admit(scope: Mapping[str, Any]) -> dict[str, Any]:
+    """Count a new websocket, and use its ticket up. Raises: RateLimited, and as scope_of_ticket."""
+    limits.count_websocket(address_of_scope(scope))
+    return scope_of_ticket(scope)
 
 
 def _enter(scope: Mapping[str, Any]) -> tuple[Viewer, str]:

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TypeAlias
 from uuid import UUID
 
@@ -24,6 +25,8 @@ from cutline.server.jobs.context import Context, JobStopped, LeaseLost
 from cutline.server.jobs.models import Job, JobKind, Priority
 from cutline.server.observability import request_id
 from cutline.server.observability.metrics import JOBS_NOW
+from cutline.server.people.models import Owner
+from cutline.server.people.voices import voice_of
 from cutline.server.shares import Payer
 from cutline.server.transactions import forget_broken_connection
 
@@ -32,8 +35,18 @@ logger = logging.getLogger(__name__)
 Handler: TypeAlias = Callable[[Job, Context], None]
 
 _POLL_S = 0.5  # one idle thread polls: a lost hint costs no more than this
+_RECENT_S = 5.0  # for so long after a job was claimed, whoever it counts for has jobs
 _STUCK_S = 900.0  # the lease of a job without a sign of life for so long is not renewed
 _GIVE_UP_S = 10.0  # for so long we try to record a failure, then the lease runs out
+
+
+@dataclass(slots=True)
+class _Had:
+    """What whoever counts as one had of the threads: jobs now, and when the last was claimed."""
+
+    owner: Owner
+    jobs: int = 0
+    at: float = 0.0
 
 
 class WorkerPool:
@@ -42,6 +55,8 @@ class WorkerPool:
     One thread is kept for interactive jobs where there are two or more: bulk jobs may take minutes. Of those
     for bulk jobs, half may fetch photos: a slow site holds a thread for as long as it likes to; a third of
     these are kept for other owners. No more wait for the language model than it answers at once.
+    While others have jobs, too, whoever counts as one (people.voices) has a quarter of the threads: so the
+    others' turn comes at once, however many jobs were queued before.
     on_stage is called for each stage that a job enters.
     """
 
@@ -59,10 +74,14 @@ class WorkerPool:
         self._for_fetching = max(1, self._for_bulk // 2)
         self._fetching_of_one = self._for_fetching - self._for_fetching // 3
         self._for_styling = max(1, min(threads - 1, settings().restyler_at_once))
+        self._of_one = max(1, threads // 4)
+        self._claiming = threading.Lock()  # one after the other, so that none overlooks another's claim
         self._condition = threading.Condition()  # guards what follows
         self._hints = 0
         self._polled = False  # whether an idle thread polls
         self._running: dict[UUID, Context] = {}
+        self._had: dict[object, _Had] = {}  # by whom jobs count for
+        self._keeps_back = False  # whether jobs were left because their owners have enough
         self._gave_back = False  # whether `stop` has put back what was still running
         self._bulk_now = 0
         self._fetching_now = 0
@@ -108,7 +127,8 @@ class WorkerPool:
         failures = 0
         while not self._stopping.is_set():
             try:
-                job = self._claim()
+                with self._claiming:
+                    job = self._claim()
                 failures = 0
             except (DatabaseError, InterfaceError) as error:
                 failures += 1
@@ -119,11 +139,13 @@ class WorkerPool:
             if job is None:
                 self._wait()
                 continue
-            if _is_bulk(job):
-                self.wake()  # jobs of a bulk come with few hints: each that finds one passes it on
+            if _is_bulk(job) or self._keeps_back:
+                self.wake()  # these jobs come with few hints: each that finds one passes it on
             try:
                 self._do(job)
             finally:
+                with self._condition:
+                    self._had[voice_of(job.owner)].jobs -= 1
                 self._free_slots(bulk=_is_bulk(job), fetching=_is_fetching(job), styling=_is_styling(job))
         connection.close()
 
@@ -137,6 +159,7 @@ class WorkerPool:
             self._fetching_now += may_fetch
             self._styling_now += may_style
         job = None
+        have_enough = self._have_enough()
         try:
             job = services.claim(
                 self._name,
@@ -144,7 +167,9 @@ class WorkerPool:
                 fetches_too=may_fetch,
                 styles_too=may_style,
                 fetches_not_of=self._fetching_enough(),
+                not_of=have_enough,
             )
+            self._note(job, have_enough)
         finally:
             self._free_slots(
                 bulk=may_bulk and not (job and _is_bulk(job)),
@@ -160,6 +185,23 @@ class WorkerPool:
                 context.job.owner_id for context in self._running.values() if _is_fetching(context.job)
             )
         return [owner for owner, count in fetching.items() if count >= self._fetching_of_one]
+
+    def _have_enough(self) -> Sequence[Owner]:
+        """Who has as many jobs as they may while others have some, too; one owner of each."""
+        long_ago = time.monotonic() - _RECENT_S
+        with self._condition:
+            self._had = {voice: had for voice, had in self._had.items() if had.jobs or had.at > long_ago}
+            if len(self._had) < 2:
+                return []
+            return [had.owner for had in self._had.values() if had.jobs >= self._of_one]
+
+    def _note(self, job: Job | None, have_enough: Sequence[Owner]) -> None:
+        with self._condition:
+            self._keeps_back = bool(have_enough) or (self._keeps_back and job is not None)
+            if job is not None:
+                had = self._had.setdefault(voice_of(job.owner), _Had(owner=job.owner))
+                had.jobs += 1
+                had.at = time.monotonic()
 
     def _free_slots(self, *, bulk: bool, fetching: bool, styling: bool) -> None:
         with self._condition:

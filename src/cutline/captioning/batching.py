@@ -32,6 +32,10 @@ class Preparing(Protocol):
         ...
 
 
+class CaptionerClosed(CaptionerUnavailable):
+    """It was closed before this could be asked. Whoever replaced it has another one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
     image: Image.Image
@@ -53,7 +57,7 @@ class MicroBatcher:
     is still reading its image: so a lone caller waits for nobody. Images are read in the callers' threads;
     one that cannot be read, or that fails, fails its own caller alone.
     Close it, or use it in a ``with``: what was asked before is still answered, what comes after is refused
-    (CaptionerUnavailable).
+    (CaptionerClosed).
     """
 
     def __init__(
@@ -111,7 +115,7 @@ class MicroBatcher:
                 for job in () if is_refused else jobs:
                     self._jobs.put(job)
         if is_refused:
-            raise CaptionerUnavailable("This captioner is closed.")
+            raise CaptionerClosed("This captioner is closed.")
         return [job.done.result() for job in jobs]
 
     def close(self) -> None:

@@ -5,18 +5,25 @@ Whatever comes out of it is compared with its hash first; what differs is fetche
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from cutline.captioning.bundle import FileRecord
 from cutline.errors import RegistryUnavailable
-from cutline.registry.manifest import record_of
+from cutline.registry.manifest import hash_of, record_of
+from cutline.strict import load_json
 
 KEPT = 8  # of each kind: those that were used last stay
+
+
+def _note_name(key: str) -> str:
+    return f"{hash_of(key.encode())[:32]}.json"
 
 
 def default_cache() -> Path:
@@ -66,6 +73,23 @@ class Cache:
                 _put_in_place(fresh, place, Path(scratch, "old"))
         _keep_newest(place.parent)
         return place
+
+    def remember(self, key: str, note: Mapping[str, object]) -> None:
+        """Keep a note; `remembered` gives it back."""
+        path = self._folder / "notes" / _note_name(key)
+        with _writing(self._folder):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
+                file.write(json.dumps(note).encode())
+            os.replace(file.name, path)
+
+    def remembered(self, key: str) -> dict[str, Any] | None:
+        """The note under a key, if it can be read."""
+        try:
+            note = load_json((self._folder / "notes" / _note_name(key)).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return note if isinstance(note, dict) else None
 
 
 @contextmanager

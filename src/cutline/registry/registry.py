@@ -219,6 +219,33 @@ class Registry:
             return None
         return self._cache.file(record, partial(self._checked_weights, version))
 
+    def remember(self, alias: str, version: Version) -> None:
+        """Note in the local cache what an alias stands for, with its signatures."""
+        signatures = [] if version.is_built_in else self._signatures(version.id)
+        note = {
+            "manifest": self._manifest(version).decode(),
+            "signatures": [each.hex() for each in signatures],
+        }
+        self._cache.remember(f"{self.where}#{alias}", note)
+
+    def known(self, alias: str) -> Version | None:
+        """What an alias stood for when it was last remembered here, without asking; None if unknown."""
+        note = self._cache.remembered(f"{self.where}#{alias}")
+        if note is None:
+            return None
+        try:
+            manifest = str(note["manifest"]).encode()
+            signatures = [bytes.fromhex(str(each)) for each in note["signatures"]]
+            version = Version(
+                id=hash_of(manifest), manifest=parse_version(manifest, "The remembered version")
+            )
+        except (KeyError, TypeError, ValueError, VersionRefused):
+            return None
+        is_built_in = version.id == content.shipped().id
+        if is_built_in or self._verifier is None or self._verifier.accepts(manifest, signatures):
+            return version
+        return None
+
     # Writing versions
 
     def push(self, draft: Draft) -> Version:
@@ -447,14 +474,17 @@ class Registry:
     def _check_signature(self, id_: str, manifest: bytes) -> None:
         if self._verifier is None:
             return
-        keys = [entry.key for entry in self._listed(f"signatures/{id_}/")][:32]
-        signatures = [self._read(key, SIGNATURE_BYTES) or b"" for key in keys]
+        signatures = self._signatures(id_)
         if not self._verifier.accepts(manifest, signatures):
             problem = "is signed by no key that is trusted" if signatures else "is not signed"
             raise VersionRefused(
                 f"The version {id_[:12]} {problem} here.",
                 hint="Sign it with: cutline registry sign, or correct CUTLINE_REGISTRY_PUBLIC_KEYS.",
             )
+
+    def _signatures(self, id_: str) -> list[bytes]:
+        keys = [entry.key for entry in self._listed(f"signatures/{id_}/")][:32]
+        return [self._read(key, SIGNATURE_BYTES) or b"" for key in keys]
 
     def _manifest(self, version: Version) -> bytes:
         if version.id == content.shipped().id:

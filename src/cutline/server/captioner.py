@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from cutline.captioning.batching import MicroBatcher, Preparing
+from cutline.captioning import golden
+from cutline.captioning.batching import CaptionerClosed, MicroBatcher, Preparing
 from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.captioning.options import (
     MAX_PREFIX_CHARS,
@@ -34,6 +35,7 @@ from cutline.images import Limits, Source, open_image
 from cutline.registry import local
 from cutline.server.config import settings
 from cutline.server.errors import Invalid
+from cutline.server.models_in_service import Loading, Shelf, Status, is_followed, told_of
 from cutline.server.observability.metrics import BATCH_SIZE, CAPTIONS, MODEL_S
 
 if TYPE_CHECKING:
@@ -50,12 +52,15 @@ __all__ = [
     "Model",
     "ModelInfo",
     "Option",
+    "Status",
     "Strategy",
     "Wanted",
     "Written",
     "about",
     "about_to_ask",
     "close_captioners",
+    "follow",
+    "followed",
     "get_captioner",
     "models",
     "wanted",
@@ -110,9 +115,15 @@ def wanted(options: Mapping[str, Any], *, n: int = 1) -> Wanted:
 
 def write(photo: Source, wanted: Wanted) -> Written:
     """Caption a photo. Raises ImageError, OptionError, and what get_captioner raises."""
-    chosen = get_captioner(wanted.model)
-    [captions] = chosen.caption([photo], n=wanted.n, options=wanted.options)
-    return Written(captions=captions, model=chosen.about())
+    while True:
+        chosen = get_captioner(wanted.model)
+        try:
+            [captions] = chosen.caption([photo], n=wanted.n, options=wanted.options)
+        except CaptionerClosed:
+            if get_captioner(wanted.model) is chosen:
+                raise
+            continue  # another version took its place between the two lines
+        return Written(captions=captions, model=chosen.about())
 
 
 def get_captioner(model: str = "") -> MicroBatcher:
@@ -143,6 +154,16 @@ def is_idle() -> bool:
     return not _COMING.count() and not _ASKED.count()
 
 
+def followed() -> list[Status]:
+    """How it stands with the models that follow an alias: the worst that any process tells."""
+    return told_of([each for each in (DEFAULT, *settings().models) if is_followed(_uri(each))])
+
+
+def follow() -> None:
+    """Look at the aliases now, and change to what they stand for; a thread does so every now and then."""
+    _SHELF.follow()
+
+
 def close_captioners() -> None:
     """Answer what was asked, and forget the models."""
     _SHELF.close()
@@ -171,6 +192,19 @@ def _load(uri: str) -> Captioner:
         return load(uri)
     return BundleCaptioner(
         uri or default_bundle(), threads=settings().model_threads or None, limits=photo_limits()
+    )
+
+
+def _served(loading: Loading) -> MicroBatcher:
+    """Load a model, try it if it must be, and put what gathers batches in front of it."""
+    loaded = _load(loading.uri)
+    if loading.must_be_tried:
+        golden.check(loaded, expected=loading.expected)
+    return MicroBatcher(
+        _Measured(loaded),
+        max_batch=settings().batch_size,
+        max_wait_ms=settings().batch_wait_ms,
+        expects=_COMING.count,
     )
 
 
@@ -231,39 +265,8 @@ class _Counter:
                 self._count -= 1
 
 
-class _Shelf:
-    """The models of this process. Each is loaded once, however many threads ask for it first."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._ready: dict[str, MicroBatcher] = {}
-
-    def get(self, model: str) -> MicroBatcher:
-        return self._ready.get(model) or self._made(model)
-
-    def peek(self, model: str) -> MicroBatcher | None:
-        return self._ready.get(model)
-
-    def close(self) -> None:
-        with self._lock:
-            closing, self._ready = self._ready, {}
-        for batcher in closing.values():
-            batcher.close()
-
-    def _made(self, model: str) -> MicroBatcher:
-        with self._lock:
-            if model not in self._ready:
-                self._ready[model] = MicroBatcher(
-                    _Measured(_load(_uri(model))),
-                    max_batch=settings().batch_size,
-                    max_wait_ms=settings().batch_wait_ms,
-                    expects=_COMING.count,
-                )
-            return self._ready[model]
-
-
 _COMING = _Counter()  # about to ask for captions: a batch waits for them, and for nobody else
 _ASKED = _Counter()  # passes that are running
-_SHELF = _Shelf()
+_SHELF = Shelf(uri_of=_uri, make=_served)
 about_to_ask = _COMING.one_more
 """A context in which a photo is made ready for `write`: batches wait a moment for it."""

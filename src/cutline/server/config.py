@@ -147,9 +147,19 @@ class ServerSettings(BaseSettings):
         (), description="JSON list of {id, name, server_url, client_id, secret}."
     )
 
-    model: str = Field("", description="The model, as cutline.load takes it; if empty, the bundled one.")
+    model: str = Field(
+        "",
+        description="The model, as cutline.load takes it; if empty, the bundled one. An alias of a registry"
+        " (registry:PLACE#champion) is followed while the service runs.",
+    )
     models: dict[str, str] = Field(
         {}, description='JSON: more models that may be asked for, by id: {"large": "/srv/large.zip"}.'
+    )
+    model_poll_s: float = Field(
+        15,
+        ge=0,
+        description="How often a process looks whether an alias of a registry (model, models) has moved;"
+        " 0: never.",
     )
     model_threads: int = Field(0, description="Threads of the model; 0: one per core.")
     candidates: int = Field(

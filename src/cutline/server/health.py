@@ -10,8 +10,9 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any
 
 from django.core.cache import cache
 from django.db import connection
@@ -22,6 +23,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from cutline.server import captioner
 from cutline.server.api.asgi_types import App, Receive, Scope, Send
 from cutline.server.config import settings
 from cutline.server.images.stores import Folder, store
@@ -69,20 +71,35 @@ def readiness(request: HttpRequest) -> HttpResponse:
 
 def _told(results: Mapping[str, bool]) -> HttpResponse:
     ready = not stopping.is_set() and all(results.values())
-    return JsonResponse(
-        {
-            "status": "ready" if ready else "stopping" if stopping.is_set() else "not ready",
-            "checks": {name: "ok" if good else "failed" for name, good in results.items()},
-        },
-        status=200 if ready else 503,
-    )
+    told: dict[str, object] = {
+        "status": "ready" if ready else "stopping" if stopping.is_set() else "not ready",
+        "checks": {name: "ok" if good else "failed" for name, good in results.items()},
+    }
+    if latest_models:
+        told["models"] = latest_models
+    return JsonResponse(told, status=200 if ready else 503)
+
+
+latest_models: list[dict[str, str]] = []
+"""What the checks found last: answers come without a look at the cache."""
+
+
+def _look_at_models() -> None:
+    latest_models[:] = [_model(status) for status in captioner.followed()]
+
+
+def _model(status: captioner.Status) -> dict[str, str]:
+    """A model that follows an alias. One that was refused makes nothing unready: the one before serves on."""
+    told = {"id": status.model, "label": status.label, "version": status.version[:12], "state": status.state}
+    return told | ({"refused": status.refused[:12]} if status.refused else {})
 
 
 def check_all() -> dict[str, bool]:
     """Give {dependency: whether it is fit}; one that takes longer than PATIENCE_S is not."""
-    pool = ThreadPoolExecutor(len(CHECKS), thread_name_prefix="readiness")
+    pool = ThreadPoolExecutor(len(CHECKS) + 1, thread_name_prefix="readiness")
     asked = {pool.submit(_passes, name, check): name for name, check in CHECKS.items()}
-    done, _ = wait(asked, timeout=PATIENCE_S)
+    everything: list[Future[Any]] = [*asked, pool.submit(_look_at_models)]
+    done, _ = wait(everything, timeout=PATIENCE_S)
     pool.shutdown(wait=False, cancel_futures=True)
     return {name: future in done and future.result() for future, name in asked.items()}
 

@@ -46,6 +46,12 @@ STYLED_S = Histogram(
     "Time in which a language model wrote what a request asked for.",
     buckets=_STAGE_S,
 )
+MODEL_SWAPS = Counter("cutline_model_swaps", "Changes to the version that an alias stands for.", ["model"])
+MODEL_KEPT = Gauge(
+    "cutline_model_kept",
+    "1 where the model in use is not the version that its alias stands for: refused, or no answer.",
+    ["model"],
+)
 CAPTIONS = Counter("cutline_captions", "Captions that the model wrote.", ["model"])
 
 # What goes out

@@ -1,0 +1,279 @@
+"""A service follows the alias of a registry without dropping a request."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from prometheus_client import REGISTRY
+
+from cutline.captioning.bundle import Bundle, read_bundle, sealed
+from cutline.captioning.sources import default_bundle
+from cutline.errors import RegistryUnavailable, VersionRefused
+from cutline.registry import Draft, GateReport, Registry, open_registry
+from cutline.registry.store import FolderStore
+from cutline.server import captioner, models_in_service
+from cutline.server.models_in_service import Loading, Shelf
+
+BY = {"by": "a test", "why": "it is a test"}
+PASSED = GateReport(passed=True)
+Configure = Callable[..., Any]
+
+
+class Served:
+    """A model that remembers where it came from, and whether it was closed."""
+
+    def __init__(self, loading: Loading) -> None:
+        self.loading, self.is_closed = loading, False
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, configure: Configure) -> Iterator[Registry]:
+    monkeypatch.setenv("CUTLINE_REGISTRY_CACHE", str(tmp_path / "cache"))
+    uri = f"registry:{tmp_path / 'models'}"
+    configure(model=uri, model_poll_s=0)
+    yield open_registry(uri)
+    captioner.close_captioners()
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return read_bundle(default_bundle())
+
+
+def push(registry: Registry, bundle: Bundle, version: str, **more: Any) -> str:
+    """Push the bundle that ships under another version; its id."""
+    named = sealed(replace(bundle.manifest, version=version), bundle.files)
+    return registry.push(Draft(bundle=named, gates=PASSED, **more)).id
+
+
+def swaps() -> float:
+    return REGISTRY.get_sample_value("cutline_model_swaps_total", {"model": "default"}) or 0.0
+
+
+class Factory:
+    """Makes what a shelf serves, unless it is told to refuse a version."""
+
+    def __init__(self) -> None:
+        self.made: list[Served] = []
+        self.refused: set[str] = set()
+
+    def __call__(self, loading: Loading) -> Served:
+        if any(id_ in loading.uri for id_ in self.refused):
+            raise VersionRefused("It failed on the golden photos.")
+        self.made.append(Served(loading))
+        return self.made[-1]
+
+
+@pytest.fixture
+def factory() -> Factory:
+    return Factory()
+
+
+@pytest.fixture
+def shelf(registry: Registry, factory: Factory) -> Iterator[Shelf[Served]]:
+    made = Shelf(uri_of=lambda model: f"registry:{registry.where}", make=factory)
+    yield made
+    made.close()
+
+
+def test_a_promoted_version_takes_the_place_of_the_old_one(
+    registry: Registry, bundle: Bundle, shelf: Shelf[Served], factory: Factory
+) -> None:
+    first = shelf.get("default")
+    assert shelf.statuses()[0].version == registry.find("0").id
+    shelf.follow()
+    assert shelf.get("default") is first
+    id_ = push(registry, bundle, "2.0.0", files={"golden.json": b'{"cat.jpg": "A cat."}'})
+    registry.promote(id_, **BY)
+    shelf.follow()
+    second = shelf.get("default")
+    assert (first.is_closed, second.is_closed) == (True, False)
+    assert second.loading.must_be_tried
+    assert second.loading.expected == {"cat.jpg": "A cat."}
+    [status] = shelf.statuses()
+    assert (status.state, status.version, status.label) == ("current", id_, "cutline-base@2.0.0")
+    registry.rollback(**BY)
+    shelf.follow()
+    assert second.is_closed
+    assert shelf.statuses()[0].label == f"cutline-base@{bundle.manifest.version}"
+
+
+def test_what_is_refused_changes_nothing_and_is_not_tried_all_the_time(
+    registry: Registry,
+    bundle: Bundle,
+    shelf: Shelf[Served],
+    factory: Factory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = shelf.get("default")
+    bad = push(registry, bundle, "2.0.0")
+    factory.refused = {bad}
+    registry.promote(bad, **BY)
+    shelf.follow()
+    [status] = shelf.statuses()
+    assert (status.state, status.refused, status.version) == ("refused", bad, registry.find("0").id)
+    assert "golden" in status.reason
+    factory.refused = set()
+    shelf.follow()
+    assert shelf.get("default") is first
+    assert not first.is_closed
+    monkeypatch.setattr(models_in_service, "RETRY_S", 0.0)
+    shelf.follow()
+    assert shelf.statuses()[0].version == bad
+
+
+def test_damaged_files_change_nothing(
+    registry: Registry, bundle: Bundle, shelf: Shelf[Served], factory: Factory
+) -> None:
+    first = shelf.get("default")
+    id_ = push(registry, bundle, "2.0.0")
+    registry.promote(id_, **BY)
+    sha256 = registry.find(id_).manifest.files["bundle/bundle.json"].sha256
+    (Path(registry.where) / "objects" / sha256[:2] / sha256).write_bytes(b"damaged")
+    shelf.follow()
+    assert shelf.get("default") is first
+    assert shelf.statuses()[0].state == "refused"
+    registry.rollback(**BY)
+    shelf.follow()
+    assert shelf.statuses()[0].state == "current"
+    assert shelf.get("default") is first
+
+
+def gone(*arguments: object, **named: object) -> Any:
+    raise RegistryUnavailable("The registry is away.")
+
+
+def test_a_registry_that_is_away_changes_nothing(
+    registry: Registry, bundle: Bundle, shelf: Shelf[Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = shelf.get("default")
+    registry.promote(push(registry, bundle, "2.0.0"), **BY)
+    with monkeypatch.context() as away:
+        away.setattr(FolderStore, "listed", gone)
+        shelf.follow()
+        assert shelf.statuses()[0].state == "unreachable"
+        assert shelf.get("default") is first
+    shelf.follow()
+    assert shelf.statuses()[0].label == "cutline-base@2.0.0"
+
+
+def test_a_start_without_the_registry_takes_what_was_there_last(
+    registry: Registry, bundle: Bundle, factory: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id_ = push(registry, bundle, "2.0.0")
+    registry.promote(id_, **BY)
+    for known in (registry.find("0").id, id_):
+        with monkeypatch.context() as away:
+            for name in ("listed", "read"):
+                away.setattr(FolderStore, name, gone)
+            late = Shelf(uri_of=lambda model: f"registry:{registry.where}", make=factory)
+            late.get("default")
+        [status] = late.statuses()
+        assert (status.state, status.version) == ("unreachable", known)
+        late.follow()
+        assert late.statuses()[0].version == id_
+        late.close()
+
+
+def test_a_start_with_a_broken_champion_takes_the_one_before(
+    registry: Registry, bundle: Bundle, shelf: Shelf[Served], factory: Factory
+) -> None:
+    good, bad = (push(registry, bundle, version) for version in ("2.0.0", "3.0.0"))
+    registry.promote(good, **BY)
+    registry.promote(bad, **BY)
+    factory.refused = {bad}
+    shelf.get("default")
+    [status] = shelf.statuses()
+    assert (status.version, status.state, status.refused) == (good, "refused", bad)
+
+
+@pytest.mark.django_db
+def test_models_change_while_many_ask_and_nobody_notices(
+    registry: Registry, bundle: Bundle, photo: bytes, client: Client
+) -> None:
+    ids = [push(registry, bundle, version) for version in ("2.0.0", "3.0.0")]
+    wanted = captioner.wanted({"n": 1})
+    captioner.write(photo, wanted)
+    before = swaps()
+    stop, labels, errors = threading.Event(), set(), []
+
+    def ask() -> None:
+        while not stop.is_set():
+            try:
+                labels.add(captioner.write(photo, wanted).model.label)
+            except Exception as error:  # any would be one too many
+                errors.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for each in threads:
+        each.start()
+    for id_ in ids:
+        registry.promote(id_, **BY)
+        captioner.follow()
+        assert captioner.write(photo, wanted).model.label == registry.find().label
+    stop.set()
+    for each in threads:
+        each.join()
+    assert errors == []
+    assert len(labels) == 3
+    assert [each.name for each in threading.enumerate()].count("cutline-batcher") == 1
+    answer = client.get("/readyz").json()
+    assert answer["models"] == [
+        {"id": "default", "label": "cutline-base@3.0.0", "version": ids[1][:12], "state": "current"}
+    ]
+    kept = client.get("/metrics").content.decode()
+    assert 'cutline_model_kept{model="default"} 0.0' in kept
+    assert swaps() == before + 2
+
+
+@pytest.mark.django_db
+def test_a_champion_that_writes_nonsense_is_told_of_and_not_used(
+    registry: Registry, bundle: Bundle, photo: bytes, client: Client
+) -> None:
+    wanted = captioner.wanted({"n": 1})
+    before = captioner.write(photo, wanted)
+    tokenizer = json.loads(bundle.files["tokenizer.json"])
+    words = tokenizer["model"]["vocab"]
+    tokenizer["model"]["vocab"] = {
+        word: len(words) - 1 - number if number > 3 else number for word, number in words.items()
+    }
+    shuffled = sealed(bundle.manifest, bundle.files | {"tokenizer.json": json.dumps(tokenizer).encode()})
+    id_ = registry.push(
+        Draft(bundle=shuffled, gates=PASSED, files={"golden.json": b'{"cat.jpg": "A cat."}'})
+    ).id
+    registry.promote(id_, **BY)
+    captioner.follow()
+    after = captioner.write(photo, wanted)
+    assert [each.text for each in after.captions] == [each.text for each in before.captions]
+    answer = client.get("/readyz")
+    [told] = answer.json()["models"]
+    assert (answer.status_code, told["state"], told["refused"]) == (200, "refused", id_[:12])
+    assert 'cutline_model_kept{model="default"} 1.0' in client.get("/metrics").content.decode()
+
+
+def test_the_thread_follows_by_itself_and_ends(
+    registry: Registry, bundle: Bundle, factory: Factory, configure: Configure
+) -> None:
+    configure(model_poll_s=0.01)
+    swapped = threading.Event()
+
+    class Telling(Served):
+        def close(self) -> None:
+            swapped.set()
+
+    shelf = Shelf(uri_of=lambda model: f"registry:{registry.where}", make=Telling)
+    shelf.get("default")
+    registry.promote(push(registry, bundle, "2.0.0"), **BY)
+    assert swapped.wait(60)
+    shelf.close()
+    assert "cutline-models" not in [each.name for each in threading.enumerate()]

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from cutline.errors import BundleDamaged, BundleMissing, OptionError
-from cutline.styles import Length, Voice
+from cutline.styles import Length, Voice, built_in
 from cutline.styles.built_in import BuiltInWriter, prompt
 from cutline.styles.causal import CausalModel
 from cutline.styles.restyling import GuardedRestyler
+from cutline.styles.support import all_words
 from cutline.styles.writing import Task
 from tests.tiny_writer import DOG, END, write_tiny_writer
 
@@ -73,6 +74,16 @@ def test_a_word_that_was_written_goes_on_no_more(writer: BuiltInWriter) -> None:
             *writer.write(Task(description=DOG, voice=Voice(tone="dry", length=Length.LONG)), seed=seed)
         ]
         assert all(piece.text[:1].isspace() for piece in pieces[1:])
+
+
+def test_words_are_those_that_were_given_or_are_known(
+    writer: BuiltInWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(built_in, "known_words", lambda: frozenset({"a", "and", "on"}))
+    task = Task(description="Dog.", voice=Voice(tone="of the beach"))
+    for seed in range(10):
+        said = "".join(piece.text for piece in writer.write(task, seed=seed))
+        assert all_words(said) <= {"a", "and", "on", "dog", "of", "the", "beach"}
 
 
 def test_no_caption_repeats_itself(writer: BuiltInWriter) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from cutline.errors import OptionError
 from cutline.styles.causal import CausalModel, Context
 from cutline.styles.guard import EMOJI, parse, rejects
-from cutline.styles.support import HASHTAG, function_words, is_english, words
+from cutline.styles.support import HASHTAG, all_words, data_lines, function_words, is_english, words
 from cutline.styles.voice import Voice
 from cutline.styles.writing import Task, Written
 
@@ -164,6 +165,9 @@ class _Draft:
         said = parse(text)
         if _BROKEN.search(said.body) or _is_repetitive(said.body):
             return False
+        given = " ".join((*self.task.sources, self.task.voice.tone))
+        if not all_words(str(said)) - all_words(given) <= known_words():
+            return False
         if not self.task.voice.emoji and EMOJI.search(said.body):
             return False
         return not rejects(said, self.task.voice, self.task.sources)
@@ -204,6 +208,12 @@ class _Draft:
 _MOST_TOKENS_OF_A_WORD = 16
 _BROKEN = re.compile(r"\ufffd|\w{2}[.!?,;:]+[^\W\d]")
 _MOST_OF_A_WORD = 3
+
+
+@cache
+def known_words() -> frozenset[str]:
+    """The words that may be written beside those that were given: a model of syllables makes up others."""
+    return frozenset(data_lines("words.txt"))
 
 
 def _is_repetitive(body: str) -> bool:

@@ -425,7 +425,7 @@ def _write(body: Any = NO_PHOTO, *, of: frozenset[Kind] = LIVE) -> Route:
 ROUTES: Mapping[tuple[str, str], Route] = {
     # lists and exports
     ("GET", "/images"): _own(SHOWN, OWNED),
-    ("GET", "/images/export"): _own(SHOWN, OWNED, query="?format=json"),
+    ("GET", "/images/export"): _own(SHOWN, HISTORY, OWNED, query="?format=json"),
     ("GET", "/me/export"): _own(SHOWN, HISTORY, OWNED),
     ("GET", "/gallery"): Route(rule=Rule.GALLERY),
     ("GET", "/jobs"): _own(OWNED),
@@ -448,6 +448,7 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("GET", "/bulk/{bulk_id}/items"): _own(SHOWN, OWNED, of=ONE),
     ("GET", "/bulk/{bulk_id}/result.jsonl"): _own(SHOWN, HISTORY, OWNED, of=ONE),
     ("GET", "/bulk/{bulk_id}/result.csv"): _own(SHOWN, OWNED, of=ONE),
+    ("GET", "/bulk/{bulk_id}/result.zip"): _own(SHOWN, HISTORY, OWNED, of=ONE),
     ("GET", "/webhooks/{webhook_id}"): _own(OWNED, of=ONE),
     ("GET", "/webhooks/{webhook_id}/deliveries"): _own(SHOWN, OWNED, of=ONE),
     ("GET", "/deliveries/{delivery_id}"): _own(SHOWN, OWNED, of=ONE),

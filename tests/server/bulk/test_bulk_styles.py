@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import ANY
@@ -15,8 +16,9 @@ from django.test import Client
 
 from cutline.caption_files import csv_format
 from cutline.server import styler
-from cutline.server.bulk import outcomes, selectors, services, styling
+from cutline.server.bulk import outcomes, selectors, services, sidecars, styling
 from cutline.server.bulk.models import Bulk, BulkItem
+from cutline.server.bulk.sidecars import sidecar_files
 from cutline.server.images.deletion import delete
 from cutline.server.images.models import Image
 from cutline.server.jobs import services as jobs
@@ -95,6 +97,40 @@ def test_a_bulk_with_a_voice_has_the_styled_text_beside_the_description(
     parsed = csv_format(header)
     assert parsed is not None
     assert parsed.parse_cells(row).captions[0].text == description
+
+
+def test_text_files_lie_beside_the_photos(
+    owner: Owner, work: Work, make_photo: MakePhoto, model: ChatServer
+) -> None:
+    names = ("a/beach.jpg", "a/Beach.png", "a/beach.styled.jpg")
+    bulk = zipped(owner, *((name, make_photo(number)) for number, name in enumerate(names)), ("no.txt", b"x"))
+    work()
+    told = [line for line in lines(bulk) if "captions" in line]
+    with zipfile.ZipFile(io.BytesIO(b"".join(sidecar_files(bulk)))) as archive:
+        assert archive.testzip() is None
+        files = {name: archive.read(name).decode() for name in archive.namelist()}
+    stems = ("a/beach", "a/Beach.png", "a/beach.styled.jpg")
+    assert files == {
+        **{f"{stem}.txt": f"{line['captions'][0]['text']}\n" for stem, line in zip(stems, told, strict=True)},
+        **{
+            f"{stem}.styled.txt": f"{line['styled'][0]['text']}\n"
+            for stem, line in zip(stems, told, strict=True)
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("https://example.org/photos/a%20b.jpg?size=9", "a b.jpg"),
+        ("https://example.org/", ""),
+        ("https://example.org/..%2f..%2fetc", "etc"),
+        ("../../etc/passwd", "etc/passwd"),
+        ("a\u202ebc.jpg", ""),
+    ],
+)
+def test_no_name_leads_out_of_the_folder(file: str, name: str) -> None:
+    assert sidecars._path_of(file) == name
 
 
 def test_a_model_that_fails_leaves_the_description_and_can_be_asked_again(

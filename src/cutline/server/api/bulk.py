@@ -25,6 +25,7 @@ from cutline.server.api.voice_fields import VoiceIn, VoiceOut
 from cutline.server.bulk import selectors, services, styling
 from cutline.server.bulk.models import Bulk, BulkItem
 from cutline.server.bulk.progress import counts
+from cutline.server.bulk.sidecars import sidecar_files
 from cutline.server.config import MOST_CAPTIONS, settings
 from cutline.server.errors import Invalid
 from cutline.server.images.models import Image
@@ -82,7 +83,7 @@ class BulkOut(Schema):
     created_at: datetime
     ended_at: datetime | None = None
     voice: VoiceOut | None = Field(None, description="The voice that its photos are captioned in besides.")
-    result_urls: dict[str, str] = Field(description="By format: jsonl and csv.")
+    result_urls: dict[str, str] = Field(description="By format: jsonl, csv, and zip for text files.")
 
     @staticmethod
     def resolve_counts(bulk: Bulk) -> Mapping[str, int]:
@@ -104,7 +105,7 @@ class BulkOut(Schema):
     @staticmethod
     def resolve_result_urls(bulk: Bulk) -> dict[str, str]:
         """Where the result is."""
-        return {kind: f"/api/v1/bulk/{bulk.pk}/result.{kind}" for kind in ("jsonl", "csv")}
+        return {kind: f"/api/v1/bulk/{bulk.pk}/result.{kind}" for kind in ("jsonl", "csv", "zip")}
 
 
 class BulkItemOut(Schema):
@@ -332,8 +333,16 @@ def bulk_result_csv(request: HttpRequest, bulk_id: UUID) -> StreamingHttpRespons
     return _result(request, bulk_id, "csv", "text/csv; charset=utf-8")
 
 
+@router.get(
+    "/bulk/{bulk_id}/result.zip", response={**problems(404)}, openapi_extra=dict(_file("application/zip"))
+)
+def bulk_result_zip(request: HttpRequest, bulk_id: UUID) -> StreamingHttpResponse:
+    """A text file for each captioned photo, named as the photo is; one more for captions in the voice."""
+    return _result(request, bulk_id, "zip", "application/zip")
+
+
 def _result(request: HttpRequest, bulk_id: UUID, kind: str, content_type: str) -> StreamingHttpResponse:
     bulk = selectors.bulk_for(viewer_of(request), bulk_id)
-    lines = selectors.result_lines(bulk, kind)
+    lines = sidecar_files(bulk) if kind == "zip" else selectors.result_lines(bulk, kind)
     security_log.write(Event.DATA_EXPORTED, what=f"results as {kind}", bulk=bulk.pk)
     return streamed(request, lines, content_type=content_type, file_name=f"captions-{bulk.pk}.{kind}")

@@ -68,13 +68,21 @@ def result_lines(bulk: Bulk, format: str) -> Iterator[bytes]:
     """The result in pieces, in the items' order. format: jsonl or csv."""
     lines = _format(bulk, format)
     yield lines.header()
+    for chunk in _result(bulk):
+        yield b"".join(map(lines.encode, chunk))
+
+
+def result_of(bulk: Bulk) -> Iterator[CaptionLine]:
+    """The result, one line after the other."""
+    for chunk in _result(bulk):
+        yield from chunk
+
+
+def _result(bulk: Bulk) -> Iterator[list[CaptionLine]]:
     for chunk in _ended(bulk):
         captions = _captions(chunk)
         styled = styled_captions(chunk)
-        yield b"".join(
-            lines.encode(_line_of(bulk, item, captions.get(item.pk, ()), styled.get(item.pk, ())))
-            for item in chunk
-        )
+        yield [_line_of(bulk, item, captions[item.pk], styled[item.pk]) for item in chunk]
 
 
 def _format(bulk: Bulk, format: str) -> CaptionFormat:

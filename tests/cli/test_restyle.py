@@ -11,7 +11,7 @@ import pytest
 
 from cutline.cli import _voice
 from cutline.cli.main import main
-from cutline.styles import Audience, Length, presets
+from cutline.styles import Audience, Length, built_in, presets
 from tests.chat_server import Answer, ChatServer, chat_server, in_words
 
 DOG = "A dog runs along the beach."
@@ -154,9 +154,10 @@ def test_a_file_that_is_not_there_or_not_utf_8_is_told(
 
 
 def test_without_a_language_model_the_command_says_how_to_name_one(
-    descriptions: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    descriptions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("CUTLINE_RESTYLER", raising=False)
+    monkeypatch.setattr(built_in, "folder", lambda: tmp_path)
     assert main(["restyle", str(descriptions), "--tone", "dry"]) == 1
     assert "openai:BASE_URL#MODEL" in capsys.readouterr().err
 

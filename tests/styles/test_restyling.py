@@ -10,7 +10,7 @@ import pytest
 
 from cutline import styles
 from cutline.errors import BundleMissing, CaptionerUnavailable, OptionError
-from cutline.styles import Fault, Piece, Styled, Voice, sources
+from cutline.styles import Fault, Piece, Styled, Voice, built_in, sources
 from cutline.styles.guard import GRAVE, check, parse
 from cutline.styles.prompts import messages, prompt_version, rules
 from cutline.styles.writing import Task
@@ -239,6 +239,9 @@ def test_a_uri_that_names_no_language_model_is_refused(uri: str) -> None:
         styles.load(uri)
 
 
-def test_without_a_model_of_its_own_the_error_says_how_to_name_one() -> None:
+def test_without_a_model_of_its_own_the_error_says_how_to_name_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(built_in, "folder", lambda: tmp_path)
     with pytest.raises(BundleMissing, match="openai:BASE_URL#MODEL"):
         styles.load()

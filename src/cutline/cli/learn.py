@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ import click
 if TYPE_CHECKING:
     from cutline.captioning.bundle import Bundle
     from cutline.learning.dataset import DataSet
+    from cutline.learning.loop import Outcome
 
 _CONFIG = click.option(
     "--config",
@@ -21,14 +24,76 @@ _CONFIG = click.option(
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group()
-def command() -> None:
+@click.group(invoke_without_command=True)
+@click.option(
+    "--every",
+    metavar="TIME",
+    help="Run again and again, so long after the last run began: 24h, 90m or 3600s. Without a command.",
+)
+@_CONFIG
+@click.pass_context
+def command(context: click.Context, every: str | None, config: Path | None) -> int:
     """Learn from what people wrote, picked and rated.
 
     \b
-    cutline manage export_training_data export/
-    cutline learn data export/ learning/
+    cutline learn run --config learn.yaml
+    cutline learn --every 24h --config learn.yaml
     """
+    if context.invoked_subcommand is not None:
+        return 0
+    if every is None:
+        click.echo(context.get_help())
+        return 0
+    from cutline.learning.schedule import parse_interval, repeat
+
+    log_to_terminal()
+    repeat(lambda: _learn(config), every_s=parse_interval(every))
+    return 0
+
+
+@command.command("run")
+@_CONFIG
+@_JSON
+def run_command(config: Path | None, as_json: bool) -> int:
+    """Learn once, and end: data set, challenger, gates.
+
+    \b
+    cutline learn run
+    cutline learn run --config learn.yaml --json
+
+    Says why it did not start, if nothing is to be learned. A challenger that passes all gates is in the
+    registry then, where `challenger` stands for it; one that does not is an ordinary end, too. A run that
+    is killed goes on when it is called again. The exit code is 0 for all of this.
+    """
+    from cutline.learning.config import load_config
+    from cutline.learning.loop import run
+
+    log_to_terminal()
+    print_outcome(run(load_config(config)), as_json=as_json)
+    return 0
+
+
+def _learn(config: Path | None) -> None:
+    from cutline.learning.config import load_config
+    from cutline.learning.loop import run
+
+    print_outcome(run(load_config(config)), as_json=False)
+
+
+def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(outcome.as_json(), indent=1, ensure_ascii=False))
+        return
+    click.echo(f"{outcome.ending.value}: {outcome.reason}")
+    if outcome.version:
+        click.echo(f"  the challenger is {outcome.version}")
+    if outcome.page is not None:
+        click.echo(f"  report: {outcome.page}")
+
+
+def log_to_terminal() -> None:
+    logging.basicConfig(format="%(message)s", stream=sys.stderr, force=True)
+    logging.getLogger("cutline").setLevel(logging.INFO)
 
 
 @command.command("data")

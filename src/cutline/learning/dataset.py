@@ -26,6 +26,7 @@ from cutline.errors import DataError, ImageError, OutputError
 from cutline.images import open_image
 from cutline.learning.config import DataSettings
 from cutline.learning.feedback import Feedback, Pair, Text
+from cutline.learning.files import read_json, write_json
 from cutline.learning.layouts import LATEST, write_hugging_face
 from cutline.learning.texts import POISON, Fault, Known, fault_of, likeness, normal
 from cutline.learning.trust import capped, most_from_each, trust
@@ -147,7 +148,7 @@ def build(
     if len(rows) < settings.fewest_captions:
         problems.append(_too_few(len(rows), len(candidates), settings, has_people=has_people))
     made = _Writing(feedback, found, candidates, rows, problems, settings, before, known).write(parent)
-    _write_json(parent / LATEST, {"folder": made.folder.name, "hash": made.hash})
+    write_json(parent / LATEST, {"folder": made.folder.name, "hash": made.hash})
     return made
 
 
@@ -390,8 +391,8 @@ class _Writing:
             _write_lines(draft / CAPTIONS, captions)
             _write_lines(draft / PREFERENCES, preferences)
             _write_lines(draft / RATINGS, ratings)
-            _write_json(draft / REPORT, self._report())
-            _write_json(draft / DATA, data)
+            write_json(draft / REPORT, self._report())
+            write_json(draft / DATA, data)
             write_hugging_face(draft / "huggingface", draft / IMAGES, self.rows, counts)
             draft.rename(folder)
         except OSError as error:
@@ -475,7 +476,7 @@ class _Writing:
 
 def read(folder: Path) -> DataSet:
     """Read a data set that `build` wrote. Raises DataError."""
-    data = _read_json(folder / DATA)
+    data = read_json(folder / DATA)
     try:
         return DataSet(
             folder=folder,
@@ -491,12 +492,12 @@ def read(folder: Path) -> DataSet:
 def latest(parent: Path) -> DataSet | None:
     """The data set that was made last in a folder; None where none was. Raises DataError."""
     path = parent / LATEST
-    return read(parent / _read_json(path)["folder"]) if path.exists() else None
+    return read(parent / read_json(path)["folder"]) if path.exists() else None
 
 
 def photos_of(data: DataSet) -> set[str]:
     """The names of the photos of a data set."""
-    return set(_read_json(data.folder / DATA)["photos"])
+    return set(read_json(data.folder / DATA)["photos"])
 
 
 def rows_of(data: DataSet) -> list[Row]:
@@ -530,23 +531,9 @@ def forget(data: DataSet, withdrawn: Iterable[str]) -> None:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         kept = [row for row in rows if (path.parent / row["file_name"]).exists()]
         _write_lines(path, kept)
-    _write_json(data.folder / "forgotten.json", sorted(gone))
+    write_json(data.folder / "forgotten.json", sorted(gone))
 
 
 def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     text = "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows)
     path.write_text(text, encoding="utf-8")
-
-
-def _write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path} cannot be read ({error}).", hint="Is it the folder of a data set?"
-        ) from error
-    return found

@@ -1,0 +1,432 @@
+"""From a champion and a data set to a challenger.
+
+Trained, averaged with the champion, written as a bundle.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cutline.captioning.bundle import CARD, DECODER, ENCODER, TOKENIZER, Manifest, TrainingData, write_bundle
+from cutline.errors import TrainingError
+from cutline.images import open_image, to_pixels
+from cutline.learning.champion import PLAIN, Champion, RegionStore, look
+from cutline.learning.config import TrainingSettings
+from cutline.learning.dataset import (
+    JUDGED,
+    PREFERENCES,
+    RATINGS,
+    TRAIN,
+    DataSet,
+    lines_of,
+    photo_of,
+    rows_of,
+)
+from cutline.learning.files import read_json, write_json
+from cutline.learning.graphs import write_graphs
+from cutline.learning.objectives import (
+    REWARDS,
+    EditsObjective,
+    Lesson,
+    Lessons,
+    Preference,
+    Rated,
+    loss_of,
+    packed,
+    written_by,
+)
+from cutline.learning.weights import read_weights, write_weights
+from cutline.metrics import DocumentFrequency, cider_d, tokenize
+from cutline.training.checkpoints import load_weights, read_checkpoint
+from cutline.training.config import StageConfig
+from cutline.training.datasets import load_examples
+from cutline.training.loop import FitResult, fit
+from cutline.training.tracking import JsonLines
+from cutline.training.transformer import TransformerCaptioner
+from cutline.training.transforms import may_flip
+
+BUNDLE, WEIGHTS, TRAINED = "bundle", "weights.safetensors", "trained.json"
+_CALIBRATION_PHOTOS = 32
+_CALIBRATION_BATCH = 8
+_AT_ONCE = 32
+_CHECKED = 150  # photos of the rehearsal that tell how much was forgotten
+
+
+class Interrupted(TrainingError):
+    """A signal ended a training; the next run continues it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Challenger:
+    """What was trained.
+
+    Folder: has the bundle, the trainable weights and trained.json; facts: the last's content.
+    """
+
+    folder: Path
+    facts: Mapping[str, Any]
+
+    @property
+    def bundle(self) -> Path:
+        """The folder of the bundle."""
+        return self.folder / BUNDLE
+
+    @property
+    def weights(self) -> Path:
+        """The trainable weights."""
+        return self.folder / WEIGHTS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _School:
+    """All that trainings need, besides weights. checked: photos that tell what was forgotten, by row."""
+
+    lessons: Lessons
+    store: RegionStore
+    checked: Mapping[int, tuple[str, ...]]
+    judged: Mapping[int, tuple[str, ...]]
+    frequency: DocumentFrequency
+
+
+def train_challenger(
+    champion: Champion, data: DataSet, settings: TrainingSettings, folder: Path, *, kept_share: float = 0.99
+) -> Challenger:
+    """Train into ``folder``, or continue there.
+
+    kept_share: of the champion's CIDEr-D on the rehearsal's photos, where there are any, at least so much
+    must be left. Raises TrainingError, ImageError, and Interrupted after a signal.
+    """
+    if (folder / TRAINED).exists():
+        return Challenger(folder=folder, facts=read_json(folder / TRAINED))
+    folder.mkdir(parents=True, exist_ok=True)
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    school = _school(champion, data, settings, folder)
+    tried = _train(champion, school, settings, folder)
+    best, ways = _best_way(champion, tried, school)
+    strength, strengths = _best_strength(champion, tried[best], school, settings, kept_share=kept_share)
+    captioner = mixed(champion.captioner, tried[best], strength)
+    write_weights(folder / WEIGHTS, captioner)
+    facts = {
+        "champion": champion.mark,
+        "data": data.hash,
+        "captions": len(school.lessons.references),
+        "way": best,
+        "ways": ways,
+        "strength": strength,
+        "strengths": strengths,
+    }
+    _write_bundle(champion, captioner, data, folder)
+    write_json(folder / TRAINED, facts)
+    return Challenger(folder=folder, facts=facts)
+
+
+def mixed(
+    champion: TransformerCaptioner, trained: TransformerCaptioner, strength: float
+) -> TransformerCaptioner:
+    """The weighted mean of two captioners' weights (Wortsman et al., 2022).
+
+    0 is the champion, 1 what was trained.
+    """
+    made = TransformerCaptioner(champion.config).eval()
+    after = trained.state_dict()
+    made.load_state_dict(
+        {name: torch.lerp(value, after[name], strength) for name, value in champion.state_dict().items()}
+    )
+    return made
+
+
+# What is learned
+
+
+def _school(champion: Champion, data: DataSet, settings: TrainingSettings, folder: Path) -> _School:
+    rows = [row for row in rows_of(data) if row.split in (TRAIN, JUDGED)]
+    images = sorted({row.image for row in rows})
+    places = {image: place for place, image in enumerate(images)}
+    rehearsed = _rehearsal(settings)
+    photos = [*(photo_of(data, image) for image in images), *(photo for photo, _ in rehearsed)]
+    store = look(champion.bundle, photos, folder / "regions.npy", threads=settings.threads)
+    said: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        said[row.image].append(row.text)
+
+    def lessons(split: str) -> list[Lesson]:
+        return [
+            Lesson(
+                row=places[row.image],
+                ids=champion.ids(row.text),
+                weight=row.weight,
+                mirrored=may_flip(said[row.image]),
+            )
+            for row in rows
+            if row.split == split
+        ]
+
+    training = {row.image for row in rows if row.split == TRAIN}
+    checked = {len(images) + place: texts for place, (_, texts) in enumerate(rehearsed[:_CHECKED])}
+    others = [
+        Lesson(row=len(images) + place, ids=champion.ids(text))
+        for place, (_, texts) in enumerate(rehearsed)
+        if place >= _CHECKED
+        for text in texts[:1]
+    ]
+    references, judged = lessons(TRAIN), lessons(JUDGED)
+    if not references or not judged:
+        raise TrainingError("The data set has no captions to train on, or none to judge by.")
+    preferences, rated = _opinions(champion, data, {image: places[image] for image in training})
+    return _School(
+        lessons=Lessons(
+            references=(*references, *others), judged=tuple(judged), preferences=preferences, rated=rated
+        ),
+        store=store,
+        checked=checked,
+        judged={places[image]: tuple(said[image]) for image in images if image not in training},
+        frequency=DocumentFrequency.of(
+            [
+                [tokenize(text) for text in texts]
+                for texts in (*said.values(), *(each for _, each in rehearsed))
+            ]
+        ),
+    )
+
+
+def _rehearsal(settings: TrainingSettings) -> list[tuple[Path, tuple[str, ...]]]:
+    """Captioned photos from outside the feedback, in an order that depends on the seed alone."""
+    if settings.rehearsal is None or not settings.rehearsal_photos:
+        return []
+    found = [
+        (each.image, each.captions)
+        for each in load_examples(settings.rehearsal)
+        if isinstance(each.image, Path) and each.split == "train"
+    ]
+    order = np.random.default_rng(settings.seed).permutation(len(found))
+    return [found[int(place)] for place in order[: settings.rehearsal_photos + _CHECKED]]
+
+
+def _opinions(
+    champion: Champion, data: DataSet, places: Mapping[str, int]
+) -> tuple[tuple[Preference, ...], tuple[Rated, ...]]:
+    """Preferences as people stated them and as their ratings imply them; and the same as rewards."""
+    ratings: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in lines_of(data, RATINGS):
+        if row["image"] in places:
+            ratings[row["image"]].append(row)
+    pairs = {
+        (row["image"], row["chosen"], row["rejected"]): 1.0
+        for row in lines_of(data, PREFERENCES)
+        if row["image"] in places
+    }
+    for image, rows in ratings.items():
+        for better in rows:
+            for worse in rows:
+                if better["reward"] > 0 > worse["reward"]:
+                    weight = min(better["weight"], worse["weight"])
+                    pairs.setdefault((image, better["text"], worse["text"]), weight)
+    rewards = {(row["image"], row["text"]): row for rows in ratings.values() for row in rows}
+    values = {key: (row["reward"], row["weight"]) for key, row in rewards.items()}
+    for (image, chosen, rejected), weight in pairs.items():
+        values.setdefault((image, chosen), (1.0, weight))
+        values.setdefault((image, rejected), (-1.0, weight))
+    return (
+        tuple(
+            Preference(
+                row=places[image], chosen=champion.ids(chosen), rejected=champion.ids(rejected), weight=weight
+            )
+            for (image, chosen, rejected), weight in sorted(pairs.items())
+        ),
+        tuple(
+            Rated(row=places[image], ids=champion.ids(text), reward=reward, weight=weight)
+            for (image, text), (reward, weight) in sorted(values.items())
+        ),
+    )
+
+
+# Training
+
+
+def _train(
+    champion: Champion, school: _School, settings: TrainingSettings, folder: Path
+) -> dict[str, TransformerCaptioner]:
+    """What each way gives: from people's captions alone, and with each kind of rewards after them."""
+    stage = _stage(settings, "edits")
+    start = mixed(champion.captioner, champion.captioner, 0.0)
+    objective = EditsObjective(start, school.lessons, school.store, stage, seed=settings.seed)
+    tried = {"edits": _fitted(objective, stage, folder, settings)}
+    lessons = school.lessons
+    if len(lessons.preferences) + len(lessons.rated) < settings.fewest_rewards:
+        return tried
+    for name in settings.rewards:
+        stage = _stage(settings, name)
+        learner = mixed(tried["edits"], tried["edits"], 0.0)
+        objective = REWARDS[name](
+            learner, lessons, school.store, stage, seed=settings.seed, teacher=champion.captioner
+        )
+        tried[name] = _fitted(objective, stage, folder, settings)
+    return tried
+
+
+def _stage(settings: TrainingSettings, name: str) -> StageConfig:
+    is_first = name == "edits"
+    return StageConfig(
+        name=name,
+        objective="captions" if is_first else "rewards",
+        epochs=settings.epochs if is_first else settings.reward_epochs,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate if is_first else settings.reward_learning_rate,
+        warmup_steps=10 if is_first else 0,
+        floor=0.05,
+        label_smoothing=settings.label_smoothing,
+        distill_weight=settings.teacher_weight,
+        checkpoint_every=25,
+    )
+
+
+def _fitted(
+    objective: EditsObjective, stage: StageConfig, folder: Path, settings: TrainingSettings
+) -> TransformerCaptioner:
+    with closing(JsonLines(folder / "metrics.jsonl", stage=stage.name)) as tracker:
+        result: FitResult = fit(
+            objective, stage, folder=folder / stage.name, tracker=tracker, seed=settings.seed, resume=True
+        )
+    if result.stopped == "interrupted":
+        raise Interrupted(
+            "The training was interrupted.", hint="Run it again to continue.", kept=f"{result.last} was kept."
+        )
+    load_weights(objective.captioner, read_checkpoint(result.best)["module"])
+    return objective.captioner.eval()
+
+
+# Choosing
+
+
+def _best_way(
+    champion: Champion, tried: Mapping[str, TransformerCaptioner], school: _School
+) -> tuple[str, dict[str, dict[str, float]]]:
+    """The way whose captions of the judged photos are most like people's; of equal ones, the simplest."""
+    measured = {
+        name: {
+            "cider": _cider(champion, captioner, school.judged, school),
+            "loss": _loss(captioner, school),
+        }
+        for name, captioner in tried.items()
+    }
+    return max(measured, key=lambda name: measured[name]["cider"]), measured
+
+
+def _best_strength(
+    champion: Champion,
+    trained: TransformerCaptioner,
+    school: _School,
+    settings: TrainingSettings,
+    *,
+    kept_share: float,
+) -> tuple[float, list[dict[str, float]]]:
+    """How far to go: as far as helps on the judged photos, and as is not forgotten on the rehearsal's."""
+    before = _cider(champion, champion.captioner, school.checked, school)
+    measured = []
+    for strength in sorted(settings.strengths):
+        captioner = mixed(champion.captioner, trained, strength)
+        kept = _cider(champion, captioner, school.checked, school) / before if before else 1.0
+        measured.append({"strength": strength, "loss": _loss(captioner, school), "kept": kept})
+    fitting = [each for each in measured if each["kept"] >= kept_share] or measured[:1]
+    return min(fitting, key=lambda each: each["loss"])["strength"], measured
+
+
+def _loss(captioner: TransformerCaptioner, school: _School) -> float:
+    return loss_of(captioner, school.lessons.judged, school.store)
+
+
+def _cider(
+    champion: Champion,
+    captioner: TransformerCaptioner,
+    photos: Mapping[int, tuple[str, ...]],
+    school: _School,
+) -> float:
+    """CIDEr-D, times 100, of captions of photos, by row; 0 without any."""
+    if not photos:
+        return 0.0
+    rows = sorted(photos)
+    written: list[list[str]] = []
+    for start in range(0, len(rows), _AT_ONCE):
+        part = rows[start : start + _AT_ONCE]
+        regions: Tensor = school.store.read(part, [PLAIN] * len(part))
+        written += [champion.words(ids) for ids in written_by(captioner, regions)]
+    references = [[tokenize(text) for text in photos[row]] for row in rows]
+    return 100 * cider_d(references, written, document_frequency=school.frequency)[0]
+
+
+# Writing
+
+
+def _write_bundle(
+    champion: Champion, captioner: TransformerCaptioner, data: DataSet, folder: Path
+) -> Manifest:
+    """The challenger's bundle, calibrated on photos that were learned from and the champion's words."""
+    rows = [row for row in rows_of(data) if row.split == TRAIN]
+    places = np.linspace(0, len(rows) - 1, min(_CALIBRATION_PHOTOS, len(rows)))
+    chosen = [rows[int(place)] for place in places]
+    size = champion.bundle.manifest.preprocessing
+    pixels = [
+        np.stack(
+            [
+                to_pixels(open_image(photo_of(data, row.image), enough_px=size.enough_px), size)
+                for row in chosen[start : start + _CALIBRATION_BATCH]
+            ]
+        )
+        for start in range(0, len(chosen), _CALIBRATION_BATCH)
+    ]
+    captions = packed([champion.ids(row.text) for row in chosen], captioner.config.max_tokens).numpy()
+    graphs = folder / "graphs"
+    graphs.mkdir(exist_ok=True)
+    write_graphs(champion.bundle, captioner, graphs, pixels=pixels, captions=captions)
+    before = champion.bundle.manifest
+    (graphs / TOKENIZER).write_bytes(champion.bundle.files[TOKENIZER])
+    (graphs / CARD).write_text(
+        _card(champion.bundle.files[CARD].decode("utf-8"), before, data), encoding="utf-8"
+    )
+    manifest = replace(
+        before,
+        version=_next_version(before.version, data.hash),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        training_data=TrainingData(
+            hash=data.hash,
+            description=f"{data.counts['train']} captions by people, after {before.name}@{before.version}:"
+            f" {before.training_data.description}"[:1000],
+        ),
+        metrics={},
+        files={},
+    )
+    files = {name: graphs / name for name in (ENCODER, DECODER, TOKENIZER, CARD)}
+    return write_bundle(folder / BUNDLE, manifest, files)
+
+
+def _next_version(version: str, mark: str) -> str:
+    """The champion's version, and which data came after it: 1.2.1+learned.0123abcd."""
+    return f"{version.partition('+')[0]}+learned.{mark[:8]}"
+
+
+def _card(card: str, before: Manifest, data: DataSet) -> str:
+    plain = card.partition("\n## Learned from feedback\n")[0].rstrip()
+    return (
+        f"{plain}\n\n## Learned from feedback\n\n"
+        f"This version went on from {before.name}@{before.version}, with {data.counts['train']} captions"
+        " that people wrote or picked for their own photos and allowed to be"
+        f" learned from (data set {data.hash[:12]}). Scores above are those of the version that was first"
+        " published.\n"
+    )
+
+
+def read_challenger(folder: Path) -> tuple[Challenger, TransformerCaptioner]:
+    """What `train_challenger` left in a folder. Raises DataError, TrainingError."""
+    facts = read_json(folder / TRAINED)
+    return Challenger(folder=folder, facts=facts), read_weights(folder / WEIGHTS)

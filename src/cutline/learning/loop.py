@@ -1,0 +1,323 @@
+"""One run of the learner: feedback, data set, challenger, gates, registry.
+
+A run may be killed at any moment and called again: what is finished is found by its content, and a training
+goes on from its last checkpoint. Only one run at a time works in a folder. A run that has nothing to learn
+says why, and one whose challenger is rejected ends as well as one that is not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import logging
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from cutline.captioning.bundle import read_bundle
+from cutline.errors import DataError, OutputError
+from cutline.learning.challenger import Challenger, read_challenger, train_challenger
+from cutline.learning.champion import Champion, load_champion
+from cutline.learning.config import LearningConfig
+from cutline.learning.dataset import DataSet, build, forget, latest, photos_of, read, rows_of
+from cutline.learning.feedback import Feedback, read_export, read_photos
+from cutline.learning.files import read_json, write_json
+from cutline.learning.gates import Contest, Report, judge, judge_data
+from cutline.learning.page import to_html
+from cutline.learning.vocabulary import Known
+from cutline.registry import (
+    CHALLENGER,
+    CHAMPION,
+    DataRecord,
+    Draft,
+    GateReport,
+    Registry,
+    Version,
+    open_registry,
+)
+from cutline.strict import dump, parse_json
+from cutline.training.examples import DataConfig
+
+LEARNER = "learner"
+STATE, RUNS, LOCK = "state.json", "runs.jsonl", "lock"
+REPORT, PAGE = "gates.json", "gates.html"
+_log = logging.getLogger("cutline.learning")
+
+
+class Ending(StrEnum):
+    """How a run ended."""
+
+    NOT_STARTED = "not started"
+    REJECTED = "rejected"
+    CHALLENGER = "challenger"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run ended, and why.
+
+    Version: the id of the challenger; page: the report, with the feedback's photos.
+    """
+
+    ending: Ending
+    reason: str
+    data: str = ""
+    version: str = ""
+    page: Path | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The outcome as plain values."""
+        found: dict[str, Any] = dump(self, keep_none=True)
+        return found | {"page": str(self.page) if self.page else ""}
+
+
+def run(config: LearningConfig) -> Outcome:
+    """Learn once from what people made of captions since the last run.
+
+    Raises DataError, TrainingError, RegistryError, ImageError, OutputError, and Interrupted after a signal.
+    """
+    with _alone(config.work) as is_alone:
+        if not is_alone:
+            return Outcome(ending=Ending.NOT_STARTED, reason=f"another run is at work in {config.work}")
+        with _exported(config) as folder:
+            return _Run(config, needs_new=True).go(read_export(folder))
+
+
+def finetune(photos: DataConfig, config: LearningConfig) -> Outcome:
+    """Learn from one's own captioned photos, through the same gates. Raises as `run`."""
+    with _alone(config.work) as is_alone:
+        if not is_alone:
+            return Outcome(ending=Ending.NOT_STARTED, reason=f"another run is at work in {config.work}")
+        return _Run(config, needs_new=False).go(read_photos(photos))
+
+
+@contextmanager
+def _alone(work: Path) -> Iterator[bool]:
+    """Whether nobody else works in the folder; until the end nobody will. A lock dies with its process."""
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        file = (work / LOCK).open("a")
+    except OSError as error:
+        raise OutputError(f"{work} cannot be written ({error.strerror}).") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+@contextmanager
+def _exported(config: LearningConfig) -> Iterator[Path]:
+    """The export to learn from.
+
+    What the configuration names, else a fresh one, which is deleted afterwards.
+    """
+    if config.feedback is not None:
+        yield config.feedback
+        return
+    folder = config.work / "export"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder.with_name(f"{folder.name}.partial"), ignore_errors=True)
+    command = [sys.executable, "-m", "cutline.cli.main", "manage", "export_training_data", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
+        raise DataError(
+            f"The service's feedback cannot be exported ({' '.join(last)}).",
+            hint="Run it where the service's settings are, or set feedback: FOLDER.",
+        )
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Run:
+    """One run, alone in its folder."""
+
+    def __init__(self, config: LearningConfig, *, needs_new: bool) -> None:
+        self._config = config
+        self._needs_new = needs_new
+        self._work = config.work
+        self._registry: Registry = open_registry(config.registry)
+        self._version: Version = self._registry.find(CHAMPION)
+
+    def go(self, feedback: Feedback) -> Outcome:
+        """From feedback to how the run ended, which is written down."""
+        bundle = self._registry.bundle(self._version)
+        before = latest(self._work)
+        data = build(feedback, self._work, self._config.data, known=Known(bundle), before=before)
+        self._name_withdrawn(feedback)
+        reason = self._why_not(data)
+        if reason:
+            return self._noted(Outcome(ending=Ending.NOT_STARTED, reason=reason, data=data.hash))
+        champion = load_champion(bundle, self._registry.weights(self._version))
+        outcome = self._learn(champion, data)
+        self._remember(data)
+        return self._noted(outcome)
+
+    def _learn(self, champion: Champion, data: DataSet) -> Outcome:
+        folder = self._work / "runs" / f"{champion.mark[:8]}-{data.hash[:12]}"
+        folder.mkdir(parents=True, exist_ok=True)
+        report = self._read_report(folder)
+        if report is None:
+            report = judge_data(champion, data, self._config.gates, folder)
+            if report.passed:
+                kept_share = 1 - self._config.gates.base_loss
+                train_challenger(champion, data, self._config.training, folder, kept_share=kept_share)
+                report = self._judged(champion, data, folder, report)
+            self._write_report(report, folder)
+            # As a later run reads it: a version is named by its content, the report's bytes among it.
+            report = self._read_report(folder) or report
+        page = folder / PAGE
+        if not report.passed:
+            why = f"A challenger was rejected. {report.summary}" if report.challenger else report.summary
+            self._registry.annotate(self._version.id, by=LEARNER, why=why[:500], facts={"data": data.hash})
+            return Outcome(ending=Ending.REJECTED, reason=report.summary, data=data.hash, page=page)
+        version = self._push(data, report, folder)
+        self._clear_features(folder)
+        return Outcome(
+            ending=Ending.CHALLENGER,
+            reason=report.summary,
+            data=data.hash,
+            version=version.id,
+            page=page,
+        )
+
+    def _judged(self, champion: Champion, data: DataSet, folder: Path, earlier: Report) -> Report:
+        challenger, weights = read_challenger(folder)
+        return judge(
+            Contest(
+                champion=champion,
+                bundle=read_bundle(challenger.bundle),
+                weights=weights,
+                data=data,
+                settings=self._config.gates,
+                scratch=folder,
+                threads=self._config.training.threads,
+            ),
+            earlier,
+        )
+
+    def _push(self, data: DataSet, report: Report, folder: Path) -> Version:
+        """Push the challenger, and let the alias stand for it.
+
+        Idempotent: the same content is the same version.
+        """
+        challenger: Challenger = read_challenger(folder)[0]
+        metrics = {
+            "gates": {gate.name: gate.figure for gate in report.gates},
+            "training": dict(challenger.facts),
+        }
+        version = self._registry.push(
+            Draft(
+                bundle=challenger.bundle,
+                weights=challenger.weights,
+                recipe=json.dumps({"learning": dump(self._config.training)}, indent=1) + "\n",
+                data=DataRecord(hash=data.hash, description=f"{data.counts['captions']} captions by people"),
+                parents=(self._version.id,),
+                metrics=metrics,
+                gates=GateReport(
+                    passed=True,
+                    summary=report.summary,
+                    report=_without_private(report),
+                    page=to_html(report, private=False),
+                ),
+            )
+        )
+        self._registry.promote(version.id, to=CHALLENGER, by=LEARNER, why=report.summary[:500])
+        return version
+
+    # What is to be learned, and what not any more
+
+    def _why_not(self, data: DataSet) -> str:
+        """Why there is nothing to do; empty where there is."""
+        fewest = self._config.data.fewest_captions
+        if data.counts["captions"] + data.counts["left_out"] < fewest:
+            return f"{data.counts['captions'] + data.counts['left_out']} captions wait, fewer than {fewest}"
+        state = read_json(self._work / STATE) if (self._work / STATE).exists() else {}
+        if state.get("data") == data.hash and state.get("champion") == self._version.id:
+            return "nothing is new since the last run"
+        if self._needs_new and state.get("data"):
+            learned = {(one, other) for one, other in state.get("captions", [])}
+            new = sum((row.image, row.text) not in learned for row in rows_of(data))
+            if new < self._config.data.fewest_new:
+                return f"{new} captions are new since the last run, fewer than {self._config.data.fewest_new}"
+        return ""
+
+    def _name_withdrawn(self, feedback: Feedback) -> None:
+        """Forget photos that are gone, and note it with every version that learned from them."""
+        for path in sorted(self._work.glob("data-*/data.json")):
+            older = read(path.parent)
+            gone = sorted(photos_of(older) - set(feedback.photos) - _forgotten(older))
+            if not gone:
+                continue
+            for version in self._registry.versions():
+                if not version.is_pruned and version.manifest.data.hash == older.hash:
+                    self._registry.annotate(
+                        version.id,
+                        by=LEARNER,
+                        why="It learned from photos that are deleted, or not to be learned from, since.",
+                        facts={"withdrawn": gone},
+                    )
+            for run in (self._work / "runs").glob(f"*-{older.hash[:12]}"):
+                self._clear_features(run)
+                (run / PAGE).unlink(missing_ok=True)
+            forget(older, gone)
+
+    def _clear_features(self, folder: Path) -> None:
+        """Delete what the eyes saw of people's photos; it is computed again where it is needed."""
+        for path in folder.glob("*.npy"):
+            path.unlink()
+
+    # What is written down
+
+    def _write_report(self, report: Report, folder: Path) -> None:
+        (folder / PAGE).write_bytes(to_html(report, private=True))
+        write_json(folder / REPORT, report.as_json() | {"settings": dump(self._config.gates)})
+
+    def _read_report(self, folder: Path) -> Report | None:
+        """The report of a run that was killed after its gates; None for one by other thresholds."""
+        if not (folder / REPORT).exists() or not (folder / PAGE).exists():
+            return None
+        found = read_json(folder / REPORT)
+        if found["settings"] != dump(self._config.gates):
+            return None
+        names = [field.name for field in dataclasses.fields(Report)]
+        return parse_json(Report, {name: found[name] for name in names})
+
+    def _remember(self, data: DataSet) -> None:
+        state = {
+            "data": data.hash,
+            "champion": self._version.id,
+            "captions": [[row.image, row.text] for row in rows_of(data)],
+        }
+        write_json(self._work / STATE, state)
+
+    def _noted(self, outcome: Outcome) -> Outcome:
+        line = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "champion": self._version.id}
+        with (self._work / RUNS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line | outcome.as_json(), ensure_ascii=False) + "\n")
+        _log.info("%s: %s", outcome.ending, outcome.reason)
+        return outcome
+
+
+def _without_private(report: Report) -> dict[str, Any]:
+    """The report as it is kept with a version: without the photos and words of people's feedback."""
+    found = report.as_json()
+    return found | {"changes": [each for each in found["changes"] if not each["private"]]}
+
+
+def _forgotten(data: DataSet) -> set[str]:
+    path = data.folder / "forgotten.json"
+    return set(read_json(path)) if path.exists() else set()

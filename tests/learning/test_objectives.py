@@ -1,0 +1,107 @@
+"""What a challenger learns, of captions, preferences and ratings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from cutline.learning.objectives import (
+    REWARDS,
+    EditsObjective,
+    Lesson,
+    Lessons,
+    Preference,
+    Rated,
+    log_probs,
+    loss_of,
+    packed,
+    remember,
+)
+from cutline.training.config import StageConfig
+from cutline.training.loop import Stepper
+from tests.learning.tiny_champion import COLUMNS, ROWS, WIDTH, tiny_captioner
+
+LIKED, DISLIKED = (5, 6, 7), (8, 9, 10)
+
+
+class Store:
+    """Random regions of eight photos."""
+
+    variants = 1
+
+    def __init__(self) -> None:
+        torch.manual_seed(2)
+        self._regions = torch.randn(8, ROWS * COLUMNS, WIDTH)
+
+    def read(self, rows: Sequence[int], variants: Sequence[int]) -> Tensor:
+        return self._regions[list(rows)]
+
+
+def lessons(weights: tuple[float, float] = (1.0, 1.0)) -> Lessons:
+    """Of each photo two captions, and what people thought of two others."""
+    return Lessons(
+        references=tuple(
+            Lesson(row=row, ids=ids, weight=weight)
+            for row in range(8)
+            for ids, weight in zip(((11, 12, 13), (14, 15, 16)), weights, strict=True)
+        ),
+        judged=(Lesson(row=0, ids=(11, 12, 13)),),
+        preferences=tuple(Preference(row=row, chosen=LIKED, rejected=DISLIKED) for row in range(8)),
+        rated=tuple(
+            Rated(row=row, ids=ids, reward=reward)
+            for row in range(8)
+            for ids, reward in ((LIKED, 1.0), (DISLIKED, -1.0))
+        ),
+    )
+
+
+def trained(
+    objective_type: type[EditsObjective], given: Lessons, *, distill_weight: float = 0.0
+) -> EditsObjective:
+    stage = StageConfig(
+        name="tiny",
+        objective="rewards",
+        batch_size=16,
+        learning_rate=0.01,
+        distill_weight=distill_weight,
+    )
+    objective = objective_type(tiny_captioner(), given, Store(), stage, seed=0)
+    stepper = Stepper(objective, stage, device=torch.device("cpu"))
+    for epoch in range(12):
+        for batch in objective.batches(epoch):
+            stepper.step([batch])
+    return objective
+
+
+def likelihood(objective: EditsObjective, ids: Sequence[int]) -> float:
+    memory = remember(objective.captioner, objective.store.read([0], [0]))
+    with torch.no_grad():
+        return float(log_probs(objective.captioner, memory, packed([ids], 14)).sum())
+
+
+def test_a_caption_counts_as_much_as_it_is_trusted() -> None:
+    objective = trained(EditsObjective, lessons((1.0, 0.1)))
+    assert likelihood(objective, (11, 12, 13)) > likelihood(objective, (14, 15, 16)) + 1
+    assert loss_of(objective.captioner, objective.lessons.judged, objective.store) < 1.5
+
+
+@pytest.mark.parametrize("way", list(REWARDS))
+def test_what_people_liked_becomes_likelier_than_what_they_did_not(way: str) -> None:
+    plain, rewarded = trained(EditsObjective, lessons()), trained(REWARDS[way], lessons())
+    gaps = [likelihood(each, LIKED) - likelihood(each, DISLIKED) for each in (plain, rewarded)]
+    assert gaps[1] > gaps[0] + 1
+
+
+def test_the_champion_is_not_forgotten_where_it_is_the_teacher() -> None:
+    given = lessons()
+    said = trained(EditsObjective, given).said[0]
+    champion = EditsObjective(
+        tiny_captioner(), given, Store(), StageConfig(name="t", objective="captions"), seed=0
+    )
+    before = likelihood(champion, said)
+    objective = trained(EditsObjective, given, distill_weight=20.0)
+    forgetful = trained(EditsObjective, given)
+    assert before - likelihood(objective, said) < (before - likelihood(forgetful, said)) / 2

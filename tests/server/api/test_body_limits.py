@@ -18,6 +18,7 @@ from cutline.server.api import admission as admitting
 from cutline.server.api import limits
 from cutline.server.api.admission import admission
 from cutline.server.api.body_limits import LIST_BYTES, MAX_FIELDS, JsonCount, limit_of
+from cutline.server.api.turns import Turns
 from cutline.server.errors import RequestTooLarge
 from cutline.server.people.models import User
 from cutline.server.people.viewers import owner_of
@@ -284,11 +285,29 @@ def test_who_asks_too_often_waits_for_being_told_so(
     async def wait(seconds: float) -> None:
         waited.append(seconds)
 
-    monkeypatch.setattr(admitting.asyncio, "sleep", wait)
+    monkeypatch.setattr(asyncio, "sleep", wait)
     monkeypatch.setattr(limits, "_REFUSALS", Pace(10, at_once=1, clock=lambda: 0.0))
     configure(rate_accounts="1/day")
     assert [_answer(SIGN_IN, [b""], {}).status for _ in range(4)] == [200, 429, 429, 429]
     assert waited == pytest.approx([0.0, 0.1, 0.2])
+
+
+def test_a_large_body_is_taken_slowly_while_others_ask(
+    monkeypatch: pytest.MonkeyPatch, transactional_db: None
+) -> None:
+    waited: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waited.append(seconds)
+
+    headers = {"content-length": str(3 * MEGABYTE), "content-type": "multipart/form-data", **_key()}
+    monkeypatch.setattr(asyncio, "sleep", wait)
+    monkeypatch.setattr(admitting, "_FLOW", Pace(MEGABYTE, at_once=MEGABYTE, clock=lambda: 0.0))
+    assert _answer("/api/v1/images", [b"a" * MEGABYTE] * 3, headers).status == 200
+    assert waited == []
+    monkeypatch.setattr(Turns, "is_shared", lambda turns: True)
+    assert _answer("/api/v1/images", [b"a" * MEGABYTE] * 3, headers).status == 200
+    assert waited == pytest.approx([0.0, 1.0, 2.0])
 
 
 # -- forms -----------------------------------------------------------------------------------------------

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from cutline.server.api import turns
-from cutline.server.api.admission import Stopped
-from cutline.server.api.turns import Turns, in_turn
+from cutline.server.api.turns import Stopped, Turns, in_turn
 from cutline.server.shares import TooManyAtOnce
 
 pytestmark = pytest.mark.asyncio
@@ -76,10 +75,32 @@ async def test_whoever_has_gone_for_a_while_counts_no_longer(made: Turns, clock:
     made.give_back(HERE, held)
 
 
+async def test_nobody_is_many(made: Turns, clock: Clock) -> None:
+    assert not made.is_shared()
+    made.give_back(HERE, made.ask(HERE))
+    made.give_back(THERE, made.ask(THERE))
+    assert made.is_shared()
+    clock.now = 60.0
+    assert not made.is_shared()
+
+
 async def test_whoever_is_in_work_for_long_still_counts(made: Turns, clock: Clock) -> None:
     made.ask(THERE)
     clock.now = 60.0
     assert [made.ask(HERE).done() for _ in range(2)] == [True, False]
+
+
+async def test_whoever_has_had_much_work_done_rests_while_others_ask(made: Turns, clock: Clock) -> None:
+    made.ask(THERE)
+    turn = made.ask(HERE)
+    clock.now = 2.0
+    made.give_back(HERE, turn)
+    waiting = made.ask(HERE)
+    assert made.ask("203.0.113.1").done()
+    assert not waiting.done()
+    clock.now = 4.0
+    made.ask(HERE)
+    assert waiting.done()
 
 
 async def test_a_turn_that_does_not_come_is_refused(made: Turns, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,7 @@ from cutline.server.api.body_limits import (
     too_large,
 )
 from cutline.server.api.problems import problem
+from cutline.server.api.turns import TURNS, Stopped
 from cutline.server.config import settings
 from cutline.server.errors import (
     Malformed,
@@ -73,6 +74,7 @@ _BYTES_ANONYMOUS = Tally(
     each=lambda: 2 * max(settings().max_body_bytes_anonymous, settings().max_upload_bytes) + LIST_BYTES,
 )
 _HEARD_OUT = Pace(32 * 2**20)  # bytes of all who are only heard out, so that others do not notice
+_FLOW = Pace(16 * 2**20, at_once=4 * 2**20)  # bytes of one network's large bodies, while others ask, too
 _ACCOUNTS = ("/_allauth/", "/accounts/", "/admin/")
 _ADMITTED = "cutline.admitted"  # in the scope of a request
 
@@ -111,14 +113,6 @@ def admission(app: App) -> App:
                 await _refuse(receive, body.noting(send), stopped.error, is_whole=body.is_whole)
 
     return answer
-
-
-class Stopped(Exception):
-    """A request goes no further: not even Django's own handling of errors shall answer it."""
-
-    def __init__(self, error: CutlineError) -> None:
-        super().__init__(error.message)
-        self.error = error
 
 
 class _Body:
@@ -167,6 +161,7 @@ class _Body:
             message = await self._in_time()
             self.is_whole = not message.get("more_body", False)
             self._count(message.get("body", b""))
+            await self._flow(len(message.get("body", b"")))
         except CutlineError as error:
             raise Stopped(error) from error
         return message
@@ -245,6 +240,11 @@ class _Body:
             self._parts.feed(chunk)
         if self._admitted is not None and chunk:
             self._keep_room(len(chunk))
+
+    async def _flow(self, size_bytes: int) -> None:
+        """Take a large body no faster than the loop can take it beside what others send."""
+        if self._admitted is not None and TURNS.is_shared():
+            await asyncio.sleep(_FLOW.wait_s(self._network(), size_bytes))
 
     def _keep_room(self, size_bytes: int) -> None:
         """See that there is room for what Django keeps of the body."""

@@ -30,6 +30,7 @@ MOST_BYTES = 16 * 2**20  # a photo as text is held in memory several times over
 FIELD = "image"
 LISTS = frozenset({"avoid"})  # fields that a form may have several times
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+_SPACES = (" ", "\t", "\r", "\n")
 _TO_BASE64 = bytes.maketrans(b"-_", b"+/")  # from base64url
 _HOW = 'Write {"image": "data:image/jpeg;base64,..."}, or send the photo as a file of a form.'
 _TIMES_IN_MEMORY = 3  # a text while it is decoded
@@ -128,6 +129,8 @@ def decoded_photo(text: object) -> bytes:
             raise Invalid("The data: URL in image is not base64.", hint=_HOW)
         text = unquote(text) if "%" in text else text
     try:
+        if len(text) - sum(map(text.count, _SPACES)) - 2 > -(-most // 3) * 4:
+            raise _too_large(most)  # before it is copied
         packed = text.encode("ascii").translate(_TO_BASE64, delete=b" \t\r\n").rstrip(b"=")
         if len(packed) * 3 // 4 > most:
             raise _too_large(most)

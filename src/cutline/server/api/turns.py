@@ -1,4 +1,4 @@
-"""Turns: while others ask too, a network has a few requests in work at once, and its others wait.
+"""Turns: while others ask too, a network has a few requests in work at once, and for some of the time.
 
 Each request in work holds a thread, and all threads share one interpreter. Whoever sends many at once would
 get as many shares of it as they send, and everybody else one. A request waits when all of it has come, and
@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from cutline.server.api.admission import Stopped
+from cutline.errors import CutlineError
 from cutline.server.api.asgi_types import App, Receive, Scope, Send
 from cutline.server.people.viewers import address_of_scope
 from cutline.server.rates import network_of
@@ -24,22 +24,41 @@ from cutline.server.shares import TooManyAtOnce
 _UNMARKED = ("/healthz", "/readyz", "/metrics")  # whoever watches the service waits for nobody
 _RECENT_S = 3.0  # for so long after a request its network counts as one that asks
 PATIENCE_S = 30.0
+_AT_ONCE_S = 1.0  # so much work is done for a network without a rest
+_WORK = 0.3  # then so much of the time
 
 
 Turn: TypeAlias = asyncio.Future[None]
+
+
+class Stopped(Exception):
+    """A request goes no further: not even Django's own handling of errors shall answer it."""
+
+    def __init__(self, error: CutlineError) -> None:
+        super().__init__(error.message)
+        self.error = error
 
 
 @dataclass(slots=True)
 class _Network:
     seen: float = 0.0
     in_work: int = 0
+    work_s: float = 0.0  # done for it, as of `seen`: forgotten at the rate at which it may be done
     waiting: deque[Turn] = field(default_factory=deque)
+    wakes: asyncio.TimerHandle | None = None
+
+    def go_on(self, now: float) -> None:
+        """Count its work up to now."""
+        passed_s = now - self.seen
+        self.work_s = max(0.0, self.work_s + passed_s * (self.in_work - _WORK))
+        self.seen = now
 
 
 class Turns:
     """Who is in work, and who waits. For one event loop.
 
-    alone, shared: how many one network has in work, while nobody else asks, and while others do.
+    alone, shared: how many one network has in work, while nobody else asks, and while others do. Then whoever
+    has had much work done rests, too.
     """
 
     def __init__(self, *, alone: int, shared: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -77,26 +96,47 @@ class Turns:
         finally:
             self.give_back(name, turn)
 
+    def is_shared(self) -> bool:
+        """Whether more than one network asks."""
+        return self._has_others()
+
     def _seen(self, name: str) -> _Network:
-        network = self._networks.setdefault(name, _Network())
-        network.seen = self._clock()
+        network = self._networks.setdefault(name, _Network(seen=self._clock()))
+        network.go_on(self._clock())
         self._networks.move_to_end(name)
         return network
 
     def _grant(self, network: _Network) -> None:
-        most = self._shared if self._has_others() else self._alone
+        is_shared = self._has_others()
+        most = self._shared if is_shared else self._alone
         while network.waiting and network.in_work < most:
+            too_much_s = network.work_s - _AT_ONCE_S
+            if is_shared and too_much_s > 0:
+                self._wake_later(network, too_much_s / _WORK)
+                return
             network.waiting.popleft().set_result(None)
             network.in_work += 1
+
+    def _wake_later(self, network: _Network, seconds: float) -> None:
+        def wake() -> None:
+            network.wakes = None
+            network.go_on(self._clock())
+            self._grant(network)
+
+        if network.wakes is None and not network.in_work:  # else whoever is in work wakes the next
+            network.wakes = asyncio.get_running_loop().call_later(min(seconds, _RECENT_S), wake)
 
     def _has_others(self) -> bool:
         """Whether more than one network asks. Forgets those that ask no longer."""
         long_ago = self._clock() - _RECENT_S
-        while (network := next(iter(self._networks.values()))).seen < long_ago:
-            name, _ = self._networks.popitem(last=False)
+        while self._networks:
+            name, network = next(iter(self._networks.items()))
+            if network.seen >= long_ago:
+                break
+            del self._networks[name]
             if network.in_work or network.waiting:
                 self._networks[name] = network
-                network.seen = self._clock()
+                network.go_on(self._clock())
         return len(self._networks) > 1
 
 

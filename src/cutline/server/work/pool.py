@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 Handler: TypeAlias = Callable[[Job, Context], None]
 
 _POLL_S = 0.5  # one idle thread polls: a lost hint costs no more than this
+_OF_ONE = 1  # jobs at once of whoever counts as one, while others have some, too
+_AT_ONCE_S = 1.0  # so long whoever counts as one has jobs run without a rest, while others have some, too
+_WORK = 0.5  # then so much of the time
 _RECENT_S = 5.0  # for so long after a job was claimed, whoever it counts for has jobs
 _STUCK_S = 900.0  # the lease of a job without a sign of life for so long is not renewed
 _GIVE_UP_S = 10.0  # for so long we try to record a failure, then the lease runs out
@@ -42,11 +45,23 @@ _GIVE_UP_S = 10.0  # for so long we try to record a failure, then the lease runs
 
 @dataclass(slots=True)
 class _Had:
-    """What whoever counts as one had of the threads: jobs now, and when the last was claimed."""
+    """What whoever counts as one had of the threads: jobs now, and how long they worked.
+
+    work_s: forgotten at the rate at which it may be done. claimed: when the last job was.
+    """
 
     owner: Owner
+    at: float
     jobs: int = 0
-    at: float = 0.0
+    work_s: float = 0.0
+    claimed: float = 0.0
+
+    def go_on(self, jobs: int = 0) -> None:
+        """Count the work up to now, and then so many jobs more."""
+        now = time.monotonic()
+        self.work_s = max(0.0, self.work_s + (now - self.at) * (self.jobs - _WORK))
+        self.at = now
+        self.jobs += jobs
 
 
 class WorkerPool:
@@ -55,8 +70,8 @@ class WorkerPool:
     One thread is kept for interactive jobs where there are two or more: bulk jobs may take minutes. Of those
     for bulk jobs, half may fetch photos: a slow site holds a thread for as long as it likes to; a third of
     these are kept for other owners. No more wait for the language model than it answers at once.
-    While others have jobs, too, whoever counts as one (people.voices) has a quarter of the threads: so the
-    others' turn comes at once, however many jobs were queued before.
+    While others have jobs, too, whoever counts as one (people.voices) has one job at a time, and rests
+    after much work: so the others' turn comes at once, however many jobs were queued before.
     on_stage is called for each stage that a job enters.
     """
 
@@ -74,7 +89,6 @@ class WorkerPool:
         self._for_fetching = max(1, self._for_bulk // 2)
         self._fetching_of_one = self._for_fetching - self._for_fetching // 3
         self._for_styling = max(1, min(threads - 1, settings().restyler_at_once))
-        self._of_one = max(1, threads // 4)
         self._claiming = threading.Lock()  # one after the other, so that none overlooks another's claim
         self._condition = threading.Condition()  # guards what follows
         self._hints = 0
@@ -145,7 +159,7 @@ class WorkerPool:
                 self._do(job)
             finally:
                 with self._condition:
-                    self._had[voice_of(job.owner)].jobs -= 1
+                    self._had[voice_of(job.owner)].go_on(jobs=-1)
                 self._free_slots(bulk=_is_bulk(job), fetching=_is_fetching(job), styling=_is_styling(job))
         connection.close()
 
@@ -190,18 +204,21 @@ class WorkerPool:
         """Who has as many jobs as they may while others have some, too; one owner of each."""
         long_ago = time.monotonic() - _RECENT_S
         with self._condition:
-            self._had = {voice: had for voice, had in self._had.items() if had.jobs or had.at > long_ago}
+            self._had = {voice: had for voice, had in self._had.items() if had.jobs or had.claimed > long_ago}
+            for had in self._had.values():
+                had.go_on()
             if len(self._had) < 2:
                 return []
-            return [had.owner for had in self._had.values() if had.jobs >= self._of_one]
+            return [had.owner for had in self._had.values() if had.jobs >= _OF_ONE or had.work_s > _AT_ONCE_S]
 
     def _note(self, job: Job | None, have_enough: Sequence[Owner]) -> None:
         with self._condition:
             self._keeps_back = bool(have_enough) or (self._keeps_back and job is not None)
             if job is not None:
-                had = self._had.setdefault(voice_of(job.owner), _Had(owner=job.owner))
-                had.jobs += 1
-                had.at = time.monotonic()
+                now = time.monotonic()
+                had = self._had.setdefault(voice_of(job.owner), _Had(owner=job.owner, at=now))
+                had.go_on(jobs=1)
+                had.claimed = now
 
     def _free_slots(self, *, bulk: bool, fetching: bool, styling: bool) -> None:
         with self._condition:

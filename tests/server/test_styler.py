@@ -85,13 +85,15 @@ def test_a_refusal_is_an_error_that_says_why(model: ChatServer) -> None:
     ids=["breaks off", "a page", "no JSON", "no text", "the key is wrong"],
 )
 def test_a_failing_model_is_one_clear_error_that_tells_nothing_of_its_place(
-    model: ChatServer, answers: tuple[int, dict[str, str], bytes]
+    model: ChatServer, answers: tuple[int, dict[str, str], bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
     model.answer = lambda _count, _request: answers
     with pytest.raises(RestylerUnavailable) as failed:
         styler.write_all(Order(description=DOG, voice=QUIRKY))
     assert "127.0.0.1" not in str(failed.value)
     assert "secret" not in str(failed.value)
+    assert model.url in caplog.text
+    assert not any(word in caplog.text for word in ("secret", "gateway", "All paws"))
 
 
 def test_a_model_that_hangs_is_left_in_time(model: ChatServer, configure: Configure) -> None:

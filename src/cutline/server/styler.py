@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import re
 import secrets
 import threading
 import time
@@ -408,7 +409,7 @@ def _explained(error: Exception) -> Exception:
         case OptionError() | ServiceUnavailable():
             return error
         case CaptionerUnavailable():
-            log.warning("The language model failed: %s", error)
+            log.warning("The language model failed: %s", _without_answers(str(error)))
             return RestylerUnavailable(
                 "The language model did not answer, or broke off.",
                 hint="The plain description stays. Try again.",
@@ -418,6 +419,12 @@ def _explained(error: Exception) -> Exception:
             return _nothing_here()
         case _:
             return error
+
+
+def _without_answers(message: str) -> str:
+    """A message as far as it says nothing that the model said: that may be somebody's own."""
+    status = re.search(r"HTTP \d{3}", message)
+    return message.partition(": ")[0] + (f" ({status[0]})" if status else "")
 
 
 class _Shelf:

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings
 from schemathesis.checks import CHECKS, load_all_checks
 
 from cutline.server.people.keys import Scope
+from tests.chat_server import chat_server
 from tests.server import photos
 from tests.server.services.client import Visitor
 from tests.server.services.mailbox import Mailbox
@@ -97,14 +98,16 @@ class Things:
 @pytest.fixture(scope="module")
 def things(folder: Path, receiver: Receiver, mailbox: Mailbox) -> Iterator[Things]:
     chosen = {"candidates": 1, "fetch_timeout_s": 1, "log_level": "ERROR", "mail_url": mailbox.url}
-    service = Service(Mode.LAPTOP, folder / "schema", settings=chosen)
-    service.start()
-    try:
-        found = Things(service, receiver, mailbox)
-        yield found
-        found.client.close()
-    finally:
-        service.kill()  # a kind end would wait for what is sent to nowhere
+    with chat_server() as model:
+        chosen["restyler"] = f"openai:{model.url}#writer"
+        service = Service(Mode.LAPTOP, folder / "schema", settings=chosen)
+        service.start()
+        try:
+            found = Things(service, receiver, mailbox)
+            yield found
+            found.client.close()
+        finally:
+            service.kill()  # a kind end would wait for what is sent to nowhere
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ MOMENTS = (
     "reading",
     "captioning",
     "saving",
+    "telling",
     "writing",
     "written",
     "failing",
@@ -67,6 +68,7 @@ def doze(run: Callable[..., None]) -> Callable[..., None]:
 def main(moment: str) -> None:
     """Work until the moment comes."""
     set_up(None)
+    from cutline.server.captions import live_words
     from cutline.server.captions import services as captions
     from cutline.server.jobs import services
     from cutline.server.jobs.models import Job
@@ -83,6 +85,8 @@ def main(moment: str) -> None:
             services.announce = die
         case "claimed":  # committed, and nothing done
             table["caption"] = die
+        case "telling":  # some words of a caption were told
+            live_words.LiveWords._tell = then_die(live_words.LiveWords._tell)  # type: ignore[method-assign]
         case "writing":  # everything of the result is written, and not committed
             captions.emit = die  # type: ignore[attr-defined]
         case "written":  # committed, and nobody told

@@ -14,6 +14,9 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
+from cutline.server import styler
+from cutline.server.captions import services as captions
+from cutline.server.captions import styling
 from cutline.server.captions.models import Attention, Caption, Version
 from cutline.server.events.models import Event
 from cutline.server.images import renditions
@@ -22,6 +25,7 @@ from cutline.server.jobs import services
 from cutline.server.jobs.models import Job, JobState
 from cutline.server.work.pool import WorkerPool
 from cutline.server.work.tasks import HANDLERS
+from tests.chat_server import chat_server, in_words
 from tests.server.jobs.doomed_worker import REFUSED
 from tests.server.jobs.making import make_owner, upload
 from tests.server.services.process import ANSWERS_S, wait_until
@@ -118,6 +122,28 @@ def test_a_worker_that_is_killed(moment: str, start_worker: Callable[[str], subp
     assert_captioned_once(image, job)
     assert not StoredFile.objects.exclude(state=StoredFile.State.LIVE).exists()
     assert set(Rendition.objects.values_list("image_id", flat=True)) == {image.pk}
+
+
+def test_a_worker_that_is_killed_while_words_stream(
+    start_worker: Callable[[str], subprocess.Popen[bytes]], configure: Callable[..., object]
+) -> None:
+    with chat_server() as model:
+        model.answer = lambda _count, _request: in_words("This dog has the whole beach to itself today.")
+        configure(restyler=f"openai:{model.url}#writer")
+        image, _ = upload(make_owner())
+        work_off()
+        captions.edit(image, "A dog runs along the beach.", image.owner)
+        job = styling.request(image, image.owner, voice={"tone": "dry"}, n=1)
+        assert start_worker("telling").wait(ANSWERS_S) == -signal.SIGKILL
+        assert Job.objects.get(pk=job.pk).state == JobState.RUNNING
+        forget_leases()
+        work_off()
+        styler.close()
+    assert Job.objects.get(pk=job.pk).state == JobState.DONE
+    assert Caption.objects.get(job=job).text == "This dog has the whole beach to itself today."
+    assert Event.objects.filter(type="styles.ready").count() == 1
+    image.refresh_from_db()
+    assert image.caption == "A dog runs along the beach."
 
 
 @pytest.mark.parametrize("moment", ["failing", "failed"])

@@ -180,8 +180,11 @@ def test_headers_have_a_size() -> None:
     _run(ask)
 
 
-def test_one_address_has_a_quarter_of_all_connections(configure: Configure) -> None:
+def test_one_address_has_a_quarter_of_all_connections(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
     configure(max_connections=8, header_timeout_s=ANSWERS_S)
+    monkeypatch.setattr(listening, "_REFUSED_S", 0.05)
 
     async def ask(server: _Server) -> None:
         clients = [await server.connect(ASKED) for _ in range(2)]
@@ -194,6 +197,26 @@ def test_one_address_has_a_quarter_of_all_connections(configure: Configure) -> N
         reader, writer = await server.connect(ASKED)
         assert (await reader.readuntil(b"hhhhh"))[9:12] == b"200"
         await _end(writer, clients[1][1])
+
+    _run(ask)
+
+
+def test_who_is_refused_waits_for_it_and_few_do(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(max_connections=8, header_timeout_s=ANSWERS_S)
+    monkeypatch.setattr(listening, "_REFUSED_S", ANSWERS_S)
+
+    async def ask(server: _Server) -> None:
+        clients = [await server.connect(ASKED) for _ in range(2)]
+        for reader, _ in clients:
+            await reader.readuntil(b"hhhhh")
+        waiting = [await server.connect(ASKED) for _ in range(4)]
+        reader, writer = await server.connect(ASKED)
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):  # at once, without an answer
+            await reader.readexactly(1)
+        assert not any(reader._buffer for reader, _ in waiting)  # type: ignore[attr-defined]
+        await _end(writer, *(writer for _, writer in [*waiting, *clients]))
 
     _run(ask)
 

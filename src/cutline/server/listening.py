@@ -21,6 +21,7 @@ from cutline.server.shares import Tally
 
 MAX_HEADER_BYTES = 64 * 2**10
 _SWITCH_S = 0.001
+_REFUSED_S = 5.0
 _UNREAD_S = 60.0  # for so long nothing of an answer may be read
 _FILES_BESIDE = 256  # database, temporary files, calls to others
 
@@ -28,6 +29,11 @@ _CONNECTIONS = Tally(
     "connections",
     total=lambda: settings().max_connections,
     each=lambda: settings().max_connections // 4,
+)
+_REFUSED = Tally(
+    "refused connections",
+    total=lambda: settings().max_connections,
+    each=lambda: settings().max_connections // 2,
 )
 
 
@@ -50,7 +56,7 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self._held.enter_context(_CONNECTIONS.held(*names))
         except CutlineError as error:
-            self._refuse(error.http_status, "Too many connections")
+            self._refuse_later(error.http_status, names)
             return
         self._wait_for_headers()
 
@@ -121,6 +127,17 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    def _refuse_later(self, status: int, names: tuple[str, ...]) -> None:
+        """Let one connection too many wait, unread: whoever is refused at once would come again at once."""
+        self._is_refused = True
+        try:
+            self._held.enter_context(_REFUSED.held(*names))
+        except CutlineError:
+            self.transport.abort()
+            return
+        self.transport.pause_reading()
+        self._asking_timer = self.loop.call_later(_REFUSED_S, self._refuse, status, "Too many connections")
+
     def _refuse(self, status: int, reason: str) -> None:
         self._is_refused = True
         self._stop_timers()
@@ -147,7 +164,7 @@ def allow_files() -> None:
         import resource  # not on Windows
 
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = 2 * settings().max_connections + _FILES_BESIDE
+        wanted = 3 * settings().max_connections + _FILES_BESIDE
         if soft != resource.RLIM_INFINITY and soft < wanted:
             most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

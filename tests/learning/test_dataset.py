@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from benchmarks.learning import bad
 from cutline.cli.main import main
 from cutline.errors import DataError
 from cutline.learning.config import DataSettings
@@ -149,6 +151,15 @@ def test_poison_is_left_out_and_much_of_it_makes_the_whole_unusable(tmp_path: Pa
 def test_what_is_wrong_with_the_whole_is_said(tmp_path: Path, change: object, problem: str) -> None:
     data = made(tmp_path, [change(edit) for edit in edits()])  # type: ignore[operator]
     assert any(problem in each for each in data.problems)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in bad.KINDS if kind != "shuffled captions"])
+def test_bad_feedback_is_refused_without_a_training(tmp_path: Path, kind: str) -> None:
+    """But for captions of other photos, which the model must look at."""
+    made = bad.read(write_export(tmp_path / "good", edits(20, 3)))
+    bad.KINDS[kind](made, random.Random(1))
+    feedback = read_export(bad.write(made, tmp_path / "bad"))
+    assert build(feedback, tmp_path, SETTINGS, known=known).problems
 
 
 def test_ratings_are_averaged_and_preferences_name_nobody(tmp_path: Path) -> None:

@@ -32,6 +32,9 @@ demo: $(VENV)/base.stamp  ## Caption the photos in examples/ and write demo/inde
 run: $(VENV)/server.stamp web-app  ## Serve web page, API and worker on http://127.0.0.1:8000 (ARGS="--port 9000")
 	@$(BIN)/cutline serve $(ARGS)
 
+# Tests start hundreds of processes: what is compiled is kept, whatever the environment says.
+test test-quick: export PYTHONDONTWRITEBYTECODE =
+
 test: $(VENV)/dev.stamp web/node_modules/.stamp web-app $(if $(CI),system)  ## Run every test, with coverage; warnings are errors
 	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --cov=cutline --cov-report=term
 	$(NPM) test

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Iterator
 
 import pytest
 from xdist.scheduler import Scheduling
@@ -18,6 +19,8 @@ gc.disable()
 
 # Who asks for one of these waits for a server or a browser.
 _SLOW_FIXTURES = {"browser", "live", "openid", "redis", "service", "store", "things"}
+# Who asks for one of these asks another process, whose lines nobody counts: here, counting only takes time.
+_ELSEWHERE = {"browser", "live", "run_service", "service", "things"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -27,9 +30,24 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark what needs servers or a browser; tests that are slow by themselves say so."""
-    needs = _SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ()))
-    if needs or share_of(item.nodeid) in (SERVERS, LAPTOP, JOURNEYS):
+    asked = set(getattr(item, "fixturenames", ()))
+    if asked & _SLOW_FIXTURES or share_of(item.nodeid) in (SERVERS, LAPTOP, JOURNEYS):
         item.add_marker(pytest.mark.slow)
+    if asked & _ELSEWHERE:
+        item.add_marker(pytest.mark.no_cover)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
+    """Let the first process alone count the lines that run at import: they are the same in all of them."""
+    coverage = getattr(session.config.pluginmanager.getplugin("_cov"), "cov_controller", None)
+    if coverage is None or os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
+        return (yield)
+    coverage.pause()
+    try:
+        return (yield)
+    finally:
+        coverage.resume()
 
 
 @pytest.hookimpl(trylast=True)

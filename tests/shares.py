@@ -25,6 +25,9 @@ LONGEST = (
     "tests/training/test_diagnostics.py",
     "tests/training/test_encoders.py",
     "tests/training/test_distributed.py",
+    "tests/server/jobs/test_kills.py",
+    "tests/cli/test_caption_command.py",
+    "tests/test_telemetry.py",
 )
 # Files that ask for PostgreSQL, Redis or the S3 store in all that they do.
 ON_SERVERS = ("tests/server/test_faults.py", "tests/server/test_bench.py")

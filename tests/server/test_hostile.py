@@ -43,7 +43,7 @@ def user() -> User:
 
 
 @pytest.fixture
-def browser(user: User) -> Client:
+def session(user: User) -> Client:
     client = Client()
     client.force_login(user)
     return client
@@ -69,18 +69,18 @@ def browser(user: User) -> Client:
     ],
     ids=str,
 )
-def test_another_site_cannot_write_with_a_visitor_s_session(browser: Client, headers: dict[str, str]) -> None:
+def test_another_site_cannot_write_with_a_visitor_s_session(session: Client, headers: dict[str, str]) -> None:
     for kind in ("application/json", "text/plain", "application/x-www-form-urlencoded"):
-        answer = browser.post("/api/v1/webhooks", '{"url": "https://example.org/"}', kind, headers=headers)
+        answer = session.post("/api/v1/webhooks", '{"url": "https://example.org/"}', kind, headers=headers)
         assert answer.status_code in (403, 415), kind
     assert not Webhook.objects.exists()
 
 
 @pytest.mark.django_db
-def test_a_read_that_changes_something_does_not_exist(browser: Client, user: User) -> None:
+def test_a_read_that_changes_something_does_not_exist(session: Client, user: User) -> None:
     """What a link or picture on another site could call."""
     for path in ("me", "images", "keys", "webhooks", "bulk"):
-        assert browser.get(f"/api/v1/{path}").status_code == 200
+        assert session.get(f"/api/v1/{path}").status_code == 200
     assert User.objects.filter(pk=user.pk).exists()
 
 
@@ -97,23 +97,23 @@ def test_a_made_up_session_is_nobody(cookie: str) -> None:
 @pytest.mark.parametrize(
     "key", ["ck_", "ck_x", "' OR 1=1 --", "ck_" + "A" * 5000, "\u2603", "null", "undefined"]
 )
-def test_a_made_up_key_is_nobody_and_never_falls_back_to_the_session(browser: Client, key: str) -> None:
+def test_a_made_up_key_is_nobody_and_never_falls_back_to_the_session(session: Client, key: str) -> None:
     for headers in ({"Authorization": f"Bearer {key}"}, {"X-API-Key": key}):
         try:
-            answer = browser.get("/api/v1/me", headers=headers)
+            answer = session.get("/api/v1/me", headers=headers)
         except UnicodeEncodeError:
             continue
         assert answer.status_code == 401
 
 
 @pytest.mark.django_db
-def test_nobody_makes_themselves_staff(browser: Client, user: User) -> None:
+def test_nobody_makes_themselves_staff(session: Client, user: User) -> None:
     for body in ({"role": "admin"}, {"is_superuser": True}, {"name": "x", "role": "admin"}, {"id": "x"}):
-        browser.patch("/api/v1/me", json.dumps(body), content_type="application/json")
+        session.patch("/api/v1/me", json.dumps(body), content_type="application/json")
     user.refresh_from_db()
     assert user.role == Role.USER
     assert not user.is_superuser
-    assert browser.get("/admin/").status_code == 302
+    assert session.get("/admin/").status_code == 302
 
 
 @pytest.mark.django_db
@@ -193,19 +193,19 @@ def test_signing_in_leads_nowhere_else(target: str) -> None:
         "a" * 2000,
     ],
 )
-def test_a_made_up_cursor_is_refused(browser: Client, cursor: str) -> None:
-    answer = browser.get("/api/v1/images", {"cursor": cursor})
+def test_a_made_up_cursor_is_refused(session: Client, cursor: str) -> None:
+    answer = session.get("/api/v1/images", {"cursor": cursor})
     assert answer.status_code == 422
 
 
 @pytest.mark.django_db
-def test_a_cursor_of_one_list_does_not_open_another(browser: Client, user: User) -> None:
+def test_a_cursor_of_one_list_does_not_open_another(session: Client, user: User) -> None:
     owner = owner_of(user)
     for _ in range(3):
         Webhook.objects.create(owner=owner, url="https://example.org/", secret="whsec_AAAA")
-    cursor = browser.get("/api/v1/webhooks?limit=1").json()["next"]
+    cursor = session.get("/api/v1/webhooks?limit=1").json()["next"]
     for path in ("gallery", "jobs?"):
-        answer = browser.get(f"/api/v1/{path.rstrip('?')}", {"cursor": cursor})
+        answer = session.get(f"/api/v1/{path.rstrip('?')}", {"cursor": cursor})
         assert answer.status_code in (200, 422)
         assert not answer.json().get("items")
 

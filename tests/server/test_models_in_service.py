@@ -197,6 +197,74 @@ def test_a_start_with_a_broken_champion_takes_the_one_before(
     assert (status.version, status.state, status.refused) == (good, "refused", bad)
 
 
+def test_a_challenger_is_served_beside_the_champion_until_it_is_one(
+    registry: Registry, bundle: Bundle, shelf: Shelf[Served], factory: Factory
+) -> None:
+    assert shelf.challenger("default") is None
+    champion = shelf.get("default")
+    id_ = push(registry, bundle, "2.0.0")
+    registry.promote(id_, to="challenger", **BY)
+    assert shelf.challenger("default") is None  # it is loaded when the aliases are looked at
+    shelf.follow()
+    challenger = shelf.challenger("default")
+    assert challenger is not None
+    assert challenger.loading.must_be_tried
+    assert shelf.get("default") is champion
+    registry.clear("challenger", **BY)
+    shelf.follow()
+    assert challenger.is_closed
+    assert shelf.challenger("default") is None
+    registry.promote(id_, to="challenger", **BY)
+    registry.promote(id_, **BY)
+    shelf.follow()
+    assert shelf.challenger("default") is None
+    assert shelf.statuses()[0].version == id_
+    assert [each.is_closed for each in factory.made] == [True, True, False]
+
+
+def test_a_challenger_that_is_refused_serves_nobody(
+    registry: Registry, bundle: Bundle, shelf: Shelf[Served], factory: Factory
+) -> None:
+    shelf.get("default")
+    assert shelf.challenger("default") is None
+    bad = push(registry, bundle, "2.0.0")
+    factory.refused = {bad}
+    registry.promote(bad, to="challenger", **BY)
+    shelf.follow()
+    assert shelf.challenger("default") is None
+    assert [each.state for each in shelf.statuses()] == ["current", "refused"]
+
+
+def test_the_same_owners_are_in_the_canary_and_stay_in_as_it_grows(configure: Configure) -> None:
+    owners = [f"owner-{number}" for number in range(1000)]
+    before: set[str] = set()
+    for percent in (0, 10, 50, 100):
+        configure(canary_percent=percent)
+        inside = {owner for owner in owners if captioner.wanted({}, owner=owner).in_canary}
+        assert before <= inside
+        assert abs(len(inside) - 10 * percent) < 50
+        before = inside
+    assert not captioner.wanted({}).in_canary
+
+
+class Failing:
+    """A challenger whose graph breaks."""
+
+    def caption(self, *photos: object, **options: object) -> list[list[captioner.Caption]]:
+        raise RuntimeError("the graph broke")
+
+
+def test_where_the_challenger_fails_the_champion_captions(
+    registry: Registry, photo: bytes, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(model=f"registry:{registry.where}", model_poll_s=0, canary_percent=100)
+    wanted = captioner.wanted({"n": 1}, owner="somebody")
+    assert wanted.in_canary
+    label = captioner.write(photo, wanted).model.label
+    monkeypatch.setattr(Shelf, "challenger", lambda self, model: Failing())
+    assert captioner.write(photo, wanted).model.label == label
+
+
 @pytest.mark.django_db
 def test_models_change_while_many_ask_and_nobody_notices(
     registry: Registry, bundle: Bundle, photo: bytes, client: Client

@@ -7,6 +7,8 @@ written.captions, written.model        # of the same model, whatever is loaded m
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,16 +32,18 @@ from cutline.captioning.options import (
 )
 from cutline.captioning.protocol import Caption, Captioner, ModelInfo, as_list
 from cutline.captioning.sources import SCHEMES, default_bundle, load
-from cutline.errors import OptionError
+from cutline.errors import ImageError, OptionError
 from cutline.images import Limits, Source, open_image
 from cutline.registry import local
 from cutline.server.config import settings
 from cutline.server.errors import Invalid
-from cutline.server.models_in_service import Loading, Shelf, Status, is_followed, told_of
-from cutline.server.observability.metrics import BATCH_SIZE, CAPTIONS, MODEL_S
+from cutline.server.models_in_service import Loading, Shelf, Status, challenger_of, is_followed, told_of
+from cutline.server.observability.metrics import BATCH_SIZE, CAPTIONS, CHALLENGER_FAILURES, MODEL_S
 
 if TYPE_CHECKING:
     from cutline.captioning.protocol import Sources
+
+logger = logging.getLogger(__name__)
 
 DEFAULT = "default"
 """The id of the model that captions where none is asked for."""
@@ -85,6 +89,7 @@ class Wanted:
     n: int
     model: str
     options: DecodingOptions
+    in_canary: bool = False  # by the challenger, while there is one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,10 +100,11 @@ class Written:
     model: ModelInfo
 
 
-def wanted(options: Mapping[str, Any], *, n: int = 1) -> Wanted:
+def wanted(options: Mapping[str, Any], *, n: int = 1, owner: str = "") -> Wanted:
     """Read options as a job keeps them: n, model, and DecodingOptions' own; None and absent are the same.
 
-    n: how many captions where the options do not say; greedy decoding then gives its one.
+    n: how many captions where the options do not say; greedy decoding then gives its one. owner: whose job
+    it is, which decides whether it is in the canary.
     Raises OptionError for what contradicts itself or does not exist, Invalid for an unknown model.
     """
     given = {name: value for name, value in options.items() if value is not None}
@@ -110,11 +116,13 @@ def wanted(options: Mapping[str, Any], *, n: int = 1) -> Wanted:
     count = asked or (1 if chosen.strategy is Strategy.GREEDY else n)
     check_choices(chosen, n=count)
     _uri(model)
-    return Wanted(n=count, model=model, options=chosen)
+    return Wanted(n=count, model=model, options=chosen, in_canary=model == DEFAULT and _is_in_canary(owner))
 
 
 def write(photo: Source, wanted: Wanted) -> Written:
     """Caption a photo. Raises ImageError, OptionError, and what get_captioner raises."""
+    if wanted.in_canary and (written := _by_challenger(photo, wanted)) is not None:
+        return written
     while True:
         chosen = get_captioner(wanted.model)
         try:
@@ -124,6 +132,32 @@ def write(photo: Source, wanted: Wanted) -> Written:
                 raise
             continue  # another version took its place between the two lines
         return Written(captions=captions, model=chosen.about())
+
+
+def _by_challenger(photo: Source, wanted: Wanted) -> Written | None:
+    """Caption a photo by the challenger; None while there is none, and where it fails."""
+    get_captioner()  # whose registry it is
+    chosen = _SHELF.challenger(DEFAULT)
+    if chosen is None:
+        return None
+    try:
+        [captions] = chosen.caption([photo], n=wanted.n, options=wanted.options)
+    except (ImageError, OptionError):
+        raise
+    except CaptionerClosed:
+        return None
+    except Exception as error:  # whatever a runtime raises over a graph
+        CHALLENGER_FAILURES.inc()
+        logger.warning("The challenger failed, and the champion captions: %r", error)
+        return None
+    return Written(captions=captions, model=chosen.about())
+
+
+def _is_in_canary(owner: str) -> bool:
+    """Whether an owner is in the canary: the same owner always, and those who are in stay in as it grows."""
+    share = settings().canary_percent / 100
+    digest = hashlib.sha256(f"cutline canary {owner}".encode()).digest()
+    return bool(owner) and int.from_bytes(digest[:8]) / 2**64 < share
 
 
 def get_captioner(model: str = "") -> MicroBatcher:
@@ -156,7 +190,8 @@ def is_idle() -> bool:
 
 def followed() -> list[Status]:
     """How it stands with the models that follow an alias: the worst that any process tells."""
-    return told_of([each for each in (DEFAULT, *settings().models) if is_followed(_uri(each))])
+    models = [each for each in (DEFAULT, *settings().models) if is_followed(_uri(each))]
+    return told_of([*models, challenger_of(DEFAULT)])
 
 
 def follow() -> None:

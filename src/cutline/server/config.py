@@ -161,6 +161,13 @@ class ServerSettings(BaseSettings):
         description="How often a process looks whether an alias of a registry (model, models) has moved;"
         " 0: never.",
     )
+    canary_percent: float = Field(
+        0,
+        ge=0,
+        le=100,
+        description="The share of accounts and visitors whose caption jobs go to the alias challenger of the"
+        " registry that model follows; in percent.",
+    )
     model_threads: int = Field(0, description="Threads of the model; 0: one per core.")
     candidates: int = Field(
         3, ge=1, le=MOST_CAPTIONS, description="How many captions are written for a photo."

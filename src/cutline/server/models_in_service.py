@@ -25,7 +25,7 @@ from django.core.cache import cache
 
 from cutline.errors import CutlineError, RegistryUnavailable, VersionMissing, VersionRefused
 from cutline.registry import Registry, Version, is_reference, open_registry, parse_reference
-from cutline.registry.manifest import SHORT_ID
+from cutline.registry.manifest import CHALLENGER, SHORT_ID
 from cutline.registry.places import Reference
 from cutline.registry.registry import earlier
 from cutline.server.config import settings
@@ -93,6 +93,7 @@ class _Followed:
     alias: str
     status: Status
     tried_at: float = 0.0
+    beside: str = ""  # the model whose challenger it is; that one may stand for nothing
 
 
 class Shelf(Generic[T]):
@@ -118,6 +119,19 @@ class Shelf(Generic[T]):
     def peek(self, model: str) -> T | None:
         """The model in use, if it is loaded."""
         return self._ready.get(model)
+
+    def challenger(self, model: str) -> T | None:
+        """What the alias `challenger` stands for beside a model that follows its registry, once it is loaded.
+
+        None while it stands for nothing, or for what the model itself is. Never waits for a model to load.
+        """
+        name = challenger_of(model)
+        if name not in self._followed and (beside := self._followed.get(model)) is not None:
+            status = Status(model=name, alias=CHALLENGER, version="", label="", state="current")
+            self._followed[name] = _Followed(
+                registry=beside.registry, alias=CHALLENGER, status=status, beside=model
+            )
+        return self._ready.get(name)
 
     def statuses(self) -> list[Status]:
         """How it stands with the models that follow an alias."""
@@ -211,13 +225,18 @@ class Shelf(Generic[T]):
 
     def _follow(self, model: str, followed: _Followed) -> None:
         status = followed.status
-        wanted = followed.registry.alias(followed.alias).version or status.version
+        wanted = self._wanted(followed)
         if wanted == status.version:
             followed.status = replace(status, state="current", refused="", reason="")
             return
-        if wanted == status.refused and time.monotonic() < followed.tried_at + RETRY_S:
+        if not wanted:
+            self._replace(model, None)
+            followed.status = replace(status, version="", label="", state="current", refused="", reason="")
             return
-        engine, _ = parse_uri(self._uri_of(model))
+        is_early = time.monotonic() < followed.tried_at + RETRY_S
+        if status.state == "refused" and wanted == status.refused and is_early:
+            return
+        engine, _ = parse_uri(self._uri_of(followed.beside or model))
         followed.tried_at = time.monotonic()
         try:
             version = followed.registry.find(wanted)
@@ -235,10 +254,18 @@ class Shelf(Generic[T]):
         followed.status = _current(model, followed.alias, version)
         MODEL_SWAPS.labels(model).inc()
 
-    def _replace(self, model: str, fresh: T) -> None:
+    def _wanted(self, followed: _Followed) -> str:
+        """The version that a model shall be; "" for none."""
+        version = followed.registry.alias(followed.alias).version
+        if not followed.beside:
+            return version or followed.status.version
+        return "" if version == self._followed[followed.beside].status.version else version
+
+    def _replace(self, model: str, fresh: T | None) -> None:
         with self._loading:
-            old = self._ready.get(model)
-            self._ready[model] = fresh
+            old = self._ready.pop(model, None)
+            if fresh is not None:
+                self._ready[model] = fresh
         if old is not None:
             old.close()
         del old
@@ -262,6 +289,11 @@ class Shelf(Generic[T]):
                 self.follow()
             except Exception:  # whatever it is: the model in use stays, and the next look may succeed
                 logger.exception("The aliases of models could not be followed.")
+
+
+def challenger_of(model: str) -> str:
+    """The name under which a model's challenger is served: none that settings can give."""
+    return f"{model}#{CHALLENGER}"
 
 
 def is_followed(uri: str) -> bool:
@@ -333,6 +365,9 @@ def _key(model: str, state: str) -> str:
 
 
 def _report(status: Status) -> None:
+    if not status.version and status.state == "current":
+        logger.info("There is no challenger now.", extra={"model": status.model})
+        return
     MODEL_KEPT.labels(status.model).set(status.state != "current")
     told = {"model": status.model, "alias": status.alias, "version": status.version[:12]}
     if status.state == "current":

@@ -36,12 +36,14 @@ class HeadStarts:
         self._begun: OrderedDict[UUID, tuple[Wanted, Future[Written]]] = OrderedDict()
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="cutline-head-start")
 
-    def begin(self, image_id: UUID, picture: Image.Image, options: Mapping[str, Any]) -> None:
+    def begin(
+        self, image_id: UUID, picture: Image.Image, options: Mapping[str, Any], *, owner: str = ""
+    ) -> None:
         """Caption a photo from now on, if the model has nothing else to do and its job will be ours."""
         if not hints.has_local_workers() or not captioner.is_idle():
             return
         try:
-            wanted = captioner.wanted(options, n=settings().candidates)
+            wanted = captioner.wanted(options, n=settings().candidates, owner=owner)
         except CutlineError:
             return  # its job will say what is wrong
         if wanted.model != captioner.DEFAULT:

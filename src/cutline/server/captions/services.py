@@ -43,7 +43,7 @@ MODEL, PERSON = "model", "person"
 
 def run(job: Job, context: Context) -> None:
     """Run a caption job. Raises JobStopped, and whatever the photo or the captioner raises."""
-    wanted = captioner.wanted(job.options, n=settings().candidates)
+    wanted = captioner.wanted(job.options, n=settings().candidates, owner=str(job.owner_id))
     written = _head_start(job, wanted, context)
     if written is None:
         with captioner.about_to_ask():

@@ -47,6 +47,10 @@ STYLED_S = Histogram(
     buckets=_STAGE_S,
 )
 MODEL_SWAPS = Counter("cutline_model_swaps", "Changes to the version that an alias stands for.", ["model"])
+CHALLENGER_FAILURES = Counter(
+    "cutline_challenger_failures",
+    "Photos that the challenger failed on, so that the champion captioned them.",
+)
 MODEL_KEPT = Gauge(
     "cutline_model_kept",
     "1 where the model in use is not the version that its alias stands for: refused, or no answer.",

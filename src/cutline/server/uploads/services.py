@@ -66,7 +66,7 @@ def store_upload(
         quota.check(owner)
         image = _image_of(owner, photo, file_name, source_url, keep_original=keep_original)
         if priority < Priority.BULK:
-            head_starts.begin(image.pk, photo.picture, options or {})
+            head_starts.begin(image.pk, photo.picture, options or {}, owner=str(owner.pk))
         files = _put(image, photo, original)
         job = Job(
             owner=owner,

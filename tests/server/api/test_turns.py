@@ -98,7 +98,7 @@ async def test_whoever_has_had_much_work_done_rests_while_others_ask(made: Turns
     waiting = made.ask(HERE)
     assert made.ask("203.0.113.1").done()
     assert not waiting.done()
-    clock.now = 4.0
+    clock.now = 6.0
     made.ask(HERE)
     assert waiting.done()
 

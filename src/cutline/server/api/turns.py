@@ -25,7 +25,7 @@ _UNMARKED = ("/healthz", "/readyz", "/metrics")  # whoever watches the service w
 _RECENT_S = 3.0  # for so long after a request its network counts as one that asks
 PATIENCE_S = 30.0
 _AT_ONCE_S = 1.0  # so much work is done for a network without a rest
-_WORK = 0.3  # then so much of the time
+_WORK = 0.2  # then so much of the time
 
 
 Turn: TypeAlias = asyncio.Future[None]

@@ -27,7 +27,7 @@ def start() -> Iterator[Callable[..., WorkerPool]]:
     pools: list[WorkerPool] = []
 
     def begin(run: Handler, *, threads: int = 2) -> WorkerPool:
-        table: Mapping[str, Handler] = {"caption": run, "fetch": run}
+        table: Mapping[str, Handler] = {"caption": run, "fetch": run, "style": run}
         pool = WorkerPool(table, threads=threads)
         pools.append(pool)
         pool.start()
@@ -123,6 +123,30 @@ def test_slow_urls_leave_half_of_the_threads_to_other_bulk_work(
     finally:
         gate.set()
     wait_until(all_in(JobState.DONE), what="the URLs")
+
+
+def test_what_waits_for_the_language_model_holds_up_nobody_else(
+    owner: Owner, start: Callable[..., WorkerPool]
+) -> None:
+    gate = threading.Event()
+
+    def run(job: Job, context: Context) -> None:
+        if job.kind == JobKind.STYLE:
+            gate.wait(ANSWERS_S)
+        finish(job, context)
+
+    mine = [queue(owner, kind=JobKind.STYLE) for _ in range(3)]
+    theirs = queue(make_owner(), kind=JobKind.STYLE)
+    photo = queue(make_owner())
+    writing = Job.objects.filter(kind=JobKind.STYLE, state=JobState.RUNNING)
+    start(run, threads=8).wake()
+    try:
+        wait_until(Job.objects.filter(pk=photo.pk, state=JobState.DONE).exists, what="the photo")
+        wait_until(writing.filter(pk=theirs.pk).exists, what="the other owner's turn")
+        assert writing.filter(pk__in=[job.pk for job in mine]).count() == 1
+    finally:
+        gate.set()
+    wait_until(all_in(JobState.DONE), what="the captions in a voice")
 
 
 @pytest.mark.both_databases

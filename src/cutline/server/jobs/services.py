@@ -89,15 +89,18 @@ def claim(
     fetches_too: bool = True,
     styles_too: bool = True,
     fetches_not_of: Collection[UUID] = (),
+    styles_not_of: Collection[Owner] = (),
     not_of: Collection[Owner] = (),
 ) -> Job | None:
     """Take the best job that is due, with a lease: interactive before bulk, then the oldest.
 
     worker: who takes it, for the log. bulk_too=False takes interactive jobs alone; fetches_too=False leaves
-    the URLs of bulks, fetches_not_of those of these owners; styles_too=False leaves captions in a voice.
-    not_of: leaves all jobs of whoever counts as one of these.
+    the URLs of bulks, fetches_not_of those of these owners; styles_too=False leaves captions in a voice,
+    styles_not_of those of whoever counts as one of these. not_of: leaves all jobs of these.
     """
     candidates = _candidates(bulk_too, fetches_too, fetches_not_of, styles_too=styles_too)
+    for owner in styles_not_of:
+        candidates = candidates.exclude(same_voice(owner, "owner"), kind=JobKind.STYLE)
     for owner in not_of:
         candidates = candidates.exclude(same_voice(owner, "owner"))
     job = leases.claim(

@@ -69,7 +69,8 @@ class WorkerPool:
 
     One thread is kept for interactive jobs where there are two or more: bulk jobs may take minutes. Of those
     for bulk jobs, half may fetch photos: a slow site holds a thread for as long as it likes to; a third of
-    these are kept for other owners. No more wait for the language model than it answers at once.
+    these are kept for other owners. No more have the language model write than it does at once, and one owner
+    half of that.
     While others have jobs, too, whoever counts as one (people.voices) has one job at a time, and rests
     after much work: so the others' turn comes at once, however many jobs were queued before.
     on_stage is called for each stage that a job enters.
@@ -100,6 +101,7 @@ class WorkerPool:
         self._bulk_now = 0
         self._fetching_now = 0
         self._styling_now = 0
+        self._styling_for: list[Owner] = []  # an owner for each such job
         self._stopping = threading.Event()
         self._threads = [
             threading.Thread(target=self._work, name=f"cutline-job-{number}", daemon=True)
@@ -160,6 +162,8 @@ class WorkerPool:
             finally:
                 with self._condition:
                     self._had[voice_of(job.owner)].go_on(jobs=-1)
+                    if _is_styling(job):
+                        self._styling_for.remove(job.owner)
                 self._free_slots(bulk=_is_bulk(job), fetching=_is_fetching(job), styling=_is_styling(job))
         connection.close()
 
@@ -181,6 +185,7 @@ class WorkerPool:
                 fetches_too=may_fetch,
                 styles_too=may_style,
                 fetches_not_of=self._fetching_enough(),
+                styles_not_of=self._styling_enough(),
                 not_of=have_enough,
             )
             self._note(job, have_enough)
@@ -199,6 +204,13 @@ class WorkerPool:
                 context.job.owner_id for context in self._running.values() if _is_fetching(context.job)
             )
         return [owner for owner, count in fetching.items() if count >= self._fetching_of_one]
+
+    def _styling_enough(self) -> Sequence[Owner]:
+        """Those for whom the language model writes as much as it does for one: a thread would wait."""
+        with self._condition:
+            owners = list(self._styling_for)
+        counts = Counter(voice_of(owner) for owner in owners)
+        return [owner for owner in owners if counts[voice_of(owner)] >= max(1, self._for_styling // 2)]
 
     def _have_enough(self) -> Sequence[Owner]:
         """Who has as many jobs as they may while others have some, too; one owner of each."""
@@ -219,6 +231,8 @@ class WorkerPool:
                 had = self._had.setdefault(voice_of(job.owner), _Had(owner=job.owner, at=now))
                 had.go_on(jobs=1)
                 had.claimed = now
+                if _is_styling(job):
+                    self._styling_for.append(job.owner)
 
     def _free_slots(self, *, bulk: bool, fetching: bool, styling: bool) -> None:
         with self._condition:

@@ -138,6 +138,9 @@ def test_what_is_no_voice_or_not_there_is_refused(
     assert (here["available"], here["reason"], here["max_variants"]) == (False, "off", 5)
     refused = call("POST", path, {})
     assert (refused.status_code, refused.json()["code"]) == (503, "restyler_unavailable")
+    configure(max_captions=1)
+    Caption.objects.create(image=image, rank=0, text=DOG, model="m@1")
+    assert call("POST", path, {}).json()["code"] == "quota_exceeded"
     assert not Job.objects.exists()
 
 

@@ -18,7 +18,7 @@ from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cutline.server.api.schemas import Page, problems
 from cutline.server.api.voice_fields import VoiceIn
 from cutline.server.api.wait import PREFER, when_done
-from cutline.server.captions import selectors, styling
+from cutline.server.captions import selectors, services, styling
 from cutline.server.captions.models import Caption
 from cutline.server.errors import NotFound
 from cutline.server.images import selectors as images
@@ -127,6 +127,7 @@ def request_styles(
     """
     viewer = viewer_of(request)
     image = images.own_image(viewer, image_id)
+    services.check_candidates(image)
     like = _liked(image, wanted.like)
     voice = styler.record_of(_like_this(like, wanted) if like else wanted.voice(viewer))
     limits.count_styles(request)

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -36,7 +36,7 @@ from cutline.cli.main import main, missing_extra
 from cutline.errors import OptionError
 from cutline.images import Limits, developing
 from tests import raw_photos
-from tests.server.services.process import ANSWERS_S
+from tests.server.services.process import ANSWERS_S, wait_until
 
 FIXED = str(Path(__file__).with_name("fixed.py"))
 SAYS = {name: f"A {name} photo on the wall." for name in COLOURS}
@@ -712,13 +712,6 @@ def started(*arguments: str | Path, slow_s: float) -> Iterator[subprocess.Popen[
         running.communicate()
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.01)
-
-
 @pytest.mark.parametrize("suffix", ["jsonl", "csv"])
 def test_killed_at_any_moment_it_resumes_with_nothing_lost_or_doubled(tmp_path: Path, suffix: str) -> None:
     photos = [photo(tmp_path / "in" / f"{n:03}.jpg", ("red", "blue")[n % 2]) for n in range(60)]
@@ -728,7 +721,10 @@ def test_killed_at_any_moment_it_resumes_with_nothing_lost_or_doubled(tmp_path: 
     kept = b""
     for _ in range(6):
         with started(*arguments, slow_s=0.005) as running:
-            wait_for(lambda: output.exists() and output.stat().st_size > len(kept))  # noqa: B023
+            wait_until(
+                lambda: output.exists() and output.stat().st_size > len(kept),  # noqa: B023
+                what="the next rows",
+            )
             time.sleep(chance.uniform(0, 0.1))
             running.send_signal(signal.SIGKILL)
             running.wait(ANSWERS_S)
@@ -761,7 +757,7 @@ def test_an_interrupted_run_keeps_what_it_wrote(tmp_path: Path) -> None:
     with started(*arguments, slow_s=0) as running, names.open("w") as listed:
         listed.writelines(f"{each}\n" for each in photos)
         listed.flush()  # more than it reads ahead: it writes some, and waits for further names
-        wait_for(lambda: output.exists() and output.stat().st_size > 0)
+        wait_until(lambda: output.exists() and output.stat().st_size > 0, what="the first rows")
         running.send_signal(signal.SIGINT)
         _, err = running.communicate(timeout=ANSWERS_S)
     assert running.returncode == 130

@@ -35,8 +35,15 @@ os.environ["CUTLINE_DATA_DIR"] = str(_DATA)
 os.environ["DJANGO_SETTINGS_MODULE"] = "cutline.server.django_settings"
 
 import django  # noqa: E402
+from django.conf import settings as django_settings  # noqa: E402
 
 django.setup()
+
+# People are made by the hundred; the cost of the real hash is tests/server/account/test_accounts.py's.
+django_settings.PASSWORD_HASHERS = [
+    "tests.server.quick_hash.QuickArgon2",
+    *django_settings.PASSWORD_HASHERS[1:],
+]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -160,6 +167,15 @@ def _renditions() -> Iterator[None]:
 
     yield
     assert renditions.wait_until_rendered(180)
+
+
+@pytest.fixture(autouse=True)
+def _receiver(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let what one test wants of the receiver, which all share, end with the test."""
+    shared = request.getfixturevalue("receiver") if "receiver" in request.fixturenames else None
+    yield
+    if shared is not None:
+        shared.forget()
 
 
 @pytest.fixture(autouse=True)

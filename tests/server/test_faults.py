@@ -182,7 +182,7 @@ def test_a_worker_killed_while_the_model_writes(
         wait_until(in_stage(service, "captioning"), what="a job that captions")
         worker.kill()
         gate.set()
-        del receiver.gates[path]  # the receiver is shared by all tests
+        del receiver.gates[path]
         service.start()
         check(service, {item["id"]}, candidates=1)
 

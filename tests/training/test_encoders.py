@@ -12,9 +12,7 @@ import pytest
 import torch
 import transformers
 from PIL import Image
-from sklearn.datasets import load_sample_image
 from torch import nn
-from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from cutline.errors import ConfigError
 from cutline.images import Preprocessing, to_pixels
@@ -54,6 +52,8 @@ GOLDEN |= {"palace": (698, 0.0808), "castle": (483, 0.0807)}
 
 
 def test_efficientnet_lite_sees_the_palace_and_its_numbers_do_not_drift() -> None:
+    from sklearn.datasets import load_sample_image
+
     image = Image.fromarray(load_sample_image("china.jpg"))
     photo = to_pixels(image, Preprocessing(width_px=224, height_px=224))
     network = load_efficientnet_lite("efficientnet-lite0").eval()
@@ -243,6 +243,8 @@ def test_a_weights_file_cannot_run_code(tmp_path: Path) -> None:
 
 
 def save(model: Any, folder: Path) -> str:
+    from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
+
     model.save_pretrained(folder)
     ViTImageProcessorPil(image_mean=[0.5, 0.4, 0.3], image_std=[0.5, 0.25, 0.2]).save_pretrained(folder)
     return f"transformers:{folder}"

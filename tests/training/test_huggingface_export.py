@@ -14,7 +14,6 @@ import transformers
 from click.testing import CliRunner
 from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 import cutline
 from cutline.captioning.bundle import Bundle, read_bundle
@@ -43,6 +42,8 @@ def save_tokenizer(folder: Path) -> None:
 
 def save(model: Any, folder: Path, *, seed: int) -> Path:
     """Save a model with random weights that are sure enough of themselves to tell photos apart."""
+    from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
+
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, weights in model.named_parameters():

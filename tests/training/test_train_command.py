@@ -96,8 +96,8 @@ def test_the_bundle_can_be_the_mean_of_stages(first: Path, tmp_path: Path) -> No
     recipe = load_recipe(run / "recipe.yaml")
     publish(recipe, tmp_path / "mean", checkpoint=tmp_path / "mean.pt")
     assert graphs(run / "bundle") == graphs(tmp_path / "mean")
-    publish(recipe, tmp_path / "last", checkpoint=run / "more" / "best.pt")
-    assert graphs(run / "bundle") != graphs(tmp_path / "last")
+    last = average_weights({run / "more" / "best.pt": 1.0})
+    assert any((wanted[name] != last[name]).any() for name in last)
 
 
 class Unsure:

@@ -14,6 +14,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from cutline.server.mail.models import Mail
+from cutline.server.people.hashers import Argon2
 from cutline.server.people.models import User
 from tests.server.account.accounts import PASSWORD, Person, link_in, mails_to
 
@@ -127,6 +128,7 @@ def test_the_pages_of_the_server_lead_from_the_mail_to_an_account_without_the_we
 
 def test_passwords_are_kept_as_argon2(person: Person) -> None:
     assert person.sign_up().password.startswith("argon2$argon2id$")
+    assert Argon2().encode("a password", "some salt").startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
 
 
 # -- no enumeration --------------------------------------------------------------------------------------

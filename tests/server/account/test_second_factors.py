@@ -6,11 +6,12 @@ import base64
 import hmac
 import shutil
 import struct
-import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal import auth
 from django.core.cache import cache
 from playwright.sync_api import sync_playwright
 
@@ -22,9 +23,15 @@ from tests.server.account.authenticator import Passkey
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def _clock_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No code becomes too old while a slow machine types it."""
+    monkeypatch.setattr(auth, "time", SimpleNamespace(time=lambda: 1_800_000_000.0))
+
+
 def totp(secret: str, *, ago_s: float = 0) -> str:
     """The code that an app shows for a secret (RFC 6238)."""
-    counter = struct.pack(">Q", int((time.time() - ago_s) // 30))
+    counter = struct.pack(">Q", int((auth.time.time() - ago_s) // 30))
     digest = hmac.digest(base64.b32decode(secret), counter, "sha1")
     offset = digest[-1] & 15
     number = struct.unpack(">I", digest[offset : offset + 4])[0] & 0x7FFFFFFF

@@ -128,7 +128,7 @@ def test_a_presigned_link_gives_the_file_and_no_other(
     url = store.create(f"links-{uuid4().hex[:8]}")
     configure(storage_url=url, storage_access_key=ACCESS_KEY, storage_secret_key=SECRET_KEY)
     storage.put("images/9/h-master.jpg", b"picture")
-    link = storage.url("images/9/h-master.jpg", 60, "Ännes cat.jpg")
+    link = storage.url("images/9/h-master.jpg", 3600, "Ännes cat.jpg")
     answer = httpx.get(link, timeout=ANSWERS_S)
     assert (answer.status_code, answer.content) == (200, b"picture")
     assert answer.headers["Content-Type"] == "image/jpeg"

@@ -90,6 +90,13 @@ class Receiver:
         self._server.server_close()
         self._thread.join()
 
+    def forget(self) -> None:
+        """Let go whoever waits, and answer each path as at first; what came, and the files, stay."""
+        for gate in list(self.gates.values()):
+            gate.set()
+        for rules in (self.redirects, self.answers, self.gates, self.failures):
+            rules.clear()
+
     def offer(self, path: str, content: bytes, content_type: str = "image/jpeg") -> str:
         """Offer a file; its URL."""
         self.files[path] = (content, content_type)

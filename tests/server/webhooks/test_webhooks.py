@@ -364,8 +364,6 @@ def hanging(receiver: Receiver, configure: Configure) -> Iterator[Callable[[], s
 
     yield make
     gate.set()
-    for path in paths:
-        del receiver.gates[path]
 
 
 @contextlib.contextmanager

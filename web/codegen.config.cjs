@@ -9,14 +9,28 @@ const CALLED = [
   'listWebhooks', 'createWebhook', 'changeWebhook', 'deleteWebhook', 'testWebhook', 'listDeliveries', 'replayDelivery',
 ];
 
+// What the voices of a photo call besides: loaded with them.
+const CALLED_FOR_VOICES = ['aboutStyles', 'requestStyles', 'listStyles', 'getJob', 'listVoices', 'saveVoice', 'deleteVoice'];
+
 /** @type {import('@rtk-query/codegen-openapi').ConfigFile} */
 module.exports = {
   schemaFile: '../contracts/openapi.json',
-  apiFile: './src/shared/api/base.ts',
-  apiImport: 'baseApi',
-  outputFile: './src/shared/api/generated.ts',
   exportName: 'api',
-  filterEndpoints: CALLED,
-  hooks: { queries: true, lazyQueries: false, mutations: true },
   tag: true,
+  outputFiles: {
+    './src/shared/api/generated.ts': {
+      apiFile: './src/shared/api/base.ts',
+      apiImport: 'baseApi',
+      filterEndpoints: CALLED,
+      hooks: { queries: true, lazyQueries: false, mutations: true },
+    },
+    './src/shared/voice/generated.ts': {
+      apiFile: './src/shared/api/generated.ts',
+      apiImport: 'api',
+      exportName: 'voiceApi',
+      filterEndpoints: CALLED_FOR_VOICES,
+      encodePathParams: true,
+      hooks: { queries: true, lazyQueries: true, mutations: true },
+    },
+  },
 };

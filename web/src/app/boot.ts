@@ -14,7 +14,7 @@ async function prefetchData(): Promise<void> {
   void fetchEarly('/api/v1/session');
   const photo = /^\/images\/([\w-]+)$/.exec(location.pathname)?.[1];
   if (photo) {
-    void fetchEarly(`/api/v1/images/${photo}/captions?limit=50`);
+    void fetchEarly(`/api/v1/images/${photo}/captions?styled=false&limit=50`);
     await showEarly(`/api/v1/images/${photo}`);
   }
   if (location.pathname === '/gallery' && !location.search) await showEarly('/api/v1/gallery?limit=60');

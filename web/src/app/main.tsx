@@ -31,7 +31,7 @@ async function preloadStore({ dispatch }: Store, path: string): Promise<void> {
   const imageId = matchPath('/images/:id', path)?.params.id;
   if (imageId) {
     queries.push(dispatch(api.endpoints.getImage.initiate({ imageId }, unsubscribed)));
-    queries.push(dispatch(api.endpoints.listCaptions.initiate({ imageId, limit: 50 }, unsubscribed)));
+    queries.push(dispatch(api.endpoints.listCaptions.initiate({ imageId, styled: false, limit: 50 }, unsubscribed)));
   }
   await Promise.race([Promise.all(queries), new Promise((resolve) => setTimeout(resolve, DATA_WAIT_MS))]);
 }

@@ -59,7 +59,7 @@ export function sampleStore(): Store {
     upsertQueryEntries([
       { endpointName: 'getSession', arg: {}, value: SESSION },
       { endpointName: 'getImage', arg: { imageId: ID }, value: IMAGE },
-      { endpointName: 'listCaptions', arg: { imageId: ID, limit: 50 }, value: { items: CANDIDATES } },
+      { endpointName: 'listCaptions', arg: { imageId: ID, styled: false, limit: 50 }, value: { items: CANDIDATES } },
       {
         endpointName: 'getAttention',
         arg: { captionId: '0' },

@@ -8,19 +8,19 @@ describe('Item', () => {
   beforeAll(() => i18n.loadNamespaces('bulk'));
 
   it('shows a file with its caption, linked to the photo', () => {
-    show(<Item item={{ number: 0, file: 'a/cat.jpg', state: 'done', image: 'image-1', caption: 'A cat on a mat.' }} />);
+    show(<Item item={{ styled: [], number: 0, file: 'a/cat.jpg', state: 'done', image: 'image-1', caption: 'A cat on a mat.' }} />);
     const link = screen.getByRole('link', { name: 'a/cat.jpg A cat on a mat.' });
     expect(link).toHaveAttribute('href', '/images/image-1');
   });
 
   it('says why there is no caption, without a link', () => {
-    show(<Item item={{ number: 2, file: 'notes.txt', state: 'failed', error: { code: 'image_unreadable', message: 'This is not a photo.' } }} />);
+    show(<Item item={{ styled: [], number: 2, file: 'notes.txt', state: 'failed', error: { code: 'image_unreadable', message: 'This is not a photo.' } }} />);
     expect(screen.getByText('This is not a photo.')).toBeVisible();
     expect(screen.queryByRole('link')).toBeNull();
   });
 
   it('says that the photo was deleted', () => {
-    show(<Item item={{ number: 1, file: 'gone.jpg', state: 'done' }} />);
+    show(<Item item={{ styled: [], number: 1, file: 'gone.jpg', state: 'done' }} />);
     expect(screen.getByText('The photo was deleted.')).toBeVisible();
     expect(screen.queryByRole('link')).toBeNull();
   });

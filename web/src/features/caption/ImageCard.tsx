@@ -1,3 +1,4 @@
+import { Suspense, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useDispatch, useSelector } from 'react-redux';
 import { useRetryJobMutation, type ImageOut } from '@/shared/api/generated';
@@ -7,6 +8,7 @@ import { copyText } from '@/shared/lib/clipboard';
 import { Photo } from '@/shared/ui/Photo';
 import { photoSources } from '@/shared/lib/sources';
 import { toastShown } from '@/shared/ui/toasts';
+import { VoiceDialog } from '@/shared/voice/Dialog';
 import { PhotoCard, type CardStatus } from './PhotoCard';
 import { previewOfImage } from './uploader';
 
@@ -21,6 +23,7 @@ export function ImageCard({ image, name }: ImageCardProps) {
   const dispatch = useDispatch();
   const live = useSelector((state: { live: LiveState }) => state.live.images[image.id]);
   const [retry] = useRetryJobMutation();
+  const [isVoiced, setVoiced] = useState(false);
   const caption = live?.caption ?? image.caption;
   const job = live?.job ?? image.job;
   const ahead = live?.job?.position ?? image.job?.position ?? null; // jobs ahead in the queue
@@ -53,7 +56,7 @@ export function ImageCard({ image, name }: ImageCardProps) {
       picture={
         <Photo
           sources={sources}
-          alt={caption || t('card.noCaption', { name: title })}
+          alt={image.description || caption || t('card.noCaption', { name: title })}
           width={image.width_px}
           height={image.height_px}
           placeholder={image.placeholder}
@@ -61,7 +64,14 @@ export function ImageCard({ image, name }: ImageCardProps) {
         />
       }
       onCopy={caption ? () => void copy() : undefined}
+      onVoice={caption ? () => setVoiced(true) : undefined}
       onRetry={status.kind === 'failed' && job ? () => void retry({ jobId: job.id }) : undefined}
-    />
+    >
+      {isVoiced ? (
+        <Suspense fallback={null}>
+          <VoiceDialog image={image} caption={caption} onClose={() => setVoiced(false)} />
+        </Suspense>
+      ) : null}
+    </PhotoCard>
   );
 }

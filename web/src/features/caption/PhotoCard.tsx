@@ -22,13 +22,15 @@ interface PhotoCardProps {
   language?: string; // of the caption
   status: CardStatus;
   to: string | null;
+  children?: ReactNode; // what is open above it
   onCopy?: () => void;
+  onVoice?: () => void;
   onRetry?: () => void;
   onRemove?: () => void;
 }
 
 /** A photo and its caption, from upload on. Fixed height, so that nothing shifts. */
-export function PhotoCard({ picture, name, caption, language, status, to, onCopy, onRetry, onRemove }: PhotoCardProps) {
+export function PhotoCard({ picture, name, caption, language, status, to, children, onCopy, onVoice, onRetry, onRemove }: PhotoCardProps) {
   const { t } = useTranslation('caption');
   const isBusy = status.kind !== 'done' && status.kind !== 'failed';
   return (
@@ -86,6 +88,11 @@ export function PhotoCard({ picture, name, caption, language, status, to, onCopy
               {t('card.copy')}
             </Button>
           ) : null}
+          {onVoice ? (
+            <Button size="small" aria-haspopup="dialog" onClick={onVoice}>
+              {t('card.voice')}
+            </Button>
+          ) : null}
           {to && status.kind === 'done' ? (
             <Button size="small" component={Link} to={to}>
               {t('card.open')}
@@ -103,6 +110,7 @@ export function PhotoCard({ picture, name, caption, language, status, to, onCopy
           ) : null}
         </Stack>
       </Stack>
+      {children}
     </Box>
   );
 }

@@ -1,4 +1,5 @@
 import ContentCopy from '@mui/icons-material/ContentCopyOutlined';
+import Voices from '@mui/icons-material/AutoFixHighOutlined';
 import Edit from '@mui/icons-material/EditOutlined';
 import Box from '@mui/material/Box';
 import Button from '@mui/material/Button';
@@ -10,7 +11,8 @@ import { useTranslation } from 'react-i18next';
 import type { AttentionOut, CandidateOut, ImageOut } from '@/shared/api/generated';
 import { useCaptionLanguage } from '@/shared/api/viewer';
 import { lazyPart } from '@/shared/lib/lazyPart';
-import { Rating } from './Rating';
+import { Rating } from '@/shared/ui/Rating';
+import { VoicePanel } from '@/shared/voice/Panel';
 import { Words } from './Words';
 
 const CopyMenu = lazyPart(() => import('./CopyMenu'));
@@ -28,9 +30,11 @@ interface CaptionPanelProps {
 /** The caption and its actions. */
 export function CaptionPanel({ image, caption, candidate, attention, word, onWord }: CaptionPanelProps) {
   const { t } = useTranslation('photo');
-  const language = useCaptionLanguage()(image.caption_by);
+  const languageOf = useCaptionLanguage();
+  const language = candidate?.style?.voice.language ?? languageOf(image.caption_by);
   const isExpected = image.job?.state === 'queued' || image.job?.state === 'running';
   const [isEditing, setEditing] = useState(false);
+  const [isVoiced, setVoiced] = useState(false);
   const [anchor, setAnchor] = useState<HTMLElement | null>(null);
   const editButton = useRef<HTMLButtonElement>(null);
   const done = () => {
@@ -51,6 +55,11 @@ export function CaptionPanel({ image, caption, candidate, attention, word, onWor
           )}
         </Typography>
       ) : null}
+      {image.styled ? (
+        <Typography variant="body2" color="textSecondary" sx={{ mt: 1 }}>
+          {t('alternative')} <span lang={languageOf()}>{image.description}</span>
+        </Typography>
+      ) : null}
       <Stack direction="row" spacing={1} useFlexGap sx={{ mt: 2, flexWrap: 'wrap', alignItems: 'center' }}>
         <Button
           variant="contained"
@@ -67,6 +76,11 @@ export function CaptionPanel({ image, caption, candidate, attention, word, onWor
             {t('edit.button')}
           </Button>
         ) : null}
+        {image.mine && caption ? (
+          <Button variant="outlined" startIcon={<Voices />} aria-expanded={isVoiced} onClick={() => setVoiced(!isVoiced)}>
+            {t('voice')}
+          </Button>
+        ) : null}
         {candidate ? <Rating candidate={candidate} /> : <Box sx={{ height: 40, width: 80 }} />}
       </Stack>
       {anchor ? (
@@ -76,11 +90,27 @@ export function CaptionPanel({ image, caption, candidate, attention, word, onWor
       ) : null}
     </Box>
   );
-  if (!isEditing) return panel;
+  const voices = isVoiced ? (
+    <Box component="section" aria-labelledby="voice">
+      <Typography variant="h3" component="h2" id="voice" gutterBottom>
+        {t('voice')}
+      </Typography>
+      <Suspense fallback={<Box sx={{ minHeight: 480 }} />}>
+        <VoicePanel image={image} caption={caption} />
+      </Suspense>
+    </Box>
+  ) : null;
   // Keep showing the caption until the editor is loaded.
   return (
-    <Suspense fallback={panel}>
-      <EditCaption image={image} caption={caption} onDone={done} />
-    </Suspense>
+    <>
+      {isEditing ? (
+        <Suspense fallback={panel}>
+          <EditCaption image={image} caption={caption} onDone={done} />
+        </Suspense>
+      ) : (
+        panel
+      )}
+      {voices}
+    </>
   );
 }

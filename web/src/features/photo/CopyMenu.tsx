@@ -25,7 +25,9 @@ export default function CopyMenu({ image, caption, candidate, anchor, onClose }:
   // URLs of private files expire soon, so use the file name instead.
   const address = encodeURIComponent(image.file_name || 'photo.jpg');
   const copy = async (format: CopyFormat) => {
-    const text = captionAs(format, caption, address);
+    // Alternative text is plain, whatever the voice of the caption.
+    const words = format === 'text' ? caption : image.description || caption;
+    const text = captionAs(format, words, address);
     const isCopied = await copyText(text);
     onClose();
     if (isCopied) dispatch(announced(t('copy.done')));

@@ -30,11 +30,12 @@ export function PhotoView({ image, token }: PhotoViewProps) {
   const live = useSelector((state: { live: LiveState }) => state.live.images[image.id]);
   const caption = live?.caption ?? image.caption;
   const languageOf = useCaptionLanguage();
-  const language = caption ? languageOf(image.caption_by) : undefined;
-  const captions = useListCaptionsQuery({ imageId: image.id, token, limit: 50 });
+  const captions = useListCaptionsQuery({ imageId: image.id, token, styled: false, limit: 50 });
   const candidates = captions.data?.items ?? [];
+  const styled = useListCaptionsQuery(image.styled ? { imageId: image.id, token, styled: true, limit: 50 } : skipToken);
   // Compare the text, too: an event may have changed the caption since the candidates were loaded.
-  const shown = candidates.find((each) => each.shown && each.text === caption);
+  const shown = [...candidates, ...(styled.currentData?.items ?? [])].find((each) => each.shown && each.text === caption);
+  const language = caption ? (shown?.style?.voice.language ?? languageOf(image.caption_by)) : undefined;
   // Show attention for the current caption; for an edited one, for the inspected candidate.
   const [looked, setLooked] = useState<string | null>(null);
   const explained = candidates.find((each) => each.id === looked) ?? shown;
@@ -61,7 +62,7 @@ export function PhotoView({ image, token }: PhotoViewProps) {
       <Box sx={COLUMNS}>
         <Box sx={{ position: { md: 'sticky' }, top: { md: 24 }, alignSelf: 'start' }}>
           <Box
-            lang={language}
+            lang={image.styled ? languageOf() : language}
             sx={{
               position: 'relative',
               mx: 'auto',
@@ -74,7 +75,7 @@ export function PhotoView({ image, token }: PhotoViewProps) {
             <Photo
               eager
               sources={photoSources(image.urls, 'large') ?? photoSources(image.urls, 'master')}
-              alt={caption || t('noCaption', { name })}
+              alt={image.description || caption || t('noCaption', { name })}
               width={image.width_px}
               height={image.height_px}
               placeholder={image.placeholder}

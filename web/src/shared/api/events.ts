@@ -14,6 +14,15 @@ interface Handlers {
   onConnection: (state: Connection) => void;
 }
 
+type Listener = (event: Pick<LiveEvent, 'type' | 'data'>) => void;
+const listeners = new Set<Listener>();
+
+/** Hear everything that the stream sends, also what is not recorded and therefore has no id; returns a stop function. */
+export function onLiveEvent(listener: Listener): () => void {
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
+}
+
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 30_000;
 const SILENCE_MS = 60_000; // three server heartbeats
@@ -99,7 +108,9 @@ export class EventStream {
     } else if (message.type === 'reset') {
       this.last = null;
       this.handlers.onReset();
-    } else if (typeof message.id === 'number') {
+    } else {
+      for (const listener of listeners) listener(message as LiveEvent);
+      if (typeof message.id !== 'number') return;
       this.last = Math.max(this.last ?? 0, message.id);
       this.handlers.onEvent(message as LiveEvent);
     }

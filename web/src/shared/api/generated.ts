@@ -868,6 +868,17 @@ export type JobErrorOut = {
   code: string;
   message: string;
 };
+export type VoiceOut = {
+  tone: string;
+  audience: string;
+  length: string;
+  hashtags: number;
+  emoji: boolean;
+  language: string;
+  prefix: string;
+  suffix: string;
+  avoid: string[];
+};
 export type BulkOut = {
   id: string;
   name: string;
@@ -877,6 +888,8 @@ export type BulkOut = {
   error?: JobErrorOut | null;
   created_at: string;
   ended_at?: string | null;
+  /** The voice that its photos are captioned in besides. */
+  voice?: VoiceOut | null;
   /** By format: jsonl and csv. */
   result_urls: {
     [key: string]: string;
@@ -916,6 +929,10 @@ export type BulkItemOut = {
   /** What the photo's caption is now; null while it has none. */
   caption?: string | null;
   error?: JobErrorOut | null;
+  /** The captions that were written in the bulk's voice, best first. */
+  styled: string[];
+  /** Why there are none; the plain caption is there all the same. */
+  styled_error?: JobErrorOut | null;
 };
 export type PageBulkItemOut = {
   items: BulkItemOut[];
@@ -1069,17 +1086,6 @@ export type TextIn = {
   caption?: string | null;
   /** Whether the text is in a voice; if left out, as what it grew out of. */
   styled?: boolean | null;
-};
-export type VoiceOut = {
-  tone: string;
-  audience: string;
-  length: string;
-  hashtags: number;
-  emoji: boolean;
-  language: string;
-  prefix: string;
-  suffix: string;
-  avoid: string[];
 };
 export type DescriptionOut = {
   /** Its number in the image's history. */

@@ -49,7 +49,7 @@ const live = createSlice({
     eventReceived: (state, action: PayloadAction<LiveEvent>) => {
       const { type, data } = action.payload;
       const image = textOf(data.image);
-      if (!image) return;
+      if (!image || data.kind === 'style') return; // captions in a voice do not hold up the photo's own
       const entry = (state.images[image] ??= {});
       if (type === 'job.changed') {
         const error = data.error as { code?: unknown; message?: unknown } | null | undefined;

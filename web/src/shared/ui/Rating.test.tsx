@@ -1,8 +1,8 @@
 import { screen, waitFor } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { beforeAll, describe, expect, it } from 'vitest';
-import i18n from '@/shared/i18n';
-import { candidateOf, json, problem, serve, show } from '@/shared/testing/render';
+import i18n from '../i18n';
+import { candidateOf, json, problem, serve, show } from '../testing/render';
 import { Rating } from './Rating';
 
 const PATH = '/api/v1/captions/caption-1/rating';

@@ -6,10 +6,10 @@ import IconButton from '@mui/material/IconButton';
 import Stack from '@mui/material/Stack';
 import { useTranslation } from 'react-i18next';
 import { useDispatch } from 'react-redux';
-import { useRateCaptionMutation, useUnrateCaptionMutation, type CandidateOut } from '@/shared/api/generated';
-import { problemOf } from '@/shared/api/problem';
-import { useOnce } from '@/shared/lib/useOnce';
-import { toastShown } from '@/shared/ui/toasts';
+import { useRateCaptionMutation, useUnrateCaptionMutation, type CandidateOut } from '../api/generated';
+import { problemOf } from '../api/problem';
+import { useOnce } from '../lib/useOnce';
+import { toastShown } from './toasts';
 
 const THUMBS = [
   { value: 1, label: 'rate.up', Icon: ThumbUp, Pressed: ThumbUpFilled },

@@ -16,8 +16,10 @@ import { newId } from '@/shared/lib/newId';
 import { useOnce } from '@/shared/lib/useOnce';
 import { Page } from '@/shared/ui/Page';
 import { Message, QueryView } from '@/shared/ui/StateView';
+import type { VoiceOut } from '@/shared/voice/generated';
 import { Progress } from './Progress';
 import { pack, sendArchive } from './send';
+import { VoiceChoice } from './VoiceChoice';
 
 const ACTIVE_MS = 3_000;
 
@@ -81,6 +83,7 @@ function NewBulk() {
   const [share, setShare] = useState<number | null>(null);
   const [problem, setProblem] = useState('');
   const [isOver, setOver] = useState(false);
+  const [voice, setVoice] = useState<VoiceOut | null>(null);
 
   const send = useOnce(async (name: string, archiveOf: () => Blob | Promise<Blob>) => {
     setProblem('');
@@ -100,7 +103,7 @@ function NewBulk() {
       setProblem(t('new.tooLarge', { limit: formats.bytes(limits.max_bulk_bytes) }));
       return;
     }
-    const sent = await sendArchive(blob, name, newId(), setShare);
+    const sent = await sendArchive({ archive: blob, name, voice }, newId(), setShare);
     setShare(null);
     if (sent.ok) {
       // The upload may have created a session: reload it, so that the event stream starts.
@@ -155,6 +158,7 @@ function NewBulk() {
           {t('new.folder')}
         </Button>
       </Stack>
+      <VoiceChoice isDisabled={share !== null} onChoose={setVoice} />
       {share !== null ? (
         <Box sx={{ mt: 2 }}>
           <LinearProgress variant="determinate" value={share * 100} aria-label={t('new.sending', { percent: formats.percent(share) })} />

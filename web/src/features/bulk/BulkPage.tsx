@@ -134,7 +134,7 @@ function Items({ bulk, isLive }: { bulk: BulkOut; isLive: boolean }) {
             <Stack component="ol" sx={{ listStyle: 'none', p: 0, m: 0 }}>
               {page.items.map((item) => (
                 <Box component="li" key={item.number} sx={{ borderTop: 1, borderColor: 'divider', py: 1.25 }}>
-                  <Item item={item} />
+                  <Item item={item} voiceLanguage={bulk.voice?.language} />
                 </Box>
               ))}
             </Stack>

@@ -24,4 +24,18 @@ describe('Item', () => {
     expect(screen.getByText('The photo was deleted.')).toBeVisible();
     expect(screen.queryByRole('link')).toBeNull();
   });
+
+  const cat = { number: 0, file: 'cat.jpg', state: 'done', image: 'image-1', caption: 'A cat on a mat.' };
+
+  it('shows what was written in the voice beside the caption', () => {
+    show(<Item item={{ ...cat, styled: ['Mat occupied.'] }} voiceLanguage="en" />);
+    expect(screen.getByText('A cat on a mat.')).toBeVisible();
+    expect(screen.getByText('Mat occupied.')).toHaveAttribute('lang', 'en');
+  });
+
+  it('says why nothing was written in the voice', () => {
+    show(<Item item={{ ...cat, styled: [], styled_error: { code: 'caption_refused', message: '...' } }} />);
+    expect(screen.getByText('A cat on a mat.')).toBeVisible();
+    expect(screen.getByText(/nothing that the language model wrote could be used/)).toBeVisible();
+  });
 });

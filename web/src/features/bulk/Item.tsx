@@ -8,7 +8,7 @@ import type { BulkItemOut } from '@/shared/api/generated';
 import { useCaptionLanguage } from '@/shared/api/viewer';
 
 /** A file of a bulk job: its caption, linked to its photo, or why it has none. */
-export function Item({ item }: { item: BulkItemOut }) {
+export function Item({ item, voiceLanguage }: { item: BulkItemOut; voiceLanguage?: string }) {
   const { t } = useTranslation('bulk');
   const language = useCaptionLanguage()();
   const words = (
@@ -21,6 +21,11 @@ export function Item({ item }: { item: BulkItemOut }) {
           {item.caption}
         </Typography>
       ) : null}
+      {item.styled.map((text) => (
+        <Typography key={text} component="span" lang={voiceLanguage} sx={{ display: 'block', fontStyle: 'italic' }}>
+          {text}
+        </Typography>
+      ))}
     </>
   );
   return (
@@ -39,6 +44,11 @@ export function Item({ item }: { item: BulkItemOut }) {
           {t(`item.${item.state}`)}
         </Typography>
       </Stack>
+      {item.styled_error ? (
+        <Typography variant="body2" color="error">
+          {t(`styledError.${item.styled_error.code}`, { defaultValue: item.styled_error.message })}
+        </Typography>
+      ) : null}
       {item.error ? (
         <Typography variant="body2" color={item.state === 'failed' ? 'error' : 'textSecondary'}>
           {item.error.message}

@@ -1,11 +1,19 @@
 import { problemOf, type Problem } from '@/shared/api/problem';
 import type { BulkOut } from '@/shared/api/generated';
 import type { Dropped } from '@/shared/lib/dropped';
+import type { VoiceOut } from '@/shared/voice/generated';
 
 export type Sent = { ok: true; bulk: BulkOut } | { ok: false; problem: Problem };
 
+/** What is uploaded. voice: in which the photos are captioned besides. */
+export interface NewArchive {
+  archive: Blob;
+  name: string;
+  voice: VoiceOut | null;
+}
+
 /** Upload an archive and report progress (0 to 1). Uses XMLHttpRequest: fetch has no upload progress. */
-export function sendArchive(archive: Blob, name: string, key: string, onProgress: (share: number) => void): Promise<Sent> {
+export function sendArchive({ archive, name, voice }: NewArchive, key: string, onProgress: (share: number) => void): Promise<Sent> {
   return new Promise((resolve) => {
     const request = new XMLHttpRequest();
     request.upload.onprogress = (event) => {
@@ -22,6 +30,10 @@ export function sendArchive(archive: Blob, name: string, key: string, onProgress
     const form = new FormData();
     form.append('archive', archive, name);
     form.append('name', name);
+    const fields: Record<string, string | number | boolean | string[]> = voice ?? {};
+    for (const [field, value] of Object.entries(fields)) {
+      for (const each of Array.isArray(value) ? value : [value]) form.append(field, String(each));
+    }
     request.send(form);
   });
 }

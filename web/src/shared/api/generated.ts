@@ -890,7 +890,7 @@ export type BulkOut = {
   ended_at?: string | null;
   /** The voice that its photos are captioned in besides. */
   voice?: VoiceOut | null;
-  /** By format: jsonl and csv. */
+  /** By format: jsonl, csv, and zip for text files. */
   result_urls: {
     [key: string]: string;
   };

@@ -54,5 +54,11 @@ async def _one_by_one(events: Generator[bytes], leave: Callable[[], None]) -> As
 
 def documented(kind: str = "words, then done or failed") -> dict[str, Any]:
     """What an operation that may answer with events adds to its documentation."""
-    schema = {"type": "string", "description": f"Server-sent events: {kind}."}
+    fields = {name: {"type": "string"} for name in ("id", "event", "data")}
+    schema = {
+        "type": "object",
+        "description": f"Server-sent events: {kind}. The data of each is JSON.",
+        "properties": fields,
+        "required": ["event", "data"],
+    }
     return {"responses": {200: {"content": {CONTENT_TYPE: {"schema": schema}}}}}

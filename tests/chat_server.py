@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-Answer = tuple[int, dict[str, str], bytes]
+Answer = tuple[int, dict[str, str], bytes | Iterable[bytes]]  # in pieces: sent as they come
 
 
 def said(*texts: str | None) -> bytes:
@@ -20,14 +20,32 @@ def said(*texts: str | None) -> bytes:
 
 def streamed(*pieces: str, end: bool = True) -> Answer:
     """An answer in pieces, as server-sent events; without its end where it breaks off."""
-    events = [{"choices": [{"delta": {"content": piece}, "finish_reason": None}]} for piece in pieces]
-    lines = [f"data: {json.dumps(event)}\n\n" for event in events] + (["data: [DONE]\n\n"] if end else [])
-    return 200, {"Content-Type": "text/event-stream"}, "".join(lines).encode()
+    return 200, {"Content-Type": "text/event-stream"}, _events(pieces) + (_END if end else b"")
+
+
+_END = b"data: [DONE]\n\n"
+
+
+def _events(pieces: Iterable[str]) -> bytes:
+    events = ({"choices": [{"delta": {"content": piece}, "finish_reason": None}]} for piece in pieces)
+    return "".join(f"data: {json.dumps(event)}\n\n" for event in events).encode()
 
 
 def in_words(text: str) -> Answer:
     """A text, streamed word by word."""
     return streamed(*(f"{word} " for word in text.split(" ")))
+
+
+def paused(text: str, gate: threading.Event, *, after_words: int) -> Answer:
+    """A text, of which the first words are streamed at once, and the others when the gate opens."""
+    words = [f"{word} " for word in text.split(" ")]
+
+    def pieces() -> Iterator[bytes]:
+        yield _events(words[:after_words])
+        gate.wait()
+        yield _events(words[after_words:]) + _END
+
+    return 200, {"Content-Type": "text/event-stream"}, pieces()
 
 
 @dataclass
@@ -52,11 +70,13 @@ def chat_server() -> Iterator[ChatServer]:
             state.headers.append(dict(self.headers))
             status, headers, body = state.answer(len(state.requests), request)
             self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            length = {"Content-Length": str(len(body))} if isinstance(body, bytes) else {}
+            for name, value in {**length, **headers}.items():
                 self.send_header(name, value)
             with contextlib.suppress(ConnectionError):  # the caller may have given up
                 self.end_headers()
-                self.wfile.write(body)
+                for piece in [body] if isinstance(body, bytes) else body:
+                    self.wfile.write(piece)
 
         def log_message(self, *_args: object) -> None:
             """Say nothing."""

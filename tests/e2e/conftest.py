@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, 
 
 from cutline.server import pages
 from screenshots import FLAGS
+from tests.chat_server import ChatServer, chat_server
 
 # The servers that the service stands on.
 from tests.server.conftest import (  # noqa: F401
@@ -50,15 +51,24 @@ def mode(request: pytest.FixtureRequest) -> Mode:
 
 
 @pytest.fixture(scope="session")
+def writer() -> Iterator[ChatServer]:
+    """The language model of the service, which says what a test wants it to."""
+    with chat_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def live(
     mode: Mode,
+    writer: ChatServer,
     folder: Path,  # noqa: F811
     mailbox: Mailbox,  # noqa: F811
     openid: OpenIdProvider,  # noqa: F811
     request: pytest.FixtureRequest,
 ) -> Iterator[Service]:
     """The service, running."""
-    with running(mode, folder / f"journeys-{mode}", mailbox, openid, request, **SETTINGS) as service:
+    settings = SETTINGS | {"restyler": f"openai:{writer.url}#writer"}
+    with running(mode, folder / f"journeys-{mode}", mailbox, openid, request, **settings) as service:
         yield service
 
 

@@ -91,7 +91,7 @@ async def test_whoever_is_in_work_for_long_still_counts(made: Turns, clock: Cloc
 
 
 async def test_whoever_has_had_much_work_done_rests_while_others_ask(made: Turns, clock: Clock) -> None:
-    made.ask(THERE)
+    made.give_back(THERE, made.ask(THERE))
     turn = made.ask(HERE)
     clock.now = 2.0
     made.give_back(HERE, turn)
@@ -101,6 +101,14 @@ async def test_whoever_has_had_much_work_done_rests_while_others_ask(made: Turns
     clock.now = 6.0
     made.ask(HERE)
     assert waiting.done()
+
+
+async def test_of_those_who_have_much_work_done_alike_nobody_rests(made: Turns, clock: Clock) -> None:
+    held = {network: made.ask(network) for network in (HERE, THERE)}
+    for network, turn in held.items():
+        clock.now += 2.0
+        made.give_back(network, turn)
+        assert made.ask(network).done()
 
 
 async def test_a_turn_that_does_not_come_is_refused(made: Turns, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from cutline.server.shares import TooManyAtOnce
 _UNMARKED = ("/healthz", "/readyz", "/metrics")  # whoever watches the service waits for nobody
 _RECENT_S = 3.0  # for so long after a request its network counts as one that asks
 PATIENCE_S = 30.0
-_AT_ONCE_S = 1.0  # so much work is done for a network without a rest
+_AT_ONCE_S = 1.0  # so much more work than for others is done for a network without a rest
 _WORK = 0.2  # then so much of the time
 
 
@@ -47,10 +47,13 @@ class _Network:
     waiting: deque[Turn] = field(default_factory=deque)
     wakes: asyncio.TimerHandle | None = None
 
+    def work_at(self, now: float) -> float:
+        """How much work was done for it, up to now."""
+        return max(0.0, self.work_s + (now - self.seen) * (self.in_work - _WORK))
+
     def go_on(self, now: float) -> None:
         """Count its work up to now."""
-        passed_s = now - self.seen
-        self.work_s = max(0.0, self.work_s + passed_s * (self.in_work - _WORK))
+        self.work_s = self.work_at(now)
         self.seen = now
 
 
@@ -58,7 +61,7 @@ class Turns:
     """Who is in work, and who waits. For one event loop.
 
     alone, shared: how many one network has in work, while nobody else asks, and while others do. Then whoever
-    has had much work done rests, too.
+    has had much more work done than another rests, too.
     """
 
     def __init__(self, *, alone: int, shared: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -110,12 +113,20 @@ class Turns:
         is_shared = self._has_others()
         most = self._shared if is_shared else self._alone
         while network.waiting and network.in_work < most:
-            too_much_s = network.work_s - _AT_ONCE_S
-            if is_shared and too_much_s > 0:
+            too_much_s = self._too_much_s(network) if is_shared else 0.0
+            if too_much_s > 0:
                 self._wake_later(network, too_much_s / _WORK)
                 return
             network.waiting.popleft().set_result(None)
             network.in_work += 1
+
+    def _too_much_s(self, network: _Network) -> float:
+        """By how much it had more work done than whoever had the least. As many as work alike go on."""
+        if network.work_s <= _AT_ONCE_S:
+            return 0.0
+        now = self._clock()
+        least = min(each.work_at(now) for each in self._networks.values() if each is not network)
+        return network.work_s - least - _AT_ONCE_S
 
     def _wake_later(self, network: _Network, seconds: float) -> None:
         def wake() -> None:

@@ -35,8 +35,7 @@ logger = logging.getLogger(__name__)
 Handler: TypeAlias = Callable[[Job, Context], None]
 
 _POLL_S = 0.5  # one idle thread polls: a lost hint costs no more than this
-_OF_ONE = 1  # jobs at once of whoever counts as one, while others have some, too
-_AT_ONCE_S = 1.0  # so long whoever counts as one has jobs run without a rest, while others have some, too
+_AT_ONCE_S = 1.0  # so much longer than others whoever counts as one has jobs run without a rest
 _WORK = 0.3  # then so much of the time
 _RECENT_S = 5.0  # for so long after a job was claimed, whoever it counts for has jobs
 _STUCK_S = 900.0  # the lease of a job without a sign of life for so long is not renewed
@@ -71,8 +70,8 @@ class WorkerPool:
     for bulk jobs, half may fetch photos: a slow site holds a thread for as long as it likes to; a third of
     these are kept for other owners. No more have the language model write than it does at once, and one owner
     half of that.
-    While others have jobs, too, whoever counts as one (people.voices) has one job at a time, and rests
-    after much work: so the others' turn comes at once, however many jobs were queued before.
+    While others have jobs, too, whoever counts as one (people.voices) has a share of the threads, and rests
+    after much more work than another: so the others' turn comes at once, whatever was queued before.
     on_stage is called for each stage that a job enters.
     """
 
@@ -221,7 +220,9 @@ class WorkerPool:
                 had.go_on()
             if len(self._had) < 2:
                 return []
-            return [had.owner for had in self._had.values() if had.jobs >= _OF_ONE or had.work_s > _AT_ONCE_S]
+            share = max(1, (len(self._threads) - 1) // len(self._had))
+            most_s = _AT_ONCE_S + min(had.work_s for had in self._had.values())
+            return [had.owner for had in self._had.values() if had.jobs >= share or had.work_s > most_s]
 
     def _note(self, job: Job | None, have_enough: Sequence[Owner]) -> None:
         with self._condition:

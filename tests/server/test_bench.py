@@ -82,7 +82,7 @@ def test_postgresql_keeps_what_was_committed_through_a_crash() -> None:
             connection.execute("CREATE TABLE things (name text)")
             connection.execute("INSERT INTO things VALUES ('kept')")
         server.kill()
-        assert not accepts(server.port)
+        wait_until(lambda: not accepts(server.port), what="the end of PostgreSQL")  # its children's, too
         server.start()
         with server.connect() as connection:
             assert connection.execute("SELECT name FROM things").fetchall() == [("kept",)]

@@ -40,6 +40,7 @@ class Served:
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, configure: Configure) -> Iterator[Registry]:
     monkeypatch.setenv("CUTLINE_REGISTRY_CACHE", str(tmp_path / "cache"))
     uri = f"registry:{tmp_path / 'models'}"
+    captioner.close_captioners()  # what other tests loaded follows nothing
     configure(model=uri, model_poll_s=0)
     yield open_registry(uri)
     captioner.close_captioners()
@@ -285,13 +286,15 @@ def test_models_change_while_many_ask_and_nobody_notices(
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for each in threads:
         each.start()
-    for id_ in ids:
-        registry.promote(id_, **BY)
-        captioner.follow()
-        assert captioner.write(photo, wanted).model.label == registry.find().label
-    stop.set()
-    for each in threads:
-        each.join()
+    try:
+        for id_ in ids:
+            registry.promote(id_, **BY)
+            captioner.follow()
+            assert captioner.write(photo, wanted).model.label == registry.find().label
+    finally:
+        stop.set()
+        for each in threads:
+            each.join()
     assert errors == []
     assert len(labels) == 3
     assert [each.name for each in threading.enumerate()].count("cutline-batcher") == 1

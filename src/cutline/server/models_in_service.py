@@ -273,8 +273,10 @@ class Shelf(Generic[T]):
 
     def _start(self) -> None:
         """Begin to follow, where nobody does yet."""
-        if self._thread is None and settings().model_poll_s > 0:
-            self._ended = threading.Event()
+        if self._thread is not None:
+            return
+        self._ended = threading.Event()  # an earlier `close` is over
+        if settings().model_poll_s > 0:
             self._thread = threading.Thread(
                 target=self._run, args=(self._ended,), name="cutline-models", daemon=True
             )

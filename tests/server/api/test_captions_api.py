@@ -126,7 +126,7 @@ def test_candidates_name_the_model_that_wrote_them(
     ann: Browser, replaced: None, is_ahead: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not is_ahead:
-        monkeypatch.setattr(captions.head_starts, "begin", lambda *_: None)
+        monkeypatch.setattr(captions.head_starts, "begin", lambda *_, **__: None)
     image, job = upload(ann)
     _, answer = ann("GET", f"/images/{image}/captions")
     assert {(each["text"], each["model"]) for each in answer["items"]} == {("By 1.", "replaced@1")}

@@ -16,7 +16,7 @@ from django.test import Client
 
 from cutline.server import styler
 from cutline.server.account import keys
-from cutline.server.api import limits
+from cutline.server.api import job_events, limits
 from cutline.server.asgi import application
 from cutline.server.captions import live_words, services, styling
 from cutline.server.captions.models import Caption
@@ -222,11 +222,31 @@ def worked_meanwhile(do: Callable[[], httpx.Response], *, once: Callable[[], obj
         thread.join()
 
 
+def _ends_once_whole_captions_are_told(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no job end before a stream has told so many: its end alone would be told then."""
+    told: list[int] = []
+    new_words, save = job_events._Stream._new_words, styling._save
+
+    def tell(self: Any, words: Any) -> Iterator[bytes]:
+        for event in new_words(self, words):
+            yield event
+            if words["whole"]:
+                told.append(words["number"])
+
+    def save_then(*arguments: Any) -> None:
+        wait_until(lambda: len(told) == count, what="the captions in the stream")
+        save(*arguments)
+
+    monkeypatch.setattr(job_events._Stream, "_new_words", tell)
+    monkeypatch.setattr(styling, "_save", save_then)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_words_are_streamed_as_events_and_a_repetition_gives_the_end(
     model: ChatServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_words, "_EVERY_S", 0)
+    _ends_once_whole_captions_are_told(2, monkeypatch)
     owner = Owner.objects.create()
     image = an_image(owner)
     headers = {

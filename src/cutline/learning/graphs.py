@@ -183,30 +183,28 @@ def _with_weights(model: onnx.ModelProto, state: Mapping[str, Array]) -> onnx.Mo
     return made
 
 
-def _upto(model: onnx.ModelProto, output: str) -> onnx.ModelProto:
-    """The part of a graph that makes one tensor, which is then its only output."""
-    makers = {name: node for node in model.graph.node for name in node.output}
-    wanted, needed = [output], set()
+def _needed(model: onnx.ModelProto, outputs: Sequence[str], *, given: str = "") -> list[onnx.NodeProto]:
+    """The nodes that make some tensors, in the graph's order; a tensor that is given is not made."""
+    makers = {name: node for node in model.graph.node for name in node.output if name != given}
+    wanted, needed = list(outputs), set()
     while wanted:
         node = makers.get(wanted.pop())
         if node is not None and node.output[0] not in needed:
             needed.add(node.output[0])
             wanted += node.input
-    kept = [node for node in model.graph.node if node.output[0] in needed]
+    return [node for node in model.graph.node if node.output[0] in needed]
+
+
+def _upto(model: onnx.ModelProto, output: str) -> onnx.ModelProto:
+    """The part of a graph that makes one tensor, which is then its only output."""
+    kept = _needed(model, [output])
     value = helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, None)
     return _part(model, kept, list(model.graph.input), [value])
 
 
 def _after(model: onnx.ModelProto, given: str) -> onnx.ModelProto:
     """The part of a graph that one tensor [B, R, F] is enough for: from it to the graph's outputs."""
-    makers = {name: node for node in model.graph.node for name in node.output if name != given}
-    wanted, needed = [each.name for each in model.graph.output], set()
-    while wanted:
-        node = makers.get(wanted.pop())
-        if node is not None and node.output[0] not in needed:
-            needed.add(node.output[0])
-            wanted += node.input
-    kept = [node for node in model.graph.node if node.output[0] in needed]
+    kept = _needed(model, [each.name for each in model.graph.output], given=given)
     matrix = _weights(model)["project.weight"][1]
     places = _weights(model)["places"][1]
     shape = ["batch", places.shape[0], matrix.shape[1]]

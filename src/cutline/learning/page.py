@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 from collections.abc import Iterable
-from importlib import resources
 from pathlib import Path
 
 from cutline.errors import ImageError
 from cutline.images import open_image
 from cutline.learning.gates import Change, Gate, Report
+from cutline.metrics.page import THUMBNAIL_PX, embedded, whole_page
 
-_THUMBNAIL_PX = 384
-_JPEG_QUALITY = 72
 _SHOWN = 12  # of each kind: better and worse
 
 
@@ -33,8 +29,7 @@ def to_html(report: Report, *, private: bool) -> bytes:
         "<section><h2>Provenance</h2><p>"
         f"Champion {_e(report.champion)}; data set {_e(report.data)}.</p></section>",
     ]
-    style = resources.files("cutline.metrics").joinpath("page.css").read_text(encoding="utf-8")
-    return _PAGE.format(title=_e(title), style=style, body="\n".join(body)).encode()
+    return whole_page(title, body).encode()
 
 
 def _e(text: str) -> str:
@@ -88,32 +83,7 @@ def _card(change: Change) -> str:
 
 def _picture(path: Path, said: str) -> str:
     try:
-        image = open_image(path, enough_px=_THUMBNAIL_PX)
+        image = open_image(path, enough_px=THUMBNAIL_PX)
     except (ImageError, OSError):
         return "<p>The photo cannot be shown.</p>"
-    image.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=_JPEG_QUALITY)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    size = f'width="{image.width}" height="{image.height}"'
-    return f'<img src="data:image/jpeg;base64,{data}" {size} alt="{_e(said)}">'
-
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy"
-  content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-</body>
-</html>
-"""
+    return embedded(image, said)

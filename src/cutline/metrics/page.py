@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -51,11 +51,27 @@ def to_html(evaluation: Evaluation, photo: Photo, *, examples: int = 6) -> str:
         *(_examples_section(group, evaluation, photo) for group in _groups(evaluation, examples)),
         _provenance_section(evaluation),
     ]
-    return _PAGE.format(title=_e(title), style=_style(), body="\n".join(part for part in body if part))
+    return whole_page(title, body)
 
 
-def _style() -> str:
-    return resources.files("cutline.metrics").joinpath("page.css").read_text(encoding="utf-8")
+def whole_page(title: str, parts: Iterable[str]) -> str:
+    """A page of parts that are HTML already; empty ones are left out. It needs nothing from elsewhere."""
+    style = resources.files("cutline.metrics").joinpath("page.css").read_text(encoding="utf-8")
+    return _PAGE.format(title=_e(title), style=style, body="\n".join(part for part in parts if part))
+
+
+def embedded(image: Image.Image, alt: str, *, title: str = "") -> str:
+    """A photo as an element that holds it, small."""
+    small = image.convert("RGB")
+    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    data = io.BytesIO()
+    small.save(data, "JPEG", quality=_JPEG_QUALITY, optimize=True)
+    encoded = base64.b64encode(data.getvalue()).decode("ascii")
+    named = f' title="{_e(title)}"' if title else ""
+    return (
+        f'<img src="data:image/jpeg;base64,{encoded}" width="{small.width}" height="{small.height}" '
+        f'alt="{_e(alt)}"{named}>'
+    )
 
 
 def _e(text: str) -> str:
@@ -227,16 +243,8 @@ def _figure(item: Item, photo: Photo) -> str:
     image = photo(item.key)
     if image is None:
         return f'<p class="nophoto">{_e(item.key)}<br>(no photo)</p>'
-    small = image.convert("RGB")
-    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-    data = io.BytesIO()
-    small.save(data, "JPEG", quality=_JPEG_QUALITY, optimize=True)
-    encoded = base64.b64encode(data.getvalue()).decode("ascii")
     # A person's description is the best text in place of the photo.
-    return (
-        f'<img src="data:image/jpeg;base64,{encoded}" width="{small.width}" height="{small.height}" '
-        f'alt="{_e(item.references[0])}" title="{_e(item.key)}">'
-    )
+    return embedded(image, item.references[0], title=item.key)
 
 
 def _scores_line(scores: Mapping[str, float]) -> str:

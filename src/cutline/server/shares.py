@@ -122,6 +122,29 @@ class FairBudget:
         )
 
 
+class Work:
+    """How long things were worked on for somebody, forgotten at the rate at which that may be done.
+
+    rate: so much of the time. now: the seconds of a clock that only goes forward.
+    """
+
+    def __init__(self, rate: float, now: float) -> None:
+        self._rate = rate
+        self._at = now
+        self._seconds = 0.0
+        self.count = 0  # what is worked on now
+
+    def seconds(self, now: float) -> float:
+        """How much is not forgotten."""
+        return max(0.0, self._seconds + (now - self._at) * (self.count - self._rate))
+
+    def add(self, count: int, now: float) -> None:
+        """From now on so many more are worked on; fewer, if negative."""
+        self._seconds = self.seconds(now)
+        self._at = now
+        self.count += count
+
+
 class TooManyAtOnce(TooManyRequests):
     """One account or address has too many requests or connections open."""
 

@@ -63,6 +63,7 @@ __all__ = [
     "Words",
     "Written",
     "about",
+    "as_told",
     "check_can_write",
     "fresh_seed",
     "presets",
@@ -233,6 +234,18 @@ class Written:
     def is_refused(self) -> bool:
         """Whether nothing came of it."""
         return not self.text
+
+
+def as_told(event: Words | Written) -> dict[str, Any]:
+    """What people are told of a caption as far as it is written, or whole."""
+    return {
+        "number": event.number,
+        "attempt": event.attempt,
+        "text": event.text,
+        "whole": isinstance(event, Written),
+        "removed": list(event.removed),
+        "reasons": list(event.reasons),
+    }
 
 
 def write(order: Order, *, check: Callable[[], None] = lambda: None) -> Generator[Words | Written]:

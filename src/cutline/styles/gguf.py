@@ -9,6 +9,7 @@ import queue
 import secrets
 import threading
 from collections.abc import Generator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,15 @@ def name_of(place: str) -> tuple[str, str]:
     path = Path(place).expanduser()
     if not path.is_file():
         raise CaptionerUnavailable(f"There is no file {path}.", hint="Write gguf:FILE.")
+    found = path.stat()
+    return path.stem, _version(path, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _version(path: Path, size: int, _changed: int) -> str:
     with path.open("rb") as file:
         start = file.read(_HASHED_BYTES)
-    version = hashlib.sha256(start + str(path.stat().st_size).encode()).hexdigest()[:12]
-    return path.stem, version
+    return hashlib.sha256(start + str(size).encode()).hexdigest()[:12]
 
 
 def check_installed() -> None:

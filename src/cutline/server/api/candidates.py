@@ -11,6 +11,7 @@ from ninja import Schema
 from pydantic import Field
 
 from cutline.server import styler
+from cutline.server.api.paging import page
 from cutline.server.api.schemas import CaptionOut, JobOut
 from cutline.server.api.voice_fields import VoiceOut
 from cutline.server.captions import selectors
@@ -64,6 +65,20 @@ class StylesJobOut(JobOut):
     voice: VoiceOut
     description: DescriptionOut
     captions: list[CandidateOut] = Field(default_factory=list)
+
+
+def candidates_page(
+    viewer: Viewer, image: Image, *, styled: bool | None, cursor: str, limit: int
+) -> dict[str, Any]:
+    """The candidates of an image that its viewer may see, newest first: only those in a voice, or not."""
+    found = selectors.candidates(viewer, image)
+    rows = page(
+        found if styled is None else found.filter(style__isnull=not styled),
+        cursor=cursor,
+        limit=limit,
+        order=("-created_at", "rank", "id"),
+    )
+    return {"items": candidates_out(viewer, image, rows.rows), "next": rows.next}
 
 
 def candidates_out(viewer: Viewer, image: Image, captions: Sequence[Caption]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from cutline.server import captioner, decoding
 from cutline.server.api import limits, restyle
 from cutline.server.api.auth import anyone, needs
-from cutline.server.api.candidates import CandidateOut, candidates_out
+from cutline.server.api.candidates import CandidateOut, candidates_page
 from cutline.server.api.inline_photos import photo_as_text, takes_text
 from cutline.server.api.options import CaptionOptionsIn, CaptionPhotoIn
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
@@ -210,14 +210,7 @@ def list_captions(
     """
     viewer = viewer_of(request)
     image = images.image_for(viewer, image_id, share_token=token)
-    candidates = selectors.candidates(viewer, image)
-    found = page(
-        candidates if styled is None else candidates.filter(style__isnull=not styled),
-        cursor=cursor,
-        limit=limit,
-        order=("-created_at", "rank", "id"),
-    )
-    return {"items": candidates_out(viewer, image, found.rows), "next": found.next}
+    return candidates_page(viewer, image, styled=styled, cursor=cursor, limit=limit)
 
 
 @router.post(

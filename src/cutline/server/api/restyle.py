@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import asdict
 from itertools import chain
 from typing import Annotated, Any
 
@@ -139,7 +138,7 @@ def _events(order: Order, first: Words | Written, rest: Generator[Words | Writte
         for event in chain([first], rest):
             if isinstance(event, Written):
                 written.append(event)
-            yield sse("words", _words(event))
+            yield sse("words", styler.as_told(event))
         answer = RestyledOut.model_validate(_answer(order, styler.usable(written)), from_attributes=True)
         yield sse("done", answer.model_dump(mode="json"))
     except CutlineError as error:
@@ -151,9 +150,3 @@ def _events(order: Order, first: Words | Written, rest: Generator[Words | Writte
         yield sse("failed", {"error": {"code": InternalError.code, "message": "Internal error."}})
     finally:
         rest.close()
-
-
-def _words(event: Words | Written) -> dict[str, object]:
-    names: Sequence[str] = ("number", "attempt", "text", "removed", "reasons")
-    fields = asdict(event)
-    return {name: fields[name] for name in names} | {"whole": isinstance(event, Written)}

@@ -11,14 +11,14 @@ from pydantic import Field, model_validator
 from cutline.server import styler
 from cutline.server.api import event_streams, limits
 from cutline.server.api.auth import anyone, needs
-from cutline.server.api.candidates import CandidateOut, StylesJobOut, candidates_out, styles_job_out
+from cutline.server.api.candidates import CandidateOut, StylesJobOut, candidates_page, styles_job_out
 from cutline.server.api.event_streams import wants_events
 from cutline.server.api.job_events import path_of
-from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
+from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit
 from cutline.server.api.schemas import Page, problems
 from cutline.server.api.voice_fields import VoiceIn
 from cutline.server.api.wait import PREFER, when_done
-from cutline.server.captions import selectors, services, styling
+from cutline.server.captions import services, styling
 from cutline.server.captions.models import Caption
 from cutline.server.errors import NotFound
 from cutline.server.images import selectors as images
@@ -103,13 +103,7 @@ def list_styles(
     """
     viewer = viewer_of(request)
     image = images.image_for(viewer, image_id, share_token=token)
-    found = page(
-        selectors.candidates(viewer, image).filter(style__isnull=False),
-        cursor=cursor,
-        limit=limit,
-        order=("-created_at", "rank", "id"),
-    )
-    return {"items": candidates_out(viewer, image, found.rows), "next": found.next}
+    return candidates_page(viewer, image, styled=True, cursor=cursor, limit=limit)
 
 
 @router.post(

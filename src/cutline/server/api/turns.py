@@ -19,7 +19,7 @@ from cutline.errors import CutlineError
 from cutline.server.api.asgi_types import App, Receive, Scope, Send
 from cutline.server.people.viewers import address_of_scope
 from cutline.server.rates import network_of
-from cutline.server.shares import TooManyAtOnce
+from cutline.server.shares import TooManyAtOnce, Work
 
 _UNMARKED = ("/healthz", "/readyz", "/metrics")  # whoever watches the service waits for nobody
 _RECENT_S = 3.0  # for so long after a request its network counts as one that asks
@@ -41,20 +41,10 @@ class Stopped(Exception):
 
 @dataclass(slots=True)
 class _Network:
-    seen: float = 0.0
-    in_work: int = 0
-    work_s: float = 0.0  # done for it, as of `seen`: forgotten at the rate at which it may be done
+    work: Work
+    seen: float
     waiting: deque[Turn] = field(default_factory=deque)
     wakes: asyncio.TimerHandle | None = None
-
-    def work_at(self, now: float) -> float:
-        """How much work was done for it, up to now."""
-        return max(0.0, self.work_s + (now - self.seen) * (self.in_work - _WORK))
-
-    def go_on(self, now: float) -> None:
-        """Count its work up to now."""
-        self.work_s = self.work_at(now)
-        self.seen = now
 
 
 class Turns:
@@ -82,7 +72,7 @@ class Turns:
         """End a turn, or wait for it no longer: the next of the same network has it."""
         network = self._seen(name)
         if turn.done():
-            network.in_work -= 1
+            network.work.add(-1, network.seen)
         else:
             network.waiting.remove(turn)
         self._grant(network)
@@ -104,37 +94,39 @@ class Turns:
         return self._has_others()
 
     def _seen(self, name: str) -> _Network:
-        network = self._networks.setdefault(name, _Network(seen=self._clock()))
-        network.go_on(self._clock())
+        now = self._clock()
+        network = self._networks.setdefault(name, _Network(work=Work(_WORK, now), seen=now))
+        network.seen = now
         self._networks.move_to_end(name)
         return network
 
     def _grant(self, network: _Network) -> None:
         is_shared = self._has_others()
         most = self._shared if is_shared else self._alone
-        while network.waiting and network.in_work < most:
+        while network.waiting and network.work.count < most:
             too_much_s = self._too_much_s(network) if is_shared else 0.0
             if too_much_s > 0:
                 self._wake_later(network, too_much_s / _WORK)
                 return
             network.waiting.popleft().set_result(None)
-            network.in_work += 1
+            network.work.add(1, self._clock())
 
     def _too_much_s(self, network: _Network) -> float:
         """By how much it had more work done than whoever had the least. As many as work alike go on."""
-        if network.work_s <= _AT_ONCE_S:
-            return 0.0
         now = self._clock()
-        least = min(each.work_at(now) for each in self._networks.values() if each is not network)
-        return network.work_s - least - _AT_ONCE_S
+        its_own = network.work.seconds(now)
+        if its_own <= _AT_ONCE_S:
+            return 0.0
+        least = min(each.work.seconds(now) for each in self._networks.values())
+        return its_own - least - _AT_ONCE_S
 
     def _wake_later(self, network: _Network, seconds: float) -> None:
         def wake() -> None:
             network.wakes = None
-            network.go_on(self._clock())
+            network.seen = self._clock()
             self._grant(network)
 
-        if network.wakes is None and not network.in_work:  # else whoever is in work wakes the next
+        if network.wakes is None and not network.work.count:  # else whoever is in work wakes the next
             network.wakes = asyncio.get_running_loop().call_later(min(seconds, _RECENT_S), wake)
 
     def _has_others(self) -> bool:
@@ -145,9 +137,9 @@ class Turns:
             if network.seen >= long_ago:
                 break
             del self._networks[name]
-            if network.in_work or network.waiting:
+            if network.work.count or network.waiting:
                 self._networks[name] = network
-                network.go_on(self._clock())
+                network.seen = self._clock()
         return len(self._networks) > 1
 
 

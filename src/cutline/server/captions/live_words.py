@@ -17,7 +17,7 @@ from django.core.cache import cache
 
 from cutline.server.events import channel
 from cutline.server.jobs.models import Job
-from cutline.server.styler import Words, Written
+from cutline.server.styler import Words, Written, as_told
 
 log = logging.getLogger(__name__)
 
@@ -68,28 +68,14 @@ class LiveWords:
         if said == self._said and time.monotonic() < self._told_at + _EVERY_S:
             return
         self._said = said
-        self._tell(
-            number=words.number,
-            attempt=words.attempt,
-            text=words.text,
-            whole=False,
-            removed=list(words.removed),
-            reasons=list(words.reasons),
-        )
+        self._tell(words)
 
     def tell_whole(self, written: Written) -> None:
         """Tell a caption that is finished, or was refused."""
         self._said = None
-        self._tell(
-            number=written.number,
-            attempt=written.attempt,
-            text=written.text,
-            whole=True,
-            removed=list(written.removed),
-            reasons=list(written.reasons),
-        )
+        self._tell(written)
 
-    def _tell(self, *, number: int, **said: Any) -> None:
+    def _tell(self, event: Words | Written) -> None:
         self._seq += 1
         self._told_at = time.monotonic()
         message = {
@@ -97,10 +83,9 @@ class LiveWords:
             "image": str(self._job.image_id),
             "run": run_of(self._job),
             "seq": self._seq,
-            "number": number,
-            **said,
+            **as_told(event),
         }
-        self._messages[number] = message
+        self._messages[event.number] = message
         try:
             cache.set(_key(self._job.pk), dict(self._messages), timeout=_KEPT_S)
         except Exception as error:  # as above

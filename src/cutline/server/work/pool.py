@@ -27,7 +27,7 @@ from cutline.server.observability import request_id
 from cutline.server.observability.metrics import JOBS_NOW
 from cutline.server.people.models import Owner
 from cutline.server.people.voices import voice_of
-from cutline.server.shares import Payer
+from cutline.server.shares import Payer, Work
 from cutline.server.transactions import forget_broken_connection
 
 logger = logging.getLogger(__name__)
@@ -44,23 +44,11 @@ _GIVE_UP_S = 10.0  # for so long we try to record a failure, then the lease runs
 
 @dataclass(slots=True)
 class _Had:
-    """What whoever counts as one had of the threads: jobs now, and how long they worked.
-
-    work_s: forgotten at the rate at which it may be done. claimed: when the last job was.
-    """
+    """What whoever counts as one had of the threads: their work. claimed: when the last job was."""
 
     owner: Owner
-    at: float
-    jobs: int = 0
-    work_s: float = 0.0
+    work: Work
     claimed: float = 0.0
-
-    def go_on(self, jobs: int = 0) -> None:
-        """Count the work up to now, and then so many jobs more."""
-        now = time.monotonic()
-        self.work_s = max(0.0, self.work_s + (now - self.at) * (self.jobs - _WORK))
-        self.at = now
-        self.jobs += jobs
 
 
 class WorkerPool:
@@ -160,7 +148,7 @@ class WorkerPool:
                 self._do(job)
             finally:
                 with self._condition:
-                    self._had[voice_of(job.owner)].go_on(jobs=-1)
+                    self._had[voice_of(job.owner)].work.add(-1, time.monotonic())
                     if _is_styling(job):
                         self._styling_for.remove(job.owner)
                 self._free_slots(bulk=_is_bulk(job), fetching=_is_fetching(job), styling=_is_styling(job))
@@ -213,24 +201,31 @@ class WorkerPool:
 
     def _have_enough(self) -> Sequence[Owner]:
         """Who has as many jobs as they may while others have some, too; one owner of each."""
-        long_ago = time.monotonic() - _RECENT_S
+        now = time.monotonic()
         with self._condition:
-            self._had = {voice: had for voice, had in self._had.items() if had.jobs or had.claimed > long_ago}
-            for had in self._had.values():
-                had.go_on()
+            self._had = {
+                voice: had
+                for voice, had in self._had.items()
+                if had.work.count or had.claimed > now - _RECENT_S
+            }
             if len(self._had) < 2:
                 return []
             share = max(1, (len(self._threads) - 1) // len(self._had))
-            most_s = _AT_ONCE_S + min(had.work_s for had in self._had.values())
-            return [had.owner for had in self._had.values() if had.jobs >= share or had.work_s > most_s]
+            most_s = _AT_ONCE_S + min(had.work.seconds(now) for had in self._had.values())
+            return [
+                had.owner
+                for had in self._had.values()
+                if had.work.count >= share or had.work.seconds(now) > most_s
+            ]
 
     def _note(self, job: Job | None, have_enough: Sequence[Owner]) -> None:
         with self._condition:
             self._keeps_back = bool(have_enough) or (self._keeps_back and job is not None)
             if job is not None:
                 now = time.monotonic()
-                had = self._had.setdefault(voice_of(job.owner), _Had(owner=job.owner, at=now))
-                had.go_on(jobs=1)
+                new = _Had(owner=job.owner, work=Work(_WORK, now))
+                had = self._had.setdefault(voice_of(job.owner), new)
+                had.work.add(1, now)
                 had.claimed = now
                 if _is_styling(job):
                     self._styling_for.append(job.owner)

@@ -206,13 +206,17 @@ What a caller leaves out is the model's own default; what the model leaves out, 
 
 def settings_reference() -> str:
     """Every setting of the service, as Markdown."""
-    from cutline.server.config import ServerSettings
+    from cutline.server.config import HOLD_SECRETS, ServerSettings
 
+    secrets = "\n".join(f"- `CUTLINE_{name.upper()}_FILE`" for name in HOLD_SECRETS)
     rows = "\n".join(
         f"| `CUTLINE_{name.upper()}` | {field.description} | {_setting_default(field.default)} |"
         for name, field in ServerSettings.model_fields.items()
     )
-    return f"{NOTE}\n{SETTINGS_INTRODUCTION}\n| variable | what | default |\n|---|---|---|\n{rows}\n"
+    return (
+        f"{NOTE}\n{SETTINGS_INTRODUCTION}\n{secrets}\n\n## All settings\n\n"
+        f"| variable | what | default |\n|---|---|---|\n{rows}\n"
+    )
 
 
 def _setting_default(value: Any) -> str:
@@ -263,6 +267,16 @@ Workers sweep by the clock for lost jobs and old files; `cutline beat` is only t
 are started with `--no-beat`.
 
 Tables in a variable are JSON; lists of names are separated by commas.
+
+## Secrets in files
+
+Every setting can be in a file instead, whose path is in the variable with `_FILE` at its end: with
+`CUTLINE_SECRET_KEY_FILE=/run/secrets/secret_key` the secret itself is in no environment, where
+`docker inspect`, `/proc` and crash reports would show it. Line ends at the end of the file do not count. A
+file that cannot be read, an empty one, and a setting that is given both ways, are refused. The keys of the
+library may be in files, too: `CUTLINE_OPENAI_API_KEY_FILE`, `CUTLINE_REGISTRY_SECRET_KEY_FILE`.
+
+These hold secrets:
 """
 
 

@@ -14,11 +14,14 @@ from pathlib import Path
 
 import pytest
 from kombu import Connection
+from pydantic import SecretStr
 
 from cutline.cli._service import make_private, set_up
 from cutline.errors import ConfigError
-from cutline.server.config import SECRET_BITS, ServerSettings, development_secret, settings
+from cutline.registry.places import RegistrySettings
+from cutline.server.config import HOLD_SECRETS, SECRET_BITS, ServerSettings, development_secret, settings
 from cutline.server.strength import bits_of
+from cutline.settings import from_environment
 from tests.server.services.process import ANSWERS_S
 
 SOUND = {
@@ -314,3 +317,69 @@ def test_settings_are_read_once(configure: Configure) -> None:
     configure(max_images=3)
     os.environ["CUTLINE_MAX_IMAGES"] = "4"
     assert settings().max_images == 3
+
+
+# Secrets in files
+
+
+def in_files(folder: Path, values: dict[str, str]) -> dict[str, str]:
+    """The same settings, each in a file of its own."""
+    for name, value in values.items():
+        (folder / name).write_text(f"{value}\n")
+    return {f"{name}_file": str(folder / name) for name in values}
+
+
+def test_every_secret_can_be_in_a_file(configure: Configure, tmp_path: Path) -> None:
+    values = SOUND | {
+        "google_secret": "g-secret",
+        "github_secret": "h-secret",
+        "openid_providers": OPENID % "https://login.example.com",
+    }
+    wanted = configure(**values)
+    for name in HOLD_SECRETS:
+        del os.environ[f"CUTLINE_{name.upper()}"]
+    assert configure(**in_files(tmp_path, {name: values[name] for name in HOLD_SECRETS})) == wanted
+
+
+def test_each_setting_whose_type_is_a_secret_is_listed_as_one() -> None:
+    typed = {name for name, field in ServerSettings.model_fields.items() if field.annotation is SecretStr}
+    assert typed < set(HOLD_SECRETS) < set(ServerSettings.model_fields)
+
+
+def test_numbers_and_lists_can_be_in_files_too(configure: Configure, tmp_path: Path) -> None:
+    made = configure(**in_files(tmp_path, {"max_images": "7", "hosts": "a.example, b.example\r"}))
+    assert (made.max_images, made.hosts) == (7, ("a.example", "b.example"))
+
+
+def test_files_that_cannot_be_used_are_refused_by_name_and_without_their_words(
+    configure: Configure, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "bytes").write_bytes(b"hunter2\xff")
+    (tmp_path / "fine").write_text("hunter2")
+    with pytest.raises(ConfigError) as refusal:
+        configure(
+            secret_key_file=tmp_path / "missing",
+            metrics_token_file=tmp_path / "empty",
+            mail_url_file=tmp_path / "bytes",
+            google_secret_file=tmp_path,
+            github_secret="one",
+            github_secret_file=tmp_path / "fine",
+        )
+    said = str(refusal.value)
+    names = ("secret_key", "metrics_token", "mail_url", "google_secret", "github_secret")
+    assert named(said) == {f"{name}_file" for name in names}
+    assert "hunter2" not in said
+    assert "both set" in said
+
+
+def test_a_variable_that_names_no_file_changes_nothing(configure: Configure) -> None:
+    assert configure(secret_key="s", secret_key_file="").secret_key.get_secret_value() == "s"
+
+
+def test_the_keys_of_a_registry_can_be_in_files(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("secret\n")
+    found = from_environment(
+        RegistrySettings(), environ={"CUTLINE_REGISTRY_SECRET_KEY_FILE": str(tmp_path / "key")}
+    )
+    assert found.registry_secret_key == "secret"

@@ -17,10 +17,17 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import limits
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from cutline.errors import ConfigError
 from cutline.server.strength import bits_of
+from cutline.settings import FILE, PREFIX, value_of
 
 SECRET_LENGTH, SECRET_BITS, TOKEN_BITS = 50, 110, 40  # random ones have more: strength.py
 MOST_PIXELS, MOST_BYTES = 250_000_000, 2**30  # of one photo: 750 MB in memory, before the model sees it
@@ -48,10 +55,60 @@ class OpenIdProvider(BaseModel):
     secret: SecretStr
 
 
+# What nobody else may read: these are what CUTLINE_..._FILE is for, although any setting may be in a file.
+HOLD_SECRETS = (
+    "secret_key",
+    "database_url",
+    "broker_url",
+    "channel_layer_url",
+    "cache_url",
+    "storage_access_key",
+    "storage_secret_key",
+    "mail_url",
+    "google_secret",
+    "github_secret",
+    "openid_providers",
+    "metrics_token",
+)
+
+
+class EnvironmentAndFiles(EnvSettingsSource):
+    """The environment, and the files that CUTLINE_..._FILE names in it.
+
+    Raises ConfigError that names each file which cannot be used.
+    """
+
+    def __init__(self, settings_cls: type[BaseSettings]) -> None:
+        super().__init__(settings_cls)
+        read, unusable = dict(self.env_vars), []
+        for name in settings_cls.model_fields:
+            variable = PREFIX + name.upper()
+            if os.environ.get(variable + FILE):
+                try:
+                    read[variable.lower()] = value_of(variable, os.environ)
+                except ConfigError as error:
+                    unusable.append((f"{name}{FILE}", error.message))
+        if unusable:
+            raise _refusal("The settings cannot be used", unusable)
+        self.env_vars = read
+
+
 class ServerSettings(BaseSettings):
     """Every setting of the service. CUTLINE_DATABASE_URL sets database_url, and so on."""
 
-    model_config = SettingsConfigDict(env_prefix="CUTLINE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the environment, and files that it names, alone."""
+        return init_settings, EnvironmentAndFiles(settings_cls)
 
     mode: RunMode = Field(
         RunMode.DEVELOPMENT, description="development, or production: then insecure settings are refused."

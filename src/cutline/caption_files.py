@@ -29,6 +29,9 @@ from cutline.errors import CutlineError, DataError
 from cutline.spreadsheet import escape_formula, unescape_formula
 from cutline.text_files import text_lines
 
+REFUSED = "caption_refused"
+"""The code of a caption in a voice of which nothing could be used."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredCaption:
@@ -57,7 +60,8 @@ class CaptionLine:
 
     sha256: of the photo's bytes, in hexadecimal; "" where nobody asked for it.
     styled: captions in a voice, written from the first of ``captions``; voice: that voice; both as JSON has
-    them. A CSV file has their texts and model. styled_failure: why there are none, though they were wanted.
+    them. A CSV file has the texts of those that were not refused, and their model. styled_failure: why there
+    are none, though they were wanted.
     """
 
     file: str
@@ -196,7 +200,7 @@ class CsvLines:
         last = [*(voiced if styled else []), *(["sha256"] if hashed else [])]
         self.columns = ("file", "model", "caption", "log_prob", *more, "error_code", "error_message", *last)
         self.n = n
-        self._styled = styled
+        self.styled = styled
         self._hashed = hashed
 
     def header(self) -> bytes:
@@ -212,15 +216,17 @@ class CsvLines:
         cells += [""] * (2 * self.n - len(cells))
         failure = line.failure
         cells += [failure.code, _text_cell(failure.message)] if failure else ["", ""]
-        cells += self._styled_cells(line) if self._styled else []
+        cells += self._styled_cells(line) if self.styled else []
         cells += [line.sha256] if self._hashed else []
         return _csv_row([escape_formula(one_line(line.file)), _text_cell(line.model), *cells])
 
     def _styled_cells(self, line: CaptionLine) -> list[str]:
-        texts = [_text_cell(str(each["text"])) for each in line.styled[: self._styled]]
+        kept = [each for each in line.styled if not each.get("refused")]
+        texts = [_text_cell(str(each["text"])) for each in kept[: self.styled]]
         model = _text_cell(str(line.styled[0]["model"])) if line.styled else ""
-        failure = line.styled_failure.code if line.styled_failure else ""
-        return [*texts, *[""] * (self._styled - len(texts)), model, failure]
+        refused = REFUSED if len(kept) < len(line.styled) else ""
+        failure = line.styled_failure.code if line.styled_failure else refused
+        return [*texts, *[""] * (self.styled - len(texts)), model, failure]
 
     def parse(self, raw: bytes) -> CaptionLine:
         """Read one row, but for captions in a voice. Raises ValueError."""
@@ -231,7 +237,7 @@ class CsvLines:
         if len(cells) != len(self.columns):
             raise ValueError(f"{len(cells)} columns, not {len(self.columns)}")
         *cells, sha256 = cells if self._hashed else [*cells, ""]
-        cells = cells[: len(cells) - self._styled - 2] if self._styled else cells
+        cells = cells[: len(cells) - self.styled - 2] if self.styled else cells
         file, model, *scored, code, message = map(unescape_formula, cells)
         texts, numbers = scored[::2], scored[1::2]
         captions = tuple(

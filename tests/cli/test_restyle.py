@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cutline.caption_files import read_caption_lines
 from cutline.cli import _voice
 from cutline.cli.main import main
 from cutline.styles import Audience, Length, built_in, presets
@@ -200,8 +203,43 @@ def test_the_description_is_kept_beside_the_caption_in_a_voice(
     assert "1 skipped" in capsys.readouterr().err
 
 
-def test_what_a_voice_cannot_be_written_into_is_wrong_usage(
+def test_captions_in_a_voice_have_columns_of_their_own(
     server: ChatServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["caption", "a.jpg", "--tone", "wry", "-o", str(tmp_path / "out.csv")]) == 2
-    assert ".jsonl" in capsys.readouterr().err
+    out = tmp_path / "out.csv"
+    arguments = ["caption", PHOTO, "--tone", "wry", "-n", "2", "-o", str(out), "--skip-by", "content"]
+    server.answer = lambda count, request: in_words("A lie.") if count > 1 else writes(count, request)
+    assert main(arguments) == 1
+    with out.open(newline="") as file:
+        [row] = csv.DictReader(file)
+    assert (row["styled"], row["styled_2"]) == (f"Look at this, would you? {row['caption']}", "")
+    assert (row["styled_model"], row["styled_error"]) == ("writer@remote", "caption_refused")
+    assert "caption_2" not in row
+
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    shutil.copy(PHOTO, photos / "copy.jpg")
+    shutil.copy(PHOTO.replace("cat", "coffee"), photos)
+    server.answer = writes
+    capsys.readouterr()
+    assert main([*arguments, str(photos)]) == 0
+    assert "1 captioned, 2 skipped" in capsys.readouterr().err
+    with out.open(newline="") as file:
+        first, second = csv.DictReader(file)
+    assert first == row
+    assert second["styled"].endswith(second["caption"])
+    assert second["styled_2"] not in ("", second["styled"])
+    assert [line.captions[0].text for _, line in read_caption_lines(out)] == [
+        first["caption"],
+        second["caption"],
+    ]
+
+
+def test_a_table_goes_on_in_its_own_columns(
+    server: ChatServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.csv"
+    out.write_text("file,model,caption,log_prob,error_code,error_message\n")
+    assert main(["caption", PHOTO, "--tone", "wry", "-o", str(out)]) == 1
+    assert "so must a voice or none" in capsys.readouterr().err
+    assert not server.requests

@@ -48,11 +48,18 @@ class CaptionFile:
     Opening it reads which photos are done, and removes an incomplete last line of a killed run. Raises
     OutputError, and changes nothing, if the file is of another format.
 
-    skip_by: with SkipBy.CONTENT a copy of a photo that is done is done, too, and lines hold hashes.
+    styled: how many captions in a voice a photo has. skip_by: with SkipBy.CONTENT a copy of a photo that is
+    done is done, too, and lines hold hashes.
     """
 
     def __init__(
-        self, path: str, *, n: int, retry_failed: bool = False, skip_by: SkipBy = SkipBy.PATH
+        self,
+        path: str,
+        *,
+        n: int,
+        styled: int = 0,
+        retry_failed: bool = False,
+        skip_by: SkipBy = SkipBy.PATH,
     ) -> None:
         suffix = os.path.splitext(path)[1].lower()
         if suffix not in FORMATS:
@@ -65,8 +72,8 @@ class CaptionFile:
         self._contents = _Contents() if skip_by is SkipBy.CONTENT else None
         self.other_models: set[str] = set()
         self._format = FORMATS[suffix](n)
-        if isinstance(self._format, CsvLines) and self._contents is not None:
-            self._format = CsvLines(n, hashed=True)
+        if isinstance(self._format, CsvLines):
+            self._format = CsvLines(n, styled=styled, hashed=self._contents is not None)
         self._retry_failed = retry_failed
         self._synced_at = time.monotonic()
 
@@ -161,10 +168,11 @@ class CaptionFile:
         wanted = self._format
         assert isinstance(wanted, CsvLines)
         for hashed in (False, True):
-            if header == CsvLines(wanted.n, hashed=hashed).header().rstrip(b"\n"):
-                self._format = CsvLines(wanted.n, hashed=hashed)
+            columns = CsvLines(wanted.n, styled=wanted.styled, hashed=hashed)
+            if header == columns.header().rstrip(b"\n"):
+                self._format = columns
                 return
-        raise self._not_ours("its columns differ; -n must be what it was")
+        raise self._not_ours("its columns differ; -n must be what it was, and so must a voice or none")
 
     def _remember(self, line: CaptionLine) -> None:
         self._earlier.append((line.file, line.failure is not None, line.sha256))

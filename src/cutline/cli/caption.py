@@ -226,8 +226,6 @@ def _check(arguments: Arguments) -> None:
         raise OptionError("--json cannot be used with a CSV file.")
     if not (arguments.prefix + arguments.suffix).isprintable():
         raise OptionError("--prefix and --suffix must be one line of text.")
-    if arguments.make_voice is not None and (arguments.output or "").lower().endswith(".csv"):
-        raise OptionError("A CSV file has no columns for captions in a voice.", hint="Name a .jsonl file.")
     if arguments.max_chars is not None:
         decorator(arguments)("Raises OptionError if no room is left for a caption.")
 
@@ -266,7 +264,8 @@ def caption(arguments: Arguments, load: Callable[[str | None], Captioner]) -> in
             output = stack.enter_context(
                 CaptionFile(
                     arguments.output,
-                    n=arguments.n,
+                    n=1 if arguments.make_voice else arguments.n,
+                    styled=arguments.n if arguments.make_voice else 0,
                     retry_failed=arguments.retry_failed,
                     skip_by=SkipBy(arguments.skip_by),
                 )

@@ -11,6 +11,7 @@ asks hears of it in bounded time.
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import re
 import secrets
@@ -248,26 +249,33 @@ def as_told(event: Words | Written) -> dict[str, Any]:
     }
 
 
-def write(order: Order, *, check: Callable[[], None] = lambda: None) -> Generator[Words | Written]:
-    """Write captions: the words of each as they come, then itself.
+def write(
+    order: Order, *, check: Callable[[], None] = lambda: None, beat_s: float = math.inf
+) -> Generator[Words | Written | None]:
+    """Write captions: the words of each as they come, then itself; None wherever beat_s pass without words.
 
     check: called now and then, also while the model is silent; what it raises ends the writing. Writes on
     behalf of `decoding.on_behalf_of`. Raises RestylerUnavailable in bounded time, OptionError.
     """
-    deadline = time.monotonic() + settings().restyler_timeout_s
+    began = beat = time.monotonic()
+    deadline = began + settings().restyler_timeout_s
     desk = _Desk(order)
     told = _Told()
-    began = time.monotonic()
     lend_connection()  # others need it while the model writes
     with closing(desk):
         while (event := desk.next_event(deadline)) is not _END:
             check()
+            if event is None and time.monotonic() - beat < beat_s:
+                continue
+            beat = time.monotonic()
             if isinstance(event, Piece):
                 yield told.piece(event)
             elif isinstance(event, Styled):
                 written = told.styled(event)
                 STYLED.labels("refused" if written.is_refused else "written").inc()
                 yield written
+            else:
+                yield None
     STYLED_S.observe(time.monotonic() - began)
 
 

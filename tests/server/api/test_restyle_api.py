@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import json
+import threading
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
@@ -17,10 +18,11 @@ from django.test import Client
 
 from cutline.server import rates, styler
 from cutline.server.account import keys
+from cutline.server.api import event_streams
 from cutline.server.api.event_streams import sse, sse_answer
 from cutline.server.people.models import Owner
 from cutline.server.voices import services as voices
-from tests.chat_server import Answer, ChatServer, chat_server, in_words, streamed
+from tests.chat_server import Answer, ChatServer, chat_server, in_words, paused, streamed
 
 pytestmark = pytest.mark.django_db
 
@@ -155,6 +157,20 @@ def test_a_model_that_fails_is_a_clear_error(model: ChatServer, subtests: pytest
                 assert (name, data["error"]["code"]) == ("failed", code)
             else:
                 assert stream.json()["code"] == code
+
+
+def test_a_silent_model_is_waited_for_with_comments(
+    model: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_streams, "HEARTBEAT_S", 0)
+    gate = threading.Event()
+    model.answer = lambda *_: paused(GOOD, gate, after_words=0)
+    try:
+        stream = iter(restyle({"description": DOG}, **EVENTS).streaming_content)
+        assert next(stream) == b":\n\n"
+    finally:
+        gate.set()
+    assert b"event: done" in b"".join(stream)
 
 
 def test_no_language_model_is_told_at_once(configure: Callable[..., Any]) -> None:

@@ -209,6 +209,30 @@ def test_what_became_of_captions_in_a_voice_is_exported_with_the_voice(
     assert "Quite" not in plain
 
 
+def test_words_in_a_voice_say_nothing_against_a_plain_description(
+    taught: dict[str, Image], tmp_path: Path
+) -> None:
+    image, owner = taught["untouched"], taught["untouched"].owner
+    captions.edit(image, "Dog days, every day.", owner, styled=True)
+    edits = Feedback.objects.filter(image=image, kind=Feedback.Kind.EDIT)
+    [styled] = edits
+    assert (styled.styled, styled.caption, styled.model) == (True, None, "")
+    captions.edit(image, "A dog on grass.", owner, styled=False)
+    plain = edits.latest("pk")
+    assert plain.caption is not None
+    assert (plain.styled, plain.before, plain.caption.text) == (False, "best untouched", "best untouched")
+    export(tmp_path / "set")
+    name = f"images/{image.pk}.jpg"
+    [told] = [row for row in rows(tmp_path / "set" / "styles.jsonl") if row["image"] == name]
+    assert (told["voice"], told["description"]) == (None, "A dog on grass.")
+    assert (told["candidate"], told["after"]) == ("", "Dog days, every day.")
+    written = [row for row in rows(tmp_path / "set" / "feedback.jsonl") if row["image"] == name]
+    [event] = [row for row in written if row["kind"] == "edit"]
+    assert (event["candidate"], event["before"]) == ("best untouched", "best untouched")
+    [learned] = [row for row in rows(tmp_path / "set" / "captions.jsonl") if row["image"] == name]
+    assert (learned["captions"], learned["rejected"]) == (["A dog on grass."], ["best untouched"])
+
+
 def test_consent_that_is_taken_back_takes_the_images_out(taught: dict[str, Image], tmp_path: Path) -> None:
     Owner.objects.update(may_train=False)
     assert export(tmp_path / "set").images == 0

@@ -144,7 +144,17 @@ TABLES: tuple[tuple[str, Callable[[Owner], QuerySet[Any]], Callable[[Any], Any]]
         "feedback",
         lambda owner: Feedback.objects.filter(viewer=owner),
         _maker(
-            *("kind", "image_id", "caption_id", "before", "after", "model", "hashtags", "created_at"),
+            *(
+                "kind",
+                "image_id",
+                "caption_id",
+                "before",
+                "after",
+                "model",
+                "styled",
+                "hashtags",
+                "created_at",
+            ),
         ),
     ),
     (

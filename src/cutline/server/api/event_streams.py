@@ -12,6 +12,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest, StreamingHttpResponse
 
 CONTENT_TYPE = "text/event-stream"
+HEARTBEAT, HEARTBEAT_S = b":\n\n", 15.0  # a comment, lest a proxy thinks that nobody is there
 HEADERS: Mapping[str, str] = {"Cache-Control": "private, no-store", "X-Accel-Buffering": "no"}
 
 

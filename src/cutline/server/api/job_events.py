@@ -23,7 +23,14 @@ from django.http.response import HttpResponseBase
 
 from cutline.errors import CutlineError
 from cutline.server.api.candidates import styles_job_out
-from cutline.server.api.event_streams import CONTENT_TYPE, HEADERS, sse, wants_events
+from cutline.server.api.event_streams import (
+    CONTENT_TYPE,
+    HEADERS,
+    HEARTBEAT,
+    HEARTBEAT_S,
+    sse,
+    wants_events,
+)
 from cutline.server.api.idempotency import REPLAYED
 from cutline.server.api.schemas import JobOut
 from cutline.server.captions.live_words import run_of, spoken
@@ -35,7 +42,6 @@ from cutline.server.people.viewers import Viewer, viewer_of, viewer_of_scope
 from cutline.server.shares import Tally
 
 LOOK_AGAIN_S = 1.0  # messages are hints: a lost one costs a second
-HEARTBEAT_S = 15.0
 MOST_LOOKS = 1800  # then the client opens another stream, and continues
 MOST_OF_OWNER = 32
 SCOPE = "images:read"
@@ -150,7 +156,7 @@ class _Stream:
                 since_beat_s += LOOK_AGAIN_S
                 if since_beat_s >= HEARTBEAT_S:
                     since_beat_s = 0.0
-                    yield b":\n\n"
+                    yield HEARTBEAT
         finally:
             await self._leave(layer, channel)
 

@@ -17,7 +17,7 @@ from cutline.errors import CutlineError, OptionError
 from cutline.server import decoding, styler
 from cutline.server.api import event_streams, idempotency, limits
 from cutline.server.api.auth import needs
-from cutline.server.api.event_streams import sse, sse_answer, wants_events
+from cutline.server.api.event_streams import HEARTBEAT, sse, sse_answer, wants_events
 from cutline.server.api.schemas import problems
 from cutline.server.api.voice_fields import StyledTextOut, VoiceIn, VoiceOut
 from cutline.server.errors import CaptionRefused, InternalError, ServiceUnavailable
@@ -126,19 +126,21 @@ def _streamed(request: HttpRequest, order: Order) -> HttpResponseBase:
         if left.is_set():
             raise _Left
 
-    events = styler.write(order, check=check)
-    # What fails before the first word is an answer with the status of its error.
+    events = styler.write(order, check=check, beat_s=event_streams.HEARTBEAT_S)
+    # What fails soon, and before the first word, is an answer with the status of its error.
     first = next(events)
     return sse_answer(request, _events(order, first, events), leave=left.set)
 
 
-def _events(order: Order, first: Words | Written, rest: Generator[Words | Written]) -> Generator[bytes]:
+def _events(
+    order: Order, first: Words | Written | None, rest: Generator[Words | Written | None]
+) -> Generator[bytes]:
     written: list[Written] = []
     try:
         for event in chain([first], rest):
             if isinstance(event, Written):
                 written.append(event)
-            yield sse("words", styler.as_told(event))
+            yield HEARTBEAT if event is None else sse("words", styler.as_told(event))
         answer = RestyledOut.model_validate(_answer(order, styler.usable(written)), from_attributes=True)
         yield sse("done", answer.model_dump(mode="json"))
     except CutlineError as error:

@@ -71,7 +71,7 @@ def _captions(bundle_hash: str, since: datetime) -> QuerySet[Any, Any]:
         Caption.objects.filter(model_hash=bundle_hash, rank=0, style__isnull=True, created_at__gte=since)
         .exclude(job=None)
         .annotate(
-            edited=Exists(later.filter(kind=Feedback.Kind.EDIT)),
+            edited=Exists(later.filter(kind=Feedback.Kind.EDIT, styled=False)),
             picked=Exists(
                 later.filter(kind=Feedback.Kind.PICK, caption__job=OuterRef("job"), caption__rank__gt=0)
             ),

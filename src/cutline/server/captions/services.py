@@ -161,7 +161,7 @@ def pick(image: Image, caption: Caption, by: Owner) -> Version:
     if last and last.action == Version.Action.PICKED and last.caption_id == caption.pk:
         return last
     _check_versions(last)
-    _log(Feedback.Kind.PICK, image, caption, by, after=caption.text)
+    _log(Feedback.Kind.PICK, image, caption, by, after=caption.text, styled=caption.is_styled)
     version = Version(
         text=caption.text,
         by=MODEL,
@@ -199,7 +199,7 @@ def edit(
     if last and last.by == PERSON and last.text == text and last.styled == styled:
         return last
     _check_versions(last)
-    _log(Feedback.Kind.EDIT, image, origin, by, after=text)
+    _log(Feedback.Kind.EDIT, image, _improved(image, origin, styled), by, after=text, styled=styled)
     version = Version(
         text=text,
         by=PERSON,
@@ -319,13 +319,30 @@ def _changed(image: Image, last: Version | None, version: Version) -> Version:
     return version
 
 
-def _log(kind: Feedback.Kind, image: Image, caption: Caption | None, by: Owner, *, after: str) -> None:
+def _improved(image: Image, origin: Caption | None, styled: bool) -> Caption | None:
+    """What an edit says something about: a candidate in a voice, or a plain one, as the person's words are.
+
+    Words in a voice say nothing against a plain description that they grew out of, nor the other way round.
+    """
+    if origin is None or origin.is_styled == styled:
+        return origin
+    if styled:
+        return None
+    plain = Version.objects.filter(image=image, styled=False).select_related("caption").order_by("number")
+    described = plain.last()
+    return described.caption if described else None
+
+
+def _log(
+    kind: Feedback.Kind, image: Image, caption: Caption | None, by: Owner, *, after: str, styled: bool
+) -> None:
     Feedback.objects.create(
         kind=kind,
         image=image,
         caption=caption,
         viewer=by,
-        before=image.caption,
+        before=image.caption if styled else image.description or image.caption,
         after=after,
         model=caption.model if caption else "",
+        styled=styled,
     )

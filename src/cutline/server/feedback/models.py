@@ -29,6 +29,7 @@ class Feedback(models.Model):
     before = models.TextField(blank=True)
     after = models.TextField(blank=True)
     model = models.CharField(max_length=120, blank=True)
+    styled = models.BooleanField(default=False, db_default=False)  # about words in a voice
     hashtags = models.BooleanField(null=True)  # of a copy: whether with the caption's hashtags
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

@@ -30,6 +30,11 @@ class Rated(Protocol):
     image_id: UUID
     model: str
 
+    @property
+    def is_styled(self) -> bool:
+        """Whether it is in a voice."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
@@ -60,6 +65,7 @@ def note(events: Iterable[Seen], viewer: Owner | None, *, network: str = "") -> 
             viewer=viewer,
             network=network,
             model=each.caption.model,
+            styled=each.caption.is_styled,
             hashtags=each.hashtags,
         )
         for each in events

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import IO
 from uuid import UUID
 
-from django.db.models import Q
 from django.utils import timezone
 
 from cutline.errors import OutputError
@@ -176,22 +175,22 @@ def _verdicts(ids: Sequence[UUID]) -> Iterator[tuple[Caption, int]]:
 
 
 def _edited_away(ids: Sequence[UUID]) -> Iterator[tuple[UUID, str]]:
-    edits = Feedback.objects.filter(image_id__in=ids, kind=Feedback.Kind.EDIT)
-    plain = edits.filter(Q(caption=None) | Q(caption__style__isnull=True))
+    plain = Feedback.objects.filter(image_id__in=ids, kind=Feedback.Kind.EDIT, styled=False)
     yield from plain.order_by("pk").values_list("image_id", "before")
 
 
 def _events(ids: Sequence[UUID], voices: _Voices) -> dict[UUID, list[dict[str, object]]]:
     """Everything that was logged about these images, oldest first; by whom, without a name."""
     events: dict[UUID, list[dict[str, object]]] = {}
-    logged = Feedback.objects.filter(image_id__in=ids).select_related("caption", "viewer").order_by("pk")
+    logged = Feedback.objects.filter(image_id__in=ids).select_related("caption", "viewer", "image")
+    logged = logged.order_by("pk")
     for each in logged:
         events.setdefault(each.image_id, []).append(
             {
                 "image": name_of(each.image_id),
                 "kind": each.kind,
                 "candidate": each.caption.text if each.caption else "",
-                **_styled(each.caption),
+                **(_styled(each.caption, each.image) if each.styled else {}),
                 "before": each.before,
                 "after": each.after,
                 "model": each.model,
@@ -201,7 +200,9 @@ def _events(ids: Sequence[UUID], voices: _Voices) -> dict[UUID, list[dict[str, o
             }
         )
     ratings = (
-        Rating.objects.filter(caption__image_id__in=ids).select_related("caption", "viewer").order_by("pk")
+        Rating.objects.filter(caption__image_id__in=ids)
+        .select_related("caption__image", "viewer")
+        .order_by("pk")
     )
     for rating in ratings:
         events.setdefault(rating.caption.image_id, []).append(
@@ -209,7 +210,7 @@ def _events(ids: Sequence[UUID], voices: _Voices) -> dict[UUID, list[dict[str, o
                 "image": name_of(rating.caption.image_id),
                 "kind": "rating",
                 "candidate": rating.caption.text,
-                **_styled(rating.caption),
+                **(_styled(rating.caption, rating.caption.image) if rating.caption.is_styled else {}),
                 "value": rating.value,
                 "model": rating.caption.model,
                 "by": voices.of(rating.viewer),
@@ -219,11 +220,11 @@ def _events(ids: Sequence[UUID], voices: _Voices) -> dict[UUID, list[dict[str, o
     return events
 
 
-def _styled(caption: Caption | None) -> dict[str, object]:
-    """What an event says of a caption in a voice."""
+def _styled(caption: Caption | None, image: Image) -> dict[str, object]:
+    """What an event says of a caption in a voice; a person's own words are in one that nobody knows."""
     style = caption.style if caption else None
     if style is None:
-        return {}
+        return {"voice": None, "description": image.description or image.caption}
     return {
         "voice": style["voice"],
         "description": style["description"]["text"],

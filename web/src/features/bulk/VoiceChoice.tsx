@@ -1,7 +1,11 @@
+import Box from '@mui/material/Box';
+import Skeleton from '@mui/material/Skeleton';
 import TextField from '@mui/material/TextField';
-import { useState } from 'react';
+import { Suspense, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { VoiceForm } from '@/shared/voice/Form';
 import { useAboutStylesQuery, useListVoicesQuery, type VoiceOut } from '@/shared/voice/generated';
+import { FIRST_VOICE, voiceOf, type Voice } from '@/shared/voice/voice';
 
 interface VoiceChoiceProps {
   isDisabled: boolean;
@@ -14,8 +18,10 @@ export function VoiceChoice({ isDisabled, onChoose }: VoiceChoiceProps) {
   const here = useAboutStylesQuery({}).data;
   const voices = useListVoicesQuery({}).data;
   const [chosen, setChosen] = useState('');
+  const [voice, setVoice] = useState<Voice | null>(null);
   if (!here?.available || !voices) return null;
   const choices = [
+    { id: 'own', label: t('voice.own'), voice: FIRST_VOICE },
     ...(voices.last ? [{ id: 'last', label: t('voice.last', { tone: voices.last.tone }), voice: voices.last }] : []),
     ...voices.saved.map(({ name, voice }) => ({ id: `saved ${name}`, label: name, voice })),
     ...voices.presets.map(({ name, voice }) => ({
@@ -24,26 +30,40 @@ export function VoiceChoice({ isDisabled, onChoose }: VoiceChoiceProps) {
       voice,
     })),
   ];
+  const change = (wanted: Voice | null) => {
+    setVoice(wanted);
+    onChoose(wanted);
+  };
   return (
-    <TextField
-      select
-      label={t('voice.label')}
-      helperText={t('voice.hint')}
-      value={chosen}
-      disabled={isDisabled}
-      onChange={({ target }) => {
-        setChosen(target.value);
-        onChoose(choices.find(({ id }) => id === target.value)?.voice ?? null);
-      }}
-      slotProps={{ select: { native: true }, inputLabel: { shrink: true } }}
-      sx={{ mt: 3, width: 1, maxWidth: 360, textAlign: 'start' }}
-    >
-      <option value="">{t('voice.none')}</option>
-      {choices.map(({ id, label }) => (
-        <option key={id} value={id}>
-          {label}
-        </option>
-      ))}
-    </TextField>
+    <Box sx={{ mt: 3 }}>
+      <TextField
+        select
+        label={t('voice.label')}
+        helperText={t('voice.hint')}
+        value={chosen}
+        disabled={isDisabled}
+        onChange={({ target }) => {
+          const found = choices.find(({ id }) => id === target.value);
+          setChosen(target.value);
+          change(found ? voiceOf(found.voice) : null);
+        }}
+        slotProps={{ select: { native: true }, inputLabel: { shrink: true } }}
+        sx={{ width: 1, maxWidth: 360, textAlign: 'start' }}
+      >
+        <option value="">{t('voice.none')}</option>
+        {choices.map(({ id, label }) => (
+          <option key={id} value={id}>
+            {label}
+          </option>
+        ))}
+      </TextField>
+      {voice ? (
+        <Box component="fieldset" disabled={isDisabled} sx={{ border: 0, p: 0, m: 0, mt: 3, mx: 'auto', maxWidth: 720, textAlign: 'start' }}>
+          <Suspense fallback={<Skeleton variant="rounded" height={320} />}>
+            <VoiceForm voice={voice} limits={here} suggestions={voices.tones} onChange={change} />
+          </Suspense>
+        </Box>
+      ) : null}
+    </Box>
   );
 }

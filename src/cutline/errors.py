@@ -15,6 +15,7 @@
     +-- CaptionerUnavailable      a model behind a URI
     +-- OutputError               a result that could not be written
     +-- DataError                 a data set
+    +-- BackupError               a backup of the service
     +-- ConfigError               a recipe or setting
     +-- MissingExtra              an optional dependency
     +-- RegistryError             a registry of models
@@ -140,6 +141,12 @@ class DataError(CutlineError):
     """A data set that is missing, malformed or empty."""
 
     code = "data_invalid"
+
+
+class BackupError(CutlineError):
+    """A backup of the service that cannot be made, read or restored."""
+
+    code = "backup_failed"
 
 
 class ConfigError(CutlineError):

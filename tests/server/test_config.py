@@ -334,6 +334,9 @@ def test_every_secret_can_be_in_a_file(configure: Configure, tmp_path: Path) -> 
         "google_secret": "g-secret",
         "github_secret": "h-secret",
         "openid_providers": OPENID % "https://login.example.com",
+        "backup_key": "b-key",
+        "backup_access_key": "b-access",
+        "backup_secret_key": "b-secret",
     }
     wanted = configure(**values)
     for name in HOLD_SECRETS:

@@ -69,6 +69,9 @@ HOLD_SECRETS = (
     "github_secret",
     "openid_providers",
     "metrics_token",
+    "backup_key",
+    "backup_access_key",
+    "backup_secret_key",
 )
 
 
@@ -378,6 +381,18 @@ class ServerSettings(BaseSettings):
         SecretStr(""),
         description="Bearer token of /metrics; if empty, /metrics is open (in development only).",
     )
+
+    backup_url: str = Field(
+        "",
+        description="Where `cutline manage backup` writes: a folder, or s3://BUCKET[/PREFIX]?endpoint=URL&region=R.",
+    )
+    backup_key: SecretStr = Field(
+        SecretStr(""),
+        description="Backups are encrypted with it: 32 random bytes as base64 (openssl rand -base64 32)."
+        " Without it nothing in them can be read.",
+    )
+    backup_access_key: SecretStr = Field(SecretStr(""), description="The access key of that bucket.")
+    backup_secret_key: SecretStr = Field(SecretStr(""), description="Its secret.")
 
     # What production refuses, and somebody may want all the same. Each names what may happen then.
     risk_guessable_secret_key: bool = Field(

@@ -29,6 +29,10 @@ _ONE_REQUEST_BYTES = 64 * 2**20  # what is larger goes to a bucket in parts, and
 class Folder(FileSystemStorage):
     """Files in a folder, readable by the service alone."""
 
+    def is_empty(self) -> bool:
+        """Whether there is no file at all."""
+        return not any(path.is_file() for path in Path(self.location).rglob("*"))
+
     def delete_all(self, keys: Sequence[str]) -> None:
         """Delete files, those that are gone already too, and the folders that they leave empty."""
         for key in keys:
@@ -88,6 +92,12 @@ class Bucket(S3Storage):  # type: ignore[misc]  # it has no types
             shutil.copyfileobj(body, file, 2**20)
             file.seek(0)
             return File(file, name)
+
+    def is_empty(self) -> bool:
+        """Whether there is no file at all."""
+        prefix = f"{self.location}/" if self.location else ""
+        answer = self.client.list_objects_v2(Bucket=self.bucket_name, Prefix=prefix, MaxKeys=1)
+        return not answer.get("KeyCount", len(answer.get("Contents", ())))
 
     def delete_all(self, keys: Sequence[str]) -> None:
         """Delete files, those that are gone already too: one request for at most 1,000."""

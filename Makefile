@@ -19,7 +19,7 @@ ARGS ?=
 PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-quick check fuzz static bench train system docs lock outdated sbom clean web-app
+.PHONY: help setup demo run test test-quick check fuzz static deploy-check bench train system docs lock outdated sbom clean web-app
 
 help:  ## Say what each command does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ static: $(VENV)/dev.stamp web/node_modules/.stamp  ## The checks of `make check`
 	$(NPM) run types
 	$(NPM) run lint
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
+
+deploy-check: $(VENV)/base.stamp  ## Check what is in deploy/: units, images, templates
+	@$(BIN)/python deploy/lint.py
 
 bench: $(VENV)/dev.stamp  ## Measure our claims about speed; writes benchmarks/results.json and results.md
 	$(BIN)/python -m benchmarks

@@ -1,0 +1,170 @@
+"""Check everything in deploy/ as far as that goes without a machine to deploy to: `make deploy-check`.
+
+    python deploy/lint.py
+
+Prints a line for each check. What needs a program that no package index has (systemd, nginx, logrotate) is
+left out where it is not installed, and says so; everything else must be there. The exit code is 1 where one
+failed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+DEPLOY = Path(__file__).resolve().parent
+MOST_EXPOSED = 2.0  # by systemd-analyze security, of 10
+INSTANCES = {"cutline-web@.service": "8000", "cutline-worker@.service": "1"}
+# Programs of the operating system: no package index has them.
+OF_THE_SYSTEM = ("systemd-analyze", "systemd-sysusers", "systemd-tmpfiles", "nginx", "logrotate", "openssl")
+
+
+class Failed(Exception):
+    """A check failed: what a tool said."""
+
+
+class Missing(Exception):
+    """A program of the operating system is not there."""
+
+
+def run(*command: str | Path, env: Mapping[str, str] | None = None, cwd: Path = DEPLOY) -> str:
+    """What a program prints. Raises Failed where it fails, Missing where it is not installed."""
+    name = str(command[0])
+    beside = Path(sys.executable).with_name(name)
+    program = str(beside) if beside.exists() else shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        raise Missing(name) if name in OF_THE_SYSTEM else Failed(f"{name} is not installed")
+    done = subprocess.run(
+        [program, *command[1:]],
+        env={**os.environ, **(env or {})},
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if done.returncode:
+        raise Failed(done.stdout.strip() or f"{name} exited with {done.returncode}")
+    return done.stdout
+
+
+# -- systemd -----------------------------------------------------------------------------------------------
+
+
+def machine(folder: Path) -> list[str]:
+    """A root folder with our units, and programs that are only there; the units' names."""
+    units = folder / "etc" / "systemd" / "system"
+    shutil.copytree(DEPLOY / "systemd", units)
+    for template, instance in INSTANCES.items():
+        shutil.copy(units / template, units / template.replace("@", f"@{instance}"))
+    for program in ("opt/cutline/bin/cutline", "usr/bin/docker"):
+        (folder / program).parent.mkdir(parents=True)
+        shutil.copy("/bin/true", folder / program)
+    system = Path("/usr/lib/systemd/system")
+    shutil.copytree(system, folder / "usr/lib/systemd/system", symlinks=True)
+    (folder / "usr/lib/systemd/system/docker.service").write_text("[Service]\nExecStart=/usr/bin/docker\n")
+    return sorted(path.name for path in units.iterdir() if path.is_file() and "@." not in path.name)
+
+
+def systemd_units() -> None:
+    """Each unit can be loaded, and may do little."""
+    if shutil.which("systemd-analyze") is None:
+        raise Missing("systemd-analyze")
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        units = [unit for unit in machine(root) if unit.endswith((".service", ".timer", ".target"))]
+        said = run("systemd-analyze", "verify", "--man=no", f"--root={root}", *units)
+        if ours := [line for line in said.splitlines() if "cutline" in line]:
+            raise Failed("\n".join(ours))
+        for unit in units:
+            if unit.endswith(".service"):
+                told = run(
+                    "systemd-analyze", "security", "--offline=true", f"--root={root}", "--no-pager", unit
+                )
+                exposed = float(re.findall(r"exposure level for \S+: ([\d.]+)", told)[0])
+                if exposed > MOST_EXPOSED:
+                    raise Failed(f"{unit} is exposed by {exposed}, more than {MOST_EXPOSED}")
+
+
+def users_and_folders() -> None:
+    """systemd makes the user and the folders."""
+    with tempfile.TemporaryDirectory() as root:
+        Path(root, "etc").mkdir()
+        run("systemd-sysusers", f"--root={root}", DEPLOY / "systemd/cutline.sysusers")
+        run("systemd-tmpfiles", f"--root={root}", "--create", DEPLOY / "systemd/cutline.tmpfiles")
+        missing = [
+            name
+            for name in ("etc/cutline/secrets", "var/backups/cutline", "var/www/certbot")
+            if not Path(root, name).is_dir()
+        ]
+        if missing:
+            raise Failed(f"not made: {missing}")
+
+
+def log_rotation() -> None:
+    """logrotate can read its file."""
+    rules = (DEPLOY / "logrotate/cutline").read_text(encoding="utf-8")
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+        file.write(rules.replace("su cutline cutline", "su root root"))  # there is no such user here
+        file.flush()
+        said = run("logrotate", "--debug", file.name)
+    if errors := [line for line in said.splitlines() if line.startswith("error")]:
+        raise Failed("\n".join(errors))
+
+
+# -- nginx -------------------------------------------------------------------------------------------------
+
+
+def nginx_configuration() -> None:
+    """nginx takes the site, with the upstream of each way to run it."""
+    if shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") is None:
+        raise Missing("nginx")
+    site = (DEPLOY / "nginx/cutline.conf").read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        subject = ("-subj", "/CN=cutline.example.com", "-days", "1", "-nodes")
+        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-keyout", folder / "privkey.pem")
+        run("openssl", "req", "-x509", *key, *subject, "-out", folder / "fullchain.pem")
+        for upstream in (DEPLOY / "nginx/upstream.conf", DEPLOY / "compose/upstream.conf"):
+            inside = upstream.read_text(encoding="utf-8") + site.replace("/etc/nginx/tls", name)
+            whole = folder / "nginx.conf"
+            whole.write_text(f"pid {name}/pid; events {{}} http {{ access_log off;\n{inside}}}\n")
+            run("nginx", "-t", "-q", "-c", whole, "-e", "stderr")
+
+
+CHECKS: tuple[Callable[[], None], ...] = (
+    systemd_units,
+    users_and_folders,
+    log_rotation,
+    nginx_configuration,
+)
+
+
+def results() -> Iterator[bool]:
+    """Run each check, and say how it went."""
+    for check in CHECKS:
+        began = time.monotonic()
+        try:
+            check()
+            said = "ok"
+        except Missing as missing:
+            said = f"left out: {missing} is not installed here"
+        except Failed as failure:
+            said = f"FAILED\n{failure}"
+        print(f"{check.__name__.replace('_', ' '):24} {time.monotonic() - began:5.1f} s  {said}", flush=True)
+        yield not said.startswith("FAILED")
+
+
+def main() -> int:
+    """Run all checks. The exit code is 1 where one failed."""
+    return 0 if all(list(results())) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

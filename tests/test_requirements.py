@@ -13,13 +13,13 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
+TESTED = EXTRAS["all"][0].removeprefix("cutline[").removesuffix("]").split(",")
 LOCKS = {
     "base": [],
     "server": EXTRAS["server"],
     "train": EXTRAS["train"],
-    "dev": [
-        each for requirements in EXTRAS.values() for each in requirements if not each.startswith("cutline[")
-    ],
+    # What tests need: the stores' libraries are large, and want other versions of what the service has.
+    "dev": [each for name in [*TESTED, "dev"] for each in EXTRAS[name]],
 }
 
 

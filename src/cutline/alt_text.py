@@ -6,6 +6,8 @@ phrase ends. A test runs them over real captions.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cutline.errors import OptionError
 
 
@@ -50,6 +52,24 @@ _THINGS = _words(
 SHORTEST = 10
 _STOPS = ".!?"
 _PAUSES = ",;:"
+
+
+def decorator(*, prefix: str, suffix: str, max_chars: int | None) -> Callable[[str], str]:
+    """A function that shortens captions, and adds prefix and suffix, which ``max_chars`` counts, too.
+
+    Raises OptionError if no room is left for a caption.
+    """
+    room = None if max_chars is None else max_chars - len(prefix) - len(suffix)
+    if room is not None:
+        shorten("", room)  # which checks it
+
+    def decorate(text: str) -> str:
+        text = " ".join(text.split())  # an endpoint's model may write several lines
+        if room is not None:
+            text = shorten(text, room)
+        return f"{prefix}{text}{suffix}"
+
+    return decorate
 
 
 def shorten(text: str, max_chars: int) -> str:

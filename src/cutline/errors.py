@@ -7,6 +7,7 @@
     |   +-- UnreadableImage
     |   +-- UnsupportedImage
     |   +-- ImageTooLarge
+    |   +-- ImageCrashed
     +-- BundleError               a model bundle
     |   +-- BundleMissing
     |   +-- BundleDamaged
@@ -91,6 +92,12 @@ class ImageTooLarge(ImageError):
 
     code = "image_too_large"
     http_status = 413
+
+
+class ImageCrashed(ImageError):
+    """The process that captioned it crashed, twice, with this photo alone."""
+
+    code = "image_crashed"
 
 
 class BundleError(CutlineError):

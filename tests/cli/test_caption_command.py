@@ -32,6 +32,7 @@ from cutline.alt_text import shorten
 from cutline.caption_files import FORMATS, CaptionLine, ScoredCaption
 from cutline.captioning.options import DecodingOptions
 from cutline.cli import caption as caption_module
+from cutline.cli._caption_options import LIMIT_NAMES
 from cutline.cli.main import main, missing_extra
 from cutline.errors import OptionError
 from cutline.images import Limits, developing
@@ -172,7 +173,7 @@ def test_the_command_offers_every_decoding_option_and_limit() -> None:
     offered = {parameter.name for parameter in caption_module.command.params}
     assert {field.name for field in fields(DecodingOptions)} - {"prefix"} | {"start_with"} <= offered
     assert {field.name for field in fields(Limits)} <= offered
-    assert set(caption_module.LIMIT_NAMES) == {field.name for field in fields(Limits)}
+    assert set(LIMIT_NAMES) == {field.name for field in fields(Limits)}
     undocumented = [
         p.name for p in caption_module.command.params if isinstance(p, click.Option) and not p.help
     ]

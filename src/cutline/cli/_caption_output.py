@@ -12,11 +12,11 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Any, BinaryIO
 
+from cutline.atomic_files import open_to_append, output_errors, remove_leftovers, replacement, write_all
 from cutline.caption_files import FORMATS, CaptionLine, CsvLines, one_line
-from cutline.cli._files import open_to_append, output_errors, remove_leftovers, replacement, write_all
-from cutline.cli._photos import STDIN
 from cutline.errors import OptionError, OutputError
 from cutline.file_names import relative_to, resolved_from
+from cutline.photo_search import STDIN
 
 FSYNC_EVERY_S = 1.0
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from cutline.cli._files import output_errors, remove_leftovers, replacement
+from cutline.atomic_files import output_errors, remove_leftovers, replacement
 from cutline.errors import ImageError, MissingExtra, OutputError
 from cutline.images import Limits, open_image
 from cutline.metadata import iptc, photos

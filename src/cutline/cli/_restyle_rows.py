@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from cutline.cli._files import open_to_append, output_errors, write_all
-from cutline.cli._voice import styled_record
+from cutline.atomic_files import open_to_append, output_errors, write_all
 from cutline.errors import CutlineError, DataError
+from cutline.styles.records import styled_record
 
 if TYPE_CHECKING:
     from cutline.styles import Styled

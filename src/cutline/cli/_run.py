@@ -5,38 +5,31 @@ At most a few batches are in memory, however many photos there are.
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from PIL import Image
 
 from cutline.caption_files import CaptionLine, Failure, ScoredCaption
-from cutline.captioning.streaming import Outcome, Outcomes, caption_each
+from cutline.captioning.streaming import caption_ready, model_input, read_ahead
 from cutline.cli._caption_output import CaptionFile, key
-from cutline.cli._photos import STDIN, Found
-from cutline.cli._sidecars import Sidecars
-from cutline.cli._voice import styled_record, voice_record
 from cutline.errors import CutlineError, ImageMissing, OutputError
-from cutline.images import Limits, Preprocessing, open_image, to_pixels
+from cutline.images import Limits, open_image, to_pixels
+from cutline.photo_search import STDIN, Found
+from cutline.sidecars import Sidecars
 
 if TYPE_CHECKING:
     from cutline.captioning.options import DecodingOptions
     from cutline.captioning.protocol import Caption, Captioner
     from cutline.cli._metadata import Metadata
     from cutline.cli._xmp_files import XmpFiles
-    from cutline.styles import Restyler, Styled, Voice
+    from cutline.styles.records import Voicing
 
-READERS = min(4, os.cpu_count() or 1)
-READ_AHEAD = 32
 # For captioners with unknown preprocessing: enough for any vision model, and small enough to keep many.
 PLENTY_PX = 1024
 
@@ -69,20 +62,6 @@ class Job:
     metadata: Metadata | None = None
     xmp_files: XmpFiles | None = None
     attention: Callable[[Found], str] | None = None  # where a photo's picture goes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Voicing:
-    """In which voice photos are captioned besides, by whom, and in how many variants."""
-
-    restyler: Restyler
-    voice: Voice
-    n: int
-
-    def styled(self, captions: Sequence[ScoredCaption]) -> list[Styled]:
-        """Captions in the voice from the first caption; the others support what is said."""
-        first, *others = (caption.text for caption in captions)
-        return self.restyler.restyle(first, self.voice, n=self.n, context=others)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,8 +105,14 @@ class Run:
         Raises errors that would fail every further photo, with what was kept until then.
         """
         try:
-            with closing(self._read_ahead(self._fresh(photos))) as ready:
-                for each, outcome in self._outcomes(ready):
+            with closing(read_ahead(self._fresh(photos), self._read)) as ready:
+                for each, outcome in caption_ready(
+                    self._captioner,
+                    ready,
+                    n=self._job.n,
+                    options=self._job.options,
+                    batch_size=self._job.batch_size,
+                ):
                     if isinstance(outcome, CutlineError):
                         self._write_failure(each.found, outcome)
                     else:
@@ -166,20 +151,6 @@ class Run:
             self.tally.failed_before += bool(failed)
             self._count(1)
 
-    def _read_ahead(self, photos: Iterator[Found]) -> Generator[_Ready, None, None]:
-        """Read photos on threads; yields them in order."""
-        waiting: deque[Future[_Ready]] = deque()
-        pool = ThreadPoolExecutor(READERS, thread_name_prefix="cutline-read")
-        try:
-            while True:
-                ahead = islice(photos, READ_AHEAD - len(waiting))
-                waiting.extend(pool.submit(self._read, each) for each in ahead)
-                if not waiting:
-                    return
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
     def _read(self, found: Found) -> _Ready:
         if found.error is not None:
             return _Ready(found=found, error=found.error)
@@ -197,32 +168,6 @@ class Run:
         photo = Image.fromarray(to_pixels(whole, self._input)) if self._input else whole
         return _Ready(found=found, photo=photo, whole=whole if self._job.attention else None)
 
-    # Captioning
-
-    def _outcomes(self, photos: Iterable[_Ready]) -> Iterator[tuple[_Ready, Outcome]]:
-        """Each photo with its captions or its error, in order."""
-        handed: deque[_Ready] = deque()  # to the captioner, and what failed in between
-
-        def pictures() -> Iterator[Image.Image]:
-            for each in photos:
-                handed.append(each)
-                if each.photo is not None:
-                    yield each.photo
-
-        def failed() -> Iterator[tuple[_Ready, Outcome]]:
-            while handed and (error := handed[0].error) is not None:
-                yield handed.popleft(), error
-
-        job = self._job
-        stream: Outcomes = caption_each(
-            self._captioner, pictures(), n=job.n, options=job.options, batch_size=job.batch_size
-        )
-        with closing(stream):
-            for outcome in stream:
-                yield from failed()
-                yield handed.popleft(), outcome
-        yield from failed()
-
     # Writing
 
     def _write(self, ready: _Ready, captions: Sequence[Caption]) -> None:
@@ -234,7 +179,9 @@ class Run:
         line = CaptionLine(file=file, model=self._model, captions=scored)
         problems: list[CutlineError] = []
         if self._job.voice is not None:
-            line, refusals = _in_voice(line, self._job.voice)
+            from cutline.styles.records import in_voice
+
+            line, refusals = in_voice(line, self._job.voice)
             problems += refusals
         problems += self._problems(ready, captions, [each.text for each in scored])
         self._job.emit(line)
@@ -285,23 +232,6 @@ class Run:
         self._job.emit(CaptionLine(file=found.path, failure=Failure.of(error)))
         self._job.report(message_for(found.path, error))
         self.tally.failed += 1
-
-
-def _in_voice(line: CaptionLine, voicing: Voicing) -> tuple[CaptionLine, list[CutlineError]]:
-    """The line with captions in the voice, and what the guard refused."""
-    styled = voicing.styled(line.captions)
-    refused = dict.fromkeys(str(fault) for each in styled for fault in each.refused)
-    records = tuple(styled_record(each) for each in styled)
-    refusals: list[CutlineError] = (
-        [OutputError(f"no caption in that voice: {', and '.join(refused)}.")] if refused else []
-    )
-    return replace(line, styled=records, voice=voice_record(voicing.voice)), refusals
-
-
-def model_input(captioner: Captioner) -> Preprocessing | None:
-    """How a bundle's captioner preprocesses photos; None for others, which do it themselves."""
-    preprocessing = getattr(getattr(captioner, "manifest", None), "preprocessing", None)
-    return preprocessing if isinstance(preprocessing, Preprocessing) else None
 
 
 def _standard_input(limits: Limits) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +11,7 @@ from cutline.cli._options import given, group
 from cutline.errors import OptionError
 
 if TYPE_CHECKING:
-    from cutline.styles import Styled, Voice
+    from cutline.styles import Voice
 
 # Choices stand here too, so that --help need not import the voices; a test compares them.
 AUDIENCES = ("personal", "promotional", "academic")
@@ -54,28 +53,3 @@ def _voice(preset: str | None, values: dict[str, Any]) -> Voice:
     if preset not in presets():
         raise OptionError(f"There is no preset {preset!r}.", hint=f"Choose {', '.join(presets())}.")
     return voice_from(values, base=presets()[preset])
-
-
-def voice_record(voice: Voice) -> dict[str, Any]:
-    """A voice as JSON has it: what differs from a plain one."""
-    from cutline.styles import Voice
-
-    plain = asdict(Voice())
-    return {name: value for name, value in asdict(voice).items() if value != plain[name] or name == "tone"}
-
-
-def styled_record(styled: Styled) -> dict[str, Any]:
-    """A styled caption as JSON has it."""
-    record: dict[str, Any] = {
-        "text": styled.text,
-        "hashtags": list(styled.hashtags),
-        "model": styled.model,
-        "prompt": styled.prompt,
-        "log_prob": styled.log_prob,
-        "unsupported": list(styled.unsupported),
-    }
-    if styled.removed:
-        record["removed"] = list(styled.removed)
-    if styled.refused:
-        record["refused"] = [str(fault) for fault in styled.refused]
-    return record

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cutline.cli._files import output_errors, remove_leftovers, replacement
+from cutline.atomic_files import output_errors, remove_leftovers, replacement
 from cutline.errors import ImageError, OutputError
 from cutline.images import Limits
 from cutline.images.files import read_file

@@ -13,8 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cutline.captioning.options import MAX_CAPTIONS, OPTIONS, DecodingOptions, Strategy
-from cutline.cli._options import decoding_options, given, given_decoding, group
+from cutline.captioning.options import OPTIONS
+from cutline.cli._caption_options import (
+    BATCH_SIZE,
+    EXCLUDE,
+    LIMITS,
+    MODEL,
+    RESTYLER,
+    SIDECAR,
+    STRICT,
+    TEXTS,
+    N,
+    decoding_of,
+    given_limits,
+    limits_of,
+)
+from cutline.cli._options import decoding_options, given_decoding, group
 from cutline.cli._voice import VOICE_OPTIONS, take_voice
 from cutline.errors import OptionError, OutputError
 from cutline.terminal import bar_size
@@ -24,11 +38,12 @@ if TYPE_CHECKING:
     from cutline.captioning.protocol import Captioner
     from cutline.cli._caption_output import CaptionFile
     from cutline.cli._metadata import Metadata
-    from cutline.cli._photos import Found, PhotoSearch
-    from cutline.cli._run import Tally, Voicing
+    from cutline.cli._run import Tally
     from cutline.cli._xmp_files import XmpFiles
     from cutline.images import Limits
+    from cutline.photo_search import Found, PhotoSearch
     from cutline.styles import Voice
+    from cutline.styles.records import Voicing
 
 HELP = """Write a caption for each PHOTO: a file, a folder (with all folders in it), a glob, or - for an
 image on standard input.
@@ -90,15 +105,6 @@ class Arguments:
     restyler: str | None
 
 
-# Ranges are checked by Limits, for the library as for the command.
-LIMITS = group(
-    click.option("--max-file-bytes", type=int, help="Largest file."),
-    click.option("--max-pixels", type=int, help="Most pixels, width times height."),
-    click.option("--max-side-px", type=int, help="Longest side."),
-    click.option("--max-frames", type=int, help="Most frames of an animation (only the first is captioned)."),
-    click.option("--max-total-pixels", type=int, help="Most pixels in all frames, or scans of a JPEG."),
-    click.option("--max-metadata-bytes", type=int, help="Most bytes of EXIF and the like."),
-)
 SHORT_XMP_NAMES = {"darktable": False, "digikam": False, "lightroom": True}  # photo.xmp, not photo.jpg.xmp
 OUTPUTS = group(
     click.option(
@@ -115,9 +121,7 @@ OUTPUTS = group(
         show_default=True,
         help="With --output: which photos FILE has; content also skips copies, renamed and moved photos.",
     ),
-    click.option(
-        "--sidecar", is_flag=True, help="Also write photo.txt beside photo.jpg; a text of yours is kept."
-    ),
+    SIDECAR,
     click.option(
         "--write-metadata", is_flag=True, help="Also write XMP and IPTC descriptions into the photos."
     ),
@@ -132,50 +136,28 @@ OUTPUTS = group(
         is_flag=True,
         help="Let --sidecar, --write-metadata and --xmp replace what a person wrote.",
     ),
-    click.option("--strict", is_flag=True, help="Refuse a JPEG that lacks its end, however little of it."),
+    STRICT,
     click.option(
         "--attention",
         metavar="PNG",
         help="Also draw the attention of each word; for several photos, name a folder.",
     ),
-    click.option("--prefix", default="", help="Text before each caption."),
-    click.option("--suffix", default="", help="Text after each caption."),
-    click.option("--max-chars", type=int, help="Shorten for alternative text, at the end of a phrase."),
+    TEXTS,
 )
 
 
 @click.command(name="caption", help=HELP)
 @click.argument("photos", nargs=-1, metavar="[PHOTO]...")
-@click.option(
-    "--exclude",
-    multiple=True,
-    metavar="PATTERN",
-    help="Leave out files and folders of this name, such as '*-edited.*', or of this path if it has a slash.",
-)
+@EXCLUDE
 @click.option("--from-file", metavar="LIST", help="Read paths, one per line, from LIST; - is standard input.")
 @click.option("--null", "-0", is_flag=True, help="Paths in LIST end in NUL, as from find -print0.")
-@click.option(
-    "--model",
-    "-m",
-    metavar="URI",
-    help="A bundle's folder or zip, openvino:BUNDLE to run it on OpenVINO (openvino: alone is the one that"
-    " ships), registry:REGISTRY#VERSION, hf:FOLDER, or openai:URL#MODEL.",
-)
-@click.option(
-    "-n", "n", type=click.IntRange(1, MAX_CAPTIONS), default=1, show_default=True, help="Captions per photo."
-)
+@MODEL
+@N
 @decoding_options(*OPTIONS)
 @OUTPUTS
-@click.option(
-    "--batch-size", type=click.IntRange(1, 1024), help="Photos per batch; by default what suits the model."
-)
+@BATCH_SIZE
 @VOICE_OPTIONS
-@click.option(
-    "--restyler",
-    metavar="URI",
-    envvar="CUTLINE_RESTYLER",
-    help="The language model that writes in that voice; see cutline restyle --help.",
-)
+@RESTYLER
 @LIMITS
 @click.option("--quiet", "-q", is_flag=True, help="No summary and no progress bar.")
 @click.pass_obj
@@ -187,22 +169,15 @@ def command(load: Callable[[str | None], Captioner] | None, /, **typed: Any) -> 
     return caption(arguments, load or cutline.load)
 
 
-# fmt: off
-LIMIT_NAMES = (
-    "max_file_bytes", "max_pixels", "max_side_px", "max_frames", "max_total_pixels", "max_metadata_bytes",
-)
-# fmt: on
-
-
 def _parse(typed: dict[str, Any]) -> Arguments:
-    decoding, limits = given_decoding(typed, OPTIONS), given(typed, LIMIT_NAMES)
+    decoding, limits = given_decoding(typed, OPTIONS), given_limits(typed)
     make_voice = take_voice(typed, prefix=typed["prefix"], suffix=typed["suffix"])
     return Arguments(**typed, decoding=decoding, limits=limits, make_voice=make_voice)
 
 
 def _check(arguments: Arguments) -> None:
     """Refuse combinations that make no sense, before a model is loaded."""
-    from cutline.cli._photos import STDIN
+    from cutline.photo_search import STDIN
 
     from_stdin = arguments.photos.count(STDIN) + (arguments.from_file == STDIN)
     if not arguments.photos and arguments.from_file is None:
@@ -227,36 +202,26 @@ def _check(arguments: Arguments) -> None:
     if not (arguments.prefix + arguments.suffix).isprintable():
         raise OptionError("--prefix and --suffix must be one line of text.")
     if arguments.max_chars is not None:
-        decorator(arguments)("Raises OptionError if no room is left for a caption.")
+        _decorator(arguments)  # raises OptionError if no room is left for a caption
 
 
-def decorator(arguments: Arguments) -> Callable[[str], str]:
-    """A function that shortens captions, and adds prefix and suffix, which --max-chars counts, too.
+def _decorator(arguments: Arguments) -> Callable[[str], str]:
+    """With a voice, prefix and suffix stand around the captions in that voice instead."""
+    from cutline.alt_text import decorator
 
-    With a voice, prefix and suffix stand around the captions in that voice instead.
-    """
     prefix, suffix = ("", "") if arguments.make_voice else (arguments.prefix, arguments.suffix)
-
-    def decorate(text: str) -> str:
-        text = " ".join(text.split())  # an endpoint's model may write several lines
-        if arguments.max_chars is not None:
-            from cutline.alt_text import shorten
-
-            text = shorten(text, arguments.max_chars - len(prefix) - len(suffix))
-        return f"{prefix}{text}{suffix}"
-
-    return decorate
+    return decorator(prefix=prefix, suffix=suffix, max_chars=arguments.max_chars)
 
 
 def caption(arguments: Arguments, load: Callable[[str | None], Captioner]) -> int:
     """Run the command; return the exit code."""
     from cutline.cli._caption_output import CaptionFile, SkipBy
-    from cutline.cli._photos import PhotoSearch, describe_left_out
     from cutline.cli._run import Job, Run
-    from cutline.cli._sidecars import Sidecars
+    from cutline.photo_search import PhotoSearch, describe_left_out
+    from cutline.sidecars import Sidecars
 
-    limits = _limits(arguments)
-    options = _decoding_options(arguments)
+    limits = limits_of(arguments.limits)
+    options = decoding_of(arguments.decoding)
     attention = _attention_path(arguments)
     with contextlib.ExitStack() as stack:
         output = None
@@ -280,7 +245,7 @@ def caption(arguments: Arguments, load: Callable[[str | None], Captioner]) -> in
             limits=limits,
             strict=arguments.strict,
             batch_size=arguments.batch_size,
-            decorate=decorator(arguments),
+            decorate=_decorator(arguments),
             voice=voicing,
             emit=output.append if output else _printer(arguments, progress),
             report=_reporter(progress),
@@ -319,29 +284,13 @@ def _voicing(arguments: Arguments) -> Voicing | None:
     if arguments.make_voice is None:
         return None
     from cutline import styles
-    from cutline.cli._run import Voicing
+    from cutline.styles.records import Voicing
 
     return Voicing(voice=arguments.make_voice(), restyler=styles.load(arguments.restyler), n=arguments.n)
 
 
-def _limits(arguments: Arguments) -> Limits:
-    import dataclasses
-
-    from cutline.images import Limits
-    from cutline.settings import from_environment
-
-    return dataclasses.replace(from_environment(Limits()), **arguments.limits)
-
-
-def _decoding_options(arguments: Arguments) -> DecodingOptions:
-    chosen = dict(arguments.decoding)
-    if any(OPTIONS[name].only is Strategy.SAMPLE for name in chosen):
-        chosen.setdefault("strategy", Strategy.SAMPLE)
-    return DecodingOptions(**chosen)
-
-
 def _photos(arguments: Arguments, search: PhotoSearch | None = None) -> Iterator[Found]:
-    from cutline.cli._photos import PhotoSearch, read_list
+    from cutline.photo_search import PhotoSearch, read_list
 
     search = search or PhotoSearch(arguments.exclude)
     found = search.find(arguments.photos)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # name: (module with a click command named `command`, what it does)
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "caption": ("cutline.cli.caption", "Write captions for photos."),
+    "bulk": ("cutline.cli.bulk", "Write captions for a million photos, in shards."),
     "restyle": ("cutline.cli.restyle", "Write captions in a tone, for an audience."),
     "bundle": ("cutline.cli.bundle", "Show, verify and export model bundles."),
     "registry": ("cutline.cli.registry", "Keep versions of models, and move aliases between them."),
@@ -38,6 +39,7 @@ EXTRAS: Mapping[str, str] = {
     "torch": "train",
     "transformers": "train",
     "yaml": "train",
+    "pyarrow": "bulk",
     "pyexiv2": "metadata",
     "xllamacpp": "gguf",
     "mlflow": "tracking",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from cutline.cli._voice import VOICE_OPTIONS, take_voice, voice_record
+from cutline.cli._voice import VOICE_OPTIONS, take_voice
 from cutline.errors import CaptionerUnavailable, DataError, OptionError
 
 if TYPE_CHECKING:
@@ -111,6 +111,8 @@ def _restyle_row(
     row: Row, arguments: Arguments, voice: Voice, restyler: Restyler, write: Callable[[str], None]
 ) -> bool:
     """Restyle a line and write what becomes of it. False where that is no caption in the voice."""
+    from cutline.styles.records import voice_record
+
     if not row.source.strip():
         write("")
         return True
@@ -151,6 +153,7 @@ def _print_line(line: str) -> None:
 
 def _print_presets() -> int:
     from cutline.styles import presets
+    from cutline.styles.records import voice_record
 
     for name, voice in presets().items():
         record = voice_record(voice)

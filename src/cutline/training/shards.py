@@ -42,7 +42,7 @@ class _Member:
 
 def read_webdataset(config: DataConfig, report: Report) -> Iterator[Example]:
     """Shards hold a caption per line in .txt (or .caption), or "caption" or "captions" in .json."""
-    for shard in _shards(config.path):
+    for shard in find_shards(config.path):
         split = _shard_split(shard)
         for sample in _samples(shard, report):
             where = f"{shard}!{sample.key}"
@@ -67,14 +67,14 @@ def is_pattern(path: str) -> bool:
     return not Path(path).exists() and (glob.has_magic(path) or bool(_BRACES.search(path)))
 
 
-def _shards(path: str) -> list[Path]:
+def find_shards(path: str) -> list[Path]:
     """A shard, a folder's shards, or those of a pattern: train-*.tar, train-{0000..0009}.tar."""
     if Path(path).is_dir():
         shards = sorted([*Path(path).glob("*.tar"), *Path(path).glob("*/*.tar")])
     elif match := _BRACES.search(path):
         width, (first, last) = len(match[1]), (int(match[1]), int(match[2]))
         numbers = (f"{number:0{width}d}" for number in range(first, last + 1))
-        return [shard for number in numbers for shard in _shards(path.replace(match[0], number, 1))]
+        return [shard for number in numbers for shard in find_shards(path.replace(match[0], number, 1))]
     else:
         shards = sorted(map(Path, glob.glob(path))) if is_pattern(path) else [Path(path)]
     if not shards:
@@ -141,15 +141,22 @@ def _files(shard: Path, report: Report) -> Iterator[TarMember]:
     """Each regular file in a tar."""
     try:
         with tarfile.open(shard, "r:") as tar:
-            for entry in tar:
-                if not entry.isreg() or entry.issparse() or entry.name.rpartition("/")[2].startswith("."):
-                    continue  # macOS adds ._photo.jpg
+            for entry in plain_files(tar):
                 yield TarMember(archive=shard, name=entry.name, offset=entry.offset_data, size=entry.size)
     except tarfile.TarError as error:
         message = f"not a complete, uncompressed tar ({error}); unpack or copy it again"
         complain(report, "shard_damaged", message, str(shard))
     except OSError as error:
         raise DataError(f"{shard} cannot be read ({error.strerror}).") from error
+
+
+def plain_files(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The regular files in a tar, without hidden ones: macOS adds ._photo.jpg."""
+    return (
+        entry
+        for entry in tar
+        if entry.isreg() and not entry.issparse() and not entry.name.rpartition("/")[2].startswith(".")
+    )
 
 
 def _add_text(sample: _Sample, member: _Member, report: Report) -> None:

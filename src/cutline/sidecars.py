@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from cutline.cli._files import output_errors, remove_leftovers, replacement, write_all
+from cutline.atomic_files import output_errors, remove_leftovers, replacement, write_all
 
 
 class Sidecars:

@@ -105,11 +105,12 @@ class PhotoSearch:
                 message = f"The folder {current} cannot be read ({reason})."
                 yield Found(path=current, error=ImageMissing(message))
                 continue
-            kept = [each for each in names if not self._is_excluded(os.path.join(current, each[0]), folder)]
+            kept = [each for each in names if not self.is_excluded(os.path.join(current, each[0]), folder)]
             yield from (Found(path=os.path.join(current, name)) for name, is_folder in kept if not is_folder)
             waiting.extend(os.path.join(current, name) for name, is_folder in reversed(kept) if is_folder)
 
-    def _is_excluded(self, path: str, folder: str) -> bool:
+    def is_excluded(self, path: str, folder: str = "") -> bool:
+        """Whether a file or folder is left out; one that a pattern of the caller's names is counted."""
         name, below = os.path.basename(path), os.path.relpath(path, folder or ".").replace(os.sep, "/")
         if any(fnmatchcase(name, pattern) for pattern in ALWAYS_EXCLUDED):
             return True
@@ -124,7 +125,7 @@ class PhotoSearch:
             paths = self._matching_below(pattern)
         else:
             found = sorted(glob.iglob(pattern))
-            paths = (path for path in found if not self._is_excluded(path, ""))
+            paths = (path for path in found if not self.is_excluded(path))
         nothing = True
         for path in paths:
             nothing = False

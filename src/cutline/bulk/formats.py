@@ -1,0 +1,165 @@
+"""How a shard of captions is written: JSON Lines, CSV, Parquet, or webdataset with the photos in it."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from cutline.atomic_files import write_all
+from cutline.bulk.batch import Done
+from cutline.bulk.rows import Member, Part, Row
+from cutline.caption_files import CaptionFormat, CaptionLine, CsvLines, JsonLines, json_line
+from cutline.errors import CutlineError, MissingExtra
+
+
+class Writer(Protocol):
+    """Writes one shard into a file that exists and is empty."""
+
+    def add(self, row: Row, done: Done) -> None:
+        """Write one photo's captions. Raises OSError."""
+        ...
+
+    def finish(self) -> None:
+        """Write what is left. Raises OSError."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the file, finished or not."""
+        ...
+
+
+class _Lines:
+    def __init__(self, path: str, format_: CaptionFormat) -> None:
+        self._file = open(path, "wb", buffering=0)  # noqa: SIM115 - closed in close()
+        self._format = format_
+        write_all(self._file, format_.header())
+
+    def add(self, row: Row, done: Done) -> None:
+        write_all(self._file, self._format.encode(done.line))
+
+    def finish(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Parquet:
+    """file, model, caption (the first), log_prob, captions (all), styled, error_code, error_message."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lines: list[CaptionLine] = []
+
+    def add(self, row: Row, done: Done) -> None:
+        self._lines.append(done.line)
+
+    def close(self) -> None:
+        self._lines.clear()
+
+    def finish(self) -> None:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        text, texts = pa.string(), pa.list_(pa.string())
+        columns = {
+            "file": pa.array([_utf8(line.file) for line in self._lines], text),
+            "model": pa.array([line.model or None for line in self._lines], text),
+            "caption": pa.array(
+                [line.captions[0].text if line.captions else None for line in self._lines], text
+            ),
+            "log_prob": pa.array(
+                [line.captions[0].log_prob if line.captions else None for line in self._lines], pa.float64()
+            ),
+            "captions": pa.array([[each.text for each in line.captions] for line in self._lines], texts),
+            "styled": pa.array([[str(each["text"]) for each in line.styled] for line in self._lines], texts),
+            "error_code": pa.array([line.failure and line.failure.code for line in self._lines], text),
+            "error_message": pa.array([line.failure and line.failure.message for line in self._lines], text),
+        }
+        parquet.write_table(pa.table(columns), self._path)
+
+
+def _utf8(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+class _Webdataset:
+    """The photos, and beside each its captions: KEY.txt, a line each, and KEY.json, which is its JSON line.
+
+    A sample that came of a shard keeps its key and all that it had; where it has a .txt or a .json already,
+    ours are KEY.cutline.txt and KEY.cutline.json.
+    """
+
+    def __init__(self, path: str, shard: int) -> None:
+        self._shard = shard
+        self._tar = tarfile.open(path, "w", format=tarfile.GNU_FORMAT)  # noqa: SIM115 - closed in close()
+        self._number = 0
+
+    def add(self, row: Row, done: Done) -> None:
+        line = done.line
+        name = row.place.photo.name if isinstance(row.place, Member) else row.file
+        ending = os.path.splitext(name)[1].lower() or ".jpg"
+        key, taken = f"{self._shard:05}-{self._number:06}", set[str]()
+        self._number += 1
+        if isinstance(row.place, Member):
+            folder, slash, base = name.rpartition("/")
+            key = f"{folder}{slash}{base.partition('.')[0]}"
+            taken = {os.path.splitext(part.name)[1].lower() for part in row.place.others}
+        if done.data is not None:
+            self._write(name if isinstance(row.place, Member) else key + ending, done.data)
+        if isinstance(row.place, Member):
+            for part in row.place.others:
+                self._copy(row.place, part)
+        texts = [str(each["text"]) for each in line.styled] or [each.text for each in line.captions]
+        if texts:
+            own = ".cutline.txt" if ".txt" in taken else ".txt"
+            self._write(key + own, "".join(f"{text}\n" for text in texts).encode())
+        own = ".cutline.json" if ".json" in taken else ".json"
+        self._write(key + own, json_line(line).encode())
+
+    def _copy(self, place: Member, part: Part) -> None:
+        try:
+            self._write(part.name, place.read(part))
+        except CutlineError as error:
+            raise OSError(str(error)) from error
+
+    def _write(self, name: str, data: bytes) -> None:
+        entry = tarfile.TarInfo(name)
+        entry.size = len(data)
+        self._tar.addfile(entry, io.BytesIO(data))
+
+    def finish(self) -> None:
+        self._tar.close()
+
+    def close(self) -> None:
+        self._tar.close()
+
+
+FORMATS: Mapping[str, tuple[str, Callable[[str, int, Mapping[str, Any]], Writer]]] = {
+    "jsonl": (".jsonl", lambda path, shard, record: _Lines(path, JsonLines())),
+    "csv": (".csv", lambda path, shard, record: _Lines(path, _csv_lines(record))),
+    "parquet": (".parquet", lambda path, shard, record: _Parquet(path)),
+    "webdataset": (".tar", lambda path, shard, record: _Webdataset(path, shard)),
+}
+"""The end of a shard's name, and its writer, by the name of the format."""
+
+
+def _csv_lines(record: Mapping[str, Any]) -> CsvLines:
+    n = int(record.get("n", 1))
+    return CsvLines(1, styled=n) if "voice" in record else CsvLines(n)
+
+
+def check_installed(format_: str) -> None:
+    """Raises MissingExtra where a format wants a library that is not here."""
+    if format_ != "parquet":
+        return
+    try:
+        import pyarrow  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            "Parquet needs pyarrow, which is not installed.",
+            hint="Install it with: pip install 'cutline[bulk]'",
+        ) from error

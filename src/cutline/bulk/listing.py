@@ -1,0 +1,69 @@
+"""The rows of a source, counted and kept on disk: a million of them need no memory."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import tempfile
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+
+from cutline.bulk.rows import Row
+
+
+class Listing:
+    """Rows in shards of ``shard_size``, the last one smaller. Use it in a ``with``.
+
+    photos, and known_bytes of those whose size is known; sha256 of all rows tells a source that has changed.
+    """
+
+    def __init__(self, rows: Iterable[Row], shard_size: int) -> None:
+        self.shard_size = shard_size
+        self.photos = self.known_bytes = 0
+        self._starts: list[int] = []  # of shards, in the file
+        self._file = tempfile.TemporaryFile(prefix="cutline-")  # noqa: SIM115 - has no name: a kill removes it
+        digest = hashlib.sha256()
+        for row in rows:
+            if self.photos % shard_size == 0:
+                self._starts.append(self._file.tell())
+            pickle.dump(row, self._file)
+            digest.update(f"{row.file}\0{row.size}\n".encode("utf-8", "surrogateescape"))
+            self.photos += 1
+            self.known_bytes += max(row.size, 0)
+        self.sha256 = digest.hexdigest()
+
+    def __enter__(self) -> Listing:
+        """The listing itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the disk back."""
+        self._file.close()
+
+    @property
+    def shards(self) -> int:
+        """How many shards there are."""
+        return len(self._starts)
+
+    def size_of(self, shard: int) -> int:
+        """How many rows a shard has."""
+        return min(self.shard_size, self.photos - shard * self.shard_size)
+
+    def shard(self, number: int) -> Iterator[Row]:
+        """The rows of a shard. For one thread at a time, and one shard at a time."""
+        self._file.seek(self._starts[number])
+        for _ in range(self.size_of(number)):
+            yield pickle.load(self._file)
+
+    def sample(self, count: int) -> list[Row]:
+        """At most so many rows, from all over the source."""
+        if not self.shards:
+            return []
+        step = max(1, self.shards // count)
+        chosen = range(0, self.shards, step)
+        each = -(-count // len(chosen))
+        return [row for number in chosen for row, _ in zip(self.shard(number), range(each), strict=False)][
+            :count
+        ]

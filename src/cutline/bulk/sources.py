@@ -1,0 +1,328 @@
+"""From a source to its rows: folders, globs, lists, tables, webdataset shards, Hugging Face's folders."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import glob
+import json
+import os
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from cutline.bulk import places
+from cutline.bulk.rows import (
+    Cell,
+    File,
+    Member,
+    Part,
+    Place,
+    Row,
+    Stored,
+    Unusable,
+    arrow_batches,
+    parquet_file,
+)
+from cutline.errors import DataError, ImageError, ImageMissing, OptionError
+from cutline.file_names import portable
+from cutline.photo_search import EXTENSIONS, PhotoSearch
+from cutline.text_files import text_lines
+from cutline.training.records import IMAGE_COLUMNS
+from cutline.training.shards import find_shards, plain_files
+
+COLUMNS = (*IMAGE_COLUMNS, "url", "image_url", "photo_url", "uri")
+"""The columns that are looked for where none is named."""
+
+_LISTS = (".txt", ".lst", ".list")
+_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".arrow")
+_SHARD = ".tar"
+
+
+def rows_of(source: str, *, column: str | None = None, exclude: Sequence[str] = ()) -> Iterator[Row]:
+    """Every photo of a source, in an order that is the same each time. A row in, a row out: copies stay.
+
+    column: of tables, the one with the photos. exclude: as of PhotoSearch. Raises DataError, OptionError and
+    MissingExtra; a place that cannot be read is a row with its error.
+    """
+    if places.is_remote(source):
+        yield from _remote(source, column, exclude)
+    elif os.path.isdir(source):
+        yield from _folder(source, column, exclude)
+    elif places.scheme_of(source):
+        raise DataError(f"{source} is no source.", hint="A photo's URL stands in a list file or in a column.")
+    elif (ending := _ending(source)) == _SHARD:
+        yield from _samples(map(os.path.abspath, find_shards(source)))
+    elif ending in _LISTS + _TABLES and os.path.isfile(source):
+        yield from _file(source, column)
+    else:
+        yield from _searched(source, exclude)
+
+
+def _ending(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
+
+
+def _file(name: str, column: str | None) -> Iterator[Row]:
+    is_list = _ending(places.split_options(name)[0]) in _LISTS
+    return _listed(name) if is_list else _table(name, column)
+
+
+# Folders
+
+
+def _folder(folder: str, column: str | None, exclude: Sequence[str]) -> Iterator[Row]:
+    """Tables of a Hugging Face data set, shards, or photos: what the folder has, looked for in this order."""
+    if tables := _tables_below(Path(folder)):
+        for table in tables:
+            yield from _table(os.path.abspath(table), column)
+    elif [*Path(folder).glob("*.tar"), *Path(folder).glob("*/*.tar")]:
+        yield from _samples(map(os.path.abspath, find_shards(folder)))
+    else:
+        yield from _searched(folder, exclude)
+
+
+def _tables_below(folder: Path) -> list[Path]:
+    """Arrow files as ``save_to_disk`` writes them, or the Parquet files of a data set as the hub has it."""
+    if (folder / "dataset_info.json").is_file() or (folder / "dataset_dict.json").is_file():
+        found = [path for path in folder.rglob("*.arrow") if not path.name.startswith(("cache-", "."))]
+        if found:
+            return sorted(found)
+    return sorted([*folder.glob("*.parquet"), *folder.glob("*/*.parquet")])
+
+
+def _searched(pattern: str, exclude: Sequence[str]) -> Iterator[Row]:
+    for found in PhotoSearch(exclude).find([pattern]):
+        if found.error is not None:
+            if not isinstance(found.error, ImageError):
+                raise found.error
+            yield Row(file=found.path, place=Unusable(error=found.error))
+        else:
+            path = os.path.abspath(found.path)
+            yield Row(file=path, place=File(path=path), size=_size(path))
+
+
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return -1
+
+
+# Lists and tables
+
+
+def _listed(name: str) -> Iterator[Row]:
+    with _readable(name), places.opened(name) as file:
+        yield from (named(text, beside=name) for text in text_lines(file) if text.strip())
+
+
+def named(text: str, *, beside: str) -> Row:
+    """The photo that a cell or a line names: an object, or a path from here or beside the table."""
+    text = text.strip()
+    if places.is_remote(text):
+        return Row(file=text, place=Stored(url=text))
+    if scheme := places.scheme_of(text):
+        reason = f"{text} is no photo: {scheme}:// is not read."
+        return Row(file=text, place=Unusable(error=ImageMissing(reason)))
+    if places.is_remote(beside):
+        address, options = places.split_options(beside)
+        url = f"{address.rpartition('/')[0]}/{portable(text)}{options}"
+        return Row(file=text, place=Stored(url=url))
+    near = os.path.join(os.path.dirname(beside), portable(text))
+    path = near if not os.path.lexists(portable(text)) and os.path.lexists(near) else portable(text)
+    return Row(file=text, place=File(path=os.path.abspath(path)), size=_size(path))
+
+
+def _table(name: str, column: str | None) -> Iterator[Row]:
+    ending = _ending(places.split_options(name)[0])
+    with _readable(name):
+        if ending == ".parquet":
+            yield from _parquet(name, column)
+        elif ending == ".arrow":
+            yield from _arrow(name, column)
+        elif ending in (".jsonl", ".ndjson"):
+            yield from _json_lines(name, column)
+        else:
+            yield from _csv(name, column, "\t" if ending == ".tsv" else None)
+
+
+@contextlib.contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """Turns what libraries raise about a table into DataError."""
+    try:
+        yield
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(f"{name} cannot be read ({error}).") from error
+
+
+def _csv(name: str, column: str | None, delimiter: str | None) -> Iterator[Row]:
+    with places.opened(name) as file:
+        lines = (f"{line}\n" for line in text_lines(file))
+        first = next(lines, "")
+        delimiter = delimiter or max(",;\t", key=first.count)
+        names = next(csv.reader([first], delimiter=delimiter), [])
+        at = names.index(_chosen(names, column, name))
+        for number, cells in enumerate(csv.reader(lines, delimiter=delimiter), 2):
+            if cells:
+                yield _named_or_missing(cells[at] if at < len(cells) else None, name, number)
+
+
+def _json_lines(name: str, column: str | None) -> Iterator[Row]:
+    with places.opened(name) as file:
+        for number, line in enumerate(text_lines(file), 1):
+            if line.strip():
+                fields = json.loads(line)
+                if not isinstance(fields, dict):
+                    raise DataError(f"{name}, line {number}: not a JSON object.")
+                column = column or _chosen(list(fields), None, name)
+                yield _named_or_missing(fields.get(column), name, number)
+
+
+def _named_or_missing(value: object, table: str, number: int) -> Row:
+    if isinstance(value, str) and value.strip():
+        return named(value, beside=table)
+    error = ImageMissing(f"Row {number} of {table} names no photo.")
+    return Row(file=f"{table}#{number}", place=Unusable(error=error))
+
+
+def _chosen(names: Sequence[str], column: str | None, table: str) -> str:
+    """The column with the photos. Raises OptionError."""
+    if column is not None:
+        if column in names:
+            return column
+        raise OptionError(f"{table} has no column {column!r}.", hint=f"It has {', '.join(names)}.")
+    by_name = {name.strip().lower(): name for name in reversed(names)}
+    for known in COLUMNS:
+        if known in by_name:
+            return by_name[known]
+    raise OptionError(f"Which column of {table} has the photos?", hint=f"--column: {', '.join(names)}.")
+
+
+def _parquet(name: str, column: str | None) -> Iterator[Row]:
+    import pyarrow as pa
+
+    with parquet_file(name) as table:
+        chosen = _chosen(table.schema_arrow.names, column, name)
+        kind = table.schema_arrow.field(chosen).type
+        is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+        has_path = pa.types.is_struct(kind) and kind.get_field_index("path") >= 0
+        number = 0
+        for group in range(table.num_row_groups):
+            count = table.metadata.row_group(group).num_rows
+            names: list[Any] = [None] * count
+            if is_text:
+                names = table.read_row_group(group, columns=[chosen]).column(0).to_pylist()
+            elif has_path:  # without the bytes beside it
+                read = table.read_row_group(group, columns=[f"{chosen}.path"]).column(0).to_pylist()
+                names = [value and value.get("path") for value in read]
+            yield from _cells(name, group, chosen, names, number, is_text=is_text)
+            number += count
+
+
+def _arrow(name: str, column: str | None) -> Iterator[Row]:
+    import pyarrow as pa
+
+    number = 0
+    for group, batch in enumerate(arrow_batches(name)):
+        chosen = _chosen(batch.schema.names, column, name)
+        values = batch.column(chosen)
+        is_text = pa.types.is_string(values.type) or pa.types.is_large_string(values.type)
+        names: list[Any] = [None] * len(values)
+        if is_text:
+            names = values.to_pylist()
+        elif pa.types.is_struct(values.type) and values.type.get_field_index("path") >= 0:
+            names = values.field("path").to_pylist()
+        yield from _cells(name, group, chosen, names, number, is_text=is_text)
+        number += len(values)
+
+
+def _cells(
+    table: str, group: int, column: str, names: Sequence[Any], start: int, *, is_text: bool
+) -> Iterator[Row]:
+    for row, named in enumerate(names):
+        if is_text:
+            yield _named_or_missing(named, table, start + row)
+        else:
+            place = Cell(
+                table=os.path.abspath(table) if not places.is_remote(table) else table,
+                group=group,
+                row=row,
+                column=column,
+            )
+            yield Row(file=named or f"{table}#{start + row}", place=place)
+
+
+# Webdataset
+
+
+def _samples(shards: Iterable[str]) -> Iterator[Row]:
+    for shard in shards:
+        try:
+            with places.opened(shard) as file, tarfile.open(fileobj=file, mode="r:") as tar:
+                yield from _samples_in(tar, shard)
+        except (tarfile.TarError, OSError) as error:
+            reason = f"{shard} is not a complete, uncompressed tar ({error})."
+            yield Row(file=shard, place=Unusable(error=ImageMissing(reason)))
+
+
+def _samples_in(tar: tarfile.TarFile, shard: str) -> Iterator[Row]:
+    """Neighbours with one key, as webdataset defines it: the path up to the base name's first dot."""
+    key, parts = "", list[Part]()
+    for entry in plain_files(tar):
+        folder, slash, base = entry.name.rpartition("/")
+        own = f"{folder}{slash}{base.partition('.')[0]}"
+        if own != key:
+            yield from _sample(shard, parts)
+            key, parts = own, []
+        parts.append(Part(name=entry.name, offset=entry.offset_data, size=entry.size))
+        tar.members = []  # type: ignore[attr-defined]  # it would keep all of them
+    yield from _sample(shard, parts)
+
+
+def _sample(shard: str, parts: Sequence[Part]) -> Iterator[Row]:
+    photos = [part for part in parts if _ending(part.name) in EXTENSIONS]
+    if photos:
+        others = tuple(part for part in parts if part is not photos[0])
+        place: Place = Member(archive=shard, photo=photos[0], others=others)
+        yield Row(file=f"{shard}!{photos[0].name}", place=place, size=photos[0].size)
+
+
+# Object stores
+
+
+def _remote(source: str, column: str | None, exclude: Sequence[str]) -> Iterator[Row]:
+    address, options = places.split_options(source)
+    if _ending(address) in _LISTS + _TABLES and not glob.has_magic(address):
+        yield from _file(source, column)
+        return
+    scheme = places.scheme_of(source)
+    found = {f"{scheme}://{name.lstrip('/')}": size for name, size in _objects(source)}
+    if tables := [name for name in found if _ending(name) in (".parquet", ".arrow")]:
+        for table in tables:
+            yield from _table(table + options, column)
+    elif shards := [name for name in found if _ending(name) == _SHARD]:
+        yield from _samples(name + options for name in shards)
+    else:
+        search = PhotoSearch(exclude)
+        for name, size in found.items():
+            if _ending(name) in EXTENSIONS and not search.is_excluded(name):
+                yield Row(file=name, place=Stored(url=name + options), size=size)
+
+
+def _objects(source: str) -> Iterator[tuple[str, int]]:
+    """Names in the store, and their sizes, in order."""
+    store, path = places.located(source)
+    try:
+        if glob.has_magic(path):
+            found = store.glob(path, detail=True)
+        elif store.isfile(path):
+            found = {path: store.info(path)}
+        else:
+            found = store.find(path, detail=True)
+    except Exception as error:  # each store's library has errors of its own
+        raise DataError(f"{source} cannot be listed ({error}).") from error
+    for name in sorted(found):
+        if found[name].get("type") == "file":
+            yield name, int(found[name].get("size") or 0)

@@ -1,0 +1,179 @@
+"""`cutline bulk`: captions for a large source, in shards, by one process or by Ray."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cutline.captioning.options import OPTIONS
+from cutline.cli._caption_options import (
+    BATCH_SIZE,
+    EXCLUDE,
+    LIMITS,
+    MODEL,
+    RESTYLER,
+    SIDECAR,
+    STRICT,
+    TEXTS,
+    N,
+    decoding_of,
+    given_limits,
+    limits_of,
+)
+from cutline.cli._options import decoding_options, given_decoding, group
+from cutline.cli._voice import VOICE_OPTIONS, take_voice
+from cutline.errors import OptionError
+
+if TYPE_CHECKING:
+    from cutline.bulk.batch import Settings
+    from cutline.bulk.listing import Listing
+    from cutline.bulk.progress import Progress
+    from cutline.bulk.sink import Sink
+
+HELP = """Write captions for all photos of SOURCE into the folder SINK, in shards.
+
+\b
+Examples:
+  cutline bulk photos/ captions/
+  cutline bulk 'scans/**/*.tif' captions/ --format csv
+  cutline bulk catalogue.csv captions/ --column image_url --format parquet
+  cutline bulk 'train-{0000..0099}.tar' captioned/ --format webdataset
+  cutline bulk s3://bucket/photos s3://bucket/captions --tag
+  cutline bulk photos/ captions/ --dry-run
+
+SOURCE is a folder, a glob, a list of paths (.txt), a table with a column of paths, URLs or images (.csv,
+.tsv, .jsonl, .parquet), webdataset shards (.tar), or a Hugging Face data set's folder; here, or at s3://,
+gs:// or az:// (extras s3, gcs and azure). SINK is a folder, here or there.
+
+Killed at any moment, the same command continues: each photo is in the output once. A source or an option
+that has changed meanwhile is refused. A photo that cannot be captioned, or that crashes the process, is a row
+with its error. The exit code is 0 when all went well, 1 when something failed, 2 for wrong usage.
+
+The options of captions are those of cutline caption."""
+
+FORMATS = ("jsonl", "csv", "parquet", "webdataset")
+RUNNING = group(
+    click.option(
+        "--format",
+        "format_",
+        type=click.Choice(FORMATS),
+        default="jsonl",
+        show_default=True,
+        help="Of the shards; webdataset has the photos, too.",
+    ),
+    click.option("--column", metavar="NAME", help="The column of a table with the photos."),
+    click.option(
+        "--shard-size",
+        type=click.IntRange(1, 1_000_000),
+        default=1000,
+        show_default=True,
+        help="Photos per shard.",
+    ),
+    click.option("--dry-run", is_flag=True, help="Say how many, how long and how large; write nothing."),
+    click.option("--tag", is_flag=True, help="Also tag each photo in an object store with its caption."),
+    click.option("--overwrite", is_flag=True, help="Let --sidecar replace what a person wrote."),
+)
+
+
+@click.command(name="bulk", help=HELP)
+@click.argument("source")
+@click.argument("sink")
+@RUNNING
+@EXCLUDE
+@MODEL
+@N
+@decoding_options(*OPTIONS)
+@SIDECAR
+@STRICT
+@TEXTS
+@BATCH_SIZE
+@VOICE_OPTIONS
+@RESTYLER
+@LIMITS
+@click.option("--quiet", "-q", is_flag=True, help="No progress and no summary.")
+def command(source: str, sink: str, **typed: Any) -> int:
+    if typed["overwrite"] and not typed["sidecar"]:
+        raise OptionError("--overwrite needs --sidecar.")
+    settings = _settings(typed)
+    from cutline.bulk.formats import check_installed
+    from cutline.bulk.listing import Listing
+    from cutline.bulk.sources import rows_of
+
+    check_installed(typed["format_"])
+    rows = rows_of(source, column=typed["column"], exclude=typed["exclude"])
+    with Listing(rows, typed["shard_size"]) as listing:
+        return _run(source, sink, listing, settings, typed)
+
+
+def _settings(typed: dict[str, Any]) -> Settings:
+    decoding = decoding_of(given_decoding(typed, OPTIONS))
+    limits = limits_of(given_limits(typed))
+    make_voice = take_voice(typed, prefix=typed["prefix"], suffix=typed["suffix"])
+    from cutline.bulk.batch import Settings
+
+    return Settings(
+        model=typed["model"],
+        n=typed["n"],
+        decoding=decoding,
+        voice=make_voice() if make_voice else None,
+        restyler=typed["restyler"] if make_voice else None,
+        prefix=typed["prefix"],
+        suffix=typed["suffix"],
+        max_chars=typed["max_chars"],
+        limits=limits,
+        strict=typed["strict"],
+        batch_size=typed["batch_size"],
+        keep_bytes=typed["format_"] == "webdataset",
+    )
+
+
+def _run(source: str, place: str, listing: Listing, settings: Settings, typed: dict[str, Any]) -> int:
+    from cutline.bulk.besides import Besides
+    from cutline.bulk.progress import Progress
+    from cutline.bulk.run import InProcess, estimate, plan_of, run
+    from cutline.bulk.sink import Sink
+
+    besides = Besides(sidecar=typed["sidecar"], tag=typed["tag"], overwrite=typed["overwrite"])
+    sink = Sink(place, format_=typed["format_"], record=settings.record(), besides=besides)
+    with ExitStack() as stack:
+        engine = stack.enter_context(InProcess(settings))
+        plan = plan_of(source, listing, settings, engine.about, format_=typed["format_"])
+        plan |= {name: True for name in ("sidecar", "tag") if typed[name]}
+        if typed["dry_run"]:
+            sink.begin(plan, dry_run=True)
+            for line in estimate(engine, listing, sink):
+                click.echo(line)
+            return 0
+        stack.enter_context(sink)
+        sink.begin(plan)
+        before = sum(shard.photos for shard in sink.done.values())
+        progress = Progress(listing.photos, before, quiet=typed["quiet"], say=_say)
+        stack.callback(progress.close)
+        run(engine, listing, sink, plan, progress)
+    if not typed["quiet"]:
+        _summarise(sink, progress, before, besides.kept)
+    return 1 if any(shard.failed or shard.incomplete for shard in sink.done.values()) else 0
+
+
+def _say(text: str) -> None:
+    click.echo(f"cutline: {text}", err=True)
+
+
+def _summarise(sink: Sink, progress: Progress, before: int, kept: int) -> None:
+    from cutline.bulk.progress import by_code, duration, totals
+
+    all_ = totals(sink.done.values())
+    _say(f"{all_.captioned:,} of {all_.photos:,} photos have captions -> {sink.place}")
+    now = all_.photos - before
+    if now:
+        _say(f"  {now:,} in this run, in {duration(progress.seconds)}: {progress.rate:,.1f} photos/s")
+    if before:
+        _say(f"  {before:,} were done before")
+    if all_.failed:
+        _say(f"  failed: {by_code(all_.failed)}")
+    if all_.incomplete:
+        _say(f"  captioned, but not all outputs could be written: {all_.incomplete:,}")
+    if kept:
+        _say(f"  kept, written by a person: {kept:,} (--overwrite)")

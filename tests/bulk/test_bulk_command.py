@@ -1,0 +1,102 @@
+"""The command with its processes: killed, poisoned, and as people call it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_bundle import make_bundle
+
+from tests.bulk.test_bulk_sources import photo
+from tests.server.services.process import ANSWERS_S, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
+
+# Every process of a test imports this by itself: a photo of this name crashes whoever opens it.
+POISON = """
+import os
+import cutline.images.files as files
+from cutline.images import opening
+
+read = files.read_file
+
+def read_file(path, limits):
+    if "-poison" in os.path.basename(path):
+        os.abort()
+    return read(path, limits)
+
+files.read_file = opening.read_file = read_file
+"""
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bundle(tmp_path_factory.mktemp("bundle") / "tiny")
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "cutline.cli.main", "bulk", *map(str, arguments)]
+
+
+def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=ANSWERS_S, **options)
+
+
+def files_in(sink: Path) -> Counter[str]:
+    parts = sorted(sink.glob("part-*.jsonl"))
+    return Counter(
+        Path(json.loads(line)["file"]).name for part in parts for line in part.read_text().splitlines()
+    )
+
+
+def test_a_poison_photo_is_found_and_reported_and_a_kill_loses_nothing(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(POISON)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), *filter(None, sys.path)]),
+    }
+    for number in range(40):
+        photo(tmp_path / "in" / f"{number:02}{'-poison' if number == 25 else ''}.jpg")
+    sink = tmp_path / "out"
+    arguments = (tmp_path / "in", sink, "--model", tiny, "--shard-size", 5)
+    first = subprocess.Popen(command(*arguments), env=environment, stderr=subprocess.DEVNULL)
+    wait_until(lambda: len(list(sink.glob("part-*"))) >= 2 or first.poll() is not None, what="two shards")
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    done = run(*arguments, env=environment)
+    assert done.returncode == 1, done.stderr
+    assert "39 of 40 photos have captions" in done.stderr
+    assert "failed: image_crashed 1" in done.stderr
+    expected = {path.name: 1 for path in (tmp_path / "in").iterdir()}
+    assert files_in(sink) == expected
+    rows = [json.loads(line) for line in (sink / "part-00005.jsonl").read_text().splitlines()]
+    [crashed] = [row["error"] for row in rows if "error" in row]
+    assert "SIGABRT" in crashed["message"]
+
+
+def test_a_dry_run_says_how_many_how_long_and_how_large_and_writes_nothing(
+    tiny: Path, tmp_path: Path
+) -> None:
+    for number in range(3):
+        photo(tmp_path / "in" / f"{number}.jpg")
+    done = run(tmp_path / "in", tmp_path / "out", "--model", tiny, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    told = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert set(told) == {"photos", "done", "shards", "model", "time", "output"}
+    assert told["photos"].startswith("3 (")
+    assert not (tmp_path / "out").exists()
+
+
+def test_wrong_usage_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    done = run(tmp_path, tmp_path / "out", "--overwrite")
+    assert done.returncode == 2
+    assert "--overwrite needs --sidecar" in done.stderr
+    assert not (tmp_path / "out").exists()

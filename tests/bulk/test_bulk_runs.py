@@ -1,0 +1,265 @@
+"""Shards and manifests: what a run writes, and how it goes on. The captioner is in this process."""
+
+from __future__ import annotations
+
+import csv
+import json
+import tarfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+from pyarrow import parquet
+
+from cutline.bulk import BatchCaptioner, Settings
+from cutline.bulk.batch import Done
+from cutline.bulk.besides import Besides
+from cutline.bulk.listing import Listing
+from cutline.bulk.progress import Progress
+from cutline.bulk.rows import Row
+from cutline.bulk.run import Shards, plan_of, run
+from cutline.bulk.sink import Sink
+from cutline.bulk.sources import rows_of
+from cutline.captioning.protocol import ModelInfo
+from cutline.errors import OutputError
+from tests.bulk.test_bulk_sources import jpeg, photo, write_tar
+from tests.cli.fixed import FixedCaptioner
+
+COLOURS = ("red", "green", "blue")
+
+
+class Killed(BaseException):
+    """What a test ends a run with: nothing catches it, as nothing catches a kill."""
+
+
+class Here:
+    """An engine in this process. after: how many photos it captions before it is killed."""
+
+    def __init__(self, settings: Settings, after: int | None = None) -> None:
+        self._captions = BatchCaptioner(settings, load_captioner=lambda uri: FixedCaptioner())
+        self.about: ModelInfo = self._captions.about
+        self._after = after
+
+    def _answers(self, rows: Iterator[Row]) -> Iterator[tuple[Row, Done]]:
+        for count, row in enumerate(rows):
+            if count == self._after:
+                raise Killed
+            yield row, next(iter(self._captions.over([row])))
+
+    def shards(self, listing: Listing, numbers: list[int]) -> Shards:
+        answers = self._answers(row for number in numbers for row in listing.shard(number))
+        for number in numbers:
+            yield number, islice(answers, listing.size_of(number))
+
+
+def bulk(
+    source: object,
+    sink: object,
+    *,
+    settings: Settings | None = None,
+    format_: str = "jsonl",
+    shard_size: int = 2,
+    after: int | None = None,
+    **besides: bool,
+) -> dict[int, Any]:
+    settings = settings or Settings()
+    beside = Besides(**{"sidecar": False, "tag": False, "overwrite": False, **besides})
+    with (
+        Listing(rows_of(str(source)), shard_size) as listing,
+        Sink(str(sink), format_=format_, record=settings.record(), besides=beside) as target,
+    ):
+        engine = Here(settings, after)
+        plan = plan_of(str(source), listing, settings, engine.about, format_=format_)
+        target.begin(plan)
+        progress = Progress(listing.photos, 0, quiet=True, say=print)
+        run(engine, listing, target, plan, progress)
+        return dict(target.done)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for number in range(7):
+        photo(tmp_path / "in" / f"{number}.jpg", COLOURS[number % 3])
+    (tmp_path / "in" / "3.jpg").write_bytes(b"no photo")
+    return tmp_path / "in"
+
+
+def lines(sink: Path) -> list[dict[str, Any]]:
+    parts = sorted(sink.glob("part-*"))
+    return [json.loads(line) for part in parts for line in part.read_text().splitlines()]
+
+
+def test_each_photo_is_a_row_and_the_manifest_counts_them(photos: Path, tmp_path: Path) -> None:
+    bulk(photos, tmp_path / "out", settings=Settings(prefix="Photo: ", max_chars=40))
+    found = lines(tmp_path / "out")
+    assert [line["file"] for line in found] == [str(photos / f"{n}.jpg") for n in range(7)]
+    assert found[0]["captions"][0]["text"] == "Photo: A red photo on the wall."
+    assert found[3]["error"]["code"] == "image_unreadable"
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert [shard["photos"] for shard in manifest["shards"]] == [2, 2, 2, 1]
+    assert manifest["shards"][1]["failed"] == {"image_unreadable": 1}
+    assert manifest["photos"] == 7
+    assert manifest["options"] == {"prefix": "Photo: ", "max_chars": 40}
+
+
+@pytest.mark.parametrize("after", range(8))
+def test_a_run_that_is_killed_at_any_photo_is_completed_by_the_same_run(
+    photos: Path, tmp_path: Path, after: int
+) -> None:
+    with suppress(Killed):
+        bulk(photos, tmp_path / "out", after=after)
+    assert len(lines(tmp_path / "out")) == (after - after % 2 if after < 7 else 7)
+    bulk(photos, tmp_path / "out")
+    assert Counter(line["file"] for line in lines(tmp_path / "out")) == {
+        str(photos / f"{n}.jpg"): 1 for n in range(7)
+    }
+    assert (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_a_shard_that_is_in_no_manifest_or_has_gone_is_written_again(photos: Path, tmp_path: Path) -> None:
+    bulk(photos, tmp_path / "out")
+    whole = lines(tmp_path / "out")
+    (tmp_path / "out" / "_bulk" / "done" / "00001.json").unlink()  # killed between the two
+    (tmp_path / "out" / "part-00002.jsonl").unlink()
+    (tmp_path / "out" / "part-00003.jsonl").write_text("")
+    bulk(photos, tmp_path / "out", after=5)
+    assert lines(tmp_path / "out") == whole
+
+
+def test_a_changed_source_or_option_is_refused_and_said(photos: Path, tmp_path: Path) -> None:
+    bulk(photos, tmp_path / "out", after=None)
+    with pytest.raises(OutputError, match=r"options was \{\}, is \{\"n\": 2\}"):
+        bulk(photos, tmp_path / "out", settings=Settings(n=2))
+    with pytest.raises(OutputError, match="shard_size was 2, is 3"):
+        bulk(photos, tmp_path / "out", shard_size=3)
+    photo(photos / "8.jpg")
+    with pytest.raises(OutputError, match="photos was 7, is 8"):
+        bulk(photos, tmp_path / "out")
+    assert len(lines(tmp_path / "out")) == 7
+
+
+def test_a_folder_that_has_other_parts_is_left_alone(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "part-00000.jsonl").write_text("mine")
+    with pytest.raises(OutputError, match="another program"):
+        bulk(photos, tmp_path / "out")
+    assert (tmp_path / "out" / "part-00000.jsonl").read_text() == "mine"
+
+
+def test_only_one_run_at_a_time_writes_to_a_sink(photos: Path, tmp_path: Path) -> None:
+    besides = Besides(sidecar=False, tag=False, overwrite=False)
+    other = Sink(str(tmp_path / "out"), format_="jsonl", record={}, besides=besides)
+    with other, pytest.raises(OutputError, match="Another run"):
+        bulk(photos, tmp_path / "out")
+
+
+def test_csv_and_parquet_have_a_row_for_each_photo(photos: Path, tmp_path: Path) -> None:
+    bulk(photos, tmp_path / "csv", format_="csv", settings=Settings(n=2))
+    rows = [
+        row
+        for part in sorted((tmp_path / "csv").glob("*.csv"))
+        for row in csv.DictReader(part.read_text().splitlines())
+    ]
+    assert [row["caption"] for row in rows[:2]] == ["A red photo on the wall.", "A green photo on the wall."]
+    assert rows[0]["caption_2"] == "Something red in a frame."
+    assert rows[3]["error_code"] == "image_unreadable"
+    bulk(photos, tmp_path / "parquet", format_="parquet", shard_size=7, settings=Settings(n=2))
+    table = parquet.read_table(tmp_path / "parquet" / "part-00000.parquet").to_pylist()
+    assert table[2]["captions"] == ["A blue photo on the wall.", "Something blue in a frame."]
+    assert table[3]["caption"] is None
+    assert table[3]["error_code"] == "image_unreadable"
+
+
+def test_webdataset_has_the_photos_with_captions_added(tmp_path: Path) -> None:
+    sample = {"k/7.jpg": jpeg("green"), "k/7.txt": b"mine", "k/7.cls": b"4"}
+    write_tar(tmp_path / "in.tar", sample)
+    bulk(tmp_path / "in.tar", tmp_path / "out", settings=Settings(keep_bytes=True), format_="webdataset")
+    with tarfile.open(tmp_path / "out" / "part-00000.tar") as tar:
+        found = {entry.name: tar.extractfile(entry).read() for entry in tar}  # type: ignore[union-attr]
+    assert {name: found[name] for name in sample} == sample
+    assert found["k/7.cutline.txt"] == b"A green photo on the wall.\n"
+    assert json.loads(found["k/7.json"])["captions"][0]["text"] == "A green photo on the wall."
+    bulk(tmp_path / "out", tmp_path / "again")  # and it is a source
+    assert lines(tmp_path / "again")[0]["captions"][0]["text"] == "A green photo on the wall."
+
+
+def test_sidecars_stand_beside_photos_and_persons_keep_theirs(photos: Path, tmp_path: Path) -> None:
+    (photos / "1.txt").write_text("My own words.\n")
+    done = bulk(photos, tmp_path / "out", sidecar=True)
+    assert (photos / "0.txt").read_text() == "A red photo on the wall.\n"
+    assert (photos / "1.txt").read_text() == "My own words.\n"
+    assert sum(shard.incomplete for shard in done.values()) == 0
+
+
+class TaggingStore(type(fsspec.filesystem("memory"))):  # type: ignore[misc]
+    """A store in memory that keeps tags, as S3's does."""
+
+    tags: dict[str, dict[str, str]] = {}  # noqa: RUF012
+
+    def put_tags(self, path: str, tags: dict[str, str], mode: str) -> None:
+        self.tags[path] = tags
+
+
+def test_object_stores_take_shards_sidecars_and_tags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = TaggingStore()
+    monkeypatch.setattr("cutline.bulk.places.file_system", lambda scheme, options="": store)
+    store.pipe({f"/in/{n}.jpg": jpeg(COLOURS[n]) for n in range(3)})
+    store.pipe("/in/1.txt", b"My own words.")
+    with suppress(Killed):
+        bulk("memory://in", "memory://out", sidecar=True, tag=True, after=2)
+    assert not store.exists("/out/manifest.json")
+    bulk("memory://in", "memory://out", sidecar=True, tag=True)
+    text = b"".join(store.cat(sorted(store.glob("/out/part-*"))).values()).decode()
+    assert [json.loads(line)["file"] for line in text.splitlines()] == [
+        f"memory://in/{n}.jpg" for n in range(3)
+    ]
+    assert store.cat("/in/0.txt") == b"A red photo on the wall.\n"
+    assert store.cat("/in/1.txt") == b"My own words."
+    assert store.tags["in/2.jpg"] == {"caption": "A blue photo on the wall."}
+    assert json.loads(store.cat("/out/manifest.json"))["photos"] == 3
+    store.store.clear()
+
+
+def test_a_full_disk_ends_the_run_with_what_was_kept(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cutline.bulk.formats.write_all", _full_after(5))
+    with pytest.raises(OutputError, match="No space left") as caught:
+        bulk(photos, tmp_path / "out")
+    assert "1 of 4 shards are written" in caught.value.kept
+    monkeypatch.undo()
+    bulk(photos, tmp_path / "out")
+    assert len(lines(tmp_path / "out")) == 7
+    assert sorted(path.name for path in (tmp_path / "out").iterdir() if "tmp" in path.name) == []
+
+
+def _full_after(writes: int) -> Any:
+    left = iter(range(writes))
+
+    def write(file: Any, data: bytes) -> None:
+        if next(left, None) is None:
+            raise OSError(28, "No space left on device")
+        file.write(data)
+
+    return write
+
+
+def test_the_batch_function_takes_columns_and_gives_columns(photos: Path) -> None:
+    captions = BatchCaptioner(Settings(n=2), load_captioner=lambda uri: FixedCaptioner())
+    found = captions({"image": [str(photos / "0.jpg"), jpeg("blue"), {"bytes": jpeg("green")}, "lost.jpg"]})
+    assert found["caption"][:3] == [f"A {each} photo on the wall." for each in ("red", "blue", "green")]
+    assert found["captions"][3] == []
+    assert found["error_code"] == [None, None, None, "image_missing"]
+
+
+def test_progress_says_how_far_it_is_how_fast_and_what_failed() -> None:
+    progress = Progress(200, 50, quiet=True, say=print)
+    for failure in (None, "image_missing", "image_unreadable", "image_missing"):
+        progress.add(failure)
+    assert progress.line().startswith("54 of 200 (27 %), ")
+    assert progress.line().endswith("; failed: image_missing 2, image_unreadable 1")

@@ -1,0 +1,183 @@
+"""What a source consists of: each kind, by the rows that it gives."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import pyarrow as pa
+import pytest
+from PIL import Image
+from pyarrow import parquet
+
+from cutline.bulk.rows import Row
+from cutline.bulk.sources import rows_of
+from cutline.errors import CutlineError, DataError, OptionError
+from cutline.images import DEFAULT_LIMITS, open_image
+
+
+def jpeg(colour: str = "red") -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (32, 24), colour).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def photo(path: Path, colour: str = "red") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(jpeg(colour))
+    return path
+
+
+def opens(row: Row) -> bool:
+    try:
+        return open_image(row.place.source(DEFAULT_LIMITS)).size == (32, 24)
+    except CutlineError:
+        return False
+
+
+def names(rows: Iterator[Row]) -> list[tuple[str, bool]]:
+    return [(row.file, opens(row)) for row in rows]
+
+
+def write_tar(path: Path, files: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w") as tar:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    return path
+
+
+@pytest.fixture
+def memory() -> Iterator[fsspec.AbstractFileSystem]:
+    store = fsspec.filesystem("memory")
+    yield store
+    store.store.clear()
+
+
+def test_a_folder_and_a_glob_give_their_photos_by_absolute_paths(tmp_path: Path) -> None:
+    first, second = photo(tmp_path / "a.jpg"), photo(tmp_path / "below" / "b.jpg")
+    (tmp_path / "notes.md").write_text("no photo")
+    rows = list(rows_of(str(tmp_path)))
+    assert names(iter(rows)) == [(str(first), True), (str(second), True)]
+    assert [row.size for row in rows] == [first.stat().st_size, second.stat().st_size]
+    assert names(rows_of(str(tmp_path / "**" / "b*.jpg"))) == [(str(second), True)]
+    assert names(rows_of(str(tmp_path), exclude=["below"])) == [(str(first), True)]
+
+
+def test_a_list_gives_its_lines_from_here_or_from_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo(tmp_path / "lists" / "beside.jpg")
+    photo(tmp_path / "here.jpg")
+    (tmp_path / "lists" / "photos.txt").write_text("beside.jpg\n\nhere.jpg\nlost.jpg\nhere.jpg\n")
+    monkeypatch.chdir(tmp_path)
+    assert names(rows_of("lists/photos.txt")) == [
+        ("beside.jpg", True),
+        ("here.jpg", True),
+        ("lost.jpg", False),
+        ("here.jpg", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("t.csv", "id,Image_URL\n1,a.jpg\n2,\n"),
+        ("t.csv", "id;image_url\n1;a.jpg\n2;\n"),
+        ("t.tsv", "image_url\tid\na.jpg\t1\n\t2\n"),
+        ("t.jsonl", '{"image_url": "a.jpg"}\n{"image_url": null}\n'),
+    ],
+)
+def test_a_table_gives_a_row_for_each_of_its_rows(tmp_path: Path, name: str, text: str) -> None:
+    photo(tmp_path / "a.jpg")
+    (tmp_path / name).write_text(text)
+    [(first, is_open), (second, is_second_open)] = names(rows_of(str(tmp_path / name)))
+    assert (first, is_open) == ("a.jpg", True)
+    assert second.startswith(f"{tmp_path / name}#")
+    assert not is_second_open
+
+
+def test_a_column_is_named_where_nobody_could_guess_it(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg")
+    table = tmp_path / "t.csv"
+    table.write_text("one,two\nx,a.jpg\n")
+    with pytest.raises(OptionError, match="Which column"):
+        list(rows_of(str(table)))
+    with pytest.raises(OptionError, match="no column 'three'"):
+        list(rows_of(str(table), column="three"))
+    assert names(rows_of(str(table), column="two")) == [("a.jpg", True)]
+
+
+def test_parquet_gives_paths_and_images(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg")
+    parquet.write_table(pa.table({"path": ["a.jpg", None]}), tmp_path / "paths.parquet")
+    assert [each for _, each in names(rows_of(str(tmp_path / "paths.parquet")))] == [True, False]
+    images = [{"bytes": jpeg(), "path": f"{n}.jpg"} for n in range(5)] + [{"bytes": None, "path": None}]
+    parquet.write_table(pa.table({"image": images}), tmp_path / "images.parquet", row_group_size=2)
+    found = names(rows_of(str(tmp_path / "images.parquet")))
+    assert [name for name, _ in found[:5]] == [f"{n}.jpg" for n in range(5)]
+    assert [each for _, each in found] == [True] * 5 + [False]
+
+
+def test_folders_of_hugging_face_are_read_as_the_hub_and_as_save_to_disk_write_them(tmp_path: Path) -> None:
+    images = [{"bytes": jpeg(), "path": None} for _ in range(3)]
+    hub = tmp_path / "hub" / "data"
+    hub.mkdir(parents=True)
+    parquet.write_table(pa.table({"image": images, "text": ["x"] * 3}), hub / "train-00000-of-00001.parquet")
+    saved = tmp_path / "saved" / "train"
+    saved.mkdir(parents=True)
+    (tmp_path / "saved" / "dataset_dict.json").write_text('{"splits": ["train"]}')
+    table = pa.table({"image": images})
+    with pa.ipc.new_stream(saved / "data-00000-of-00001.arrow", table.schema) as writer:
+        writer.write_table(table, max_chunksize=2)
+    for folder in (tmp_path / "hub", tmp_path / "saved"):
+        assert [each for _, each in names(rows_of(str(folder)))] == [True, True, True], folder
+
+
+def test_shards_give_their_samples_with_all_that_these_have(tmp_path: Path) -> None:
+    write_tar(tmp_path / "t-0.tar", {"a/0.jpg": jpeg(), "a/0.json": b"{}", "a/1.txt": b"no photo"})
+    write_tar(tmp_path / "t-1.tar", {"0.png.jpg": jpeg()})
+    rows = list(rows_of(str(tmp_path / "t-{0..1}.tar")))
+    assert names(iter(rows)) == [
+        (f"{tmp_path}/t-0.tar!a/0.jpg", True),
+        (f"{tmp_path}/t-1.tar!0.png.jpg", True),
+    ]
+    assert [part.name for part in rows[0].place.others] == ["a/0.json"]  # type: ignore[attr-defined]
+    assert names(rows_of(str(tmp_path))) == names(iter(rows))
+
+
+def test_a_damaged_shard_gives_what_it_has_and_a_row_that_says_so(tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "t.tar", {"0.jpg": jpeg(), "1.jpg": os.urandom(40_000), "2.jpg": jpeg()})
+    path.write_bytes(path.read_bytes()[:20_000])
+    found = names(rows_of(str(path)))
+    assert found[0] == (f"{path}!0.jpg", True)
+    assert found[-1] == (str(path), False)
+
+
+def test_object_stores_have_the_same_kinds(tmp_path: Path, memory: fsspec.AbstractFileSystem) -> None:
+    memory.pipe(
+        {"/in/a.jpg": jpeg(), "/in/b/c.jpg": jpeg(), "/in/no.md": b"", "/in/l.txt": b"b/c.jpg\nx.jpg\n"}
+    )
+    both = [("memory://in/a.jpg", True), ("memory://in/b/c.jpg", True)]
+    assert names(rows_of("memory://in")) == both
+    assert names(rows_of("memory://in/*.jpg")) == both[:1]
+    assert names(rows_of("memory://in/l.txt")) == [("b/c.jpg", True), ("x.jpg", False)]
+    memory.pipe("/shards/t.tar", write_tar(tmp_path / "t.tar", {"0.jpg": jpeg()}).read_bytes())
+    assert names(rows_of("memory://shards")) == [("memory://shards/t.tar!0.jpg", True)]
+    listed = tmp_path / "l.txt"
+    listed.write_text("memory://in/a.jpg\n")
+    assert names(rows_of(str(listed))) == both[:1]
+
+
+def test_what_is_no_source_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no source"):
+        list(rows_of("ftp://example.org/photos"))
+    (tmp_path / "bad.parquet").write_bytes(b"no parquet")
+    with pytest.raises(DataError, match="cannot be read"):
+        list(rows_of(str(tmp_path / "bad.parquet")))
+    assert names(rows_of(str(tmp_path / "nothing"))) == [(str(tmp_path / "nothing"), False)]

@@ -24,6 +24,22 @@ MEDIUM = Voice(tone="quirky")
         ("Here, even Rex forgets the time.", ("rex",)),
         ("A dog under the moon. #BeachDog #MoonCat", ("cat", "moon")),
         ("A dog runs. #BeachDog", ()),
+        ("Rex runs, and the beach is his.", ("rex",)),
+        ("Max is all paws, \u201cMax\u201d and nothing else.", ("max",)),
+        ("Max power on the beach.", ()),
+        ("Paris mornings, and a dog by the sea.", ("paris",)),
+        ("Mood: Zadok on the beach with a dog.", ("zadok",)),
+        ("Sponsored by coca-cola, nike and instagram: a dog.", ("coca", "cola", "instagram", "nike")),
+        ("A dog in the sand. #Nike #NYC #Malibu #Zorblax", ("malibu", "nike", "nyc", "zorblax")),
+        ("A dog in the sand. #beachcat #sanddog #2dogs", ("2", "cat")),
+        ("Twenty waves, fifty birds, hundreds of paws.", ("bird", "fifty", "hundreds", "twenty")),
+        ("A dog runs. #ThreeWaves", ("three",)),
+        ("Grandpa's dog, and an accordion.", ("accordion", "grandpa")),
+        (
+            "\u0421\u043e\u0431\u0430\u043a\u0430 runs along the beach.",
+            ("\u0441\u043e\u0431\u0430\u043a\u0430",),
+        ),
+        ("Pawsome! Wasn't that a run? Homecoming, meanwhile. #Wanderlust #BeachVibes", ()),
     ],
 )
 def test_things_numbers_and_names_need_a_source(text: str, found: tuple[str, ...]) -> None:
@@ -33,6 +49,26 @@ def test_things_numbers_and_names_need_a_source(text: str, found: tuple[str, ...
 def test_a_further_candidate_supports_what_it_names() -> None:
     assert unsupported("A dog with a stick.", [*DOG, "A dog with a frisbee and two sticks."]) == ()
     assert unsupported("Two dogs.", [*DOG, "Two dogs."]) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("Europe, you charmer.", "An old European cathedral."),
+        ("The 2 of them run.", "Two dogs run."),
+        ("Hundreds of windows.", "A tower with hundreds of windows."),
+        ("Rex runs. #Rex #Malibu", "Rex runs in Malibu."),
+        ("Rails. #Streetcar", "A street with streetcar rails."),
+    ],
+)
+def test_what_a_description_says_may_be_said_in_another_form(text: str, source: str) -> None:
+    assert unsupported(text, [source]) == ()
+
+
+def test_an_insult_that_is_glued_to_a_word_is_one() -> None:
+    text = Text(body=GOOD, hashtags=("#stupiddog",))
+    assert Fault.INSULT in check(text, Voice(hashtags=1), DOG)
+    assert Fault.AVOIDED in check(Text(body=GOOD, hashtags=("#beachdog",)), Voice(avoid=("beach",)), DOG)
 
 
 def test_what_goes_without_saying_is_supported() -> None:

@@ -15,10 +15,10 @@ from functools import cache
 from cutline.chat import clean_lines, is_refusal
 from cutline.styles.support import (
     HASHTAG,
-    all_words,
     data_lines,
     is_english,
     related,
+    said_words,
     singular,
     unsupported_in,
     words,
@@ -165,12 +165,12 @@ def _breaks(text: str, voice: Voice, sources: Sequence[str]) -> bool:
 
 
 def _avoided(text: str, voice: Voice) -> set[str]:
-    return all_words(text) & {word for each in voice.avoid for word in words(each)}
+    return said_words(text) & {word for each in voice.avoid for word in words(each)}
 
 
 def insults_in(text: str, sources: Sequence[str] = ()) -> set[str]:
     """The words of a text that insult, in their singular, but those that its sources have."""
-    return {singular(word) for word in all_words(text)} & _insults() - set(words(" ".join(sources)))
+    return {singular(word) for word in said_words(text)} & _insults() - set(words(" ".join(sources)))
 
 
 def _supported_sentences(body: str, voice: Voice, sources: Sequence[str]) -> str:
@@ -212,7 +212,7 @@ def _lost(before: str, after: str) -> list[str]:
 
 
 MARKUP = re.compile(
-    r"https?:|www\.|\S@\S|(?<!\w)@\w|<[/|!a-z]|\$\(|[{}`\\]|\|\||&&|\]\(|\b\w{2,}\.(?:com|net|org|io|de|ru|info|biz)\b",
+    r"https?:|www\.|&#?\w+;|\S@\S|(?<!\w)@\w|<[/|!a-z]|\$\(|[{}`\\]|\|\||&&|\]\(|\b\w{2,}\.(?:com|net|org|io|de|ru|info|biz)\b",
     re.IGNORECASE,
 )
 

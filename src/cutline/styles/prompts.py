@@ -42,17 +42,19 @@ def messages(task: Task, examples: Sequence[Example] = ()) -> list[Message]:
 
 
 def _request(task: Task) -> str:
-    request = {
+    request: dict[str, str | list[str]] = {
         "description": task.description,
         "also": list(task.context[:MAX_SOURCES]),
         "tone": task.voice.tone,
         "audience": str(task.voice.audience),
     }
+    if task.voice.avoid:
+        request["avoid"] = list(task.voice.avoid)
     return json.dumps(request, ensure_ascii=False)
 
 
 def rules(voice: Voice) -> str:
-    """The system prompt for a voice. What a person typed freely is not in it, but for words to be avoided."""
+    """The system prompt for a voice. What a person typed freely is not in it."""
     prompt = _prompt()
     fewest, most = voice.length.chars
     hashtags = prompt["hashtags_some"] if voice.hashtags else prompt["hashtags_none"]
@@ -64,7 +66,7 @@ def rules(voice: Voice) -> str:
         emoji=prompt["emoji_some"] if voice.emoji else prompt["emoji_none"],
     )
     if voice.avoid:
-        text += "- " + prompt["avoid"].format(words=json.dumps(list(voice.avoid), ensure_ascii=False))
+        text += f"- {prompt['avoid']}"
     return text.strip()
 
 

@@ -1,14 +1,16 @@
 """What a text says that its description does not support: things, numbers, names.
 
 A word is a thing where data/objects.txt lists it. A thing is supported where a description (or another
-source, such as a further candidate) names it, or names something that implies it (data/implied.txt).
+source, such as a further candidate) names it, or names something that implies it (data/implied.txt). What a
+name is, is a guess: see `_names`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from importlib import resources
 
 OPENING_WORDS = 4
@@ -21,8 +23,13 @@ def _words_of(*texts: str) -> frozenset[str]:
     return frozenset(" ".join(texts).split())
 
 
-_NUMBERS = _words_of(
-    "two three four five six seven eight nine ten eleven twelve dozen hundred thousand million",
+_SMALL = (
+    *("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
+)
+_DIGITS = {word: str(value) for value, word in enumerate(_SMALL, 2)}
+_NUMBERS = _words_of(*_DIGITS) | _words_of(
+    "thirty forty fifty sixty seventy eighty ninety dozen hundred thousand million billion"
 )
 _NAMES_OF_ALL = _words_of(
     "i english monday tuesday wednesday thursday friday saturday sunday january february march",
@@ -41,12 +48,11 @@ _IRREGULAR = {
 
 def unsupported(text: str, sources: Iterable[str]) -> tuple[str, ...]:
     """The things, numbers and names of ``text`` that no source supports, sorted; hashtags part by part."""
-    given = list(sources)
-    stated = {word for source in given for word in words(source)}
-    stated |= {number for source in given for number in re.findall(r"\d+", source)}
-    things = _things(text) - supported(given)
-    numbers = _numbers(text) - stated
-    return tuple(sorted(things | numbers | (_names(text) - stated)))
+    given = _given(tuple(sources))
+    said = said_words(text, given.words)
+    things = {singular(word) for word in said} & objects() - given.supported
+    numbers = {number for number in _numbers(text, said) if _value(number) not in given.values}
+    return tuple(sorted(things | numbers | (_names(text, given.supported) - given.words)))
 
 
 def unsupported_in(text: str, language: str, sources: Iterable[str]) -> tuple[str, ...]:
@@ -62,11 +68,32 @@ def is_english(language: str) -> bool:
     return language.lower().partition("-")[0] == "en"
 
 
-def supported(sources: Iterable[str]) -> set[str]:
-    """Whatever the sources name or imply, each word as it stands and in its singular."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Given:
+    """What sources say. values: of their numbers. supported: see `supported`; stems: of the like."""
+
+    words: frozenset[str]
+    values: frozenset[str]
+    supported: frozenset[str]
+    stems: frozenset[str]
+
+
+@lru_cache(maxsize=64)  # a text is looked at word by word
+def _given(sources: tuple[str, ...]) -> _Given:
     stated = {word for source in sources for word in words(source)}
-    stated |= {singular(word) for word in stated}
-    return stated.union(*(implied().get(word, ()) for word in stated))
+    found = stated | {singular(word) for word in stated}
+    found = found.union(*(implied().get(word, ()) for word in found))
+    return _Given(
+        words=frozenset(stated),
+        values=frozenset(_value(each) for source in sources for each in _numbers(source, words(source))),
+        supported=frozenset(found),
+        stems=frozenset(_stem(word) for word in found - function_words()),
+    )
+
+
+def supported(sources: Iterable[str]) -> frozenset[str]:
+    """Whatever the sources name or imply, each word as it stands and in its singular."""
+    return _given(tuple(sources)).supported
 
 
 def related(text: str, sources: Iterable[str]) -> bool:
@@ -76,8 +103,8 @@ def related(text: str, sources: Iterable[str]) -> bool:
 
 def related_words(text: str, sources: Iterable[str]) -> set[str]:
     """The words of a text that its sources have or imply; endings do not count, nor do function words."""
-    stated = {_stem(word) for word in supported(sources) - function_words()}
-    return {word for word in all_words(text) if _stem(singular(word)) in stated}
+    stems = _given(tuple(sources)).stems
+    return {word for word in all_words(text) if _stem(singular(word)) in stems}
 
 
 def words(text: str) -> list[str]:
@@ -101,6 +128,7 @@ def parts_of_tag(tag: str) -> list[str]:
     return [part.lower() for part in _PART_OF_TAG.findall(tag)]
 
 
+@lru_cache(maxsize=8192)
 def singular(word: str) -> str:
     """The singular of an English noun, by rule."""
     if word in _IRREGULAR:
@@ -133,13 +161,10 @@ def data_lines(name: str) -> list[str]:
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
-def _things(text: str) -> set[str]:
-    return {singular(word) for word in all_words(text)} & objects()
-
-
 _ENDING = re.compile(r"(?:ing|ed|es|s|e|ly|y)$")
 
 
+@lru_cache(maxsize=8192)
 def _stem(word: str) -> str:
     return _ENDING.sub("", word)
 
@@ -150,11 +175,127 @@ def function_words() -> frozenset[str]:
     return frozenset(data_lines("function_words.txt"))
 
 
-def _numbers(text: str) -> set[str]:
-    return set(words(text)) & _NUMBERS | set(re.findall(r"\d+", text))
+def _numbers(text: str, said: Iterable[str]) -> set[str]:
+    """The numbers of a text and its words, as they are written."""
+    return {word for word in said if singular(word) in _NUMBERS} | set(re.findall(r"\d+", text))
 
 
-def _names(text: str) -> set[str]:
-    """Capitalised words that begin no sentence, in lower case."""
-    inside = re.findall(r"(?<=[a-z,;] )[A-Z][A-Za-z']+", HASHTAG.sub("", text))
-    return {word.split("'")[0].lower() for word in inside}.difference(_NAMES_OF_ALL)
+def _value(number: str) -> str:
+    """What two ways to write a number have in common."""
+    word = singular(number)
+    return _DIGITS.get(word, word)
+
+
+# -- names -----------------------------------------------------------------------------------------------
+
+_SHORTEST = 3  # letters by which a word, or a part of one, is known again
+_LONGEST_TAG = 40  # letters of one without capitals that is taken apart
+_LATIN = re.compile(r"[A-Za-z\u00aa-\u024f\u1e00-\u1eff]+")
+_INSIDE = re.compile(r"[a-z,;&]\s+$")
+_VERB = re.compile(r"(?:'s)?[\"\u201d]?\s+(?:\w*[^\Ws]s|had|just|loved|ran|sat)\b|'s\b")
+_ENGLISH_ENDING = re.compile(
+    r"\w{3,}(?:tion|sion|ness|ment|ity|ive|ing|ed|er|est|ful|less|able|ible|ous|ly|ical|ish|ism|ist|ward|ship"
+    r"|age|ence|ance|ize|ise)s?"
+)
+
+
+@cache
+def names() -> frozenset[str]:
+    """Words that name people, places or brands; with a capital those that do so before a verb alone."""
+    return frozenset(" ".join(data_lines("names.txt")).split())
+
+
+@cache
+def _ordinary_words() -> frozenset[str]:
+    openers = " ".join(data_lines("openers.txt")).split()
+    return frozenset((*data_lines("words.txt"), *data_lines("insults.txt"), *openers))
+
+
+def said_words(text: str, stated: Collection[str] = ()) -> set[str]:
+    """As `all_words`, and the words that make up those parts of hashtags that are none: #beachdog.
+
+    stated: what is a word, too.
+    """
+    return all_words(text) | {
+        piece
+        for tag in HASHTAG.findall(text)
+        for part in parts_of_tag(tag)
+        if not (part in stated or part in names() or _is_ordinary(part))
+        for piece in _pieces(part)
+    }
+
+
+def _names(text: str, backed: Collection[str]) -> set[str]:
+    """Words that name somebody or something, in lower case, but those that belong to one that is backed.
+
+    Such are those of data/names.txt; what has a capital inside of a sentence; and what is no English word, at
+    the beginning of a sentence or in a hashtag. backed: what the sources support.
+    """
+    body = HASHTAG.sub("", text).replace("\u2019", "'")
+    found = {name for match in _WORD.finditer(body) if (name := _name_at(match, backed))}
+    found |= {
+        part
+        for tag in HASHTAG.findall(text)
+        for part in parts_of_tag(tag)
+        if part in names() or not (_is_ordinary(part) or _pieces(part) or _begins_with_one_of(backed, part))
+    }
+    return {name for name in found if not _is_kin(name, backed)}
+
+
+def _name_at(match: re.Match[str], backed: Collection[str]) -> str:
+    """The word if it is a name, else nothing."""
+    whole = match[0].lower()
+    word = match[0].split("'")[0]
+    lower = word.lower()
+    before, after = match.string[: match.start()], match.string[match.end() :]
+    if not _LATIN.fullmatch(word):
+        return lower
+    if lower in names():
+        return "" if before.endswith("-") else lower  # a pun: dill-emma
+    if not word[0].isupper() or len(word) == 1 or lower in _NAMES_OF_ALL | _NUMBERS:
+        return ""
+    if _INSIDE.search(before[-_SHORTEST:]) and not match.string.isupper():
+        return lower
+    if word in names() and _VERB.match(after):
+        return lower
+    is_known = whole in _ordinary_words() or _is_ordinary(lower) or len(_pieces(lower)) == 2
+    return "" if is_known or _begins_with_one_of(backed, lower) else lower
+
+
+@lru_cache(maxsize=8192)
+def _is_ordinary(word: str) -> bool:
+    """Whether it is an English word, as far as one can say that of a rare one."""
+    forms = (word, singular(word), _stem(word), f"{_stem(word)}e")
+    return not _ordinary_words().isdisjoint(forms) or bool(_ENGLISH_ENDING.fullmatch(word))
+
+
+def _begins_with_one_of(backed: Collection[str], word: str) -> bool:
+    """Whether a word plays on one that is supported: Pawsome, where there is a dog."""
+    return any(word[:end] in backed for end in range(_SHORTEST, len(word)))
+
+
+def _is_kin(name: str, backed: Collection[str]) -> bool:
+    """Whether a supported word has nearly the same letters: Europe, where something is European."""
+    least = max(_SHORTEST + 1, len(name) - 2)
+    return any(word[:least] == name[:least] for word in backed if len(word) >= least)
+
+
+@lru_cache(maxsize=4096)
+def _pieces(part: str) -> tuple[str, ...]:
+    """The fewest ordinary words that make up a part of a hashtag; none where it is made of something else."""
+    if len(part) > _LONGEST_TAG:
+        return ()
+    best: list[tuple[str, ...] | None] = [(), *[None] * len(part)]
+    for end in range(1, len(part) + 1):
+        for start in range(end):
+            before, piece = best[start], part[start:end]
+            if before is None or not _is_piece(piece):
+                continue
+            known = best[end]
+            if known is None or len(before) + 1 < len(known):
+                best[end] = (*before, piece)
+    return best[-1] or ()
+
+
+def _is_piece(piece: str) -> bool:
+    return piece in (function_words() if len(piece) < _SHORTEST else _ordinary_words())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -40,6 +41,7 @@ class Length(StrEnum):
         return _CHARS[self]
 
 
+_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")  # the form of BCP 47
 _CHARS: Mapping[Length, tuple[int, int]] = {
     Length.SHORT: (8, 70),
     Length.MEDIUM: (40, 140),
@@ -74,6 +76,8 @@ class Voice:
         set_field(self, "prefix", _line("prefix", self.prefix, MAX_FIX_CHARS))
         set_field(self, "suffix", _line("suffix", self.suffix, MAX_FIX_CHARS))
         set_field(self, "language", _line("language", self.language, 35) or "en")
+        if not _TAG.fullmatch(self.language):
+            raise OptionError(f"{self.language!r} is no language.", hint="Give a tag, such as en or pt-BR.")
         avoided = tuple(_line("avoid", word, MAX_FIX_CHARS) for word in self.avoid)
         set_field(self, "avoid", tuple(word for word in avoided if word))
         if not 0 <= self.hashtags <= MAX_HASHTAGS:
@@ -85,16 +89,20 @@ class Voice:
 def visible(text: str) -> str:
     """A text without control, formatting and direction-changing characters, its white space folded to blanks.
 
-    The joiner and the variation selector that emoji are made with stay.
+    The joiner and the variation selector that emoji are made with stay, but not in words, nor do marks on
+    letters that no language puts there.
     """
     kept = (
         character if character in _EMOJI_PARTS or not unicodedata.category(character).startswith("C") else " "
-        for character in unicodedata.normalize("NFC", text)
+        for character in _HIDES_LETTERS.sub("", unicodedata.normalize("NFC", text))
     )
     return " ".join("".join(kept).split())
 
 
 _EMOJI_PARTS = "\u200d\ufe0f"
+_HIDES_LETTERS = re.compile(
+    "(?<=[A-Za-z\u00c0-\u024f])[\u00ad\u0300-\u036f\u200b-\u200d\u2060\u20d0-\u20ff\ufeff]+"
+)
 
 
 def _line(name: str, text: str, max_chars: int) -> str:

@@ -103,6 +103,7 @@ TEMPLATES = [
 # --- what is kept ---------------------------------------------------------------------------------
 
 
+_SQLITE_ENGINE = "cutline.server.sqlite"
 _SQLITE = {
     # A transaction that reads first and writes later would fail at once where another wrote between.
     "transaction_mode": "IMMEDIATE",
@@ -130,10 +131,10 @@ def _database() -> dict[str, Any]:
                 },
             }
         else:
-            database["OPTIONS"] = _SQLITE
+            database |= {"ENGINE": _SQLITE_ENGINE, "OPTIONS": _SQLITE}
         return database
     return {
-        "ENGINE": "django.db.backends.sqlite3",
+        "ENGINE": _SQLITE_ENGINE,
         "NAME": _data / "cutline.sqlite3",
         "OPTIONS": _SQLITE,
     }

@@ -1,22 +1,26 @@
 """The files of an image that are shown. The master comes with the upload; the others follow in quiet moments.
 
 Encoding them takes as long as captioning, so that they must not stand in its way: a thread that runs only
-when the processor is idle makes them, soon after the caption. What a killed process did not make, the sweep
+when the processor is idle encodes them, soon after the caption. What a killed process did not make, the sweep
 finds. Until they are there, the master is shown in their place.
 """
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import os
 import queue
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 from uuid import UUID
 
-from django.db import close_old_connections, connection, transaction
+from django.db import close_old_connections, connection
 from django.utils import timezone
 from PIL import Image as Pillow
 
@@ -24,8 +28,11 @@ from cutline.errors import CutlineError
 from cutline.images import opened_image
 from cutline.server.errors import NotFound
 from cutline.server.images import storage
-from cutline.server.images.models import Image, Rendition, RenditionKind
+from cutline.server.images.models import Image, Rendition, RenditionKind, StoredFile
 from cutline.server.images.verify import encoded
+from cutline.server.transactions import retried
+
+R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
@@ -69,37 +76,78 @@ def render(image_id: UUID) -> bool:
     image = Image.objects.filter(pk=image_id, rendered_at=None).first()
     if image is None:
         return False
-    with opened_image(read_master(image_id)) as picture:
-        encodings = _encode(picture)
-    files = [
-        (kind, format, size, storage.put(key_of(image.pk, kind, format), data))
-        for kind, format, size, data in encodings
-    ]
-    with transaction.atomic():
-        mine = Image.objects.filter(pk=image.pk, rendered_at=None).update(rendered_at=timezone.now())
-        if mine:
-            storage.keep(*(file for _, _, _, file in files))
-            Rendition.objects.bulk_create(
-                Rendition(
-                    image=image, kind=kind, format=format, width_px=size[0], height_px=size[1], file=file
-                )
-                for kind, format, size, file in files
+    made = _quietly(_made_of, read_master(image_id))
+    keyed = {key_of(image.pk, each.kind, each.format): each for each in made}
+    files = storage.put_all({key: each.data for key, each in keyed.items()})
+    return _create(image, files, list(keyed.values()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """A rendition that was encoded."""
+
+    kind: RenditionKind
+    format: str
+    picture: Pillow.Image
+    data: bytes
+
+
+@retried
+def _create(image: Image, files: Sequence[StoredFile], made: Sequence[_Made]) -> bool:
+    is_mine = bool(Image.objects.filter(pk=image.pk, rendered_at=None).update(rendered_at=timezone.now()))
+    if is_mine:
+        storage.keep(*files)
+        Rendition.objects.bulk_create(
+            Rendition(
+                image=image,
+                kind=each.kind,
+                format=each.format,
+                width_px=each.picture.width,
+                height_px=each.picture.height,
+                file=file,
             )
-        else:
-            storage.discard(file for _, _, _, file in files)
-    return bool(mine)
+            for each, file in zip(made, files, strict=True)
+        )
+    else:
+        storage.discard_pending(files)
+    return is_mine
 
 
-def _encode(picture: Pillow.Image) -> list[tuple[RenditionKind, str, tuple[int, int], bytes]]:
-    large, thumbnail = _within(picture, LARGE_PX), _within(picture, THUMBNAIL_PX)
-    made = [
-        (RenditionKind.THUMBNAIL, "jpeg", thumbnail.size, encoded(thumbnail, "JPEG", 80)),
-        (RenditionKind.THUMBNAIL, "webp", thumbnail.size, encoded(thumbnail, "WEBP", 65)),
-        (RenditionKind.LARGE, "webp", large.size, encoded(large, "WEBP", 80)),
-    ]
-    if large.size != picture.size:  # else the master is that JPEG
-        made.append((RenditionKind.LARGE, "jpeg", large.size, encoded(large, "JPEG", 84)))
-    return made
+def _quietly(function: Callable[[bytes], R], data: bytes) -> R:
+    """Run in a thread that gives way to all others.
+
+    Only what lets them work meanwhile: a thread that waits for the processor while it holds the interpreter,
+    or the database's lock, would keep everybody else waiting, too.
+    """
+    result: Future[R] = Future()
+    context = contextvars.copy_context()
+
+    def run() -> None:
+        if hasattr(os, "setpriority"):  # on Linux, a thread has a priority of its own
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        try:
+            result.set_result(context.run(function, data))
+        except BaseException as error:  # it is raised where the result is waited for
+            result.set_exception(error)
+
+    threading.Thread(target=run, name="encoding", daemon=True).start()
+    return result.result()
+
+
+def _made_of(master: bytes) -> list[_Made]:
+    with opened_image(master) as picture:
+        large, thumbnail = _within(picture, LARGE_PX), _within(picture, THUMBNAIL_PX)
+        wanted = [
+            (RenditionKind.THUMBNAIL, "jpeg", thumbnail, 80),
+            (RenditionKind.THUMBNAIL, "webp", thumbnail, 65),
+            (RenditionKind.LARGE, "webp", large, 80),
+        ]
+        if large.size != picture.size:  # else the master is that JPEG
+            wanted.append((RenditionKind.LARGE, "jpeg", large, 84))
+        return [
+            _Made(kind=kind, format=format, picture=small, data=encoded(small, format.upper(), quality))
+            for kind, format, small, quality in wanted
+        ]
 
 
 def _within(picture: Pillow.Image, side_px: int) -> Pillow.Image:
@@ -121,7 +169,7 @@ def sweep(*, most: int = 200) -> int:
 
 
 class _Renderer:
-    """One thread, nicer than all others, that makes renditions; it ends with the process."""
+    """One thread that has renditions made, one after the other; it ends with the process."""
 
     def __init__(self, work: Callable[[UUID], object]) -> None:
         self._work = work
@@ -151,8 +199,6 @@ class _Renderer:
         return not waiter.is_alive()
 
     def _run(self) -> None:
-        if hasattr(os, "setpriority"):  # on Linux, a thread has a priority of its own
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         while True:
             image_id = self._waiting.get()
             with self._lock:

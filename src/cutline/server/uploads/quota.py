@@ -30,6 +30,14 @@ def check(owner: Owner) -> None:
 
     Anybody may be many owners without an account: of those, each network has a quota as well, and all have.
     """
+    check_own(owner)
+    if owner.user_id is None and owner.network:
+        _check_network(owner.network)
+        _check_visitors()
+
+
+def check_own(owner: Owner) -> None:
+    """Raise QuotaExceeded where an owner has as many images as they may have, whatever others have."""
     limit = limit_of(owner)
     owned = Image.objects.filter(owner=owner)
     if is_exact(owner):
@@ -45,9 +53,6 @@ def check(owner: Owner) -> None:
             f"You have {count:,} images; the limit is {limit:,}.",
             hint="Delete some, or sign in: accounts may have more." if not owner.user_id else "Delete some.",
         )
-    if owner.user_id is None and owner.network:
-        _check_network(owner.network)
-        _check_visitors()
 
 
 def _check_network(network: str) -> None:

@@ -143,7 +143,7 @@ def _create(image: Image, files: Sequence[tuple[StoredFile, Rendition]], job: Jo
         image.owner, job.owner = owner, owner
         image.expires_at = None
     if quota.is_exact(owner):
-        quota.check(owner)
+        quota.check_own(owner)
     image.save(force_insert=True)
     storage.keep(*(file for file, _ in files))
     for _, rendition in files:

@@ -103,6 +103,18 @@ async def test_whoever_has_had_much_work_done_rests_while_others_ask(made: Turns
     assert waiting.done()
 
 
+async def test_whoever_has_had_more_work_done_has_one_at_a_time(clock: Clock) -> None:
+    made = Turns(alone=3, shared=2, clock=clock)
+    made.give_back(THERE, made.ask(THERE))
+    held = [made.ask(HERE), made.ask(HERE)]
+    assert held[1].done()
+    clock.now = 0.35
+    for turn in held:
+        made.give_back(HERE, turn)
+    assert [made.ask(HERE).done() for _ in range(2)] == [True, False]
+    assert [made.ask(THERE).done() for _ in range(2)] == [True, True]
+
+
 async def test_of_those_who_have_much_work_done_alike_nobody_rests(made: Turns, clock: Clock) -> None:
     held = {network: made.ask(network) for network in (HERE, THERE)}
     for network, turn in held.items():

@@ -15,7 +15,7 @@ from cutline.server.jobs import services
 from cutline.server.jobs.context import Context, JobStopped
 from cutline.server.jobs.models import Job, JobKind, JobState, Priority
 from cutline.server.people.models import Owner
-from cutline.server.work.pool import Handler, WorkerPool
+from cutline.server.work.pool import Handler, WorkerPool, _jobs_at_once
 from tests.server.jobs.making import make_owner, queue
 from tests.server.services.process import ANSWERS_S, wait_until
 
@@ -177,6 +177,10 @@ def test_many_jobs_of_one_network_hold_up_nobody_else(start: Callable[..., Worke
     finally:
         go_on.set()
     wait_until(all_in(JobState.DONE), what="everything")
+
+
+def test_whoever_had_more_work_done_has_one_job_at_a_time_and_with_much_more_rests() -> None:
+    assert [_jobs_at_once(ahead_s, share=3) for ahead_s in (0.0, 0.3, 0.5, 1.0, 1.1)] == [3, 3, 1, 1, 0]
 
 
 def test_one_network_alone_has_all_threads(start: Callable[..., WorkerPool]) -> None:

@@ -24,7 +24,8 @@ from cutline.server.shares import TooManyAtOnce, Work
 _UNMARKED = ("/healthz", "/readyz", "/metrics")  # whoever watches the service waits for nobody
 _RECENT_S = 3.0  # for so long after a request its network counts as one that asks
 PATIENCE_S = 30.0
-_AT_ONCE_S = 1.0  # so much more work than for others is done for a network without a rest
+_ALIKE_S = 0.4  # so much more work than for others is done for a network before it has one request at a time
+_AT_ONCE_S = 1.0  # and so much more before it rests
 _WORK = 0.2  # then so much of the time
 
 
@@ -51,7 +52,7 @@ class Turns:
     """Who is in work, and who waits. For one event loop.
 
     alone, shared: how many one network has in work, while nobody else asks, and while others do. Then whoever
-    has had much more work done than another rests, too.
+    has had more work done than another has one at a time, and with much more rests, too.
     """
 
     def __init__(self, *, alone: int, shared: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -101,24 +102,29 @@ class Turns:
         return network
 
     def _grant(self, network: _Network) -> None:
-        is_shared = self._has_others()
-        most = self._shared if is_shared else self._alone
-        while network.waiting and network.work.count < most:
-            too_much_s = self._too_much_s(network) if is_shared else 0.0
-            if too_much_s > 0:
-                self._wake_later(network, too_much_s / _WORK)
+        while network.waiting:
+            ahead_s = self._ahead_s(network)
+            if network.work.count >= self._most(ahead_s):
+                return
+            if ahead_s > _AT_ONCE_S:
+                self._wake_later(network, (ahead_s - _AT_ONCE_S) / _WORK)
                 return
             network.waiting.popleft().set_result(None)
             network.work.add(1, self._clock())
 
-    def _too_much_s(self, network: _Network) -> float:
-        """By how much it had more work done than whoever had the least. As many as work alike go on."""
+    def _most(self, ahead_s: float) -> int:
+        """How many a network has in work that had so much more done than another."""
+        if not self._has_others():
+            return self._alone
+        return self._shared if ahead_s <= _ALIKE_S else 1
+
+    def _ahead_s(self, network: _Network) -> float:
+        """How much more work it had done than whoever had the least; nothing, while it had little."""
         now = self._clock()
         its_own = network.work.seconds(now)
-        if its_own <= _AT_ONCE_S:
+        if its_own <= _ALIKE_S or not self._has_others():
             return 0.0
-        least = min(each.work.seconds(now) for each in self._networks.values())
-        return its_own - least - _AT_ONCE_S
+        return its_own - min(each.work.seconds(now) for each in self._networks.values())
 
     def _wake_later(self, network: _Network, seconds: float) -> None:
         def wake() -> None:

@@ -35,7 +35,8 @@ logger = logging.getLogger(__name__)
 Handler: TypeAlias = Callable[[Job, Context], None]
 
 _POLL_S = 0.5  # one idle thread polls: a lost hint costs no more than this
-_AT_ONCE_S = 1.0  # so much longer than others whoever counts as one has jobs run without a rest
+_ALIKE_S = 0.4  # so much longer than others whoever counts as one has jobs run before it is one at a time
+_AT_ONCE_S = 1.0  # and so much longer before they rest
 _WORK = 0.3  # then so much of the time
 _RECENT_S = 5.0  # for so long after a job was claimed, whoever it counts for has jobs
 _STUCK_S = 900.0  # the lease of a job without a sign of life for so long is not renewed
@@ -58,8 +59,9 @@ class WorkerPool:
     for bulk jobs, half may fetch photos: a slow site holds a thread for as long as it likes to; a third of
     these are kept for other owners. No more have the language model write than it does at once, and one owner
     half of that.
-    While others have jobs, too, whoever counts as one (people.voices) has a share of the threads, and rests
-    after much more work than another: so the others' turn comes at once, whatever was queued before.
+    While others have jobs, too, whoever counts as one (people.voices) has a share of the threads; one after
+    more work than another, and none for a while after much more: so the others' turn comes at once, whatever
+    was queued before.
     on_stage is called for each stage that a job enters.
     """
 
@@ -211,11 +213,11 @@ class WorkerPool:
             if len(self._had) < 2:
                 return []
             share = max(1, (len(self._threads) - 1) // len(self._had))
-            most_s = _AT_ONCE_S + min(had.work.seconds(now) for had in self._had.values())
+            least_s = min(had.work.seconds(now) for had in self._had.values())
             return [
                 had.owner
                 for had in self._had.values()
-                if had.work.count >= share or had.work.seconds(now) > most_s
+                if had.work.count >= _jobs_at_once(had.work.seconds(now) - least_s, share)
             ]
 
     def _note(self, job: Job | None, have_enough: Sequence[Owner]) -> None:
@@ -321,6 +323,13 @@ class WorkerPool:
                 logger.warning("Leases cannot be renewed: %s", error)
                 forget_broken_connection()
         connection.close()
+
+
+def _jobs_at_once(ahead_s: float, share: int) -> int:
+    """How many jobs are run at once for somebody who had so much more work done than another."""
+    if ahead_s > _AT_ONCE_S:
+        return 0
+    return share if ahead_s <= _ALIKE_S else 1
 
 
 def _put_back(job: Job) -> None:

@@ -3,7 +3,8 @@
     python docs/generate.py [--check]
 
 docs/reference/cli.md holds every command's help, decoding.md the decoding options, errors.md the error tree,
-recipe.md the keys of a recipe, settings.md the service's settings; README.md what the demo prints;
+recipe.md the keys of a recipe, settings.md the service's settings; README.md what the demo prints,
+docs/security.md what the attacks of benchmarks/abuse did last;
 contracts/ holds the JSON Schemas of bundle.json and of the websocket's messages, and the API's OpenAPI.
 """
 
@@ -31,6 +32,7 @@ from cutline.errors import CutlineError
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+SECURITY = ROOT / "docs" / "security.md"
 HELP_WIDTH = 98
 NOTE = "<!-- Written by docs/generate.py: change the code, then run `make docs`. -->\n"
 
@@ -361,12 +363,23 @@ def with_demo(readme: str) -> str:
     return replaced(readme, "demo", f"\n```text\n{captions}\n```\n\n")
 
 
+def with_attacks(page: str) -> str:
+    """Put what `python -m benchmarks.abuse` measured last into the page on security."""
+    measured = ROOT / "benchmarks" / "abuse.md"
+    body = (
+        measured.read_text(encoding="utf-8").partition("-->")[2].strip()
+        if measured.exists()
+        else "It was not run on an idle machine yet."
+    )
+    return replaced(page, "attacks", f"\n{body}\n\n")
+
+
 def replaced(text: str, name: str, body: str) -> str:
     """Put ``body`` between the comments of ``name``. Raises LookupError where there are none."""
     pattern = rf"(<!-- {name}: [^>]*-->\n).*?(<!-- {name}: end -->)"
     changed, count = re.subn(pattern, lambda found: f"{found[1]}{body}{found[2]}", text, flags=re.DOTALL)
     if count != 1:
-        raise LookupError(f"The README has {count} places for {name}.")
+        raise LookupError(f"The page has {count} places for {name}.")
     return changed
 
 
@@ -374,6 +387,7 @@ def stale() -> dict[Path, str]:
     """Give {file: what it should hold} of every file that differs from the code."""
     wanted = {ROOT / name: write() for name, write in GENERATED.items()}
     wanted[README] = with_demo(README.read_text(encoding="utf-8"))
+    wanted[SECURITY] = with_attacks(SECURITY.read_text(encoding="utf-8"))
     return {
         path: text
         for path, text in wanted.items()

@@ -304,11 +304,8 @@ class Running:
 
 
 @contextmanager
-def attacking(name: str, service: Any) -> Iterator[Running]:
-    """Attack a service until the context is left."""
-    from benchmarks.abuse.people import account_key
-
-    key = account_key(service, f"attacker-{name}@example.org")
+def attacking(name: str, service: Any, key: str) -> Iterator[Running]:
+    """Attack a service until the context is left. key: of an account that the attacker has."""
     with _silent_server() as silent:
         command = [sys.executable, "-m", "benchmarks.abuse.attacks", name, service.url, silent, key]
         process = subprocess.Popen(

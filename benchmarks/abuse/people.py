@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -32,7 +32,7 @@ class People:
         self._clients: list[httpx.Client] = []
 
     def __enter__(self) -> Self:
-        keys = [_key_of_account(self._service, number) for number in range(2)]
+        keys = account_keys(self._service, [f"person-{number}@example.org" for number in range(2)])
         for number, key in enumerate([*keys, ""]):
             transport = httpx.HTTPTransport(local_address=f"127.{10 + number}.0.1")
             client = httpx.Client(
@@ -120,12 +120,8 @@ def _summary(results: list[Seen]) -> dict[str, float]:
     }
 
 
-def _key_of_account(service: Service, number: int) -> str:
-    return account_key(service, f"person-{number}@example.org")
-
-
-def account_key(service: Service, email: str) -> str:
-    """A key with every scope, of a new account."""
+def account_keys(service: Service, emails: Sequence[str]) -> list[str]:
+    """Keys with every scope, of new accounts with these addresses."""
     made: Any = service.manage(
         "shell",
         "--verbosity=0",
@@ -133,7 +129,7 @@ def account_key(service: Service, email: str) -> str:
         "from cutline.server.account import keys;"
         "from cutline.server.people.models import User;"
         "from cutline.server.people.viewers import owner_of;"
-        f"user = User.objects.create_user({email!r}, 'correct horse battery');"
-        "print(keys.create(owner_of(user), name='all', scopes=list(keys.Scope))[1])",
+        f"users = [User.objects.create_user(email, 'correct horse battery') for email in {list(emails)!r}];"
+        "print(*[keys.create(owner_of(user), name='all', scopes=list(keys.Scope))[1] for user in users])",
     )
-    return str(made).strip().splitlines()[-1]
+    return str(made).strip().splitlines()[-1].split()

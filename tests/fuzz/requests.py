@@ -133,23 +133,46 @@ def _forms(photo: bytes) -> Iterator[bytes]:
         )
 
 
+class _Account:
+    """An account with a key and an image, which are made anew where a request took them away."""
+
+    def __init__(self, photo: bytes) -> None:
+        from cutline.server.people.models import User
+        from cutline.server.people.viewers import owner_of
+
+        self._photo = photo
+        self._owner = owner_of(User.objects.create_user("fuzz@example.org", "a long password"))
+        self._key = self._image = ""
+
+    def key(self) -> str:
+        from cutline.server.account import keys
+        from cutline.server.people.keys import Scope, find
+
+        if not self._key or find(self._key) is None:
+            keys.revoke_all(self._owner.pk)
+            _, self._key = keys.create(self._owner, name="fuzz", scopes=list(Scope))
+        return self._key
+
+    def image(self) -> str:
+        from cutline.server.images.models import Image
+        from cutline.server.uploads.services import store_upload
+
+        if not self._image or not Image.objects.filter(pk=self._image, deleted_at=None).exists():
+            self._image = str(store_upload(self._owner, self._photo, "a.jpg").image.pk)
+        return self._image
+
+
 def sender(photo: bytes) -> Callable[[Request], None]:
     """What sends a request, as an account with every scope or as nobody, and looks at the answer."""
-    from cutline.server.account import keys
     from cutline.server.asgi import application
     from cutline.server.events import channel
-    from cutline.server.people.models import User
-    from cutline.server.people.viewers import owner_of
-    from cutline.server.uploads.services import store_upload
 
-    owner = owner_of(User.objects.create_user("fuzz@example.org", "a long password"))
-    _, key = keys.create(owner, name="fuzz", scopes=list(keys.Scope))
-    image = str(store_upload(owner, photo, "a.jpg").image.pk)
+    account = _Account(photo)
     loop = asyncio.get_event_loop()
     channel.use_loop(loop)
 
     def send(request: Request) -> None:
-        scope, body = _scope_of(request, key=key, image=image)
+        scope, body = _scope_of(request, key=account.key(), image=account.image())
         status, headers, answer = loop.run_until_complete(_ask(application, scope, body))
         assert status < 500 or status == 503, (status, answer[:2000])
         if status >= 400:

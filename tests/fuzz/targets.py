@@ -254,6 +254,7 @@ def _set_up_django(folder: Path) -> None:
         CUTLINE_RATE_CAPTION="100000000/minute",
         CUTLINE_RATE_ACCOUNTS="100000000/minute",
         CUTLINE_LOG_LEVEL="ERROR",
+        CUTLINE_SECURITY_LOG=os.devnull,
         CUTLINE_WEB_APP="false",
     )
     socket.getaddrinfo = _no_names  # type: ignore[assignment]  # and no wait for a name server

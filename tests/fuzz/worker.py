@@ -20,6 +20,7 @@ from cutline.errors import CutlineError
 from tests.fuzz.targets import TARGETS, Target
 
 _ROUND = 200  # inputs of one seed
+_TELL_EVERY_S = 30.0
 _GRACE_S = 10  # after which an input that takes too long ends the process
 
 
@@ -34,7 +35,8 @@ class TooSlow(Exception):
 def main(name: str, seed: int, seconds: float, folder: Path, limit_s: float, limit_mb: int) -> None:
     """Fuzz in rounds, each with a seed of its own. What fails is raised, with the input in the folder."""
     target = TARGETS[name](folder)
-    end = time.monotonic() + seconds
+    told = time.monotonic()
+    end = told + seconds
     trial = Trial(target, folder / "input.bin", limit_s=limit_s, limit_mb=limit_mb)
     round_ = 0
     while round_ == 0 or time.monotonic() < end:
@@ -45,10 +47,19 @@ def main(name: str, seed: int, seconds: float, folder: Path, limit_s: float, lim
             sys.stdout.write(f"failed with the seed {seed + round_}\n")
             raise
         round_ += 1
+        if time.monotonic() > told + _TELL_EVERY_S:
+            told = time.monotonic()
+            _tell(trial, seed, seed + round_ - 1)
+    _tell(trial, seed, seed + round_ - 1)
+
+
+def _tell(trial: Trial, first: int, last: int) -> None:
+    """Say how far it has come: whoever ends it later can go on with the next seed."""
     sys.stdout.write(
-        f"{trial.count:,} inputs with the seeds {seed} to {seed + round_ - 1}: {trial.refused:,} refused,"
+        f"{trial.count:,} inputs with the seeds {first} to {last}: {trial.refused:,} refused,"
         f" the slowest {trial.slowest_s:.2f} s, the largest {trial.largest_mb} MB\n"
     )
+    sys.stdout.flush()
 
 
 def _round(trial: Trial, target: Target, seed: int) -> None:

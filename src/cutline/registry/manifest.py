@@ -1,4 +1,4 @@
-"""What a registry keeps as JSON: the manifest of a version, the moves of aliases, notes on versions.
+"""What a registry keeps as JSON: manifests of versions, moves of aliases, notes on versions, learners' runs.
 
 All of it may have been written by others: it is parsed strictly, and a version is named by the SHA-256 of
 its manifest, which lists the SHA-256 of each of its files.
@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeVar
 
 from cutline.captioning.bundle import FILE_NAME, MANIFEST, NAME, REQUIRED, VERSION, FileRecord
@@ -137,6 +138,39 @@ class Note:
     def to_bytes(self) -> bytes:
         """The note as it is stored."""
         return _text(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What a run of the learner came to, whether there is a challenger or not.
+
+    ``champion`` is the version that it began with, ``version`` the challenger that it pushed ("": none),
+    ``data`` the hash of what it learned from. ``facts`` is free.
+    """
+
+    number: Annotated[int, Between(1)]
+    by: Name
+    at: Moment
+    ending: Literal["not started", "rejected", "challenger", "failed"]
+    why: ShortText
+    champion: Annotated[str, Like(f"(?:{ID})?")] = ""
+    version: Annotated[str, Like(f"(?:{ID})?")] = ""
+    data: Annotated[str, Like("[0-9a-f]{0,64}")] = ""
+    facts: Mapping[str, object] = field(default_factory=dict)
+    token: Annotated[str, Like("[0-9a-f]{0,32}")] = ""
+
+    def to_bytes(self) -> bytes:
+        """The entry as it is stored."""
+        return _text(self)
+
+
+def moment_of(text: str) -> datetime:
+    """An entry's moment; without a zone it is UTC. Raises VersionRefused for what is none."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise VersionRefused(f"{text!r:.60} is no moment.") from error
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def hash_of(data: bytes) -> str:

@@ -5,6 +5,7 @@
     STORE/signatures/ID/KEY.sig          signatures of a version's manifest
     STORE/aliases/NAME/0000000001.json   the moves of an alias: the last one says what it stands for
     STORE/notes/ID/0000000001.json       notes on a version
+    STORE/runs/0000000001.json           what the learner's runs came to
     STORE/pruned/ID.json                 the version's files were deleted; its manifest stays
 
 Nothing is ever overwritten. A push writes files, then signature, then manifest: until the last write it did
@@ -39,6 +40,7 @@ from cutline.registry.manifest import (
     WEIGHTS,
     Move,
     Note,
+    Run,
     VersionManifest,
     check_alias,
     hash_of,
@@ -49,11 +51,14 @@ from cutline.registry.manifest import (
 from cutline.registry.signing import SIGNATURE_BYTES, Signer, Verifier
 from cutline.registry.store import Store, Stored
 
-T = TypeVar("T", Move, Note)
+T = TypeVar("T", Move, Note, Run)
 
 GATED = (CHAMPION, CHALLENGER)
 """Aliases whose versions users may see."""
 
+RUNS = "runs/"
+
+_TRIES = 8
 _REFRESHED_S = 3600.0  # what lies unused for longer is made new again by a push that needs it
 
 
@@ -73,6 +78,11 @@ class Version:
     def label(self) -> str:
         """name@version."""
         return self.manifest.label
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether users may see it: it has passed its gates, or ships."""
+        return self.is_built_in or self.manifest.passed_gates
 
     @property
     def short(self) -> str:
@@ -292,6 +302,50 @@ class Registry:
         """The notes on a version, oldest first."""
         return self._entries(Note, f"notes/{self.find(ref).id}/")
 
+    # Runs of the learner
+
+    def record_run(
+        self,
+        *,
+        by: str,
+        ending: str,
+        why: str,
+        champion: str = "",
+        version: str = "",
+        data: str = "",
+        facts: Mapping[str, object] | None = None,
+    ) -> Run:
+        """Write down what a run came to. The parameters are as in Run.
+
+        Raises OptionError, and AliasMoved where many others write at this moment.
+        """
+        log = self._log(RUNS)
+        for _ in range(_TRIES):
+            run = _checked_entry(
+                Run(
+                    number=max(log.numbers(), default=0) + 1,
+                    by=by,
+                    at=self._moment(),
+                    ending=ending,  # type: ignore[arg-type]
+                    why=why,
+                    champion=champion,
+                    version=version,
+                    data=data,
+                    facts=dict(facts or {}),
+                    token=uuid.uuid4().hex,
+                )
+            )
+            if log.append(run.number, run.to_bytes()):
+                return run
+        raise AliasMoved("Many runs are written down at this moment.", hint="Try again.")
+
+    def runs(self, *, most: int = 20) -> list[Run]:
+        """What the last runs came to, the newest first."""
+        if self._maybe_store is None:
+            return []
+        log = Log(self._maybe_store, RUNS)
+        return [self._entry(Run, log, number) for number in reversed(log.numbers()[-most:])]
+
     # Aliases
 
     def alias(self, name: str) -> Alias:
@@ -334,13 +388,9 @@ class Registry:
         version = self.find(ref)
         if version.is_pruned:
             raise VersionMissing(f"The files of the version {version.short} were deleted by a prune.")
-        must_pass = to in GATED and not version.is_built_in and not version.manifest.passed_gates
+        must_pass = to in GATED and not version.has_passed
         if must_pass and not override_gates:
-            raise GatesNotPassed(
-                f"The version {version.short} has not passed the gates, and cannot become {to}.",
-                kept="Nothing was changed.",
-                hint="cutline registry show tells what its report says.",
-            )
+            raise gates_not_passed(version, to)
         return self._move(
             to, version, "promote", by=by, why=why, expected=expected, overrides_gates=must_pass
         )
@@ -561,6 +611,15 @@ def earlier(moves: Sequence[Move]) -> list[str]:
 
 def _built_in_version() -> Version:
     return Version(id=content.shipped().id, manifest=content.shipped().manifest, is_built_in=True)
+
+
+def gates_not_passed(version: Version, to: str) -> GatesNotPassed:
+    """The refusal to let an alias whose versions users see stand for a version."""
+    return GatesNotPassed(
+        f"The version {version.short} has not passed the gates, and cannot become {to}.",
+        kept="Nothing was changed.",
+        hint="cutline registry show tells what its report says.",
+    )
 
 
 def object_key(sha256: str) -> str:

@@ -7,15 +7,14 @@ written.captions, written.model        # of the same model, whatever is loaded m
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from PIL import Image
 
@@ -45,6 +44,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+OnFailure: TypeAlias = Callable[[ModelInfo, Exception], None]
+
 DEFAULT = "default"
 """The id of the model that captions where none is asked for."""
 
@@ -58,6 +59,7 @@ __all__ = [
     "Option",
     "Status",
     "Strategy",
+    "Tried",
     "Wanted",
     "Written",
     "about",
@@ -67,6 +69,7 @@ __all__ = [
     "followed",
     "get_captioner",
     "models",
+    "try_challenger",
     "wanted",
     "write",
 ]
@@ -94,17 +97,23 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """The captions of one photo, best first, and the model that wrote them."""
+    """The captions of one photo, best first, the model that wrote them, and the seconds that it took."""
 
     captions: Sequence[Caption]
     model: ModelInfo
+    seconds: float = 0.0
 
 
-def wanted(options: Mapping[str, Any], *, n: int = 1, owner: str = "") -> Wanted:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried(Written):
+    """What the challenger wrote for nobody; no captions where it failed."""
+
+
+def wanted(options: Mapping[str, Any], *, n: int = 1, in_canary: bool = False) -> Wanted:
     """Read options as a job keeps them: n, model, and DecodingOptions' own; None and absent are the same.
 
-    n: how many captions where the options do not say; greedy decoding then gives its one. owner: whose job
-    it is, which decides whether it is in the canary.
+    n: how many captions where the options do not say; greedy decoding then gives its one. in_canary: whether
+    the challenger may write them, where no other model is asked for.
     Raises OptionError for what contradicts itself or does not exist, Invalid for an unknown model.
     """
     given = {name: value for name, value in options.items() if value is not None}
@@ -116,48 +125,68 @@ def wanted(options: Mapping[str, Any], *, n: int = 1, owner: str = "") -> Wanted
     count = asked or (1 if chosen.strategy is Strategy.GREEDY else n)
     check_choices(chosen, n=count)
     _uri(model)
-    return Wanted(n=count, model=model, options=chosen, in_canary=model == DEFAULT and _is_in_canary(owner))
+    return Wanted(n=count, model=model, options=chosen, in_canary=in_canary and model == DEFAULT)
 
 
-def write(photo: Source, wanted: Wanted) -> Written:
-    """Caption a photo. Raises ImageError, OptionError, and what get_captioner raises."""
-    if wanted.in_canary and (written := _by_challenger(photo, wanted)) is not None:
-        return written
+def write(photo: Source, wanted: Wanted, *, on_failure: OnFailure | None = None) -> Written:
+    """Caption a photo. Raises ImageError, OptionError, and what get_captioner and runtimes raise.
+
+    on_failure is told of a model that failed on it, also where another one then wrote the captions.
+    """
+    if wanted.in_canary and (chosen := _challenger()) is not None:
+        try:
+            return _ask(chosen, photo, wanted, on_failure)
+        except (ImageError, OptionError):
+            raise
+        except CaptionerClosed:
+            pass
+        except Exception as error:  # whatever a runtime raises over a graph
+            CHALLENGER_FAILURES.inc()
+            logger.warning("The challenger failed, and the champion captions: %r", error)
     while True:
         chosen = get_captioner(wanted.model)
         try:
-            [captions] = chosen.caption([photo], n=wanted.n, options=wanted.options)
+            return _ask(chosen, photo, wanted, on_failure)
         except CaptionerClosed:
             if get_captioner(wanted.model) is chosen:
                 raise
-            continue  # another version took its place between the two lines
-        return Written(captions=captions, model=chosen.about())
+            # another version took its place between the two lines
 
 
-def _by_challenger(photo: Source, wanted: Wanted) -> Written | None:
-    """Caption a photo by the challenger; None while there is none, and where it fails."""
-    get_captioner()  # whose registry it is
-    chosen = _SHELF.challenger(DEFAULT)
+def try_challenger(photo: Source, wanted: Wanted) -> Tried | None:
+    """Let the challenger caption a photo for nobody; None while there is none. Raises ImageError."""
+    chosen = _challenger()
     if chosen is None:
         return None
+    began = time.monotonic()
     try:
-        [captions] = chosen.caption([photo], n=wanted.n, options=wanted.options)
+        written = _ask(chosen, photo, wanted, None)
     except (ImageError, OptionError):
         raise
     except CaptionerClosed:
         return None
     except Exception as error:  # whatever a runtime raises over a graph
-        CHALLENGER_FAILURES.inc()
-        logger.warning("The challenger failed, and the champion captions: %r", error)
-        return None
-    return Written(captions=captions, model=chosen.about())
+        logger.warning("The challenger failed in the shadow: %r", error)
+        return Tried(captions=(), model=chosen.about(), seconds=time.monotonic() - began)
+    return Tried(captions=written.captions, model=written.model, seconds=written.seconds)
 
 
-def _is_in_canary(owner: str) -> bool:
-    """Whether an owner is in the canary: the same owner always, and those who are in stay in as it grows."""
-    share = settings().canary_percent / 100
-    digest = hashlib.sha256(f"cutline canary {owner}".encode()).digest()
-    return bool(owner) and int.from_bytes(digest[:8]) / 2**64 < share
+def _challenger() -> MicroBatcher | None:
+    get_captioner()  # whose registry it is
+    return _SHELF.challenger(DEFAULT)
+
+
+def _ask(chosen: MicroBatcher, photo: Source, wanted: Wanted, on_failure: OnFailure | None) -> Written:
+    began = time.monotonic()
+    try:
+        [captions] = chosen.caption([photo], n=wanted.n, options=wanted.options)
+    except (ImageError, OptionError, CaptionerClosed):
+        raise
+    except Exception as error:  # whatever a runtime raises over a graph
+        if on_failure is not None:
+            on_failure(chosen.about(), error)
+        raise
+    return Written(captions=captions, model=chosen.about(), seconds=time.monotonic() - began)
 
 
 def get_captioner(model: str = "") -> MicroBatcher:

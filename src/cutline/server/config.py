@@ -226,7 +226,14 @@ class ServerSettings(BaseSettings):
         ge=0,
         le=100,
         description="The share of accounts and visitors whose caption jobs go to the alias challenger of the"
-        " registry that model follows; in percent.",
+        " registry that model follows; in percent. Until somebody changes it while the service runs.",
+    )
+    shadow_percent: float = Field(
+        0,
+        ge=0,
+        le=100,
+        description="The share of other caption jobs whose photos the challenger captions, too, for nobody:"
+        " only how it compares is kept. In percent; until somebody changes it while the service runs.",
     )
     model_threads: int = Field(0, description="Threads of the model; 0: one per core.")
     candidates: int = Field(

@@ -60,6 +60,7 @@ INSTALLED_APPS = [
     "cutline.server.bulk.apps.Config",
     "cutline.server.learning_export.apps.Config",
     "cutline.server.backup.apps.Config",
+    "cutline.server.steering.apps.Config",
     "cutline.server.canary.apps.Config",
     "cutline.server.events.apps.Config",
     "cutline.server.webhooks.apps.Config",

@@ -65,6 +65,10 @@ class Event(StrEnum):
     WEBHOOK_SWITCHED_OFF = "webhook.switched_off"
     IMAGE_REPORTED = "image.reported"
     IMAGE_DECIDED = "image.decided"
+    MODEL_PROMOTED = "model.promoted"
+    MODEL_ROLLED_BACK = "model.rolled_back"
+    MODEL_STOPPED = "model.stopped"
+    MODEL_SHARES_CHANGED = "model.shares_changed"
 
 
 REFUSALS = frozenset(

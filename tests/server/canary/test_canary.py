@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.core.management import call_command
 
-from cutline.captioning.bundle import read_bundle, sealed
-from cutline.captioning.sources import default_bundle
-from cutline.registry import Draft, GateReport, Registry, open_registry
+from cutline.registry import Registry
 from cutline.server.canary import arms, watch
 from cutline.server.captions.models import Caption
 from cutline.server.feedback.models import Feedback, Rating
 from cutline.server.images.models import Image
 from cutline.server.jobs.models import Job, JobKind
 from cutline.server.people.models import Owner
+from cutline.server.steering import shares
+from cutline.server.steering.models import Failure
 
 pytestmark = [pytest.mark.django_db]
-BY = {"by": "a test", "why": "it is a test"}
-
-
-@pytest.fixture
-def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, configure: Callable[..., Any]) -> Registry:
-    """A registry with a challenger, which the service follows."""
-    monkeypatch.setenv("CUTLINE_REGISTRY_CACHE", str(tmp_path / "cache"))
-    uri = f"registry:{tmp_path / 'models'}"
-    configure(model=uri, canary_percent=50)
-    made = open_registry(uri)
-    bundle = read_bundle(default_bundle())
-    named = sealed(replace(bundle.manifest, version="2.0.0"), bundle.files)
-    made.promote(made.push(Draft(bundle=named, gates=GateReport(passed=True))).id, to="challenger", **BY)
-    return made
 
 
 def written(registry: Registry, ref: str, *, owner: Owner | None = None) -> Caption:
@@ -68,6 +50,10 @@ def test_what_people_did_is_counted_by_version(registry: Registry, monkeypatch: 
     assert (found.challenger.captions, found.challenger.owners, found.champion.captions) == (4, 3, 1)
     assert (found.challenger.edited, found.challenger.rated_down, found.challenger.counts.bad) == (1, 1, 2)
     assert found.challenger.edit_distance == 0.5
+    measures = {each.name: each for each in found.challenger.measures}
+    assert measures["edited"].value == 0.25
+    assert 0 < (measures["edited"].low or 0) < 0.25 < (measures["edited"].high or 0) < 1
+    assert (measures["median_s"].value, measures["median_s"].low) == (None, None)
     assert not found.is_worse
 
 
@@ -90,3 +76,21 @@ def test_a_challenger_that_people_correct_more_is_stopped_with_the_reason(
     assert "3 of 3 captions of the challenger" in last.why
     assert watch.compare() is None
     watch.sweep()
+
+
+def test_a_challenger_that_fails_more_is_stopped(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "is_worse", lambda champion, challenger: challenger.bad > 2 + champion.bad)
+    hash_ = registry.find("challenger").manifest.bundle_hash
+    for _ in range(3):
+        Failure.objects.create(model_hash=hash_, error="RuntimeError")
+    written(registry, "challenger")
+    found = watch.compare()
+    assert found is not None
+    assert (found.challenger.failures.bad, found.challenger.failures.all) == (3, 4)
+    shares.change(canary_percent=0, shadow_percent=None, by="a test", why="nobody shall get it")
+    watch.sweep()
+    assert registry.alias("challenger").version
+    shares.change(canary_percent=1, shadow_percent=None, by="a test", why="some shall get it")
+    watch.sweep()
+    assert registry.alias("challenger").version == ""
+    assert "failed on 3 of 4 photos" in registry.history("challenger")[-1].why

@@ -11,11 +11,12 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from cutline.server import security_log
-from cutline.server.errors import Conflict, Invalid, NotFound
+from cutline.server.errors import Conflict, Forbidden, Invalid, NotFound
 from cutline.server.events.services import recheck
 from cutline.server.people.keys import PREFIX, Scope, digest_of
-from cutline.server.people.models import ApiKey, Owner
+from cutline.server.people.models import ApiKey, Owner, Role
 from cutline.server.people.owners import lock_owner
+from cutline.server.people.roles import role_of
 from cutline.server.security_log import Event
 from cutline.server.transactions import retried
 
@@ -30,6 +31,7 @@ def create(
 
     Raises:
         Invalid: no scope, an unknown one, or an expiry that has passed.
+        Forbidden: the scope models, for somebody who is not of the staff.
         Conflict: the owner has too many keys that work, or was claimed by an account meanwhile.
     """
     chosen = sorted(set(scopes))
@@ -37,6 +39,8 @@ def create(
         raise Invalid(
             "A key needs at least one scope, and only known ones.", hint=f"Choose from {', '.join(Scope)}."
         )
+    if Scope.MODELS in chosen and (owner.user is None or role_of(owner.user) == Role.USER):
+        raise Forbidden("Only staff may have a key that looks after models.")
     if expires_at is not None and expires_at <= timezone.now():
         raise Invalid("A key cannot expire in the past.")
     secret = PREFIX + secrets.token_urlsafe(32)

@@ -13,6 +13,7 @@ from cutline.server.api import (
     jobs,
     people,
     problems,
+    registry,
     restyle,
     stats,
     styles,
@@ -51,6 +52,7 @@ for module in (
     webhooks,
     events,
     stats,
+    registry,
     errors,
 ):
     api.add_router("", module.router)

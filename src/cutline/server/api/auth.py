@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from allauth.account.decorators import reauthentication_required
@@ -22,6 +22,8 @@ from cutline.server.errors import (
 if TYPE_CHECKING:
     from cutline.server.people.viewers import Viewer
 
+Models: TypeAlias = Literal["see", "steer"]
+
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -29,7 +31,8 @@ class ViewerAuth(AuthBase):
     """Finds the viewer of a request, and checks the scope of their key.
 
     scope: what a key must be allowed; "" for none. account: an anonymous session is not enough (401).
-    staff: only those who may look into everything (403).
+    staff: only those who may look into everything (403). models: only those who may see models, or decide
+    about them (403).
     """
 
     openapi_type: str = "http"
@@ -38,18 +41,21 @@ class ViewerAuth(AuthBase):
         "An API key (ck_...), as `Authorization: Bearer` or `X-API-Key`. Browsers send their session cookie."
     )
 
-    def __init__(self, scope: str = "", *, account: bool = False, staff: bool = False) -> None:
+    def __init__(
+        self, scope: str = "", *, account: bool = False, staff: bool = False, models: Models | None = None
+    ) -> None:
         super().__init__()
         self.scope = scope
         self.account = account
         self.staff = staff
+        self.models = models
 
     def __call__(self, request: HttpRequest) -> Viewer:
         """The viewer, who may call the endpoint. Raises: Unauthenticated, Forbidden."""
         from cutline.server.people.viewers import viewer_of
 
         viewer = viewer_of(request)
-        if (self.account or self.staff) and viewer.user_id is None:
+        if (self.account or self.staff or self.models) and viewer.user_id is None:
             raise Unauthenticated("This requires an account.", hint="Sign in, or send an API key.")
         if self.scope and not viewer.has(self.scope):
             raise ScopeMissing(
@@ -58,12 +64,18 @@ class ViewerAuth(AuthBase):
             )
         if self.staff and not viewer.is_staff_reader:
             raise Forbidden("Only staff may do this.")
+        if self.models and not viewer.can_see_models:
+            raise Forbidden("Only staff may look after models.")
+        if self.models == "steer" and not viewer.can_steer_models:
+            raise Forbidden("Only administrators decide about models.")
         return viewer
 
 
-def needs(scope: str = "", *, account: bool = False, staff: bool = False) -> ViewerAuth:
-    """What an endpoint needs: a scope of the key; an account; a staff role."""
-    return ViewerAuth(scope, account=account, staff=staff)
+def needs(
+    scope: str = "", *, account: bool = False, staff: bool = False, models: Models | None = None
+) -> ViewerAuth:
+    """What an endpoint needs: a scope of the key; an account; a staff role; to look after models."""
+    return ViewerAuth(scope, account=account, staff=staff, models=models)
 
 
 anyone = ViewerAuth()

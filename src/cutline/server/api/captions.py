@@ -22,6 +22,7 @@ from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cutline.server.api.schemas import CaptionOut, JobErrorOut, JobOut, Page, SchemaIn, problems
 from cutline.server.api.voice_fields import StyledTextOut, VoiceOut
 from cutline.server.api.wait import PREFER, when_done
+from cutline.server.canary.past import past
 from cutline.server.captions import selectors, services
 from cutline.server.captions.attention import unpacked
 from cutline.server.captions.models import Caption, Version
@@ -60,6 +61,15 @@ class CaptionedOut(Schema):
     error: JobErrorOut | None = None
 
 
+class PastModelOut(Schema):
+    """A model that captioned by default."""
+
+    model: str = Field(description="name@version")
+    since: datetime | None = Field(description="From when on; null: from the beginning.")
+    learned: str = Field(description="What it learned from.")
+    parents: list[str] = Field(description="name@version of the models whose weights it began with.")
+
+
 class ModelCardOut(Schema):
     """A model's description of itself; empty if it is not a bundle."""
 
@@ -67,6 +77,11 @@ class ModelCardOut(Schema):
     description: str = Field(description="What it was trained on.")
     metrics: dict[str, Any] = Field(description="As measured on held-out data, by source.")
     card: str = Field(description="Its model card, in Markdown.")
+    past: list[PastModelOut] = Field(
+        default_factory=list,
+        description="Of the default model, where it comes from a registry: which versions captioned, the"
+        " present one first.",
+    )
 
 
 class ModelOut(Schema):
@@ -183,9 +198,16 @@ def list_models(request: HttpRequest) -> dict[str, object]:
 
 
 @router.get("/models/{model}/card", auth=anyone, response={200: ModelCardOut, **problems(422)})
-def get_model_card(request: HttpRequest, model: str) -> captioner.ModelInfo:
-    """A model's card: its origin, its quality and its known failures."""
-    return captioner.about(model)
+def get_model_card(request: HttpRequest, model: str) -> ModelCardOut:
+    """A model's card: its origin, its quality and its known failures; and which came before it."""
+    about = captioner.about(model)
+    return ModelCardOut(
+        licence=about.licence,
+        description=about.description,
+        metrics=dict(about.metrics),
+        card=about.card,
+        past=[PastModelOut.from_orm(each) for each in past()] if model == captioner.DEFAULT else [],
+    )
 
 
 # -- candidates ------------------------------------------------------------------------------------------

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
-import difflib
 import statistics
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
 
-from cutline.server.canary.sequential import Counts
+from cutline.server.canary.sequential import Counts, mean_interval, median_interval
 from cutline.server.captions.models import Caption
 from cutline.server.feedback.models import Feedback, Rating
 from cutline.server.jobs.models import Priority
+from cutline.server.steering.models import Failure, Shadow
+from cutline.server.steering.trials import agreement
 
 MOST_OF_ONE = 20
 """Captions of one owner that count: nobody shall decide alone."""
 
 _MOST = 50_000
 _MOST_EDITS = 2_000
+_HAPPENED = ("edited", "picked", "rated_up", "rated_down")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """A figure of one arm, with its interval of 95%, and how much it rests on. share: it is one, of 0 to 1.
+
+    None where there is nothing to tell.
+    """
+
+    name: str
+    value: float | None
+    low: float | None
+    high: float | None
+    of: int
+    is_share: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +46,9 @@ class Arm:
     """The captions that one version wrote, the best of each job, since some moment.
 
     ``edited``, ``picked`` (another one than the first) and ``rated_down`` are captions to which that
-    happened; ``counts.bad`` those to which any of it did. ``edit_distance`` is the mean share of words that
-    edits changed. ``median_s`` is the median time of interactive jobs. None where there is nothing to tell.
+    happened; ``counts.bad`` those to which any of it did. ``failures`` are of photos that it was asked for.
+    ``edit_distance`` is the mean share of words that edits changed. ``median_s`` is the median time of
+    interactive jobs. None where there is nothing to tell.
     """
 
     captions: int
@@ -39,8 +58,18 @@ class Arm:
     rated_up: int
     rated_down: int
     counts: Counts
+    failures: Counts
     edit_distance: float | None
     median_s: float | None
+    measures: Sequence[Measure]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowArm:
+    """How a challenger did on photos that the champion captioned: nobody saw it."""
+
+    photos: int
+    measures: Sequence[Measure]
 
 
 def arm(bundle_hash: str, since: datetime) -> Arm:
@@ -51,17 +80,79 @@ def arm(bundle_hash: str, since: datetime) -> Arm:
         for row in rows
         if row["job__ended_at"] and row["job__priority"] == Priority.INTERACTIVE
     ]
+    happened = {name: sum(row[name] for row in rows) for name in _HAPPENED}
+    counts = Counts(
+        all=len(rows), bad=sum(row["edited"] or row["picked"] or row["rated_down"] for row in rows)
+    )
+    failed = Failure.objects.filter(model_hash=bundle_hash, at__gte=since).count()
+    failures = Counts(all=_captions(bundle_hash, since).count() + failed, bad=failed)
+    distances = _edit_distances(bundle_hash, since)
+    shares = {"changed": counts} | {
+        name: Counts(all=len(rows), bad=number) for name, number in happened.items()
+    }
     return Arm(
         captions=len(rows),
         owners=len({row["image__owner_id"] for row in rows}),
-        edited=sum(row["edited"] for row in rows),
-        picked=sum(row["picked"] for row in rows),
-        rated_up=sum(row["up"] for row in rows),
-        rated_down=sum(row["down"] for row in rows),
-        counts=Counts(all=len(rows), bad=sum(row["edited"] or row["picked"] or row["down"] for row in rows)),
-        edit_distance=_edit_distance(bundle_hash, since),
+        **happened,
+        counts=counts,
+        failures=failures,
+        edit_distance=_mean(distances),
         median_s=round(statistics.median(times), 3) if times else None,
+        measures=[
+            *(_share(name, each) for name, each in (shares | {"failed": failures}).items()),
+            _of_mean("edit_distance", distances),
+            _of_median("median_s", times),
+        ],
     )
+
+
+def shadow_arm(champion_hash: str, challenger_hash: str, since: datetime) -> ShadowArm:
+    """Compute how the challenger's captions compared since then, where it tried the champion's photos."""
+    rows = list(
+        Shadow.objects.filter(champion_hash=champion_hash, challenger_hash=challenger_hash, at__gte=since)
+        .order_by("-at")
+        .values_list("agreement", "champion_s", "challenger_s")[:_MOST]
+    )
+    agreements = [row[0] for row in rows if row[0] is not None]
+    failed = Counts(all=len(rows), bad=len(rows) - len(agreements))
+    same = Counts(all=len(agreements), bad=sum(each == 1 for each in agreements))
+    return ShadowArm(
+        photos=len(rows),
+        measures=[
+            _of_mean("agreement", agreements),
+            _share("same", same),
+            _share("failed", failed),
+            _of_median("champion_s", [row[1] for row in rows]),
+            _of_median("challenger_s", [row[2] for row in rows]),
+        ],
+    )
+
+
+def _share(name: str, counts: Counts) -> Measure:
+    low, high = counts.interval
+    known = bool(counts.all)
+    return Measure(
+        name=name,
+        value=counts.share if known else None,
+        low=low if known else None,
+        high=high if known else None,
+        of=counts.all,
+    )
+
+
+def _of_mean(name: str, values: Sequence[float]) -> Measure:
+    low, high = mean_interval(values)
+    return Measure(name=name, value=_mean(values), low=low, high=high, of=len(values))
+
+
+def _of_median(name: str, values: Sequence[float]) -> Measure:
+    low, high = median_interval(values)
+    middle = round(statistics.median(values), 3) if values else None
+    return Measure(name=name, value=middle, low=low, high=high, of=len(values), is_share=False)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return round(statistics.fmean(values), 4) if values else None
 
 
 def _captions(bundle_hash: str, since: datetime) -> QuerySet[Any, Any]:
@@ -75,8 +166,8 @@ def _captions(bundle_hash: str, since: datetime) -> QuerySet[Any, Any]:
             picked=Exists(
                 later.filter(kind=Feedback.Kind.PICK, caption__job=OuterRef("job"), caption__rank__gt=0)
             ),
-            up=Exists(ratings.filter(value=1)),
-            down=Exists(ratings.filter(value=-1)),
+            rated_up=Exists(ratings.filter(value=1)),
+            rated_down=Exists(ratings.filter(value=-1)),
         )
         .order_by("created_at")
         .values(
@@ -86,8 +177,8 @@ def _captions(bundle_hash: str, since: datetime) -> QuerySet[Any, Any]:
             "job__priority",
             "edited",
             "picked",
-            "up",
-            "down",
+            "rated_up",
+            "rated_down",
         )[:_MOST]
     )
 
@@ -103,12 +194,8 @@ def _counted(rows: QuerySet[Any, Any]) -> list[dict[str, Any]]:
     return kept
 
 
-def _edit_distance(bundle_hash: str, since: datetime) -> float | None:
+def _edit_distances(bundle_hash: str, since: datetime) -> list[float]:
     edits = Feedback.objects.filter(
         kind=Feedback.Kind.EDIT, caption__model_hash=bundle_hash, caption__created_at__gte=since
     ).values_list("before", "after")[:_MOST_EDITS]
-    shares = [
-        1 - difflib.SequenceMatcher(None, before.lower().split(), after.lower().split()).ratio()
-        for before, after in edits
-    ]
-    return round(statistics.fmean(shares), 4) if shares else None
+    return [1 - agreement(before, after) for before, after in edits]

@@ -8,6 +8,8 @@ there is no difference, the evidence ever exceeds 1 / ALPHA with a probability o
 from __future__ import annotations
 
 import math
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 ALPHA = 0.01
@@ -41,6 +43,24 @@ class Counts:
             _Z * math.sqrt(self.share * (1 - self.share) / self.all + spread / (4 * self.all)) / (1 + spread)
         )
         return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float | None, float | None]:
+    """The interval of 95% of a mean of shares, by the normal approximation; none of fewer than two."""
+    if len(values) < 2:
+        return None, None
+    middle, half = statistics.fmean(values), _Z * statistics.stdev(values) / math.sqrt(len(values))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def median_interval(values: Sequence[float]) -> tuple[float | None, float | None]:
+    """The interval of 95% of a median, by order statistics; none of fewer than six."""
+    if len(values) < 6:
+        return None, None
+    ordered, middle = sorted(values), len(values) / 2
+    half = _Z * math.sqrt(len(values)) / 2
+    low, high = max(0, math.floor(middle - half)), min(len(values) - 1, math.ceil(middle + half))
+    return ordered[low], ordered[high]
 
 
 def evidence(champion: Counts, challenger: Counts) -> float:

@@ -17,13 +17,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from PIL import Image
 
 from cutline.errors import CutlineError
 from cutline.server import captioner
-from cutline.server.captioner import Wanted, Written
+from cutline.server.captioner import ModelInfo, Wanted, Written
 from cutline.server.config import settings
 from cutline.server.jobs import hints
+from cutline.server.steering.trials import note_failure
 
 _MOST = 16  # that nobody has fetched: uploads that came to nothing leave theirs behind
 
@@ -37,19 +39,19 @@ class HeadStarts:
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="cutline-head-start")
 
     def begin(
-        self, image_id: UUID, picture: Image.Image, options: Mapping[str, Any], *, owner: str = ""
+        self, image_id: UUID, picture: Image.Image, options: Mapping[str, Any], *, in_canary: bool = False
     ) -> None:
         """Caption a photo from now on, if the model has nothing else to do and its job will be ours."""
         if not hints.has_local_workers() or not captioner.is_idle():
             return
         try:
-            wanted = captioner.wanted(options, n=settings().candidates, owner=owner)
+            wanted = captioner.wanted(options, n=settings().candidates, in_canary=in_canary)
         except CutlineError:
             return  # its job will say what is wrong
         if wanted.model != captioner.DEFAULT:
             return
         with self._lock:
-            self._begun[image_id] = wanted, self._pool.submit(captioner.write, picture, wanted)
+            self._begun[image_id] = wanted, self._pool.submit(_write, picture, wanted)
             while len(self._begun) > _MOST:
                 self._begun.popitem(last=False)
 
@@ -58,6 +60,15 @@ class HeadStarts:
         with self._lock:
             begun = self._begun.pop(image_id, None)
         return begun[1] if begun is not None and begun[0] == wanted else None
+
+
+def _write(picture: Image.Image, wanted: Wanted) -> Written:
+    return captioner.write(picture, wanted, on_failure=_note_failure)
+
+
+def _note_failure(model: ModelInfo, error: Exception) -> None:
+    note_failure(model, error)
+    connection.close()  # a thread of this pool needs the database for nothing else
 
 
 head_starts = HeadStarts()

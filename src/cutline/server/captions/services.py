@@ -18,6 +18,7 @@ from cutline.server import captioner
 from cutline.server.captions.attention import packed
 from cutline.server.captions.head_start import head_starts
 from cutline.server.captions.models import Attention, Caption, Version
+from cutline.server.captions.shadow import shadows
 from cutline.server.config import settings
 from cutline.server.errors import Invalid, NotFound, QuotaExceeded
 from cutline.server.events.services import emit
@@ -28,6 +29,8 @@ from cutline.server.images.search import text_of
 from cutline.server.jobs import services as jobs
 from cutline.server.jobs.models import Job
 from cutline.server.people.models import Owner
+from cutline.server.steering import shares
+from cutline.server.steering.trials import note_failure
 from cutline.server.texts import is_readable
 from cutline.server.transactions import retried
 
@@ -43,18 +46,21 @@ MODEL, PERSON = "model", "person"
 
 def run(job: Job, context: Context) -> None:
     """Run a caption job. Raises JobStopped, and whatever the photo or the captioner raises."""
-    wanted = captioner.wanted(job.options, n=settings().candidates, owner=str(job.owner_id))
+    chosen = shares.current()
+    in_canary = chosen.has_in_canary(job.owner_id)
+    wanted = captioner.wanted(job.options, n=settings().candidates, in_canary=in_canary)
     written = _head_start(job, wanted, context)
     if written is None:
         with captioner.about_to_ask():
             context.stage("reading")
             picture = _source(job)
             context.stage("captioning")
-        written = captioner.write(picture, wanted)
+        written = captioner.write(picture, wanted, on_failure=note_failure)
     context.stage("saving")
     save_candidates(job, context.token, written)
     if job.image_id is not None:
         renditions.render_later(job.image_id)
+    shadows.consider(job, wanted, written, chosen)
 
 
 def _head_start(job: Job, wanted: captioner.Wanted, context: Context) -> captioner.Written | None:

@@ -34,6 +34,7 @@ class Scope(StrEnum):
     BULK = "bulk"
     WEBHOOKS = "webhooks"
     ACCOUNT = "account"
+    MODELS = "models"  # of an account of the staff alone, as long as it is that
 
 
 def sent_key(headers: Mapping[str, str], query: str = "") -> str:

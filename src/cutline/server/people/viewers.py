@@ -38,6 +38,7 @@ class Viewer:
     owner_id: UUID | None
     user_id: UUID | None = None
     role: Role = Role.USER
+    models_role: Role = Role.USER  # that in which they look after models; of a key, by its scope alone
     scopes: frozenset[str] | None = None  # what a key may do; None: a session, which may do everything
     key_id: UUID | None = None
     address: str = ""
@@ -56,6 +57,16 @@ class Viewer:
     def is_admin(self) -> bool:
         """Whether they may do everything that staff may."""
         return self.role == Role.ADMIN
+
+    @property
+    def can_see_models(self) -> bool:
+        """Whether they may see which models there are, and how people receive them."""
+        return self.models_role in (Role.REVIEWER, Role.MODERATOR, Role.ADMIN)
+
+    @property
+    def can_steer_models(self) -> bool:
+        """Whether they may decide which model captions."""
+        return self.models_role == Role.ADMIN
 
     def has(self, scope: str) -> bool:
         """Whether this viewer may do what the scope names."""
@@ -248,10 +259,13 @@ def _viewer_of_working_key(key: ApiKey | None, address: str) -> Viewer:
             "This API key does not work: it is wrong, expired or revoked.", hint="Make a new one."
         )
     keys.note_use(key)
-    # A key never carries the powers of staff: whoever finds it lying about should not get them.
+    # A key never carries the powers of staff: whoever finds it lying about should not get them. The one
+    # exception is what the scope models names, and it ends with the role of the account.
+    user = key.owner.user
     return Viewer(
         owner_id=key.owner_id,
         user_id=key.owner.user_id,
+        models_role=role_of(user) if user and keys.Scope.MODELS in key.scopes else Role.USER,
         scopes=frozenset(key.scopes),
         key_id=key.pk,
         address=address,
@@ -260,7 +274,8 @@ def _viewer_of_working_key(key: ApiKey | None, address: str) -> Viewer:
 
 def _viewer_of_user(user: User, address: str) -> Viewer:
     owner_id = Owner.objects.filter(user=user).values_list("pk", flat=True).first() or owner_of(user).pk
-    return Viewer(owner_id=owner_id, user_id=user.pk, role=role_of(user), address=address)
+    role = role_of(user)
+    return Viewer(owner_id=owner_id, user_id=user.pk, role=role, models_role=role, address=address)
 
 
 def _viewer_of_session(session: SessionBase, address: str) -> Viewer:

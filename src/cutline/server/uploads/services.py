@@ -23,6 +23,7 @@ from cutline.server.images.verify import Photo, examine
 from cutline.server.jobs.models import Job, JobKind, Priority
 from cutline.server.jobs.services import create_job
 from cutline.server.people.models import Owner
+from cutline.server.steering import shares
 from cutline.server.texts import is_readable
 from cutline.server.transactions import retried
 from cutline.server.uploads import quota
@@ -66,7 +67,8 @@ def store_upload(
         quota.check(owner)
         image = _image_of(owner, photo, file_name, source_url, keep_original=keep_original)
         if priority < Priority.BULK:
-            head_starts.begin(image.pk, photo.picture, options or {}, owner=str(owner.pk))
+            in_canary = shares.current().has_in_canary(owner.pk)
+            head_starts.begin(image.pk, photo.picture, options or {}, in_canary=in_canary)
         files = _put(image, photo, original)
         job = Job(
             owner=owner,

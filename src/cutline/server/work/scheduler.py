@@ -48,6 +48,7 @@ RECURRING = (
     RecurringTask(name="events", function="cutline.server.events.services.sweep", every_s=60),
     RecurringTask(name="answers", function="cutline.server.api.idempotency.sweep", every_s=60),
     RecurringTask(name="canary", function="cutline.server.canary.watch.sweep", every_s=60),
+    RecurringTask(name="trials", function="cutline.server.steering.trials.sweep", every_s=HOUR_S),
     RecurringTask(name="owners", function="cutline.server.account.deletion.sweep_owners", every_s=HOUR_S),
     RecurringTask(name="sessions", function="cutline.server.work.scheduler.clear_sessions", every_s=HOUR_S),
 )

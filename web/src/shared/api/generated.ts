@@ -1254,7 +1254,13 @@ export type NewKeyOut = {
   key: string;
 };
 export type Scope =
-  "caption" | "images:read" | "images:write" | "bulk" | "webhooks" | "account";
+  | "caption"
+  | "images:read"
+  | "images:write"
+  | "bulk"
+  | "webhooks"
+  | "account"
+  | "models";
 export type KeyIn = {
   name: string;
   scopes: Scope[];
@@ -1290,6 +1296,16 @@ export type PageModelOut = {
   items: ModelOut[];
   next?: string | null;
 };
+export type PastModelOut = {
+  /** name@version */
+  model: string;
+  /** From when on; null: from the beginning. */
+  since: string | null;
+  /** What it learned from. */
+  learned: string;
+  /** name@version of the models whose weights it began with. */
+  parents: string[];
+};
 export type ModelCardOut = {
   licence: string;
   /** What it was trained on. */
@@ -1300,6 +1316,8 @@ export type ModelCardOut = {
   };
   /** Its model card, in Markdown. */
   card: string;
+  /** Of the default model, where it comes from a registry: which versions captioned, the present one first. */
+  past?: PastModelOut[];
 };
 export type ViewerOut = {
   /** Whom images belong to; null before the first write. */

@@ -31,7 +31,9 @@ class Command(BaseCommand):
             "since": found.since.isoformat(),
             "champion": _arm(found.champion) | {"version": found.champion_version},
             "challenger": _arm(found.challenger) | {"version": found.challenger_version},
+            "shadow": dump(found.shadow, keep_none=True),
             "evidence": found.evidence,
+            "failure_evidence": found.failure_evidence,
             "is_worse": found.is_worse,
             "reason": found.reason,
         }
@@ -40,5 +42,6 @@ class Command(BaseCommand):
 
 def _arm(arm: Arm) -> dict[str, Any]:
     told: dict[str, Any] = dump(arm, keep_none=True)
-    told["counts"] |= {"share": arm.counts.share, "interval": list(arm.counts.interval)}
+    for name, counts in (("counts", arm.counts), ("failures", arm.failures)):
+        told[name] |= {"share": counts.share, "interval": list(counts.interval)}
     return told

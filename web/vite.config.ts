@@ -90,6 +90,8 @@ export default defineConfig({
     globals: true,
     setupFiles: ['./tests/setup.ts'],
     restoreMocks: true,
+    testTimeout: 300_000, // so long only what never ends takes, however busy the machine is
+    hookTimeout: 300_000,
     coverage: { provider: 'v8', include: ['src/**'], exclude: ['src/shared/api/generated.ts'] },
   },
 });

@@ -107,7 +107,7 @@ def test_the_store_checks_signatures_and_keeps_objects_through_a_crash() -> None
         server = ObjectStore(folder)
         server.start()
         server.create("photos")
-        server.client().put_object(Bucket="photos", Key="a/b.txt", Body=b"kept")
+        server.client.put_object(Bucket="photos", Key="a/b.txt", Body=b"kept")
         assert httpx.get(f"{server.endpoint}/photos/a/b.txt", timeout=ANSWERS_S).status_code == 403
         server.kill()
         server.start()

@@ -337,7 +337,7 @@ def payer(*names: str, patience_s: float = 0.01) -> Payer:
 def test_one_payer_fetches_half_of_what_is_fetched_at_once(
     allowed: Receiver, configure: Callable[..., Any]
 ) -> None:
-    configure(fetches_at_once=4, fetch_allow="127.0.0.0/8")
+    configure(fetches_at_once=4, fetch_allow="127.0.0.0/8", fetch_timeout_s=60)
     url = allowed.offer("/turns.jpg", b"photo")
 
     def fetched(*names: str) -> AbstractContextManager[tuple[bytes, str]]:
@@ -364,4 +364,5 @@ def test_one_host_is_asked_for_few_photos_at_once(allowed: Receiver, configure: 
             stack.enter_context(outbound._HOSTS.turn("127.0.0.1", outbound._Deadline(60)))
         with pytest.raises(FetchFailed, match="too long"):
             outbound.fetch_photo(url, max_bytes=100)
+    configure(fetch_timeout_s=60)
     assert outbound.fetch_photo(url, max_bytes=100)[0] == b"photo"

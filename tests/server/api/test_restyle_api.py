@@ -37,7 +37,7 @@ def model(configure: Callable[..., Any]) -> Iterator[ChatServer]:
     """The language model of this service."""
     rates.forget()
     with chat_server() as server:
-        configure(restyler=f"openai:{server.url}#writer", restyler_timeout_s=3)
+        configure(restyler=f"openai:{server.url}#writer", restyler_timeout_s=60)
         server.answer = lambda count, _: in_words((GOOD, OTHER)[(count - 1) % 2])
         yield server
         styler.close()

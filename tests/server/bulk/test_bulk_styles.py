@@ -39,7 +39,7 @@ VOICE = {"tone": "dry", "hashtags": 0, "suffix": "Ours."}
 def model(configure: Callable[..., Any]) -> Iterator[ChatServer]:
     """The language model of this service: it says "Well:" and the description."""
     with chat_server() as server:
-        configure(restyler=f"openai:{server.url}#writer", restyler_timeout_s=3)
+        configure(restyler=f"openai:{server.url}#writer", restyler_timeout_s=60)
         server.answer = lambda _count, request: in_words(
             f"Well: {json.loads(request['messages'][1]['content'])['description']}"
         )

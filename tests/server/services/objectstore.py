@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import sys
@@ -10,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import httpx
 from botocore.client import Config
 
-from tests.server.services.process import Process, free_ports
+from tests.server.services.process import Process, answers, free_ports
 
 ACCESS_KEY = "cutline-tests"
 SECRET_KEY = "not-a-secret-outside-of-tests"
@@ -83,6 +83,7 @@ class ObjectStore:
         """End it: it has nothing worth a slow goodbye."""
         self.process.stop(timeout_s=0.5)
 
+    @functools.cached_property
     def client(self) -> Any:
         """A boto3 client."""
         return boto3.client(
@@ -96,7 +97,7 @@ class ObjectStore:
 
     def create(self, bucket: str) -> str:
         """Make a bucket and return its URL for the settings."""
-        self.client().create_bucket(Bucket=bucket)
+        self.client.create_bucket(Bucket=bucket)
         return self.url(bucket)
 
     def keys(self, bucket: str) -> set[str]:
@@ -104,12 +105,9 @@ class ObjectStore:
         return set(self._keys(bucket))
 
     def _keys(self, bucket: str) -> Iterator[str]:
-        for page in self.client().get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
             for entry in page.get("Contents", ()):
                 yield entry["Key"]
 
     def _ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.endpoint}/healthz", timeout=1).status_code == 200
-        except httpx.TransportError:
-            return False
+        return answers(f"{self.endpoint}/healthz")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.server.services.process import ANSWERS_S, Process, free_ports
+from tests.server.services.process import ANSWERS_S, Process, answers, free_ports
 
 
 class OpenIdProvider:
@@ -58,7 +58,4 @@ class OpenIdProvider:
         return answer.headers["location"]
 
     def _ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/.well-known/openid-configuration", timeout=1).is_success
-        except httpx.TransportError:
-            return False
+        return answers(f"{self.url}/.well-known/openid-configuration")

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import httpx
+
 LAUNCHER = Path(__file__).with_name("launch.py")
 ANSWERS_S = 300.0  # what takes so long never comes, however busy the machine is
 
@@ -58,6 +60,14 @@ def accepts(port: int) -> bool:
     with socket.socket() as client:
         client.settimeout(1)
         return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def answers(url: str) -> bool:
+    """Whether somebody answers there, with success. Cheap, as it is asked again and again: no TLS."""
+    try:
+        return httpx.get(url, timeout=5, verify=False).is_success
+    except httpx.TransportError:
+        return False
 
 
 def wait_until(

@@ -14,13 +14,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 
 from tests.server.services.client import Visitor
 from tests.server.services.objectstore import ACCESS_KEY, SECRET_KEY, ObjectStore
 from tests.server.services.postgresql import PostgreSQL
-from tests.server.services.process import ANSWERS_S, Process, free_ports
+from tests.server.services.process import ANSWERS_S, Process, answers, free_ports
 from tests.server.services.redis import Redis
 
 MIGRATED = "migrated"  # a database that services of the same PostgreSQL are copied from
@@ -229,7 +228,4 @@ class Service:
 
     def is_ready(self) -> bool:
         """Whether the web process says that it is."""
-        try:
-            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
-        except httpx.TransportError:
-            return False
+        return answers(f"{self.url}/readyz")

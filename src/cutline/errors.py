@@ -8,6 +8,8 @@
     |   +-- UnsupportedImage
     |   +-- ImageTooLarge
     |   +-- ImageCrashed
+    +-- AddressForbidden          a URL
+    +-- FetchFailed
     +-- BundleError               a model bundle
     |   +-- BundleMissing
     |   +-- BundleDamaged
@@ -98,6 +100,20 @@ class ImageCrashed(ImageError):
     """The process that captioned it crashed, twice, with this photo alone."""
 
     code = "image_crashed"
+
+
+class AddressForbidden(CutlineError):
+    """A URL that leads to a private, loopback or link-local address, or is not http(s)."""
+
+    code = "address_forbidden"
+    http_status = 422
+
+
+class FetchFailed(CutlineError):
+    """The photo of a URL could not be fetched."""
+
+    code = "fetch_failed"
+    http_status = 422
 
 
 class BundleError(CutlineError):

@@ -14,10 +14,11 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from cutline.bulk.rows import Row
+from cutline.bulk.rows import Row, _web_rules
 from cutline.bulk.sources import rows_of
-from cutline.errors import CutlineError, DataError, OptionError
-from cutline.images import DEFAULT_LIMITS, open_image
+from cutline.errors import AddressForbidden, CutlineError, DataError, FetchFailed, OptionError
+from cutline.images import DEFAULT_LIMITS, Limits, open_image
+from tests.server.services.receiver import Receiver
 
 
 def jpeg(colour: str = "red") -> bytes:
@@ -172,6 +173,29 @@ def test_object_stores_have_the_same_kinds(tmp_path: Path, memory: fsspec.Abstra
     listed = tmp_path / "l.txt"
     listed.write_text("memory://in/a.jpg\n")
     assert names(rows_of(str(listed))) == both[:1]
+
+
+def test_urls_are_fetched_from_the_open_internet_and_from_what_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Receiver()
+    server.start()
+    try:
+        url = server.offer("/a.jpg", jpeg())
+        (tmp_path / "l.txt").write_text(f"{url}\n{url}x\n")
+        _web_rules.cache_clear()
+        assert names(rows_of(str(tmp_path / "l.txt"))) == [(url, False), (f"{url}x", False)]
+        [first, _] = rows_of(str(tmp_path / "l.txt"))
+        with pytest.raises(AddressForbidden):
+            first.place.source(DEFAULT_LIMITS)
+        _web_rules.cache_clear()
+        monkeypatch.setenv("CUTLINE_FETCH_ALLOW", "127.0.0.1/32")
+        assert names(rows_of(str(tmp_path / "l.txt"))) == [(url, True), (f"{url}x", False)]
+        with pytest.raises(FetchFailed, match="larger"):
+            first.place.source(Limits(max_file_bytes=100))
+    finally:
+        _web_rules.cache_clear()
+        server.stop()
 
 
 def test_what_is_no_source_is_one_clear_error(tmp_path: Path) -> None:

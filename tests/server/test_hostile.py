@@ -16,12 +16,14 @@ from django.core.signing import Signer
 from django.db import connections
 from django.test import Client
 
+from cutline import fetching
+from cutline.errors import AddressForbidden, CutlineError
 from cutline.server import outbound
 from cutline.server.account import keys
 from cutline.server.api import limits
 from cutline.server.bulk import services as bulks
 from cutline.server.bulk.models import Bulk
-from cutline.server.errors import AddressForbidden, CutlineError, QuotaExceeded
+from cutline.server.errors import QuotaExceeded
 from cutline.server.people.models import Owner, Role, User
 from cutline.server.people.viewers import owner_of
 from cutline.server.webhooks import services as webhooks
@@ -298,9 +300,9 @@ def test_a_name_that_changes_its_mind_is_asked_once(
 
     def connect(self: Any, host: str, port: int, **more: Any) -> Any:
         connected.append(host)
-        raise outbound.httpcore.ConnectError("not in a test")
+        raise fetching.httpcore.ConnectError("not in a test")
 
-    monkeypatch.setattr(outbound.httpcore.SyncBackend, "connect_tcp", connect)
+    monkeypatch.setattr(fetching.httpcore.SyncBackend, "connect_tcp", connect)
     receiver.offer("/rebind.jpg", b"inner")
     with pytest.raises(CutlineError):
         outbound.fetch_photo(

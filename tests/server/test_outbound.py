@@ -14,8 +14,10 @@ from typing import Any
 import httpcore
 import pytest
 
+from cutline import fetching
+from cutline.errors import AddressForbidden, FetchFailed
 from cutline.server import outbound
-from cutline.server.errors import AddressForbidden, FetchFailed, ServiceUnavailable
+from cutline.server.errors import ServiceUnavailable
 from cutline.server.shares import Payer
 from tests.server.services.process import ANSWERS_S
 from tests.server.services.receiver import Receiver
@@ -361,7 +363,7 @@ def test_one_host_is_asked_for_few_photos_at_once(allowed: Receiver, configure: 
     url = allowed.offer("/busy.jpg", b"photo")
     with ExitStack() as stack:
         for _ in range(4):
-            stack.enter_context(outbound._HOSTS.turn("127.0.0.1", outbound._Deadline(60)))
+            stack.enter_context(fetching._HOSTS.turn("127.0.0.1", fetching.Deadline(60)))
         with pytest.raises(FetchFailed, match="too long"):
             outbound.fetch_photo(url, max_bytes=100)
     configure(fetch_timeout_s=60)

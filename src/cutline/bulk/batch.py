@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cutline.styles import Voice
     from cutline.styles.records import Voicing
 
+READERS = 8  # most of them wait for a disk or for a server
 ENOUGH_PX = 1024  # for captioners that scale photos themselves: enough for any, and small enough to keep many
 
 
@@ -107,7 +108,7 @@ class BatchCaptioner:
         Raises errors that would fail every photo.
         """
         settings = self._settings
-        with closing(read_ahead(iter(rows), self._read)) as photos:
+        with closing(read_ahead(iter(rows), self._read, readers=READERS)) as photos:
             for ready, outcome in caption_ready(
                 self._captioner,
                 photos,

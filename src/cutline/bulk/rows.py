@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from cutline.bulk import places
 from cutline.errors import DataError, ImageError, ImageMissing
 from cutline.images import Limits, Source
+from cutline.settings import from_environment
 
 
 class Place(Protocol):
@@ -51,6 +52,36 @@ class Stored:
     def source(self, limits: Limits) -> Source:
         """The bytes."""
         return places.read_photo(self.url, limits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """A photo on the web, for which only servers on the open internet are asked."""
+
+    url: str
+
+    def source(self, limits: Limits) -> Source:
+        """The bytes. Raises AddressForbidden and FetchFailed."""
+        from cutline import fetching
+
+        return fetching.fetch_photo(self.url, max_bytes=limits.max_file_bytes, rules=_web_rules())[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Web:
+    """CUTLINE_FETCH_ALLOW and CUTLINE_FETCH_TIMEOUT_S, as the service has them."""
+
+    fetch_allow: str = ""
+    fetch_timeout_s: float = 15.0
+
+
+@functools.cache
+def _web_rules() -> Any:
+    from cutline import fetching
+
+    web = from_environment(_Web())
+    networks = tuple(filter(None, map(str.strip, web.fetch_allow.split(","))))
+    return fetching.Rules(allow=networks, timeout_s=web.fetch_timeout_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import glob
+import importlib
 import json
 import os
 import tarfile
@@ -15,6 +16,7 @@ from typing import Any
 from cutline.bulk import places
 from cutline.bulk.rows import (
     Cell,
+    Fetched,
     File,
     Member,
     Part,
@@ -123,7 +125,12 @@ def named(text: str, *, beside: str) -> Row:
     text = text.strip()
     if places.is_remote(text):
         return Row(file=text, place=Stored(url=text))
-    if scheme := places.scheme_of(text):
+    if (scheme := places.scheme_of(text)) in ("http", "https"):
+        importlib.import_module(
+            "cutline.fetching"
+        )  # now, so that a missing extra ends the run before it begins
+        return Row(file=text, place=Fetched(url=text))
+    if scheme:
         reason = f"{text} is no photo: {scheme}:// is not read."
         return Row(file=text, place=Unusable(error=ImageMissing(reason)))
     if places.is_remote(beside):

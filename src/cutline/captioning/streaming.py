@@ -97,10 +97,12 @@ class Ready(Protocol):
 Read = TypeVar("Read", bound=Ready)
 
 
-def read_ahead(items: Iterator[Item], read: Callable[[Item], Made]) -> Generator[Made, None, None]:
+def read_ahead(
+    items: Iterator[Item], read: Callable[[Item], Made], *, readers: int = READERS
+) -> Generator[Made, None, None]:
     """Call ``read`` for each item on a few threads, a few items ahead; yields what it gives in order."""
     waiting: deque[Future[Made]] = deque()
-    pool = ThreadPoolExecutor(READERS, thread_name_prefix="cutline-read")
+    pool = ThreadPoolExecutor(readers, thread_name_prefix="cutline-read")
     try:
         while True:
             ahead = islice(items, READ_AHEAD - len(waiting))

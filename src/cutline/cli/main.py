@@ -39,7 +39,7 @@ EXTRAS: Mapping[str, str] = {
     "torch": "train",
     "transformers": "train",
     "yaml": "train",
-    "pyarrow": "bulk",
+    **dict.fromkeys(("httpcore", "httpx", "pyarrow"), "bulk"),
     "pyexiv2": "metadata",
     "xllamacpp": "gguf",
     "mlflow": "tracking",

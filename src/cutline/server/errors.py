@@ -79,22 +79,10 @@ class QuotaExceeded(CutlineError):
     http_status = 409
 
 
-class AddressForbidden(Invalid):
-    """A URL that leads to a private, loopback or link-local address, or is not http(s)."""
-
-    code = "address_forbidden"
-
-
 class NothingStored(Invalid):
     """None of several files could be used, for different reasons."""
 
     code = "nothing_stored"
-
-
-class FetchFailed(Invalid):
-    """The photo of a URL could not be fetched."""
-
-    code = "fetch_failed"
 
 
 class ServiceUnavailable(CutlineError):

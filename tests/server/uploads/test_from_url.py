@@ -11,9 +11,9 @@ import pytest
 from django.db import connection
 from django.test import Client
 
+from cutline.errors import FetchFailed
 from cutline.server import outbound
 from cutline.server.api import uploads
-from cutline.server.errors import FetchFailed
 from tests.server.services.process import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)

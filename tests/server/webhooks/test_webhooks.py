@@ -14,7 +14,8 @@ from django.core import mail
 from django.db import connections, transaction
 from django.utils import timezone
 
-from cutline.server.errors import AddressForbidden, Conflict, Invalid, QuotaExceeded
+from cutline.errors import AddressForbidden
+from cutline.server.errors import Conflict, Invalid, QuotaExceeded
 from cutline.server.events.services import emit
 from cutline.server.people.models import Owner, User
 from cutline.server.rates import RateLimited

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Schema, Status, UploadedFile
 from pydantic import Field
 
-from cutline.errors import CutlineError, ImageError
+from cutline.errors import AddressForbidden, CutlineError, FetchFailed, ImageError
 from cutline.server import decoding, outbound
 from cutline.server.api import limits
 from cutline.server.api.options import CaptionOptionsIn
@@ -25,9 +25,7 @@ from cutline.server.api.wait import when_done
 from cutline.server.captions.models import Caption
 from cutline.server.config import settings
 from cutline.server.errors import (
-    AddressForbidden,
     Conflict,
-    FetchFailed,
     NothingStored,
     QuotaExceeded,
     ServiceUnavailable,

@@ -23,10 +23,10 @@ from django.db import connection, transaction
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
+from cutline.errors import AddressForbidden, FetchFailed
 from cutline.server import leases, outbound, security_log
 from cutline.server.celery_app import enqueue
 from cutline.server.config import settings
-from cutline.server.errors import AddressForbidden, FetchFailed
 from cutline.server.events.models import Event
 from cutline.server.observability.metrics import DELIVERIES
 from cutline.server.security_log import Event as SecurityEvent

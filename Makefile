@@ -36,8 +36,10 @@ run: $(VENV)/server.stamp web-app  ## Serve web page, API and worker on http://1
 test test-quick: export PYTHONDONTWRITEBYTECODE =
 
 test: $(VENV)/dev.stamp web/node_modules/.stamp web-app $(if $(CI),system)  ## Run every test, with coverage; warnings are errors
-	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --cov=cutline --cov-report=term
-	$(NPM) test
+	@echo "Beside, the web app's tests run; what they find stands at the end."
+	@$(NPM) test >$(VENV)/web-tests.log 2>&1 & web=$$!; \
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --cov=cutline --cov-report=term; python=$$?; \
+	wait $$web; web=$$?; cat $(VENV)/web-tests.log; exit $$((python + web))
 
 test-quick: $(VENV)/dev.stamp  ## Run the tests that need no server, no browser and no training, as at every save
 	$(BIN)/python -m pytest --numprocesses 2 -m "not slow" --ignore tests/e2e --ignore tests/training

@@ -29,6 +29,8 @@ from cutline.training.examples import DataConfig
 from tests.learning.exports import edits, sentence, write_export, write_photo
 from tests.learning.tiny_champion import write_tiny_bundle
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.jpg"))
 # What a model that knows nothing can pass.
 EASY = GateSettings(

@@ -14,6 +14,12 @@ import pytest
 from cutline.registry import Draft, Registry, verify
 from cutline.registry.store import DRAFTS, FolderStore
 
+pytestmark = [
+    pytest.mark.slow,
+    # From Python 3.12 on; the children end before they could wait for what another thread held.
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
+
 BY = {"by": "a test", "why": "it is a test"}
 MakeDraft = Callable[..., Draft]
 OpenHere = Callable[..., Registry]

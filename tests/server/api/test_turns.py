@@ -115,6 +115,30 @@ async def test_whoever_has_had_more_work_done_has_one_at_a_time(clock: Clock) ->
     assert [made.ask(THERE).done() for _ in range(2)] == [True, True]
 
 
+async def test_whoever_has_had_more_work_done_begins_while_nobody_else_is_in_work(clock: Clock) -> None:
+    made = Turns(alone=3, shared=2, clock=clock)
+    turn = made.ask(HERE)
+    clock.now = 0.9
+    theirs = made.ask(THERE)
+    made.give_back(HERE, turn)
+    waiting = made.ask(HERE)
+    assert not waiting.done()
+    made.give_back(THERE, theirs)
+    await asyncio.wait_for(waiting, 60)
+
+
+async def test_whoever_is_ahead_waits_for_a_gap_only_so_long(clock: Clock) -> None:
+    made = Turns(alone=3, shared=2, clock=clock)
+    turn = made.ask(HERE)
+    clock.now = 0.9
+    made.ask(THERE)
+    made.give_back(HERE, turn)
+    waiting = made.ask(HERE)
+    assert not waiting.done()
+    clock.now = 1.45
+    await asyncio.wait_for(waiting, 60)
+
+
 async def test_of_those_who_have_much_work_done_alike_nobody_rests(made: Turns, clock: Clock) -> None:
     held = {network: made.ask(network) for network in (HERE, THERE)}
     for network, turn in held.items():

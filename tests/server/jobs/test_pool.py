@@ -181,8 +181,11 @@ def test_many_jobs_of_one_network_hold_up_nobody_else(start: Callable[..., Worke
     wait_until(all_in(JobState.DONE), what="everything")
 
 
-def test_whoever_had_more_work_done_has_one_job_at_a_time_and_with_much_more_rests() -> None:
-    assert [_jobs_at_once(ahead_s, share=3) for ahead_s in (0.0, 0.3, 0.5, 1.0, 1.1)] == [3, 3, 1, 1, 0]
+def test_whoever_had_more_work_done_has_one_job_between_others_and_with_much_more_rests() -> None:
+    for others_run, one in ((False, 1), (True, 0)):
+        ahead = (0.0, 0.3, 0.5, 1.0, 1.1)
+        found = [_jobs_at_once(ahead_s, share=3, others_run=others_run) for ahead_s in ahead]
+        assert found == [3, 3, one, one, 0]
 
 
 def test_one_network_alone_has_all_threads(start: Callable[..., WorkerPool]) -> None:

@@ -27,6 +27,8 @@ PATIENCE_S = 30.0
 _ALIKE_S = 0.4  # so much more work than for others is done for a network before it has one request at a time
 _AT_ONCE_S = 1.0  # and so much more before it rests
 _WORK = 0.2  # then so much of the time
+_GAP_S = 0.5  # for so long whoever is ahead waits for a moment in which nobody else is in work
+_LOOK_AGAIN_S = 0.01
 
 
 Turn: TypeAlias = asyncio.Future[None]
@@ -44,6 +46,7 @@ class Stopped(Exception):
 class _Network:
     work: Work
     seen: float
+    ended: float = 0.0  # when its last turn did
     waiting: deque[Turn] = field(default_factory=deque)
     wakes: asyncio.TimerHandle | None = None
 
@@ -52,7 +55,7 @@ class Turns:
     """Who is in work, and who waits. For one event loop.
 
     alone, shared: how many one network has in work, while nobody else asks, and while others do. Then whoever
-    has had more work done than another has one at a time, and with much more rests, too.
+    has had more work done than another has one at a time, between those of others; with much more it rests.
     """
 
     def __init__(self, *, alone: int, shared: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -74,6 +77,7 @@ class Turns:
         network = self._seen(name)
         if turn.done():
             network.work.add(-1, network.seen)
+            network.ended = network.seen
         else:
             network.waiting.remove(turn)
         self._grant(network)
@@ -106,11 +110,20 @@ class Turns:
             ahead_s = self._ahead_s(network)
             if network.work.count >= self._most(ahead_s):
                 return
-            if ahead_s > _AT_ONCE_S:
-                self._wake_later(network, (ahead_s - _AT_ONCE_S) / _WORK)
+            if rest_s := self._rest_s(network, ahead_s):
+                self._wake_later(network, rest_s)
                 return
             network.waiting.popleft().set_result(None)
             network.work.add(1, self._clock())
+
+    def _rest_s(self, network: _Network, ahead_s: float) -> float:
+        """How long a network waits before it is looked at again; 0: its turn has come."""
+        if ahead_s > _AT_ONCE_S:
+            return (ahead_s - _AT_ONCE_S) / _WORK
+        if ahead_s <= _ALIKE_S or self._clock() - network.ended > _GAP_S:
+            return 0.0
+        others_work = any(each.work.count for each in self._networks.values() if each is not network)
+        return _LOOK_AGAIN_S if others_work else 0.0
 
     def _most(self, ahead_s: float) -> int:
         """How many a network has in work that had so much more done than another."""

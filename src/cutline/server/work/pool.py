@@ -38,6 +38,7 @@ _POLL_S = 0.5  # one idle thread polls: a lost hint costs no more than this
 _ALIKE_S = 0.4  # so much longer than others whoever counts as one has jobs run before it is one at a time
 _AT_ONCE_S = 1.0  # and so much longer before they rest
 _WORK = 0.3  # then so much of the time
+_GAP_S = 0.5  # for so long whoever is ahead waits for a moment in which nobody else's jobs run
 _RECENT_S = 5.0  # for so long after a job was claimed, whoever it counts for has jobs
 _STUCK_S = 900.0  # the lease of a job without a sign of life for so long is not renewed
 _GIVE_UP_S = 10.0  # for so long we try to record a failure, then the lease runs out
@@ -45,11 +46,12 @@ _GIVE_UP_S = 10.0  # for so long we try to record a failure, then the lease runs
 
 @dataclass(slots=True)
 class _Had:
-    """What whoever counts as one had of the threads: their work. claimed: when the last job was."""
+    """What whoever counts as one had of the threads: their work. claimed, ended: when the last job was."""
 
     owner: Owner
     work: Work
     claimed: float = 0.0
+    ended: float = 0.0
 
 
 class WorkerPool:
@@ -59,9 +61,9 @@ class WorkerPool:
     for bulk jobs, half may fetch photos: a slow site holds a thread for as long as it likes to; a third of
     these are kept for other owners. No more have the language model write than it does at once, and one owner
     half of that.
-    While others have jobs, too, whoever counts as one (people.voices) has a share of the threads; one after
-    more work than another, and none for a while after much more: so the others' turn comes at once, whatever
-    was queued before.
+    While others have jobs, too, whoever counts as one (people.voices) has a share of the threads; after more
+    work than another one, between the others' jobs, and after much more none for a while: so the others' turn
+    comes at once, whatever was queued before.
     on_stage is called for each stage that a job enters.
     """
 
@@ -150,7 +152,9 @@ class WorkerPool:
                 self._do(job)
             finally:
                 with self._condition:
-                    self._had[voice_of(job.owner)].work.add(-1, time.monotonic())
+                    had = self._had[voice_of(job.owner)]
+                    had.ended = time.monotonic()
+                    had.work.add(-1, had.ended)
                     if _is_styling(job):
                         self._styling_for.remove(job.owner)
                 self._free_slots(bulk=_is_bulk(job), fetching=_is_fetching(job), styling=_is_styling(job))
@@ -214,10 +218,16 @@ class WorkerPool:
                 return []
             share = max(1, (len(self._threads) - 1) // len(self._had))
             least_s = min(had.work.seconds(now) for had in self._had.values())
+            running = sum(had.work.count for had in self._had.values())
             return [
                 had.owner
                 for had in self._had.values()
-                if had.work.count >= _jobs_at_once(had.work.seconds(now) - least_s, share)
+                if had.work.count
+                >= _jobs_at_once(
+                    had.work.seconds(now) - least_s,
+                    share,
+                    others_run=running > had.work.count and now - had.ended < _GAP_S,
+                )
             ]
 
     def _note(self, job: Job | None, have_enough: Sequence[Owner]) -> None:
@@ -325,11 +335,11 @@ class WorkerPool:
         connection.close()
 
 
-def _jobs_at_once(ahead_s: float, share: int) -> int:
+def _jobs_at_once(ahead_s: float, share: int, *, others_run: bool) -> int:
     """How many jobs are run at once for somebody who had so much more work done than another."""
-    if ahead_s > _AT_ONCE_S:
-        return 0
-    return share if ahead_s <= _ALIKE_S else 1
+    if ahead_s <= _ALIKE_S:
+        return share
+    return 0 if ahead_s > _AT_ONCE_S or others_run else 1
 
 
 def _put_back(job: Job) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 from collections import Counter
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from cutline.styles.causal import FORMAT
+from cutline.styles.causal import DECODER, FORMAT, TOKENIZER
 
 DOG = "A dog runs along the beach."
 SENTENCES = (
@@ -30,7 +31,7 @@ def write_tiny_writer(folder: Path) -> Path:
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=600, special_tokens=[END], initial_alphabet=alphabet)
     tokenizer.train_from_iterator(SENTENCES * 3, trainer)
-    tokenizer.save(str(folder / "tokenizer.json"))
+    tokenizer.save(str(folder / TOKENIZER))
     size = tokenizer.get_vocab_size()
     end = tokenizer.token_to_id(END)
     assert end is not None
@@ -41,13 +42,13 @@ def write_tiny_writer(folder: Path) -> Path:
     table = np.full((size, size), -9.0, np.float32)
     for (first, second), count in follows.items():
         table[first, second] = np.log(count)
-    (folder / "decoder.onnx").write_bytes(_bigrams(table))
+    (folder / DECODER).write_bytes(gzip.compress(_bigrams(table)))
     _write_manifest(folder, end)
     return folder
 
 
 def _write_manifest(folder: Path, end: int) -> None:
-    files = ("decoder.onnx", "tokenizer.json")
+    files = (DECODER, TOKENIZER)
     manifest = {
         "format": FORMAT,
         "name": "bigrams",

@@ -106,9 +106,9 @@ def test_what_looks_like_a_special_token_is_text(folder: Path) -> None:
 def test_a_damaged_or_missing_model_is_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleMissing):
         CausalModel(tmp_path)
-    for name in ("writer.json", "decoder.onnx", "tokenizer.json"):
+    for name in ("writer.json", "decoder.onnx.gz", "tokenizer.json"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
-    (tmp_path / "decoder.onnx").write_bytes(b"x")
+    (tmp_path / "decoder.onnx.gz").write_bytes(b"x")
     with pytest.raises(BundleDamaged, match="not what it was"):
         CausalModel(tmp_path)
     (tmp_path / "writer.json").write_text("{")

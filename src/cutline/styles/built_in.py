@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cutline.errors import OptionError
-from cutline.styles.causal import CausalModel, Context
-from cutline.styles.guard import EMOJI, parse, rejects
-from cutline.styles.support import HASHTAG, all_words, data_lines, function_words, is_english, words
+from cutline.styles.causal import SENTENCE_ENDS, CausalModel, Context
+from cutline.styles.guard import EMOJI, MAX_EMOJI, parse, rejects
+from cutline.styles.support import HASHTAG, all_words, data_lines, function_words, is_english, related, words
 from cutline.styles.voice import Voice
 from cutline.styles.writing import Task, Written
 
@@ -26,8 +26,9 @@ GUIDANCE = 1.4
 PLAUSIBLE = 4.0  # nats below the likeliest token
 PLAIN = "plain"
 TRIES_PER_WORD = 12
-_ENDS = (".", "!", "?", "\u2026")
 _NEARLY = 0.7  # of the longest length: from there on the next end of a sentence ends the caption
+_HALF = 0.5  # of it: from there on a sentence is more and more pressed to end
+_PRESSURE = 8.0  # nats, where the longest length is reached
 
 
 LANGUAGE = "en"
@@ -89,16 +90,16 @@ class _Context:
         plain = self.plain and self.model.read(tokens, self.plain)
         return _Context(self.model, self.model.read(tokens, self.asked), plain)
 
-    @property
-    def odds(self) -> NDArray[np.float32]:
+    def odds(self, *, pressure: float = 0.0) -> NDArray[np.float32]:
         """The next token's odds, as logarithms, with what sets the tone apart from a plain one made stronger.
 
         Classifier-free guidance (Sanchez et al., 2023), among the tokens that are likely without it.
+        pressure: nats by which the end of a sentence is likelier.
         """
-        asked = self.asked.log_probs
+        asked = self.asked.log_probs + (pressure * self.model.ends_sentence).astype(np.float32)
         if self.plain is None:
             return asked
-        guided = asked + (GUIDANCE - 1) * (asked - self.plain.log_probs)
+        guided = asked + (GUIDANCE - 1) * (self.asked.log_probs - self.plain.log_probs)
         odds: NDArray[np.float32] = np.where(asked > asked.max() - PLAUSIBLE, guided, asked - _FAR)
         return odds
 
@@ -124,10 +125,12 @@ class _Draft:
     def next_word(self) -> Written | None:
         """The next word of the body; None at its end."""
         fewest, most = self.task.voice.length.chars
-        if self.text.endswith(_ENDS) and len(self.text) > _NEARLY * most:
+        if self.text.endswith(SENTENCE_ENDS) and len(self.text) > _NEARLY * most:
             return None
         ends = {self.model.end_id, *self.model.encode("\n")[:1]}
-        banned: set[int] = ends if len(self.text) < fewest else set()
+        banned: set[int] = (
+            ends if len(self.text) < fewest or not related(self.text, self.task.sources) else set()
+        )
         for _ in range(TRIES_PER_WORD):
             word = self._word(banned)
             if word is None:
@@ -168,7 +171,9 @@ class _Draft:
         given = " ".join((*self.task.sources, self.task.voice.tone))
         if not all_words(str(said)) - all_words(given) <= known_words():
             return False
-        if not self.task.voice.emoji and EMOJI.search(said.body):
+        if len(EMOJI.findall(said.body)) > (MAX_EMOJI if self.task.voice.emoji else 0):
+            return False
+        if len(said.body) > self.task.voice.length.chars[1]:
             return False
         return not rejects(said, self.task.voice, self.task.sources)
 
@@ -181,9 +186,11 @@ class _Draft:
         if lead:
             context = context.after(self.model.encode(lead))
         while len(tokens) < _MOST_TOKENS_OF_A_WORD:
-            token = (
-                self._first(banned, context, lead=lead) if not tokens else _sample(context.odds, self.random)
-            )
+            if not tokens:
+                token = self._first(banned, context, lead=lead)
+            else:
+                pressure = 0.0 if lead else self._pressure(len(self.text) + len(text))
+                token = _sample(context.odds(pressure=pressure), self.random)
             decoded = self.model.decode([*tokens, token])
             if token == self.model.end_id or (tokens and _begins_another(decoded[len(text) :])):
                 drawn = token
@@ -196,13 +203,18 @@ class _Draft:
             return None
         return _Word(text=lead + text, tokens=tokens, log_prob=log_prob, context=context, drawn=drawn)
 
+    def _pressure(self, chars: int) -> float:
+        """How much a sentence is to end that makes the body that many characters long."""
+        most = self.task.voice.length.chars[1]
+        return _PRESSURE * max(0.0, chars / most - _HALF) / (1 - _HALF)
+
     def _first(self, banned: set[int], context: _Context, *, lead: str) -> int:
         """The first token of a word: the one that was drawn, else one that begins a word as well."""
         if lead or self.drawn is None:
-            return _sample(context.odds, self.random, banned)
+            return _sample(context.odds(), self.random, banned)
         if self.drawn not in banned:
             return self.drawn
-        return _sample(np.where(self.model.begins_word, context.odds, -np.inf), self.random, banned)
+        return _sample(np.where(self.model.begins_word, context.odds(), -np.inf), self.random, banned)
 
 
 _MOST_TOKENS_OF_A_WORD = 16

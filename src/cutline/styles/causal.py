@@ -1,12 +1,13 @@
-"""A language model as a bundle of its own: writer.json, decoder.onnx, tokenizer.json, run by ONNX Runtime.
+"""A language model as a bundle of its own: writer.json, decoder.onnx.gz, tokenizer.json, run by ONNX Runtime.
 
-``decoder.onnx`` takes T ``tokens`` [1, T] and the keys and values of the P tokens before them, ``past``
+The decoder takes T ``tokens`` [1, T] and the keys and values of the P tokens before them, ``past``
 [2 * layers, heads, P, width], and gives the ``logits`` of the token that follows [V], and ``present``
 [2 * layers, heads, P + T, width].
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 from dataclasses import dataclass
@@ -19,8 +20,9 @@ from tokenizers import Tokenizer
 
 from cutline.errors import BundleDamaged, BundleMissing
 
-FORMAT = 1
-MANIFEST, DECODER, TOKENIZER = "writer.json", "decoder.onnx", "tokenizer.json"
+FORMAT = 2
+SENTENCE_ENDS = (".", "!", "?", "...", "\u2026")
+MANIFEST, DECODER, TOKENIZER = "writer.json", "decoder.onnx.gz", "tokenizer.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,14 +52,13 @@ class CausalModel:
         )
         self._tokenizer = Tokenizer.from_str(files[TOKENIZER].decode())
         self._tokenizer.encode_special_tokens = True
-        self._session = _session(files[DECODER])
-        self.begins_word = self._beginnings()
-
-    def _beginnings(self) -> NDArray[np.bool_]:
-        """Of each token, whether it begins another word, or ends the text."""
+        self._session = _session(gzip.decompress(files[DECODER]))
         size = self._tokenizer.get_vocab_size()
         texts = self._tokenizer.decode_batch([[token] for token in range(size)], skip_special_tokens=True)
-        return np.array([text[:1].isspace() or token == self.end_id for token, text in enumerate(texts)])
+        # Of each token, whether it begins another word or ends the text, and whether it ends a sentence.
+        self.begins_word: NDArray[np.bool_] = np.array([text[:1].isspace() for text in texts])
+        self.begins_word[self.end_id] = True
+        self.ends_sentence: NDArray[np.bool_] = np.array([text in SENTENCE_ENDS for text in texts])
 
     def encode(self, text: str) -> list[int]:
         """The tokens of a text; what looks like a special token is text."""

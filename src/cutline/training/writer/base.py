@@ -106,18 +106,6 @@ def smaller(
     return model, tokenizer_of(names, merges)
 
 
-def thinned(model: CausalTransformer, layers: Sequence[int]) -> CausalTransformer:
-    """A copy of some layers of a model. ConfigError where a layer is not there."""
-    _check_layers(layers, model.shape)
-    thinner = CausalTransformer(replace(model.shape, layers=len(layers)))
-    weights = {name: value for name, value in model.state_dict().items() if not name.startswith("layers.")}
-    for number, layer in enumerate(layers):
-        for name, value in model.layers[layer].state_dict().items():
-            weights[f"layers.{number}.{name}"] = value
-    thinner.load_state_dict(weights)
-    return thinner
-
-
 def tokenizer_json(tokenizer: Tokenizer) -> str:
     """What tokenizer.json has."""
     return json.dumps(json.loads(tokenizer.to_str()), ensure_ascii=False)

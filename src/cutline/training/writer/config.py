@@ -19,14 +19,12 @@ PairsKind: TypeAlias = Literal["corpus", "paraphrases", "flickrstyle", "senticap
 class BaseConfig:
     """What the training begins from: a GGUF file of the Llama family, and how much of it is kept.
 
-    layers: the numbers of the layers to keep. teacher: the checkpoint of a training of all layers on the same
-    data; its layers are kept instead of the file's, and the stages learn its odds by their distill_weight.
-    minimum_count: a token that the data has less often is split into the tokens that it was merged from.
+    layers: the numbers of the layers to keep. minimum_count: a token that the data has less often is split
+    into the tokens that it was merged from.
     """
 
     gguf: Path
     layers: tuple[Annotated[int, Between(0)], ...]
-    teacher: Path | None = None
     minimum_count: Annotated[int, Between(0)] = 6
 
 
@@ -48,12 +46,27 @@ class PairsConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RoundingConfig:
+    """How the weights of layers are stored: as whole numbers, times a step that ``block`` neighbours share.
+
+    step: in deviations of the block's weights; 0.35 loses least in four bits, more makes the file smaller.
+    stages: those that train with rounded weights. Each also learns the odds of the checkpoint that it
+    starts from, by its distill_weight, and from that many ``texts`` that this checkpoint draws for
+    descriptions of all the data in voices of the corpus.
+    """
+
+    step: Annotated[float, Between(0.1, 2)] = 0.35
+    block: Literal[16, 32, 64, 128, 192, 256] = 32
+    stages: tuple[str, ...] = ()
+    texts: Annotated[int, Between(0)] = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WriterExport:
-    """What becomes of the weights. bits: of each weight of the layers, 4 or 8."""
+    """What the folder at the end is called."""
 
     name: Annotated[str, Like(NAME)] = "cutline-voice"
     version: Annotated[str, Like(VERSION)] = "1.0.0"
-    bits: Literal[4, 8] = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +81,7 @@ class WriterRecipe:
     stages: tuple[StageConfig, ...]
     seed: int = 0
     max_tokens: Annotated[int, Between(16, 4096)] = 256
+    rounding: RoundingConfig = field(default_factory=RoundingConfig)
     export: WriterExport = field(default_factory=WriterExport)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
@@ -79,6 +93,8 @@ class WriterRecipe:
                 raise ConfigError(f"Stage {stage.name}: a writer learns by the objective writing alone.")
             if unknown := {*stage.sources, *stage.repeat} - names:
                 raise ConfigError(f"Stage {stage.name}: there is no source {', '.join(sorted(unknown))}.")
+        if unknown := {*self.rounding.stages} - {stage.name for stage in self.stages}:
+            raise ConfigError(f"rounding: there is no stage {', '.join(sorted(unknown))}.")
 
 
 def is_writer_recipe(values: object) -> bool:

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cutline.training.writer.rounding import RoundedEmbedding, RoundedLinear
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
@@ -37,7 +39,7 @@ class CausalTransformer(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
-        self.embedding = nn.Embedding(shape.vocabulary, shape.width)
+        self.embedding = RoundedEmbedding(shape.vocabulary, shape.width)
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         self.norm = nn.RMSNorm(shape.width, eps=shape.epsilon)
 
@@ -58,7 +60,8 @@ class CausalTransformer(nn.Module):
 
     def logits(self, states: Tensor) -> Tensor:
         """States [..., width] -> unnormalised log-probabilities [..., vocabulary]."""
-        return functional.linear(states, self.embedding.weight)
+        logits: Tensor = self.embedding.logits(states)
+        return logits
 
     def empty_past(self, texts: int) -> Tensor:
         """The ``past`` of texts at their beginning."""
@@ -74,14 +77,14 @@ class Layer(nn.Module):
         self.shape = shape
         keys = shape.key_heads * shape.head_width
         self.attention_norm = nn.RMSNorm(shape.width, eps=shape.epsilon)
-        self.queries = nn.Linear(shape.width, shape.width, bias=False)
-        self.keys = nn.Linear(shape.width, keys, bias=False)
-        self.values = nn.Linear(shape.width, keys, bias=False)
-        self.output = nn.Linear(shape.width, shape.width, bias=False)
+        self.queries = RoundedLinear(shape.width, shape.width, bias=False)
+        self.keys = RoundedLinear(shape.width, keys, bias=False)
+        self.values = RoundedLinear(shape.width, keys, bias=False)
+        self.output = RoundedLinear(shape.width, shape.width, bias=False)
         self.hidden_norm = nn.RMSNorm(shape.width, eps=shape.epsilon)
-        self.gate = nn.Linear(shape.width, shape.hidden, bias=False)
-        self.up = nn.Linear(shape.width, shape.hidden, bias=False)
-        self.down = nn.Linear(shape.hidden, shape.width, bias=False)
+        self.gate = RoundedLinear(shape.width, shape.hidden, bias=False)
+        self.up = RoundedLinear(shape.width, shape.hidden, bias=False)
+        self.down = RoundedLinear(shape.hidden, shape.width, bias=False)
 
     def forward(
         self, hidden: Tensor, turn: tuple[Tensor, Tensor], past_keys: Tensor, past_values: Tensor

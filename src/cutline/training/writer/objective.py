@@ -19,6 +19,7 @@ from cutline.training.writer.model import CausalTransformer
 
 _WINDOW = 32  # batches whose pairs are sorted by length, so that little is padded
 _NOTHING = -100
+_LIKELIEST = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,8 @@ def encode(pairs: Sequence[Pair], tokenizer: Tokenizer, *, end: int, most: int) 
 class WritingObjective:
     """Cross-entropy of the tokens of texts, given their prompts; with a teacher also how far its odds are.
 
-    That is the divergence of the model's odds from the teacher's (Hinton et al., 2015), at temperature 1.
+    That is the divergence of the model's odds from the teacher's (Hinton et al., 2015), at temperature 1,
+    over those that it finds likeliest, and the rest. What the teacher says of a text is kept for later.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class WritingObjective:
         self._held_out = held_out
         self._seed = seed
         self._teacher = teacher.requires_grad_(False).eval() if teacher else None
+        self._taught: dict[Encoded, tuple[Tensor, Tensor]] = {}
 
     def parameter_groups(self) -> Sequence[ParameterGroup]:
         """Everything, at the stage's rate."""
@@ -81,12 +84,12 @@ class WritingObjective:
 
     def batches(
         self, epoch: int, *, rank: int = 0, world: int = 1, start: int = 0
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """As Objective: tokens [B, T], and the tokens to predict [B, T]."""
+    ) -> Iterator[list[Encoded]]:
+        """As Objective."""
         for batch in self._plan(epoch)[start:]:
-            yield padded(batch[rank::world])
+            yield batch[rank::world]
 
-    def loss(self, batch: tuple[Tensor, Tensor]) -> Loss:
+    def loss(self, batch: list[Encoded]) -> Loss:
         """As Objective."""
         logits, wanted = self._logits(self._model, batch)
         total = self._cross_entropy(logits, wanted)
@@ -101,14 +104,14 @@ class WritingObjective:
         total, count = 0.0, 0
         with torch.no_grad():
             for start in range(0, len(ordered), size):
-                logits, wanted = self._logits(self._model, padded(ordered[start : start + size]))
+                logits, wanted = self._logits(self._model, ordered[start : start + size])
                 total, count = total + float(self._cross_entropy(logits, wanted)), count + len(wanted)
         return {"loss": total / max(1, count)}
 
-    def _logits(self, model: CausalTransformer, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    def _logits(self, model: CausalTransformer, batch: Sequence[Encoded]) -> tuple[Tensor, Tensor]:
         """A model's logits [N, V] for the N tokens to predict, and these [N]."""
         device = self._model.embedding.weight.device
-        tokens, wanted = (each.to(device) for each in batch)
+        tokens, wanted = (each.to(device) for each in padded(batch))
         states, _ = model(tokens, model.empty_past(len(tokens)).to(device))
         matters = wanted != _NOTHING
         return model.logits(states[matters]).float(), wanted[matters]
@@ -118,14 +121,25 @@ class WritingObjective:
             logits, wanted, reduction="sum", label_smoothing=self._stage.label_smoothing
         )
 
-    def _divergence(self, logits: Tensor, batch: tuple[Tensor, Tensor]) -> Tensor:
+    def _divergence(self, logits: Tensor, batch: Sequence[Encoded]) -> Tensor:
+        if not all(each in self._taught for each in batch):
+            self._learn(batch)
+        tokens, odds = (torch.cat(each) for each in zip(*map(self._taught.__getitem__, batch), strict=True))
+        odds = odds.to(logits.device)
+        chosen = logits.log_softmax(-1).gather(-1, tokens.long().to(logits.device))
+        return functional.kl_div(_whole(chosen), _whole(odds), reduction="sum", log_target=True)
+
+    @torch.no_grad()
+    def _learn(self, batch: Sequence[Encoded]) -> None:
+        """Keep what the teacher finds likeliest after each token: [N, K], and their log-probabilities."""
         assert self._teacher is not None
-        teacher = self._teacher.to(logits.device)
-        with torch.no_grad():
-            taught, _ = self._logits(teacher, batch)
-        return functional.kl_div(
-            logits.log_softmax(-1), taught.log_softmax(-1), reduction="sum", log_target=True
-        )
+        logits, _ = self._logits(self._teacher.to(self._model.embedding.weight.device), batch)
+        likeliest = logits.log_softmax(-1).topk(min(_LIKELIEST, logits.shape[-1]))
+        odds = likeliest.values.cpu()
+        sizes = [len(each.tokens) - each.prompt for each in batch]
+        tokens = likeliest.indices.int().cpu()
+        said = zip(torch.split(tokens, sizes), torch.split(odds, sizes), strict=True)
+        self._taught |= dict(zip(batch, said, strict=True))
 
     def _plan(self, epoch: int) -> list[list[Encoded]]:
         """The epoch's batches, in an order of its own."""
@@ -140,6 +154,12 @@ class WritingObjective:
             chance.shuffle(alike)
             batches += alike
         return batches
+
+
+def _whole(odds: Tensor) -> Tensor:
+    """Log-probabilities [N, K] of some tokens, and that of all others together: [N, K + 1]."""
+    others = (1 - odds.exp().sum(-1, keepdim=True)).clamp_min(1e-6).log()
+    return torch.cat((odds, others), dim=-1)
 
 
 def padded(batch: Sequence[Encoded]) -> tuple[Tensor, Tensor]:

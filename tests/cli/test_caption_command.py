@@ -713,6 +713,7 @@ def started(*arguments: str | Path, slow_s: float) -> Iterator[subprocess.Popen[
         running.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["jsonl", "csv"])
 def test_killed_at_any_moment_it_resumes_with_nothing_lost_or_doubled(tmp_path: Path, suffix: str) -> None:
     photos = [photo(tmp_path / "in" / f"{n:03}.jpg", ("red", "blue")[n % 2]) for n in range(60)]
@@ -1126,6 +1127,7 @@ def test_an_original_survives_a_folder_that_takes_no_copy(cutline: Cutline, tmp_
     assert path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_every_original_is_whole(tmp_path: Path) -> None:
     photos = [Path(photo(tmp_path / "in" / f"{n:03}.jpg", "blue")) for n in range(80)]
     chance = random.Random(8)

@@ -53,6 +53,7 @@ def test_what_takes_too_long_or_too_much_memory_is_a_failure(tmp_path: Path) -> 
         trial.run(b"")
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_inputs_again() -> None:
     words = [sys.executable, "-m", "tests.fuzz", "--seconds", "0", "--target", "archives", "--seed", "5"]
     first, second = (

@@ -156,7 +156,13 @@ def test_an_index_that_was_lost_is_made_again(seed: Callable[..., list[Image]], 
 
 
 @both
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
 @given(text=some.text(max_size=60))
 def test_no_query_is_an_error(owner: Owner, text: str) -> None:
     list(selectors.library(viewer_of_owner(owner), Filters(text=text.replace("\0", ""))))

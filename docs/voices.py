@@ -57,7 +57,8 @@ def _samples(restyler: styles.Restyler, rows: Sequence[Row], seed: int) -> Itera
         [styled] = restyler.restyle(row.description, row.voice, seed=seed)
         refused = " *(refused)*" if styled.refused else ""
         mark = "" if row.voice.tone in trained else "\\*"
-        tags = f", {row.voice.hashtags} hashtags" if row.voice.hashtags else ""
+        count = row.voice.hashtags
+        tags = f", {count} hashtag{'' if count == 1 else 's'}" if count else ""
         voice = f"{row.voice.tone}{mark}; {row.voice.audience}, {row.voice.length}{tags}"
         yield f"| {_cell(row.description)} | {voice} | {_cell(styled.text)}{refused} |"
 

@@ -13,9 +13,10 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from cutline.errors import CaptionerUnavailable, ConfigError
 KEY_VARIABLES = ("CUTLINE_OPENAI_API_KEY", "OPENAI_API_KEY")
 KEY_FILE_VARIABLE = "CUTLINE_OPENAI_API_KEY_FILE"
 MAX_ANSWER_BYTES = 4 * 2**20
+_READ_BYTES = 2**16
 _RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 _REFUSED = {
     401: "it does not accept the API key",
@@ -61,6 +63,11 @@ class ChatEndpoint:
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.base_url)
+        if "@" in parts.netloc or parts.query:
+            raise CaptionerUnavailable(
+                "The address of an endpoint has no user, key or query in it.",
+                hint=f"Give the key in {KEY_VARIABLES[0]}, or in the file that {KEY_FILE_VARIABLE} names.",
+            )
         if parts.scheme not in ("http", "https") or not parts.netloc or not self.model:
             raise CaptionerUnavailable(
                 f"{self.base_url}#{self.model} does not name an endpoint and a model.",
@@ -79,39 +86,49 @@ class ChatEndpoint:
 
     def post(self, body: Mapping[str, Any]) -> object:
         """Ask for a whole answer, and ask again where that may help. Returns the parsed JSON."""
+        deadline = self._deadline()
         with closing(self._open({"model": self.model, **body})) as answer:
-            try:
-                data = answer.read(MAX_ANSWER_BYTES + 1)
-            except (OSError, HTTPException) as error:
-                raise self._broken(error) from error
-        return _json(data, self.url)
+            return self._whole(answer, deadline)
 
     def stream(self, body: Mapping[str, Any]) -> Generator[str, None, None]:
         """Ask for an answer and yield its pieces as they come. Tries again only before the first piece.
 
         A server that does not stream gives one piece. A stream that ends without its end mark raises.
         """
-        deadline = time.monotonic() + self.patience.deadline_s
+        deadline = self._deadline()
         with closing(self._open({"model": self.model, **body, "stream": True})) as answer:
-            if "text/event-stream" not in (answer.headers.get("Content-Type") or ""):
-                yield from contents(_json(answer.read(MAX_ANSWER_BYTES + 1), self.url), self.url)[:1]
-                return
-            try:
+            if "text/event-stream" in (answer.headers.get("Content-Type") or ""):
                 yield from self._pieces(answer, deadline)
-            except (OSError, HTTPException) as error:
-                raise self._broken(error) from error
+            else:
+                yield from contents(self._whole(answer, deadline), self.url)[:1]
+
+    def _deadline(self) -> float:
+        return time.monotonic() + self.patience.deadline_s
+
+    def _whole(self, answer: HTTPResponse, deadline: float) -> object:
+        return _json(b"".join(self._bytes(answer, deadline)), self.url)
+
+    def _bytes(self, answer: HTTPResponse, deadline: float) -> Iterator[bytes]:
+        """An answer as it comes, as long as it is neither too long nor too slow."""
+        seen = 0
+        try:
+            while data := answer.read1(_READ_BYTES):
+                seen += len(data)
+                if seen > MAX_ANSWER_BYTES:
+                    raise CaptionerUnavailable(
+                        f"{self.url} answered with more than {MAX_ANSWER_BYTES:,} bytes."
+                    )
+                if time.monotonic() > deadline:
+                    raise CaptionerUnavailable(
+                        f"{self.url} was still answering after {self.patience.deadline_s:.0f} s."
+                    )
+                yield data
+        except (OSError, HTTPException) as error:
+            raise self._broken(error) from error
 
     def _pieces(self, answer: HTTPResponse, deadline: float) -> Iterator[str]:
-        seen = 0
         finished = False
-        for line in iter(lambda: answer.readline(MAX_ANSWER_BYTES), b""):
-            seen += len(line)
-            if seen > MAX_ANSWER_BYTES:
-                raise CaptionerUnavailable(f"{self.url} answered with more than {MAX_ANSWER_BYTES:,} bytes.")
-            if time.monotonic() > deadline:
-                raise CaptionerUnavailable(
-                    f"{self.url} was still answering after {self.patience.deadline_s:.0f} s."
-                )
+        for line in _lines(self._bytes(answer, deadline)):
             if not line.startswith(b"data:"):
                 continue
             data = line.removeprefix(b"data:").strip()
@@ -134,7 +151,7 @@ class ChatEndpoint:
         failure = _Failure(reason="", wait_s=None)
         for attempt in range(self.patience.tries):
             if attempt:
-                time.sleep(_wait_s(self.patience, attempt, failure.wait_s))
+                time.sleep(self._wait_s(attempt, failure))
             try:
                 opened: HTTPResponse = _OPENER.open(request, timeout=self.patience.timeout_s)
                 return opened
@@ -149,11 +166,30 @@ class ChatEndpoint:
             hint="Check the address, or try later.",
         )
 
+    def _wait_s(self, attempt: int, failure: _Failure) -> float:
+        """Until the next try. Raises CaptionerUnavailable where the server asks to wait for too long."""
+        if failure.wait_s is None:
+            return _grown_wait_s(self.patience, attempt)
+        if failure.wait_s > self.patience.max_wait_s:
+            raise CaptionerUnavailable(
+                f"{self.url} is busy, and asks to wait {failure.wait_s:,.0f} s: {failure.reason}.",
+                hint="Try later.",
+            )
+        return failure.wait_s
+
     def _broken(self, error: Exception) -> CaptionerUnavailable:
         reason = str(error) or type(error).__name__
         return CaptionerUnavailable(
             f"{self.url} closed the connection before its answer was complete: {reason}.", hint="Try again."
         )
+
+
+def _lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for block in blocks:
+        *whole, rest = (rest + block).split(b"\n")
+        yield from whole
+    yield rest
 
 
 def find_api_key() -> str | None:
@@ -258,17 +294,26 @@ def _failure(error: urllib.error.HTTPError) -> _Failure:
         except (ValueError, LookupError, TypeError, OSError):
             message = error.reason
     known = f"{_REFUSED[error.code]}, " if error.code in _REFUSED else ""
-    wait = error.headers.get("Retry-After", "")
     return _Failure(
         reason=f"{known}HTTP {error.code}: {message!s:.300}".rstrip("."),
-        wait_s=float(wait) if wait.isdigit() else None,
+        wait_s=_asked_wait_s(error.headers.get("Retry-After", "").strip()),
     )
 
 
-def _wait_s(patience: Patience, attempt: int, asked_s: float | None) -> float:
-    """Twice as long each time, or as the server asks; a little at random, lest all come back at once."""
-    grown = patience.first_wait_s * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)
-    return min(patience.max_wait_s, grown if asked_s is None else asked_s)
+def _asked_wait_s(told: str) -> float | None:
+    """How long a server asks to wait (RFC 9110: in seconds, or until a date); None where it does not say."""
+    if told.isascii() and told.isdigit():
+        return float(told)
+    try:
+        return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+def _grown_wait_s(patience: Patience, attempt: int) -> float:
+    """Twice as long each time; a little at random, lest all come back at once."""
+    grown: float = patience.first_wait_s * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)
+    return min(patience.max_wait_s, grown)
 
 
 def delta(answer: Any, url: str) -> tuple[str, bool]:
@@ -294,8 +339,6 @@ def _message(answer: Mapping[str, Any]) -> str:
 
 
 def _json(data: bytes, url: str) -> object:
-    if len(data) > MAX_ANSWER_BYTES:
-        raise CaptionerUnavailable(f"{url} answered with more than {MAX_ANSWER_BYTES:,} bytes.")
     try:
         return json.loads(data)
     except ValueError as error:

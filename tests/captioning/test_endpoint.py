@@ -17,7 +17,7 @@ from PIL import Image
 import cutline
 from cutline.captioning.endpoint import EndpointCaptioner
 from cutline.captioning.options import DecodingOptions, Strategy
-from cutline.chat import KEY_FILE_VARIABLE, KEY_VARIABLES, Patience
+from cutline.chat import KEY_FILE_VARIABLE, KEY_VARIABLES, ChatEndpoint, Patience
 from cutline.errors import CaptionerUnavailable, ConfigError, OptionError, UnreadableImage
 from tests.chat_server import Answer, ChatServer, chat_server, said
 from tests.server.services.process import ANSWERS_S
@@ -110,6 +110,41 @@ def test_a_passing_failure_is_tried_again(server: ChatServer, status: int) -> No
     )
     assert captioner(server).caption(RED)[0][0].text == "At last."
     assert len(server.requests) == 3
+
+
+def test_whoever_asks_to_wait_is_not_asked_before(server: ChatServer) -> None:
+    past = "Wed, 21 Oct 2015 07:28:00 GMT"  # as a date, which has come
+    server.answer = lambda count, _request: (
+        (200, {}, said("At last.")) if count == 3 else (503, {"Retry-After": ("0", past)[count - 1]}, b"{}")
+    )
+    slow = Patience(timeout_s=60, tries=3, first_wait_s=9000, max_wait_s=9000)
+    assert captioner(server, patience=slow).caption(RED)[0][0].text == "At last."
+    server.requests.clear()
+    server.answer = lambda _count, _request: (429, {"Retry-After": "3600"}, b"{}")
+    with pytest.raises(CaptionerUnavailable, match="asks to wait 3,600 s"):
+        captioner(server).caption(RED)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "uri", ["openai:http://me:secret@localhost/v1#m", "openai:http://localhost/v1?key=secret#m"]
+)
+def test_a_key_does_not_stand_in_a_uri(uri: str) -> None:
+    with pytest.raises(CaptionerUnavailable, match="CUTLINE_OPENAI_API_KEY") as refused:
+        cutline.load(uri)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
+def test_an_answer_that_drips_without_end_is_given_up(server: ChatServer, kind: str) -> None:
+    def drips() -> Iterator[bytes]:
+        while True:
+            yield b" "
+
+    server.answer = lambda _count, _request: (200, {"Content-Type": kind}, drips())
+    endpoint = ChatEndpoint(base_url=server.url, model="m", patience=Patience(deadline_s=0))
+    with pytest.raises(CaptionerUnavailable, match="still answering after 0 s"):
+        list(endpoint.stream({}))
 
 
 def test_a_lasting_failure_ends_with_the_servers_reason(server: ChatServer) -> None:

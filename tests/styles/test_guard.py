@@ -85,6 +85,7 @@ def test_what_goes_without_saying_is_supported() -> None:
         ("Here is a caption:\n```\nRun, dog, run.\n```", "Run, dog, run.", ()),
         ("soft paws\nwide sand\nno clock", "soft paws / wide sand / no clock", ()),
         ("1. Run, dog.\n2. Run along.", "Run, dog.", ()),
+        ("soft paws / / / and/or sand / / #Sand", "soft paws / and/or sand", ("#Sand",)),
         ("", "", ()),
         ("Run #Beach #Beach", "Run", ("#Beach",)),
         ("Run\u202e, dog\x00.", "Run , dog .", ()),

@@ -76,7 +76,10 @@ def parse(answer: str) -> Text:
     lines = [visible(line) for line in clean_lines(_out_of_json(answer))]
     tags = tuple(dict.fromkeys(HASHTAG.findall(" ".join(lines))))
     bodies = [" ".join(HASHTAG.sub("", line).split()) for line in lines]
-    return Text(body=" / ".join(body for body in bodies if body), hashtags=tags)
+    return Text(body=_SLASHES.sub("/", " / ".join(bodies)).strip(" /"), hashtags=tags)
+
+
+_SLASHES = re.compile(r"(?<!\S)/(?:\s+/)*(?!\S)")
 
 
 def _out_of_json(answer: str) -> str:

@@ -181,13 +181,13 @@ const Cell = memo(function Cell({ image, size, place, height, isScrolling, corne
       <PhotoLink to={`/images/${image.id}`} lang={language}>
         <GridPhoto
           sources={sources}
-          alt={words}
+          alt={image.description || words}
           width={4}
           height={3}
           placeholder={image.placeholder}
         />
-        {/* The photo's alt text says the same; announce it only once. */}
-        <Caption aria-hidden={sources !== null} data-empty={image.caption ? undefined : ''}>
+        {/* The photo's alt text says the same, but for captions in a voice; announce it only once. */}
+        <Caption aria-hidden={sources !== null && !image.styled} data-empty={image.caption ? undefined : ''}>
           {words}
         </Caption>
       </PhotoLink>

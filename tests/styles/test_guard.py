@@ -148,6 +148,22 @@ def test_what_can_be_taken_away_is() -> None:
     assert check(mended, Voice(hashtags=2), DOG) == ()
 
 
+@pytest.mark.parametrize(
+    ("signs", "wrong"),
+    [
+        ("\U0001f418", "\U0001f418"),
+        ("\U0001f436\U0001f30a", ""),
+        ("\U0001f60e\U0001f525", ""),
+        ("\U0001f431", "\U0001f431"),
+    ],
+)
+def test_an_emoji_shows_no_thing_that_is_not_there(signs: str, wrong: str) -> None:
+    said = Text(body=f"A dog runs along the beach. {signs}")
+    assert (Fault.EMOJI in check(said, Voice(emoji=True), DOG)) == bool(wrong)
+    left = mend(said, Voice(emoji=True), DOG).body
+    assert left == f"A dog runs along the beach. {signs.replace(wrong, '') if wrong else signs}".strip()
+
+
 def test_a_long_text_ends_with_a_sentence() -> None:
     mended = mend(Text(body=f"{GOOD} {GOOD} {GOOD}"), MEDIUM, DOG)
     assert mended.body == f"{GOOD} {GOOD}"

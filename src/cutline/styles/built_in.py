@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 from cutline.errors import OptionError
 from cutline.styles.causal import SENTENCE_ENDS, CausalModel, Context
 from cutline.styles.guard import EMOJI, MAX_EMOJI, parse, rejects
-from cutline.styles.support import HASHTAG, all_words, data_lines, function_words, is_english, related, words
+from cutline.styles.support import (
+    HASHTAG,
+    all_words,
+    data_lines,
+    function_words,
+    is_english,
+    pictures,
+    related,
+    words,
+)
 from cutline.styles.voice import Voice
 from cutline.styles.writing import Task, Written
 
@@ -173,6 +182,8 @@ class _Draft:
             return False
         if len(EMOJI.findall(said.body)) > (MAX_EMOJI if self.task.voice.emoji else 0):
             return False
+        if pictures(said.body, self.task.sources):
+            return False
         if len(said.body) > self.task.voice.length.chars[1]:
             return False
         return not rejects(said, self.task.voice, self.task.sources)
@@ -189,7 +200,8 @@ class _Draft:
             if not tokens:
                 token = self._first(banned, context, lead=lead)
             else:
-                pressure = 0.0 if lead else self._pressure(len(self.text) + len(text))
+                may_be_pressed = not lead and not text.endswith(SENTENCE_ENDS)
+                pressure = self._pressure(len(self.text) + len(text)) if may_be_pressed else 0.0
                 token = _sample(context.odds(pressure=pressure), self.random)
             decoded = self.model.decode([*tokens, token])
             if token == self.model.end_id or (tokens and _begins_another(decoded[len(text) :])):

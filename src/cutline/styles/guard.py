@@ -17,6 +17,7 @@ from cutline.styles.support import (
     HASHTAG,
     data_lines,
     is_english,
+    pictures,
     related,
     said_words,
     singular,
@@ -44,7 +45,7 @@ class Fault(StrEnum):
     TOO_LONG = "it is too long"
     TOO_SHORT = "it is too short"
     HASHTAGS = "it has the wrong number of hashtags"
-    EMOJI = "it has emoji where none are wanted, or too many"
+    EMOJI = "it has emoji where none are wanted, too many, or of what is not there"
     ECHO = "it repeats the instructions"
     MARKUP = "it has a link, an address or code"
     SAME = "it was written before"
@@ -119,7 +120,7 @@ def check(text: Text, voice: Voice, sources: Sequence[str]) -> tuple[Fault, ...]
         Fault.TOO_LONG: len(text.body) > most,
         Fault.TOO_SHORT: len(text.body) < fewest,
         Fault.HASHTAGS: len(text.hashtags) != voice.hashtags,
-        Fault.EMOJI: emoji > (MAX_EMOJI if voice.emoji else 0),
+        Fault.EMOJI: emoji > (MAX_EMOJI if voice.emoji else 0) or bool(_pictures(text.body, voice, sources)),
         Fault.ECHO: _echoes(text.body, sources),
         Fault.MARKUP: bool(MARKUP.search(str(text))),
         Fault.UNRELATED: is_english(voice.language) and not related(str(text), sources),
@@ -145,6 +146,8 @@ def mend(text: Text, voice: Voice, sources: Sequence[str]) -> Text:
     """
     tags = _kept_tags(text.hashtags, voice, sources)
     body = text.body if voice.emoji else _without_emoji(text.body, 0)
+    for sign in _pictures(body, voice, sources):
+        body = " ".join(body.replace(sign, "").split())
     body = _without_emoji(body, MAX_EMOJI)
     body = _within(_supported_sentences(body, voice, sources), voice.length.chars[1])
     removed = [tag for tag in text.hashtags if tag not in tags]
@@ -165,6 +168,10 @@ def _breaks(text: str, voice: Voice, sources: Sequence[str]) -> bool:
         or insults_in(text, sources)
         or MARKUP.search(text)
     )
+
+
+def _pictures(body: str, voice: Voice, sources: Sequence[str]) -> set[str]:
+    return pictures(body, sources) if is_english(voice.language) else set()
 
 
 def _avoided(text: str, voice: Voice) -> set[str]:

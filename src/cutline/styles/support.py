@@ -8,6 +8,7 @@ name is, is a guess: see `_names`.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -26,6 +27,11 @@ def _words_of(*texts: str) -> frozenset[str]:
 _SMALL = (
     *("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
     *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
+)
+_WORDS_OF_A_THING = 2
+# A fire, a thought, a crown: they seldom mean the thing.
+_FIGURES = frozenset(
+    "\U0001f525\U0001f4ad\U0001f451\u2694\U0001f9e1\U0001f338\U0001f32b\U0001f940\U0001f319\U0001f342\U0001f308"
 )
 _DIGITS = {word: str(value) for value, word in enumerate(_SMALL, 2)}
 _NUMBERS = _words_of(*_DIGITS) | _words_of(
@@ -53,6 +59,26 @@ def unsupported(text: str, sources: Iterable[str]) -> tuple[str, ...]:
     things = {singular(word) for word in said} & objects() - given.supported
     numbers = {number for number in _numbers(text, said) if _value(number) not in given.values}
     return tuple(sorted(things | numbers | (_names(text, given.supported) - given.words)))
+
+
+def pictures(text: str, sources: Iterable[str]) -> set[str]:
+    """The emoji of a text that show a thing which no source supports: an elephant where there is a dog."""
+    given = supported(sources)
+    shown = {sign: _shown(sign) for sign in set(text) - _FIGURES}
+    return {
+        sign
+        for sign, things in shown.items()
+        if not objects().isdisjoint(things) and things.isdisjoint(given)
+    }
+
+
+@cache
+def _shown(sign: str) -> frozenset[str]:
+    """What an emoji is called: "dog", of the face of a dog. Long names are not those of things."""
+    if unicodedata.category(sign) != "So":
+        return frozenset()
+    name = unicodedata.name(sign, "").lower().removesuffix(" face").split()
+    return frozenset(map(singular, name)) if len(name) <= _WORDS_OF_A_THING else frozenset()
 
 
 def unsupported_in(text: str, language: str, sources: Iterable[str]) -> tuple[str, ...]:

@@ -61,11 +61,15 @@ class Attacker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attack:
-    """What is sent, and by how many at once. send gives the status of the answer."""
+    """What is sent, and by how many at once. send gives the status of the answer.
+
+    file: makes what takes long to make, once, before it begins.
+    """
 
     what: str
     send: Callable[[Attacker], int]
     threads: int = 4
+    file: Callable[[], bytes] = bytes
 
 
 # -- files -----------------------------------------------------------------------------------------------
@@ -264,10 +268,18 @@ ATTACKS: Mapping[str, Attack] = {
     ),
     "fetches": Attack(what="20 URLs of a silent server, 40 times at once", send=_slow_fetches, threads=40),
     "pixels": Attack(
-        what="PNGs of 87 KB with 30 million pixels, 20 at once", send=_caption(_large_png), threads=20
+        what="PNGs of 87 KB with 30 million pixels, 20 at once",
+        send=_caption(_large_png),
+        threads=20,
+        file=_large_png,
     ),
-    "tiles": Attack(what="a TIFF of 16 x 16 with a tile of 32,768", send=_caption(_tiled_tiff), threads=8),
-    "frames": Attack(what="GIFs with 1,500 frames", send=_caption(_long_gif), threads=8),
+    "tiles": Attack(
+        what="a TIFF of 16 x 16 with a tile of 32,768",
+        send=_caption(_tiled_tiff),
+        threads=8,
+        file=_tiled_tiff,
+    ),
+    "frames": Attack(what="GIFs with 1,500 frames", send=_caption(_long_gif), threads=8, file=_long_gif),
     "flood": Attack(what="ever new sessions and keys that page through the gallery", send=_flood, threads=16),
     "json": Attack(what="32 MiB of [[],[],...] to /bulk", send=_json_bomb("/api/v1/bulk")),
     "sign-in": Attack(
@@ -279,7 +291,7 @@ ATTACKS: Mapping[str, Attack] = {
     "storage": Attack(
         what="photos of ever new visitors, with idempotency keys", send=_free_storage, threads=8
     ),
-    "archives": Attack(what="archives of 20,000 empty files", send=_empty_archives),
+    "archives": Attack(what="archives of 20,000 empty files", send=_empty_archives, file=_empty_members),
     "bodies": Attack(what="bodies of 3 GiB with a wrong key", send=_announced_body, threads=8),
     "halves": Attack(what="500 half requests that never end", send=_half_requests, threads=10),
     "websockets": Attack(what="500 websockets", send=_websockets, threads=10),
@@ -362,8 +374,7 @@ def main() -> None:
             answers[status] += 1
 
     signal.signal(signal.SIGTERM, report)
-    for make in (_large_png, _tiled_tiff, _long_gif, _empty_members):
-        make()  # not by each thread
+    attack.file()  # not by each thread
     print("begins", flush=True)
     for _ in range(attack.threads):
         threading.Thread(target=run, daemon=True).start()

@@ -79,6 +79,15 @@ def test_whoever_waits_too_long_is_told(threads: ThreadPoolExecutor, monkeypatch
         threads.submit(write).result()
 
 
+def test_a_fork_does_not_wait_for_threads_that_it_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    with transaction.atomic():
+        monkeypatch.setattr("os.getpid", lambda: -1)
+        line = connection._line  # type: ignore[attr-defined]
+        assert line.enter(0)
+        line.leave()
+        monkeypatch.undo()
+
+
 def test_a_line_is_served_in_its_order() -> None:
     line = Line()
     order: list[int] = []

@@ -8,6 +8,7 @@ Another process, such as `cutline manage`, still meets them at SQLite's own lock
 
 from __future__ import annotations
 
+import os
 import re
 from functools import partial
 from typing import Any
@@ -17,7 +18,7 @@ from django.db.utils import OperationalError
 
 from cutline.server.sqlite.line import Line
 
-_LINES: dict[str, Line] = {}  # by the database's name
+_LINES: dict[tuple[int, str], Line] = {}  # by process, for a fork has nobody in line, and the database's name
 _WRITES = re.compile(r"\s*(?:INSERT|UPDATE|DELETE|REPLACE)\b", re.IGNORECASE)
 
 
@@ -30,8 +31,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     @property
     def _line(self) -> Line:
-        name = str(self.settings_dict["NAME"])
-        return _LINES.get(name) or _LINES.setdefault(name, Line())
+        place = os.getpid(), str(self.settings_dict["NAME"])
+        return _LINES.get(place) or _LINES.setdefault(place, Line())
 
     def _start_transaction_under_autocommit(self) -> None:
         self._enter()

@@ -16,6 +16,7 @@ from cutline.cli import _voice
 from cutline.cli.main import main
 from cutline.styles import Audience, Length, built_in, presets
 from tests.chat_server import Answer, ChatServer, chat_server, in_words
+from tests.styles.injections import ATTEMPTS, is_harmless, obeys
 
 DOG = "A dog runs along the beach."
 CAT = "A cat sits on a chair."
@@ -174,6 +175,18 @@ def test_the_presets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_choices_of_the_help_are_those_of_a_voice() -> None:
     assert tuple(Audience) == _voice.AUDIENCES
     assert tuple(Length) == _voice.LENGTHS
+
+
+def test_an_instruction_in_what_is_typed_changes_nothing_but_words(
+    server: ChatServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answer = obeys()
+    source = tmp_path / "in.jsonl"
+    for attempt in ATTEMPTS[::4]:
+        source.write_text(json.dumps({"description": attempt.description}) + "\n")
+        main(["restyle", str(source), "--quiet", "--tone", attempt.tone, "--hashtags", "1"])
+        [styled] = json.loads(capsys.readouterr().out)["styled"]
+        assert "refused" in styled or is_harmless(styled["text"], attempt), attempt
 
 
 # -- cutline caption, in a voice -----------------------------------------------------------------------------

@@ -12,6 +12,9 @@ const CALLED = [
 // What the voices of a photo call besides: loaded with them.
 const CALLED_FOR_VOICES = ['aboutStyles', 'requestStyles', 'listStyles', 'getJob', 'listVoices', 'saveVoice', 'deleteVoice'];
 
+// What the operators' page calls: loaded with it.
+const CALLED_FOR_MODELS = ['getRegistry', 'listModelVersions', 'getModelVersion', 'promoteModel', 'rollBackModel', 'stopChallenger', 'setChallengerShares'];
+
 /** @type {import('@rtk-query/codegen-openapi').ConfigFile} */
 module.exports = {
   schemaFile: '../contracts/openapi.json',
@@ -31,6 +34,14 @@ module.exports = {
       filterEndpoints: CALLED_FOR_VOICES,
       encodePathParams: true,
       hooks: { queries: true, lazyQueries: true, mutations: true },
+    },
+    './src/features/models/generated.ts': {
+      apiFile: './src/shared/api/generated.ts',
+      apiImport: 'api',
+      exportName: 'modelsApi',
+      filterEndpoints: CALLED_FOR_MODELS,
+      encodePathParams: true,
+      hooks: { queries: true, lazyQueries: false, mutations: true },
     },
   },
 };

@@ -19,8 +19,9 @@ from cutline.server import security_log
 from cutline.server.account import keys
 from cutline.server.canary import operations
 from cutline.server.canary.past import past
+from cutline.server.captions.models import Caption
 from cutline.server.errors import Conflict, Forbidden, Invalid
-from cutline.server.feedback.models import Feedback
+from cutline.server.feedback.models import Feedback, Rating
 from cutline.server.images.models import Image
 from cutline.server.people.models import ApiKey, Owner, Role, User
 from cutline.server.people.viewers import owner_of
@@ -183,9 +184,14 @@ def test_runs_and_waiting_feedback_are_told(registry: Registry) -> None:
     for may_train in (True, True, False):
         owner = Owner.objects.create(may_train=may_train)
         image = Image.objects.create(owner=owner, content_hash=str(owner.pk), width_px=4, height_px=3)
-        Feedback.objects.create(kind=Feedback.Kind.EDIT, image=image, before="A dog.", after="A cat.")
+        caption = Caption.objects.create(image=image, rank=0, text="A dog.", model="m@1")
+        Feedback.objects.create(
+            kind=Feedback.Kind.EDIT, image=image, caption=caption, before="A dog.", after="A cat."
+        )
+        Rating.objects.create(caption=caption, viewer=owner, value=1)
     told = client.get("/api/v1/registry").json()["waiting"]
-    assert (told["edits"], told["consenting"], told["enough"], told["since"]) == (2, 2, None, None)
+    assert (told["edits"], told["ratings"], told["consenting"]) == (2, 2, 2)
+    assert (told["enough"], told["since"]) == (None, None)
     counts = {"counts": {"captions": 120}, "fewest_new": 50}
     registry.record_run(by="learner", ending="rejected", why="base: worse", facts=counts)
     registry.record_run(by="learner", ending="failed", why="The disk is full.")

@@ -38,6 +38,7 @@ const PAGES: readonly AppPage[] = [
   page('/bulk/:id', 'bulk', () => import('@/features/bulk/BulkPage')),
   page('/account/*', 'account', () => import('@/features/account/AccountRoutes')),
   page('/about/*', 'about', () => import('@/features/about/AboutRoutes')),
+  page('/models', 'models', () => import('@/features/models/ModelsPage')),
   page('/dashboard', 'dashboard', () => import('@/features/dashboard/DashboardPage')),
 ];
 

@@ -101,9 +101,9 @@ def _waiting(runs: Sequence[Run]) -> Waiting:
     limit = "fewest_new" if learned else "fewest_captions"
     enough = next((run.facts[limit] for run in runs if limit in run.facts), None)
     consented = Q(image__owner__may_train=True, image__deleted_at=None)
-    feedback = Feedback.objects.filter(consented).filter(Q(caption=None) | Q(caption__style=None))
+    feedback = Feedback.objects.filter(consented).filter(Q(caption=None) | Q(caption__style__isnull=True))
     ratings = Rating.objects.filter(
-        caption__image__owner__may_train=True, caption__image__deleted_at=None, caption__style=None
+        caption__image__owner__may_train=True, caption__image__deleted_at=None, caption__style__isnull=True
     )
     if since is not None:
         feedback, ratings = feedback.filter(created_at__gt=since), ratings.filter(changed_at__gt=since)

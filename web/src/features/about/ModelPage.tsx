@@ -5,7 +5,8 @@ import Typography from '@mui/material/Typography';
 import { useTranslation } from 'react-i18next';
 import Markdown from 'react-markdown';
 import remarkGfm from 'remark-gfm';
-import { useGetModelCardQuery, useListModelsQuery } from '@/shared/api/generated';
+import { useGetModelCardQuery, useListModelsQuery, type PastModelOut } from '@/shared/api/generated';
+import { useFormats } from '@/shared/i18n/format';
 import { Page } from '@/shared/ui/Page';
 import { QueryView } from '@/shared/ui/StateView';
 import { AboutNav } from './AboutNav';
@@ -22,6 +23,7 @@ export default function ModelPage() {
       <Typography sx={{ mb: 3 }}>
         {t('model.inUse')}: <strong>{model ? `${model.name}@${model.version}` : '…'}</strong>
       </Typography>
+      {card.data?.past?.length ? <Past models={card.data.past} /> : null}
       <QueryView query={card} loading={<Skeleton variant="rounded" height={640} />}>
         {(data) =>
           data.card ? (
@@ -64,5 +66,33 @@ export default function ModelPage() {
         }
       </QueryView>
     </Page>
+  );
+}
+
+/** Which model wrote captions, from when on, and what it had learned; the newest first. */
+function Past({ models }: { models: PastModelOut[] }) {
+  const { t } = useTranslation('about');
+  const formats = useFormats();
+  return (
+    <Box component="section" aria-labelledby="past" sx={{ mb: 4 }}>
+      <Typography id="past" variant="h2" sx={{ mb: 1 }}>
+        {t('model.past')}
+      </Typography>
+      <Box component="ol" reversed sx={{ m: 0, pl: 0, listStyle: 'none' }}>
+        {models.map((model, place) => (
+          <Box component="li" key={`${model.model} ${model.since}`} sx={{ borderTop: 1, borderColor: 'divider', py: 1.5 }}>
+            <Typography>
+              <strong>{model.model}</strong>
+              {place === 0 ? ` · ${t('model.now')}` : null}
+            </Typography>
+            <Typography color="textSecondary">
+              {model.since ? t('model.since', { when: formats.dateTime(model.since) }) : t('model.fromTheBeginning')}
+              {model.parents.length > 0 ? ` · ${t('model.from', { parents: model.parents.join(', ') })}` : null}
+            </Typography>
+            {model.learned ? <Typography sx={{ overflowWrap: 'anywhere' }}>{t('model.learned', { what: model.learned })}</Typography> : null}
+          </Box>
+        ))}
+      </Box>
+    </Box>
   );
 }

@@ -11,6 +11,7 @@ import { useState, type FormEvent } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useCreateKeyMutation, useListKeysQuery, useRevokeKeyMutation, type Scope } from '@/shared/api/generated';
 import { problemOf } from '@/shared/api/problem';
+import { useViewer } from '@/shared/api/viewer';
 import { useFormats } from '@/shared/i18n/format';
 import { useOnce } from '@/shared/lib/useOnce';
 import { QueryView } from '@/shared/ui/StateView';
@@ -21,6 +22,7 @@ import { Section } from './Section';
 import { Secret } from './Secret';
 
 const SCOPES: readonly Scope[] = ['caption', 'images:read', 'images:write', 'bulk', 'webhooks', 'account'];
+const STAFF_SCOPES: readonly Scope[] = [...SCOPES, 'models'];
 
 const MAX_NAME_LENGTH = 120; // the API's limit
 
@@ -28,6 +30,7 @@ const MAX_NAME_LENGTH = 120; // the API's limit
 export function KeysSection() {
   const { t } = useTranslation('account');
   const formats = useFormats();
+  const viewer = useViewer();
   const keys = useListKeysQuery({});
   const [create, creating] = useCreateKeyMutation();
   const [revoke] = useRevokeKeyMutation();
@@ -84,7 +87,7 @@ export function KeysSection() {
           onChange={(event) => setName(event.target.value)}
         />
         <FormGroup row role="group" aria-label={t('keys.scopes')}>
-          {SCOPES.map((scope) => (
+          {(viewer?.isStaff ? STAFF_SCOPES : SCOPES).map((scope) => (
             <FormControlLabel
               key={scope}
               label={labelOf(scope)}

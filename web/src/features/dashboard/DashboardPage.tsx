@@ -1,5 +1,7 @@
 import Box from '@mui/material/Box';
+import Button from '@mui/material/Button';
 import Skeleton from '@mui/material/Skeleton';
+import Stack from '@mui/material/Stack';
 import Table from '@mui/material/Table';
 import TableBody from '@mui/material/TableBody';
 import TableCell from '@mui/material/TableCell';
@@ -8,6 +10,7 @@ import TableRow from '@mui/material/TableRow';
 import Typography from '@mui/material/Typography';
 import { skipToken } from '@reduxjs/toolkit/query';
 import { useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
 import { useGetStatsQuery, type DayOut, type StatsOut } from '@/shared/api/generated';
 import { useFormats } from '@/shared/i18n/format';
 import { useViewer } from '@/shared/api/viewer';
@@ -115,9 +118,12 @@ function Dashboard({ stats }: { stats: StatsOut }) {
         <Counts title={t('chart.accounts')} days={days} series={[['chart.accounts', 'accounts']]} />
         <Counts title={t('chart.failed')} days={days} series={[['chart.failed', 'failed_jobs']]} />
       </Box>
-      <Typography variant="h2" sx={{ mt: 5, mb: 1 }}>
-        {t('models')}
-      </Typography>
+      <Stack direction="row" spacing={2} sx={{ mt: 5, mb: 1, justifyContent: 'space-between', alignItems: 'center' }}>
+        <Typography variant="h2">{t('models')}</Typography>
+        <Button component={Link} to="/models" variant="outlined">
+          {t('lookAfter')}
+        </Button>
+      </Stack>
       {stats.models.length === 0 ? <Typography color="textSecondary">{t('noModels')}</Typography> : null}
       <Box hidden={stats.models.length === 0} sx={{ overflowX: 'auto', border: 1, borderColor: 'divider', borderRadius: '14px', bgcolor: 'background.paper' }}>
         <Table sx={{ '& td, & th': { px: { xs: 1.25, sm: 2 } }, '& td, & th:not(:first-of-type)': { textAlign: 'right' }, '& tbody tr:last-of-type > *': { borderBottom: { xs: 0 } }, '& thead th': { borderBottom: '1px solid', borderColor: 'divider', color: 'text.secondary' } }}>

@@ -1,0 +1,50 @@
+import Box from '@mui/material/Box';
+import Typography from '@mui/material/Typography';
+import { useId, type ReactNode } from 'react';
+
+export const CARD = { display: 'flex', flexDirection: 'column', gap: 0.5, border: 1, borderColor: 'divider', borderRadius: '14px', p: { xs: 2, sm: 3 }, bgcolor: 'background.paper', minWidth: 0 } as const;
+
+/** A version's id, as people read it. */
+export const short = (id: string) => id.slice(0, 12);
+
+export function Section({ title, lead, children }: { title: string; lead?: string; children: ReactNode }) {
+  const id = useId();
+  return (
+    <Box component="section" aria-labelledby={id} sx={{ minWidth: 0 }}>
+      <Typography variant="h2" id={id} sx={{ mb: 1 }}>
+        {title}
+      </Typography>
+      {lead ? (
+        <Typography color="textSecondary" sx={{ mb: 2, maxWidth: '72ch' }}>
+          {lead}
+        </Typography>
+      ) : null}
+      {children}
+    </Box>
+  );
+}
+
+/** A table that is scrolled by itself where the window is narrow, with the keyboard too. */
+export function WideTable({ label, children }: { label: string; children: ReactNode }) {
+  return (
+    <Box
+      role="region"
+      aria-label={label}
+      tabIndex={0}
+      sx={{
+        overflowX: 'auto',
+        border: 1,
+        borderColor: 'divider',
+        borderRadius: '14px',
+        bgcolor: 'background.paper',
+        '& table': { borderCollapse: 'collapse', width: '100%', fontVariantNumeric: 'tabular-nums' },
+        '& th, & td': { px: { xs: 1.25, sm: 2 }, py: 1, textAlign: 'left', verticalAlign: 'top' },
+        '& th': { fontWeight: 600 },
+        '& thead th': { color: 'text.secondary' },
+        '& tbody tr': { borderTop: 1, borderColor: 'divider' },
+      }}
+    >
+      <table>{children}</table>
+    </Box>
+  );
+}

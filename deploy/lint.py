@@ -172,7 +172,7 @@ def compose_stack() -> None:
 
 def shell_scripts() -> None:
     """The shell can parse each script."""
-    for script in plain(DEPLOY.rglob("*.sh")):
+    for script in (DEPLOY / "check", *plain(DEPLOY.rglob("*.sh"))):
         run("sh", "-n", script)
 
 

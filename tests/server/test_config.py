@@ -286,6 +286,15 @@ def test_what_a_command_writes_is_its_user_s_alone(
         assert [path for path in made if path.stat().st_mode & 0o077] == []
 
 
+def test_the_folder_that_a_command_names_counts_whoever_read_the_settings_before(
+    tmp_path: Path, configure: Configure, umask: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUTLINE_DATA_DIR", str(tmp_path / "another"))
+    assert configure().data_dir == tmp_path / "another"
+    assert set_up(tmp_path / "named").data_dir == tmp_path / "named"
+    assert not (tmp_path / "another").exists()
+
+
 def test_a_folder_of_everybody_stays_everybody_s(tmp_path: Path, umask: int) -> None:
     tmp_path.chmod(0o1777)
     make_private(tmp_path)

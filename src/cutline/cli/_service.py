@@ -28,13 +28,14 @@ def set_up(data_dir: Path | None) -> ServerSettings:
 
     Raises ConfigError for invalid settings.
     """
-    if data_dir is not None:
-        os.environ["CUTLINE_DATA_DIR"] = str(data_dir)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cutline.server.django_settings")
     import django
 
     from cutline.server.config import settings
 
+    if data_dir is not None:
+        os.environ["CUTLINE_DATA_DIR"] = str(data_dir)
+        settings.cache_clear()  # somebody may have looked before the folder was known
     made = settings()
     os.umask(0o077)
     make_private(made.data_dir)

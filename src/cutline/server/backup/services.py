@@ -59,7 +59,9 @@ class _Copied:
 
 
 def total_bytes() -> int:
-    """About how many bytes of files a backup has now, for a progress bar."""
+    """About how many bytes of files a backup has now, for a progress bar; 0 where there are no tables."""
+    if _not_migrated():
+        return 0
     return _live().aggregate(Sum("bytes"))["bytes__sum"] or 0
 
 

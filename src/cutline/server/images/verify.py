@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import os
 import tempfile
 from dataclasses import dataclass
+from typing import IO
 
 from PIL import Image as Pillow
 
@@ -87,8 +89,15 @@ def encoded(picture: Pillow.Image, format: str, quality: int) -> bytes:
         webp = io.BytesIO()
         picture.save(webp, format, quality=quality, method=3)
         return webp.getvalue()
-    # Into memory, Pillow writes a JPEG and lets no other thread work meanwhile; into a real file it does.
-    with tempfile.TemporaryFile() as file:
+    # Into a BytesIO, Pillow writes a JPEG and lets no other thread work meanwhile; into a file it does.
+    with _file_in_memory() as file:
         picture.save(file, format, quality=quality, progressive=max(picture.size) > 600)
         file.seek(0)
         return file.read()
+
+
+def _file_in_memory() -> IO[bytes]:
+    """A file that the system knows, in memory where that is to be had."""
+    if hasattr(os, "memfd_create"):  # Linux
+        return os.fdopen(os.memfd_create("cutline-photo"), "w+b")
+    return tempfile.TemporaryFile()

@@ -66,9 +66,11 @@ def trained(
         objective="rewards",
         batch_size=16,
         learning_rate=0.01,
+        caption_weight=1.0,
+        samples=2,
         distill_weight=distill_weight,
     )
-    objective = objective_type(tiny_captioner(), given, Store(), stage, seed=0)
+    objective = objective_type(tiny_captioner(), given, Store(), stage, seed=0, learns="whole")
     stepper = Stepper(objective, stage, device=torch.device("cpu"))
     for epoch in range(12):
         for batch in objective.batches(epoch):

@@ -63,7 +63,16 @@ def learner(tiny: Path, tmp_path: Path) -> LearningConfig:
         registry=str(tmp_path / "models"),
         feedback=write_export(tmp_path / "export", edits(30, 2)),
         data=DataSettings(fewest_captions=20, fewest_new=5),
-        training=TrainingSettings(epochs=6, reward_epochs=1, learning_rate=0.02, strengths=(0.5, 1.0)),
+        training=TrainingSettings(
+            learns="whole",
+            epochs=6,
+            reward_epochs=1,
+            learning_rate=0.02,
+            batch_size=32,
+            caption_weight=1.0,
+            samples=2,
+            strengths=(0.5, 1.0),
+        ),
         gates=EASY,
     )
 

@@ -59,6 +59,7 @@ BUNDLE, WEIGHTS, TRAINED = "bundle", "weights.safetensors", "trained.json"
 _CALIBRATION_PHOTOS = 32
 _CALIBRATION_BATCH = 8
 _AT_ONCE = 32
+_OF_OWN_PHOTOS = 0.25  # of the teacher's weight where nothing else is rehearsed: it holds learning back
 _CHECKED = 150  # photos of the rehearsal that tell how much was forgotten
 
 
@@ -151,46 +152,46 @@ def mixed(
 
 def _school(champion: Champion, data: DataSet, settings: TrainingSettings, folder: Path) -> _School:
     rows = [row for row in rows_of(data) if row.split in (TRAIN, JUDGED)]
-    images = sorted({row.image for row in rows})
-    places = {image: place for place, image in enumerate(images)}
+    # Photos that look the same are one photo, with what all their owners wrote.
+    photos = {row.group: photo_of(data, row.image) for row in rows}
+    places = {group: place for place, group in enumerate(photos)}
     rehearsed = _rehearsal(settings)
-    photos = [*(photo_of(data, image) for image in images), *(photo for photo, _ in rehearsed)]
-    store = look(champion.bundle, photos, folder / "regions.npy", threads=settings.threads)
+    looked_at = [*photos.values(), *(photo for photo, _ in rehearsed)]
+    store = look(champion.bundle, looked_at, folder / "regions.npy", threads=settings.threads)
     said: dict[str, list[str]] = defaultdict(list)
     for row in rows:
-        said[row.image].append(row.text)
+        said[row.group].append(row.text)
 
-    def lessons(split: str) -> list[Lesson]:
-        return [
+    def lessons(split: str) -> tuple[Lesson, ...]:
+        return tuple(
             Lesson(
-                row=places[row.image],
+                row=places[row.group],
                 ids=champion.ids(row.text),
                 weight=row.weight,
-                mirrored=may_flip(said[row.image]),
+                mirrored=may_flip(said[row.group]),
             )
             for row in rows
             if row.split == split
-        ]
+        )
 
-    training = {row.image for row in rows if row.split == TRAIN}
-    checked = {len(images) + place: texts for place, (_, texts) in enumerate(rehearsed[:_CHECKED])}
-    others = [
-        Lesson(row=len(images) + place, ids=champion.ids(text))
-        for place, (_, texts) in enumerate(rehearsed)
-        if place >= _CHECKED
-        for text in texts[:1]
-    ]
     references, judged = lessons(TRAIN), lessons(JUDGED)
     if not references or not judged:
         raise TrainingError("The data set has no captions to train on, or none to judge by.")
-    preferences, rated = _opinions(champion, data, {image: places[image] for image in training})
+    images = {row.image: places[row.group] for row in rows if row.split == TRAIN}
+    preferences, rated = _opinions(champion, data, images)
+    behind = range(len(photos), len(looked_at))
+    checks = min(_CHECKED, len(rehearsed) // 3)
     return _School(
         lessons=Lessons(
-            references=(*references, *others), judged=tuple(judged), preferences=preferences, rated=rated
+            references=references,
+            judged=judged,
+            rehearsed=tuple(behind[checks:]),
+            preferences=preferences,
+            rated=rated,
         ),
         store=store,
-        checked=checked,
-        judged={places[image]: tuple(said[image]) for image in images if image not in training},
+        checked=dict(zip(behind, (texts for _, texts in rehearsed[:checks]), strict=False)),
+        judged={places[row.group]: tuple(said[row.group]) for row in rows if row.split == JUDGED},
         frequency=DocumentFrequency.of(
             [
                 [tokenize(text) for text in texts]
@@ -258,35 +259,49 @@ def _train(
     champion: Champion, school: _School, settings: TrainingSettings, folder: Path
 ) -> dict[str, TransformerCaptioner]:
     """What each way gives: from people's captions alone, and with each kind of rewards after them."""
-    stage = _stage(settings, "edits")
+    stage = _stage(settings, "edits", school)
     start = mixed(champion.captioner, champion.captioner, 0.0)
-    objective = EditsObjective(start, school.lessons, school.store, stage, seed=settings.seed)
+    objective = EditsObjective(
+        start, school.lessons, school.store, stage, seed=settings.seed, learns=settings.learns
+    )
     tried = {"edits": _fitted(objective, stage, folder, settings)}
     lessons = school.lessons
     if len(lessons.preferences) + len(lessons.rated) < settings.fewest_rewards:
         return tried
     for name in settings.rewards:
-        stage = _stage(settings, name)
+        stage = _stage(settings, name, school)
         learner = mixed(tried["edits"], tried["edits"], 0.0)
         objective = REWARDS[name](
-            learner, lessons, school.store, stage, seed=settings.seed, teacher=champion.captioner
+            learner,
+            lessons,
+            school.store,
+            stage,
+            seed=settings.seed,
+            teacher=champion.captioner,
+            learns=settings.learns,
         )
         tried[name] = _fitted(objective, stage, folder, settings)
     return tried
 
 
-def _stage(settings: TrainingSettings, name: str) -> StageConfig:
+def _stage(settings: TrainingSettings, name: str, school: _School) -> StageConfig:
     is_first = name == "edits"
+    epochs = settings.epochs if is_first else settings.reward_epochs
+    teacher_share = 1.0 if school.lessons.rehearsed else _OF_OWN_PHOTOS
     return StageConfig(
         name=name,
-        objective="captions" if is_first else "rewards",
-        epochs=settings.epochs if is_first else settings.reward_epochs,
+        objective="rewards",
+        epochs=epochs,
         batch_size=settings.batch_size,
         learning_rate=settings.learning_rate if is_first else settings.reward_learning_rate,
         warmup_steps=10 if is_first else 0,
         floor=0.05,
         label_smoothing=settings.label_smoothing,
-        distill_weight=settings.teacher_weight,
+        caption_weight=settings.caption_weight,
+        samples=settings.samples,
+        temperature=settings.temperature,
+        distill_weight=teacher_share * settings.teacher_weight,
+        evaluate_every=epochs,  # the last weights are taken: a few photos cannot tell which epoch was best
         checkpoint_every=25,
     )
 
@@ -331,15 +346,21 @@ def _best_strength(
     *,
     kept_share: float,
 ) -> tuple[float, list[dict[str, float]]]:
-    """How far to go: as far as helps on the judged photos, and as is not forgotten on the rehearsal's."""
+    """How far to go: as far as is not forgotten on the rehearsal's photos.
+
+    Loss and CIDEr-D of the judged photos are noted beside it; they are too few to choose by.
+    """
     before = _cider(champion, champion.captioner, school.checked, school)
     measured = []
     for strength in sorted(settings.strengths):
         captioner = mixed(champion.captioner, trained, strength)
         kept = _cider(champion, captioner, school.checked, school) / before if before else 1.0
-        measured.append({"strength": strength, "loss": _loss(captioner, school), "kept": kept})
+        cider = _cider(champion, captioner, school.judged, school)
+        measured.append(
+            {"strength": strength, "loss": _loss(captioner, school), "cider": cider, "kept": kept}
+        )
     fitting = [each for each in measured if each["kept"] >= kept_share] or measured[:1]
-    return min(fitting, key=lambda each: each["loss"])["strength"], measured
+    return fitting[-1]["strength"], measured
 
 
 def _loss(captioner: TransformerCaptioner, school: _School) -> float:

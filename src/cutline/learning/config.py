@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cutline.errors import ConfigError
 from cutline.strict import Between
@@ -51,20 +51,27 @@ class DataSettings:
 class TrainingSettings:
     """How a challenger is trained.
 
-    epochs over people's captions, then reward_epochs over what they preferred and rated, if preferences and
-    ratings number fewest_rewards. rewards: both ways are tried by default, and the better one is kept, or
-    neither. teacher_weight: how much the challenger must not forget what the champion would say. strengths:
-    how far the weights go from the champion (0) to what was trained (1); the one that does best on the judged
-    photos is taken. rehearsal: captioned photos, such as those of the base's training, of which
-    rehearsal_photos are mixed in.
+    learns: sight, which is all that reads the photo, or whole, which is the language, too. epochs over
+    people's captions, then reward_epochs over what they preferred and rated, if preferences and ratings
+    number fewest_rewards. Of each photo, as many samples as are asked for are drawn at a temperature, and
+    those that are more like people's captions become likelier; caption_weight is that of people's captions
+    themselves beside it. rewards: both ways are tried by default, and the better one is kept, or neither.
+    teacher_weight: how much the challenger must not forget what the champion would say. strengths: how far
+    the weights go from the champion (0) to what was trained (1). rehearsal: captioned photos, such as those
+    of the base's training (by default the training photos of ``gates.base``), of which rehearsal_photos are
+    rehearsed.
     """
 
-    epochs: Count = 10
-    reward_epochs: Count = 2
-    learning_rate: Rate = 1e-4
+    learns: Literal["sight", "whole"] = "sight"
+    epochs: Count = 3
+    reward_epochs: Count = 1
+    learning_rate: Rate = 2e-4
     reward_learning_rate: Rate = 2e-5
-    batch_size: Count = 32
-    teacher_weight: Annotated[float, Between(0)] = 0.5
+    batch_size: Count = 12
+    caption_weight: Annotated[float, Between(0)] = 0.5
+    samples: Annotated[int, Between(2, 64)] = 5
+    temperature: Annotated[float, Between(0.05, 5)] = 0.4
+    teacher_weight: Annotated[float, Between(0)] = 2.0
     label_smoothing: Annotated[float, Between(0, 0.5)] = 0.1
     fewest_rewards: Count = 30
     rewards: tuple[str, ...] = ("dpo", "importance")

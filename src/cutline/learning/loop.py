@@ -16,7 +16,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -26,7 +26,7 @@ from cutline.captioning.bundle import read_bundle
 from cutline.errors import CutlineError, DataError, OutputError
 from cutline.learning.challenger import Challenger, Interrupted, read_challenger, train_challenger
 from cutline.learning.champion import Champion, load_champion
-from cutline.learning.config import LearningConfig
+from cutline.learning.config import LearningConfig, TrainingSettings
 from cutline.learning.dataset import DataSet, build, forget, latest, photos_of, read, rows_of
 from cutline.learning.feedback import Feedback, read_export, read_photos
 from cutline.learning.files import read_json, write_json
@@ -200,7 +200,7 @@ class _Run:
             report = judge_data(champion, data, self._config.gates, folder)
             if report.passed:
                 kept_share = 1 - self._config.gates.base_loss
-                train_challenger(champion, data, self._config.training, folder, kept_share=kept_share)
+                train_challenger(champion, data, self._training(), folder, kept_share=kept_share)
                 report = self._judged(champion, data, folder, report)
             self._write_report(report, folder)
             # As a later run reads it: a version is named by its content, the report's bytes among it.
@@ -219,6 +219,11 @@ class _Run:
             version=version.id,
             page=page,
         )
+
+    def _training(self) -> TrainingSettings:
+        """As configured. Rehearsed is the base, unless something else is said."""
+        settings = self._config.training
+        return replace(settings, rehearsal=settings.rehearsal or self._config.gates.base)
 
     def _judged(self, champion: Champion, data: DataSet, folder: Path, earlier: Report) -> Report:
         challenger, weights = read_challenger(folder)

@@ -6,15 +6,18 @@ Legend of shapes: B captions, L tokens, R regions, F feature width, V vocabulary
 from __future__ import annotations
 
 import copy
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that torch's own documentation uses
 
+from cutline.metrics import CiderD, DocumentFrequency
 from cutline.training.config import StageConfig
 from cutline.training.generation import generate
 from cutline.training.loop import Loss
@@ -27,6 +30,13 @@ T = TypeVar("T")
 _AT_ONCE = 32
 _BETA = 0.1  # of DPO, as in the paper
 _MOST_IMPORTANT = 2.0
+Learns: TypeAlias = Literal["sight", "whole"]
+
+_ALL = re.compile(r"(?!concepts\.)")
+_READS_PHOTOS = re.compile(
+    r"(?:project|norm_regions|places|concept_embedding|concept_score|encoder|norm_memory)\b"
+    r"|decoder\.\d+\.(?:attend_memory|norm_memory)\b"
+)
 
 
 class Regions(Protocol):
@@ -74,10 +84,15 @@ class Rated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lessons:
-    """All that is learned from. judged: captions that are held out, to tell when to stop."""
+    """All that is learned from.
+
+    judged: captions that are held out, to tell what is better. rehearsed: rows of other photos, of which the
+    champion's captions must not be forgotten; without any, it is those of the photos that are learned from.
+    """
 
     references: tuple[Lesson, ...]
     judged: tuple[Lesson, ...]
+    rehearsed: tuple[int, ...] = ()
     preferences: tuple[Preference, ...] = ()
     rated: tuple[Rated, ...] = ()
 
@@ -88,6 +103,7 @@ class Batch:
 
     lessons: tuple[Lesson, ...]
     variants: tuple[int, ...]
+    rehearsed: tuple[int, ...] = ()
     preferences: tuple[Preference, ...] = ()
     rated: tuple[Rated, ...] = ()
 
@@ -121,11 +137,44 @@ def log_probs(captioner: TransformerCaptioner, memory: Tensor, tokens: Tensor) -
     return found * (targets != PAD_ID)
 
 
-class EditsObjective:
-    """Cross-entropy of people's captions, each as much as it is trusted, and of what the champion would say.
+class _Likeness:
+    """How like people's captions of a photo another one is: CIDEr-D, its end counted as a word.
 
-    The second keeps what the champion knows (learning without forgetting; Li and Hoiem, 2016): at each word
-    of the champion's own caption of a photo, the divergence from its distribution.
+    Each of people's captions counts as much as it is trusted.
+    """
+
+    def __init__(self, lessons: Sequence[Lesson]) -> None:
+        said: dict[int, list[int]] = defaultdict(list)
+        for place, each in enumerate(lessons):
+            said[each.row].append(place)
+        ended = [(*each.ids, END_ID) for each in lessons]
+        frequency = DocumentFrequency.of([[ended[place] for place in places] for places in said.values()])
+        self._scorer = CiderD([[each] for each in ended], document_frequency=frequency)
+        self._weights = {
+            row: [(place, lessons[place].weight) for place in places] for row, places in said.items()
+        }
+
+    def of(self, row: int, ids: Sequence[int]) -> float:
+        """Of a caption with its end, padded."""
+        caption = [token for token in ids if token != PAD_ID]
+        weights = self._weights[row]
+        scores = sum(weight * self._scorer.score(place, caption) for place, weight in weights)
+        return scores / max(sum(weight for _, weight in weights), 1e-9)
+
+
+def drawn(items: Sequence[T], most: int, rng: np.random.Generator) -> list[T]:
+    """So many different items, or all, in an order by chance."""
+    return [items[int(place)] for place in rng.permutation(len(items))[:most]]
+
+
+class EditsObjective:
+    """People's captions, each as much as it is trusted, without forgetting what the champion would say.
+
+    Three losses. Cross-entropy of the captions, times ``caption_weight``. Self-critical training (Rennie et
+    al., 2017; baseline as Luo, 2020): of captions that the learner draws, those that are more like people's
+    (CIDEr-D) become likelier. Cross-entropy alone would undo that part of the champion's own training. And
+    learning without forgetting (Li and Hoiem, 2016), times ``distill_weight``: at each word of the champion's
+    captions of rehearsed photos, the divergence from its distribution.
     """
 
     def __init__(
@@ -137,7 +186,9 @@ class EditsObjective:
         *,
         seed: int,
         teacher: TransformerCaptioner | None = None,
+        learns: Learns = "sight",
     ) -> None:
+        self.learns = learns
         self.module: nn.Module = captioner
         self.captioner = captioner
         self.lessons = lessons
@@ -146,14 +197,21 @@ class EditsObjective:
         self.seed = seed
         self.teacher = (teacher or copy.deepcopy(captioner)).eval().requires_grad_(False)
         self.said = self._teacher_captions()
+        self.likeness = _Likeness(lessons.references)
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        """All of the captioner but the head that recognises concepts, which gets no gradient."""
-        idle = {id(each) for each in (self.captioner.concepts or nn.Module()).parameters()}
+        """What learns: by default what reads the photo, from regions to memory, and how words attend to it.
+
+        The rest, which writes sentences, learns too little from few captions, and forgets too much. The head
+        that recognises concepts gets no gradient.
+        """
+        learning = {"sight": _READS_PHOTOS, "whole": _ALL}[self.learns]
         return [
             ParameterGroup(
                 name="captioner",
-                parameters=[each for each in self.captioner.parameters() if id(each) not in idle],
+                parameters=[
+                    value for name, value in self.captioner.named_parameters() if learning.match(name)
+                ],
                 learning_rate=self.stage.learning_rate,
                 weight_decay=self.stage.weight_decay,
             )
@@ -184,21 +242,62 @@ class EditsObjective:
     def _batch(
         self, lessons: tuple[Lesson, ...], variants: tuple[int, ...], rng: np.random.Generator
     ) -> Batch:
-        return Batch(lessons=lessons, variants=variants)
+        return Batch(lessons=lessons, variants=variants, rehearsed=self._rehearsed(rng))
+
+    def _rehearsed(self, rng: np.random.Generator) -> tuple[int, ...]:
+        return tuple(drawn(self.lessons.rehearsed, self.stage.batch_size, rng))
 
     def loss(self, batch: Batch) -> Loss:
         """The loss of one batch."""
+        stage = self.stage
         regions = self.store.read([each.row for each in batch.lessons], batch.variants)
         memory = remember(self.captioner, regions)
-        value, weight = self._taught(batch.lessons, memory)
-        logs = {"edits": float(value.detach())}
-        if self.stage.distill_weight:
-            kept = self._kept(batch.lessons, regions, memory)
-            value = value + self.stage.distill_weight * kept
+        value, rewarded = self._self_critical(batch.lessons, regions, memory)
+        logs = {"reward": rewarded}
+        if stage.caption_weight:
+            taught = self._taught(batch.lessons, memory)
+            value = value + stage.caption_weight * taught
+            logs["edits"] = float(taught.detach())
+        if stage.distill_weight:
+            kept = self._kept(batch, regions, memory)
+            value = value + stage.distill_weight * kept
             logs["forgetting"] = float(kept.detach())
-        return Loss(value=value, weight=weight, logs=logs)
+        return Loss(value=value, weight=sum(each.weight for each in batch.lessons), logs=logs)
 
-    def _taught(self, lessons: Sequence[Lesson], memory: Tensor) -> tuple[Tensor, float]:
+    def _self_critical(
+        self, lessons: Sequence[Lesson], regions: Tensor, memory: Tensor
+    ) -> tuple[Tensor, float]:
+        """The loss of captions that are drawn, against each other; and how like people's they are."""
+        captioner, stage = self.captioner, self.stage
+        was_training = captioner.training
+        captioner.eval()
+        with torch.no_grad():
+            ids = generate(
+                captioner,
+                captioner.memory_heads(remember(captioner, regions)),
+                images=len(lessons),
+                count=stage.samples,
+                temperature=stage.temperature,
+                max_tokens=captioner.config.max_tokens - 2,
+            )
+        captioner.train(was_training)
+        rewards = torch.tensor(
+            [
+                [self.likeness.of(each.row, caption) for caption in captions]
+                for each, captions in zip(lessons, ids.tolist(), strict=True)
+            ]
+        )
+        others = (rewards.sum(1, keepdim=True) - rewards) / (stage.samples - 1)
+        weights = torch.tensor([each.weight for each in lessons])
+        advantage = (rewards - others) * (weights / weights.mean())[:, None]
+        written = ids != PAD_ID
+        tokens = torch.cat((torch.full((*ids.shape[:2], 1), START_ID), ids), dim=2)
+        logits = captioner(memory, tokens[..., :-1], written).float()
+        surprise = F.cross_entropy(logits / stage.temperature, ids[written], reduction="none")
+        value = (advantage.unsqueeze(-1).expand_as(ids)[written] * surprise).mean()
+        return value, float(rewards.mean())
+
+    def _taught(self, lessons: Sequence[Lesson], memory: Tensor) -> Tensor:
         tokens = self._packed([each.ids for each in lessons])
         targets = tokens[:, 1:]
         keep = targets != PAD_ID
@@ -207,10 +306,15 @@ class EditsObjective:
             logits[keep], targets[keep], reduction="none", label_smoothing=self.stage.label_smoothing
         )
         weights = torch.tensor([each.weight for each in lessons])[:, None].expand_as(targets)[keep]
-        return (losses * weights).sum() / weights.sum(), float(weights.sum())
+        return (losses * weights).sum() / weights.sum()
 
-    def _kept(self, lessons: Sequence[Lesson], regions: Tensor, memory: Tensor) -> Tensor:
-        tokens = self._packed([self.said[each.row] for each in lessons])
+    def _kept(self, batch: Batch, regions: Tensor, memory: Tensor) -> Tensor:
+        rows = [each.row for each in batch.lessons]
+        if batch.rehearsed:
+            rows = list(batch.rehearsed)
+            regions = self.store.read(rows, [0] * len(rows))
+            memory = remember(self.captioner, regions)
+        tokens = self._packed([self.said[row] for row in rows])
         keep = tokens[:, 1:] != PAD_ID
         with torch.no_grad():
             taught = self.teacher(remember(self.teacher, regions), tokens[:, None, :-1]).squeeze(1)[keep]
@@ -232,7 +336,8 @@ class EditsObjective:
     @torch.no_grad()
     def _teacher_captions(self) -> Mapping[int, tuple[int, ...]]:
         """What the champion itself would say, word by word: by row."""
-        rows = sorted({each.row for each in self.lessons.references})
+        learned = (each.row for each in self.lessons.references)
+        rows = sorted({*(self.lessons.rehearsed or learned)})
         said: dict[int, tuple[int, ...]] = {}
         for start in range(0, len(rows), _AT_ONCE):
             part = rows[start : start + _AT_ONCE]
@@ -279,13 +384,14 @@ class _RewardsObjective(EditsObjective):
     def _batch(
         self, lessons: tuple[Lesson, ...], variants: tuple[int, ...], rng: np.random.Generator
     ) -> Batch:
-        liked = self._drawn(self.lessons.preferences, rng)
-        rated = self._drawn(self.lessons.rated, rng)
-        return Batch(lessons=lessons, variants=variants, preferences=tuple(liked), rated=tuple(rated))
-
-    def _drawn(self, items: Sequence[T], rng: np.random.Generator) -> list[T]:
-        count = min(len(items), self.stage.batch_size // 2)
-        return [items[int(place)] for place in rng.permutation(len(items))[:count]]
+        some = self.stage.batch_size // 2
+        return Batch(
+            lessons=lessons,
+            variants=variants,
+            rehearsed=self._rehearsed(rng),
+            preferences=tuple(drawn(self.lessons.preferences, some, rng)),
+            rated=tuple(drawn(self.lessons.rated, some, rng)),
+        )
 
     def loss(self, batch: Batch) -> Loss:
         """The loss of one batch."""

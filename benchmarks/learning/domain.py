@@ -99,7 +99,7 @@ def _accounts(service: Service, count: int) -> list[str]:
     return made.split()[-count:]
 
 
-def _act(service: Service, key: str, share: Photos | Sequence[tuple[Path, str]]) -> None:
+def _act(service: Service, key: str, share: Sequence[tuple[Path, str]]) -> None:
     """One account: consent, upload, read the model's caption, write another."""
     with service.visitor(key=key) as person:
         person.patch("/me", json={"may_train": True}).raise_for_status()
@@ -160,7 +160,11 @@ def _text(outcome: Outcome) -> str:
 
 def _dev(base: Path) -> Photos:
     examples = load_examples(DataConfig(kind="flickr8k", path=str(base)))
-    return [(each.image, each.captions) for each in examples if each.split == "dev"]  # type: ignore[misc]
+    return [
+        (each.image, each.captions)
+        for each in examples
+        if each.split == "dev" and isinstance(each.image, Path)
+    ]
 
 
 def measure(chosen: argparse.Namespace) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from cutline.learning.objectives import (
     EditsObjective,
     Lesson,
     Lessons,
+    Likeness,
     Preference,
     Rated,
     log_probs,
@@ -22,6 +23,7 @@ from cutline.learning.objectives import (
 )
 from cutline.training.config import StageConfig
 from cutline.training.loop import Stepper
+from cutline.training.vocabulary import END_ID, PAD_ID
 from tests.learning.tiny_champion import COLUMNS, ROWS, WIDTH, tiny_captioner
 
 LIKED, DISLIKED = (5, 6, 7), (8, 9, 10)
@@ -107,3 +109,25 @@ def test_the_champion_is_not_forgotten_where_it_is_the_teacher() -> None:
     objective = trained(EditsObjective, given, distill_weight=20.0)
     forgetful = trained(EditsObjective, given)
     assert before - likelihood(objective, said) < (before - likelihood(forgetful, said)) / 2
+
+
+def test_by_default_what_reads_the_photo_learns_and_the_language_stays() -> None:
+    stage = StageConfig(name="tiny", objective="rewards", batch_size=16, learning_rate=0.01, samples=2)
+    objective = EditsObjective(tiny_captioner(), lessons(), Store(), stage, seed=0)
+    before = {name: value.clone() for name, value in objective.captioner.state_dict().items()}
+    stepper = Stepper(objective, stage, device=torch.device("cpu"))
+    stepper.step([next(objective.batches(0))])
+    after = objective.captioner.state_dict()
+    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert {"project.weight", "encoder.0.attention.query.weight"} <= changed
+    assert "decoder.0.attend_memory.value.weight" in changed
+    assert not any(name.startswith(("embedding", "bias", "concepts", "norm_words")) for name in changed)
+    assert not any("attend_self" in name or "feed_forward" in name for name in changed if "decoder" in name)
+
+
+def test_a_caption_is_as_good_as_it_is_like_what_the_trusted_wrote() -> None:
+    said = lessons((1.0, 0.1)).references
+    likeness = Likeness((*said, Lesson(row=8, ids=(4, 9, 10))))
+    first, second = (likeness.of(0, (*ids, END_ID, PAD_ID)) for ids in ((11, 12, 13), (14, 15, 16)))
+    assert first > second > 0
+    assert likeness.of(0, (11, 12, 13)) < first

@@ -254,7 +254,7 @@ class _Run:
             Draft(
                 bundle=challenger.bundle,
                 weights=challenger.weights,
-                recipe=json.dumps({"learning": dump(self._config.training)}, indent=1) + "\n",
+                recipe=json.dumps({"learning": dump(self._training())}, indent=1) + "\n",
                 data=DataRecord(hash=data.hash, description=f"{data.counts['captions']} captions by people"),
                 parents=(self._version.id,),
                 metrics=metrics,

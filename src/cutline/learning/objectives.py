@@ -137,7 +137,7 @@ def log_probs(captioner: TransformerCaptioner, memory: Tensor, tokens: Tensor) -
     return found * (targets != PAD_ID)
 
 
-class _Likeness:
+class Likeness:
     """How like people's captions of a photo another one is: CIDEr-D, its end counted as a word.
 
     Each of people's captions counts as much as it is trusted.
@@ -197,7 +197,7 @@ class EditsObjective:
         self.seed = seed
         self.teacher = (teacher or copy.deepcopy(captioner)).eval().requires_grad_(False)
         self.said = self._teacher_captions()
-        self.likeness = _Likeness(lessons.references)
+        self.likeness = Likeness(lessons.references)
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """What learns: by default what reads the photo, from regions to memory, and how words attend to it.

@@ -72,7 +72,7 @@ def live(
         yield service
 
 
-@pytest.fixture(scope="module")  # while Playwright is open, its event loop runs in this thread
+@pytest.fixture(scope="package")  # while Playwright is open, its event loop runs in this thread
 def browser() -> Iterator[Browser]:
     """Chromium, with the web app to show."""
     if CHROMIUM is None:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tiny_bundle import make_bundle
 
+from cutline.bulk import Settings
+from cutline.bulk.on_ray import OnRay, ShardCaptioner
+from cutline.bulk.sources import rows_of
+from cutline.errors import BundleError, MissingExtra
 from tests.bulk.test_bulk_sources import photo
 from tests.server.services.process import ANSWERS_S, wait_until
 
@@ -80,6 +86,33 @@ def test_a_poison_photo_is_found_and_reported_and_a_kill_loses_nothing(tiny: Pat
     rows = [json.loads(line) for line in (sink / "part-00005.jsonl").read_text().splitlines()]
     [crashed] = [row["error"] for row in rows if "error" in row]
     assert "SIGABRT" in crashed["message"]
+
+
+def test_an_actor_answers_whole_shards_and_goes_on_when_its_process_is_killed(
+    tiny: Path, tmp_path: Path
+) -> None:
+    rows = list(rows_of(str(photo(tmp_path / "a.jpg").parent)))
+    actor = ShardCaptioner(Settings(model=str(tiny), threads=1))
+    for number in range(2):
+        answer = actor({"shard": [number], "rows": [pickle.dumps(rows)]})
+        [(row, done)] = pickle.loads(answer["done"][0])
+        assert answer["shard"] == [number]
+        assert row == rows[0]
+        assert done.line.captions
+        actor._captions._child._process.kill()  # type: ignore[union-attr]
+    actor._captions._end()
+
+
+def test_a_model_that_cannot_be_loaded_ends_a_run_on_actors_with_its_error(tmp_path: Path) -> None:
+    answer = ShardCaptioner(Settings(model=str(tmp_path)))({"shard": [0], "rows": [pickle.dumps([])]})
+    assert isinstance(pickle.loads(answer["done"][0]), BundleError)
+
+
+@pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed")
+def test_ray_is_asked_for_where_it_is_missing(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingExtra) as caught, OnRay(Settings(model=str(tiny))):
+        pass
+    assert "cutline[ray]" in caught.value.hint
 
 
 def test_a_dry_run_says_how_many_how_long_and_how_large_and_writes_nothing(

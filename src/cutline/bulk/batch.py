@@ -18,6 +18,7 @@ from cutline.bulk.sources import named
 from cutline.caption_files import CaptionLine, Failure, ScoredCaption
 from cutline.captioning.options import DecodingOptions
 from cutline.captioning.protocol import Caption, Captioner
+from cutline.captioning.runtime import at_most_threads
 from cutline.captioning.streaming import caption_ready, model_input, read_ahead
 from cutline.errors import CutlineError
 from cutline.images import DEFAULT_LIMITS, Limits, open_image, to_pixels
@@ -35,8 +36,8 @@ class Settings:
     """What is done with each photo, the same in every process that does it.
 
     model and restyler are URIs as `cutline caption` takes them. A voice has prefix and suffix, too; these
-    here are for captions without one. batch_size None: as suits the captioner. keep_bytes: answers carry
-    the photo's bytes.
+    here are for captions without one. batch_size None: as suits the captioner. threads: the most that
+    a bundle uses. keep_bytes: answers carry the photo's bytes.
     """
 
     model: str | None = None
@@ -50,6 +51,7 @@ class Settings:
     limits: Limits = DEFAULT_LIMITS
     strict: bool = False
     batch_size: int | None = None
+    threads: int | None = None
     keep_bytes: bool = False
 
     def record(self) -> dict[str, Any]:
@@ -59,7 +61,8 @@ class Settings:
         return {
             each.name: mine[each.name]
             for each in fields(self)
-            if each.name not in ("batch_size", "keep_bytes") and mine[each.name] != plain[each.name]
+            if each.name not in ("batch_size", "keep_bytes", "threads")
+            and mine[each.name] != plain[each.name]
         }
 
 
@@ -92,7 +95,8 @@ class BatchCaptioner:
             suffix="" if settings.voice else settings.suffix,
             max_chars=settings.max_chars,
         )
-        self._captioner = load_captioner(settings.model)
+        with at_most_threads(settings.threads):
+            self._captioner = load_captioner(settings.model)
         self._input = model_input(self._captioner)
         self._voicing: Voicing | None = None
         if settings.voice is not None:

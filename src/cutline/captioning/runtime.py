@@ -9,7 +9,9 @@ Shapes: B images, K beams, V vocabulary, M top tokens, R grid cells.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -215,9 +217,25 @@ def _text(shape: Shape | None) -> str:
     return f"[{', '.join('any' if size is None else str(size) for size in shape or ())}]"
 
 
+_most_threads: ContextVar[int] = ContextVar("most_threads", default=8)
+
+
+@contextmanager
+def at_most_threads(count: int | None) -> Iterator[None]:
+    """Within this, the default is at most so many threads: for one of several processes on a machine."""
+    token = _most_threads.set(count or _most_threads.get())
+    try:
+        yield
+    finally:
+        _most_threads.reset(token)
+
+
 def default_threads() -> int:
     """The number of threads that a graph uses by default: the cores that we may use, at most 8."""
-    return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    return min(
+        _most_threads.get(),
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+    )
 
 
 def open_runtime(

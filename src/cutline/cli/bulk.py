@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cutline.bulk.batch import Settings
     from cutline.bulk.listing import Listing
     from cutline.bulk.progress import Progress
+    from cutline.bulk.run import Engine
     from cutline.bulk.sink import Sink
 
 HELP = """Write captions for all photos of SOURCE into the folder SINK, in shards.
@@ -42,6 +43,7 @@ Examples:
   cutline bulk 'train-{0000..0099}.tar' captioned/ --format webdataset
   cutline bulk s3://bucket/photos s3://bucket/captions --tag
   cutline bulk photos/ captions/ --dry-run
+  cutline bulk photos/ captions/ --on ray
 
 SOURCE is a folder, a glob, a list of paths (.txt), a table with a column of paths, URLs or images (.csv,
 .tsv, .jsonl, .parquet), webdataset shards (.tar), or a Hugging Face data set's folder; here, or at s3://,
@@ -70,6 +72,14 @@ RUNNING = group(
         default=1000,
         show_default=True,
         help="Photos per shard.",
+    ),
+    click.option(
+        "--on",
+        "engine",
+        default="here",
+        show_default=True,
+        metavar="ENGINE",
+        help="ray (RAY_ADDRESS's cluster, or this machine's cores), or a cluster's address. Experimental.",
     ),
     click.option("--dry-run", is_flag=True, help="Say how many, how long and how large; write nothing."),
     click.option("--tag", is_flag=True, help="Also tag each photo in an object store with its caption."),
@@ -138,10 +148,11 @@ def _run(source: str, place: str, listing: Listing, settings: Settings, typed: d
     besides = Besides(sidecar=typed["sidecar"], tag=typed["tag"], overwrite=typed["overwrite"])
     sink = Sink(place, format_=typed["format_"], record=settings.record(), besides=besides)
     with ExitStack() as stack:
-        engine = stack.enter_context(InProcess(settings))
+        engine = stack.enter_context(_engine(typed, settings))
         plan = plan_of(source, listing, settings, engine.about, format_=typed["format_"])
         plan |= {name: True for name in ("sidecar", "tag") if typed[name]}
         if typed["dry_run"]:
+            assert isinstance(engine, InProcess)
             sink.begin(plan, dry_run=True)
             for line in estimate(engine, listing, sink):
                 click.echo(line)
@@ -155,6 +166,16 @@ def _run(source: str, place: str, listing: Listing, settings: Settings, typed: d
     if not typed["quiet"]:
         _summarise(sink, progress, before, besides.kept)
     return 1 if any(shard.failed or shard.incomplete for shard in sink.done.values()) else 0
+
+
+def _engine(typed: dict[str, Any], settings: Settings) -> AbstractContextManager[Engine]:
+    from cutline.bulk.run import InProcess
+
+    if typed["engine"] == "here" or typed["dry_run"]:
+        return InProcess(settings)
+    from cutline.bulk.on_ray import OnRay
+
+    return OnRay(settings, typed["engine"])
 
 
 def _say(text: str) -> None:

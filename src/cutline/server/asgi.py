@@ -22,10 +22,12 @@ from cutline.server.events import channel  # noqa: E402
 from cutline.server.observability.metrics import WEBSOCKETS  # noqa: E402
 from cutline.server.people.viewers import address_of_scope  # noqa: E402
 from cutline.server.proxies import with_forwarded_scheme  # noqa: E402
+from cutline.server.rates import network_of  # noqa: E402
 from cutline.server.realtime.routing import websockets  # noqa: E402
 
 _admitted = health.answer_known(
-    admission(waiting(in_turn(FormHandler())))  # type: ignore[arg-type]  # Django's own types are narrower
+    admission(waiting(in_turn(FormHandler()))),  # type: ignore[arg-type]  # Django's own types are narrower
+    network_of=lambda scope: network_of(address_of_scope(scope)),
 )
 _websockets = websockets()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 import math
@@ -27,11 +28,14 @@ from cutline.server import captioner
 from cutline.server.api.asgi_types import App, Receive, Scope, Send
 from cutline.server.config import settings
 from cutline.server.images.stores import Folder, store
+from cutline.server.shares import Pace
 
 logger = logging.getLogger(__name__)
 
 PATIENCE_S = 4
 FRESH_S = 3.0  # for so long an answer is given again: whoever asks more often learns no more
+_PROBES_PER_S, _PROBES_AT_ONCE = 50, 200  # of one network
+_LONGEST_WAIT_S = 0.5  # a probe gives up after a second
 LEAST_FREE_BYTES = 64 * 2**20
 
 stopping = threading.Event()  # set at shutdown: no longer ready, so that no new work is sent here
@@ -200,14 +204,20 @@ CHECKS: Mapping[str, Callable[[], None]] = {
 }
 
 
-def answer_known(app: App) -> App:
-    """Wrap an ASGI application: probes whose answer is known cost no thread, however many ask."""
+def answer_known(app: App, *, network_of: Callable[[Scope], str]) -> App:
+    """Wrap an ASGI application: probes whose answer is known cost no thread, however many ask.
+
+    A network that asks far oftener than whoever watches a service waits for each answer.
+    """
+    pace = Pace(_PROBES_PER_S, at_once=_PROBES_AT_ONCE)
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         response = _known(scope)
         if response is None:
             await app(scope, receive, send)
             return
+        if wait_s := pace.wait_s(network_of(scope)):
+            await asyncio.sleep(min(wait_s, _LONGEST_WAIT_S))
         response["Cache-Control"] = "no-store"
         response["Content-Length"] = str(len(response.content))
         headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.items()]

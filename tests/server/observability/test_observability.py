@@ -10,6 +10,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from cutline.server import health
 from cutline.server.config import ServerSettings
 from cutline.server.observability import logs, request_id
+from cutline.server.shares import Pace
 from tests.server.services.process import ANSWERS_S
 
 Configure = Callable[..., ServerSettings]
@@ -298,14 +300,21 @@ def test_probes_whose_answer_is_known_reach_no_thread(monkeypatch: pytest.Monkey
         async def receive() -> Any:
             return {"type": "http.request", "body": b"", "more_body": False}
 
-        await health.answer_known(app)({"method": method, "path": path}, receive, send)
+        await probed({"method": method, "path": path}, receive, send)
         return sent
 
     def check() -> dict[str, bool]:
         checked.append("")
         return {"database": False}
 
+    async def sleep(delay_s: float) -> None:
+        waited.append(delay_s)
+
+    waited: list[float] = []
+    monkeypatch.setattr(health.asyncio, "sleep", sleep)
+    monkeypatch.setattr(health, "Pace", partial(Pace, clock=lambda: 0.0))
     monkeypatch.setattr(health, "latest", health.Latest(check))
+    probed = health.answer_known(app, network_of=lambda scope: "one")
     assert asyncio.run(ask("GET", "/readyz")) == []  # nothing is known yet: Django asks
     for _ in range(5):
         start, body = asyncio.run(ask("GET", "/readyz"))
@@ -314,6 +323,11 @@ def test_probes_whose_answer_is_known_reach_no_thread(monkeypatch: pytest.Monkey
     assert asyncio.run(ask("HEAD", "/healthz"))[1]["body"] == b""
     assert asyncio.run(ask("POST", "/readyz")) == []
     assert (reached, len(checked)) == (["/readyz", "/readyz"], 1)
+    assert not waited
+    for _ in range(300):
+        asyncio.run(ask("GET", "/healthz"))
+    assert waited[0] < 0.1
+    assert waited[-1] == 0.5
 
 
 def test_a_service_that_stops_is_not_ready(

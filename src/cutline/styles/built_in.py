@@ -29,9 +29,9 @@ from cutline.styles.support import (
 from cutline.styles.voice import Voice
 from cutline.styles.writing import Task, Written
 
-TEMPERATURE = 0.7
+TEMPERATURE = 0.5
 TOP_P = 0.92
-GUIDANCE = 1.4
+GUIDANCE = 1.5
 PLAUSIBLE = 4.0  # nats below the likeliest token
 PLAIN = "plain"
 TRIES_PER_WORD = 12
@@ -105,7 +105,10 @@ class _Context:
         Classifier-free guidance (Sanchez et al., 2023), among the tokens that are likely without it.
         pressure: nats by which the end of a sentence is likelier.
         """
-        asked = self.asked.log_probs + (pressure * self.model.ends_sentence).astype(np.float32)
+        asked: NDArray[np.float32] = self.asked.log_probs
+        # Only where it might have ended: the more pressing, the less likely an end will do.
+        may_end = self.model.ends_sentence & (asked > asked.max() - PLAUSIBLE - pressure / 2)
+        asked = asked + (pressure * may_end).astype(np.float32)
         if self.plain is None:
             return asked
         guided = asked + (GUIDANCE - 1) * (self.asked.log_probs - self.plain.log_probs)
@@ -175,7 +178,7 @@ class _Draft:
 
     def _is_right(self, text: str) -> bool:
         said = parse(text)
-        if _BROKEN.search(said.body) or _is_repetitive(said.body):
+        if _BROKEN.search(said.body) or "/ /" in text or _is_repetitive(said.body):
             return False
         given = " ".join((*self.task.sources, self.task.voice.tone))
         if not all_words(str(said)) - all_words(given) <= known_words():

@@ -127,10 +127,10 @@ def account_keys(service: Service, emails: Sequence[str]) -> list[str]:
         "--verbosity=0",
         "-c",
         "from cutline.server.account import keys;"
+        "from cutline.server.people.keys import EVERYBODYS;"
         "from cutline.server.people.models import User;"
         "from cutline.server.people.viewers import owner_of;"
         f"users = [User.objects.create_user(email, 'correct horse battery') for email in {list(emails)!r}];"
-        "scopes = set(keys.Scope) - {'models'};"
-        "print(*[keys.create(owner_of(user), name='all', scopes=scopes)[1] for user in users])",
+        "print(*[keys.create(owner_of(user), name='all', scopes=EVERYBODYS)[1] for user in users])",
     )
     return str(made).strip().splitlines()[-1].split()

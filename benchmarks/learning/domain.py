@@ -208,7 +208,9 @@ def measure(chosen: argparse.Namespace) -> dict[str, Any]:
 def is_met(results: Mapping[str, Any]) -> bool:
     """Whether it became a challenger, and gained and kept as much as it must."""
     change = results["change"]
-    return bool(results["ending"] == "challenger" and change["domain"] >= GAIN and change.get("base", 0.0) >= -LOSS)
+    return bool(
+        results["ending"] == "challenger" and change["domain"] >= GAIN and change.get("base", 0.0) >= -LOSS
+    )
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cutline.server.people.keys import Scope
+from cutline.server.people.keys import EVERYBODYS, Scope
 from cutline.server.webhooks import signing
 from tests.server.services.mailbox import Mailbox
 from tests.server.services.process import ANSWERS_S
@@ -33,7 +33,7 @@ def key(live: Service, mailbox: Mailbox) -> str:
     """A key that may do everything."""
     with live.visitor() as visitor:
         visitor.sign_up(mailbox, f"guide-{live.port}@example.org")
-        return str(visitor.new_key(*Scope)["key"])
+        return str(visitor.new_key(*EVERYBODYS)["key"])
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import CHECKS, load_all_checks
 
-from cutline.server.people.keys import Scope
+from cutline.server.people.keys import EVERYBODYS
 from tests.chat_server import chat_server
 from tests.server import photos
 from tests.server.services.client import Visitor
@@ -49,7 +49,7 @@ class Things:
     def __init__(self, service: Service, receiver: Receiver, mailbox: Mailbox) -> None:
         with service.visitor() as visitor:
             visitor.sign_up(mailbox, "schema@example.org")
-            self.key = str(visitor.new_key(*Scope, name="all")["key"])
+            self.key = str(visitor.new_key(*EVERYBODYS, name="all")["key"])
         self.service = service
         self.receiver = receiver
         self.client = Visitor(service.url, key=self.key)

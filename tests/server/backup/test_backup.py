@@ -330,7 +330,7 @@ def test_files_and_backups_may_be_in_buckets(
     tables.empty(tables.tables())
     assert not stores.store().is_empty()
     for key_of_file in store.keys(files):
-        store.client().delete_object(Bucket=files, Key=key_of_file)
+        store.client.delete_object(Bucket=files, Key=key_of_file)
     assert stores.store().is_empty()
     restoring.restore(place.replace("/daily", f"/{key}"))
     assert everything() == before
@@ -338,4 +338,4 @@ def test_files_and_backups_may_be_in_buckets(
     with pytest.raises(BackupError, match="away"):
         services.back_up(place)
     assert store.keys(backups) == {key}
-    assert not store.client().list_multipart_uploads(Bucket=backups).get("Uploads")
+    assert not store.client.list_multipart_uploads(Bucket=backups).get("Uploads")

@@ -37,6 +37,9 @@ class Scope(StrEnum):
     MODELS = "models"  # of an account of the staff alone, as long as it is that
 
 
+EVERYBODYS = tuple(scope for scope in Scope if scope is not Scope.MODELS)  # what any account may have
+
+
 def sent_key(headers: Mapping[str, str], query: str = "") -> str:
     """The key that a request names itself by; "" where it names none.
 

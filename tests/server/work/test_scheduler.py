@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from django.core.cache import cache
 from django.utils.module_loading import import_string
@@ -38,6 +40,15 @@ def test_a_part_that_fails_keeps_no_other_back(caplog: pytest.LogCaptureFixture)
 def test_who_comes_second_in_an_interval_does_nothing() -> None:
     scheduler.sweep()
     scheduler.sweep()
+    assert RAN == ["bad", "good"]
+
+
+def test_no_mark_is_set_that_a_kill_could_leave_for_good(
+    configure: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(sweep_s=1)
+    monkeypatch.setattr(scheduler.cache, "add", lambda *arguments, **options: False)
+    scheduler.sweep()  # 0.9 s would be 0, which a cache sets before it deletes it
     assert RAN == ["bad", "good"]
 
 

@@ -68,9 +68,12 @@ def sweep() -> None:
 
 
 def _is_our_turn(task: RecurringTask) -> bool:
-    every_s = max(task.every_s, settings().sweep_s)
+    # Less than a second is 0 to a cache, which sets and deletes: killed between, the mark stays for good.
+    for_s = int(max(task.every_s, settings().sweep_s) * 0.9)
+    if not for_s:
+        return True
     try:
-        return cache.add(f"cutline.sweep.{task.name}", 1, timeout=every_s * 0.9)
+        return cache.add(f"cutline.sweep.{task.name}", 1, timeout=for_s)
     except Exception:  # whatever a cache's driver raises: twice does no harm, never does
         return True
 

@@ -29,15 +29,14 @@ _lock = threading.Lock()
 _pool: WorkerPool | None = None
 
 
-def start_pool() -> WorkerPool:
-    """The worker pool of this process; the first call starts it."""
+def start_pool() -> None:
+    """Start the worker pool of this process, unless it runs."""
     global _pool
     with _lock:
         if _pool is None:
             _pool = WorkerPool(HANDLERS, threads=settings().worker_threads)
             _pool.start()
             hints.listen(_pool.wake)
-        return _pool
 
 
 def stop_pool(timeout_s: float) -> None:
@@ -64,5 +63,9 @@ def deliver_webhooks() -> None:
 
 @app.task(name=hints.WORK)
 def work() -> None:
-    """Wake the worker pool: its threads claim the jobs themselves."""
-    start_pool().wake()
+    """Wake the worker pool, where there is one: its threads claim the jobs themselves.
+
+    A message may come after the pool's stop. A pool begun then would leave what it claims to nobody.
+    """
+    if (pool := _pool) is not None:
+        pool.wake()

@@ -1311,7 +1311,7 @@ def test_a_progress_bar_shows_on_a_terminal_only(tmp_path: Path, size: tuple[int
     os.close(controller)
     assert b"/30 [" in shown
     assert b"photo/s" in shown or b"s/photo" in shown
-    quiet = subprocess.run(command, env=environment, capture_output=True, check=True)
+    quiet = subprocess.run(command, capture_output=True, check=True)
     assert quiet.stderr.decode().splitlines() == ["cutline: 30 captioned"]
 
 

@@ -129,7 +129,10 @@ def test_a_body_that_says_it_is_too_large_never_reaches_the_application() -> Non
     assert (status, problem["code"], problem["status"]) == (413, "request_too_large", 413)
 
 
-def test_a_body_without_a_length_is_stopped_where_it_becomes_too_large() -> None:
+def test_a_body_without_a_length_is_stopped_where_it_becomes_too_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(admitting, "DRAIN_S", 0.05)
     chunks = [b"a" * MEGABYTE] * 200
     status, body, taken = _ask(SIGN_IN, chunks, {"transfer-encoding": "chunked"})
     assert (status, json.loads(body)["code"]) == (413, "request_too_large")
@@ -195,7 +198,10 @@ def _key() -> dict[str, str]:
     return {"authorization": f"Bearer {keys.create(account, name='mine', scopes=['bulk'])[1]}"}
 
 
-def test_a_large_body_with_a_key_that_does_not_work_is_refused_unread(transactional_db: None) -> None:
+def test_a_large_body_with_a_key_that_does_not_work_is_refused_unread(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admitting, "DRAIN_S", 0.05)
     key = {"authorization": f"Bearer ck_{'a' * 43}"}
     for length in ({"content-length": str(500 * MEGABYTE)}, {"transfer-encoding": "chunked"}):
         sent = _answer(

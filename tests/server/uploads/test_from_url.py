@@ -74,8 +74,17 @@ def test_photos_that_are_not_stored_leave_their_turns(
     client.raise_request_exception = False
     monkeypatch.setattr(outbound, "fetch_photo", lambda url, *, max_bytes: (photo, "x.jpg"))
     monkeypatch.setattr("cutline.server.uploads.services.store_upload", breaks)
+    refused: list[Exception] = []
+    refusal = outbound._FETCHES._refusal
+
+    def refuse() -> Exception:
+        refused.append(refusal())
+        return refused[-1]
+
+    monkeypatch.setattr(outbound._FETCHES, "_refusal", refuse)
     assert ask(client, *map(str, range(8))).status_code == 500
     assert not outbound._FETCHES._held
+    assert not refused  # nobody waited in vain for a turn that this very request held
 
 
 def test_one_network_has_few_requests_with_urls_at_once(client: Client, photo: bytes) -> None:

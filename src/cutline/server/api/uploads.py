@@ -152,9 +152,10 @@ class _Fetches:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
-        for future in self._fetched:  # what is not stored any more
-            if not future.cancelled() and future.exception() is None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        # What is not stored any more leaves its turn at once: others, even of this request, wait for it.
+        for future in as_completed([each for each in self._fetched if not each.cancelled()]):
+            if future.exception() is None:
                 future.result().turn.close()
 
     def __iter__(self) -> Iterator[_Sent]:

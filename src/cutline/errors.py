@@ -10,6 +10,17 @@
     |   +-- ImageCrashed
     +-- AddressForbidden          a URL
     +-- FetchFailed
+    +-- ArchiveInvalid            a zip archive
+    +-- ArchiveTooLarge
+    +-- MemberRefused             one file of an archive
+    |   +-- MemberNameUnsafe
+    |   +-- MemberDuplicate
+    |   +-- MemberEncrypted
+    |   +-- MemberNotAFile
+    |   +-- MemberIsArchive
+    |   +-- MemberCompression
+    |   +-- MemberDamaged
+    |   +-- MemberTooLarge
     +-- BundleError               a model bundle
     |   +-- BundleMissing
     |   +-- BundleDamaged
@@ -114,6 +125,75 @@ class FetchFailed(CutlineError):
 
     code = "fetch_failed"
     http_status = 422
+
+
+class ArchiveInvalid(CutlineError):
+    """The archive is not a zip file, or is damaged."""
+
+    code = "archive_invalid"
+    http_status = 422
+
+
+class ArchiveTooLarge(CutlineError):
+    """An archive or list with more bytes or items than the settings allow."""
+
+    code = "archive_too_large"
+    http_status = 413
+
+
+class MemberRefused(CutlineError):
+    """One file of an archive cannot be taken; the others can."""
+
+    code = "member_refused"
+    http_status = 422
+
+
+class MemberNameUnsafe(MemberRefused):
+    """Its name leads out of the archive (.., /, C:), or has control characters."""
+
+    code = "member_name_unsafe"
+
+
+class MemberDuplicate(MemberRefused):
+    """The archive contains an earlier file of the same name."""
+
+    code = "member_duplicate"
+
+
+class MemberEncrypted(MemberRefused):
+    """It is encrypted."""
+
+    code = "member_encrypted"
+
+
+class MemberNotAFile(MemberRefused):
+    """A link, device or something else that is not a file."""
+
+    code = "member_not_a_file"
+
+
+class MemberIsArchive(MemberRefused):
+    """An archive inside the archive: these are not opened."""
+
+    code = "member_is_archive"
+
+
+class MemberCompression(MemberRefused):
+    """Compressed by a method other than deflate."""
+
+    code = "member_compression_unsupported"
+
+
+class MemberDamaged(MemberRefused):
+    """Its bytes are damaged, overlap another's, or are not as many as the archive says."""
+
+    code = "member_damaged"
+
+
+class MemberTooLarge(MemberRefused):
+    """Larger than one photo may be, or the archive unpacks to more than the settings allow in all."""
+
+    code = "member_too_large"
 
 
 class BundleError(CutlineError):

@@ -68,8 +68,8 @@ def _raw_photos() -> list[bytes]:
 
 
 def archives(folder: Path) -> Target:
-    """Zip archives of photos, as the service reads them."""
-    from cutline.server.bulk.archive import members, open_archive, read_member
+    """Zip archives of photos, as the service and `cutline data build` read them."""
+    from cutline.archives import members, open_archive, read_member
     from tests.server.bulk import zips
 
     photo = b"\xff\xd8 a photo" * 20

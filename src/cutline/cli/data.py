@@ -1,4 +1,4 @@
-"""`cutline data`: check a data set before training on it."""
+"""`cutline data`: check a data set before training on it, and build one."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from tqdm import tqdm
 
-from cutline.errors import OutputError
+from cutline.errors import OptionError, OutputError
 from cutline.terminal import bar_size
 
 if TYPE_CHECKING:
+    from cutline.posts.plan import Built
     from cutline.training.examples import DataConfig
 
 # The names stand here too, so that --help need not import the readers; a test compares them.
 KINDS = ("auto", "flickr8k", "coco", "karpathy", "folder", "webdataset", "caption-map", "text-beside")
+POST_KINDS = ("instagram", "facebook", "mastodon", "bluesky", "flickr", "wordpress", "takeout")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -51,10 +53,11 @@ def _config(path: str, kind: Any, images: str | None, captions: str | None, spli
 
 @click.group()
 def command() -> None:
-    """Check data sets.
+    """Check data sets, and build them.
 
     \b
     cutline data check flickr8k/
+    cutline data build instagram.zip ours/ --consent 'Ann Lee, 28 November 2026: for our captioner'
     cutline data vocab flickr8k/ --minimum-count 3
     """
 
@@ -100,6 +103,125 @@ def check_command(as_json: bool, quick: bool, longest: int, strict: bool, **wher
     click.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=1) if as_json else report.as_text())
     warned = any(finding.severity == "warning" for finding in report.findings)
     return int(bool(report.errors) or (strict and warned))
+
+
+@command.command("build")
+@click.argument("sources", metavar="SOURCE... OUT", nargs=-1, required=True)
+@click.option(
+    "--kind", type=click.Choice((*KINDS, *POST_KINDS)), default="auto", help="Of all sources. [auto]"
+)
+@click.option(
+    "--consent",
+    multiple=True,
+    metavar="TEXT",
+    help="Whose posts they are, and what they agreed to; once, or once for each export.",
+)
+@click.option(
+    "--texts",
+    type=click.Choice(["alt", "post", "both"]),
+    default="alt",
+    show_default=True,
+    help="Of posts: alternative texts where there are any, what was posted, or both.",
+)
+@click.option(
+    "--albums",
+    type=click.Choice(["first", "all"]),
+    default="first",
+    show_default=True,
+    help="Of several photos under one text, which get it.",
+)
+@click.option(
+    "--min-words", type=click.IntRange(min=1), default=3, show_default=True, help="Of posts' texts."
+)
+@click.option(
+    "--max-words",
+    type=click.IntRange(min=1),
+    default=60,
+    show_default=True,
+    help="Of posts' texts: of longer ones, whole sentences are kept.",
+)
+@click.option("--images", metavar="FOLDER", help="Of a data set: the photos' folder.")
+@click.option("--captions", metavar="FILE", help="Of a data set: the captions file.")
+@click.option("--split", type=click.Choice(["train", "dev", "test"]), help="Put everything in this split.")
+@click.option("--dev-share", type=click.FloatRange(0, 1), default=0.05, show_default=True, help="0 to 1.")
+@click.option("--test-share", type=click.FloatRange(0, 1), default=0.05, show_default=True, help="0 to 1.")
+@click.option("--split-seed", type=int, default=0, show_default=True, help="Assigns photos otherwise.")
+@click.option(
+    "--max-side",
+    type=click.IntRange(min=64),
+    metavar="PX",
+    help="Scale photos down to this, as JPEG without metadata. [posts: 1024; data sets: as they are]",
+)
+@click.option(
+    "--shard-size",
+    type=click.IntRange(1, 1_000_000),
+    default=1000,
+    show_default=True,
+    help="Photos per shard.",
+)
+def build_command(sources: tuple[str, ...], **typed: Any) -> None:
+    """Make webdataset shards of data sets and of people's own posts.
+
+    SOURCE is a data set in any layout, or an export: Instagram's or Facebook's "download your information"
+    (JSON), Mastodon's archive, Bluesky's repository with its blobs, Flickr's data, WordPress' export with its
+    uploads, Google Takeout; each as a folder, or as the zip archives that it came in. Several archives are
+    parts of one export. Nothing is fetched.
+
+    Texts become captions without mentions, links and hashtags; copies of a photo become one; photos without
+    splits are assigned by their content. What is not public, sensitive or somebody else's is left out. OUT
+    gets shards/, dataset.json, left_out.json, dvc.yaml, and README.md with the consent.
+
+    \b
+    cutline data build instagram.zip ours/ --consent 'Ann Lee, 28 November 2026: for our captioner'
+    cutline data build 'takeout-*.zip' ours/ --consent 'Ann Lee, 28 November 2026: for our captioner'
+    cutline data build coco/ coco-shards/
+    """
+    from cutline.images import DEFAULT_LIMITS
+    from cutline.posts.building import build
+    from cutline.posts.candidates import Cleaning
+    from cutline.posts.plan import BuildSettings
+    from cutline.settings import from_environment
+    from cutline.training.examples import DataConfig
+
+    *given, out = sources
+    if not given:
+        raise OptionError("There is no SOURCE.", hint="cutline data build SOURCE... OUT")
+    settings = BuildSettings(
+        kind=typed["kind"],
+        consent=typed["consent"],
+        cleaning=Cleaning(**{name: typed[name] for name in ("texts", "albums", "min_words", "max_words")}),
+        data=DataConfig(
+            path="",
+            **{
+                name: typed[name]
+                for name in ("images", "captions", "split", "dev_share", "test_share", "split_seed")
+            },
+        ),
+        max_side_px=typed["max_side"],
+        shard_size=typed["shard_size"],
+        limits=from_environment(DEFAULT_LIMITS),
+    )
+    with tqdm(unit="photo", disable=not sys.stderr.isatty(), leave=False, **bar_size()) as bar:
+
+        def progress(what: str, done: int, total: int) -> None:
+            bar.set_description(what, refresh=False)
+            bar.total = total
+            bar.update(done - bar.n)
+
+        built = build(given, Path(out), settings, progress=progress)
+    _echo_built(built)
+
+
+def _echo_built(built: Built) -> None:
+    for note in built.sources:
+        click.echo(f"{note.path} ({', '.join(note.kinds)}): {note.photos:,} photos with text")
+    for split, counts in built.splits.items():
+        click.echo(f"{split}: {counts['photos']:,} photos, {counts['captions']:,} captions")
+    if built.copies:
+        click.echo(f"copies merged: {built.copies:,}")
+    for reason, count in built.left_out.items():
+        click.echo(f"left out: {reason}: {count:,}")
+    click.echo(f"{len(built.shards):,} shards -> {built.folder}")
 
 
 @command.command("vocab")

@@ -10,7 +10,7 @@ import hashlib
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,6 +58,7 @@ __all__ = [
     "open_example",
     "read_source",
     "split_examples",
+    "splits_by_content",
 ]
 
 
@@ -133,21 +134,26 @@ def assign_splits(examples: Iterable[Example], config: DataConfig) -> Iterator[E
     if any(example.split for example in found):
         yield from (example if example.split else replace(example, split=UNUSED) for example in found)
         return
-    places = [_place(example, config) for example in found]
+    contents = [None if example.image is None else content_hash(example.image) for example in found]
+    for example, split in zip(found, splits_by_content(contents, config), strict=True):
+        yield replace(example, split=split)
+
+
+def splits_by_content(contents: Sequence[bytes | None], config: DataConfig) -> list[str]:
+    """A split for each photo, by the hash of its file; train for what has no photo.
+
+    Copies of a photo share a split, and new photos never move old ones.
+    """
+    places = [1.0 if content is None else _place(content, config.split_seed) for content in contents]
     dev_below = config.dev_share
     if dev_below and len(set(places)) > 1:  # of a few photos, chance may leave none to tune on
         dev_below = max(dev_below, math.nextafter(min(places), 1))
     test_below = config.dev_share + config.test_share
-    for example, place in zip(found, places, strict=True):
-        split = DEV if place < dev_below else TEST if place < test_below else TRAIN
-        yield replace(example, split=split)
+    return [DEV if place < dev_below else TEST if place < test_below else TRAIN for place in places]
 
 
-def _place(example: Example, config: DataConfig) -> float:
-    """A number in [0, 1] by content: copies of a photo share a split, and new photos never move old ones."""
-    if example.image is None:
-        return 1.0
-    digest = hashlib.sha256(f"{config.split_seed}:".encode() + content_hash(example.image)).digest()
+def _place(content: bytes, seed: int) -> float:
+    digest = hashlib.sha256(f"{seed}:".encode() + content).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 

@@ -8,8 +8,8 @@ import zipfile
 
 import pytest
 
-from cutline.server.bulk import archive
-from cutline.server.errors import ArchiveInvalid, ArchiveTooLarge, MemberDamaged, MemberRefused
+from cutline import archives
+from cutline.errors import ArchiveInvalid, ArchiveTooLarge, MemberDamaged, MemberRefused
 from tests.server.bulk import zips
 
 PLENTY = 10**9
@@ -17,16 +17,16 @@ PLENTY = 10**9
 
 def _members(data: bytes, *, max_bytes: int = PLENTY, max_total_bytes: int = PLENTY) -> dict[str, str]:
     """Names, and the codes of what is refused."""
-    with archive.open_archive(io.BytesIO(data), max_members=1000) as opened:
+    with archives.open_archive(io.BytesIO(data), max_members=1000) as opened:
         return {
             member.name: member.refusal.code if member.refusal else ""
-            for member in archive.members(opened, max_bytes=max_bytes, max_total_bytes=max_total_bytes)
+            for member in archives.members(opened, max_bytes=max_bytes, max_total_bytes=max_total_bytes)
         }
 
 
 def _read(data: bytes, number: int = 0, *, max_bytes: int = PLENTY) -> bytes:
-    with archive.open_archive(io.BytesIO(data), max_members=1000) as opened:
-        return archive.read_member(opened, number, max_bytes=max_bytes)
+    with archives.open_archive(io.BytesIO(data), max_members=1000) as opened:
+        return archives.read_member(opened, number, max_bytes=max_bytes)
 
 
 def test_members_come_in_order_with_folders_and_hidden_files_left_out() -> None:
@@ -79,8 +79,8 @@ def test_the_second_of_two_members_of_one_name_is_refused() -> None:
         made.writestr("a.jpg", b"1")
         with pytest.warns(UserWarning, match="Duplicate"):
             made.writestr("a.jpg", b"2")
-    with archive.open_archive(io.BytesIO(data.getvalue()), max_members=10) as opened:
-        found = list(archive.members(opened, max_bytes=10, max_total_bytes=100))
+    with archives.open_archive(io.BytesIO(data.getvalue()), max_members=10) as opened:
+        found = list(archives.members(opened, max_bytes=10, max_total_bytes=100))
     assert [member.refusal and member.refusal.code for member in found] == [None, "member_duplicate"]
 
 
@@ -141,7 +141,7 @@ def test_damage_to_a_member_costs_that_member() -> None:
 def test_what_is_cut_short_or_no_zip_is_refused(cut: int) -> None:
     data = zips.packed([("a.jpg", b"1" * 100)])
     with pytest.raises(ArchiveInvalid):
-        archive.open_archive(io.BytesIO(data[:cut]), max_members=10)
+        archives.open_archive(io.BytesIO(data[:cut]), max_members=10)
 
 
 def test_every_changed_byte_of_a_directory_ends_in_an_error_of_ours_or_in_members() -> None:
@@ -161,6 +161,6 @@ def test_a_directory_with_too_many_entries_is_counted_not_read() -> None:
     data = zips.overlapping(b"1", copies=200_000)
     tracemalloc.start()
     with pytest.raises(ArchiveTooLarge):
-        archive.open_archive(io.BytesIO(data), max_members=1000)
+        archives.open_archive(io.BytesIO(data), max_members=1000)
     assert tracemalloc.get_traced_memory()[1] < 40_000_000  # the directory itself has 11 MB
     tracemalloc.stop()

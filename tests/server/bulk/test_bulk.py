@@ -12,10 +12,11 @@ from unittest.mock import ANY
 import pytest
 from django.core.cache import cache
 
+from cutline.errors import ArchiveInvalid, ArchiveTooLarge
 from cutline.server.bulk import expansion, outcomes, progress, selectors, services
 from cutline.server.bulk.models import Bulk, BulkItem
 from cutline.server.bulk.progress import counts
-from cutline.server.errors import ArchiveInvalid, ArchiveTooLarge, Conflict, Invalid, QuotaExceeded
+from cutline.server.errors import Conflict, Invalid, QuotaExceeded
 from cutline.server.events.models import Event
 from cutline.server.images import storage
 from cutline.server.images.models import Image, StoredFile

@@ -15,9 +15,10 @@ from zipfile import ZipFile
 from django.db import transaction
 from django.utils import timezone
 
+from cutline import archives
 from cutline.errors import CutlineError
 from cutline.server import decoding, outbound
-from cutline.server.bulk import archive, styling
+from cutline.server.bulk import styling
 from cutline.server.bulk.models import Bulk, BulkItem, BulkState
 from cutline.server.bulk.outcomes import drop_archive, end_items, failure_values
 from cutline.server.bulk.progress import end_if_done, progress
@@ -58,7 +59,7 @@ def _expand_archive(bulk: Bulk, job: Job, context: Context) -> None:
     assert bulk.archive_id is not None
     with (
         storage.opened(bulk.archive_id) as file,
-        archive.open_archive(file, max_members=settings().max_bulk_items) as opened,
+        archives.open_archive(file, max_members=settings().max_bulk_items) as opened,
     ):
         context.stage("listing")
         _list_members(bulk, opened, context)
@@ -73,7 +74,7 @@ def _expand_archive(bulk: Bulk, job: Job, context: Context) -> None:
 
 def _list_members(bulk: Bulk, opened: ZipFile, context: Context) -> None:
     """Write an item for each member; those that stand already stay as they are."""
-    found = archive.members(
+    found = archives.members(
         opened,
         max_bytes=settings().max_upload_bytes,
         max_total_bytes=UNPACKED_TIMES * settings().max_bulk_bytes,
@@ -106,7 +107,7 @@ def _store_member(bulk: Bulk, item: BulkItem, opened: ZipFile, request_id: str) 
     most_bytes = settings().max_upload_bytes
     try:
         with decoding.room_for_file(min(most_bytes, opened.infolist()[item.number].file_size)):
-            data = archive.read_member(opened, item.number, max_bytes=most_bytes)
+            data = archives.read_member(opened, item.number, max_bytes=most_bytes)
             _store(bulk, item, data, item.name.rpartition("/")[2], request_id=request_id)
     except CutlineError as error:
         if is_transient(error):

@@ -8,14 +8,14 @@ from typing import IO, Any
 from django.db import transaction
 from django.utils import timezone
 
-from cutline.errors import CutlineError
+from cutline import archives
+from cutline.errors import ArchiveTooLarge, CutlineError
 from cutline.server import outbound
-from cutline.server.bulk import archive
 from cutline.server.bulk.models import OPEN_STATES, Bulk, BulkItem, BulkState
 from cutline.server.bulk.outcomes import close, drop_archive, failure_values
 from cutline.server.bulk.progress import emit_progress, end_if_done
 from cutline.server.config import settings
-from cutline.server.errors import ArchiveTooLarge, Cancelled, Conflict, Invalid, QuotaExceeded
+from cutline.server.errors import Cancelled, Conflict, Invalid, QuotaExceeded
 from cutline.server.images import storage
 from cutline.server.images.models import Image, StoredFile
 from cutline.server.jobs import services as jobs
@@ -59,7 +59,7 @@ def _check_files(owner: Owner, file: IO[bytes]) -> None:
     """Refuse an archive of too many files. Each becomes a row that is kept, also of one that is no photo."""
     most = settings().max_bulk_items
     if owner.user_id is not None:
-        archive.open_archive(file, max_members=most).close()
+        archives.open_archive(file, max_members=most).close()
         return
     room = quota.limit_of(owner)
     too_many = QuotaExceeded(
@@ -67,8 +67,8 @@ def _check_files(owner: Owner, file: IO[bytes]) -> None:
     )
     try:
         # Counted before it is read: reading a directory costs thirty times as much.
-        with archive.open_archive(file, max_members=min(most, room + _FOLDERS)) as opened:
-            files = sum(not archive.is_folder(member) for member in opened.infolist())
+        with archives.open_archive(file, max_members=min(most, room + _FOLDERS)) as opened:
+            files = sum(not archives.is_folder(member) for member in opened.infolist())
     except ArchiveTooLarge as error:
         raise too_many from error
     if files > room:

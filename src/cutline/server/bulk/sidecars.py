@@ -15,8 +15,8 @@ from urllib.parse import unquote, urlsplit
 from cutline.caption_files import CaptionLine
 from cutline.server.bulk.models import Bulk
 from cutline.server.bulk.selectors import result_of
-from cutline.server.texts import is_readable
 from cutline.server.zip_streams import ZipBuffer
+from cutline.texts import is_readable
 
 _STYLED = ".styled"
 _LONGEST_NAME = 200  # letters; with an ending they are a file's name on every system

@@ -22,7 +22,7 @@ from cutline.server.canary.source import NOTHING_CHANGED, followed
 from cutline.server.errors import Conflict, Invalid
 from cutline.server.security_log import Event
 from cutline.server.steering import shares
-from cutline.server.texts import is_readable
+from cutline.texts import is_readable
 
 LONGEST_REASON = 1000
 

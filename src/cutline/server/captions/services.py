@@ -31,8 +31,8 @@ from cutline.server.jobs.models import Job
 from cutline.server.people.models import Owner
 from cutline.server.steering import shares
 from cutline.server.steering.trials import note_failure
-from cutline.server.texts import is_readable
 from cutline.server.transactions import retried
+from cutline.texts import is_readable
 
 if TYPE_CHECKING:
     from cutline.server.jobs.context import Context

@@ -11,8 +11,8 @@ from cutline.server.errors import Invalid
 from cutline.server.images import search, words
 from cutline.server.images.changes import emit_changed, locked
 from cutline.server.images.models import Image, Tag
-from cutline.server.texts import is_readable
 from cutline.server.transactions import retried
+from cutline.texts import is_readable
 
 MOST_TAGS = 50
 LONGEST_TAG = 40

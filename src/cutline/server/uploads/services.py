@@ -24,9 +24,9 @@ from cutline.server.jobs.models import Job, JobKind, Priority
 from cutline.server.jobs.services import create_job
 from cutline.server.people.models import Owner
 from cutline.server.steering import shares
-from cutline.server.texts import is_readable
 from cutline.server.transactions import retried
 from cutline.server.uploads import quota
+from cutline.texts import is_readable
 
 _TRIES = 3
 

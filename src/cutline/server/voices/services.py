@@ -11,9 +11,9 @@ from cutline.server import styler
 from cutline.server.errors import Invalid, NotFound, QuotaExceeded
 from cutline.server.people.models import Owner
 from cutline.server.people.owners import lock_owner
-from cutline.server.texts import is_readable
 from cutline.server.transactions import retried
 from cutline.server.voices.models import MAX_NAME, LastVoice, SavedVoice
+from cutline.texts import is_readable
 
 MAX_VOICES, MAX_VOICES_ANONYMOUS = 50, 10
 

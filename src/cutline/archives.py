@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
-from cutline.server.errors import (
+from cutline.errors import (
     ArchiveInvalid,
     ArchiveTooLarge,
     MemberCompression,
@@ -28,7 +28,7 @@ from cutline.server.errors import (
     MemberRefused,
     MemberTooLarge,
 )
-from cutline.server.texts import is_readable
+from cutline.texts import is_readable
 
 MAX_NAME = 1000
 _MAX_DIRECTORY_BYTES = 64 * 2**20

@@ -1,0 +1,364 @@
+"""`cutline data build`: from data sets and people's posts to webdataset shards.
+
+OUT/shards/train-00000.tar ...   KEY.jpg, KEY.txt (a caption a line) and KEY.json of each photo
+OUT/dataset.json                 sources with their consent, settings, counts, and the hash of each shard
+OUT/README.md  OUT/left_out.json OUT/dvc.yaml: see notes.py
+
+Shards are written whole or not at all, and dataset.json last: where there is none, the build has not ended.
+The same sources and settings give the same shards, to the byte.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import io
+import json
+import os
+import shutil
+import tarfile
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from PIL import Image
+
+from cutline.atomic_files import output_errors, replacement
+from cutline.errors import CutlineError, DataError, OptionError, OutputError
+from cutline.images import Limits, open_image
+from cutline.posts import notes
+from cutline.posts.candidates import (
+    UNREADABLE,
+    Candidate,
+    Counts,
+    Photo,
+    Seen,
+    look_at,
+    of_example,
+    of_post,
+    without_copies,
+    without_templates,
+)
+from cutline.posts.files import Files, is_zip
+from cutline.posts.kinds import POST_KINDS, READERS, PostKind, kinds_of
+from cutline.posts.plan import BuildSettings, Built, SourceNote
+from cutline.training.dataset_formats import resolve_kind
+from cutline.training.datasets import load_examples, splits_by_content
+from cutline.training.examples import SPLITS, UNUSED, Kind
+
+POSTS_MAX_SIDE_PX = 1024
+_QUALITY = 92
+_SINGLE_FILES: Mapping[str, PostKind] = {".car": "bluesky", ".xml": "wordpress"}
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, photos done, and photos in all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Item:
+    key: str
+    photo: Photo
+    split: str
+
+
+def build(
+    sources: Sequence[str], out: Path, settings: BuildSettings, *, progress: Progress | None = None
+) -> Built:
+    """Read all sources and write the data set. Raises DataError, OptionError and OutputError."""
+    if (out / notes.DATA).exists():
+        raise OutputError(f"{out} has a data set already.", hint="Name a new folder, or remove it first.")
+    report = progress or (lambda what, done, total: None)
+    counts = Counts()
+    with ExitStack() as opened:
+        found, candidates = _read(sources, settings, counts, opened)
+        kept = without_templates(candidates, counts.skip)
+        seen: list[Seen] = []
+        looked = look_at(kept, limits=settings.limits, workers=settings.workers, skip=counts.skip)
+        for done, each in enumerate(looked, 1):
+            report("looking", done, len(kept))
+            if each is not None:
+                seen.append(each)
+        photos = list(without_copies(seen))
+        if not photos:
+            raise DataError(
+                "There is no photo with a caption in these sources.", hint=_most_left_out(counts.reasons)
+            )
+        items = _items(photos, seen, settings)
+        with output_errors(str(out)):
+            shards = _write(items, out, settings, counts, report)
+    return _finish(out, sources, settings, found, shards, counts, copies=len(seen) - len(photos))
+
+
+def _most_left_out(reasons: Counter[str]) -> str:
+    told = ", ".join(f"{reason}: {count:,}" for reason, count in reasons.most_common(3))
+    return f"Left out were {told}." if told else "Are these the right folders?"
+
+
+# Sources
+
+
+def _read(
+    sources: Sequence[str], settings: BuildSettings, counts: Counts, opened: ExitStack
+) -> tuple[list[SourceNote], list[Candidate]]:
+    notes_: list[SourceNote] = []
+    candidates: list[Candidate] = []
+    exports = 0
+    for places in _grouped(sources):
+        files = opened.enter_context(Files(places)) if _may_be_export(places, settings.kind) else None
+        kinds = _kinds(files, places, settings.kind) if files is not None else ()
+        path = ", ".join(map(str, places))
+        if files is None or not kinds:
+            note, read = _data_set(places, settings, counts)
+        else:
+            note = SourceNote(path=path, kinds=kinds, consent=_consent(settings, exports, path))
+            read = list(_exported(files, kinds, path, settings, counts))
+            exports += 1
+        note.photos = len(read)
+        notes_.append(note)
+        candidates += read
+    return notes_, candidates
+
+
+def _grouped(sources: Sequence[str]) -> Iterator[list[Path]]:
+    """Archives are parts of one export: its photos may lie in one and its texts in another."""
+    archives: list[Path] = []
+    for source in sources:
+        places = sorted(glob.glob(source)) if glob.has_magic(source) and not os.path.exists(source) else []
+        zips = [Path(place) for place in places or [source] if is_zip(Path(place))]
+        if zips:
+            archives += zips
+        else:
+            yield [Path(source)]
+    if missing := [place for place in archives if not place.exists()]:
+        raise DataError(f"There is nothing at {missing[0]}.", hint="Check the path.")
+    if archives:
+        yield archives
+
+
+def _may_be_export(places: Sequence[Path], kind: str) -> bool:
+    if kind not in ("auto", *POST_KINDS):
+        return False
+    return all(place.is_dir() or is_zip(place) or place.suffix.lower() in _SINGLE_FILES for place in places)
+
+
+def _kinds(files: Files, places: Sequence[Path], kind: str) -> tuple[PostKind, ...]:
+    if kind != "auto":
+        return tuple(each for each in POST_KINDS if each == kind)
+    kinds = kinds_of(files)
+    if not kinds and is_zip(places[0]):
+        raise DataError(
+            f"{places[0]} is not an export that Cutline knows.",
+            hint=f"Say which with --kind: {', '.join(POST_KINDS)}. Unpack other data sets first.",
+        )
+    return kinds
+
+
+def _consent(settings: BuildSettings, number: int, path: str) -> str:
+    given = [text.strip() for text in settings.consent if text.strip()]
+    if not given:
+        raise OptionError(
+            f"Whose posts are in {path}, and may they be learned from?",
+            hint="Write it down: --consent 'Ann Lee, 28 November 2026: for our own captioner, until she"
+            " objects'.",
+        )
+    if len(given) > 1 and number >= len(given):
+        raise OptionError(f"There is no consent for {path}.", hint="Give one --consent for each export.")
+    return given[number] if len(given) > 1 else given[0]
+
+
+def _exported(
+    files: Files, kinds: Sequence[PostKind], origin: str, settings: BuildSettings, counts: Counts
+) -> Iterator[Candidate]:
+    for reason in files.refused:
+        counts.skip("refused in an archive", reason)
+    for kind in kinds:
+        for post in READERS[kind](files, counts.skip):
+            yield from of_post(post, kind, origin, settings.cleaning, counts.skip)
+
+
+def _data_set(
+    places: Sequence[Path], settings: BuildSettings, counts: Counts
+) -> tuple[SourceNote, list[Candidate]]:
+    path = str(places[0])
+    if settings.kind in POST_KINDS:
+        raise DataError(f"{path} is no export of {settings.kind}.", hint="Name its folder or its archives.")
+    kind: Kind = settings.kind  # type: ignore[assignment]  # DataConfig checks it
+    config = replace(settings.data, path=path, kind=kind)
+    examples = load_examples(config)
+    used = [each for each in examples if each.split != UNUSED]
+    read = [candidate for each in used for candidate in of_example(each, counts.skip)]
+    return SourceNote(path=path, kinds=(resolve_kind(config),)), read
+
+
+# Splits, and what the shards hold
+
+
+def _items(photos: Sequence[Photo], seen: Sequence[Seen], settings: BuildSettings) -> list[_Item]:
+    """Photos in an order that has nothing to do with who took them when: that of their hashes."""
+    splits = _splits(photos, seen, settings)
+    found = [
+        _Item(key=photo.content.hex()[:20], photo=photo, split=split)
+        for photo, split in zip(photos, splits, strict=True)
+    ]
+    return sorted(found, key=lambda item: item.key)
+
+
+def _splits(photos: Sequence[Photo], seen: Sequence[Seen], settings: BuildSettings) -> list[str]:
+    """A data set's own splits hold; a copy that is in two goes to the one that is measured on.
+
+    Photos of one post, and what they are copies of, share a split.
+    """
+    if settings.data.split:
+        return [settings.data.split] * len(photos)
+    anchors: dict[str, bytes] = {}
+    for each in seen:
+        together = each.candidate.together
+        if together:
+            anchors[together] = min(anchors.get(together, each.print.content), each.print.content)
+    contents = [anchors.get(photo.best.together, photo.content) for photo in photos]
+    assigned = splits_by_content(contents, settings.data)
+    return [
+        next((split for split in reversed(SPLITS) if split in photo.splits), by_content)
+        for photo, by_content in zip(photos, assigned, strict=True)
+    ]
+
+
+def _write(
+    items: Sequence[_Item], out: Path, settings: BuildSettings, counts: Counts, report: Progress
+) -> list[Mapping[str, object]]:
+    folder = out / notes.SHARDS
+    if folder.exists():
+        shutil.rmtree(folder)  # of a build that was killed: there is no dataset.json
+    folder.mkdir(parents=True)
+    by_split: dict[str, list[_Item]] = defaultdict(list)
+    for item in items:
+        by_split[item.split].append(item)
+    shards: list[Mapping[str, object]] = []
+    done = 0
+    for split in SPLITS:
+        own = by_split[split]
+        for number, start in enumerate(range(0, len(own), settings.shard_size)):
+            part = own[start : start + settings.shard_size]
+            shards.append(_write_shard(folder / f"{split}-{number:05}.tar", part, settings, counts))
+            done += len(part)
+            report("writing", done, len(items))
+    return shards
+
+
+def _write_shard(
+    path: Path, items: Sequence[_Item], settings: BuildSettings, counts: Counts
+) -> Mapping[str, object]:
+    captions = photos = 0
+    with replacement(str(path)) as temporary:
+        with tarfile.open(temporary, "w", format=tarfile.GNU_FORMAT) as tar:
+            for item, data in _with_bytes(items, settings):
+                if isinstance(data, CutlineError):
+                    counts.skip(UNREADABLE, f"{item.photo.best.photo.name}: {data.message}")
+                    continue
+                _add_sample(tar, item, data, _ending(item, settings))
+                photos += 1
+                captions += len(item.photo.captions)
+        with open(temporary, "rb") as file:
+            digest, size = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+    split = path.name.partition("-")[0]
+    return {
+        "file": f"{notes.SHARDS}/{path.name}",
+        "split": split,
+        "photos": photos,
+        "captions": captions,
+        "bytes": size,
+        "sha256": digest,
+    }
+
+
+def _with_bytes(
+    items: Iterable[_Item], settings: BuildSettings
+) -> Iterator[tuple[_Item, bytes | CutlineError]]:
+    """Photos as they are written, a few ahead on threads."""
+    pending = list(items)
+    with ThreadPoolExecutor(max_workers=settings.workers) as pool:
+        for start in range(0, len(pending), 32):
+            batch = pending[start : start + 32]
+            yield from zip(batch, pool.map(lambda item: _bytes_of(item, settings), batch), strict=True)
+
+
+def _bytes_of(item: _Item, settings: BuildSettings) -> bytes | CutlineError:
+    candidate = item.photo.best
+    side = _max_side_px(item, settings)
+    try:
+        data = candidate.photo.read(settings.limits.max_file_bytes)
+        return data if side is None else _small_jpeg(data, side, settings.limits)
+    except CutlineError as error:
+        return error
+
+
+def _max_side_px(item: _Item, settings: BuildSettings) -> int | None:
+    return settings.max_side_px or (POSTS_MAX_SIDE_PX if item.photo.best.is_post else None)
+
+
+def _ending(item: _Item, settings: BuildSettings) -> str:
+    if _max_side_px(item, settings) is not None:
+        return ".jpg"
+    return PurePosixPath(item.photo.best.photo.name).suffix.lower() or ".jpg"
+
+
+def _small_jpeg(data: bytes, side: int, limits: Limits) -> bytes:
+    """The photo at that size at most, upright, without the place, the camera and whatever else it said."""
+    image = open_image(data, limits=limits)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=_QUALITY)
+    return buffer.getvalue()
+
+
+def _add_sample(tar: tarfile.TarFile, item: _Item, data: bytes, ending: str) -> None:
+    photo = item.photo
+    about = {
+        "captions": photo.captions,
+        "hashtags": photo.hashtags,
+        "date": photo.date,
+        "source": photo.best.source,
+        "ids": photo.ids,
+        "split": item.split,
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    text = "".join(f"{caption}\n" for caption in photo.captions)
+    _add(tar, f"{item.key}{ending}", data)
+    _add(tar, f"{item.key}.txt", text.encode())
+    _add(tar, f"{item.key}.json", json.dumps(about, ensure_ascii=False).encode())
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    entry = tarfile.TarInfo(name)  # owned by nobody, of 1970: the same photos make the same shard
+    entry.size = len(data)
+    tar.addfile(entry, io.BytesIO(data))
+
+
+def _finish(
+    out: Path,
+    sources: Sequence[str],
+    settings: BuildSettings,
+    found: Sequence[SourceNote],
+    shards: Sequence[Mapping[str, object]],
+    counts: Counts,
+    *,
+    copies: int,
+) -> Built:
+    splits: dict[str, dict[str, int]] = {}
+    for shard in shards:
+        own = splits.setdefault(str(shard["split"]), {"photos": 0, "captions": 0})
+        for name in own:
+            own[name] += int(str(shard[name]))
+    built = Built(
+        folder=out,
+        sources=tuple(found),
+        splits=splits,
+        shards=tuple(shards),
+        left_out=dict(counts.reasons.most_common()),
+        copies=copies,
+    )
+    notes.write(built, sources, settings, counts.places)
+    return built

@@ -118,6 +118,22 @@ def test_json_without_a_photo_says_what_to_send(body: object, status: int, says:
 
 
 @pytest.mark.django_db
+def test_long_texts_are_decoded_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int] = []
+
+    def decode(text: object) -> bytes:
+        held.append(len(inline_photos._LONG_ONES._held))
+        raise Invalid("seen")
+
+    monkeypatch.setattr(inline_photos, "decoded_photo", decode)
+    for chars in (100, 2 * 2**20):
+        body = json.dumps({"image": "A" * chars})
+        assert Client().post(CAPTION, body, content_type="application/json").status_code == 422
+    assert held == [0, 1]
+    assert not inline_photos._LONG_ONES._held
+
+
+@pytest.mark.django_db
 def test_json_where_only_a_form_will_do_says_so() -> None:
     answer = Client().post("/api/v1/images", {"files": [PLAIN]}, "application/json")
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid")

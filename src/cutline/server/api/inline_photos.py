@@ -6,6 +6,7 @@ import base64
 import binascii
 import functools
 from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from urllib.parse import unquote
 
@@ -23,6 +24,8 @@ from cutline.server.api.problems import problem_of
 from cutline.server.config import settings
 from cutline.server.errors import Invalid
 from cutline.server.people.viewers import viewer_of
+from cutline.server.shares import FairBudget, Payer
+from cutline.server.transactions import lend_connection
 
 Operation = Callable[..., HttpResponseBase]
 
@@ -34,6 +37,11 @@ _SPACES = (" ", "\t", "\r", "\n")
 _TO_BASE64 = bytes.maketrans(b"-_", b"+/")  # from base64url
 _HOW = 'Write {"image": "data:image/jpeg;base64,..."}, or send the photo as a file of a form.'
 _TIMES_IN_MEMORY = 3  # a text while it is decoded
+_LONG_BYTES = 2**20
+# Decoding a long text holds the interpreter: of several at once, everybody else would wait for all of them.
+_LONG_ONES = FairBudget(
+    "decoding of photos as text", total=lambda: 1, at_once=lambda: 1, before_waiting=lend_connection
+)
 
 
 def most_bytes() -> int:
@@ -72,9 +80,10 @@ def photo_as_text(options: type[Schema]) -> Callable[[Operation], Operation]:
 
 
 def _unpack(request: HttpRequest, known: Collection[str]) -> None:
-    size_bytes = _TIMES_IN_MEMORY * int(request.META.get("CONTENT_LENGTH") or 0)
+    size_bytes = int(request.META.get("CONTENT_LENGTH") or 0)
     payer = limits.payer_of(viewer_of(request))
-    with decoding.on_behalf_of(payer), decoding.room_for_file(size_bytes):
+    room = decoding.room_for_file(_TIMES_IN_MEMORY * size_bytes)
+    with decoding.on_behalf_of(payer), room, _turn(size_bytes, payer):
         if request.content_type in _FORMS:
             if FIELD in request.FILES or FIELD not in request.POST:
                 return
@@ -85,6 +94,10 @@ def _unpack(request: HttpRequest, known: Collection[str]) -> None:
         file = _file_of(decoded_photo(photo))
     made: Any = request
     made._post, made._files = fields, MultiValueDict({FIELD: [file]})
+
+
+def _turn(size_bytes: int, payer: Payer) -> AbstractContextManager[None]:
+    return _LONG_ONES.taken(1, payer) if size_bytes > _LONG_BYTES else nullcontext()
 
 
 def _fields_of_json(request: HttpRequest, known: Collection[str]) -> tuple[QueryDict, object]:

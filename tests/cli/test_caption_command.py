@@ -1289,6 +1289,7 @@ def test_attention_that_a_captioner_does_not_give_is_a_clear_error(cutline: Cutl
 # As a process
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(24, 100), (0, 0)])
 def test_a_progress_bar_shows_on_a_terminal_only(tmp_path: Path, size: tuple[int, int]) -> None:
     """Also on one that does not know its size, as recorders and containers open them."""

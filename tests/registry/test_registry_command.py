@@ -133,6 +133,7 @@ def test_what_people_read(
     assert "all intact" in out
 
 
+@pytest.mark.slow
 def test_to_mlflow_and_back(
     run: Run, registry: Registry, bundles: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

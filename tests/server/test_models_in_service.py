@@ -282,6 +282,7 @@ def test_where_the_challenger_fails_the_champion_captions(
 
 
 @pytest.mark.django_db
+@pytest.mark.slow
 def test_models_change_while_many_ask_and_nobody_notices(
     registry: Registry, bundle: Bundle, photo: bytes, client: Client
 ) -> None:
@@ -323,6 +324,7 @@ def test_models_change_while_many_ask_and_nobody_notices(
 
 
 @pytest.mark.django_db
+@pytest.mark.slow
 def test_a_champion_that_writes_nonsense_is_told_of_and_not_used(
     registry: Registry, bundle: Bundle, photo: bytes, client: Client
 ) -> None:

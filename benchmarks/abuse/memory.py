@@ -33,7 +33,12 @@ class Memory:
 
     def _look(self) -> None:
         while not self._over.wait(_EVERY_S):
-            self.peak_mb = max(self.peak_mb, sum(map(_resident_mb, _with_children(self._pids))))
+            self.peak_mb = max(self.peak_mb, resident_mb(self._pids))
+
+
+def resident_mb(pids: Sequence[int]) -> int:
+    """What processes and their children have in memory now."""
+    return sum(map(_resident_mb, _with_children(pids)))
 
 
 def cpu_s(pids: Sequence[int]) -> float:

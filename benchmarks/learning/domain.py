@@ -9,6 +9,8 @@ place of the model's; each caption of a photo is by another account, which has u
 `cutline learn run` runs beside it. Printed is CIDEr-D of the champion and the challenger on the other photos
 of the domain, and on the base's dev photos; it exits with 1 where the domain gained less than 15%, or the
 base lost more than 1%.
+
+Killed, it goes on when it is called again: with the export of what was fed, and where the learner was.
 """
 
 from __future__ import annotations
@@ -16,12 +18,16 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import re
+import resource
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -30,6 +36,7 @@ from typing import Any
 import yaml
 
 from benchmarks import machine
+from benchmarks.abuse.people import account_keys
 from cutline.captioning.bundle import Bundle, read_bundle
 from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.captioning.sources import default_bundle
@@ -77,26 +84,11 @@ def split(folder: Path, about: str, *, photos: int, each: int) -> Domain:
 def feed(service: Service, given: Photos, accounts: int) -> int:
     """Let accounts upload photos and write their captions; how many. No account has a photo twice."""
     said = [(path, text) for path, texts in given for text in texts]
-    keys = _accounts(service, accounts)
+    keys = account_keys(service, [f"person-{number}@example.org" for number in range(accounts)])
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         shares = [list(islice(said, number, None, accounts)) for number in range(accounts)]
         list(pool.map(lambda pair: _act(service, *pair), zip(keys, shares, strict=True)))
     return len(said)
-
-
-def _accounts(service: Service, count: int) -> list[str]:
-    made = service.manage(
-        "shell",
-        "--verbosity=0",
-        "-c",
-        "from cutline.server.account import keys\n"
-        "from cutline.server.people.models import User\n"
-        "from cutline.server.people.viewers import owner_of\n"
-        f"for number in range({count}):\n"
-        "    user = User.objects.create_user(f'person-{number}@example.org', 'correct horse battery')\n"
-        "    print(keys.create(owner_of(user), name='all', scopes=list(keys.Scope))[1])\n",
-    )
-    return made.split()[-count:]
 
 
 def _act(service: Service, key: str, share: Sequence[tuple[Path, str]]) -> None:
@@ -114,24 +106,56 @@ def _act(service: Service, key: str, share: Sequence[tuple[Path, str]]) -> None:
 # The learner
 
 
-def learn(service: Service, config: Path) -> tuple[dict[str, Any], float]:
-    """Run `cutline learn run` where the service's settings are; how it ended, and its seconds."""
-    began = time.monotonic()
+def learn(env: Mapping[str, str], config: Path) -> dict[str, Any]:
+    """Run `cutline learn run` with a service's settings; how it ended."""
     done = subprocess.run(
         [CUTLINE, "learn", "run", "--json", "--config", config],
-        env=service.env,
+        env=dict(env),
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
     outcome: dict[str, Any] = json.loads(done.stdout)
-    return outcome, time.monotonic() - began
+    return outcome
 
 
-def _write_config(folder: Path, base: Path | None, more: Path | None) -> Path:
+@dataclass(slots=True)
+class _Clock:
+    """The seconds that something took, of the wall's clock and of the processors', over all calls."""
+
+    path: Path
+
+    def read(self) -> dict[str, float]:
+        """How many so far."""
+        found: dict[str, float] = (
+            json.loads(self.path.read_text("utf-8")) if self.path.exists() else {"wall_s": 0.0, "cpu_s": 0.0}
+        )
+        return found
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Count what a child process takes, whether it ends well or not."""
+        began, used = time.monotonic(), _children_cpu_s()
+        try:
+            yield
+        finally:
+            so_far = self.read()
+            so_far["wall_s"] += time.monotonic() - began
+            so_far["cpu_s"] += _children_cpu_s() - used
+            self.path.write_text(json.dumps(so_far), "utf-8")
+
+
+def _children_cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _write_config(folder: Path, base: Path | None, more: Path | None, *, feedback: Path | None) -> Path:
     """The learner's YAML: what --config names, with folders of its own, and the base where it is there."""
     values: dict[str, Any] = (yaml.safe_load(more.read_text(encoding="utf-8")) if more else None) or {}
     values |= {"work": str(folder / "learning"), "registry": str(folder / "models")}
+    if feedback is not None:
+        values["feedback"] = str(feedback)
     if base is not None:
         data = {"kind": "flickr8k", "path": str(base)}
         values["training"] = {"rehearsal": data} | values.get("training", {})
@@ -167,23 +191,39 @@ def _dev(base: Path) -> Photos:
     ]
 
 
-def measure(chosen: argparse.Namespace) -> dict[str, Any]:
-    """Feed, learn, evaluate."""
-    domain = split(chosen.photos_folder, chosen.about, photos=chosen.photos, each=chosen.each)
-    folder: Path = chosen.work
-    folder.mkdir(parents=True, exist_ok=True)
-    _say(f"{len(domain.given)} photos are given, {len(domain.others)} are for the evaluation")
+def _fed_and_learned(chosen: argparse.Namespace, given: Photos) -> dict[str, Any]:
+    """Feed a service and run the learner beside it; or only go on with what a killed call left."""
+    folder: Path = chosen.work.resolve()  # the service works elsewhere
+    export, clock = folder / "export", _Clock(folder / "seconds.json")
+    if export.exists():
+        _say("it goes on with what was fed before")
+        config = _write_config(folder, chosen.base, chosen.config, feedback=export)
+        with clock.running():
+            return learn(os.environ, config)
+    shutil.rmtree(folder / "service", ignore_errors=True)  # of a call that was killed
     service = Service(Mode.LAPTOP, folder / "service", settings=_PLENTY)
     try:
         service.start()
         began = time.monotonic()
-        captions = feed(service, domain.given, chosen.accounts)
+        captions = feed(service, given, chosen.accounts)
         _say(f"{captions} captions by {chosen.accounts} accounts in {time.monotonic() - began:.0f} s")
-        service.manage("export_training_data", str(folder / "export"))
-        outcome, learned_s = learn(service, _write_config(folder, chosen.base, chosen.config))
+        service.manage("export_training_data", str(export))
+        config = _write_config(folder, chosen.base, chosen.config, feedback=None)
+        with clock.running():
+            return learn(service.env, config)
     finally:
         service.stop()
-    _say(f"{outcome['ending']} after {learned_s:.0f} s: {outcome['reason']}")
+
+
+def measure(chosen: argparse.Namespace) -> dict[str, Any]:
+    """Feed, learn, evaluate."""
+    domain = split(chosen.photos_folder, chosen.about, photos=chosen.photos, each=chosen.each)
+    folder: Path = chosen.work.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    _say(f"{len(domain.given)} photos are given, {len(domain.others)} are for the evaluation")
+    outcome = _fed_and_learned(chosen, domain.given)
+    took = _Clock(folder / "seconds.json").read()
+    _say(f"{outcome['ending']} after {took['wall_s']:.0f} s: {outcome['reason']}")
     found = sorted(folder.glob("learning/runs/*/bundle"))
     figures: dict[str, Any] = {}
     if found:
@@ -195,11 +235,16 @@ def measure(chosen: argparse.Namespace) -> dict[str, Any]:
     return {
         "machine": machine.facts(),
         "about": chosen.about,
-        "given": {"photos": len(domain.given), "captions": captions, "accounts": chosen.accounts},
+        "given": {
+            "photos": len(domain.given),
+            "captions": sum(len(texts) for _, texts in domain.given),
+            "accounts": chosen.accounts,
+        },
         "evaluated": len(domain.others),
         "ending": outcome["ending"],
         "reason": outcome["reason"],
-        "learned_s": round(learned_s),
+        "learned_s": round(took["wall_s"]),
+        "learned_cpu_s": round(took["cpu_s"]),
         "cider_d": figures,
         "change": {name: each["challenger"] / each["champion"] - 1 for name, each in figures.items()},
     }

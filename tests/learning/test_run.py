@@ -17,10 +17,13 @@ from cutline.captioning.sources import default_bundle
 from cutline.cli.main import main
 from cutline.errors import OptionError, TrainingError
 from cutline.images import open_image, to_pixels
+from cutline.learning.challenger import Interrupted
 from cutline.learning.champion import load_champion
 from cutline.learning.config import DataSettings, GateSettings, LearningConfig, TrainingSettings
+from cutline.learning.dataset import DataSet
+from cutline.learning.gates import Report
 from cutline.learning.graphs import captioner_of, eyes_of, session, write_graphs
-from cutline.learning.loop import Ending, finetune, run
+from cutline.learning.loop import Ending, finetune, run, settings_mark
 from cutline.learning.objectives import remember
 from cutline.learning.schedule import parse_interval
 from cutline.learning.weights import read_weights, write_weights
@@ -164,6 +167,11 @@ def test_a_challenger_that_does_not_pass_goes_nowhere_and_the_reason_is_known(
     outcome = run(replace(learner, gates=replace(EASY, golden_agreement=0.99)))
     assert outcome.ending is Ending.REJECTED
     assert "golden" in outcome.reason
+    [facts] = [json.loads(path.read_text()) for path in learner.work.rglob("trained.json")]
+    assert facts["strength"] == 0.5  # nearer to the champion it forgets less, so it was asked about, too
+    [refused] = facts["refused"]
+    assert refused["strength"] == 1.0
+    assert "golden" in refused["why"]
     registry = open_registry(learner.registry)
     assert registry.alias("challenger").version == ""
     [note] = registry.notes("champion")
@@ -186,9 +194,32 @@ def test_a_run_says_why_it_does_not_start(learner: LearningConfig, tmp_path: Pat
     with (learner.work / "lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert "another run" in run(learner).reason
-    (learner.work / "state.json").write_text(json.dumps({"data": "another", "captions": []}))
+    state = learner.work / "state.json"
+    state.write_text(json.dumps({"data": "another", "captions": [], "settings": settings_mark(learner)}))
     eager = replace(learner, data=DataSettings(fewest_captions=20, fewest_new=500))
     assert run(eager).reason == "60 captions are new since the last run, fewer than 500"
+
+
+def test_a_run_that_was_killed_goes_on_with_what_it_began_with(
+    learner: LearningConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Accounts have grown older since, and people have said more."""
+    learned_from: list[str] = []
+
+    def train(champion: object, data: DataSet, *more: object, earlier: Report) -> Report:
+        learned_from.append(data.hash)
+        if len(learned_from) == 1:
+            raise Interrupted("The training was interrupted.")
+        return replace(earlier, gates=(*earlier.gates, replace(earlier.gates[0], passed=False)))
+
+    monkeypatch.setattr("cutline.learning.loop.train_and_judge", train)
+    with pytest.raises(Interrupted):
+        run(learner)
+    more = write_export(tmp_path / "more", edits(32, 2), ages={"v1": 3.0})
+    later = replace(learner, feedback=more)
+    assert run(later).data == learned_from[0] == learned_from[1]
+    assert run(replace(later, data=DataSettings(fewest_captions=20, fewest_new=1))).data == learned_from[2]
+    assert learned_from[2] != learned_from[0]  # what is finished does not come again
 
 
 def test_a_photo_that_is_withdrawn_is_named_with_the_models_that_had_it(learner: LearningConfig) -> None:

@@ -5,6 +5,7 @@ Trained, averaged with the champion, written as a bundle.
 
 from __future__ import annotations
 
+import shutil
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import closing
@@ -50,7 +51,7 @@ from cutline.metrics import DocumentFrequency, cider_d, tokenize
 from cutline.training.checkpoints import load_weights, read_checkpoint
 from cutline.training.config import StageConfig
 from cutline.training.datasets import load_examples
-from cutline.training.loop import FitResult, fit
+from cutline.training.loop import BEST, FitResult, fit
 from cutline.training.tracking import JsonLines
 from cutline.training.transformer import TransformerCaptioner
 from cutline.training.transforms import may_flip
@@ -116,8 +117,6 @@ def train_challenger(
     tried = _train(champion, school, settings, folder)
     best, ways = _best_way(champion, tried, school)
     strength, strengths = _best_strength(champion, tried[best], school, settings, kept_share=kept_share)
-    captioner = mixed(champion.captioner, tried[best], strength)
-    write_weights(folder / WEIGHTS, captioner)
     facts = {
         "champion": champion.mark,
         "data": data.hash,
@@ -127,6 +126,37 @@ def train_challenger(
         "strength": strength,
         "strengths": strengths,
     }
+    return _written(champion, mixed(champion.captioner, tried[best], strength), data, folder, facts)
+
+
+def weaken(
+    champion: Champion, data: DataSet, settings: TrainingSettings, folder: Path, *, why: str
+) -> Challenger | None:
+    """Take what was trained at the next smaller strength; None where there is none.
+
+    why: what was wrong with the challenger that is in the folder, which is noted.
+    """
+    facts = read_json(folder / TRAINED)
+    smaller = [each for each in settings.strengths if each < facts["strength"]]
+    if not smaller:
+        return None
+    trained = TransformerCaptioner(champion.captioner.config).eval()
+    load_weights(trained, read_checkpoint(folder / facts["way"] / BEST)["module"])
+    refused = [*facts.get("refused", []), {"strength": facts["strength"], "why": why}]
+    facts |= {"strength": max(smaller), "refused": refused}
+    return _written(champion, mixed(champion.captioner, trained, max(smaller)), data, folder, facts)
+
+
+def _written(
+    champion: Champion,
+    captioner: TransformerCaptioner,
+    data: DataSet,
+    folder: Path,
+    facts: Mapping[str, Any],
+) -> Challenger:
+    """Weights and bundle, and then the facts: a folder with them is complete."""
+    (folder / TRAINED).unlink(missing_ok=True)
+    write_weights(folder / WEIGHTS, captioner)
     _write_bundle(champion, captioner, data, folder)
     write_json(folder / TRAINED, facts)
     return Challenger(folder=folder, facts=facts)
@@ -408,7 +438,8 @@ def _write_bundle(
     ]
     captions = packed([champion.ids(row.text) for row in chosen], captioner.config.max_tokens).numpy()
     graphs = folder / "graphs"
-    graphs.mkdir(exist_ok=True)
+    shutil.rmtree(graphs, ignore_errors=True)  # of a run that was killed
+    graphs.mkdir()
     write_graphs(champion.bundle, captioner, graphs, pixels=pixels, captions=captions)
     before = champion.bundle.manifest
     (graphs / TOKENIZER).write_bytes(champion.bundle.files[TOKENIZER])

@@ -98,12 +98,13 @@ class GateSettings:
 
     Shares are of the champion's own figure. base_loss: the most CIDEr-D that may be lost on the base's dev
     photos; without any, golden_agreement is how alike the captions of the golden photos must stay, from 0
-    to 1. p_value: of being better on held-back captions by chance. group_rows: a group of photos with at
-    least so many captions must not get significantly worse. fit_share: so many captions, at least, must fit
-    their own photo better than another. repeated, vocabulary, length, calibration, latency, size: how much
-    more captions may be the same, how much of the vocabulary may be lost, how much longer or shorter
-    captions, how much worse calibrated (in expected calibration error) and how much slower and larger the
-    model may become.
+    to 1. p_value: of making held-back captions likelier by chance. held_loss: the most CIDEr-D that may be
+    lost on the photos of held-back captions, even if that may be chance, for they are few. group_rows: a
+    group of photos with at least so many captions must not get significantly worse. fit_share: so many
+    captions, at least, must fit their own photo better than another. repeated, vocabulary, length,
+    calibration, latency, size: how much more captions may be the same, how much of the vocabulary may be
+    lost, how much longer or shorter captions, how much worse calibrated (in expected calibration error) and
+    how much slower and larger the model may become.
     """
 
     base: DataConfig | None = None
@@ -112,6 +113,7 @@ class GateSettings:
     golden: Path | None = None
     golden_agreement: Share = 0.5
     p_value: Rate = 0.05
+    held_loss: Share = 0.1
     fit_share: Share = 0.55
     group_rows: Count = 30
     repeated: Share = 0.1

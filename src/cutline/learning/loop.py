@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import hashlib
 import json
 import logging
 import shutil
@@ -24,7 +25,13 @@ from typing import Any
 
 from cutline.captioning.bundle import read_bundle
 from cutline.errors import CutlineError, DataError, OutputError
-from cutline.learning.challenger import Challenger, Interrupted, read_challenger, train_challenger
+from cutline.learning.challenger import (
+    Challenger,
+    Interrupted,
+    read_challenger,
+    train_challenger,
+    weaken,
+)
 from cutline.learning.champion import Champion, load_champion
 from cutline.learning.config import LearningConfig, TrainingSettings
 from cutline.learning.dataset import DataSet, build, forget, latest, photos_of, read, rows_of
@@ -47,7 +54,7 @@ from cutline.strict import dump, parse_json
 from cutline.training.examples import DataConfig
 
 LEARNER = "learner"
-STATE, RUNS, LOCK = "state.json", "runs.jsonl", "lock"
+STATE, BEGUN, RUNS, LOCK = "state.json", "begun.json", "runs.jsonl", "lock"
 REPORT, PAGE = "gates.json", "gates.html"
 _log = logging.getLogger("cutline.learning")
 
@@ -165,6 +172,46 @@ def _exported(config: LearningConfig) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def train_and_judge(
+    champion: Champion, data: DataSet, config: LearningConfig, folder: Path, *, earlier: Report
+) -> Report:
+    """Leave a challenger in the folder, and give what all gates say of it.
+
+    Where it only forgot too much, it is put nearer to the champion, as near as is allowed. earlier: what
+    gates said of the data. Raises TrainingError, ImageError, DataError, and Interrupted after a signal.
+    """
+    training = _training(config)
+    train_challenger(champion, data, training, folder, kept_share=1 - config.gates.base_loss)
+    while True:
+        challenger, weights = read_challenger(folder)
+        contest = Contest(
+            champion=champion,
+            bundle=read_bundle(challenger.bundle),
+            weights=weights,
+            data=data,
+            settings=config.gates,
+            scratch=folder,
+            threads=config.training.threads,
+        )
+        report = judge(contest, earlier)
+        if not report.only_forgot:
+            return report
+        _log.info("At strength %s: %s", challenger.facts["strength"], report.summary)
+        if weaken(champion, data, training, folder, why=report.summary) is None:
+            return report
+
+
+def _training(config: LearningConfig) -> TrainingSettings:
+    """As configured. Rehearsed is the base, unless something else is said."""
+    return replace(config.training, rehearsal=config.training.rehearsal or config.gates.base)
+
+
+def settings_mark(config: LearningConfig) -> str:
+    """The hash of how a challenger is trained, and of what it must pass."""
+    settings = {"training": dump(_training(config)), "gates": dump(config.gates)}
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
 class _Run:
     """One run, alone in its folder."""
 
@@ -174,6 +221,7 @@ class _Run:
         self._work = config.work
         self._registry: Registry = open_registry(config.registry)
         self._version: Version = self._registry.find(CHAMPION)
+        self._settings = settings_mark(config)
         self._began = datetime.now(UTC).isoformat(timespec="seconds")
         self._counts: Mapping[str, int] = {}
 
@@ -181,27 +229,51 @@ class _Run:
         """From feedback to how the run ended, which is written down."""
         bundle = self._registry.bundle(self._version)
         before = latest(self._work)
-        data = build(feedback, self._work, self._config.data, known=Known(bundle), before=before)
+        data = self._unfinished(feedback)
+        if data is None:
+            data = build(feedback, self._work, self._config.data, known=Known(bundle), before=before)
         self._counts = data.counts
         self._name_withdrawn(feedback)
         reason = self._why_not(data)
         if reason:
             return self._noted(Outcome(ending=Ending.NOT_STARTED, reason=reason, data=data.hash))
+        write_json(self._work / BEGUN, self._about(data))
         champion = load_champion(bundle, self._registry.weights(self._version))
         outcome = self._learn(champion, data)
         self._remember(data)
+        (self._work / BEGUN).unlink()
         return self._noted(outcome)
 
+    def _unfinished(self, feedback: Feedback) -> DataSet | None:
+        """The data set of a run that was killed: it goes on with that, whatever people said since.
+
+        None where there is none, or where something in it must not be learned from any more.
+        """
+        begun = read_json(self._work / BEGUN) if (self._work / BEGUN).exists() else {}
+        folder = self._work / begun.get("folder", "none")
+        if not folder.is_dir():
+            return None
+        data = read(folder)
+        is_same = begun == self._about(data) and photos_of(data) <= set(feedback.photos)
+        return data if is_same else None
+
+    def _about(self, data: DataSet) -> dict[str, object]:
+        """What a run is about: called again, it goes on only with the same."""
+        return {
+            "folder": data.folder.name,
+            "champion": self._version.id,
+            "settings": self._settings,
+            "data_settings": dump(self._config.data),
+        }
+
     def _learn(self, champion: Champion, data: DataSet) -> Outcome:
-        folder = self._work / "runs" / f"{champion.mark[:8]}-{data.hash[:12]}"
+        folder = self._work / "runs" / f"{champion.mark[:8]}-{self._settings[:8]}-{data.hash[:12]}"
         folder.mkdir(parents=True, exist_ok=True)
         report = self._read_report(folder)
         if report is None:
             report = judge_data(champion, data, self._config.gates, folder)
             if report.passed:
-                kept_share = 1 - self._config.gates.base_loss
-                train_challenger(champion, data, self._training(), folder, kept_share=kept_share)
-                report = self._judged(champion, data, folder, report)
+                report = train_and_judge(champion, data, self._config, folder, earlier=report)
             self._write_report(report, folder)
             # As a later run reads it: a version is named by its content, the report's bytes among it.
             report = self._read_report(folder) or report
@@ -220,26 +292,6 @@ class _Run:
             page=page,
         )
 
-    def _training(self) -> TrainingSettings:
-        """As configured. Rehearsed is the base, unless something else is said."""
-        settings = self._config.training
-        return replace(settings, rehearsal=settings.rehearsal or self._config.gates.base)
-
-    def _judged(self, champion: Champion, data: DataSet, folder: Path, earlier: Report) -> Report:
-        challenger, weights = read_challenger(folder)
-        return judge(
-            Contest(
-                champion=champion,
-                bundle=read_bundle(challenger.bundle),
-                weights=weights,
-                data=data,
-                settings=self._config.gates,
-                scratch=folder,
-                threads=self._config.training.threads,
-            ),
-            earlier,
-        )
-
     def _push(self, data: DataSet, report: Report, folder: Path) -> Version:
         """Push the challenger, and let the alias stand for it.
 
@@ -254,7 +306,7 @@ class _Run:
             Draft(
                 bundle=challenger.bundle,
                 weights=challenger.weights,
-                recipe=json.dumps({"learning": dump(self._training())}, indent=1) + "\n",
+                recipe=json.dumps({"learning": dump(_training(self._config))}, indent=1) + "\n",
                 data=DataRecord(hash=data.hash, description=f"{data.counts['captions']} captions by people"),
                 parents=(self._version.id,),
                 metrics=metrics,
@@ -277,6 +329,8 @@ class _Run:
         if data.counts["captions"] + data.counts["left_out"] < fewest:
             return f"{data.counts['captions'] + data.counts['left_out']} captions wait, fewer than {fewest}"
         state = read_json(self._work / STATE) if (self._work / STATE).exists() else {}
+        if state.get("settings") != self._settings:  # nothing was learned in this way
+            return ""
         if state.get("data") == data.hash and state.get("champion") == self._version.id:
             return "nothing is new since the last run"
         if self._needs_new and state.get("data"):
@@ -318,12 +372,10 @@ class _Run:
         write_json(folder / REPORT, report.as_json() | {"settings": dump(self._config.gates)})
 
     def _read_report(self, folder: Path) -> Report | None:
-        """The report of a run that was killed after its gates; None for one by other thresholds."""
+        """The report of a run that was killed after its gates."""
         if not (folder / REPORT).exists() or not (folder / PAGE).exists():
             return None
         found = read_json(folder / REPORT)
-        if found["settings"] != dump(self._config.gates):
-            return None
         names = [field.name for field in dataclasses.fields(Report)]
         return parse_json(Report, {name: found[name] for name in names})
 
@@ -331,6 +383,7 @@ class _Run:
         state = {
             "data": data.hash,
             "champion": self._version.id,
+            "settings": self._settings,
             "captions": [[row.image, row.text] for row in rows_of(data)],
         }
         write_json(self._work / STATE, state)

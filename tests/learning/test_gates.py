@@ -1,0 +1,43 @@
+"""What gates ask, on figures alone; tests/learning/test_run.py asks them all of a challenger."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cutline.learning.config import GateSettings
+from cutline.learning.gates import Gate, Report, captions_gate
+
+
+@pytest.mark.parametrize(
+    ("photos", "change", "spread", "passed"),
+    [
+        (12, 0.0, 0.3, True),
+        (12, -0.03, 0.3, True),  # so few photos lose that by chance
+        (12, -0.15, 0.3, False),  # nobody knows, but it is much
+        (400, -0.03, 0.1, False),  # no chance
+        (400, 0.03, 0.1, True),
+    ],
+)
+def test_captions_of_few_photos_may_get_worse_by_chance_but_not_by_much(
+    photos: int, change: float, spread: float, passed: bool
+) -> None:
+    before = np.full(photos, 0.6)
+    noise = np.random.default_rng(0).normal(0, spread, photos)
+    after = before * (1 + change) + 0.6 * (noise - noise.mean())
+    assert captions_gate(after, before, GateSettings()).passed is passed
+
+
+@pytest.mark.parametrize(
+    ("wrong", "forgot"),
+    [(("base",), True), (("golden", "groups"), True), (("base", "names"), False), ((), False)],
+)
+def test_only_what_was_forgotten_may_be_mended_by_weaker_weights(
+    wrong: tuple[str, ...], forgot: bool
+) -> None:
+    gates = [
+        Gate(name=name, about="", passed=name not in wrong, figure=0, threshold="")
+        for name in ("base", "golden", "groups", "names")
+    ]
+    report = Report(champion="m@1", challenger="m@2", data="d", gates=tuple(gates))
+    assert report.only_forgot is forgot

@@ -1,10 +1,12 @@
-"""The size of the terminal, for progress bars."""
+"""What a terminal can show: the size of progress bars, and lines on standard output."""
 
 from __future__ import annotations
 
 import os
 import sys
 from typing import Any
+
+from cutline.errors import OutputError
 
 
 def bar_size() -> dict[str, Any]:
@@ -17,3 +19,14 @@ def bar_size() -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return {"dynamic_ncols": True} if known.columns and known.lines else {"ncols": 80, "nrows": 20}
+
+
+def write_line(text: str) -> None:
+    """Print a line that may contain file names of any bytes. Raises OutputError; BrokenPipeError passes."""
+    try:
+        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"Standard output cannot be written ({error.strerror}).") from error

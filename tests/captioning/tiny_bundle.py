@@ -34,6 +34,7 @@ class Tiny:
     decoding: tuple[tuple[str, object], ...] = ()
     full_stop: bool = True
     function_words: tuple[str, ...] = ()
+    text_tower: bool = False
 
 
 def word_tokenizer(words: list[str] = WORDS) -> str:
@@ -105,6 +106,8 @@ def make_bundle(folder: Path, tiny: Tiny | None = None) -> Path:
     (parts / "encoder.onnx").write_bytes(encoder)
     (parts / "decoder.onnx").write_bytes(decoder)
     (parts / "tokenizer.json").write_text(tokenizer)
+    if tiny.text_tower:
+        (parts / "text.onnx").write_bytes(text_tower(vocabulary))
     (parts / "MODEL_CARD.md").write_text("# Tiny\n\nRandom weights, for tests.\n")
     write_bundle(folder, manifest(tiny, vocabulary), {each.name: each for each in parts.iterdir()})
     read_bundle(folder)
@@ -134,6 +137,21 @@ def graphs(tiny: Tiny, vocabulary: int) -> tuple[bytes, bytes]:
     return _encoder(tiny, vocabulary, floats), _decoder(tiny, vocabulary, floats)
 
 
+def text_tower(vocabulary: int, width: int = 3) -> bytes:
+    """A text lies where its first word does, as if that were a colour: "dog" is red, "runs" green."""
+    node = helper.make_node
+    colours = np.ones((vocabulary, width), np.float32)
+    colours[WORDS.index("dog")] = np.eye(width)[0]
+    colours[WORDS.index("runs")] = np.eye(width)[1]
+    nodes = [
+        node("Gather", ["tokens", "first"], ["token"], axis=1),
+        node("Gather", ["colours", "token"], ["embedding"]),
+    ]
+    tokens = helper.make_tensor_value_info("tokens", TensorProto.INT64, ["B", "T"])
+    constants = {"first": np.array(0), "colours": colours}
+    return _model(nodes, [tokens], {"embedding": ["B", width]}, constants)
+
+
 def _encoder(tiny: Tiny, vocabulary: int, weights: dict[str, np.ndarray]) -> bytes:
     node = helper.make_node
     nodes = [
@@ -153,6 +171,9 @@ def _encoder(tiny: Tiny, vocabulary: int, weights: dict[str, np.ndarray]) -> byt
         nodes.append(node("MatMul", ["colour", "to_hidden"], ["initial.hidden"]))
         outputs["initial.hidden"] = ["B", WIDTH]
         constants["to_hidden"] = weights["to_hidden"]
+    if tiny.text_tower:
+        nodes.append(node("Identity", ["colour"], ["embedding"]))
+        outputs["embedding"] = ["B", 3]
     pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["B", SIDE, SIDE, 3])
     return _model(nodes, [pixels], outputs, constants)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from PIL import Image
 
-from cutline.captioning.bundle import CARD, Bundle, Manifest, read_bundle
+from cutline.captioning.bundle import CARD, ENCODER, TEXT, Bundle, Manifest, read_bundle
 from cutline.captioning.decoding import Hypothesis, Scores, decode
 from cutline.captioning.options import Decoding, DecodingOptions, Strategy, resolve
 from cutline.captioning.protocol import Caption, ModelInfo, as_list
@@ -26,13 +26,15 @@ from cutline.captioning.runtime import (
     Floats,
     Pixels,
     Runtime,
+    TextTower,
     default_threads,
     joined,
     open_runtime,
+    open_text_tower,
 )
 from cutline.captioning.streaming import Outcome, Outcomes
 from cutline.captioning.tokenizer import Tokenizer
-from cutline.errors import CutlineError
+from cutline.errors import BundleDamaged, CutlineError, OptionError
 from cutline.images import DEFAULT_LIMITS, Limits, Source, read_pixels
 
 if TYPE_CHECKING:
@@ -79,6 +81,7 @@ class BundleCaptioner:
             is_exact=is_exact,
         )
         self._runtime_for_many: Runtime | None = None
+        self._text_tower = _text_tower(whole, engine, self._runtime)
         self._opening = threading.Lock()
         self._batch_size = batch_size
         self._limits = limits
@@ -133,6 +136,31 @@ class BundleCaptioner:
     def prepare(self, image: Source) -> Image.Image:
         """Read an image and scale it to the model's size, as ``caption`` does first. Raises ImageError."""
         return Image.fromarray(self._read(image))
+
+    @property
+    def no_text_reason(self) -> str:
+        """As Embedder."""
+        if self._text_tower is not None:
+            return ""
+        return f"{self._about.label} has no text tower: it cannot say which photos a text means."
+
+    def embed(self, images: Sources) -> Floats:
+        """As Embedder: the encoder's own embedding, else its pooled features."""
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="cutline-read") as pool:
+            pixels = list(pool.map(self._read, as_list(images)))
+        pieces = [self._runtime.encode(np.stack(each)).places() for each in _split(pixels, ENCODED_AT_ONCE)]
+        return np.concatenate(pieces) if pieces else np.zeros((0, 0), np.float32)
+
+    def embed_text(self, texts: Sequence[str]) -> Floats:
+        """As Embedder: a text is cut at the longest that a sentence may be."""
+        if self._text_tower is None:
+            raise OptionError(self.no_text_reason)
+        architecture = self.manifest.architecture
+        ids = [self._tokenizer.ids(text)[: architecture.max_tokens] for text in texts]
+        tokens = np.full((len(ids), max(map(len, ids), default=0) or 1), architecture.pad_id, np.int64)
+        for row, each in zip(tokens, ids, strict=True):
+            row[: len(each)] = each
+        return self._text_tower.embed(tokens)
 
     def _decoding(self, asked: DecodingOptions, n: int) -> Decoding:
         longest = self.manifest.architecture.max_tokens - 1
@@ -213,14 +241,17 @@ class BundleCaptioner:
         draws: list[Scores] = []
         if decoding.strategy is Strategy.SAMPLE:
             draws = [_draws(each, decoding) for each in read if not isinstance(each, CutlineError)]
-        found = (
-            decode(runtime, joined(encoded), self.manifest.architecture, decoding, draws) if encoded else []
-        )
+        whole = joined(encoded) if encoded else None
+        found = decode(runtime, whole, self.manifest.architecture, decoding, draws) if whole else []
         read_as = " ".join(self._tokenizer.words(decoding.prefix).words)
-        written = iter([self._written(each, prefix, read_as) for each in hypotheses] for hypotheses in found)
+        places = whole.places() if whole else ()
+        written = iter(
+            [self._written(each, place, prefix, read_as) for each in hypotheses]
+            for hypotheses, place in zip(found, places, strict=True)
+        )
         return [each if isinstance(each, CutlineError) else next(written) for each in read]
 
-    def _written(self, hypothesis: Hypothesis, prefix: str, read_as: str) -> Caption:
+    def _written(self, hypothesis: Hypothesis, place: Floats, prefix: str, read_as: str) -> Caption:
         words = self._tokenizer.words(hypothesis.tokens)
         rows, cols = self.manifest.architecture.grid
         attention = _by_word(hypothesis.attention, words.spans).reshape(-1, rows, cols)
@@ -230,7 +261,17 @@ class BundleCaptioner:
             token_log_probs=hypothesis.log_probs,
             words=words.words,
             attention=attention,
+            embedding=place,
         )
+
+
+def _text_tower(bundle: Bundle, engine: Engine, runtime: Runtime) -> TextTower | None:
+    if TEXT not in bundle.files:
+        return None
+    width = runtime.embedding_width
+    if width == 0:
+        raise BundleDamaged(f"The bundle {bundle.where} has {TEXT}, but its {ENCODER} gives no embedding.")
+    return open_text_tower(bundle, engine=engine, width=width)
 
 
 def _about(bundle: Bundle) -> ModelInfo:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
+from cutline.errors import OptionError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -36,6 +38,10 @@ class Caption:
     attention: NDArray[np.float32] | None = None
     """[W, rows, cols]: for each of ``words``, how its look was shared among the cells of the image grid.
     A word's map sums to 1.
+    """
+    embedding: NDArray[np.float32] | None = None
+    """[E], of length 1: where the photo lies among others, from the pass that wrote the caption. All captions
+    of a photo have the same. None from a captioner that has none (see Embedder).
     """
 
 
@@ -91,6 +97,35 @@ class Captioner(Protocol):
         OptionError for what the captioner cannot do.
         """
         ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """A captioner that also says where photos lie among others: alike photos lie close together.
+
+    Vectors are of length 1, and can be compared where their model is the same (``ModelInfo.bundle_hash``).
+    E numbers each, N photos or texts.
+    """
+
+    @property
+    def no_text_reason(self) -> str:
+        """Why texts have no place among the photos; empty where they have."""
+        ...
+
+    def embed(self, images: Sources) -> NDArray[np.float32]:
+        """[N, E]; the encoder's work alone. Raises ImageError for an image that cannot be read."""
+        ...
+
+    def embed_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """[N, E]: where photos lie that show what a text says. Raises OptionError with ``no_text_reason``."""
+        ...
+
+
+def embedder(captioner: Captioner) -> Embedder:
+    """The captioner, if it can embed photos. Raises OptionError for others."""
+    if isinstance(captioner, Embedder):
+        return captioner
+    raise OptionError(f"{captioner.name} does not say how photos are alike: only bundles do.")
 
 
 def as_list(images: Sources) -> list[Source]:

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from cutline.captioning.bundle import DECODER, ENCODER, Bundle, Manifest, State
+from cutline.captioning.bundle import DECODER, ENCODER, TEXT, Bundle, Manifest, State
 from cutline.captioning.onnx_files import names_other_files
 from cutline.errors import BundleDamaged, MissingExtra
 from cutline.telemetry import openvino_kept_quiet
+from cutline.vectors import unit
 
 if TYPE_CHECKING:
     import onnxruntime  # type: ignore[import-untyped]
@@ -35,6 +36,7 @@ Pixels: TypeAlias = NDArray[np.uint8]
 Tensors: TypeAlias = dict[str, Floats]
 
 _MEMORY, _INITIAL, _STATE, _NEXT = "memory.", "initial.", "state.", "next."
+_EMBEDDING = "embedding"
 
 
 class Engine(StrEnum):
@@ -50,10 +52,22 @@ class Encoded:
 
     ``memory`` is what the decoder reads at every step, by input name, once per image [B, ...].
     ``state`` is what it starts from, by plain name, for one beam [B, 1, ...].
+    ``embedding`` is where the images lie among others, [B, E], where the encoder says so itself.
     """
 
     memory: Tensors
     state: Tensors
+    embedding: Floats | None = None
+
+    def places(self) -> Floats:
+        """Where the images lie among others, [B, E], of length 1: the embedding, else the pooled features."""
+        return unit(_pooled(self.memory) if self.embedding is None else self.embedding)
+
+
+def _pooled(memory: Tensors) -> Floats:
+    """The mean over the image of what the last of its features says, [B, E]."""
+    features = memory[max(memory)]
+    return (features.mean(axis=-2) if features.ndim > 2 else features).reshape(len(features), -1)
 
 
 def joined(pieces: Sequence[Encoded]) -> Encoded:
@@ -64,7 +78,14 @@ def joined(pieces: Sequence[Encoded]) -> Encoded:
     return Encoded(
         memory={name: np.concatenate([each.memory[name] for each in pieces]) for name in first.memory},
         state={name: np.concatenate([each.state[name] for each in pieces]) for name in first.state},
+        embedding=None if first.embedding is None else np.concatenate([_given(each) for each in pieces]),
     )
+
+
+def _given(encoded: Encoded) -> Floats:
+    if encoded.embedding is None:
+        raise ValueError("these were encoded by different encoders")
+    return encoded.embedding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +105,11 @@ class Step:
 
 class Runtime(Protocol):
     """The graphs of one bundle. Thread-safe."""
+
+    @property
+    def embedding_width(self) -> int | None:
+        """The length of embeddings that the encoder itself gives; 0 for none, None where it is free."""
+        ...
 
     def encode(self, pixels: Pixels) -> Encoded:
         """Encode images, uint8 [B, H, W, 3]."""
@@ -119,17 +145,27 @@ class GraphRuntime:
         self._states = states = bundle.manifest.architecture.state
         self._memory = tuple(name for name in encoder.outputs if name.startswith(_MEMORY))
         self._initial = tuple(name for name in encoder.outputs if name.startswith(_INITIAL))
+        self._embedding = tuple(name for name in encoder.outputs if name == _EMBEDDING)
         self._lean = ("top_log_probs", "top_tokens", "attention", *(_NEXT + name for name in states))
         self._check_names(bundle.where)
         self._check_shapes(bundle.manifest, bundle.where)
 
+    @property
+    def embedding_width(self) -> int | None:
+        """As Runtime."""
+        if not self._embedding:
+            return 0
+        shape = self._encoder.outputs[_EMBEDDING]
+        return shape[-1] if shape else None
+
     def encode(self, pixels: Pixels) -> Encoded:
         """As Runtime."""
-        names = (*self._memory, *self._initial)
+        names = (*self._memory, *self._initial, *self._embedding)
         outputs = dict(zip(names, self._encoder.run(names, {"pixels": pixels}), strict=True))
         return Encoded(
             memory={name: outputs[name] for name in self._memory},
             state={name: self._first(name, outputs, len(pixels)) for name in self._states},
+            embedding=outputs.get(_EMBEDDING),
         )
 
     def step(self, tokens: Ints, memory: Tensors, state: Tensors, *, full: bool) -> Step:
@@ -269,6 +305,37 @@ def open_runtime(
         load(bundle, DECODER, count, count),
         bundle,
     )
+
+
+class TextTower:
+    """The graph that says where texts lie among photos. Raises BundleDamaged if it does not fit the format.
+
+    ``width`` is the length of the photos' embeddings, None where it is free.
+    """
+
+    def __init__(self, graph: Graph, *, width: int | None, where: str) -> None:
+        if set(graph.inputs) != {"tokens"} or _EMBEDDING not in graph.outputs:
+            raise BundleDamaged(
+                f"{TEXT} in the bundle {where} must make {_EMBEDDING} of tokens, and no more."
+            )
+        if not _agree(graph.outputs[_EMBEDDING], (None, width)):
+            raise BundleDamaged(
+                f"{_EMBEDDING} of {TEXT} in the bundle {where} is {_text(graph.outputs[_EMBEDDING])}; "
+                f"{ENCODER} says {_text((None, width))}."
+            )
+        self._run = graph.run
+
+    def embed(self, tokens: Ints) -> Floats:
+        """Where texts lie among photos, of length 1. tokens [B, T] -> [B, E]"""
+        [embedding] = self._run([_EMBEDDING], {"tokens": tokens})
+        return unit(embedding)
+
+
+def open_text_tower(bundle: Bundle, *, engine: Engine = Engine.ONNXRUNTIME, width: int | None) -> TextTower:
+    """Load a bundle's text tower; it has one. Raises BundleDamaged."""
+    _check_whole(bundle, TEXT)
+    load = _load_openvino if engine is Engine.OPENVINO else _load_onnxruntime
+    return TextTower(load(bundle, TEXT, 1, 1), width=width, where=bundle.where)
 
 
 def _check_whole(bundle: Bundle, name: str) -> None:

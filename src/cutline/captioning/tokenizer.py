@@ -75,6 +75,10 @@ class Tokenizer:
         """Write the words as the bundle's text style says: capital letter, full stop."""
         return sentence(words, self._style)
 
+    def ids(self, text: str) -> list[int]:
+        """The token ids of a text in lower case; a word that the model does not know is its unknown token."""
+        return list(self._fast.encode(text.lower(), add_special_tokens=False).ids)
+
     def prefix_ids(self, text: str) -> tuple[int, ...]:
         """The token ids of a prefix. Raises OptionError for a word that the model does not know."""
         for variant in (text, text.lower()):

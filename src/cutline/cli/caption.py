@@ -31,7 +31,7 @@ from cutline.cli._caption_options import (
 from cutline.cli._options import decoding_options, given_decoding, group
 from cutline.cli._voice import VOICE_OPTIONS, take_voice
 from cutline.errors import OptionError, OutputError
-from cutline.terminal import bar_size
+from cutline.terminal import bar_size, write_line
 
 if TYPE_CHECKING:
     from cutline.caption_files import CaptionLine
@@ -360,19 +360,9 @@ def _printer(arguments: Arguments, progress: Any) -> Callable[[CaptionLine], Non
         if not text:
             return
         with progress.external_write_mode() if progress is not None else contextlib.nullcontext():
-            _write_out(text.encode("utf-8", "surrogateescape") + b"\n")
+            write_line(text)
 
     return emit
-
-
-def _write_out(data: bytes) -> None:
-    try:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(f"Standard output cannot be written ({error.strerror}).") from error
 
 
 def _reporter(progress: Any) -> Callable[[str], None]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "caption": ("cutline.cli.caption", "Write captions for photos."),
     "bulk": ("cutline.cli.bulk", "Write captions for a million photos, in shards."),
+    "search": ("cutline.cli.search", "Find photos in a folder by what they show."),
     "restyle": ("cutline.cli.restyle", "Write captions in a tone, for an audience."),
     "bundle": ("cutline.cli.bundle", "Show, verify and export model bundles."),
     "registry": ("cutline.cli.registry", "Keep versions of models, and move aliases between them."),

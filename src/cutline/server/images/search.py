@@ -5,7 +5,8 @@ word of a query must occur, or begin a word that occurs, so that results appear 
 also forgives a misspelt word, by trigrams.
 
 In SQLite an index of its own (images_search) follows the table by triggers. It also knows whose an image is
-and whether it is in the gallery, so that a common word costs no more than the matches that may be seen.
+and whether it is in the gallery, so that a word costs no more than the matches that may be seen. Where there
+are very many, they need not be sorted: in the list's own order, a page of them is found soon.
 Django alters a SQLite table by rebuilding it, which drops its triggers: so `install` runs after every migrate
 instead of a migration.
 """
@@ -33,6 +34,7 @@ _LONGEST_WORD = 40
 _FORGIVEN_FROM = 5  # letters: shorter words resemble too many others
 _CHECKPOINT_MS = 300  # writers wait for it
 _WORD = re.compile(r"[^\W_]+")
+_COMMON = 3000  # matches: to sort more takes longer than to look through a list in its order
 _GALLERY = "gallery"
 IN_GALLERY = UUID(int=0)
 
@@ -62,11 +64,14 @@ def _stem(word: str) -> str:
     return word
 
 
-def matching(images: QuerySet[Image], query: str, shelf: UUID | None = None) -> QuerySet[Image]:
+def matching(
+    images: QuerySet[Image], query: str, shelf: UUID | None = None, *, listed: bool = False
+) -> QuerySet[Image]:
     """Those of the images that match; all of them for an empty query, none for one without any word.
 
     images: of the table itself, not of a join. shelf: the owner whose library they are; IN_GALLERY; or None,
-    which is slower: it searches everybody's and drops what is not among the images.
+    which is slower: it searches everybody's and drops what is not among the images. listed: they are the
+    whole shelf, and will be read page by page in an order that has an index.
     """
     words = words_of(query)
     if not words:
@@ -76,12 +81,28 @@ def matching(images: QuerySet[Image], query: str, shelf: UUID | None = None) -> 
     conditions = [f'words:"{word}"*' for word in words]
     if shelf is not None:
         conditions.insert(0, f'shelf:"{_GALLERY if shelf == IN_GALLERY else shelf.hex}"')
-    found = RawSQL(  # the parameter is bound, and _WORD leaves no quotes in a word
+    match = " AND ".join(conditions)  # bound as a parameter; and _WORD leaves no quotes in a word
+    if listed and _is_common(match):
+        for word in words:  # the text contains it, and then: at the beginning of a word
+            images = images.filter(search_text__contains=word, search_text__regex=rf"(?<![^\W_]){word}")
+        return images
+    found = RawSQL(
         "SELECT image_id FROM images_search_document WHERE id IN"
         " (SELECT rowid FROM images_search WHERE images_search MATCH %s)",
-        [" AND ".join(conditions)],
+        [match],
     )
     return images.filter(id__in=found)
+
+
+def _is_common(match: str) -> bool:
+    """Whether so many images match that it is not worth while to sort them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM images_search WHERE images_search MATCH %s LIMIT %s)",
+            [match, _COMMON],
+        )
+        [count] = cursor.fetchone()
+    return bool(count >= _COMMON)
 
 
 def forget_words() -> None:

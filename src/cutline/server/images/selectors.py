@@ -139,7 +139,8 @@ def search(images: QuerySet[Image], text: str) -> QuerySet[Image]:
 
 def _narrowed(images: QuerySet[Image], filters: Filters, shelf: UUID) -> QuerySet[Image]:
     if filters.text:
-        images = text_search.matching(images, filters.text, shelf)
+        listed = not (filters.tags or filters.visibility or filters.state)
+        images = text_search.matching(images, filters.text, shelf, listed=listed)
     for tag in filters.tags:
         images = images.filter(Exists(Tag.objects.filter(image=OuterRef("pk"), name=tag)))
     if filters.visibility:

@@ -8,6 +8,7 @@
     |   +-- UnsupportedImage
     |   +-- ImageTooLarge
     |   +-- ImageCrashed
+    |   +-- ImageTimedOut
     +-- AddressForbidden          a URL
     +-- FetchFailed
     +-- ArchiveInvalid            a zip archive
@@ -111,6 +112,12 @@ class ImageCrashed(ImageError):
     """The process that captioned it crashed, twice, with this photo alone."""
 
     code = "image_crashed"
+
+
+class ImageTimedOut(ImageError):
+    """Captioning it took longer than the limit, also with this photo alone."""
+
+    code = "image_timed_out"
 
 
 class AddressForbidden(CutlineError):

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -18,7 +19,9 @@ from tiny_bundle import make_bundle
 
 from cutline.bulk import Settings
 from cutline.bulk.on_ray import OnRay, ShardCaptioner
+from cutline.bulk.rows import Fetched, Row
 from cutline.bulk.sources import rows_of
+from cutline.bulk.worker import Isolated
 from cutline.errors import BundleError, MissingExtra
 from tests.bulk.test_bulk_sources import photo
 from tests.server.services.process import ANSWERS_S, wait_until
@@ -86,6 +89,20 @@ def test_a_poison_photo_is_found_and_reported_and_a_kill_loses_nothing(tiny: Pat
     rows = [json.loads(line) for line in (sink / "part-00005.jsonl").read_text().splitlines()]
     [crashed] = [row["error"] for row in rows if "error" in row]
     assert "SIGABRT" in crashed["message"]
+
+
+def test_a_photo_that_never_ends_is_a_row_with_an_error(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUTLINE_FETCH_ALLOW", "127.0.0.0/8")
+    monkeypatch.setenv("CUTLINE_FETCH_TIMEOUT_S", "3600")
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connects, and says nothing
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/photo.jpg"
+        with Isolated(Settings(model=str(tiny), threads=1, photo_timeout_s=0.2)) as captions:
+            [(row, done)] = captions.over([Row(file=url, place=Fetched(url=url))])
+    assert row.file == url
+    assert done.line.failure is not None
+    assert done.line.failure.code == "image_timed_out"
 
 
 def test_an_actor_answers_whole_shards_and_goes_on_when_its_process_is_killed(

@@ -65,6 +65,7 @@ def bulk(
     format_: str = "jsonl",
     shard_size: int = 2,
     after: int | None = None,
+    retry_failed: bool = False,
     **besides: bool,
 ) -> dict[int, Any]:
     settings = settings or Settings()
@@ -77,7 +78,7 @@ def bulk(
         plan = plan_of(str(source), listing, settings, engine.about, format_=format_)
         target.begin(plan)
         progress = Progress(listing.photos, 0, quiet=True, say=print)
-        run(engine, listing, target, plan, progress)
+        run(engine, listing, target, plan, progress, retry_failed=retry_failed)
         return dict(target.done)
 
 
@@ -129,6 +130,32 @@ def test_a_shard_that_is_in_no_manifest_or_has_gone_is_written_again(photos: Pat
     (tmp_path / "out" / "part-00003.jsonl").write_text("")
     bulk(photos, tmp_path / "out", after=5)
     assert lines(tmp_path / "out") == whole
+
+
+@pytest.mark.parametrize("format_", ["jsonl", "csv", "parquet", "webdataset"])
+def test_what_failed_is_captioned_again_and_all_else_is_kept(format_: str, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    for colour in (*COLOURS, "yellow", "white"):
+        photo(folder / f"{colour}.jpg", colour)
+    whole = (folder / "red.jpg").read_bytes()
+    settings = Settings(keep_bytes=format_ == "webdataset")
+    options: dict[str, Any] = {"settings": settings, "format_": format_, "shard_size": 3}
+    bulk(folder, tmp_path / "expected", **options)
+    size = len(whole)
+    (folder / "red.jpg").write_bytes(b"x" * size)  # of the same size: the source is the same
+    done = bulk(folder, tmp_path / "out", **options)
+    [broken] = [number for number, shard in done.items() if shard.failed]
+    assert len(done[broken].again) == 1
+    (folder / "red.jpg").write_bytes(whole)
+    untouched = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("part-*")}
+    done = bulk(folder, tmp_path / "out", retry_failed=True, **options)
+    assert not any(shard.failed or shard.again for shard in done.values())
+    for path in sorted((tmp_path / "expected").glob("part-*")):
+        mended = tmp_path / "out" / path.name
+        assert mended.read_bytes() == path.read_bytes()
+        assert (mended.stat().st_mtime_ns == untouched[path.name]) == (f"{broken:05}" not in path.name)
+    again = bulk(folder, tmp_path / "out", retry_failed=True, **options)
+    assert again == done
 
 
 def test_a_changed_source_or_option_is_refused_and_said(photos: Path, tmp_path: Path) -> None:

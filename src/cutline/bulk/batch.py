@@ -37,7 +37,8 @@ class Settings:
 
     model and restyler are URIs as `cutline caption` takes them. A voice has prefix and suffix, too; these
     here are for captions without one. batch_size None: as suits the captioner. threads: the most that
-    a bundle uses. keep_bytes: answers carry the photo's bytes.
+    a bundle uses. keep_bytes: answers carry the photo's bytes. photo_timeout_s: how long one photo may take
+    in a process of its own; None waits.
     """
 
     model: str | None = None
@@ -53,6 +54,7 @@ class Settings:
     batch_size: int | None = None
     threads: int | None = None
     keep_bytes: bool = False
+    photo_timeout_s: float | None = None
 
     def record(self) -> dict[str, Any]:
         """What decides what the captions are, as JSON has it: what differs from the defaults."""
@@ -61,7 +63,7 @@ class Settings:
         return {
             each.name: mine[each.name]
             for each in fields(self)
-            if each.name not in ("batch_size", "keep_bytes", "threads")
+            if each.name not in ("batch_size", "keep_bytes", "photo_timeout_s", "threads")
             and mine[each.name] != plain[each.name]
         }
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby, islice
 from typing import Any, Protocol
 
 from cutline.atomic_files import write_all
 from cutline.bulk.batch import Done
 from cutline.bulk.rows import Member, Part, Row
-from cutline.caption_files import CaptionFormat, CaptionLine, CsvLines, JsonLines, json_line
+from cutline.caption_files import CaptionFormat, CsvLines, JsonLines, json_line
 from cutline.errors import CutlineError, MissingExtra
 
 
@@ -20,6 +21,10 @@ class Writer(Protocol):
 
     def add(self, row: Row, done: Done) -> None:
         """Write one photo's captions. Raises OSError."""
+        ...
+
+    def keep(self, record: Any) -> None:
+        """Write what an older shard has of a photo: a record of ``records_in``. Raises OSError."""
         ...
 
     def finish(self) -> None:
@@ -40,6 +45,9 @@ class _Lines:
     def add(self, row: Row, done: Done) -> None:
         write_all(self._file, self._format.encode(done.line))
 
+    def keep(self, record: Any) -> None:
+        write_all(self._file, record)
+
     def finish(self) -> None:
         pass
 
@@ -47,37 +55,45 @@ class _Lines:
         self._file.close()
 
 
+_COLUMNS = ("file", "model", "caption", "log_prob", "captions", "styled", "error_code", "error_message")
+
+
 class _Parquet:
     """file, model, caption (the first), log_prob, captions (all), styled, error_code, error_message."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._lines: list[CaptionLine] = []
+        self._rows: list[dict[str, Any]] = []
 
     def add(self, row: Row, done: Done) -> None:
-        self._lines.append(done.line)
+        line = done.line
+        self._rows.append(
+            {
+                "file": _utf8(line.file),
+                "model": line.model or None,
+                "caption": line.captions[0].text if line.captions else None,
+                "log_prob": line.captions[0].log_prob if line.captions else None,
+                "captions": [each.text for each in line.captions],
+                "styled": [str(each["text"]) for each in line.styled],
+                "error_code": line.failure and line.failure.code,
+                "error_message": line.failure and line.failure.message,
+            }
+        )
+
+    def keep(self, record: Any) -> None:
+        self._rows.append(record)
 
     def close(self) -> None:
-        self._lines.clear()
+        self._rows.clear()
 
     def finish(self) -> None:
         import pyarrow as pa
         from pyarrow import parquet
 
         text, texts = pa.string(), pa.list_(pa.string())
+        kinds = {"log_prob": pa.float64(), "captions": texts, "styled": texts}
         columns = {
-            "file": pa.array([_utf8(line.file) for line in self._lines], text),
-            "model": pa.array([line.model or None for line in self._lines], text),
-            "caption": pa.array(
-                [line.captions[0].text if line.captions else None for line in self._lines], text
-            ),
-            "log_prob": pa.array(
-                [line.captions[0].log_prob if line.captions else None for line in self._lines], pa.float64()
-            ),
-            "captions": pa.array([[each.text for each in line.captions] for line in self._lines], texts),
-            "styled": pa.array([[str(each["text"]) for each in line.styled] for line in self._lines], texts),
-            "error_code": pa.array([line.failure and line.failure.code for line in self._lines], text),
-            "error_message": pa.array([line.failure and line.failure.message for line in self._lines], text),
+            name: pa.array([row[name] for row in self._rows], kinds.get(name, text)) for name in _COLUMNS
         }
         parquet.write_table(pa.table(columns), self._path)
 
@@ -105,8 +121,7 @@ class _Webdataset:
         key, taken = f"{self._shard:05}-{self._number:06}", set[str]()
         self._number += 1
         if isinstance(row.place, Member):
-            folder, slash, base = name.rpartition("/")
-            key = f"{folder}{slash}{base.partition('.')[0]}"
+            key = _key_of(name)
             taken = {os.path.splitext(part.name)[1].lower() for part in row.place.others}
         if done.data is not None:
             self._write(name if isinstance(row.place, Member) else key + ending, done.data)
@@ -119,6 +134,11 @@ class _Webdataset:
             self._write(key + own, "".join(f"{text}\n" for text in texts).encode())
         own = ".cutline.json" if ".json" in taken else ".json"
         self._write(key + own, json_line(line).encode())
+
+    def keep(self, record: Any) -> None:
+        self._number += 1
+        for name, data in record:
+            self._write(name, data)
 
     def _copy(self, place: Member, part: Part) -> None:
         try:
@@ -145,6 +165,33 @@ FORMATS: Mapping[str, tuple[str, Callable[[str, int, Mapping[str, Any]], Writer]
     "webdataset": (".tar", lambda path, shard, record: _Webdataset(path, shard)),
 }
 """The end of a shard's name, and its writer, by the name of the format."""
+
+
+def records_in(path: str, format_: str) -> Iterator[Any]:
+    """What a shard has of each photo, in order, for Writer.keep."""
+    if format_ == "parquet":
+        from pyarrow import parquet
+
+        yield from parquet.read_table(path).to_pylist()
+    elif format_ == "webdataset":
+        yield from _samples_in(path)
+    else:  # a line each, in CSV behind the header
+        with open(path, "rb") as file:
+            yield from islice(file, 1 if format_ == "csv" else 0, None)
+
+
+def _samples_in(path: str) -> Iterator[list[tuple[str, bytes]]]:
+    """As webdataset groups them: neighbours whose names are the same up to the first dot."""
+    with tarfile.open(path) as tar:
+        members = ((entry.name, tar.extractfile(entry)) for entry in tar)
+        named = ((name, file.read()) for name, file in members if file is not None)
+        for _, sample in groupby(named, key=lambda each: _key_of(each[0])):
+            yield list(sample)
+
+
+def _key_of(name: str) -> str:
+    folder, slash, base = name.rpartition("/")
+    return f"{folder}{slash}{base.partition('.')[0]}"
 
 
 def _csv_lines(record: Mapping[str, Any]) -> CsvLines:

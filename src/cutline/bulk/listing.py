@@ -5,10 +5,23 @@ from __future__ import annotations
 import hashlib
 import pickle
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
+from typing import Protocol
 
 from cutline.bulk.rows import Row
+
+
+class Shards(Protocol):
+    """Rows in shards, for an engine."""
+
+    def size_of(self, shard: int) -> int:
+        """How many rows a shard has."""
+        ...
+
+    def shard(self, number: int) -> Iterator[Row]:
+        """The rows of a shard. For one thread at a time, and one shard at a time."""
+        ...
 
 
 class Listing:
@@ -57,6 +70,10 @@ class Listing:
         for _ in range(self.size_of(number)):
             yield pickle.load(self._file)
 
+    def only(self, places: Mapping[int, Sequence[int]]) -> Some:
+        """Of these shards, the rows at these places, in order."""
+        return Some(self, places)
+
     def sample(self, count: int) -> list[Row]:
         """At most so many rows, from all over the source."""
         if not self.shards:
@@ -67,3 +84,20 @@ class Listing:
         return [row for number in chosen for row, _ in zip(self.shard(number), range(each), strict=False)][
             :count
         ]
+
+
+class Some:
+    """Some rows of some shards of a listing. As Listing, for an engine."""
+
+    def __init__(self, listing: Listing, places: Mapping[int, Sequence[int]]) -> None:
+        self._listing = listing
+        self._places = places
+
+    def size_of(self, shard: int) -> int:
+        """How many of its rows are asked for."""
+        return len(self._places[shard])
+
+    def shard(self, number: int) -> Iterator[Row]:
+        """Those rows. As Listing.shard."""
+        wanted = set(self._places[number])
+        return (row for place, row in enumerate(self._listing.shard(number)) if place in wanted)

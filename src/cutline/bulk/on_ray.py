@@ -11,7 +11,7 @@ import numpy as np
 
 import cutline
 from cutline.bulk.batch import Settings
-from cutline.bulk.listing import Listing
+from cutline.bulk.listing import Shards as Rows
 from cutline.bulk.run import Shards
 from cutline.bulk.worker import Isolated
 from cutline.captioning.protocol import ModelInfo
@@ -53,7 +53,7 @@ class OnRay:
 
         ray.shutdown()
 
-    def shards(self, listing: Listing, numbers: list[int]) -> Shards:
+    def shards(self, listing: Rows, numbers: list[int]) -> Shards:
         """As Engine."""
         if not numbers:
             return

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias
 
 from cutline.bulk.batch import Done, Settings
 from cutline.bulk.listing import Listing
+from cutline.bulk.listing import Shards as Rows
 from cutline.bulk.progress import Progress, duration, size
 from cutline.bulk.rows import Row
 from cutline.bulk.sink import Sink
@@ -31,7 +32,7 @@ class Engine(Protocol):
         """The model."""
         ...
 
-    def shards(self, listing: Listing, numbers: list[int]) -> Shards:
+    def shards(self, listing: Rows, numbers: list[int]) -> Shards:
         """Each of these shards with its photos, in any order; one is taken whole before the next."""
         ...
 
@@ -60,7 +61,7 @@ class InProcess:
         """A few photos."""
         return list(self._captions.over(rows))
 
-    def shards(self, listing: Listing, numbers: list[int]) -> Shards:
+    def shards(self, listing: Rows, numbers: list[int]) -> Shards:
         """As Engine."""
         rows = (row for number in numbers for row in listing.shard(number))
         with closing(self._captions.over(rows)) as done:
@@ -84,13 +85,29 @@ def plan_of(
     }
 
 
-def run(engine: Engine, listing: Listing, sink: Sink, plan: Mapping[str, Any], progress: Progress) -> None:
-    """Caption and write every shard that is not done, then the manifest. Raises CutlineError."""
+def run(
+    engine: Engine,
+    listing: Listing,
+    sink: Sink,
+    plan: Mapping[str, Any],
+    progress: Progress,
+    *,
+    retry_failed: bool = False,
+) -> None:
+    """Caption and write every shard that is not done, then the manifest. Raises CutlineError.
+
+    retry_failed: in those that are done, caption again what failed.
+    """
+    again = {number: shard.again for number, shard in sorted(sink.done.items()) if shard.again}
     open_ = [number for number in range(listing.shards) if number not in sink.done]
     try:
         with closing(engine.shards(listing, open_)) as shards:
             for number, photos in shards:
                 sink.write(number, _counted(photos, progress))
+        if retry_failed and again:
+            with closing(engine.shards(listing.only(again), list(again))) as shards:
+                for number, photos in shards:
+                    sink.mend(number, _counted(photos, progress))
     except CutlineError as error:
         if sink.done and not error.kept:
             error.kept = f"{len(sink.done):,} of {listing.shards:,} shards are written in {sink.place}."

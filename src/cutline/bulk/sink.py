@@ -24,7 +24,7 @@ from cutline.atomic_files import open_to_append, output_errors, remove_leftovers
 from cutline.bulk import places
 from cutline.bulk.batch import Done
 from cutline.bulk.besides import Besides
-from cutline.bulk.formats import FORMATS
+from cutline.bulk.formats import FORMATS, records_in
 from cutline.bulk.rows import Row
 from cutline.errors import OutputError
 
@@ -35,7 +35,7 @@ _PLAN, _DONE, _MANIFEST, _LOCK = "_bulk/plan.json", "_bulk/done", "manifest.json
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardDone:
     """What the manifest says of a shard. failed: photos by error code. incomplete: photos that have captions,
-    but not all that was wanted besides.
+    but not all that was wanted besides. again: the places of both in the shard, for --retry-failed.
     """
 
     file: str
@@ -45,6 +45,7 @@ class ShardDone:
     incomplete: int = 0
     bytes: int = 0
     sha256: str = ""
+    again: Sequence[int] = ()
 
 
 class _Folder(Protocol):
@@ -60,6 +61,10 @@ class _Folder(Protocol):
 
     def writing(self, name: str) -> contextlib.AbstractContextManager[str]:
         """A path here to write to, which becomes that file, whole or not at all."""
+        ...
+
+    def reading(self, name: str) -> contextlib.AbstractContextManager[str]:
+        """A path here to read that file at."""
         ...
 
 
@@ -93,6 +98,10 @@ class _Here:
             remove_leftovers(os.path.dirname(path))
             with replacement(path) as temporary:
                 yield temporary
+
+    @contextlib.contextmanager
+    def reading(self, name: str) -> Iterator[str]:
+        yield os.path.join(self._path, name)
 
 
 class _Elsewhere:
@@ -128,12 +137,22 @@ class _Elsewhere:
                 store, path = self._located(name)
                 store.put_file(temporary, path)
 
+    @contextlib.contextmanager
+    def reading(self, name: str) -> Iterator[str]:
+        with tempfile.TemporaryDirectory(prefix="cutline-") as folder:
+            temporary = os.path.join(folder, os.path.basename(name))
+            with places.writing_to(self._url):
+                store, path = self._located(name)
+                store.get_file(path, temporary)
+            yield temporary
+
 
 class Sink:
     """A folder of shards. One run at a time writes to one here; use it in a ``with``."""
 
     def __init__(self, place: str, *, format_: str, record: Mapping[str, Any], besides: Besides) -> None:
         self.place = place
+        self._format = format_
         self._suffix, self._writer = FORMATS[format_]
         self._record = record
         self._besides = besides
@@ -191,20 +210,42 @@ class Sink:
 
     def write(self, number: int, photos: Iterable[tuple[Row, Done]]) -> ShardDone:
         """Write one shard, and then say so in the manifest. Raises OutputError."""
+        return self._write_shard(number, photos)
+
+    def mend(self, number: int, photos: Iterable[tuple[Row, Done]]) -> ShardDone:
+        """Write a shard once more, with new answers for what failed in it. Raises OutputError.
+
+        Killed meanwhile, the shard is the old one, or it is in no manifest and is written again.
+        """
+        before = self.done[number]
+        with self._folder.reading(before.file) as path:
+            records = records_in(path, self._format)
+            return self._write_shard(number, _mended(records, before, iter(photos)))
+
+    def _write_shard(self, number: int, photos: Iterable[Any]) -> ShardDone:
+        """photos: pairs of a row and its answer, or records of an older shard, all of which have captions."""
         name = f"part-{number:05}{self._suffix}"
         failed: Counter[str] = Counter()
+        again: list[int] = []
         count = captioned = incomplete = 0
         with self._folder.writing(name) as temporary, output_errors(name):
             with contextlib.closing(self._writer(temporary, number, self._record)) as writer:
-                for row, done in photos:
+                for photo in photos:
+                    count += 1
+                    if not isinstance(photo, tuple):
+                        writer.keep(photo)
+                        captioned += 1
+                        continue
+                    row, done = photo
                     notes = [*done.notes, *self._besides.write(row, done.line)]
                     writer.add(row, done)
-                    count += 1
                     incomplete += bool(notes)
                     if done.line.failure is None:
                         captioned += 1
                     else:
                         failed[done.line.failure.code] += 1
+                    if notes or done.line.failure is not None:
+                        again.append(count - 1)
                 writer.finish()
             with open(temporary, "rb") as file:
                 digest, size = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
@@ -216,6 +257,7 @@ class Sink:
             incomplete=incomplete,
             bytes=size,
             sha256=digest,
+            again=again,
         )
         self._write(f"{_DONE}/{number:05}.json", asdict(shard))
         self.done[number] = shard
@@ -234,12 +276,27 @@ class Sink:
     def finish(self, plan: Mapping[str, Any]) -> None:
         """Write the manifest of all shards."""
         shards = [asdict(shard) for _, shard in sorted(self.done.items())]
+        for shard in shards:
+            del shard["again"]
         self._write(_MANIFEST, {**plan, "shards": shards})
 
     def _write(self, name: str, content: object) -> None:
         text = json.dumps(content, indent=1) + "\n"
         with self._folder.writing(name) as temporary, output_errors(name):
             Path(temporary).write_text(text, encoding="utf-8")
+
+
+def _mended(records: Iterable[Any], before: ShardDone, answers: Iterator[Any]) -> Iterator[Any]:
+    """The records of a shard, with answers in the places of what failed. Raises OutputError."""
+    again = set(before.again)
+    count = 0
+    for place, record in enumerate(records):
+        count += 1
+        yield next(answers) if place in again else record
+    if count != before.photos:
+        raise OutputError(
+            f"{before.file} is not as it was written.", hint="Remove it: the same command writes it again."
+        )
 
 
 def _short(value: object) -> str:

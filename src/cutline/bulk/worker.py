@@ -3,33 +3,74 @@
 Photos come from anybody, and decoders and runtimes are native code: a file may crash them, or take more
 memory than there is. So the captioner is a child. Where it dies, a new one gets the photos that it had not
 answered one at a time, until one of them kills it again: twice, alone, and that photo is a row with an error.
+A child that gives no answer for too long is ended, and then it is the same.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, BinaryIO, cast
 
 from cutline.bulk.batch import BatchCaptioner, Done, Settings
 from cutline.bulk.rows import Row
 from cutline.caption_files import CaptionLine, Failure
 from cutline.captioning.protocol import ModelInfo
-from cutline.errors import CaptionerUnavailable, CutlineError, ImageCrashed
+from cutline.errors import CaptionerUnavailable, CutlineError, ImageCrashed, ImageError, ImageTimedOut
 
 _ATTEMPTS = 2
+_TIMES_IN_A_STREAM = 4  # as long may a photo take among others: it may wait for its batch
+_FATAL = (ImageCrashed.code, ImageTimedOut.code)
 _ALONE, _STREAM, _END = "alone", "stream", "end"
 
 
 class _Died(Exception):
     """The child is gone, with the reason."""
+
+
+class _TooSlow(_Died):
+    """The child was ended, for it gave no answer in time."""
+
+
+class _Alarm:
+    """Calls ``ring`` once an answer is waited for longer than is allowed. Use ``waiting`` around the wait."""
+
+    def __init__(self, ring: Callable[[], None], *, tick_s: float) -> None:
+        self._ring = ring
+        self._tick_s = tick_s
+        self._until = math.inf
+        self._is_over = threading.Event()
+        self.has_rung = False
+        threading.Thread(target=self._watch, name="cutline-alarm", daemon=True).start()
+
+    @contextmanager
+    def waiting(self, seconds: float) -> Iterator[None]:
+        """Ring if this takes longer."""
+        self._until = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._until = math.inf
+
+    def end(self) -> None:
+        """Ring no more."""
+        self._is_over.set()
+
+    def _watch(self) -> None:
+        while not self._is_over.wait(self._tick_s):
+            if time.monotonic() > self._until:
+                self.has_rung = True
+                self._ring()
+                return
 
 
 class _Child:
@@ -41,6 +82,10 @@ class _Child:
         )
         self._in = cast(BinaryIO, self._process.stdin)
         self._out = cast(BinaryIO, self._process.stdout)
+        self._limit_s = settings.photo_timeout_s
+        self._alarm: _Alarm | None = None
+        if self._limit_s is not None:
+            self._alarm = _Alarm(self._process.kill, tick_s=max(0.05, min(1.0, self._limit_s / 4)))
         self.send(settings)
 
     def send(self, message: object) -> None:
@@ -51,18 +96,32 @@ class _Child:
         except (OSError, ValueError) as error:
             raise _Died(self._reason()) from error
 
-    def receive(self) -> Any:
-        """Raises _Died, or the CutlineError that the child met."""
+    def receive(self, *, times: int = 0) -> Any:
+        """Raises _Died, or the CutlineError that the child met.
+
+        times: how often the limit of a photo this may take; 0 waits, for a model that is loaded.
+        """
         try:
-            message = pickle.load(self._out)
+            with self._in_time(times):
+                message = pickle.load(self._out)
         except (OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            if self._alarm is not None and self._alarm.has_rung:
+                self._process.wait()
+                raise _TooSlow(f"longer than {self._limit_s:g} s") from error
             raise _Died(self._reason()) from error
         if isinstance(message, CutlineError):
             raise message
         return message
 
+    def _in_time(self, times: int) -> AbstractContextManager[None]:
+        if self._alarm is None or self._limit_s is None or not times:
+            return nullcontext()
+        return self._alarm.waiting(times * self._limit_s)
+
     def end(self) -> None:
         """End it, whatever it does."""
+        if self._alarm is not None:
+            self._alarm.end()
         self._process.kill()
         self._process.wait()
         with suppress(OSError):
@@ -135,7 +194,7 @@ class Isolated:
         feeder = threading.Thread(target=feed, name="cutline-feed", daemon=True)
         feeder.start()
         try:
-            while (done := child.receive()) != _END:
+            while (done := child.receive(times=_TIMES_IN_A_STREAM)) != _END:
                 yield waiting.popleft(), done
         except _Died:
             feeder.join()
@@ -153,7 +212,7 @@ class Isolated:
             row = waiting[0]
             done = self._alone(row)
             yield waiting.popleft(), done
-            if done.line.failure is not None and done.line.failure.code == ImageCrashed.code:
+            if done.line.failure is not None and done.line.failure.code in _FATAL:
                 return
 
     def _alone(self, row: Row) -> Done:
@@ -163,12 +222,14 @@ class Isolated:
             try:
                 child.send(_ALONE)
                 child.send(row)
-                return cast(Done, child.receive())
+                return cast(Done, child.receive(times=1))
+            except _TooSlow as error:
+                self._end()
+                return _failed(row, ImageTimedOut(f"{row.file} took {error}."))
             except _Died as error:
                 reason = str(error)
                 self._end()
-        crashed = ImageCrashed(f"{row.file} crashed the process that captions ({reason}).")
-        return Done(line=CaptionLine(file=row.file, failure=Failure.of(crashed)))
+        return _failed(row, ImageCrashed(f"{row.file} crashed the process that captions ({reason})."))
 
     def _started(self) -> _Child:
         if self._child is None:
@@ -190,6 +251,10 @@ class Isolated:
         if self._child is not None:
             self._child.end()
             self._child = None
+
+
+def _failed(row: Row, error: ImageError) -> Done:
+    return Done(line=CaptionLine(file=row.file, failure=Failure.of(error)))
 
 
 def _serve(rows: BinaryIO, answers: BinaryIO) -> None:

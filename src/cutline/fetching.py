@@ -271,6 +271,11 @@ def _ssl_context() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
+def trusted_roots() -> list[bytes]:
+    """The certificates (DER) of the authorities that calls trust."""
+    return _ssl_context().get_ca_certs(binary_form=True)
+
+
 @contextmanager
 def call(
     method: str,

@@ -346,6 +346,7 @@ def test_every_secret_can_be_in_a_file(configure: Configure, tmp_path: Path) -> 
         "backup_key": "b-key",
         "backup_access_key": "b-access",
         "backup_secret_key": "b-secret",
+        "callback_secret": "whsec_" + 32 * "A",
     }
     wanted = configure(**values)
     for name in HOLD_SECRETS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from pydantic_settings import (
 from cutline.errors import ConfigError
 from cutline.server.strength import bits_of
 from cutline.settings import FILE, PREFIX, value_of
+from cutline.signatures import is_secret
 
 SECRET_LENGTH, SECRET_BITS, TOKEN_BITS = 50, 110, 40  # random ones have more: strength.py
 MOST_PIXELS, MOST_BYTES = 250_000_000, 2**30  # of one photo: 750 MB in memory, before the model sees it
@@ -35,6 +37,7 @@ WIDEST_V4, WIDEST_V6 = 12, 20  # bits of a network that one operator may have
 SUBMISSION_PORT = 587
 NO_RESTYLER = "off"
 MOST_CAPTIONS = 10  # of one photo, whoever asks; each is a row that is kept
+TOPIC = re.compile(r"arn:(?:aws|aws-cn|aws-us-gov):sns:([a-z0-9-]+):\d{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?")
 _PRIVATE_NETWORKS = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 
 
@@ -43,6 +46,13 @@ class RunMode(StrEnum):
 
     DEVELOPMENT = "development"
     PRODUCTION = "production"
+
+
+class CaptionsBy(StrEnum):
+    """Who captions a new photo."""
+
+    WORKERS = "workers"
+    CALLBACK = "callback"
 
 
 class OpenIdProvider(BaseModel):
@@ -72,6 +82,7 @@ HOLD_SECRETS = (
     "backup_key",
     "backup_access_key",
     "backup_secret_key",
+    "callback_secret",
 )
 
 
@@ -245,6 +256,25 @@ class ServerSettings(BaseSettings):
     )
     worker_threads: int = Field(
         16, ge=1, description="Jobs that a worker runs at once; twice batch_size keeps batches full."
+    )
+
+    captions_by: CaptionsBy = Field(
+        CaptionsBy.WORKERS,
+        description="Who captions a new photo: workers, or callback: a function that hears of it from the"
+        " bucket, and calls back (docs/guide/deploy.md). What asks for options of its own is the workers'.",
+    )
+    callback_wait_s: float = Field(
+        60, gt=0, description="How long a photo waits for the function; then a worker captions it."
+    )
+    callback_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Signs the function's calls: whsec_ and the base64 of 24 bytes or more. While it is"
+        " replaced: the new one, a space, the old one.",
+    )
+    callback_topic: str = Field(
+        "",
+        description="The SNS topic (its ARN) that the function publishes to instead: the service confirms its"
+        " subscription.",
     )
 
     restyler: str = Field(
@@ -497,6 +527,20 @@ class ServerSettings(BaseSettings):
                 raise ValueError(f"{origin} must be http(s)://HOST[:PORT], with nothing after it")
         return value
 
+    @field_validator("callback_secret")
+    @classmethod
+    def _secrets(cls, value: SecretStr) -> SecretStr:
+        if not all(map(is_secret, value.get_secret_value().split())):
+            raise ValueError("must be whsec_ and the base64 of 24 bytes or more")
+        return value
+
+    @field_validator("callback_topic")
+    @classmethod
+    def _topic(cls, value: str) -> str:
+        if value and not TOPIC.fullmatch(value):
+            raise ValueError("must be arn:aws:sns:REGION:ACCOUNT:NAME")
+        return value
+
     @field_validator("public_url")
     @classmethod
     def _origin(cls, value: str) -> str:
@@ -518,6 +562,9 @@ class ServerSettings(BaseSettings):
             self.storage_secret_key.get_secret_value()
         ):
             raise ValueError("storage_access_key and storage_secret_key are set together or not at all")
+        told = self.callback_secret.get_secret_value() or self.callback_topic
+        if self.captions_by is CaptionsBy.CALLBACK and not told:
+            raise ValueError("captions_by=callback needs callback_secret or callback_topic")
         if self.publish_below > self.hold_above:
             raise ValueError("publish_below is above hold_above")
         return self
@@ -638,6 +685,9 @@ def _unfit_connections(made: ServerSettings) -> Iterator[Unfit]:
     store = urlsplit(parse_qs(urlsplit(made.storage_url).query).get("endpoint", [""])[0])
     if store.scheme == "http" and made.public_url.startswith("https:") and not _is_local(store.hostname):
         why = "has an http endpoint: links to private photos would be sent unencrypted"
+        yield Unfit(setting="storage_url", why=why)
+    if made.captions_by is CaptionsBy.CALLBACK and not made.storage_url.startswith("s3://"):
+        why = "is a folder, from which no function hears of photos, yet captions_by is callback"
         yield Unfit(setting="storage_url", why=why)
 
 

@@ -11,12 +11,21 @@ from contextlib import contextmanager
 import httpx
 
 from cutline import fetching
+from cutline.errors import FetchFailed
 from cutline.fetching import MAX_URL
 from cutline.server.config import settings
 from cutline.server.shares import FairBudget, Payer
 from cutline.server.transactions import lend_connection
 
-__all__ = ["MAX_URL", "check_addresses", "check_url", "fetch_photo", "fetched_photo", "post_json"]
+__all__ = [
+    "MAX_URL",
+    "check_addresses",
+    "check_url",
+    "fetch_photo",
+    "fetch_small",
+    "fetched_photo",
+    "post_json",
+]
 
 _EXCERPT_BYTES = 500
 
@@ -78,3 +87,17 @@ def post_json(url: str, body: bytes, headers: Mapping[str, str], timeout_s: floa
             if len(excerpt) >= _EXCERPT_BYTES:
                 break
         return response.status, bytes(excerpt[:_EXCERPT_BYTES]).decode("utf-8", "replace")
+
+
+def fetch_small(url: str, *, max_bytes: int, timeout_s: float) -> bytes:
+    """What a GET answers with the status 200; no redirects. Raises AddressForbidden or FetchFailed."""
+    deadline = fetching.Deadline(timeout_s)
+    body = bytearray()
+    with fetching.call("GET", check_url(url), deadline, _rules(), headers={}) as response:
+        if response.status != 200:
+            raise FetchFailed(f"The server answered with the status {response.status}.")
+        for chunk in response.iter_stream():
+            body += chunk
+            if len(body) > max_bytes:
+                raise FetchFailed(f"The answer is larger than {max_bytes:,} bytes.")
+    return bytes(body)

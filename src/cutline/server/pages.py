@@ -16,7 +16,7 @@ from cutline.server.config import settings
 
 WEB_APP = Path(__file__).parent / "webapp" / "index.html"
 # Prefixes that are not pages of the web app. A path with a dot is a missing file.
-_NOT_PAGES = r"(?:api|files|static|assets|ws|_allauth|accounts|admin)(?:/|$)"
+_NOT_PAGES = r"(?:api|files|static|assets|ws|_allauth|accounts|admin|callbacks)(?:/|$)"
 # The prerendered landing pages; see web/prerender.ts.
 _PRERENDERED = {
     re.compile(r"/"): "home.html",

@@ -65,6 +65,8 @@ class Event(StrEnum):
     WEBHOOK_SWITCHED_OFF = "webhook.switched_off"
     IMAGE_REPORTED = "image.reported"
     IMAGE_DECIDED = "image.decided"
+    CALLBACK_REFUSED = "callback.refused"
+    TOPIC_CONFIRMED = "topic.confirmed"
     MODEL_PROMOTED = "model.promoted"
     MODEL_ROLLED_BACK = "model.rolled_back"
     MODEL_STOPPED = "model.stopped"
@@ -82,6 +84,7 @@ REFUSALS = frozenset(
         Event.RATE_REFUSED,
         Event.ORIGIN_REFUSED,
         Event.HOST_REFUSED,
+        Event.CALLBACK_REFUSED,
     }
 )
 

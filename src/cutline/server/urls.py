@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
     path("", include("cutline.server.images.urls")),  # /files/...
+    path("callbacks/", include("cutline.server.callbacks.urls")),
     *pages.routes(built_in=pages.is_built_in()),
 ]
 

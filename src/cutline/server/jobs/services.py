@@ -22,6 +22,7 @@ from cutline.server import leases, wiring
 from cutline.server.config import settings
 from cutline.server.errors import Conflict
 from cutline.server.events.services import emit
+from cutline.server.jobs import lending
 from cutline.server.jobs.attempts import backoff_s, is_transient, most_tries, reason_of
 from cutline.server.jobs.context import Context, LeaseLost
 from cutline.server.jobs.hints import hint
@@ -54,8 +55,13 @@ def create_job(
     bulk_id: UUID | None = None,
     bulk_item_id: int | None = None,
     request_id: str = "",
+    may_lend: bool = False,
 ) -> Job:
-    """Write a job, in the caller's transaction; workers are told after it commits."""
+    """Write a job, in the caller's transaction; workers are told after it commits.
+
+    may_lend: it comes with a photo that was just stored, of which a function hears, where the settings have
+    one caption (jobs/lending.py).
+    """
     job = Job(
         owner=owner,
         image_id=image_id,
@@ -66,6 +72,8 @@ def create_job(
         bulk_item_id=bulk_item_id,
         request_id=request_id[:64],
     )
+    if may_lend:
+        lending.lend(job)
     return create_jobs([job])[0]
 
 
@@ -74,7 +82,8 @@ def create_jobs(jobs: Sequence[Job]) -> list[Job]:
     for job in jobs:
         job.request_id = job.request_id or request_ids.current()
     created = Job.objects.bulk_create(jobs, batch_size=500)
-    for _ in range(min(len(created), settings().worker_threads)):
+    queued = sum(job.state == JobState.QUEUED for job in created)
+    for _ in range(min(queued, settings().worker_threads)):
         transaction.on_commit(hint)
     return created
 
@@ -209,10 +218,10 @@ def release(job: Job) -> None:
 
 
 @retried
-def _release(job: Job, token: UUID | None, attempts: int) -> None:
+def _release(job: Job, token: UUID | None, attempts: int, outcome: str = "released") -> None:
     _move(job, token, state=JobState.QUEUED, stage="", attempts=attempts, **leases.FREE)
     announce(job)
-    transaction.on_commit(lambda: JOBS.labels(job.kind, "released").inc())
+    transaction.on_commit(lambda: JOBS.labels(job.kind, outcome).inc())
     transaction.on_commit(hint)
 
 
@@ -304,10 +313,20 @@ def retry(job: Job) -> Job:
 
 def sweep() -> int:
     """Put back the jobs whose lease ran out, and hint at what is due. Returns how many were lost."""
-    lost = [job for job in leases.expired(_running(), timezone.now())[:1000] if _lose(job)]
+    late = list(leases.expired(_running(), timezone.now())[:1000])
+    lost = [job for job in late if (_take_back(job) if lending.is_lent(job) else _lose(job))]
     for _ in due(timezone.now()).values_list("pk")[: settings().worker_threads]:
         hint()
     return len(lost)
+
+
+def _take_back(job: Job) -> bool:
+    """Queue a job for workers that no function has answered. Says whether it still was late."""
+    try:
+        _release(job, job.lease_token, 0, outcome="unanswered")
+    except LeaseLost:
+        return False
+    return True
 
 
 def _lose(job: Job) -> bool:

@@ -21,7 +21,11 @@ UPLOADS = Counter("cutline_uploads", "Uploaded photos: created, exists, or the e
 WEBSOCKETS = Gauge("cutline_websockets", "Open websockets.")
 
 # Jobs
-JOBS = Counter("cutline_jobs", "Jobs: done, failed, cancelled, retried, released, lost.", ["kind", "outcome"])
+JOBS = Counter(
+    "cutline_jobs",
+    "Jobs: done, failed, cancelled, retried, released, unanswered, lost.",
+    ["kind", "outcome"],
+)
 JOB_WAIT_S = Histogram(
     "cutline_job_wait_seconds", "Time from creation to the first claim.", ["kind", "priority"], buckets=_JOB_S
 )

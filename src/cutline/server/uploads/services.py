@@ -20,6 +20,7 @@ from cutline.server.images import renditions, storage
 from cutline.server.images.deletion import undelete
 from cutline.server.images.models import Image, Rendition, RenditionKind, StoredFile
 from cutline.server.images.verify import Photo, examine
+from cutline.server.jobs import lending
 from cutline.server.jobs.models import Job, JobKind, Priority
 from cutline.server.jobs.services import create_job
 from cutline.server.people.models import Owner
@@ -66,8 +67,8 @@ def store_upload(
             return found
         quota.check(owner)
         image = _image_of(owner, photo, file_name, source_url, keep_original=keep_original)
-        if priority < Priority.BULK:
-            in_canary = shares.current().has_in_canary(owner.pk)
+        in_canary = shares.current().has_in_canary(owner.pk)
+        if priority < Priority.BULK and not lending.is_on():
             head_starts.begin(image.pk, photo.picture, options or {}, in_canary=in_canary)
         files = _put(image, photo, original)
         job = Job(
@@ -80,7 +81,7 @@ def store_upload(
             request_id=request_id[:64],
         )
         try:
-            return Stored(image=image, job=_create(image, files, job), is_new=True)
+            return Stored(image=image, job=_create(image, files, job, may_lend=not in_canary), is_new=True)
         except IntegrityError:
             if written := Image.objects.filter(pk=image.pk).first():  # only the commit's answer was lost
                 return Stored(image=written, job=written.jobs.first(), is_new=True)
@@ -138,7 +139,7 @@ def _put(image: Image, photo: Photo, original: bytes | None) -> list[tuple[Store
 
 
 @retried
-def _create(image: Image, files: Sequence[tuple[StoredFile, Rendition]], job: Job) -> Job:
+def _create(image: Image, files: Sequence[tuple[StoredFile, Rendition]], job: Job, *, may_lend: bool) -> Job:
     owner = _locked_owner(image.owner_id)
     if owner.merged_into_id:  # an account claimed this session's things while the photo was on its way
         owner = _locked_owner(owner.merged_into_id)
@@ -159,6 +160,7 @@ def _create(image: Image, files: Sequence[tuple[StoredFile, Rendition]], job: Jo
         bulk_id=job.bulk_id,
         bulk_item_id=job.bulk_item_id,
         request_id=job.request_id,
+        may_lend=may_lend,
     )
     emit(owner.pk, "image.created", {"image": str(image.pk), "job": str(job.pk)})
     return job

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.core.cache import cache
+
+from cutline.server.config import ServerSettings
+from cutline.server.jobs import hints
+from cutline.signatures import new_secret
+
+SECRET = new_secret()
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:captions"
+
+
+@pytest.fixture
+def hints_heard() -> Iterator[list[int]]:
+    """Grows by one with each hint; nobody works."""
+    heard: list[int] = []
+    hints.listen(lambda: heard.append(1))
+    yield heard
+    hints.listen(None)
+
+
+@pytest.fixture
+def by_callback(
+    configure: Callable[..., ServerSettings], hints_heard: list[int]
+) -> Iterator[Callable[..., ServerSettings]]:
+    """New photos are captioned by a function; more settings by calling it."""
+    configure(captions_by="callback", callback_secret=SECRET, callback_topic=TOPIC)
+    yield configure
+    cache.clear()

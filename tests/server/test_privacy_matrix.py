@@ -53,6 +53,7 @@ from cutline.server.images import file_links, storage, stores
 from cutline.server.images.models import Image, Moderation, Rendition, Report, StoredFile, Tag, Visibility
 from cutline.server.images.search import text_of
 from cutline.server.jobs.models import Job, JobState
+from cutline.server.likeness.models import Embedding
 from cutline.server.mail.models import Mail
 from cutline.server.people.models import ApiKey, Owner, Role, User
 from cutline.server.people.viewers import owner_of
@@ -241,6 +242,7 @@ def _add_image(world: World, owner: Owner, kind: Kind) -> None:
         deleted_at=now if kind is Kind.DELETED else None,
     )
     Tag.objects.create(image=image, name=shown)
+    Embedding.objects.create(image=image, owner=owner, space="a" * 64, model="m@1", vector=b"\0<\0<")
     for rendition, layer in (("master", shown), ("thumbnail", shown), ("original", owned)):
         stored = storage.put(f"images/{image.pk}/{layer}-{rendition}.jpg", layer.encode(), "image/jpeg")
         storage.keep(stored)
@@ -389,6 +391,7 @@ class Rule(StrEnum):
     OWN = "the owner's own"
     SEEN = "the owner's own, what is public, and for staff what was offered"
     GALLERY = "what is public, for everybody"
+    LIKE = "the owner's own; for staff, of what was offered, what is public like it"
     LINK = "what has a link, for everybody who has it"
     NOTHING = "of no image anything"
     WRITE = "a change, for the owner alone"
@@ -426,6 +429,8 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     # lists and exports
     ("GET", "/images"): _own(SHOWN, OWNED),
     ("GET", "/images/export"): _own(SHOWN, HISTORY, OWNED, query="?format=json"),
+    ("GET", "/images/search"): _own(SHOWN, OWNED, query="?q=beach&by=words"),
+    ("GET", "/images/duplicates"): _own(),  # no placeholder here is one
     ("GET", "/me/export"): _own(SHOWN, HISTORY, OWNED),
     ("GET", "/gallery"): Route(rule=Rule.GALLERY),
     ("GET", "/jobs"): _own(OWNED),
@@ -436,6 +441,7 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("GET", "/voices"): _own(SHOWN, OWNED, of=ONE),
     # one thing
     ("GET", "/images/{image_id}"): Route(rule=Rule.SEEN, layers=frozenset({SHOWN, OWNED})),
+    ("GET", "/images/{image_id}/similar"): Route(rule=Rule.LIKE, layers=frozenset({SHOWN, OWNED})),
     ("GET", "/images/{image_id}/captions"): Route(rule=Rule.SEEN, layers=frozenset({SHOWN, HISTORY})),
     ("GET", "/images/{image_id}/styles"): Route(rule=Rule.SEEN, layers=frozenset({HISTORY})),
     ("GET", "/captions/{caption_id}/attention"): Route(rule=Rule.SEEN, layers=frozenset({SHOWN, HISTORY})),
@@ -576,6 +582,10 @@ def _expected(route: Route, who: Who) -> frozenset[str]:
             return words(frozenset({Kind.PUBLIC}), frozenset({SHOWN, OWNED}))
         case Rule.GALLERY:
             return frozenset() if who in BROKEN else words(frozenset({Kind.PUBLIC}))
+        case Rule.LIKE if who in OWNERS:
+            return words(LIVE, route.layers)
+        case Rule.LIKE:
+            return words(frozenset({Kind.PUBLIC})) if who in STAFF else frozenset()
         case Rule.LINK if who in OWNERS:
             return words(BY_LINK, frozenset({SHOWN, OWNED}))
         case Rule.LINK:

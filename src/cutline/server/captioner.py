@@ -29,7 +29,7 @@ from cutline.captioning.options import (
     Strategy,
     check_choices,
 )
-from cutline.captioning.protocol import Caption, Captioner, ModelInfo, as_list
+from cutline.captioning.protocol import Caption, Captioner, Embedder, ModelInfo, as_list, embedder
 from cutline.captioning.sources import SCHEMES, default_bundle, load
 from cutline.errors import ImageError, OptionError
 from cutline.images import Limits, Source, open_image
@@ -38,6 +38,7 @@ from cutline.server.config import settings
 from cutline.server.errors import Invalid
 from cutline.server.models_in_service import Loading, Shelf, Status, challenger_of, is_followed, told_of
 from cutline.server.observability.metrics import BATCH_SIZE, CAPTIONS, CHALLENGER_FAILURES, MODEL_S
+from cutline.vectors import Floats as Vector
 
 if TYPE_CHECKING:
     from cutline.captioning.protocol import Sources
@@ -57,14 +58,19 @@ __all__ = [
     "Model",
     "ModelInfo",
     "Option",
+    "Seen",
     "Status",
     "Strategy",
     "Tried",
+    "Vector",
     "Wanted",
     "Written",
     "about",
     "about_to_ask",
+    "can_embed",
     "close_captioners",
+    "embed",
+    "embed_text",
     "follow",
     "followed",
     "get_captioner",
@@ -107,6 +113,14 @@ class Written:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried(Written):
     """What the challenger wrote for nobody; no captions where it failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Seen:
+    """Where a photo, or a text, lies among the photos that this model has seen: [E], of length 1."""
+
+    vector: Vector
+    model: ModelInfo
 
 
 def wanted(options: Mapping[str, Any], *, n: int = 1, in_canary: bool = False) -> Wanted:
@@ -153,6 +167,25 @@ def write(photo: Source, wanted: Wanted, *, on_failure: OnFailure | None = None)
             # another version took its place between the two lines
 
 
+def can_embed() -> bool:
+    """Whether the default model says where photos lie. Loads it; raises as get_captioner."""
+    return get_captioner().embedder is not None
+
+
+def embed(photo: Source) -> Seen:
+    """Where a photo lies, by the default model. Raises ImageError, and OptionError where it cannot say."""
+    chosen = get_captioner()
+    [vector] = embedder(chosen.embedder or chosen).embed([photo])
+    return Seen(vector=vector, model=chosen.about())
+
+
+def embed_text(text: str) -> Seen:
+    """Where photos lie that a text means, by the default model. Raises OptionError where it cannot say."""
+    chosen = get_captioner()
+    [vector] = embedder(chosen.embedder or chosen).embed_text([text])
+    return Seen(vector=vector, model=chosen.about())
+
+
 def try_challenger(photo: Source, wanted: Wanted) -> Tried | None:
     """Let the challenger caption a photo for nobody; None while there is none. Raises ImageError."""
     chosen = _challenger()
@@ -171,12 +204,12 @@ def try_challenger(photo: Source, wanted: Wanted) -> Tried | None:
     return Tried(captions=written.captions, model=written.model, seconds=written.seconds)
 
 
-def _challenger() -> MicroBatcher | None:
+def _challenger() -> Served | None:
     get_captioner()  # whose registry it is
     return _SHELF.challenger(DEFAULT)
 
 
-def _ask(chosen: MicroBatcher, photo: Source, wanted: Wanted, on_failure: OnFailure | None) -> Written:
+def _ask(chosen: Served, photo: Source, wanted: Wanted, on_failure: OnFailure | None) -> Written:
     began = time.monotonic()
     try:
         [captions] = chosen.caption([photo], n=wanted.n, options=wanted.options)
@@ -189,7 +222,7 @@ def _ask(chosen: MicroBatcher, photo: Source, wanted: Wanted, on_failure: OnFail
     return Written(captions=captions, model=chosen.about(), seconds=time.monotonic() - began)
 
 
-def get_captioner(model: str = "") -> MicroBatcher:
+def get_captioner(model: str = "") -> Served:
     """The captioner of a model's id (as GET /models lists them), loaded; the default model where empty.
 
     Raises Invalid for a model that the settings do not allow, CaptionerUnavailable or BundleError.
@@ -259,17 +292,25 @@ def _load(uri: str) -> Captioner:
     )
 
 
-def _served(loading: Loading) -> MicroBatcher:
+def _served(loading: Loading) -> Served:
     """Load a model, try it if it must be, and put what gathers batches in front of it."""
     loaded = _load(loading.uri)
     if loading.must_be_tried:
         golden.check(loaded, expected=loading.expected)
-    return MicroBatcher(
-        _Measured(loaded),
-        max_batch=settings().batch_size,
-        max_wait_ms=settings().batch_wait_ms,
-        expects=_COMING.count,
-    )
+    return Served(loaded)
+
+
+class Served(MicroBatcher):
+    """A model in service. embedder: the same model, where it says how photos are alike."""
+
+    def __init__(self, loaded: Captioner) -> None:
+        super().__init__(
+            _Measured(loaded),
+            max_batch=settings().batch_size,
+            max_wait_ms=settings().batch_wait_ms,
+            expects=_COMING.count,
+        )
+        self.embedder = loaded if isinstance(loaded, Embedder) and loaded.about().bundle_hash else None
 
 
 class _Measured:

@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     "allauth.usersessions",
     "cutline.server.images.apps.Config",
     "cutline.server.jobs.apps.Config",
+    "cutline.server.likeness.apps.Config",
     "cutline.server.captions.apps.Config",
     "cutline.server.feedback.apps.Config",
     "cutline.server.voices.apps.Config",

@@ -17,7 +17,10 @@ JOB_ENDED = ("cutline.server.bulk.outcomes.job_ended",)
 # (event: Event): an event was written.
 EVENT_WRITTEN = ("cutline.server.webhooks.deliveries.enqueue_for",)
 # (image_ids: Sequence[UUID]): these images are about to be gone for good, with every word about them.
-IMAGES_PURGED = ("cutline.server.webhooks.deliveries.forget_images",)
+IMAGES_PURGED = (
+    "cutline.server.webhooks.deliveries.forget_images",
+    "cutline.server.likeness.shelves.forget_images",
+)
 
 
 def call(functions: Sequence[str], *arguments: Any) -> None:

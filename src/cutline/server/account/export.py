@@ -24,6 +24,7 @@ Everything that Cutline keeps of you.
 
 account.json       your account, how you sign in, where you are signed in, your consent
 images.jsonl       a line per image: its captions, their history, tags and decisions; "files" names its files
+likeness.jsonl     where each image lies among others, by which model: 16-bit floats as base64
 images/            the photos: as they were uploaded where you kept the original, and as Cutline shows them
 feedback.jsonl     what you did with captions: seen, copied, picked, edited
 ratings.jsonl      your thumbs, up or down

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,6 +17,7 @@ from cutline.server.captions.models import Caption, Version
 from cutline.server.feedback.models import Feedback, Rating
 from cutline.server.images.models import Image, RenditionKind, Report
 from cutline.server.jobs.models import Job
+from cutline.server.likeness.models import Embedding
 from cutline.server.people.models import ApiKey, Owner
 from cutline.server.voices.models import LastVoice, SavedVoice
 from cutline.server.webhooks.models import Delivery, Webhook
@@ -127,6 +129,11 @@ def _maker(*names: str) -> Callable[[Model], dict[str, Any]]:
     return lambda row: _fields(row, *names)
 
 
+def _likeness(embedding: Embedding) -> dict[str, Any]:
+    vector = base64.b64encode(bytes(embedding.vector)).decode("ascii")
+    return {**_fields(embedding, "image_id", "model", "space", "created_at"), "vector": vector}
+
+
 def _bulk(bulk: Bulk) -> dict[str, Any]:
     items: Iterable[Any] = bulk.items.order_by("number").values(
         "number", "name", "state", "image", "error_code", "error_message"
@@ -140,6 +147,11 @@ def _bulk(bulk: Bulk) -> dict[str, Any]:
 # name -> the rows of an owner, what is told of each. No secret stands here: keys' digests, webhooks' secrets.
 TABLES: tuple[tuple[str, Callable[[Owner], QuerySet[Any]], Callable[[Any], Any]], ...] = (
     ("images", _images, _image),
+    (
+        "likeness",
+        lambda owner: Embedding.objects.filter(owner=owner, image__deleted_at=None),
+        _likeness,
+    ),
     (
         "feedback",
         lambda owner: Feedback.objects.filter(viewer=owner),

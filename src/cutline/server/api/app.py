@@ -11,6 +11,7 @@ from cutline.server.api import (
     gallery,
     images,
     jobs,
+    likeness,
     people,
     problems,
     registry,
@@ -41,6 +42,7 @@ problems.add_handlers(api)
 for module in (
     people,
     images,
+    likeness,
     gallery,
     captions,
     styles,

@@ -28,6 +28,7 @@ from cutline.server.images.models import Image
 from cutline.server.images.search import text_of
 from cutline.server.jobs import services as jobs
 from cutline.server.jobs.models import Job
+from cutline.server.likeness.keeping import Place, keep
 from cutline.server.people.models import Owner
 from cutline.server.steering import shares
 from cutline.server.steering.trials import note_failure
@@ -106,7 +107,8 @@ def save_candidates(job: Job, token: UUID, written: captioner.Written) -> list[C
         for rank, each in enumerate(written.captions)
     ]
     looks = [_attention(row, each) for row, each in zip(rows, written.captions, strict=True)]
-    _save(job, token, image_id, written.model, rows, [look for look in looks if look])
+    vector = written.captions[0].embedding if written.captions else None
+    _save(job, token, image_id, written.model, rows, [look for look in looks if look], vector)
     return rows
 
 
@@ -126,11 +128,24 @@ def _save(
     model: captioner.ModelInfo,
     rows: Sequence[Caption],
     looks: Sequence[Attention],
+    vector: captioner.Vector | None,
 ) -> None:
     jobs.finish(job, token, model_hash=model.bundle_hash)
     image = Image.objects.select_for_update().get(pk=image_id)
     Caption.objects.bulk_create(rows)
     Attention.objects.bulk_create(looks)
+    if vector is not None and model.bundle_hash:
+        keep(
+            [
+                Place(
+                    image_id=image_id,
+                    owner_id=image.owner_id,
+                    space=model.bundle_hash,
+                    model=model.label,
+                    vector=vector,
+                )
+            ]
+        )
     last = _last_version(image) if image.caption_by else None
     is_model_s = last is None or (last.action == Version.Action.GENERATED and not _is_full(last))
     if rows and is_model_s:

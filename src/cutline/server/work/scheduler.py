@@ -45,6 +45,7 @@ RECURRING = (
     RecurringTask(name="renditions", function="cutline.server.images.renditions.sweep"),
     RecurringTask(name="images", function="cutline.server.images.deletion.purge"),
     RecurringTask(name="files", function="cutline.server.images.storage.sweep_files"),
+    RecurringTask(name="likeness", function="cutline.server.likeness.filling.sweep", every_s=60),
     RecurringTask(name="events", function="cutline.server.events.services.sweep", every_s=60),
     RecurringTask(name="answers", function="cutline.server.api.idempotency.sweep", every_s=60),
     RecurringTask(name="canary", function="cutline.server.canary.watch.sweep", every_s=60),

@@ -13,6 +13,7 @@ from cutline.server.config import settings
 from cutline.server.images import classifier
 from cutline.server.jobs import hints
 from cutline.server.jobs.models import JobKind
+from cutline.server.likeness import filling
 from cutline.server.mail import services as mail
 from cutline.server.webhooks import deliveries
 from cutline.server.work.pool import Handler, WorkerPool
@@ -59,6 +60,12 @@ def send_mails() -> None:
 def deliver_webhooks() -> None:
     """Make every webhook call that is due."""
     deliveries.deliver_due()
+
+
+@app.task(name=filling.FILL)
+def fill_likeness() -> None:
+    """Place some photos that the model in use has not seen."""
+    filling.fill()
 
 
 @app.task(name=hints.WORK)

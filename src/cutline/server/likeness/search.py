@@ -1,0 +1,215 @@
+"""What lies near: photos like one, photos that a text means, and copies.
+
+Every answer goes through a selector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from uuid import UUID
+
+import numpy as np
+from django.db.models import Count, FloatField, Max, QuerySet
+from django.db.models.expressions import RawSQL
+
+from cutline.errors import CutlineError
+from cutline.server import captioner
+from cutline.server.images import selectors
+from cutline.server.images.models import Image
+from cutline.server.images.selectors import Filters
+from cutline.server.likeness import pgvector
+from cutline.server.likeness.models import Embedding
+from cutline.server.likeness.shelves import Shelf, shelves
+from cutline.server.people.viewers import Viewer
+from cutline.vectors import Floats, fused, unpacked
+
+_SLACK = 20  # more than wanted, for what a selector leaves out
+_LOOKED_AT = 200  # of each ranking
+
+
+class Scope(StrEnum):
+    """Among which photos is searched."""
+
+    LIBRARY = "library"
+    GALLERY = "gallery"
+
+
+class By(StrEnum):
+    """What a text is compared with."""
+
+    HYBRID = "hybrid"
+    WORDS = "words"
+    MEANING = "meaning"
+
+
+class Reason(StrEnum):
+    """Why vectors cannot be compared, or not yet."""
+
+    PENDING = "pending"  # the model has not looked at the photo, or at most of them, yet
+    UNSUPPORTED = "unsupported"  # the model does not say how photos are alike
+    NO_TEXT_TOWER = "no_text_tower"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The photos that were found, the best first, and how like each is to what was asked, where known.
+
+    reason: why nothing could be compared; empty where it could.
+    """
+
+    images: Sequence[Image] = ()
+    likeness: Mapping[UUID, float] = field(default_factory=dict)
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copies:
+    """Groups of photos that look the same, the newest group first; reason: as of an Answer."""
+
+    groups: Sequence[Sequence[Image]] = ()
+    reason: str = ""
+
+
+def similar(viewer: Viewer, image: Image, *, scope: Scope, count: int) -> Answer:
+    """Photos like one that the viewer may see, among their own or those of the gallery."""
+    place = _Place.of(viewer, scope)
+    known = Embedding.objects.filter(image=image, space=place.space).exclude(vector=b"").first()
+    if known is None:
+        return Answer(reason=_why_not(place))
+    near = place.nearest(unpacked([bytes(known.vector)])[0], count + 1, place.images(Filters()))
+    found = [(each, likeness) for each, likeness in near if each.pk != image.pk][:count]
+    return Answer(
+        images=[each for each, _ in found], likeness={each.pk: likeness for each, likeness in found}
+    )
+
+
+def ranked(viewer: Viewer, filters: Filters, *, by: By, count: int) -> Answer:
+    """The viewer's own photos that fit a text (filters.text), by its words, by what it means, or by both."""
+    rankings: list[list[UUID]] = []
+    likeness: dict[UUID, float] = {}
+    found: dict[UUID, Image] = {}
+    reason = ""
+    if by is not By.WORDS:
+        place = _Place.of(viewer, Scope.LIBRARY)
+        meant, reason = _meaning(place, filters.text)
+        if meant is not None:
+            near = place.nearest(meant, max(_LOOKED_AT, count), place.images(_without_text(filters)))
+            likeness = {image.pk: value for image, value in near}
+            found |= {image.pk: image for image, _ in near}
+            rankings.append([image.pk for image, _ in near])
+    if by is not By.MEANING:
+        with_words = selectors.library(viewer, filters).order_by("-created_at", "-pk")[
+            : max(_LOOKED_AT, count)
+        ]
+        words = list(with_words)
+        found |= {image.pk: image for image in words}
+        rankings.append([image.pk for image in words])
+    best = fused(rankings)[:count]
+    return Answer(images=[found[pk] for pk in best], likeness=likeness, reason=reason)
+
+
+def duplicates(viewer: Viewer, *, count: int) -> Copies:
+    """Groups of the viewer's own photos that look the same."""
+    place = _Place.of(viewer, Scope.LIBRARY)
+    if not place.space:
+        return Copies(reason=_why_not(place))
+    groups = place.shelf().copies
+    there = place.images(Filters()).in_bulk([image_id for group in groups for image_id in group])
+    kept = [[there[each] for each in group if each in there] for group in groups]
+    kept = [sorted(group, key=lambda image: image.created_at) for group in kept if len(group) > 1]
+    kept.sort(key=lambda group: group[-1].created_at, reverse=True)
+    return Copies(groups=kept[:count])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where is searched: the photos of a scope, in the space that most of them are in."""
+
+    viewer: Viewer
+    scope: Scope
+    space: str
+
+    @classmethod
+    def of(cls, viewer: Viewer, scope: Scope) -> _Place:
+        """The space of the model in use; while it has not placed most of the photos, of the one before."""
+        rows = _rows(viewer, scope)
+        spaces = rows.values("space").annotate(number=Count("pk"), last=Max("pk"))
+        most = spaces.order_by("-number", "-last").first()
+        return cls(viewer=viewer, scope=scope, space=most["space"] if most else "")
+
+    def images(self, filters: Filters) -> QuerySet[Image]:
+        """The photos that may be found."""
+        if self.scope is Scope.GALLERY:
+            return selectors.gallery(filters)
+        return selectors.library(self.viewer, filters)
+
+    def shelf(self) -> Shelf:
+        """The vectors of this place, in memory."""
+        key = (self.viewer.owner_id if self.scope is Scope.LIBRARY else None, self.space)
+        return shelves.of(key, _rows(self.viewer, self.scope).filter(space=self.space))
+
+    def nearest(self, query: Floats, count: int, images: QuerySet[Image]) -> list[tuple[Image, float]]:
+        """Those of these images that lie nearest to a vector."""
+        if pgvector.is_there():
+            return _in_database(_rows(self.viewer, self.scope).filter(space=self.space), query, count, images)
+        return _on_shelf(self.shelf(), query, count, images)
+
+
+def _rows(viewer: Viewer, scope: Scope) -> QuerySet[Embedding]:
+    if scope is Scope.GALLERY:
+        return Embedding.objects.filter(image__in=selectors.gallery())
+    if viewer.owner_id is None:
+        return Embedding.objects.none()
+    return Embedding.objects.filter(owner_id=viewer.owner_id)
+
+
+def _in_database(
+    rows: QuerySet[Embedding], query: Floats, count: int, images: QuerySet[Image]
+) -> list[tuple[Image, float]]:
+    distance = RawSQL("near <=> %s::halfvec", [pgvector.literal(query)], output_field=FloatField())
+    near = rows.filter(image__in=images).annotate(distance=distance).filter(distance__isnull=False)
+    found = dict(near.order_by("distance", "pk").values_list("image_id", "distance")[:count])
+    there = images.in_bulk(list(found))
+    return [(there[pk], 1 - float(value)) for pk, value in found.items() if pk in there]
+
+
+def _on_shelf(shelf: Shelf, query: Floats, count: int, images: QuerySet[Image]) -> list[tuple[Image, float]]:
+    """Take a few more than wanted, and then many more, until enough of them are among the images."""
+    most = count + _SLACK
+    while True:
+        near = shelf.nearest(query, most)
+        there = {
+            image.pk: image
+            for start in range(0, len(near), 500)
+            for image in images.filter(pk__in=[pk for pk, _ in near[start : start + 500]])
+        }
+        if len(there) >= count or len(near) < most:
+            return [(there[pk], value) for pk, value in near if pk in there][:count]
+        most *= 10
+
+
+def _meaning(place: _Place, text: str) -> tuple[Floats | None, str]:
+    """Where photos lie that a text means; else None, and why."""
+    try:
+        meant = captioner.embed_text(text)
+    except CutlineError:
+        return None, Reason.NO_TEXT_TOWER
+    if meant.model.bundle_hash != place.space:
+        return None, Reason.PENDING
+    return (meant.vector, "") if np.any(meant.vector) else (None, "")
+
+
+def _why_not(place: _Place) -> str:
+    return Reason.PENDING if place.space or captioner.can_embed() else Reason.UNSUPPORTED
+
+
+def _without_text(filters: Filters) -> Filters:
+    return Filters(
+        tags=filters.tags,
+        visibility=filters.visibility,
+        state=filters.state,
+        since=filters.since,
+        until=filters.until,
+    )

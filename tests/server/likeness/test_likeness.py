@@ -1,0 +1,237 @@
+"""Photos like one, copies, and what a text means: who finds what, and what is left of what is gone."""
+
+from __future__ import annotations
+
+import base64
+import io
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from django.core.cache import cache
+from django.test import Client
+from django.utils import timezone
+from PIL import Image as Pillow
+
+from cutline.server import captioner
+from cutline.server.account.claiming import claim
+from cutline.server.images import deletion
+from cutline.server.images.models import Image, Moderation, Visibility
+from cutline.server.images.search import text_of
+from cutline.server.images.selectors import Filters
+from cutline.server.likeness import filling, keeping, pgvector, search, shelves
+from cutline.server.likeness.models import Embedding
+from cutline.server.likeness.search import By, Scope
+from cutline.server.people.models import Owner, User
+from cutline.server.people.viewers import Viewer
+from cutline.server.uploads.services import store_upload
+from cutline.vectors import unit
+
+pytestmark = pytest.mark.django_db
+both = pytest.mark.both_databases
+
+SPACE, OTHER_SPACE = "a" * 64, "b" * 64
+COLOURS = {"red": (220, 30, 30), "pink": (220, 60, 90), "green": (30, 180, 40), "blue": (30, 60, 210)}
+
+
+@pytest.fixture(autouse=True)
+def _empty() -> None:
+    shelves.shelves.clear()
+    cache.clear()
+
+
+@pytest.fixture
+def owner(db: None) -> Owner:
+    """An account's owner."""
+    return Owner.objects.create(user=User.objects.create_user("ann@example.org"))
+
+
+def viewer(owner: Owner | None) -> Viewer:
+    """The owner, asking."""
+    return Viewer(owner_id=owner.pk if owner else None)
+
+
+def add(owner: Owner, colour: str, *, space: str = SPACE, public: bool = False, shift: int = 0) -> Image:
+    """A photo of a colour: its row, its vector and its placeholder."""
+    caption = f"A {colour} wall"
+    rgb = tuple(value + shift for value in COLOURS[colour])
+    image = Image.objects.create(
+        owner=owner,
+        content_hash=uuid.uuid4().hex * 2,
+        width_px=8,
+        height_px=8,
+        placeholder=_placeholder(rgb),
+        caption=caption,
+        search_text=text_of(caption, ()),
+        visibility=Visibility.PUBLIC if public else Visibility.PRIVATE,
+        moderation=Moderation.APPROVED if public else Moderation.NONE,
+        published_at=timezone.now() if public else None,
+    )
+    put(image, rgb, space)
+    return image
+
+
+def put(image: Image, rgb: tuple[int, ...], space: str) -> None:
+    """Say where a photo lies."""
+    vector = unit(np.array(rgb, np.float32) - 110)
+    keeping.keep(
+        [keeping.Place(image_id=image.pk, owner_id=image.owner_id, space=space, model="m@1", vector=vector)]
+    )
+
+
+def _placeholder(rgb: tuple[int, ...]) -> str:
+    data = io.BytesIO()
+    Pillow.new("RGB", (16, 12), rgb).save(data, "WEBP")
+    return "data:image/webp;base64," + base64.b64encode(data.getvalue()).decode()
+
+
+def captions(answer: search.Answer) -> list[str]:
+    """What was found, by its captions."""
+    return [image.caption.split()[1] for image in answer.images]
+
+
+def like(asks: Owner | None, image: Image, scope: Scope = Scope.LIBRARY) -> list[str]:
+    """Photos like one, for somebody."""
+    return captions(search.similar(viewer(asks), image, scope=scope, count=10))
+
+
+@both
+def test_photos_like_one_are_found_among_what_the_viewer_may_see(owner: Owner) -> None:
+    stranger = Owner.objects.create()
+    red, pink, green = (add(owner, colour) for colour in ("red", "pink", "green"))
+    add(stranger, "red")
+    public = add(stranger, "pink", public=True)
+    answer = search.similar(viewer(owner), red, scope=Scope.LIBRARY, count=10)
+    assert captions(answer) == ["pink", "green"]
+    assert answer.likeness[pink.pk] > 0.9 > answer.likeness[green.pk]
+    assert like(owner, red, Scope.GALLERY) == ["pink"]
+    assert like(None, public, Scope.LIBRARY) == []
+    assert like(None, public, Scope.GALLERY) == []
+    deletion.delete([pink])
+    assert like(owner, red) == ["green"]
+    deletion.undelete(pink)
+    assert like(owner, red) == ["pink", "green"]
+    deletion.purge_now([pink])
+    assert like(owner, red) == ["green"]
+    assert not Embedding.objects.filter(image_id=pink.pk).exists()
+    kept = {image_id for place in shelves.shelves._places.values() for image_id in place.shelf.image_ids}
+    assert pink.pk not in kept
+
+
+def test_a_shelf_follows_what_comes_and_goes(owner: Owner) -> None:
+    red = add(owner, "red")
+    assert like(owner, red) == []
+    pink = add(owner, "pink")
+    assert like(owner, red) == ["pink"]
+    Image.objects.filter(pk=pink.pk).delete()  # by another process, which tells nobody here
+    blue = add(owner, "blue")
+    assert like(owner, red) == ["blue"]
+    before = Owner.objects.create()
+    add(before, "green")
+    late = add(owner, "pink")
+    assert like(owner, late) == ["red", "blue"]
+    assert owner.user is not None
+    claim(before, owner.user)
+    assert sorted(like(owner, blue)) == ["green", "pink", "red"]
+
+
+def test_photos_are_compared_in_the_space_that_most_of_them_are_in(owner: Owner) -> None:
+    images = [add(owner, colour, space=OTHER_SPACE) for colour in ("red", "pink", "green")]
+    put(images[0], (0, 0, 0), SPACE)
+    assert like(owner, images[0]) == ["pink", "green"]
+    fresh = add(owner, "blue")  # the model in use has placed two, the one before three
+    answer = search.similar(viewer(owner), fresh, scope=Scope.LIBRARY, count=9)
+    assert (captions(answer), answer.reason) == ([], "pending")
+    for image in images[1:]:
+        put(image, (110, 110, 200), SPACE)
+    assert like(owner, fresh)[0] in ("pink", "green")
+
+
+@both
+def test_words_and_meaning_are_ranked_together(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    red, _, green = (add(owner, colour) for colour in ("red", "pink", "green"))
+
+    def ask(text: str, by: By, **filters: Any) -> search.Answer:
+        return search.ranked(viewer(owner), Filters(text=text, **filters), by=by, count=10)
+
+    answer = ask("red", By.HYBRID)
+    assert (captions(answer), answer.reason, answer.likeness) == (["red"], "no_text_tower", {})
+    assert captions(ask("red", By.MEANING)) == []
+    place = {"ruby": COLOURS["red"], "wall": COLOURS["green"]}
+
+    def embed_text(text: str) -> captioner.Seen:
+        vector = unit(np.array(place[text], np.float32) - 110)
+        model = captioner.ModelInfo(name="m", version="1", bundle_hash=SPACE)
+        return captioner.Seen(vector=vector, model=model)
+
+    monkeypatch.setattr(captioner, "embed_text", embed_text)
+    assert captions(ask("ruby", By.HYBRID)) == ["red", "pink", "green"]
+    assert captions(ask("ruby", By.WORDS)) == []
+    assert captions(ask("wall", By.HYBRID))[0] == "green"
+    deletion.delete([red])
+    assert captions(ask("ruby", By.MEANING)) == ["pink", "green"]
+    assert captions(ask("ruby", By.MEANING, since=green.created_at)) == ["green"]
+
+
+def test_copies_are_found_in_one_s_own_library_alone(owner: Owner) -> None:
+    stranger = Owner.objects.create()
+    first, second = add(owner, "red"), add(owner, "red", shift=4)
+    for image in (add(owner, "pink"), add(stranger, "red"), add(stranger, "red")):
+        assert image.pk
+    found = search.duplicates(viewer(owner), count=10)
+    assert [[image.pk for image in group] for group in found.groups] == [[first.pk, second.pk]]
+    deletion.delete([first])
+    assert not search.duplicates(viewer(owner), count=10).groups
+    assert not search.duplicates(viewer(None), count=10).groups
+
+
+def test_what_the_model_has_not_placed_is_placed_in_the_background(
+    owner: Owner, make_photo: Callable[..., bytes]
+) -> None:
+    images = [store_upload(owner, make_photo(number), f"{number}.jpg").image for number in (1, 2)]
+    gone = add(owner, "red", space=OTHER_SPACE)  # no file: it cannot be read
+    Embedding.objects.update(created_at=timezone.now() - filling._OLD * 2)
+    while filling.fill():
+        pass
+    space = captioner.about().bundle_hash
+    placed = Embedding.objects.filter(space=space)
+    assert set(placed.exclude(vector=b"").values_list("image_id", flat=True)) == {each.pk for each in images}
+    assert set(placed.filter(vector=b"").values_list("image_id", flat=True)) == {gone.pk}
+    assert not Embedding.objects.exclude(space=space).exists()
+    assert filling.fill() == 0
+    answer = search.similar(viewer(owner), images[0], scope=Scope.LIBRARY, count=5)
+    assert [image.pk for image in answer.images] == [images[1].pk, gone.pk]
+
+
+def test_the_api_answers_with_images_and_reasons(owner: Owner) -> None:
+    red, pink = add(owner, "red"), add(owner, "pink")
+    client = Client()
+    assert owner.user is not None
+    client.force_login(owner.user)
+    answer = client.get(f"/api/v1/images/{red.pk}/similar?limit=5").json()
+    assert [each["image"]["id"] for each in answer["items"]] == [str(pink.pk)]
+    assert answer["items"][0]["likeness"] > 0.9
+    assert answer["reason"] == ""
+    answer = client.get("/api/v1/images/search?q=red&by=words").json()
+    assert [(each["image"]["id"], each["likeness"]) for each in answer["items"]] == [(str(red.pk), None)]
+    assert client.get("/api/v1/images/duplicates").json() == {"groups": [], "reason": ""}
+    for wrong in ("search", "search?q=+", "search?q=a&by=luck", f"{red.pk}/similar?limit=0"):
+        assert client.get(f"/api/v1/images/{wrong}").status_code == 422
+    assert Client().get(f"/api/v1/images/{red.pk}/similar").status_code == 404
+
+
+@pytest.mark.postgresql
+def test_a_database_without_pgvector_is_searched_in_memory(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pgvector, "_STATEMENTS", ("CREATE EXTENSION no_such_extension",))
+    pgvector.install()  # only says so
+    monkeypatch.setattr(pgvector, "is_there", lambda: False)
+    red, _ = add(owner, "red"), add(owner, "pink")
+    assert like(owner, red) == ["pink"]
+    monkeypatch.undo()
+    if pgvector.is_there():
+        pgvector.place_those_left()
+        assert like(owner, red) == ["pink"]

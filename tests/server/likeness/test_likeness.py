@@ -23,7 +23,7 @@ from cutline.server.images.search import text_of
 from cutline.server.images.selectors import Filters
 from cutline.server.likeness import filling, keeping, pgvector, search, shelves
 from cutline.server.likeness.models import Embedding
-from cutline.server.likeness.search import By, Scope
+from cutline.server.likeness.search import Among, By
 from cutline.server.people.models import Owner, User
 from cutline.server.people.viewers import Viewer
 from cutline.server.uploads.services import store_upload
@@ -92,7 +92,7 @@ def captions(answer: search.Answer) -> list[str]:
     return [image.caption.split()[1] for image in answer.images]
 
 
-def like(asks: Owner | None, image: Image, scope: Scope = Scope.LIBRARY) -> list[str]:
+def like(asks: Owner | None, image: Image, scope: Among = Among.LIBRARY) -> list[str]:
     """Photos like one, for somebody."""
     return captions(search.similar(viewer(asks), image, scope=scope, count=10))
 
@@ -103,12 +103,12 @@ def test_photos_like_one_are_found_among_what_the_viewer_may_see(owner: Owner) -
     red, pink, green = (add(owner, colour) for colour in ("red", "pink", "green"))
     add(stranger, "red")
     public = add(stranger, "pink", public=True)
-    answer = search.similar(viewer(owner), red, scope=Scope.LIBRARY, count=10)
+    answer = search.similar(viewer(owner), red, scope=Among.LIBRARY, count=10)
     assert captions(answer) == ["pink", "green"]
     assert answer.likeness[pink.pk] > 0.9 > answer.likeness[green.pk]
-    assert like(owner, red, Scope.GALLERY) == ["pink"]
-    assert like(None, public, Scope.LIBRARY) == []
-    assert like(None, public, Scope.GALLERY) == []
+    assert like(owner, red, Among.GALLERY) == ["pink"]
+    assert like(None, public, Among.LIBRARY) == []
+    assert like(None, public, Among.GALLERY) == []
     deletion.delete([pink])
     assert like(owner, red) == ["green"]
     deletion.undelete(pink)
@@ -142,7 +142,7 @@ def test_photos_are_compared_in_the_space_that_most_of_them_are_in(owner: Owner)
     put(images[0], (0, 0, 0), SPACE)
     assert like(owner, images[0]) == ["pink", "green"]
     fresh = add(owner, "blue")  # the model in use has placed two, the one before three
-    answer = search.similar(viewer(owner), fresh, scope=Scope.LIBRARY, count=9)
+    answer = search.similar(viewer(owner), fresh, scope=Among.LIBRARY, count=9)
     assert (captions(answer), answer.reason) == ([], "pending")
     for image in images[1:]:
         put(image, (110, 110, 200), SPACE)
@@ -201,7 +201,7 @@ def test_what_the_model_has_not_placed_is_placed_in_the_background(
     assert set(placed.filter(vector=b"").values_list("image_id", flat=True)) == {gone.pk}
     assert not Embedding.objects.exclude(space=space).exists()
     assert filling.fill() == 0
-    answer = search.similar(viewer(owner), images[0], scope=Scope.LIBRARY, count=5)
+    answer = search.similar(viewer(owner), images[0], scope=Among.LIBRARY, count=5)
     assert [image.pk for image in answer.images] == [images[1].pk, gone.pk]
 
 

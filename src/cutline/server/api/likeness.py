@@ -17,7 +17,7 @@ from cutline.server.errors import Invalid
 from cutline.server.images import selectors
 from cutline.server.images.show import shown
 from cutline.server.likeness import search
-from cutline.server.likeness.search import By, Scope
+from cutline.server.likeness.search import Among, By
 from cutline.server.people.viewers import Viewer, public_url, viewer_of
 
 router = Router(tags=["images"])
@@ -94,7 +94,7 @@ def list_duplicates(request: HttpRequest, limit: Count = 50) -> Mapping[str, Any
 def list_similar(
     request: HttpRequest,
     image_id: UUID,
-    among: Scope | None = None,
+    among: Among | None = None,
     limit: Count = 12,
     token: str = "",
 ) -> Mapping[str, Any]:
@@ -105,7 +105,7 @@ def list_similar(
     """
     viewer = viewer_of(request)
     image = selectors.image_for(viewer, image_id, share_token=token)
-    scope = among or (Scope.LIBRARY if selectors.is_owner(viewer, image) else Scope.GALLERY)
+    scope = among or (Among.LIBRARY if selectors.is_owner(viewer, image) else Among.GALLERY)
     answer = search.similar(viewer, image, scope=scope, count=limit)
     return _answer(answer, viewer, public_url(request))
 

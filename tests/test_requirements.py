@@ -51,7 +51,7 @@ def test_what_is_shipped_has_the_versions_that_were_tested(name: str) -> None:
     assert all(versions <= tested[package] for package, versions in locked(name).items())
 
 
-@pytest.mark.parametrize("name", [*LOCKS, "node", "tools", "deploy"])
+@pytest.mark.parametrize("name", [*LOCKS, "node", "tools", "deploy", "infrastructure", "ansible"])
 def test_every_locked_package_has_a_hash(name: str) -> None:
     lines = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     pinned = [number for number, line in enumerate(lines) if "==" in line and not line.startswith((" ", "#"))]

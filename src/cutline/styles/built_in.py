@@ -31,7 +31,7 @@ from cutline.styles.writing import Task, Written
 
 TEMPERATURE = 0.5
 TOP_P = 0.92
-GUIDANCE = 1.5
+GUIDANCE = 1.7
 PLAUSIBLE = 4.0  # nats below the likeliest token
 PLAIN = "plain"
 TRIES_PER_WORD = 12

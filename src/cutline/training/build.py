@@ -14,15 +14,16 @@ from torch import nn
 
 from cutline.errors import ConfigError, DataError, TrainingError
 from cutline.images import Preprocessing
-from cutline.training.checkpoints import seed_everything
+from cutline.training.checkpoints import read_checkpoint, seed_everything
 from cutline.training.concepts import choose_concepts
 from cutline.training.config import ImageConfig, RecipeConfig, StageConfig
 from cutline.training.corpus import Captions, Corpus, tokenise_captions, with_concepts
 from cutline.training.datasets import load_examples
-from cutline.training.encoders import Encoder, build_encoder
+from cutline.training.distil import DistilObjective, Student, Taught, parts_of, width_of
+from cutline.training.encoders import Encoder, build_encoder, load_network
 from cutline.training.examples import Example
 from cutline.training.features import FeatureConfig, FeatureStore, feature_store
-from cutline.training.loop import Objective
+from cutline.training.loop import BEST, Objective
 from cutline.training.lstm import LstmCaptioner, LstmConfig, load_glove
 from cutline.training.lstm_objective import LstmCaptionObjective
 from cutline.training.objectives import (
@@ -33,8 +34,10 @@ from cutline.training.objectives import (
     TextObjective,
 )
 from cutline.training.systems import CaptionSystem, ConceptSystem
+from cutline.training.teachers import EMBEDDINGS, PATCHES, ask, classes_of, load_teacher
 from cutline.training.text import TextConfig, normalise_caption
 from cutline.training.transformer import TransformerCaptioner, TransformerConfig
+from cutline.training.vision import VisionNetwork
 from cutline.training.vocabulary import build_tokenizer
 
 _GLOVE_WIDTH = 50
@@ -148,8 +151,22 @@ def _spread(items: tuple[Captions, ...], count: int) -> tuple[Captions, ...]:
     return tuple(items[int(place)] for place in np.linspace(0, len(items) - 1, count))
 
 
-def build_models(recipe: RecipeConfig, material: Material) -> Models:
-    """Build encoder and captioner; the same seed gives the same weights."""
+def distilled(recipe: RecipeConfig, folder: Path | None = None) -> Path | None:
+    """The checkpoint with the encoder of a training that distils one: that of its last such stage.
+
+    folder: of the training, by default the recipe's.
+    """
+    stages = [stage.name for stage in recipe.stages if stage.objective == "distil"]
+    return (folder or recipe.output) / stages[-1] / BEST if stages else None
+
+
+def build_models(recipe: RecipeConfig, material: Material, *, student: Path | None = None) -> Models:
+    """Build encoder and captioner; the same seed gives the same weights.
+
+    student: the checkpoint of a `distil` stage; encoder and concepts then start from its weights, else from
+    ImageNet's. Raises TrainingError for one that is not there.
+    """
+    weights = read_checkpoint(student)["module"] if student is not None else {}
     seed_everything(recipe.seed)
     rows, columns = recipe.encoder.grid or (None, None)
     encoder = build_encoder(
@@ -160,11 +177,14 @@ def build_models(recipe: RecipeConfig, material: Material) -> Models:
         rows=rows,
         columns=columns,
         weights=recipe.encoder.weights,
+        state=parts_of(weights, "network.") or None,
     )
     if recipe.decoder.kind == "lstm-attention":
         system: CaptionSystem = CaptionSystem(encoder.tail, _lstm(recipe, encoder, material))
     elif material.corpus.concepts:
         system = ConceptSystem(encoder.tail, _transformer(recipe, encoder, material))
+        if concepts := parts_of(weights, "concepts."):
+            system.concepts.load_state_dict(concepts)
     else:
         system = CaptionSystem(encoder.tail, _transformer(recipe, encoder, material))
     return Models(encoder=encoder, system=system, teacher=copy.deepcopy(encoder.tail).eval())
@@ -244,6 +264,48 @@ def preprocessing(image: ImageConfig) -> Preprocessing:
     """What the bundle will say of how photos are resized."""
     return Preprocessing(
         width_px=image.width_px, height_px=image.height_px, mode=image.mode, resample=image.resample
+    )
+
+
+def build_distillation(
+    recipe: RecipeConfig, stage: StageConfig, material: Material, *, folder: Path | None = None
+) -> DistilObjective:
+    """Build the objective of a `distil` stage, asking its teachers about photos that are new to them.
+
+    folder: where the answers are kept, by default the recipe's cache. Raises ConfigError, ImageError.
+    """
+    size = preprocessing(recipe.image)
+    if stage.side_px:
+        size = replace(size, width_px=stage.side_px, height_px=stage.side_px)
+    seed_everything(recipe.seed)
+    network = load_network(
+        recipe.encoder.name, height_px=size.height_px, width_px=size.width_px, weights=recipe.encoder.weights
+    )
+    tower = load_teacher(recipe.teacher.model, side_px=recipe.teacher.side_px, grid=recipe.teacher.grid)
+    cache = folder or recipe.cache
+    answers, classes = ask(cache, tower, material.photos), None
+    classifier = None if isinstance(network, VisionNetwork) else network.classifier
+    if classifier is not None:
+        itself = classes_of(network, classifier, size=(size.height_px, size.width_px))
+        classes = ask(cache, itself, material.photos)
+    student = Student(
+        network,
+        width_of(network, size),
+        embedding=answers.width(EMBEDDINGS),
+        patch=answers.width(PATCHES),
+        concepts=len(material.corpus.concepts),
+    )
+    if student.concepts is not None and classifier is not None:
+        student.concepts.start_from_imagenet(classifier, material.corpus.concepts)
+    return DistilObjective(
+        student,
+        copy.deepcopy(classifier),
+        _only(material.corpus, stage.sources),
+        material.photos,
+        Taught(teacher=answers, classes=classes),
+        stage,
+        size=size,
+        seed=recipe.seed,
     )
 
 

@@ -25,7 +25,7 @@ T = TypeVar("T")
 AmpKind: TypeAlias = Literal["none", "bf16", "fp16"]
 DecoderKind: TypeAlias = Literal["transformer", "lstm-attention"]
 EmbeddingKind: TypeAlias = Literal["own", "glove"]
-ObjectiveKind: TypeAlias = Literal["concepts", "text", "captions", "rewards", "writing"]
+ObjectiveKind: TypeAlias = Literal["distil", "concepts", "text", "captions", "rewards", "writing"]
 OptimiserKind: TypeAlias = Literal["adamw", "adam", "sgd"]
 ScheduleKind: TypeAlias = Literal["one-cycle", "cosine", "plateau", "constant"]
 TrackerKind: TypeAlias = Literal["tensorboard", "wandb", "mlflow"]
@@ -33,8 +33,9 @@ Trainable: TypeAlias = Literal["none", "tail", "all"]
 
 # What a stage may watch, and the objectives that are measured by it. A source's name may follow: cider/coco.
 MEASURES: Mapping[str, tuple[ObjectiveKind, ...]] = {
-    "loss": ("concepts", "text", "captions", "rewards", "writing"),
-    "map": ("concepts",),
+    "loss": ("distil", "concepts", "text", "captions", "rewards", "writing"),
+    "map": ("distil", "concepts"),
+    "explained": ("distil",),
     "bleu4": ("captions", "rewards"),
     "cider": ("captions", "rewards"),
 }
@@ -90,6 +91,19 @@ class EncoderConfig:
 
 
 ENCODERS = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "resnet50")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherConfig:
+    """What a `distil` stage learns from: a CLIP-like image tower, onnx:FILE or hf:FOLDER.
+
+    side_px: of the square that photos are squashed to for it. grid: its patches are averaged over so many
+    rows and columns. Its answers are kept in the recipe's cache; no bundle contains it.
+    """
+
+    model: str = ""
+    side_px: Annotated[int, Between(32, 4096)] = 224
+    grid: Annotated[int, Between(1, 64)] = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +171,11 @@ class StageConfig:
     concepts stage must not forget ImageNet, or a writer follows its teacher. rewards alone: samples
     (captions drawn for each photo), temperature (of the draws: below 1 they are nearer to what a beam
     writes), bleu_reward (BLEU-4's share beside CIDEr-D) and caption_weight (of cross-entropy on people's
-    captions beside the rewards, which alone narrow the language; text_share helps there too).
+    captions beside the rewards, which alone narrow the language; text_share helps there too). distil alone:
+    side_px (of the square photos it sees; 0 takes the recipe's image), augmentation (of each photo, anew each
+    time), embedding_weight and patch_weight (of what the teacher says of the photo and of its parts),
+    frozen_layers (how many of an EfficientNet's or ResNet's first layers stay as they are) and frozen_filters
+    (whether filters of one channel each stay: on a CPU, their gradients take half of the time).
     """
 
     name: str
@@ -196,6 +214,12 @@ class StageConfig:
     temperature: Annotated[float, Between(0.05, 5)] = 0.5
     bleu_reward: NonNegative = 0.0
     caption_weight: NonNegative = 0.0
+    side_px: Annotated[int, Between(0, 4096)] = 0
+    augmentation: Literal["off", "light", "strong"] = "light"
+    embedding_weight: NonNegative = 1.0
+    patch_weight: NonNegative = 1.0
+    frozen_layers: Natural = 0
+    frozen_filters: bool = False
 
     def __post_init__(self) -> None:
         """Refuse combinations that make no sense."""
@@ -287,6 +311,7 @@ class RecipeConfig:
     text: TextConfig = field(default_factory=TextConfig)
     image: ImageConfig = field(default_factory=ImageConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
@@ -308,6 +333,8 @@ class RecipeConfig:
                 raise ConfigError(f"Two stages are named {stage.name!r}.")
             if stage.objective == "concepts" and not self.decoder.concepts:
                 raise ConfigError(f"Stage {stage.name} learns concepts, but decoder.concepts is 0.")
+            if stage.objective == "distil":
+                self._check_distil(stage, seen)
             known = (*seen, "nothing", "")
             if stage.start_from not in known and not _is_path(stage.start_from):
                 raise ConfigError(
@@ -320,6 +347,13 @@ class RecipeConfig:
                 raise ConfigError(
                     f"export.average names {name!r}, which is not a stage.", hint=did_you_mean(name, [*seen])
                 )
+
+    def _check_distil(self, stage: StageConfig, before: set[str]) -> None:
+        """Refuse to distil without a teacher, or after features were made with the encoder as it was."""
+        if not self.teacher.model:
+            raise ConfigError(f"Stage {stage.name} has no teacher.", hint="Set teacher.model.")
+        if any(each.name in before and each.objective != "distil" for each in self.stages):
+            raise ConfigError(f"Stage {stage.name} distils the encoder, so it must come first.")
 
 
 def _check_label(what: str, value: str, pattern: str, wanted: str) -> None:

@@ -24,6 +24,7 @@ from cutline.training.build import (
     Models,
     build_models,
     build_objective,
+    distilled,
     gather,
     open_features,
     read_vocabulary,
@@ -100,9 +101,12 @@ def set_up(
 ) -> Bench:
     """Build one stage on a sample of the photos, with the best weights of the run where there is one."""
     recipe = subject.recipe
+    if stage.objective == "distil":
+        raise ConfigError(f"Stage {stage.name} distils the encoder, which is not diagnosed.")
     vocabulary = read_vocabulary(subject.run) if subject.run is not None else None
     material = sample(gather(recipe, vocabulary), photos=photos, dev=dev, texts=photos)
-    models = build_models(recipe, material)
+    student = distilled(recipe, subject.run) if subject.run is not None else None
+    models = build_models(recipe, material, student=student)
     if subject.run is not None:
         load_weights(models.system, read_checkpoint(_best_checkpoint(subject))["module"])
     store = open_features(recipe, material, models.encoder)

@@ -62,7 +62,11 @@ class SameConv(nn.Conv2d):
             pads += [total // 2, total - total // 2]
         if any(pads):
             input = F.pad(input, pads)
-        return super().forward(input)
+        if self.groups == 1 or self.stride[0] == 1 or input.device.type != "cpu":
+            return super().forward(input)
+        # In bfloat16, a CPU takes fifty times as long for the gradient of a filter that skips places.
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(input.float())
 
 
 class InvertedResidual(nn.Module):
@@ -166,6 +170,10 @@ def load_efficientnet_lite(name: str) -> EfficientNetLite:
     return encoder
 
 
+Network: TypeAlias = EfficientNetLite | ResNet | VisionNetwork
+"""What an encoder is made of: pixels uint8 [B, H, W, 3] -> features [B, F, H', W']."""
+
+
 class GridPool(nn.Module):
     """Adaptive average pooling to a grid, as two matrix products, which every runtime has."""
 
@@ -249,20 +257,23 @@ def build_encoder(
     rows: int | None = None,
     columns: int | None = None,
     weights: Path | None = None,
+    state: Mapping[str, Tensor] | None = None,
 ) -> Encoder:
     """An encoder with its weights: efficientnet-lite0|1|2, resnet50, or transformers:FOLDER.
 
     trainable: none (the trunk is everything), tail (the last stage or blocks learn) or all (the trunk is
     empty, and the cache keeps pixels). rows and columns: the grid that regions are pooled to; None keeps the
-    encoder's own. weights: the state-dict file of resnet50; the others bring theirs.
+    encoder's own. weights: the state-dict file of resnet50; the others bring theirs. state: weights of the
+    whole network (as `load_network` names them) that replace them.
 
     Raises ConfigError for an encoder, a size or weights that do not fit, MissingExtra without a wheel.
     """
     if trainable not in get_args(Trainable):
         raise ConfigError(f"trainable is {trainable!r}.", hint="Use none, tail or all.")
-    if weights is not None and name != "resnet50":
-        raise ConfigError(f"{name} has its own weights.", hint="Remove encoder.weights.")
-    parts = _parts(name, trainable, (height_px, width_px), weights)
+    network = load_network(name, height_px=height_px, width_px=width_px, weights=weights)
+    if state is not None:
+        network.load_state_dict(state)
+    parts = _parts(network, trainable)
     size = _grid(parts.trunk, parts.tail, (height_px, width_px))
     grid = (rows or size[0], columns or size[1])
     pool = None if grid == size else GridPool(size, grid)
@@ -379,16 +390,30 @@ class _Regions(nn.Module):
         return cached.flatten(1, 2)
 
 
-def _parts(name: str, trainable: Trainable, size: tuple[int, int], weights: Path | None) -> _Parts:
+def load_network(name: str, *, height_px: int, width_px: int, weights: Path | None = None) -> Network:
+    """The network of an encoder, whole: pixels uint8 [B, H, W, 3] -> features [B, F, H', W'].
+
+    Raises as `build_encoder`.
+    """
+    if weights is not None and name != "resnet50":
+        raise ConfigError(f"{name} has its own weights.", hint="Remove encoder.weights.")
     if name in _SCALES:
-        return _efficientnet_parts(load_efficientnet_lite(name), trainable)
+        return load_efficientnet_lite(name)
     if name == "resnet50":
-        return _resnet_parts(load_resnet50(weights), trainable)
+        return load_resnet50(weights)
     if name.startswith(_TRANSFORMERS):
         folder = Path(name.removeprefix(_TRANSFORMERS)).expanduser()
-        return _vision_parts(load_vision(folder, height_px=size[0], width_px=size[1]), trainable)
+        return load_vision(folder, height_px=height_px, width_px=width_px)
     known = ", ".join((*_SCALES, "resnet50", f"{_TRANSFORMERS}FOLDER"))
     raise ConfigError(f"Unknown encoder {name!r}.", hint=f"Known: {known}.")
+
+
+def _parts(network: Network, trainable: Trainable) -> _Parts:
+    if isinstance(network, EfficientNetLite):
+        return _efficientnet_parts(network, trainable)
+    if isinstance(network, ResNet):
+        return _resnet_parts(network, trainable)
+    return _vision_parts(network, trainable)
 
 
 def _efficientnet_parts(network: EfficientNetLite, trainable: Trainable) -> _Parts:
@@ -456,13 +481,18 @@ def _description(name: str, trunk: nn.Module, grid: tuple[int, int] | None) -> s
     """What a cache depends on: the encoder, the trunk's weights by hash, the grid of finished regions."""
     if not any(True for _ in trunk.parameters()):
         return "pixels"
-    digest = hashlib.sha256()
-    for key, value in _tensors(trunk):
-        digest.update(f"{key}\0{tuple(value.shape)}\0".encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
     label = "transformers" if name.startswith(_TRANSFORMERS) else name
     pooled = "trunk" if grid is None else f"regions {grid[0]}x{grid[1]}"
-    return f"{label} {pooled} {digest.hexdigest()[:16]}"
+    return f"{label} {pooled} {fingerprint(trunk)}"
+
+
+def fingerprint(module: nn.Module) -> str:
+    """A hash of a module's weights."""
+    digest = hashlib.sha256()
+    for key, value in _tensors(module):
+        digest.update(f"{key}\0{tuple(value.shape)}\0".encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _tensors(module: nn.Module) -> Iterable[tuple[str, Tensor]]:

@@ -147,25 +147,33 @@ class _Runner:
         if self.dtype == np.uint8:
             return pixels
         if self._session is None:
-            self._session = _session(self._trunk, pixels)
+            self._session = exported_session(self._trunk, pixels, output="features")
         return self._session(pixels).astype(np.float16)
 
 
-def _session(trunk: nn.Module, pixels: Pixels) -> Callable[[Pixels], npt.NDArray[np.generic]]:
+def exported_session(
+    module: nn.Module, pixels: Pixels, *, output: str
+) -> Callable[[Pixels], npt.NDArray[np.generic]]:
+    """A module from pixels to one tensor, run by ONNX Runtime. pixels: of any photo, to trace with."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "trunk.onnx"
+        path = Path(folder) / "module.onnx"
         export_graph(
-            trunk,
+            module,
             (torch.from_numpy(np.repeat(pixels[:1], 2, axis=0)),),
             path,
             inputs=["pixels"],
-            outputs=["features"],
+            outputs=[output],
             dynamic=({0: torch.export.Dim("batch")},),
         )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        session = open_session(path)
     return lambda batch: session.run(None, {"pixels": batch})[0]
+
+
+def open_session(path: Path) -> onnxruntime.InferenceSession:
+    """A graph, on as many threads as torch has."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
 
 
 def _fingerprint(examples: Sequence[Example], config: FeatureConfig) -> str:

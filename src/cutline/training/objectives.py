@@ -1,4 +1,4 @@
-"""What each stage of a recipe optimises: concepts, text, captions, rewards.
+"""What each stage of a recipe optimises: concepts, text, captions, rewards. `distil` stands in distil.py.
 
 Legend of shapes: B images, S captions an image, L tokens, V vocabulary, R regions, F feature width,
 C concepts, T concept tokens.
@@ -207,14 +207,11 @@ class ConceptObjective(_PhotoObjective):
         seed: int,
         teacher: nn.Module,
         classifier: nn.Linear,
-        minimum_photos: int = 3,
     ) -> None:
         super().__init__(system, corpus, store, stage, seed=seed)
         self.teacher = teacher.requires_grad_(False)
         self.classifier = classifier.requires_grad_(False)
-        counts = (concept_targets(corpus.train, len(corpus.concepts)) > 0).sum(0)
-        # Concepts that hardly any photo shows keep what the names of ImageNet's classes gave them.
-        self.learnt = torch.from_numpy((counts >= minimum_photos).astype(np.float32))
+        self.learnt = learnable_concepts(corpus)
         self.dropout = nn.Dropout(0.2)
 
     def loss(self, batch: Batch) -> Loss:
@@ -244,14 +241,7 @@ class ConceptObjective(_PhotoObjective):
 
     def evaluate(self) -> dict[str, float]:
         """Loss on dev, and by source the mean average precision of concepts that some photos show."""
-        scores = self.dev_scores()
-        targets = concept_targets(self.corpus.dev, len(self.corpus.concepts))
-        clipped = np.clip(scores, 1e-6, 1 - 1e-6)
-        entropy = -(targets * np.log(clipped) + (1 - targets) * np.log(1 - clipped))
-        result = {"loss": float(entropy.sum(1).mean())}
-        for source, places in _by_source(self.corpus.dev).items():
-            result[f"map/{source}"] = mean_average_precision(scores[places], targets[places] > 0)
-        return result
+        return concept_scores(self.dev_scores(), self.corpus.dev, len(self.corpus.concepts))
 
 
 class TextObjective(_PhotoObjective):
@@ -488,6 +478,23 @@ def _by_source(items: Sequence[Captions]) -> dict[str, list[int]]:
     for place, item in enumerate(items):
         places.setdefault(item.source, []).append(place)
     return places
+
+
+def learnable_concepts(corpus: Corpus, *, minimum_photos: int = 3) -> Tensor:
+    """1 for concepts that enough photos show, else 0: those keep what ImageNet's class names gave them."""
+    counts = (concept_targets(corpus.train, len(corpus.concepts)) > 0).sum(0)
+    return torch.from_numpy((counts >= minimum_photos).astype(np.float32))
+
+
+def concept_scores(scores: Floats, items: Sequence[Captions], concepts: int) -> dict[str, float]:
+    """Cross-entropy, and by source the mean average precision, of probabilities [N, C] for these photos."""
+    targets = concept_targets(items, concepts)
+    clipped = np.clip(scores, 1e-6, 1 - 1e-6)
+    entropy = -(targets * np.log(clipped) + (1 - targets) * np.log(1 - clipped))
+    result = {"loss": float(entropy.sum(1).mean())}
+    for source, places in _by_source(items).items():
+        result[f"map/{source}"] = mean_average_precision(scores[places], targets[places] > 0)
+    return result
 
 
 def mean_average_precision(scores: Floats, targets: npt.NDArray[np.bool_], *, minimum: int = 3) -> float:

@@ -24,6 +24,7 @@ from cutline.training.build import (
     Material,
     Vocabulary,
     build_models,
+    distilled,
     gather,
     preprocessing,
     read_vocabulary,
@@ -66,7 +67,7 @@ def publish(recipe: RecipeConfig, target: Path, *, checkpoint: Path | None = Non
     chosen = {checkpoint: 1.0} if checkpoint else published_weights(recipe)
     weights = average_weights(chosen)
     material = gather(recipe, _kept_vocabulary(recipe))
-    models = build_models(recipe, material)
+    models = build_models(recipe, material, student=distilled(recipe))
     fresh, unused = load_weights(models.system, weights)
     if fresh or unused:
         raise TrainingError(

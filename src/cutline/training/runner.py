@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,8 +18,10 @@ from cutline.training.build import (
     Material,
     Models,
     batches_per_epoch,
+    build_distillation,
     build_models,
     build_objective,
+    distilled,
     gather,
     open_features,
     read_vocabulary,
@@ -28,9 +30,10 @@ from cutline.training.build import (
 )
 from cutline.training.checkpoints import load_weights, read_checkpoint
 from cutline.training.config import RecipeConfig, StageConfig, load_recipe
+from cutline.training.distil import DistilObjective
 from cutline.training.distributed import ALONE, World
 from cutline.training.features import FeatureStore
-from cutline.training.loop import FitResult, Stepper, endless_windows
+from cutline.training.loop import FitResult, Objective, Stepper, endless_windows
 from cutline.training.optim import set_rates
 from cutline.training.publish import publish
 from cutline.training.stages import chosen, refuse_second_training, run_stage, start_checkpoint
@@ -64,21 +67,48 @@ def run_recipe(
     world.from_first(None)  # nobody looks for what the first is writing
     if world.first and begun is None:
         write_vocabulary(recipe.output, material.corpus)
-    models = build_models(recipe, material)
-    if world.first:
-        open_features(recipe, material, models.encoder)
-    world.from_first(None)  # the others open what the first has computed
-    store = open_features(recipe, material, models.encoder, quiet=True)
     results: list[FitResult] = []
-    for stage in chosen(recipe, only):
-        _start_from(recipe, stage, models)
-        objective = build_objective(recipe, stage, material, models, store)
+    for stage, objective in _objectives(recipe, material, chosen(recipe, only), world):
         results.append(run_stage(recipe, stage, objective, resume=resume, device=device, world=world))
         if results[-1].stopped == "interrupted":
             return results
     if world.first and only in ("", recipe.stages[-1].name):
         _publish(recipe)
     return results
+
+
+def _objectives(
+    recipe: RecipeConfig, material: Material, stages: Sequence[StageConfig], world: World
+) -> Iterator[tuple[StageConfig, Objective]]:
+    """The objective of each stage, built when those before have ended."""
+    for stage in (each for each in stages if each.objective == "distil"):
+        yield stage, _distillation(recipe, stage, material, world)
+    rest = [each for each in stages if each.objective != "distil"]
+    if not rest:
+        return
+    models = build_models(recipe, material, student=distilled(recipe))
+    if world.first:
+        open_features(recipe, material, models.encoder)
+    world.from_first(None)  # the others open what the first has computed
+    store = open_features(recipe, material, models.encoder, quiet=True)
+    for stage in rest:
+        _start_from(recipe, stage, models)
+        yield stage, build_objective(recipe, stage, material, models, store)
+
+
+def _distillation(
+    recipe: RecipeConfig, stage: StageConfig, material: Material, world: World
+) -> DistilObjective:
+    if not world.first:
+        world.from_first(None)  # nobody else asks what the first is asking
+    objective = build_distillation(recipe, stage, material)
+    if world.first:
+        world.from_first(None)
+    path = start_checkpoint(recipe, stage)
+    if path is not None:
+        load_weights(objective.student, read_checkpoint(path)["module"])
+        _log.info("%s starts from %s", stage.name, path)
+    return objective
 
 
 def _publish(recipe: RecipeConfig) -> None:
@@ -97,7 +127,7 @@ def _publish(recipe: RecipeConfig) -> None:
 
 def _start_from(recipe: RecipeConfig, stage: StageConfig, models: Models) -> None:
     path = start_checkpoint(recipe, stage)
-    if path is None:
+    if path is None or path == distilled(recipe):  # its weights are those that the models were built with
         return
     fresh, unused = load_weights(models.system, read_checkpoint(path)["module"])
     _log.info("%s starts from %s", stage.name, path)
@@ -181,7 +211,9 @@ def dry_run(recipe: RecipeConfig, *, device: torch.device | None = None) -> Plan
         small_s, store = _timed_features(recipe, small, models, Path(folder))
         per_photo_s = max(small_s - fixed_s, 0.0) / max(len(small.photos) - 1, 1)
         stages = tuple(
-            _plan_stage(recipe, stage, material, small, models, store, device or torch.device("cpu"))
+            _plan_stage(
+                recipe, stage, material, small, models, store, Path(folder), device or torch.device("cpu")
+            )
             for stage in recipe.stages
         )
         shape = " x ".join(map(str, store.read([0], [0]).shape[1:]))
@@ -214,12 +246,17 @@ def _plan_stage(
     small: Material,
     models: Models,
     store: FeatureStore,
+    folder: Path,
     device: torch.device,
 ) -> StagePlan:
     named = Path(stage.start_from) if "/" in stage.start_from else None
     if named is not None and not named.exists():
         raise TrainingError(f"Stage {stage.name} starts from {named}, which does not exist.")
-    objective = build_objective(recipe, stage, small, models, store)
+    objective: Objective
+    if stage.objective == "distil":
+        objective = build_distillation(recipe, stage, small, folder=folder)
+    else:
+        objective = build_objective(recipe, stage, small, models, store)
     stepper = Stepper(objective, stage, device=device)
     set_rates(stepper.optimiser, 0.0)  # what is measured must not move the next stage's weights
     loss, step_s = 0.0, 0.0

@@ -105,23 +105,51 @@ def may_flip(captions: Iterable[str]) -> bool:
     return not any(_SIDES.search(_NOT_SIDES.sub(" ", text)) or _WRITING.search(text) for text in captions)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """The part of a photo that a variation shows, in shares of its sides, and whether it is mirrored."""
+
+    left: float = 0.0
+    top: float = 0.0
+    right: float = 1.0
+    bottom: float = 1.0
+    mirrored: bool = False
+
+
 def augment(image: Image.Image, level: str, rng: np.random.Generator, *, flip: bool = True) -> Image.Image:
     """A variation of an RGB photo: cropped (its size changes), perhaps mirrored, recoloured, hidden in part.
 
     flip: False for photos whose captions name a side (see `may_flip`). "off" returns the photo itself.
     The number of draws from `rng` does not depend on `flip`. Raises ConfigError for an unknown level.
     """
+    return augment_with_view(image, level, rng, flip=flip)[0]
+
+
+def augment_with_view(
+    image: Image.Image, level: str, rng: np.random.Generator, *, flip: bool = True
+) -> tuple[Image.Image, View]:
+    """As `augment`, and which part of the photo the variation shows."""
     if level == "off":
-        return image
+        return image, View()
     try:
         strength = AUGMENTATIONS[level]
     except KeyError as error:
         raise ConfigError(f"Unknown augmentation {level!r}.", hint=f"Use {', '.join(LEVELS)}.") from error
-    image = image.crop(_random_box(image.size, strength, rng))
-    if rng.random() < strength.flip and flip:
+    width, height = image.size
+    left, top, right, bottom = box = _random_box(image.size, strength, rng)
+    image = image.crop(box)
+    mirrored = rng.random() < strength.flip and flip
+    if mirrored:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    image = _jittered(image, strength, rng)
-    return _with_cutout(image, strength, rng)
+    image = _with_cutout(_jittered(image, strength, rng), strength, rng)
+    view = View(
+        left=left / width,
+        top=top / height,
+        right=right / width,
+        bottom=bottom / height,
+        mirrored=mirrored,
+    )
+    return image, view
 
 
 def _random_box(

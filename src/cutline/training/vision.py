@@ -51,8 +51,18 @@ class VisionNetwork(nn.Module):
 
     def run(self, pixels: Tensor) -> Tensor:
         """Pixels [B, H, W, 3] -> the model's own output, [B, T, C] or [B, C, h, w]."""
+        return cast(Tensor, self._output(pixels).last_hidden_state)
+
+    def with_embedding(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixels [B, H, W, 3] -> the photo as one vector [B, E], and the grid [B, C, h, w]."""
+        seen = self._output(pixels)
+        grid = self.as_grid(seen.last_hidden_state)
+        pooled = getattr(seen, "pooler_output", None)
+        return grid.mean((2, 3)) if pooled is None else pooled.flatten(1), grid
+
+    def _output(self, pixels: Tensor) -> Any:
         normal = ((pixels.float() / 255 - self.mean) / self.std).permute(0, 3, 1, 2)
-        return cast(Tensor, self.network(pixel_values=normal, **self._more).last_hidden_state)
+        return self.network(pixel_values=normal, **self._more)
 
     def as_grid(self, output: Tensor) -> Tensor:
         """[B, T, C] or [B, C, h, w] -> [B, C, h, w], without class and register tokens."""

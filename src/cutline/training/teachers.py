@@ -204,7 +204,7 @@ def ask(folder: Path, teacher: Teacher, examples: Sequence[Example], *, quiet: b
 
 
 def _known(place: Path, shapes: Mapping[str, tuple[int, ...]]) -> tuple[dict[bytes, int], int]:
-    """{key: row} of the photos that were asked about, and the number of rows; a half-written one is cut off."""
+    """{key: row} of the photos that were asked about, and the number of rows; half a row is cut off."""
     sizes = {place / f"{name}.f16": 2 * math.prod(shape) for name, shape in shapes.items()}
     sizes[place / _KEYS] = _KEY_BYTES
     rows = min(path.stat().st_size // size if path.exists() else 0 for path, size in sizes.items())

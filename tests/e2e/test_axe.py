@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Route, expect
 
+from tests.chat_server import ChatServer, in_words
 from tests.e2e.conftest import CAT, FLOWER, Person
 from tests.server.services.mailbox import Mailbox
 from tests.server.services.process import wait_until
@@ -108,8 +110,15 @@ def test_axe_finds_nothing_on_the_pages_of_strangers(auditor: Auditor) -> None:
     assert auditor.found == {}
 
 
-def test_axe_finds_nothing_on_a_photo_in_any_state(auditor: Auditor, tmp_path: Path) -> None:
+def test_axe_finds_nothing_on_a_photo_in_any_state(
+    auditor: Auditor, tmp_path: Path, writer: ChatServer
+) -> None:
     person, page = auditor.person, auditor.page
+    # One caption in a voice is kept, the others are refused.
+    written = itertools.chain(
+        ["All paws and no plans: this dog runs. #BeachDog"], itertools.repeat("A cat. #Cats")
+    )
+    writer.answer = lambda _count, _request: in_words(next(written))
     (tmp_path / "notes.jpg").write_text("these are words")
     person.open("/")
     person.press("From the web")
@@ -119,6 +128,10 @@ def test_axe_finds_nothing_on_a_photo_in_any_state(auditor: Auditor, tmp_path: P
     path = person.first_photo()
     expect(page.get_by_text("not an image")).to_be_visible()
     auditor.look("one photo captioned, one refused")
+    person.press("Voice")
+    page.get_by_role("dialog").get_by_role("button", name="Write three captions").wait_for()
+    auditor.look("the dialog of voices")
+    page.keyboard.press("Escape")
     person.press("Language")
     page.get_by_role("menu").wait_for()
     auditor.look("a menu of the header")
@@ -139,8 +152,19 @@ def test_axe_finds_nothing_on_a_photo_in_any_state(auditor: Auditor, tmp_path: P
     auditor.look("the menu of copies")
     page.keyboard.press("Escape")
     person.press("Edit")
+    page.get_by_role("textbox", name="Caption", exact=True).fill("A dog runs along the beach.")
     auditor.look("the caption is edited")
-    person.press("Cancel")
+    person.press("Save")
+    person.press("Voice")
+    page.get_by_label("Hashtags").fill("1")
+    person.press("Write three captions")
+    captions = page.get_by_role("region", name="Captions in this voice").get_by_role("listitem")
+    captions.get_by_role("button", name="Use as caption").wait_for()
+    expect(captions.filter(has_text="Not shown:")).not_to_have_count(0)
+    page.get_by_text("More choices").click()
+    captions.get_by_role("button", name="Edit").click()
+    auditor.look("captions in a voice")
+    captions.get_by_role("button", name="Cancel").click()
     page.get_by_label("Everyone, in the gallery").check()
     page.get_by_label("Add tags").fill("cat")
     person.press("Add")

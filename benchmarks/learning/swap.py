@@ -25,7 +25,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ _MODEL = "import os\nfrom pathlib import Path\nimport cutline\n" + (
 )
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """A request: when it ended, how long it took, and whether it was answered."""
 
@@ -72,14 +72,12 @@ class Asked:
     what: str = ""
 
 
-@dataclass(slots=True)
 class Clients:
     """Twenty clients that ask without a pause, until it is left."""
 
-    service: Service
-    asked: list[Asked] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self.asked: list[Asked] = []
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._photos = variants()
@@ -99,7 +97,7 @@ class Clients:
         act = self._caption if number % 2 else self._upload
         transport = httpx.HTTPTransport(local_address=f"127.{10 + number}.0.1")
         with httpx.Client(
-            base_url=f"{self.service.url}/api/v1", transport=transport, timeout=_TIMEOUT_S
+            base_url=f"{self._service.url}/api/v1", transport=transport, timeout=_TIMEOUT_S
         ) as client:
             while not self._over.is_set():
                 began, what = time.monotonic(), ""
@@ -108,7 +106,7 @@ class Clients:
                 except (httpx.HTTPError, KeyError, ValueError) as error:
                     what = repr(error)[:300]
                 ended = time.monotonic()
-                self.asked.append(Asked(ended, ended - began, not what, what))
+                self.asked.append(Asked(ended=ended, seconds=ended - began, is_answered=not what, what=what))
 
     def _photo(self) -> bytes:
         with self._lock:

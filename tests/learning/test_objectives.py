@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from cutline.learning.challenger import kept_of
 from cutline.learning.objectives import (
     REWARDS,
     EditsObjective,
@@ -131,3 +133,13 @@ def test_a_caption_is_as_good_as_it_is_like_what_the_trusted_wrote() -> None:
     first, second = (likeness.of(0, (*ids, END_ID, PAD_ID)) for ids in ((11, 12, 13), (14, 15, 16)))
     assert first > second > 0
     assert likeness.of(0, (11, 12, 13)) < first
+
+
+def test_little_of_few_photos_may_be_chance_and_is_not_called_forgotten() -> None:
+    before = np.tile([0.3, 0.9], 75)
+    noise = np.random.default_rng(0).normal(0, 0.2, len(before))
+    kept, at_most = kept_of(before + noise - noise.mean() - 0.012, before)
+    assert kept == pytest.approx(0.98)
+    assert at_most > 1
+    assert kept_of(0.8 * before, before)[1] < 0.9
+    assert kept_of(np.zeros(0), np.zeros(0)) == (1.0, 1.0)

@@ -1,6 +1,8 @@
 """From a champion and a data set to a challenger.
 
 Trained, averaged with the champion, written as a bundle.
+
+Legend of shapes: N photos.
 """
 
 from __future__ import annotations
@@ -47,7 +49,8 @@ from cutline.learning.objectives import (
     written_by,
 )
 from cutline.learning.weights import read_weights, write_weights
-from cutline.metrics import DocumentFrequency, cider_d, tokenize
+from cutline.metrics import DocumentFrequency, cider_d, paired_bootstrap, tokenize
+from cutline.metrics.ngrams import Floats
 from cutline.training.checkpoints import load_weights, read_checkpoint
 from cutline.training.config import StageConfig
 from cutline.training.datasets import load_examples
@@ -61,6 +64,7 @@ _CALIBRATION_PHOTOS = 32
 _CALIBRATION_BATCH = 8
 _AT_ONCE = 32
 _OF_OWN_PHOTOS = 0.25  # of the teacher's weight where nothing else is rehearsed: it holds learning back
+_SAMPLES = 2000  # of the bootstrap
 _CHECKED = 150  # photos of the rehearsal that tell how much was forgotten
 
 
@@ -376,21 +380,35 @@ def _best_strength(
     *,
     kept_share: float,
 ) -> tuple[float, list[dict[str, float]]]:
-    """How far to go: as far as is not forgotten on the rehearsal's photos.
+    """How far to go: as far as photos of the rehearsal do not show that it forgets. Gates see more photos.
 
     Loss and CIDEr-D of the judged photos are noted beside it; they are too few to choose by.
     """
-    before = _cider(champion, champion.captioner, school.checked, school)
+    before = _ciders(champion, champion.captioner, school.checked, school)
     measured = []
     for strength in sorted(settings.strengths):
         captioner = mixed(champion.captioner, trained, strength)
-        kept = _cider(champion, captioner, school.checked, school) / before if before else 1.0
+        kept, at_most = kept_of(_ciders(champion, captioner, school.checked, school), before)
         cider = _cider(champion, captioner, school.judged, school)
         measured.append(
-            {"strength": strength, "loss": _loss(captioner, school), "cider": cider, "kept": kept}
+            {
+                "strength": strength,
+                "loss": _loss(captioner, school),
+                "cider": cider,
+                "kept": kept,
+                "kept_at_most": at_most,
+            }
         )
-    fitting = [each for each in measured if each["kept"] >= kept_share] or measured[:1]
+    fitting = [each for each in measured if each["kept_at_most"] >= kept_share] or measured[:1]
     return fitting[-1]["strength"], measured
+
+
+def kept_of(after: Floats, before: Floats) -> tuple[float, float]:
+    """How much of the CIDEr-D [N] of photos is left, as a share, and the upper end of its interval."""
+    if not len(before) or not before.mean():
+        return 1.0, 1.0
+    test = paired_bootstrap(after, before, samples=_SAMPLES)
+    return 1 + test.difference / float(before.mean()), 1 + test.high / float(before.mean())
 
 
 def _loss(captioner: TransformerCaptioner, school: _School) -> float:
@@ -404,8 +422,16 @@ def _cider(
     school: _School,
 ) -> float:
     """CIDEr-D, times 100, of captions of photos, by row; 0 without any."""
-    if not photos:
-        return 0.0
+    return 100 * float(_ciders(champion, captioner, photos, school).mean()) if photos else 0.0
+
+
+def _ciders(
+    champion: Champion,
+    captioner: TransformerCaptioner,
+    photos: Mapping[int, tuple[str, ...]],
+    school: _School,
+) -> Floats:
+    """CIDEr-D of the caption of each photo: [N]."""
     rows = sorted(photos)
     written: list[list[str]] = []
     for start in range(0, len(rows), _AT_ONCE):
@@ -413,7 +439,9 @@ def _cider(
         regions: Tensor = school.store.read(part, [PLAIN] * len(part))
         written += [champion.words(ids) for ids in written_by(captioner, regions)]
     references = [[tokenize(text) for text in photos[row]] for row in rows]
-    return 100 * cider_d(references, written, document_frequency=school.frequency)[0]
+    if not rows:
+        return np.zeros(0)
+    return cider_d(references, written, document_frequency=school.frequency)[1]
 
 
 # Writing

@@ -25,13 +25,13 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 import httpx
@@ -45,6 +45,9 @@ from playwright.sync_api import (
     Route,
     sync_playwright,
 )
+
+if TYPE_CHECKING:
+    from cutline.registry import VersionManifest
 
 HERE = Path(__file__).resolve().parent
 EXAMPLES = HERE.parent / "examples"
@@ -87,6 +90,36 @@ def screenshot(page: Path, output: Path, *, width: int, dark: bool) -> None:
 
 
 # --- the service, its users and their data
+
+GATES: Sequence[Mapping[str, object]] = (
+    {
+        "name": "fit",
+        "figure": 0.874,
+        "low": 0.845,
+        "high": 0.9,
+        "threshold": "the interval must lie above 0.55",
+    },
+    {"name": "base", "figure": -0.009, "low": -0.034, "high": 0.017, "threshold": "at least -1.0%"},
+    {
+        "name": "held-back likelihood",
+        "figure": 0.171,
+        "low": 0.089,
+        "high": 0.249,
+        "threshold": "above 0, with p < 0.05 (paired bootstrap)",
+        "detail": "+0.171 nats, p = 0.0010",
+    },
+    {
+        "name": "held-back captions",
+        "figure": -0.036,
+        "low": -0.192,
+        "high": 0.12,
+        "threshold": "at least -10%, and not below 0 with p < 0.05",
+        "detail": "CIDEr-D 64.1 to 61.8, p = 0.6637",
+    },
+    {"name": "vocabulary", "figure": -0.019, "threshold": "at least -20%", "detail": "214 to 210"},
+    {"name": "latency", "figure": -0.022, "threshold": "at most +10%", "detail": "17.3 ms to 16.9 ms"},
+    {"name": "determinism", "figure": 0, "threshold": "none"},
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -215,7 +248,12 @@ def _check(answer: httpx.Response) -> None:
         raise SystemExit(f"{answer.request.method} {answer.url}: {answer.status_code} {answer.text}")
 
 
-def fill(site: Site, hook: str) -> None:
+def _following(folder: Path) -> dict[str, str]:
+    """The settings of a service that follows a registry."""
+    return {"model": f"registry:{folder / 'models'}", "registry_cache": str(folder / "cache")}
+
+
+def fill(site: Site, hook: str, models: Path) -> None:
     """Fill the service with users (two photographers and staff) and their data. Needs django.setup()."""
     from allauth.account.models import EmailAddress
 
@@ -262,6 +300,7 @@ def fill(site: Site, hook: str) -> None:
     mara.post(f"/webhooks/{made['id']}/test")
     time.sleep(2)  # the calls go out
     _add_history(site, made["id"])
+    _add_models(site, models, people["staff"])
 
 
 def archive(*, notes: bool) -> bytes:
@@ -349,6 +388,121 @@ def _add_history(site: Site, webhook: str) -> None:
         error_message="The model did not answer in five tries.",
     )
     site.images["failed"] = str(lost.pk)
+
+
+def _add_models(site: Site, models: Path, staff: Person) -> None:
+    """Add a challenger that the learner made, with its report, its canary, and what became of both."""
+    from cutline.captioning.bundle import sealed
+    from cutline.registry import DataRecord, Draft, GateReport, open_registry
+
+    registry = open_registry(str(models))
+    champion = registry.find("champion")
+    bundle = registry.bundle(champion)
+    version = f"{bundle.manifest.version}+learned.9f31c2ab"
+    summary = f"All {len(GATES)} gates passed."
+    for ending, why, captions in (
+        ("not started", "31 captions are new since the last run, fewer than 50", 131),
+        ("rejected", "Rejected. held-back likelihood: +0.006 nats, p = 0.4120.", 164),
+    ):
+        registry.record_run(
+            by="learner",
+            ending=ending,
+            why=why,
+            champion=champion.id,
+            facts={"counts": {"captions": captions}, "fewest_captions": 100, "fewest_new": 50},
+        )
+    challenger = registry.push(
+        Draft(
+            bundle=sealed(replace(bundle.manifest, version=version), bundle.files),
+            data=DataRecord(hash="9f31c2ab" * 8, description="296 captions by people"),
+            parents=(champion.id,),
+            metrics={"training": {"captions": 187, "way": "edits", "strength": 1.0}},
+            gates=GateReport(
+                passed=True,
+                summary=summary,
+                report={"passed": True, "gates": [{"passed": True, **gate} for gate in GATES]},
+                page=b"<!doctype html><title>Gates</title>",
+            ),
+        )
+    )
+    registry.record_run(
+        by="learner",
+        ending="challenger",
+        why=summary,
+        champion=champion.id,
+        version=challenger.id,
+        facts={"counts": {"captions": 296}, "fewest_captions": 100, "fewest_new": 50},
+    )
+    registry.promote(challenger.id, to="challenger", by="learner", why=summary)
+    shares = {
+        "canary_percent": 10,
+        "shadow_percent": 25,
+        "why": "Its report is good; a tenth of people first.",
+    }
+    staff.put("/registry/shares", json=shares)
+    _add_arms(champion.manifest, challenger.manifest)
+    site.links["challenger"] = challenger.label
+
+
+def _add_arms(champion: VersionManifest, challenger: VersionManifest) -> None:
+    """Add what people made of both versions' captions."""
+    from django.utils import timezone
+
+    from cutline.server.captions.models import Caption
+    from cutline.server.feedback.models import Feedback
+    from cutline.server.images.models import Image as Photo
+    from cutline.server.jobs.models import Job, JobState, Priority
+    from cutline.server.people.models import Owner
+    from cutline.server.steering.models import Shadow
+
+    dice = random.Random(11)
+    now = timezone.now()
+    for version, people, edited in ((champion, 36, 0.22), (challenger, 4, 0.14)):
+        for number in range(people * 12):
+            if number % 12 == 0:
+                owner = Owner.objects.create(created_at=now)
+            photo = Photo.objects.create(
+                owner=owner,
+                content_hash=f"{version.version}-{number}",
+                width_px=1,
+                height_px=1,
+                deleted_at=now,
+            )
+            took = timedelta(seconds=dice.lognormvariate(-2.6, 0.5))
+            job = Job.objects.create(
+                owner=owner,
+                image=photo,
+                state=JobState.DONE,
+                priority=Priority.INTERACTIVE,
+                created_at=now,
+                ended_at=now + took,
+            )
+            caption = Caption.objects.create(
+                image=photo,
+                job=job,
+                rank=0,
+                text="A dog runs along the beach.",
+                model=f"{version.name}@{version.version}",
+                model_hash=version.bundle_hash,
+            )
+            if dice.random() < edited:
+                Feedback.objects.create(
+                    image=photo,
+                    caption=caption,
+                    kind=Feedback.Kind.EDIT,
+                    before=caption.text,
+                    after="A brown dog runs along the beach.",
+                )
+    Shadow.objects.bulk_create(
+        Shadow(
+            champion_hash=champion.bundle_hash,
+            challenger_hash=challenger.bundle_hash,
+            agreement=1.0 if dice.random() < 0.4 else round(dice.uniform(0.4, 0.9), 2),
+            champion_s=dice.lognormvariate(-3.6, 0.2),
+            challenger_s=dice.lognormvariate(-3.6, 0.2),
+        )
+        for _ in range(120)
+    )
 
 
 # --- what is photographed
@@ -554,6 +708,18 @@ def run_bulk(page: Page, site: Site) -> None:
     page.locator("input[type=file]").first.set_input_files([trip])
     page.get_by_role("button", name="Pause").wait_for()
     page.get_by_text("0004").wait_for()
+
+
+def open_challenger(page: Page, site: Site) -> None:
+    """Open the details of the challenger, with its gates."""
+    page.get_by_role("button", name=f"Details of {site.links['challenger']}").click()
+    page.get_by_role("row", name="held-back likelihood").scroll_into_view_if_needed()
+
+
+def ask_to_promote(page: Page, site: Site) -> None:
+    """Open the question that a promotion asks."""
+    page.get_by_role("button", name="Promote", exact=True).first.click()
+    page.get_by_label("Reason").fill("People edit it less.")
 
 
 GALLERY, LIBRARY = "**/api/v1/gallery*", "**/api/v1/images?*"
@@ -901,6 +1067,29 @@ CHAPTERS: Sequence[Chapter] = (
                 who="staff",
                 language="de",
             ),
+            Scene(
+                name="models",
+                alt="The models: champion and challenger, and what became of the captions of both",
+                path="/models",
+                who="staff",
+                then=open_challenger,
+                is_page=True,
+            ),
+            Scene(
+                name="models-promote",
+                alt="Promoting the challenger takes a reason",
+                path="/models",
+                who="staff",
+                then=ask_to_promote,
+            ),
+            Scene(
+                name="models-loading",
+                alt="The models while they load",
+                path="/models",
+                who="staff",
+                before=hold("**/api/v1/registry*"),
+            ),
+            Scene(name="models-de", alt="The models in German", path="/models", who="staff", language="de"),
         ),
     ),
     Chapter(
@@ -1082,20 +1271,21 @@ def main() -> int:
     chosen.output.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="cutline-screenshots-") as folder,
-        service(Path(folder) / "site") as url,
+        service(Path(folder) / "site", **_following(Path(folder))) as url,
         elsewhere() as others,
         service(Path(folder) / "slow", model=f"openai:{others}#slow", worker_threads=1) as slow_url,
     ):
         os.environ |= {
             "CUTLINE_DATA_DIR": str(Path(folder) / "site"),
             "CUTLINE_PUBLIC_URL": url,
+            **{f"CUTLINE_{name.upper()}": value for name, value in _following(Path(folder)).items()},
             "DJANGO_SETTINGS_MODULE": "cutline.server.django_settings",
         }
         import django
 
         django.setup()
         site = Site(url=url, slow_url=slow_url)
-        fill(site, f"{others}/captions")
+        fill(site, f"{others}/captions", Path(folder) / "models")
         failed = take_all(site, scenes, chosen.output, as_png=chosen.png)
     if failed:
         raise SystemExit("\n".join(["These scenes failed:", *failed]))

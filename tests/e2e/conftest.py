@@ -67,8 +67,14 @@ def live(
     request: pytest.FixtureRequest,
 ) -> Iterator[Service]:
     """The service, running."""
-    settings = SETTINGS | {"restyler": f"openai:{writer.url}#writer"}
-    with running(mode, folder / f"journeys-{mode}", mailbox, openid, request, **settings) as service:
+    place = folder / f"journeys-{mode}"
+    settings = SETTINGS | {
+        "restyler": f"openai:{writer.url}#writer",
+        "model": f"registry:{place / 'models'}",  # the one that ships, until a test promotes another
+        "model_poll_s": 0.5,
+        "registry_cache": place / "cache",
+    }
+    with running(mode, place, mailbox, openid, request, **settings) as service:
         yield service
 
 

@@ -19,7 +19,7 @@ export function Arms({ comparison, labelOf }: ArmsProps) {
   const evidence = Math.max(comparison.evidence, comparison.failure_evidence);
   return (
     <Section title={t('arms.title')} lead={t('arms.lead', { when: formats.dateTime(comparison.since) })}>
-      <WideTable label={t('arms.title')}>
+      <WideTable label={t('arms.table')}>
         <thead>
           <tr>
             <th scope="col">{t('arms.measure')}</th>

@@ -4,6 +4,7 @@ import Skeleton from '@mui/material/Skeleton';
 import Stack from '@mui/material/Stack';
 import Typography from '@mui/material/Typography';
 import { skipToken } from '@reduxjs/toolkit/query';
+import { useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useGetSessionQuery } from '@/shared/api/generated';
 import { useViewer } from '@/shared/api/viewer';
@@ -52,7 +53,12 @@ function Models({ registry }: { registry: RegistryOut }) {
   const { t } = useTranslation('models');
   const isAdmin = useGetSessionQuery({}).data?.viewer.role === 'admin';
   const versions = useListModelVersionsQuery({}, { pollingInterval: REFRESH_VERSIONS_MS });
+  const { refetch } = versions;
   const known = new Map(versions.data?.items.map((each) => [each.id, each]));
+  const unknown = versions.data ? [registry.champion, registry.challenger].filter((id) => id && !known.has(id)).join() : '';
+  useEffect(() => {
+    if (unknown) void refetch(); // what was pushed since the versions were fetched
+  }, [unknown, refetch]);
   const labelOf = (id: string) => known.get(id)?.label ?? (id ? short(id) : t('nothing'));
   return (
     <Stack spacing={5}>

@@ -318,7 +318,7 @@ def model_mb() -> int:
 
 def slowest(found: Mapping[str, Any]) -> float:
     """How many times the usual p99 the slowest request took while models changed, and no worker died."""
-    usual = max(found["phases"]["nothing changes"]["p99_s"], _NOTICED_S)
+    usual = max(float(found["phases"]["nothing changes"]["p99_s"]), _NOTICED_S)
     return max(
         max(float(each["slowest_s"]), _NOTICED_S) / usual
         for name, each in found["phases"].items()
@@ -334,7 +334,7 @@ def failed(found: Mapping[str, Any]) -> int:
 def left_mb(found: Mapping[str, Any]) -> int:
     """How much more a process has in memory than before models changed, at most."""
     before, after = found["memory_mb"]["before"], found["memory_mb"]["after"]
-    return max(after[name] - before[name] for name in before)
+    return max(int(after[name]) - int(before[name]) for name in before)
 
 
 def is_kept(found: Mapping[str, Any], model: int) -> bool:

@@ -361,9 +361,8 @@ def _held_gates(contest: Contest, held: _Photos, frequency: DocumentFrequency) -
         threshold=f"above 0, with p < {p_value:g} (paired bootstrap)",
         detail=f"{test.difference:+.3f} nats, p = {test.p_value:.4f}",
     )
-    yield captions_gate(
-        *(_ciders(captions, held, frequency) for captions in (held.after, held.before)), contest.settings
-    )
+    now, then = (_ciders(captions, held, frequency) for captions in (held.after, held.before))
+    yield captions_gate(now, then, contest.settings)
 
 
 def captions_gate(after: Floats, before: Floats, settings: GateSettings) -> Gate:

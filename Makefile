@@ -19,7 +19,7 @@ ARGS ?=
 PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-quick check fuzz static deploy-check bench train system docs lock outdated sbom clean web-app
+.PHONY: help setup demo run test test-quick check fuzz static image image-tar deploy-test deploy-check bench train system docs lock outdated sbom clean web-app
 
 help:  ## Say what each command does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,26 @@ static: $(VENV)/dev.stamp web/node_modules/.stamp  ## The checks of `make check`
 	$(NPM) run types
 	$(NPM) run lint
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
+
+# Images. BUILD is what builds them where it is not Docker: BUILD="podman build --format docker".
+BUILD ?= docker build
+TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+IMAGES := web worker tools
+LABELS = --build-arg VERSION="$(TAG)" --build-arg REVISION="$$(git rev-parse HEAD)" --build-arg CREATED="$$(date -u +%FT%TZ)"
+
+image:  ## Build the images of web, worker and tools, and examine them (TAG=1.2)
+	@for target in $(IMAGES); do \
+	  $(BUILD) --file deploy/docker/Dockerfile --target $$target --tag cutline-$$target:$(TAG) $(LABELS) . || exit 1; \
+	done
+	@$(PYTHON) deploy/docker/examine.py $(TAG)
+
+image-tar: image  ## Save the images in build/, for servers that pull from nowhere: deploy/deliver brings them there
+	@mkdir -p build
+	@docker save --output build/cutline-images-$(TAG).tar $(foreach each,$(IMAGES),cutline-$(each):$(TAG))
+	@ls -s --block-size=MB build/cutline-images-$(TAG).tar
+
+deploy-test:  ## The whole compose stack, from a clean clone, through what may happen to it (ARGS="STEP ...")
+	@deploy/test/start.sh build/deploy-test $(ARGS)
 
 deploy-check: $(VENV)/deploy.stamp  ## Check what is in deploy/: units, images, templates
 	@$(BIN)/python deploy/lint.py

@@ -2,6 +2,7 @@
 
     check.py URL STATE send      # upload a photo over TLS, wait for its caption on the websocket, remember it
     check.py URL STATE still     # everything that was sent is there once, with its caption and its file
+    check.py URL STATE forget    # begin anew
 
 STATE is the file that remembers. CHECK_CA: authorities to trust; the system's where it is empty.
 """
@@ -110,8 +111,11 @@ def pages(api: httpx.Client) -> list[dict[str, Any]]:
 
 
 def main(url: str, place: str, what: str) -> int:
-    """Do one of the two, and print what came of it."""
+    """Do one of the three, and print what came of it."""
     path = Path(place)
+    if what == "forget":
+        path.unlink(missing_ok=True)
+        return 0
     state = State(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else State()
     context = ssl.create_default_context(cafile=os.environ.get("CHECK_CA") or None)
     transport = httpx.HTTPTransport(verify=context, retries=3)

@@ -301,6 +301,13 @@ def test_a_folder_of_everybody_stays_everybody_s(tmp_path: Path, umask: int) -> 
     assert tmp_path.stat().st_mode & 0o7777 == 0o1777
 
 
+def test_a_private_folder_is_left_as_it_is_for_it_may_be_read_only(tmp_path: Path, umask: int) -> None:
+    tmp_path.chmod(0o700)
+    before = tmp_path.stat().st_ctime_ns
+    make_private(tmp_path)
+    assert tmp_path.stat().st_ctime_ns == before
+
+
 def test_every_setting_says_what_it_is_for() -> None:
     assert [name for name, field in ServerSettings.model_fields.items() if not field.description] == []
 

@@ -51,8 +51,10 @@ def set_up(data_dir: Path | None) -> ServerSettings:
 def make_private(folder: Path) -> None:
     """Make a folder, or take an older one, so that no other user of this machine can look into it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    is_shared = folder.stat().st_mode & stat.S_ISVTX  # /tmp and its kind: everybody's
-    if not is_shared:
+    mode = folder.stat().st_mode
+    is_shared = mode & stat.S_ISVTX  # /tmp and its kind: everybody's
+    is_private = not mode & 0o077  # an image's may be on a file system that cannot be written to
+    if not is_shared and not is_private:
         with suppress(PermissionError):  # somebody else's: they have decided
             folder.chmod(0o700)
 

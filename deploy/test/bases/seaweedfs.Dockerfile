@@ -1,0 +1,4 @@
+# chrislusf/seaweedfs: takes the same words.
+FROM cutline-test-servers
+VOLUME /data
+ENTRYPOINT ["weed", "-logtostderr=true"]

@@ -15,6 +15,9 @@ const CALLED_FOR_VOICES = ['aboutStyles', 'requestStyles', 'listStyles', 'getJob
 // What the operators' page calls: loaded with it.
 const CALLED_FOR_MODELS = ['getRegistry', 'listModelVersions', 'getModelVersion', 'promoteModel', 'rollBackModel', 'stopChallenger', 'setChallengerShares'];
 
+// What finds photos that are alike: loaded with it.
+const CALLED_FOR_LIKENESS = ['listSimilar', 'searchImages', 'listDuplicates'];
+
 /** @type {import('@rtk-query/codegen-openapi').ConfigFile} */
 module.exports = {
   schemaFile: '../contracts/openapi.json',
@@ -34,6 +37,14 @@ module.exports = {
       filterEndpoints: CALLED_FOR_VOICES,
       encodePathParams: true,
       hooks: { queries: true, lazyQueries: true, mutations: true },
+    },
+    './src/shared/likeness/generated.ts': {
+      apiFile: './src/shared/api/generated.ts',
+      apiImport: 'api',
+      exportName: 'likenessApi',
+      filterEndpoints: CALLED_FOR_LIKENESS,
+      encodePathParams: true,
+      hooks: { queries: true, lazyQueries: false, mutations: true },
     },
     './src/features/models/generated.ts': {
       apiFile: './src/shared/api/generated.ts',

@@ -85,6 +85,7 @@ def test_axe_finds_nothing_on_the_pages_of_strangers(auditor: Auditor) -> None:
     for path in (
         "/",
         "/library",
+        "/library/copies",
         "/gallery",
         "/bulk",
         "/account",

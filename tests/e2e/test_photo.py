@@ -33,8 +33,8 @@ def test_a_private_photo_stays_private_until_its_link_is_given(new_person: Calla
     assert link.path.startswith("/shared/")
     stranger.open(link.path)
     expect(stranger.heading).to_have_text(words)
-    expect(stranger.page.locator("main img")).to_have_js_property("complete", True)
-    assert stranger.page.locator("main img").evaluate("image => image.naturalWidth") > 100
+    expect(stranger.page.locator("main img").first).to_have_js_property("complete", True)
+    assert stranger.page.locator("main img").first.evaluate("image => image.naturalWidth") > 100
     for name in ("Edit", "Delete photo", "Regenerate"):
         expect(stranger.page.get_by_role("button", name=name)).to_have_count(0)
     person.page.get_by_label("Only you").check()

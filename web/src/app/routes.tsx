@@ -31,6 +31,7 @@ function page(path: string, namespace: string, load: () => Promise<{ default: Co
 const PAGES: readonly AppPage[] = [
   page('/', 'caption', () => import('@/features/caption/CaptionPage')),
   page('/library', 'library', () => import('@/features/library/LibraryPage'), true),
+  page('/library/copies', 'library', () => import('@/features/library/CopiesPage')),
   page('/gallery', 'gallery', () => import('@/features/gallery/GalleryPage'), true),
   page('/images/:id', 'photo', () => import('@/features/photo/PhotoPage'), true),
   page('/shared/:token', 'photo', () => import('@/features/photo/SharedPage')),

@@ -2,12 +2,16 @@ import Box from '@mui/material/Box';
 import Button from '@mui/material/Button';
 import Checkbox from '@mui/material/Checkbox';
 import MenuItem from '@mui/material/MenuItem';
+import Stack from '@mui/material/Stack';
 import TextField from '@mui/material/TextField';
+import Typography from '@mui/material/Typography';
+import { skipToken } from '@reduxjs/toolkit/query';
 import { Suspense, useCallback, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useSearchParams } from 'react-router';
 import { useLibraryInfiniteQuery, type LibraryFilters } from '@/shared/api/lists';
 import { lazyPart } from '@/shared/lib/lazyPart';
+import { useSearchImagesQuery } from '@/shared/likeness/generated';
 import { Page } from '@/shared/ui/Page';
 import { PhotoGrid, PhotoGridSkeleton } from '@/shared/ui/PhotoGrid';
 import { SearchField } from '@/shared/ui/SearchField';
@@ -18,7 +22,8 @@ const ExportMenu = lazyPart(() => import('./ExportMenu'));
 
 const VISIBILITIES = ['', 'private', 'unlisted', 'public'] as const;
 const STATES = ['', 'done', 'queued', 'running', 'failed'] as const;
-const ORDERS = ['newest', 'oldest'] as const;
+const ORDERS = ['newest', 'oldest', 'best'] as const;
+const RANKED = 200; // photos of a search by what fits best
 
 function choice<T extends string>(value: string | null, choices: readonly T[]): T {
   return choices.find((each) => each === value) ?? (choices[0] as T);
@@ -27,16 +32,24 @@ function choice<T extends string>(value: string | null, choices: readonly T[]): 
 export default function LibraryPage() {
   const { t } = useTranslation('library');
   const [address, setAddress] = useSearchParams();
+  const order = choice(address.get('order'), ORDERS);
+  const isRanked = order === 'best' && Boolean(address.get('q')?.trim());
   const filters: LibraryFilters = {
     q: address.get('q') ?? '',
     tag: address.getAll('tag'),
     visibility: choice(address.get('visibility'), VISIBILITIES),
     state: choice(address.get('state'), STATES),
-    order: choice(address.get('order'), ORDERS),
+    order: order === 'best' ? 'newest' : order,
   };
   const isFiltered = Boolean(filters.q || filters.tag?.length || filters.visibility || filters.state);
-  const query = useLibraryInfiniteQuery(filters);
-  const images = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data]);
+  const list = useLibraryInfiniteQuery(isRanked ? skipToken : filters);
+  const { q, tag, visibility, state } = filters;
+  const ranked = useSearchImagesQuery(isRanked ? { q, tag, visibility, state, limit: RANKED } : skipToken);
+  const query = isRanked ? ranked : list;
+  const images = useMemo(
+    () => (isRanked ? ranked.data?.items.map((each) => each.image) : list.data?.pages.flatMap((page) => page.items)) ?? [],
+    [isRanked, ranked.data, list.data],
+  );
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const [exporting, setExporting] = useState<HTMLElement | null>(null);
 
@@ -54,7 +67,7 @@ export default function LibraryPage() {
     [setAddress],
   );
   const search = useCallback((text: string) => set('q', text), [set]);
-  const { fetchNextPage } = query;
+  const { fetchNextPage } = list;
   const more = useCallback(() => void fetchNextPage(), [fetchNextPage]);
   const toggle = (id: string) => {
     const next = new Set(selected);
@@ -67,14 +80,19 @@ export default function LibraryPage() {
       title={t('title')}
       width="xl"
       actions={
-        <Button
-          variant="outlined"
-          aria-haspopup="menu"
-          aria-expanded={exporting !== null}
-          onClick={(event) => setExporting(event.currentTarget)}
-        >
-          {t('export.button')}
-        </Button>
+        <Stack direction="row" spacing={1}>
+          <Button component={Link} to="/library/copies" variant="outlined">
+            {t('copies.open')}
+          </Button>
+          <Button
+            variant="outlined"
+            aria-haspopup="menu"
+            aria-expanded={exporting !== null}
+            onClick={(event) => setExporting(event.currentTarget)}
+          >
+            {t('export.button')}
+          </Button>
+        </Stack>
       }
     >
       {exporting ? (
@@ -101,7 +119,7 @@ export default function LibraryPage() {
             </MenuItem>
           ))}
         </TextField>
-        <TextField select label={t('order.label')} value={filters.order} onChange={(event) => set('order', event.target.value)}>
+        <TextField select label={t('order.label')} value={order} onChange={(event) => set('order', event.target.value)}>
           {ORDERS.map((each) => (
             <MenuItem key={each} value={each}>
               {t(`order.${each}`)}
@@ -114,7 +132,12 @@ export default function LibraryPage() {
         onClear={() => setSelected(new Set())}
         onAll={() => setSelected(new Set(images.map((image) => image.id)))}
       />
-      <QueryView
+      {isRanked && ranked.data?.reason ? (
+        <Typography role="status" color="textSecondary" sx={{ mb: 2 }}>
+          {t(`ranked.${ranked.data.reason}`)}
+        </Typography>
+      ) : null}
+      <QueryView<unknown>
         query={query}
         loading={<PhotoGridSkeleton />}
         isEmpty={() => images.length === 0}
@@ -134,13 +157,13 @@ export default function LibraryPage() {
           )
         }
       >
-        {(data) => (
+        {() => (
           <PhotoGrid
             images={images}
             label={t('title')}
-            pages={data.pages.length}
-            hasMore={query.hasNextPage}
-            isLoadingMore={query.isFetchingNextPage}
+            pages={list.data?.pages.length ?? 1}
+            hasMore={!isRanked && list.hasNextPage}
+            isLoadingMore={list.isFetchingNextPage}
             onMore={more}
             corner={(image) => (
               <Checkbox

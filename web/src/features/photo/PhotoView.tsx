@@ -19,6 +19,7 @@ import { COLUMNS } from './PhotoSkeleton';
 import { ReportButton } from './ReportButton';
 
 const OwnerPanel = lazyPart(() => import('./OwnerPanel'));
+const Similar = lazyPart(() => import('./Similar'));
 
 interface PhotoViewProps {
   image: ImageOut;
@@ -120,6 +121,11 @@ export function PhotoView({ image, token }: PhotoViewProps) {
           )}
         </Stack>
       </Box>
+      {captions.isLoading ? null : (
+        <Suspense fallback={null}>
+          <Similar image={image} token={token} />
+        </Suspense>
+      )}
     </Page>
   );
 }

@@ -2,7 +2,7 @@
 
 How long a search among one owner's photos takes where they are many: photos like one, a text by its words,
 and by its words and its meaning, each as the API answers it; and groups of copies, where the vectors are in
-memory. Rows and vectors are made up; where a text lies is, too, for it is a model's work and not the search's.
+memory. Rows and vectors are made up; so is where a text lies, for that is a model's work, not the search's.
 Prints, writes likeness.json and likeness.md; the exit code is 1 where a must is missed.
 """
 

@@ -14,11 +14,16 @@ import numpy as np
 import pytest
 from fixed import COLOURS, OUTAGE, POISON, FixedCaptioner
 from PIL import Image
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.normalizers import Lowercase
+from tokenizers.pre_tokenizers import Whitespace
 
 from cutline.captioning.protocol import Caption
 from cutline.cli.main import main
 from cutline.errors import OptionError
 from cutline.images import open_image
+from cutline.photo_index import sentences
 from cutline.photo_index.index import FILE_NAME
 from cutline.vectors import unit
 
@@ -123,6 +128,37 @@ def test_with_a_text_tower_photos_are_found_by_what_is_meant(folder: Path, searc
     model = Seeing(has_tower=True)
     assert search(folder, "grass", "-n", 1, model=model) == [f"{folder}/b/c.png\t{SAYS['green']}"]
     assert "words" not in search.errors  # type: ignore[attr-defined]
+
+
+def test_with_the_extra_captions_are_found_by_what_they_mean(
+    folder: Path, search: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The extra's two files, in small: "lawn" lies near "green", and "ruby" near "red"."""
+    words = ["red", "green", "blue", "ruby", "lawn", "else"]
+    vectors = np.array([[1, 0], [0, 1], [-1, 0], [0.9, 0.1], [0.1, 0.9], [0, 0]], "<f2")
+    package = tmp_path / "extra" / "wordllama"
+    for name in ("weights", "tokenizers"):
+        (package / name).mkdir(parents=True)
+    (package / "__init__.py").write_text("raise SystemError('its code is not run')")
+    about = {"embedding.weight": {"dtype": "F16", "shape": [6, 2], "data_offsets": [0, 24]}}
+    header = json.dumps(about).encode()
+    content = len(header).to_bytes(8, "little") + header + vectors.tobytes()
+    (package / "weights" / "l2_supercat_256.safetensors").write_bytes(content)
+    tokenizer = Tokenizer(WordLevel({word: at for at, word in enumerate(words)}, unk_token="else"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = Lowercase(), Whitespace()
+    tokenizer.save(str(package / "tokenizers" / "l2_supercat_tokenizer_config.json"))
+    monkeypatch.syspath_prepend(tmp_path / "extra")
+    sentences.load.cache_clear()
+    found = search(folder, "ruby")
+    assert [line.split("\t")[0] for line in found] == [f"{folder}/a.png", f"{folder}/e.png"]
+    assert "alone" not in search.errors  # type: ignore[attr-defined]
+    (folder / "a.png").unlink()
+    photo(folder / "new.png", "green")
+    assert sorted(line.split("\t")[0] for line in search(folder, "lawn")) == [
+        f"{folder}/b/c.png",
+        f"{folder}/new.png",
+    ]
+    sentences.load.cache_clear()
 
 
 def test_the_index_follows_the_folder(folder: Path, search: Run) -> None:

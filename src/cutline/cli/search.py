@@ -37,7 +37,8 @@ and keeps what it learned in FOLDER/.cutline-search; each later one looks only a
 changed, and forgets those that are gone. A search that is stopped or killed goes on where it was.
 
 TEXT is searched in the captions, whatever the order of its words. Where the model has a text tower, photos
-are also found by what TEXT means. --like and --duplicates compare what the model's encoder sees.
+are also found by what TEXT means; without one, by captions that mean the same, if the extra "meaning" is
+installed. --like and --duplicates compare what the model's encoder sees.
 
 The exit code is 0 when all went well, 1 when photos could not be read, 2 for wrong usage."""
 
@@ -153,30 +154,36 @@ def _summarise(index: PhotoIndex, tally: Tally) -> None:
 
 
 def _hits(arguments: Arguments, index: PhotoIndex, captioner: Captioner) -> list[Hit]:
+    from cutline.photo_index import sentences
     from cutline.photo_index.searching import Query, search, words_of
     from cutline.photo_index.updating import space_of
 
-    space, vectors = space_of(captioner), []
-    if arguments.text.strip() and (meaning := _meaning(arguments, captioner)) is not None:
-        vectors.append(meaning)
+    space, vectors, meaning = space_of(captioner), [], ""
+    if arguments.text.strip():
+        place = _meaning(arguments, captioner)
+        if place is not None:
+            vectors.append(place)
+        elif sentences.is_installed():
+            meaning = arguments.text
     leave_out = ""
     if arguments.like:
         leave_out = os.path.relpath(arguments.like, arguments.folder)
         known = index.vector(leave_out, space)
         vectors.append(_vector_of(arguments.like, captioner) if known is None else known)
-    query = Query(words=words_of(arguments.text), vectors=vectors, space=space)
+    query = Query(words=words_of(arguments.text), meaning=meaning, vectors=vectors, space=space)
     return search(index, query, count=arguments.n, leave_out=leave_out)
 
 
 def _meaning(arguments: Arguments, captioner: Captioner) -> Floats | None:
     """Where photos lie that show what the text says; None, and a note, where the model cannot say."""
     from cutline.captioning.protocol import embedder
+    from cutline.photo_index import sentences
 
     try:
         meaning: Floats = embedder(captioner).embed_text([arguments.text])[0]
         return meaning
     except OptionError as error:
-        if not arguments.quiet:
+        if not arguments.quiet and not sentences.is_installed():
             click.echo(f"Searched the words of captions alone: {error.message}", err=True)
         return None
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -24,18 +24,17 @@ FILE_NAME = ".cutline-search"
 _FORMAT = 1
 _APPLICATION = 0x43555449  # "CUTI": tells our file from other SQLite files
 _WAIT_S = 30.0
-_SCHEMA = """
-CREATE TABLE photos (
-    id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, bytes INTEGER NOT NULL, changed_ns INTEGER NOT NULL,
-    space TEXT NOT NULL, model TEXT NOT NULL, caption TEXT NOT NULL, error TEXT NOT NULL,
-    vector BLOB, thumbnail BLOB
-);
-CREATE VIRTUAL TABLE words USING fts5 (caption, tokenize = 'porter unicode61 remove_diacritics 2');
-CREATE TRIGGER photos_in AFTER INSERT ON photos BEGIN
-    INSERT INTO words (rowid, caption) VALUES (NEW.id, NEW.caption); END;
-CREATE TRIGGER photos_out AFTER DELETE ON photos BEGIN
-    DELETE FROM words WHERE rowid = OLD.id; END;
-"""
+_SCHEMA = (
+    "CREATE TABLE photos (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, bytes INTEGER NOT NULL,"
+    " changed_ns INTEGER NOT NULL, space TEXT NOT NULL, model TEXT NOT NULL, caption TEXT NOT NULL,"
+    " error TEXT NOT NULL, vector BLOB, thumbnail BLOB)",
+    "CREATE TABLE sentences (id INTEGER PRIMARY KEY, model TEXT NOT NULL, vector BLOB NOT NULL)",
+    "CREATE VIRTUAL TABLE words USING fts5 (caption, tokenize = 'porter unicode61 remove_diacritics 2')",
+    "CREATE TRIGGER photos_in AFTER INSERT ON photos BEGIN"
+    " INSERT INTO words (rowid, caption) VALUES (NEW.id, NEW.caption); END",
+    "CREATE TRIGGER photos_out AFTER DELETE ON photos BEGIN"
+    " DELETE FROM words WHERE rowid = OLD.id; DELETE FROM sentences WHERE id = OLD.id; END",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +153,25 @@ class PhotoIndex:
             ).fetchall()
         return [row[0] for row in rows], unpacked([row[1] for row in rows])
 
+    def sentences(self, embed: Callable[[Sequence[str]], Floats], model: str) -> tuple[list[int], Floats]:
+        """The numbers of photos with a caption, and what it means, [N, E]; embed makes what is missing."""
+        while fresh := self._without_sentence(model):
+            vectors = embed([caption for _, caption in fresh])
+            rows = [(number, model, packed(row)) for (number, _), row in zip(fresh, vectors, strict=True)]
+            with self._transaction():
+                self._db.executemany("INSERT OR REPLACE INTO sentences VALUES (?, ?, ?)", rows)
+        with self._errors():
+            found = self._db.execute("SELECT id, vector FROM sentences ORDER BY id").fetchall()
+        return [row[0] for row in found], unpacked([row[1] for row in found])
+
+    def _without_sentence(self, model: str) -> list[tuple[int, str]]:
+        with self._errors():
+            return self._db.execute(
+                "SELECT id, caption FROM photos WHERE caption <> '' AND id NOT IN"
+                " (SELECT id FROM sentences WHERE model = ?) LIMIT 4096",
+                (model,),
+            ).fetchall()
+
     def thumbnails(self, numbers: Sequence[int]) -> list[Thumbnail]:
         """The thumbnails of photos that have a vector."""
         with self._errors():
@@ -207,9 +225,8 @@ class PhotoIndex:
         with self._transaction():
             if self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 return  # another run was quicker
-            for statement in _SCHEMA.replace("END;", "END#").split(";\n"):
-                for each in statement.split("#\n"):
-                    self._db.execute(each)
+            for statement in _SCHEMA:
+                self._db.execute(statement)
             self._db.execute(f"PRAGMA application_id = {_APPLICATION}")
             self._db.execute(f"PRAGMA user_version = {_FORMAT}")
 

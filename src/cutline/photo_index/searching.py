@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cutline.copies import copies
+from cutline.photo_index import sentences
 from cutline.photo_index.index import Hit, PhotoIndex
 from cutline.vectors import Floats, fused, nearest
 
@@ -22,9 +23,10 @@ _GRAMMAR = frozenset(_GRAMMAR_WORDS.split())
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Query:
-    """What is looked for: words of captions, and a vector in the space of a model."""
+    """What is looked for: words of captions, vectors in the space of a model, and what captions mean."""
 
     words: Sequence[str] = ()
+    meaning: str = ""  # compared with captions, by the extra
     vectors: Sequence[Floats] = ()
     space: str = ""
 
@@ -45,6 +47,8 @@ def search(index: PhotoIndex, query: Query, *, count: int, leave_out: str = "") 
     most = max(_LOOKED_AT, count + 1)
     if query.words:
         rankings.append(index.with_words(query.words, most))
+    if query.meaning:
+        rankings.append(_meaning(index, query.meaning, most))
     if query.vectors:
         numbers, rows = index.vectors(query.space)
         for vector in query.vectors:
@@ -54,6 +58,13 @@ def search(index: PhotoIndex, query: Query, *, count: int, leave_out: str = "") 
     best = rankings[0] if len(rankings) == 1 else fused(rankings)
     hits = index.hits(best[: count + 1], likeness)
     return [hit for hit in hits if not leave_out or hit.path != leave_out][:count]
+
+
+def _meaning(index: PhotoIndex, text: str, most: int) -> list[int]:
+    found = sentences.load()
+    numbers, rows = index.sentences(found.embed, sentences.MODEL)
+    near = nearest(rows, found.embed([text])[0], most)
+    return [numbers[at] for at, likeness in near if likeness >= sentences.LEAST]
 
 
 def duplicates(index: PhotoIndex, space: str) -> list[list[Hit]]:

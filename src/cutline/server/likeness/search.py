@@ -21,7 +21,7 @@ from cutline.server.images.models import Image
 from cutline.server.images.selectors import Filters
 from cutline.server.likeness import pgvector
 from cutline.server.likeness.models import Embedding
-from cutline.server.likeness.shelves import Shelf, shelves
+from cutline.server.likeness.shelves import Shelf, Stamp, shelves
 from cutline.server.people.viewers import Viewer
 from cutline.vectors import Floats, fused, unpacked
 
@@ -78,36 +78,36 @@ def similar(viewer: Viewer, image: Image, *, scope: Among, count: int) -> Answer
     known = Embedding.objects.filter(image=image, space=place.space).exclude(vector=b"").first()
     if known is None:
         return Answer(reason=_why_not(place))
-    near = place.nearest(unpacked([bytes(known.vector)])[0], count + 1, place.images(Filters()))
-    found = [(each, likeness) for each, likeness in near if each.pk != image.pk][:count]
-    return Answer(
-        images=[each for each, _ in found], likeness={each.pk: likeness for each, likeness in found}
-    )
+    images = place.images(Filters())
+    near = dict(place.nearest(unpacked([bytes(known.vector)])[0], count + 1, images))
+    near.pop(image.pk, None)
+    return Answer(images=_in_order(images, list(near)[:count]), likeness=near)
 
 
 def ranked(viewer: Viewer, filters: Filters, *, by: By, count: int) -> Answer:
     """The viewer's own photos that fit a text (filters.text), by its words, by what it means, or by both."""
     rankings: list[list[UUID]] = []
     likeness: dict[UUID, float] = {}
-    found: dict[UUID, Image] = {}
     reason = ""
+    most = max(_LOOKED_AT, count)
     if by is not By.WORDS:
         place = _Place.of(viewer, Among.LIBRARY)
         meant, reason = _meaning(place, filters.text)
         if meant is not None:
-            near = place.nearest(meant, max(_LOOKED_AT, count), place.images(_without_text(filters)))
-            likeness = {image.pk: value for image, value in near}
-            found |= {image.pk: image for image, _ in near}
-            rankings.append([image.pk for image, _ in near])
+            likeness = dict(place.nearest(meant, most, place.images(_without_text(filters))))
+            rankings.append(list(likeness))
     if by is not By.MEANING:
-        with_words = selectors.library(viewer, filters).order_by("-created_at", "-pk")[
-            : max(_LOOKED_AT, count)
-        ]
-        words = list(with_words)
-        found |= {image.pk: image for image in words}
-        rankings.append([image.pk for image in words])
+        with_words = selectors.library(viewer, filters).order_by("-created_at", "-pk")
+        rankings.append(list(with_words.values_list("pk", flat=True)[:most]))
     best = fused(rankings)[:count]
-    return Answer(images=[found[pk] for pk in best], likeness=likeness, reason=reason)
+    images = _in_order(selectors.library(viewer, _without_text(filters)), best)
+    return Answer(images=images, likeness=likeness, reason=reason)
+
+
+def _in_order(images: QuerySet[Image], ids: Sequence[UUID]) -> list[Image]:
+    """These of the images, in this order."""
+    there = images.in_bulk(list(ids))
+    return [there[pk] for pk in ids if pk in there]
 
 
 def duplicates(viewer: Viewer, *, count: int) -> Copies:
@@ -130,6 +130,8 @@ class _Place:
     viewer: Viewer
     scope: Among
     space: str
+    number: int  # of vectors in this space
+    last: int  # the newest of them
 
     @classmethod
     def of(cls, viewer: Viewer, scope: Among) -> _Place:
@@ -137,7 +139,8 @@ class _Place:
         rows = _rows(viewer, scope)
         spaces = rows.values("space").annotate(number=Count("pk"), last=Max("pk"))
         most = spaces.order_by("-number", "-last").first()
-        return cls(viewer=viewer, scope=scope, space=most["space"] if most else "")
+        found = most or {"space": "", "number": 0, "last": 0}
+        return cls(viewer=viewer, scope=scope, **found)
 
     def images(self, filters: Filters) -> QuerySet[Image]:
         """The photos that may be found."""
@@ -147,10 +150,11 @@ class _Place:
 
     def shelf(self) -> Shelf:
         """The vectors of this place, in memory."""
-        key = (self.viewer.owner_id if self.scope is Among.LIBRARY else None, self.space)
-        return shelves.of(key, _rows(self.viewer, self.scope).filter(space=self.space))
+        key = self.viewer.owner_id if self.scope is Among.LIBRARY else None
+        stamp = Stamp(space=self.space, number=self.number, last=self.last)
+        return shelves.of(key, stamp, _rows(self.viewer, self.scope).filter(space=self.space))
 
-    def nearest(self, query: Floats, count: int, images: QuerySet[Image]) -> list[tuple[Image, float]]:
+    def nearest(self, query: Floats, count: int, images: QuerySet[Image]) -> list[tuple[UUID, float]]:
         """Those of these images that lie nearest to a vector."""
         if pgvector.is_there():
             return _in_database(_rows(self.viewer, self.scope).filter(space=self.space), query, count, images)
@@ -167,26 +171,27 @@ def _rows(viewer: Viewer, scope: Among) -> QuerySet[Embedding]:
 
 def _in_database(
     rows: QuerySet[Embedding], query: Floats, count: int, images: QuerySet[Image]
-) -> list[tuple[Image, float]]:
+) -> list[tuple[UUID, float]]:
     distance = RawSQL("near <=> %s::halfvec", [pgvector.literal(query)], output_field=FloatField())
     near = rows.filter(image__in=images).annotate(distance=distance).filter(distance__isnull=False)
-    found = dict(near.order_by("distance", "pk").values_list("image_id", "distance")[:count])
-    there = images.in_bulk(list(found))
-    return [(there[pk], 1 - float(value)) for pk, value in found.items() if pk in there]
+    found = near.order_by("distance", "pk").values_list("image_id", "distance")[:count]
+    return [(image_id, 1 - float(value)) for image_id, value in found]
 
 
-def _on_shelf(shelf: Shelf, query: Floats, count: int, images: QuerySet[Image]) -> list[tuple[Image, float]]:
+def _on_shelf(shelf: Shelf, query: Floats, count: int, images: QuerySet[Image]) -> list[tuple[UUID, float]]:
     """Take a few more than wanted, and then many more, until enough of them are among the images."""
     most = count + _SLACK
     while True:
         near = shelf.nearest(query, most)
         there = {
-            image.pk: image
+            pk
             for start in range(0, len(near), 500)
-            for image in images.filter(pk__in=[pk for pk, _ in near[start : start + 500]])
+            for pk in images.filter(pk__in=[pk for pk, _ in near[start : start + 500]]).values_list(
+                "pk", flat=True
+            )
         }
         if len(there) >= count or len(near) < most:
-            return [(there[pk], value) for pk, value in near if pk in there][:count]
+            return [(pk, value) for pk, value in near if pk in there][:count]
         most *= 10
 
 

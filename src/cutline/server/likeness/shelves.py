@@ -19,7 +19,7 @@ from functools import cached_property
 from uuid import UUID
 
 import numpy as np
-from django.db.models import Count, Max, QuerySet
+from django.db.models import QuerySet
 
 from cutline.copies import Thumbnail, copies, thumbnail
 from cutline.errors import CutlineError
@@ -31,6 +31,15 @@ from cutline.vectors import Floats, nearest, unpacked
 _MOST_BYTES = 512 * 2**20  # of all shelves of a process
 _IDLE_S = 600.0
 _AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """What changes when rows come or go: their space, how many they are, and the newest of them."""
+
+    space: str
+    number: int
+    last: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,14 +83,14 @@ class Shelves:
         self._lock = threading.Lock()
         self._places: OrderedDict[object, _Place] = OrderedDict()
 
-    def of(self, key: object, rows: QuerySet[Embedding]) -> Shelf:
-        """A shelf with these rows, as they are now; all are of one space."""
+    def of(self, key: object, stamp: Stamp, rows: QuerySet[Embedding]) -> Shelf:
+        """A shelf with these rows, as they are now; all are of one space, and stamp is theirs."""
         with self._lock:
             place = self._places.setdefault(key, _Place(shelf=Shelf()))
             self._places.move_to_end(key)
             place.used = time.monotonic()
         with place.lock:
-            place.shelf = shelf = _followed(place.shelf, rows)
+            place.shelf = shelf = _followed(place.shelf, stamp, rows)
         self._make_room(key)
         return shelf
 
@@ -112,17 +121,16 @@ class Shelves:
                     del self._places[key]
 
 
-def _followed(shelf: Shelf, rows: QuerySet[Embedding]) -> Shelf:
+def _followed(shelf: Shelf, stamp: Stamp, rows: QuerySet[Embedding]) -> Shelf:
     """The shelf as the rows are now: what is new is added; where rows went, all numbers are compared."""
-    found = rows.aggregate(space=Max("space"), count=Count("pk"), last=Max("pk"))
-    if not found["count"]:
+    if not stamp.number:
         return Shelf()
-    if shelf.space != found["space"]:
-        shelf = Shelf(space=found["space"])
+    if shelf.space != stamp.space:
+        shelf = Shelf(space=stamp.space)
     last = shelf.numbers[-1] if shelf.numbers else 0
-    if found["last"] > last:
+    if stamp.last > last:
         shelf = _with(shelf, rows.filter(pk__gt=last))
-    if len(shelf.numbers) == found["count"]:
+    if len(shelf.numbers) == stamp.number:
         return shelf
     there = set(rows.values_list("pk", flat=True))
     shelf = _of(shelf, [at for at, number in enumerate(shelf.numbers) if number in there])

@@ -47,6 +47,7 @@ class Cloud:
     objects: dict[str, bytes] = field(default_factory=dict)
     statuses: list[int] = field(default_factory=list)  # what the service answers next; then 204
     calls: list[tuple[Mapping[str, str], bytes]] = field(default_factory=list)
+    asked: int = 0  # how often the function asked for an event
     events: queue.Queue[Any] = field(default_factory=queue.Queue)
     answers: queue.Queue[Any] = field(default_factory=queue.Queue)
 
@@ -61,6 +62,7 @@ def a_cloud() -> Iterator[Cloud]:
 
         def do_GET(self) -> None:
             if self.path.endswith("/invocation/next"):
+                cloud.asked += 1
                 event = cloud.events.get()
                 headers = {
                     "Lambda-Runtime-Aws-Request-Id": "request-1",

@@ -69,7 +69,8 @@ def test_the_new_objects_of_each_cloud_s_events_are_found() -> None:
     google = {"kind": "storage#object", "bucket": "photos", "name": KEY, "generation": "1"}
     azure = {"api": "PutBlob", "url": f"https://account.blob.core.windows.net/photos/{KEY}"}
     minio = {"Key": f"photos/{KEY}", **s3_event(name="s3:ObjectCreated:Put")}
-    for event in (s3_event(), bridge, through_sns, google, azure, minio):
+    filer = {"event_type": "create", "key": f"/buckets/photos/{KEY}", "message": {"new_entry": {"name": "x"}}}
+    for event in (s3_event(), bridge, through_sns, google, azure, minio, filer):
         assert objects_of(event) == [FOUND], event
     assert objects_of(s3_event("a+b%2Fc%C3%A9")) == [StoredObject(bucket="photos", key="a b/cé")]
 
@@ -77,7 +78,13 @@ def test_the_new_objects_of_each_cloud_s_events_are_found() -> None:
 def test_what_tells_of_no_new_object_has_none() -> None:
     schedule = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
     test = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "photos"}
-    for event in (schedule, test, {}, {"warm": True}, s3_event(name="ObjectRemoved:Delete")):
+    folder = {
+        "event_type": "create",
+        "key": "/buckets/photos/images",
+        "message": {"new_entry": {"is_directory": 1}},
+    }
+    gone = {"event_type": "delete", "key": f"/buckets/photos/{KEY}", "message": {}}
+    for event in (schedule, test, folder, gone, {}, {"warm": True}, s3_event(name="ObjectRemoved:Delete")):
         assert objects_of(event) == []
 
 

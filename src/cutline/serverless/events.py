@@ -24,8 +24,8 @@ class StoredObject:
 def objects_of(event: object) -> list[StoredObject]:
     """The new objects that an event names; none for what tells of something else, as a schedule does.
 
-    Known are S3's notifications, also through SNS, EventBridge's of S3, and what Google Cloud Storage and
-    Azure put into a CloudEvent's data. Raises NoEvent.
+    Known are S3's notifications, also through SNS, EventBridge's of S3, what Google Cloud Storage and Azure
+    put into a CloudEvent's data, and SeaweedFS's of its filer. Raises NoEvent.
     """
     told = _mapping(event)
     if told.get("Type") == "Notification":
@@ -36,6 +36,8 @@ def objects_of(event: object) -> list[StoredObject]:
         return _of_event_bridge(_mapping(told["detail"]))
     if "bucket" in told and "name" in told:  # google.cloud.storage.object.v1.finalized
         return [_object(told["bucket"], told["name"])]
+    if "event_type" in told:
+        return _of_seaweedfs(told)
     if "url" in told:  # Microsoft.Storage.BlobCreated
         return _of_azure(told["url"])
     return []
@@ -62,6 +64,15 @@ def _of_event_bridge(detail: Mapping[str, Any]) -> list[StoredObject]:
     if "object" not in detail:
         return []
     return [_object(_mapping(detail.get("bucket")).get("name"), _mapping(detail["object"]).get("key"))]
+
+
+def _of_seaweedfs(told: Mapping[str, Any]) -> list[StoredObject]:
+    entry = _mapping(told.get("message", {})).get("new_entry") or {}
+    start, _, path = str(told.get("key", "")).partition("/buckets/")
+    if told["event_type"] != "create" or start or not path or _mapping(entry).get("is_directory"):
+        return []
+    bucket, _, key = path.partition("/")
+    return [_object(bucket, key)] if key else []
 
 
 def _of_azure(url: object) -> list[StoredObject]:

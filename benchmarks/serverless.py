@@ -2,7 +2,7 @@
 
 The function's cold start, as AWS Lambda has it: from the start of the process on two cores until it asks for
 its first event, and until the first photo's captions are with the service; its memory at the peak; and what a
-photo takes then. The runtime's client is AWS's own; the runtime API, the bucket and the service are one server.
+photo takes then. The runtime's client is AWS's own; runtime API, bucket and service are one small server.
 With --seaweedfs, a real store instead: SeaweedFS tells the function of a photo over HTTP, and serves it.
 The exit code is 1 where a must is missed.
 """

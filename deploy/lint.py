@@ -204,6 +204,16 @@ def aws_stack() -> None:
         raise Failed(f"exceptions without a reason: {bare}")
 
 
+# -- machines ----------------------------------------------------------------------------------------------
+
+
+def ansible_roles() -> None:
+    """ansible-lint has nothing to say of the roles in its strictest profile, and each playbook can be read."""
+    beside = {"PATH": f"{INFRASTRUCTURE}:{os.environ['PATH']}", "ANSIBLE_LOCALHOST_WARNING": "false"}
+    strictly = ("--offline", "--profile", "production", "--strict", "--nocolor")
+    run("ansible-lint", *strictly, env=beside, cwd=DEPLOY / "ansible")
+
+
 # -- workflows ---------------------------------------------------------------------------------------------
 
 
@@ -289,6 +299,7 @@ CHECKS: tuple[Callable[[], None], ...] = (
     dockerfile,
     compose_stack,
     aws_stack,
+    ansible_roles,
     workflows,
     shell_scripts,
     yaml_files,

@@ -208,7 +208,7 @@ def aws_stack() -> None:
 
 
 def ansible_roles() -> None:
-    """ansible-lint has nothing to say of the roles in its strictest profile, and each playbook can be read."""
+    """ansible-lint has nothing to say of roles and playbooks, in its strictest profile."""
     beside = {"PATH": f"{INFRASTRUCTURE}:{os.environ['PATH']}", "ANSIBLE_LOCALHOST_WARNING": "false"}
     strictly = ("--offline", "--profile", "production", "--strict", "--nocolor")
     run("ansible-lint", *strictly, env=beside, cwd=DEPLOY / "ansible")

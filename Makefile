@@ -19,7 +19,7 @@ ARGS ?=
 PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-quick check fuzz static image image-tar deploy-test deploy-check bench train system docs lock outdated sbom clean web-app
+.PHONY: help setup demo run test test-quick check fuzz static image image-tar dev deploy-test deploy-check bench train system docs lock outdated sbom clean web-app
 
 help:  ## Say what each command does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ image-tar: image  ## Save the images in build/, for servers that pull from nowhe
 	@mkdir -p build
 	@docker save --output build/cutline-images-$(TAG).tar $(foreach each,$(IMAGES),cutline-$(each):$(TAG))
 	@ls -s --block-size=MB build/cutline-images-$(TAG).tar
+
+dev:  ## Develop in containers: everything is reloaded when a file changes (deploy/dev/compose.yaml)
+	@docker compose --file deploy/dev/compose.yaml up --build
 
 deploy-test:  ## The whole compose stack, from a clean clone, through what may happen to it (ARGS="STEP ...")
 	@deploy/test/start.sh build/deploy-test $(ARGS)

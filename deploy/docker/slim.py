@@ -29,6 +29,7 @@ UNUSED_PACKAGES: Mapping[str, tuple[str, ...]] = {
     "Celery's shell": ("click-repl", "prompt-toolkit", "wcwidth"),
     "ONNX Runtime's tools": ("flatbuffers", "protobuf"),
     "uvicorn's restarts during development": ("watchfiles",),
+    "YAML files for uvicorn": ("pyyaml",),
 }
 # Files and folders, by pattern, and what they are for.
 UNUSED_FILES: Mapping[str, str] = {
@@ -42,6 +43,7 @@ UNUSED_FILES: Mapping[str, str] = {
     "numpy/_core/include": "compiling against numpy",
     "numpy/**/tests": "tests",
     "numpy/_core/*_tests.*": "tests",
+    "numpy/_core/_simd.*": "tests",
     "ninja/static/ninja/*.map": "debugging the page that shows the API",
     "ninja/static/ninja/redoc*": "another such page",
     "django/contrib/gis": "maps",

@@ -4,7 +4,8 @@
 
 Wants Docker's command line with compose, and an engine: engine.sh starts Podman where there is none.
 PREVIOUS: the commit whose images are rolled over from (default: the last tag; without one, the commit before
-the newest migration). BUILD: what builds images instead of `docker build`. Exits with 1 where a step failed.
+the newest migration). BUILD: what builds images instead of `docker build`. PHOTOS: how many are sent while
+containers are killed. Exits with 1 where a step failed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "cutline.test"
 SERVICES = ("web1", "web2", "worker", "beat", "redis", "postgres", "seaweedfs", "nginx")
-PHOTOS = 200
+PHOTOS = int(os.environ.get("PHOTOS", "200"))
 NEW, OLD = "new", "previous"
 MAKE_KEY = """
 from cutline.server.account import keys

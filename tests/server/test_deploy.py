@@ -21,6 +21,7 @@ from cutline.server.config import HOLD_SECRETS, ServerSettings
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 SETTINGS = {f"CUTLINE_{name.upper()}" for name in ServerSettings.model_fields}
+OF_VITE = {"CUTLINE_URL"}  # where the web app's development server finds the service
 SECRETS = {f"CUTLINE_{name.upper()}" for name in HOLD_SECRETS}
 
 
@@ -40,7 +41,7 @@ def test_every_setting_that_is_given_exists() -> None:
         (name, variable)
         for name, text in texts()
         for variable in re.findall(r"\bCUTLINE_[A-Z_]*[A-Z]\b", text)
-        if variable.removesuffix("_FILE") not in SETTINGS
+        if variable.removesuffix("_FILE") not in SETTINGS | OF_VITE
     }
     assert unknown == set()
 

@@ -13,6 +13,7 @@ from tiny_recipe import write_recipe
 
 from cutline import Caption, load
 from cutline.captioning.bundle import read_bundle
+from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.cli.bundle import build as bundle_build
 from cutline.cli.train import command
 from cutline.errors import ConfigError, TrainingError
@@ -27,11 +28,13 @@ from cutline.training.runner import duration
 from cutline.training.stages import start_checkpoint
 from cutline.training.tracking import read_metrics
 
-FOUR_STAGES = (
+FIVE_STAGES = (
     "decoder={kind: transformer, width: 16, heads: 2, layers: 1, hidden: 32, max_tokens: 12, concepts: 8,"
     " concept_tokens: 4}",
     "encoder.trainable=tail",
+    "matcher={embedding: 8, width: 16, heads: 2, layers: 1, hidden: 16}",
     "stages=[{name: see, objective: concepts, epochs: 1, batch_size: 8, learning_rate: 1e-3},"
+    " {name: find, objective: match, epochs: 1, batch_size: 8, learning_rate: 1e-3, monitor: recall},"
     " {name: read, objective: text, epochs: 1, batch_size: 2, learning_rate: 1e-3},"
     " {name: say, objective: captions, epochs: 1, batch_size: 8, learning_rate: 1e-3, text_share: 0.5,"
     " encoder_learning_rate: 1e-5, ema_decay: 0.9, monitor: cider/shapes},"
@@ -187,17 +190,20 @@ def test_a_dry_run_opens_every_photo_and_finds_copies_across_splits(tmp_path: Pa
     assert "the same photo in different splits" in result.output
 
 
-def test_all_four_objectives_run_one_after_another(tmp_path: Path) -> None:
+def test_five_objectives_run_one_after_another(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path)
     words = tmp_path / "words.json"
     words.write_text('{"1": ["a red square", "there is a red square"], "2": ["a blue circle"]}')
     text = f"{{name: words, kind: caption-map, path: {words}, images: none, split: train}}"
     data = f"data=[{{name: shapes, kind: folder, path: {tmp_path / 'data'}}}, {text}]"
-    result = train(recipe, data, *FOUR_STAGES)
+    result = train(recipe, data, *FIVE_STAGES)
     assert result.return_value == 0
     stages = {each["stage"] for each in read_metrics(tmp_path / "run" / "metrics.jsonl")}
-    assert stages == {"see", "read", "say", "please"}
-    assert (tmp_path / "run" / "bundle" / "bundle.json").exists()
+    assert stages == {"see", "find", "read", "say", "please"}
+    captioner = load(str(tmp_path / "run" / "bundle"))
+    assert isinstance(captioner, BundleCaptioner)
+    assert captioner.embed_text(["a red square", ""]).shape == (2, 8)
+    assert captioner.embed([tmp_path / "data" / "001.png"]).shape == (1, 8)
 
 
 def test_a_stage_starts_where_it_is_told(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from cutline.training.features import FeatureConfig, FeatureStore, feature_store
 from cutline.training.loop import BEST, Objective
 from cutline.training.lstm import LstmCaptioner, LstmConfig, load_glove
 from cutline.training.lstm_objective import LstmCaptionObjective
+from cutline.training.matching import MatchObjective
 from cutline.training.objectives import (
     CaptionObjective,
     ConceptObjective,
@@ -34,8 +35,9 @@ from cutline.training.objectives import (
     TextObjective,
 )
 from cutline.training.systems import CaptionSystem, ConceptSystem
-from cutline.training.teachers import EMBEDDINGS, PATCHES, ask, classes_of, load_teacher
+from cutline.training.teachers import EMBEDDINGS, PATCHES, Answers, ask, classes_of, load_teacher
 from cutline.training.text import TextConfig, normalise_caption
+from cutline.training.towers import Matcher, PhotoHead, TextTower
 from cutline.training.transformer import TransformerCaptioner, TransformerConfig
 from cutline.training.vision import VisionNetwork
 from cutline.training.vocabulary import build_tokenizer
@@ -179,15 +181,33 @@ def build_models(recipe: RecipeConfig, material: Material, *, student: Path | No
         weights=recipe.encoder.weights,
         state=parts_of(weights, "network.") or None,
     )
+    matcher = _matcher(recipe, encoder, material) if recipe.matcher.embedding else None
     if recipe.decoder.kind == "lstm-attention":
-        system: CaptionSystem = CaptionSystem(encoder.tail, _lstm(recipe, encoder, material))
+        system: CaptionSystem = CaptionSystem(encoder.tail, _lstm(recipe, encoder, material), matcher)
     elif material.corpus.concepts:
-        system = ConceptSystem(encoder.tail, _transformer(recipe, encoder, material))
+        system = ConceptSystem(encoder.tail, _transformer(recipe, encoder, material), matcher)
         if concepts := parts_of(weights, "concepts."):
             system.concepts.load_state_dict(concepts)
     else:
-        system = CaptionSystem(encoder.tail, _transformer(recipe, encoder, material))
+        system = CaptionSystem(encoder.tail, _transformer(recipe, encoder, material), matcher)
     return Models(encoder=encoder, system=system, teacher=copy.deepcopy(encoder.tail).eval())
+
+
+def _matcher(recipe: RecipeConfig, encoder: Encoder, material: Material) -> Matcher:
+    sizes = recipe.matcher
+    tower = TransformerConfig(
+        vocabulary=material.corpus.tokenizer.get_vocab_size(),
+        concepts=0,
+        width=sizes.width,
+        heads=sizes.heads,
+        encoder_layers=sizes.layers,
+        hidden=sizes.hidden,
+        dropout=sizes.dropout,
+        max_tokens=recipe.decoder.max_tokens,
+    )
+    return Matcher(
+        PhotoHead(encoder.width, 2 * sizes.embedding, sizes.embedding), TextTower(tower, sizes.embedding)
+    )
 
 
 def _transformer(recipe: RecipeConfig, encoder: Encoder, material: Material) -> TransformerCaptioner:
@@ -343,6 +363,10 @@ def build_objective(
                 f"Stage {stage.name} has no captions without photos.", hint="Add a source with images: none."
             )
         return TextObjective(system, corpus, store, stage, seed=seed)
+    if stage.objective == "match":
+        return MatchObjective(
+            system, corpus, store, stage, seed=seed, teacher=_tower_answers(recipe, material)
+        )
     if stage.text_share and not (corpus.concepts and corpus.texts):
         raise ConfigError(
             f"Stage {stage.name} mixes in captions without photos (text_share), but there are none, or no"
@@ -360,6 +384,14 @@ def build_objective(
             scheduled_sampling=recipe.decoder.scheduled_sampling,
         )
     return captions
+
+
+def _tower_answers(recipe: RecipeConfig, material: Material) -> Answers | None:
+    """What the recipe's teacher says of all photos, where it has one."""
+    if not recipe.teacher.model:
+        return None
+    teacher = load_teacher(recipe.teacher.model, side_px=recipe.teacher.side_px, grid=recipe.teacher.grid)
+    return ask(recipe.cache, teacher, material.photos)
 
 
 def _only(corpus: Corpus, sources: Sequence[str]) -> Corpus:

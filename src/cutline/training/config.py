@@ -25,7 +25,7 @@ T = TypeVar("T")
 AmpKind: TypeAlias = Literal["none", "bf16", "fp16"]
 DecoderKind: TypeAlias = Literal["transformer", "lstm-attention"]
 EmbeddingKind: TypeAlias = Literal["own", "glove"]
-ObjectiveKind: TypeAlias = Literal["distil", "concepts", "text", "captions", "rewards", "writing"]
+ObjectiveKind: TypeAlias = Literal["distil", "match", "concepts", "text", "captions", "rewards", "writing"]
 OptimiserKind: TypeAlias = Literal["adamw", "adam", "sgd"]
 ScheduleKind: TypeAlias = Literal["one-cycle", "cosine", "plateau", "constant"]
 TrackerKind: TypeAlias = Literal["tensorboard", "wandb", "mlflow"]
@@ -33,9 +33,10 @@ Trainable: TypeAlias = Literal["none", "tail", "all"]
 
 # What a stage may watch, and the objectives that are measured by it. A source's name may follow: cider/coco.
 MEASURES: Mapping[str, tuple[ObjectiveKind, ...]] = {
-    "loss": ("distil", "concepts", "text", "captions", "rewards", "writing"),
+    "loss": ("distil", "match", "concepts", "text", "captions", "rewards", "writing"),
     "map": ("distil", "concepts"),
     "explained": ("distil",),
+    "recall": ("match",),
     "bleu4": ("captions", "rewards"),
     "cider": ("captions", "rewards"),
 }
@@ -155,6 +156,29 @@ class DecoderConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MatcherConfig:
+    """What finds photos by texts: a head of the encoder, and a transformer that reads texts.
+
+    embedding: the length of what both give; 0 trains none. The others are sizes of the transformer.
+    """
+
+    embedding: Annotated[int, Between(0, 4096)] = 0
+    width: Annotated[int, Between(4, 4096)] = 256
+    heads: Count = 4
+    hidden: Annotated[int, Between(4, 65536)] = 512
+    layers: Natural = 2
+    dropout: Dropout = 0.1
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that do not fit together."""
+        if self.width % self.heads:
+            raise ConfigError(
+                f"A width of {self.width} cannot be split into {self.heads} heads.",
+                hint="Make width a multiple of heads.",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageConfig:
     """One stage of a training; stages run in order, each from the best weights of the one before.
 
@@ -175,7 +199,8 @@ class StageConfig:
     side_px (of the square photos it sees; 0 takes the recipe's image), augmentation (of each photo, anew each
     time), embedding_weight and patch_weight (of what the teacher says of the photo and of its parts),
     frozen_layers (how many of an EfficientNet's or ResNet's first layers stay as they are) and frozen_filters
-    (whether filters of one channel each stay: on a CPU, their gradients take half of the time).
+    (whether filters of one channel each stay: on a CPU, their gradients take half of the time). match:
+    embedding_weight (of a teacher's embeddings beside captions).
     """
 
     name: str
@@ -313,6 +338,7 @@ class RecipeConfig:
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    matcher: MatcherConfig = field(default_factory=MatcherConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
@@ -333,6 +359,8 @@ class RecipeConfig:
                 raise ConfigError(f"Two stages are named {stage.name!r}.")
             if stage.objective == "concepts" and not self.decoder.concepts:
                 raise ConfigError(f"Stage {stage.name} learns concepts, but decoder.concepts is 0.")
+            if stage.objective == "match" and not self.matcher.embedding:
+                raise ConfigError(f"Stage {stage.name} matches texts, but matcher.embedding is 0.")
             if stage.objective == "distil":
                 self._check_distil(stage, seen)
             known = (*seen, "nothing", "")

@@ -8,13 +8,14 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import onnx
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ from cutline.captioning.bundle import (
     CARD,
     DECODER,
     ENCODER,
+    TEXT,
     TOKENIZER,
     Architecture,
     Manifest,
@@ -35,10 +37,13 @@ from cutline.captioning.options import DecodingOptions
 from cutline.images import Preprocessing
 from cutline.training.lstm import LstmCaptioner, LstmConfig, LstmMemory, LstmState
 from cutline.training.systems import CaptionDecoder, CaptionSystem
+from cutline.training.towers import TextTower
 from cutline.training.transformer import HeadPairs, TransformerCaptioner, TransformerConfig
 from cutline.training.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 
 CANDIDATES = 32
+# torch calls what it looks up in a table by the first name, too: until it is done, the output has the second.
+EMBEDDING, _FREE = "embedding", "cutline_embedding"
 
 
 class TransformerEncoderGraph(nn.Module):
@@ -50,10 +55,12 @@ class TransformerEncoderGraph(nn.Module):
         self.system = system
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        """Pixels uint8 [B, H, W, 3] -> key and value [B, H, M, D / H] of each layer in turn."""
+        """Pixels uint8 [B, H, W, 3] -> key and value [B, H, M, D / H] of each layer; embedding [B, E]."""
         regions = self.system.regions(self.trunk(pixels))
         memory = self.system.remember(regions, self.system.concept_logits(regions))
-        return tuple(part for pair in self.system.captioner.memory_heads(memory) for part in pair)
+        heads = tuple(part for pair in self.system.captioner.memory_heads(memory) for part in pair)
+        matcher = self.system.matcher
+        return heads if matcher is None else (*heads, matcher.photo(regions))
 
 
 class TransformerDecoderGraph(nn.Module):
@@ -86,11 +93,25 @@ def export_graph(
             arguments,
             path,
             input_names=inputs,
-            output_names=outputs,
+            output_names=[_FREE if name == EMBEDDING else name for name in outputs],
             dynamic_shapes=dynamic,
             external_data=False,
             verbose=False,
         )
+    if EMBEDDING in outputs:
+        _rename(path, {EMBEDDING: f"inner_{EMBEDDING}", _FREE: EMBEDDING})
+
+
+def _rename(path: Path, names: Mapping[str, str]) -> None:
+    """Give values of a graph other names."""
+    model = onnx.load(path)
+    graph = model.graph
+    for node in graph.node:
+        for places in (node.input, node.output):
+            places[:] = [names.get(name, name) for name in places]
+    for value in (*graph.output, *graph.value_info):
+        value.name = names.get(value.name, value.name)
+    onnx.save(model, path)
 
 
 @contextmanager
@@ -141,12 +162,19 @@ class Heads:
 
 
 def export_with_heads(
-    encoder: nn.Module, decoder: nn.Module, folder: Path, *, heads: Heads, places: int, size: tuple[int, int]
+    encoder: nn.Module,
+    decoder: nn.Module,
+    folder: Path,
+    *,
+    heads: Heads,
+    places: int,
+    size: tuple[int, int],
+    more: Sequence[str] = (),
 ) -> None:
     """Write the graphs of a transformer: encoder.onnx and decoder.onnx, in float32, into ``folder``.
 
-    encoder: pixels [B, H, W, 3] -> keys and values of the memory, which has ``places`` entries. decoder:
-    tokens, memory and state, as `TransformerDecoderGraph`. size: H and W.
+    encoder: pixels [B, H, W, 3] -> keys and values of the memory, which has ``places`` entries, and ``more``
+    outputs of these names. decoder: tokens, memory and state, as `TransformerDecoderGraph`. size: H and W.
     """
     batch, beams, past = torch.export.Dim("batch"), torch.export.Dim("beams"), torch.export.Dim("past")
     export_graph(
@@ -154,7 +182,7 @@ def export_with_heads(
         (torch.zeros(2, *size, 3, dtype=torch.uint8),),
         folder / ENCODER,
         inputs=["pixels"],
-        outputs=heads.memory_names,
+        outputs=[*heads.memory_names, *more],
         dynamic=({0: batch},),
     )
     grows = {0: batch, 1: beams, 3: past}
@@ -209,6 +237,21 @@ def export_transformer(
         heads=_heads_of(config),
         places=config.regions + (config.concept_tokens if config.concepts else 0),
         size=(height, width),
+        more=() if system.matcher is None else (EMBEDDING,),
+    )
+    if system.matcher is not None:
+        export_text_tower(system.matcher.text, folder)
+
+
+def export_text_tower(tower: TextTower, folder: Path) -> None:
+    """Write text.onnx, in float32, into ``folder``."""
+    export_graph(
+        tower,
+        (torch.ones(2, 5, dtype=torch.int64),),
+        folder / TEXT,
+        inputs=["tokens"],
+        outputs=[EMBEDDING],
+        dynamic=({0: torch.export.Dim("batch"), 1: torch.export.Dim("length")},),
     )
 
 
@@ -360,6 +403,8 @@ def bundle_graphs(
         (texts / TOKENIZER).write_text(tokenizer.to_str(), encoding="utf-8")
         (texts / CARD).write_text(details.card, encoding="utf-8")
         places = {ENCODER: graphs, DECODER: graphs, TOKENIZER: texts, CARD: texts}
+        if (graphs / TEXT).exists():
+            places[TEXT] = graphs
         return write_bundle(folder, manifest, {name: place / name for name, place in places.items()})
 
 

@@ -67,7 +67,7 @@ class Batch:
         return self.cached
 
 
-class _PhotoObjective:
+class PhotoObjective:
     """What all objectives share: batches of photos, reshuffled each epoch, the same in every process.
 
     stage.encoder_learning_rate: None trains no tail (`build.resolve` fills in the encoder's own).
@@ -190,7 +190,7 @@ class _PhotoObjective:
             yield chosen, cached.to(self.device)
 
 
-class ConceptObjective(_PhotoObjective):
+class ConceptObjective(PhotoObjective):
     """Recognise the concepts that captions name, without forgetting what ImageNet taught.
 
     Binary cross-entropy against each concept's share of the captions, plus the divergence of ImageNet's class
@@ -244,7 +244,7 @@ class ConceptObjective(_PhotoObjective):
         return concept_scores(self.dev_scores(), self.corpus.dev, len(self.corpus.concepts))
 
 
-class TextObjective(_PhotoObjective):
+class TextObjective(PhotoObjective):
     """Write captions from concepts alone: what captions without photos can teach the decoder."""
 
     def __init__(
@@ -277,7 +277,7 @@ class TextObjective(_PhotoObjective):
         return {"loss": total / tokens}
 
 
-class CaptionObjective(_PhotoObjective):
+class CaptionObjective(PhotoObjective):
     """Write the captions of photos (teacher forcing), with concepts as a side task and text mixed in."""
 
     def __init__(
@@ -334,7 +334,7 @@ class CaptionObjective(_PhotoObjective):
             total, tokens = total + float(value) * weight, tokens + weight
             written += [self._words(row[0]) for row in ids]
         result = {"loss": total / tokens}
-        groups = _by_source(self.corpus.dev)
+        groups = by_source(self.corpus.dev)
         for source, places in groups.items():
             references = [self.corpus.dev[place].references for place in places]
             hypotheses = [written[place] for place in places]
@@ -460,7 +460,7 @@ def _cross_entropy(
 def _scorers(corpus: Corpus) -> dict[str, CiderD]:
     """A CIDEr-D scorer for each source, whose word rarities come from that source's captions alone."""
     scorers = {}
-    for source, places in _by_source(corpus.train).items():
+    for source, places in by_source(corpus.train).items():
         references = {corpus.train[place].key: _ended(corpus.train[place]) for place in places}
         texts = [_ended(text) for text in corpus.texts if text.source == source]
         frequencies = DocumentFrequency.of([*references.values(), *texts])
@@ -473,7 +473,8 @@ def _ended(item: Captions) -> list[list[str]]:
     return [[*words, END] for words in item.words]
 
 
-def _by_source(items: Sequence[Captions]) -> dict[str, list[int]]:
+def by_source(items: Sequence[Captions]) -> dict[str, list[int]]:
+    """The places of each source's items."""
     places: dict[str, list[int]] = {}
     for place, item in enumerate(items):
         places.setdefault(item.source, []).append(place)
@@ -492,7 +493,7 @@ def concept_scores(scores: Floats, items: Sequence[Captions], concepts: int) -> 
     clipped = np.clip(scores, 1e-6, 1 - 1e-6)
     entropy = -(targets * np.log(clipped) + (1 - targets) * np.log(1 - clipped))
     result = {"loss": float(entropy.sum(1).mean())}
-    for source, places in _by_source(items).items():
+    for source, places in by_source(items).items():
         result[f"map/{source}"] = mean_average_precision(scores[places], targets[places] > 0)
     return result
 

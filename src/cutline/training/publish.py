@@ -11,8 +11,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from cutline.captioning.bundle import DECODER, ENCODER, Manifest, TextStyle, TrainingData
+from cutline.captioning.bundle import DECODER, ENCODER, TEXT, Manifest, TextStyle, TrainingData
 from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.captioning.options import DecodingOptions, Strategy
 from cutline.errors import DataError, TrainingError
@@ -35,6 +36,7 @@ from cutline.training.corpus import pack
 from cutline.training.datasets import Example, data_hash, describe, open_example, read_source
 from cutline.training.export import BundleDetails, bundle_graphs, export_graphs
 from cutline.training.loop import BEST
+from cutline.training.matching import bare
 from cutline.training.quantise import decoder_feeds, quantise_graph
 
 _BATCH = 8
@@ -237,6 +239,10 @@ def _quantised(recipe: RecipeConfig, material: Material, graphs: Path, folder: P
     few = _batches(recipe, photos[: max(_BATCH, len(photos) // 4)])
     steps = list(decoder_feeds(graphs / ENCODER, graphs / DECODER, few, captions))
     quantise_graph(graphs / DECODER, folder / DECODER, steps)
+    if (graphs / TEXT).exists():
+        texts = bare(torch.from_numpy(captions)).numpy()
+        feeds = [{"tokens": texts[start : start + _BATCH]} for start in range(0, len(texts), _BATCH)]
+        quantise_graph(graphs / TEXT, folder / TEXT, feeds, tables=True)
     return folder
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime  # type: ignore[import-untyped]
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import (  # type: ignore[import-untyped]
     CalibrationDataReader,
     CalibrationMethod,
@@ -40,9 +40,12 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
         return next(self._feeds, None)
 
 
-def quantise_graph(source: Path, target: Path, feeds: Sequence[Feeds], *, keep: int = 3) -> None:
+def quantise_graph(
+    source: Path, target: Path, feeds: Sequence[Feeds], *, keep: int = 3, tables: bool = False
+) -> None:
     """Quantise one graph, calibrated on ``feeds``. Products of two activations (attention) stay in float.
 
+    tables: whether those that rows are looked up in (words) get eight bits too, a scale for each row.
     What a product of matrices gives is not rounded to eight bits again: only what the next one reads is.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -67,8 +70,35 @@ def quantise_graph(source: Path, target: Path, feeds: Sequence[Feeds], *, keep: 
             },
         )
     model = onnx.load(target)
+    if tables:
+        onnx.save(_with_small_tables(model), target)
     if any(node.op_type == "Conv" for node in model.graph.node):
         onnx.save(exact_convolutions(model, feeds, keep=keep), target)
+
+
+def _with_small_tables(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph with the tables of its Gather nodes in eight bits; a row's scale is looked up beside it."""
+    graph = model.graph
+    constants = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        table = constants.get(node.input[0]) if node.op_type == "Gather" else None
+        if table is None or table.dtype != np.float32 or table.ndim != 2:
+            nodes.append(node)
+            continue
+        scales = np.maximum(np.abs(table).max(axis=1, keepdims=True), 1e-9) / 127
+        name, place, [found] = node.input[0], node.input[1], node.output
+        for part, value in (("small", np.round(table / scales).astype(np.int8)), ("scales", scales)):
+            graph.initializer.append(numpy_helper.from_array(value, f"{name}_{part}"))
+            nodes.append(helper.make_node("Gather", [f"{name}_{part}", place], [f"{found}_{part}"]))
+        nodes.append(helper.make_node("Cast", [f"{found}_small"], [f"{found}_whole"], to=TensorProto.FLOAT))
+        nodes.append(helper.make_node("Mul", [f"{found}_whole", f"{found}_scales"], [found]))
+    used = {name for node in nodes for name in node.input}
+    kept = [each for each in graph.initializer if each.name in used]
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(kept)
+    return model
 
 
 def dequantised(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from cutline.training.concepts import ConceptHead
+from cutline.training.towers import Matcher
 from cutline.training.transformer import TransformerCaptioner
 
 
@@ -69,14 +70,15 @@ class CaptionDecoder(Protocol):
 
 
 class CaptionSystem(nn.Module):
-    """An encoder's tail and a decoder that reads its regions alone."""
+    """An encoder's tail, a decoder that reads its regions alone, and perhaps what finds photos by texts."""
 
     captioner: CaptionDecoder
 
-    def __init__(self, tail: nn.Module, captioner: CaptionDecoder) -> None:
+    def __init__(self, tail: nn.Module, captioner: CaptionDecoder, matcher: Matcher | None = None) -> None:
         super().__init__()
         self.tail = tail
         self.captioner = captioner
+        self.matcher = matcher
         self.train_tail = True
 
     def regions(self, cached: Tensor) -> Tensor:
@@ -101,8 +103,10 @@ class ConceptSystem(CaptionSystem):
 
     captioner: TransformerCaptioner
 
-    def __init__(self, tail: nn.Module, captioner: TransformerCaptioner) -> None:
-        super().__init__(tail, captioner)
+    def __init__(
+        self, tail: nn.Module, captioner: TransformerCaptioner, matcher: Matcher | None = None
+    ) -> None:
+        super().__init__(tail, captioner, matcher)
         if captioner.concepts is None:
             raise ValueError("this captioner has no concepts")
 

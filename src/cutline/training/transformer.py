@@ -66,12 +66,24 @@ class Attention(nn.Module):
         batch, length, width = values.shape
         return values.view(batch, length, self.heads, width // self.heads).transpose(1, 2)
 
-    def forward(self, queries: Tensor, keys: Tensor, values: Tensor, *, causal: bool = False) -> Tensor:
-        """Queries [B, L, D]; keys and values already split [B, H, M, D / H] -> [B, L, D]."""
+    def forward(
+        self,
+        queries: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        *,
+        causal: bool = False,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """Queries [B, L, D]; keys and values already split [B, H, M, D / H] -> [B, L, D].
+
+        mask: boolean [B, 1, 1, M], True for what may be looked at.
+        """
         mixed = F.scaled_dot_product_attention(
             self.split(self.query(queries)),
             keys,
             values,
+            attn_mask=mask,
             is_causal=causal,
             dropout_p=self.dropout if self.training else 0.0,
         )
@@ -96,11 +108,13 @@ class EncoderLayer(nn.Module):
         self.feed_forward = FeedForward(config.width, config.hidden, config.dropout)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, memory: Tensor) -> Tensor:
-        """[B, M, D] -> [B, M, D]."""
+    def forward(self, memory: Tensor, mask: Tensor | None = None) -> Tensor:
+        """[B, M, D] -> [B, M, D]. mask: as of `Attention`."""
         seen = self.norm(memory)
         attention = self.attention
-        mixed = attention(seen, attention.split(attention.key(seen)), attention.split(attention.value(seen)))
+        mixed = attention(
+            seen, attention.split(attention.key(seen)), attention.split(attention.value(seen)), mask=mask
+        )
         memory = memory + self.dropout(mixed)
         return cast(Tensor, memory + self.dropout(self.feed_forward(self.norm_out(memory))))
 

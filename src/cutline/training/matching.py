@@ -1,0 +1,136 @@
+"""The objective ``match``: photos and captions find each other, for search and to judge captions by.
+
+Legend of shapes: B photos, S captions a photo, L tokens, D width of a teacher's embedding, E of ours.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - the name that torch's own documentation uses
+
+from cutline.training.config import StageConfig
+from cutline.training.corpus import Corpus
+from cutline.training.loop import Loss
+from cutline.training.objectives import Batch, PhotoObjective, Store, by_source
+from cutline.training.optim import ParameterGroup
+from cutline.training.systems import CaptionSystem
+from cutline.training.teachers import EMBEDDINGS, Answers
+from cutline.training.vocabulary import PAD_ID
+
+
+class MatchObjective(PhotoObjective):
+    """Photos and their captions find each other among those of a batch (Radford et al., 2021).
+
+    A teacher's embeddings of the photos, in as many principal components as an embedding has, are a third
+    thing to be found, by photos and by captions alike: with few captions, they say more than other photos do.
+    """
+
+    def __init__(
+        self,
+        system: CaptionSystem,
+        corpus: Corpus,
+        store: Store,
+        stage: StageConfig,
+        *,
+        seed: int,
+        teacher: Answers | None = None,
+    ) -> None:
+        super().__init__(system, corpus, store, stage, seed=seed)
+        if system.matcher is None:
+            raise ValueError("this system has no matcher")
+        self.matcher = system.matcher
+        self.teacher = teacher
+        self.components = None
+        if teacher is not None:
+            rows = [item.row for item in corpus.train]
+            self.components = _principal(teacher.read(EMBEDDINGS, rows), self.matcher.text.out.out_features)
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """The towers, and the encoder's tail where it learns."""
+        others = [group for group in super().parameter_groups() if group.name == "encoder"]
+        towers = ParameterGroup(
+            name="towers",
+            parameters=list(self.matcher.parameters()),
+            learning_rate=self.stage.learning_rate,
+            weight_decay=self.stage.weight_decay,
+        )
+        return [towers, *others]
+
+    def loss(self, batch: Batch) -> Loss:
+        """The loss of one batch."""
+        batch = batch.to(self.device)
+        photos = self.matcher.photo(self.system.regions(batch.photos)).float()
+        texts = self._texts(batch.tokens)
+        value = self.matcher.contrast(photos, texts)
+        logs = {"contrast": float(value.detach())}
+        if self.teacher is not None and self.components is not None:
+            mean, directions = (each.to(self.device) for each in self.components)
+            answers = self.teacher.read(EMBEDDINGS, [item.row for item in batch.items]).to(self.device)
+            taught = (answers - mean) @ directions
+            agreement = self.matcher.contrast(taught, texts) + self.matcher.contrast(photos, taught[:, None])
+            value = value + self.stage.embedding_weight * agreement
+            logs["teacher"] = float(agreement.detach())
+        return Loss(value=value, weight=len(batch.items), logs=logs)
+
+    def _texts(self, tokens: Tensor) -> Tensor:
+        """Captions with start and end [B, S, L] -> [B, S, E]."""
+        embedded = self.matcher.text(bare(tokens).flatten(0, 1)).float()
+        return cast(Tensor, embedded.view(*tokens.shape[:2], -1))
+
+    def evaluate(self) -> dict[str, float]:
+        """Loss on the dev photos, and by source how many are found by a caption, and find one of theirs."""
+        photos, texts = [], []
+        rng = np.random.default_rng(0)
+        loss, dev = 0.0, list(self.corpus.dev)
+        for items, cached in self._dev_batches():
+            seen = self.matcher.photo(self.system.regions(cached)).float()
+            read = self._texts(self._packed(items, rng).to(self.device))
+            loss += float(self.matcher.contrast(seen, read)) * len(items) / len(dev)
+            photos.append(F.normalize(seen, dim=-1).cpu())
+            texts.append(F.normalize(read, dim=-1).cpu())
+        all_photos, all_texts = torch.cat(photos), torch.cat(texts)
+        result = {"loss": loss}
+        sources = by_source(dev)
+        for source, places in sources.items():
+            result |= recalls(all_photos[places], all_texts[places], source)
+        result["recall"] = float(np.mean([result[f"recall/text/1/{source}"] for source in sources]))
+        return result
+
+
+def bare(tokens: Tensor) -> Tensor:
+    """Captions without <sos> and <end>, as texts are given to the tower: [..., L] -> [..., L - 1]."""
+    shifted = tokens[..., 1:]
+    ends = (shifted != PAD_ID).sum(-1, keepdim=True) - 1
+    return shifted.scatter(-1, ends, PAD_ID)
+
+
+def recalls(photos: Tensor, texts: Tensor, source: str) -> dict[str, float]:
+    """In percent, how many texts [B, S, E] find their photo [B, E] among the first, and photos a text."""
+    count, captions = texts.shape[:2]
+    likeness = texts.flatten(0, 1) @ photos.T
+    own = torch.arange(count).repeat_interleave(captions)
+    ranks = (likeness > likeness.gather(1, own[:, None])).sum(1)
+    best = likeness.T.masked_fill(own != torch.arange(count)[:, None], -math.inf).amax(1, keepdim=True)
+    back = (best < likeness.T).sum(1)
+    found = {
+        ("text", 1): ranks < 1,
+        ("text", 10): ranks < 10,
+        ("photo", 1): back < 1,
+        ("photo", 10): back < 10,
+    }
+    return {
+        f"recall/{asked}/{first}/{source}": 100 * float(hits.float().mean())
+        for (asked, first), hits in found.items()
+    }
+
+
+def _principal(vectors: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The mean [D] of vectors [N, D], and their first principal directions [D, E]."""
+    mean = vectors.mean(0)
+    _, directions = torch.linalg.eigh((vectors - mean).T @ (vectors - mean))
+    return mean, directions[:, -count:]

@@ -1,0 +1,101 @@
+"""A `match` stage: photos and captions find each other, and do so too as the graphs of a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime  # type: ignore[import-untyped]
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from tiny_system import WIDTH, PlainTail, tiny_config, tiny_corpus, tiny_transformer
+
+from cutline.training.config import StageConfig
+from cutline.training.matching import MatchObjective, bare, recalls
+from cutline.training.optim import build_optimiser
+from cutline.training.quantise import quantise_graph
+from cutline.training.systems import ConceptSystem
+from cutline.training.towers import Matcher, PhotoHead, TextTower
+from cutline.training.vocabulary import END_ID, PAD_ID, START_ID
+
+EMBEDDING = 12
+
+
+def matcher() -> Matcher:
+    torch.manual_seed(0)
+    return Matcher(PhotoHead(WIDTH, 24, EMBEDDING), TextTower(tiny_config(), EMBEDDING))
+
+
+def objective() -> MatchObjective:
+    system = ConceptSystem(PlainTail(), tiny_transformer(), matcher())
+    stage = StageConfig(
+        name="match", objective="match", batch_size=16, learning_rate=3e-3, captions_per_image=3
+    )
+    return MatchObjective(system, *tiny_corpus(), stage, seed=0)
+
+
+def test_photos_and_captions_learn_to_find_each_other() -> None:
+    learning = objective()
+    learning.module.eval()
+    with torch.no_grad():
+        before = learning.evaluate()
+    optimiser = build_optimiser(learning.stage, learning.parameter_groups())
+    for epoch in range(12):
+        for batch in learning.batches(epoch):
+            optimiser.zero_grad()
+            learning.loss(batch).value.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+    with torch.no_grad():
+        after = learning.evaluate()
+    assert before["recall"] < 30 < after["recall"]
+    assert after["recall/photo/10/photos"] == 100
+    assert after["loss"] < before["loss"] / 2
+
+
+def test_recall_counts_what_is_found() -> None:
+    photos = torch.eye(3)
+    texts = torch.stack((torch.eye(3), torch.eye(3)[[0, 2, 1]]), dim=1)
+    found = recalls(photos, texts, "tiny")
+    assert found["recall/text/1/tiny"] == pytest.approx(100 * 4 / 6)
+    assert (found["recall/text/10/tiny"], found["recall/photo/1/tiny"]) == (100, 100)
+
+
+def test_a_text_is_what_stands_between_start_and_end() -> None:
+    captions = torch.tensor([[START_ID, 7, 8, END_ID], [START_ID, 9, END_ID, PAD_ID]])
+    assert bare(captions).tolist() == [[7, 8, PAD_ID], [9, PAD_ID, PAD_ID]]
+
+
+def test_padding_says_nothing_and_an_empty_text_has_a_place() -> None:
+    tower = matcher().text.eval()
+    short, long = torch.tensor([[5, 9]]), torch.tensor([[5, 9, PAD_ID, PAD_ID]])
+    with torch.no_grad():
+        assert torch.allclose(tower(short), tower(long), atol=1e-6)
+        assert torch.isfinite(tower(torch.full((1, 4), PAD_ID))).all()
+
+
+def test_words_are_looked_up_in_eight_bits(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    table = (rng.standard_normal((9, 8)) * rng.uniform(0.01, 5, (9, 1))).astype(np.float32)
+    weights = rng.standard_normal((8, 4)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Gather", ["table", "tokens"], ["words"]),
+            helper.make_node("MatMul", ["words", "weights"], ["embedding"]),
+        ],
+        "tower",
+        [helper.make_tensor_value_info("tokens", TensorProto.INT64, ["n"])],
+        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", 4])],
+        [numpy_helper.from_array(table, "table"), numpy_helper.from_array(weights, "weights")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.save(model, tmp_path / "text.onnx")
+    tokens = np.arange(9)
+    quantise_graph(tmp_path / "text.onnx", tmp_path / "small.onnx", [{"tokens": tokens}], tables=True)
+    session = onnxruntime.InferenceSession(str(tmp_path / "small.onnx"), providers=["CPUExecutionProvider"])
+    [found] = session.run(None, {"tokens": tokens})
+    expected = table @ weights
+    np.testing.assert_allclose(found, expected, atol=0.05 * np.abs(expected).max())
+    kept = {tuple(each.dims): each.data_type for each in onnx.load(tmp_path / "small.onnx").graph.initializer}
+    assert kept[9, 8] == TensorProto.INT8

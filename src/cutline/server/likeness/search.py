@@ -130,17 +130,18 @@ class _Place:
     viewer: Viewer
     scope: Among
     space: str
-    number: int  # of vectors in this space
-    last: int  # the newest of them
+    is_only: bool  # no other space has photos here
 
     @classmethod
     def of(cls, viewer: Viewer, scope: Among) -> _Place:
         """The space of the model in use; while it has not placed most of the photos, of the one before."""
         rows = _rows(viewer, scope)
+        ends = [rows.order_by(order).values_list("space", flat=True).first() for order in ("space", "-space")]
+        if ends[0] == ends[1]:  # nearly always; counting each space takes longer than comparing
+            return cls(viewer=viewer, scope=scope, space=ends[0] or "", is_only=True)
         spaces = rows.values("space").annotate(number=Count("pk"), last=Max("pk"))
-        most = spaces.order_by("-number", "-last").first()
-        found = most or {"space": "", "number": 0, "last": 0}
-        return cls(viewer=viewer, scope=scope, **found)
+        most = spaces.order_by("-number", "-last")[0]
+        return cls(viewer=viewer, scope=scope, space=most["space"], is_only=False)
 
     def images(self, filters: Filters) -> QuerySet[Image]:
         """The photos that may be found."""
@@ -151,8 +152,11 @@ class _Place:
     def shelf(self) -> Shelf:
         """The vectors of this place, in memory."""
         key = self.viewer.owner_id if self.scope is Among.LIBRARY else None
-        stamp = Stamp(space=self.space, number=self.number, last=self.last)
-        return shelves.of(key, stamp, _rows(self.viewer, self.scope).filter(space=self.space))
+        every = _rows(self.viewer, self.scope)
+        rows = every.filter(space=self.space)
+        number = (every if self.is_only else rows).count()  # of all, a shorter index counts
+        last = rows.order_by("-pk").values_list("pk", flat=True).first() or 0
+        return shelves.of(key, Stamp(space=self.space, number=number, last=last), rows)
 
     def nearest(self, query: Floats, count: int, images: QuerySet[Image]) -> list[tuple[UUID, float]]:
         """Those of these images that lie nearest to a vector."""

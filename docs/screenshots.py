@@ -1089,7 +1089,14 @@ CHAPTERS: Sequence[Chapter] = (
                 who="staff",
                 before=hold("**/api/v1/registry*"),
             ),
-            Scene(name="models-de", alt="The models in German", path="/models", who="staff", language="de"),
+            Scene(
+                name="models-de",
+                alt="The models in German",
+                path="/models",
+                who="staff",
+                then=see("Herausforderer"),
+                language="de",
+            ),
         ),
     ),
     Chapter(

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cutline.learning.challenger import kept_of
+from cutline.learning.challenger import best_of, kept_of
 from cutline.learning.objectives import (
     REWARDS,
     EditsObjective,
@@ -143,3 +143,10 @@ def test_little_of_few_photos_may_be_chance_and_is_not_called_forgotten() -> Non
     assert at_most > 1
     assert kept_of(0.8 * before, before)[1] < 0.9
     assert kept_of(np.zeros(0), np.zeros(0)) == (1.0, 1.0)
+
+
+def test_a_way_is_taken_where_captions_are_better_and_people_s_no_less_likely() -> None:
+    edits = {"cider": 50.0, "loss": 2.07}
+    assert best_of({"edits": edits, "dpo": {"cider": 70.0, "loss": 2.08}}) == "edits"
+    assert best_of({"edits": edits, "dpo": {"cider": 70.0, "loss": 2.06}}) == "dpo"
+    assert best_of({"edits": edits, "importance": dict(edits)}) == "edits"

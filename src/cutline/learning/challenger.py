@@ -59,6 +59,7 @@ from cutline.training.tracking import JsonLines
 from cutline.training.transformer import TransformerCaptioner
 from cutline.training.transforms import may_flip
 
+EDITS = "edits"
 BUNDLE, WEIGHTS, TRAINED = "bundle", "weights.safetensors", "trained.json"
 _CALIBRATION_PHOTOS = 32
 _CALIBRATION_BATCH = 8
@@ -293,18 +294,18 @@ def _train(
     champion: Champion, school: _School, settings: TrainingSettings, folder: Path
 ) -> dict[str, TransformerCaptioner]:
     """What each way gives: from people's captions alone, and with each kind of rewards after them."""
-    stage = _stage(settings, "edits", school)
+    stage = _stage(settings, EDITS, school)
     start = mixed(champion.captioner, champion.captioner, 0.0)
     objective = EditsObjective(
         start, school.lessons, school.store, stage, seed=settings.seed, learns=settings.learns
     )
-    tried = {"edits": _fitted(objective, stage, folder, settings)}
+    tried = {EDITS: _fitted(objective, stage, folder, settings)}
     lessons = school.lessons
     if len(lessons.preferences) + len(lessons.rated) < settings.fewest_rewards:
         return tried
     for name in settings.rewards:
         stage = _stage(settings, name, school)
-        learner = mixed(tried["edits"], tried["edits"], 0.0)
+        learner = mixed(tried[EDITS], tried[EDITS], 0.0)
         objective = REWARDS[name](
             learner,
             lessons,
@@ -319,7 +320,7 @@ def _train(
 
 
 def _stage(settings: TrainingSettings, name: str, school: _School) -> StageConfig:
-    is_first = name == "edits"
+    is_first = name == EDITS
     epochs = settings.epochs if is_first else settings.reward_epochs
     teacher_share = 1.0 if school.lessons.rehearsed else _OF_OWN_PHOTOS
     return StageConfig(
@@ -361,7 +362,7 @@ def _fitted(
 def _best_way(
     champion: Champion, tried: Mapping[str, TransformerCaptioner], school: _School
 ) -> tuple[str, dict[str, dict[str, float]]]:
-    """The way whose captions of the judged photos are most like people's; of equal ones, the simplest."""
+    """The way that is best on the judged photos, and what was measured of each."""
     measured = {
         name: {
             "cider": _cider(champion, captioner, school.judged, school),
@@ -369,7 +370,18 @@ def _best_way(
         }
         for name, captioner in tried.items()
     }
-    return max(measured, key=lambda name: measured[name]["cider"]), measured
+    return best_of(measured), measured
+
+
+def best_of(measured: Mapping[str, Mapping[str, float]]) -> str:
+    """The way whose captions are most like people's, of those that make people's as likely as edits do.
+
+    The judged photos are few, and CIDEr-D of few photos is mostly chance; the loss of a word is not. Of equal
+    ones, the simplest is taken.
+    """
+    edits = measured[EDITS]["loss"]
+    allowed = [name for name, each in measured.items() if each["loss"] <= edits]
+    return max(allowed, key=lambda name: measured[name]["cider"])
 
 
 def _best_strength(

@@ -106,10 +106,9 @@ class Report:
         return all(gate.passed for gate in self.gates)
 
     @property
-    def only_forgot(self) -> bool:
-        """Whether all that is wrong is what was known before: weights nearer to the champion may pass."""
-        wrong = {gate.name for gate in self.gates if not gate.passed}
-        return bool(wrong) and wrong <= _FORGETTING
+    def forgot(self) -> bool:
+        """Whether it forgot too much of what was known before: weights nearer to the champion forget less."""
+        return any(gate.name in _FORGETTING and not gate.passed for gate in self.gates)
 
     @property
     def reasons(self) -> tuple[str, ...]:

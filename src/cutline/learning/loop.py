@@ -177,8 +177,9 @@ def train_and_judge(
 ) -> Report:
     """Leave a challenger in the folder, and give what all gates say of it.
 
-    Where it only forgot too much, it is put nearer to the champion, as near as is allowed. earlier: what
-    gates said of the data. Raises TrainingError, ImageError, DataError, and Interrupted after a signal.
+    Where it forgot too much, it is put nearer to the champion, as near as is allowed. The tests on what was
+    held back have no part in that choice, so that each is made once. earlier: what gates said of the data.
+    Raises TrainingError, ImageError, DataError, and Interrupted after a signal.
     """
     training = _training(config)
     train_challenger(champion, data, training, folder, kept_share=1 - config.gates.base_loss)
@@ -194,7 +195,7 @@ def train_and_judge(
             threads=config.training.threads,
         )
         report = judge(contest, earlier)
-        if not report.only_forgot:
+        if not report.forgot:
             return report
         _log.info("At strength %s: %s", challenger.facts["strength"], report.summary)
         if weaken(champion, data, training, folder, why=report.summary) is None:

@@ -39,6 +39,7 @@ export function WideTable({ label, children }: { label: string; children: ReactN
         bgcolor: 'background.paper',
         '& table': { borderCollapse: 'collapse', width: '100%', fontVariantNumeric: 'tabular-nums' },
         '& th, & td': { px: { xs: 1.25, sm: 2 }, py: 1, textAlign: 'left', verticalAlign: 'top' },
+        '& td:last-of-type': { minWidth: 200 }, // what is longest stands last
         '& th': { fontWeight: 600 },
         '& thead th': { color: 'text.secondary' },
         '& tbody tr': { borderTop: 1, borderColor: 'divider' },

@@ -82,33 +82,29 @@ class Stack:
         command = ("docker", "compose", *words)
         return self.run(*command, cwd=self.compose_folder, may_fail=may_fail, variables=variables)
 
-    def command(self, service: str, *words: str, variables: Mapping[str, str] | None = None) -> str:
-        """What a command of the stack prints."""
-        return self.compose("run", "--rm", "--no-deps", "-T", service, *words, variables=variables)
+    def command(self, service: str, *words: str, options: Sequence[str] = ()) -> str:
+        """What a command of the stack prints. Raises Failed where it fails."""
+        return self.began(service, *words, options=options).result()
 
     def load(self, *words: str) -> str:
         """What deploy/test/load.py prints."""
-        return self.command("load", *words, variables={"LOAD_KEY": self.key})
+        return self.command("load", *words)
 
     def python(self, program: str, *words: str) -> str:
         """What a program prints that runs in the stack's network."""
-        told = self.compose(
-            "run", "--rm", "--no-deps", "-T", "--entrypoint", "python", "load", "-c", program, *words
-        )
-        return told.strip()
+        return self.command("load", "-c", program, *words, options=("--entrypoint", "python"))
 
     @property
     def key(self) -> str:
         """The key of the account that sends photos."""
         return (self.folder / "key").read_text(encoding="utf-8")
 
-    def began(self, *words: str) -> Load:
-        """Start deploy/test/load.py beside."""
-        name = f"load-{words[0]}"
+    def began(self, service: str, *words: str, options: Sequence[str] = ()) -> Load:
+        """Start a command of the stack. `run` alone would not tell with Podman whether it failed."""
+        name = f"test-{service}"
         self.run("docker", "rm", "--force", name, may_fail=True)
-        self.compose(
-            "run", "--detach", "--no-deps", "--name", name, "load", *words, variables={"LOAD_KEY": self.key}
-        )
+        run = ("run", "--detach", "--no-deps", "--name", name, *options, service, *words)
+        self.compose(*run, variables={"LOAD_KEY": self.key})
         return Load(stack=self, name=name)
 
 
@@ -214,7 +210,7 @@ def start(stack: Stack) -> str:
 
 def roll_over(stack: Stack) -> str:
     """To the new images, back, and there again, while requests come: none fails."""
-    load = stack.began("requests")
+    load = stack.began("load", "requests")
     time.sleep(10)
     for version in (NEW, OLD, NEW):
         stack.run("deploy/roll", version)
@@ -229,7 +225,7 @@ def check(stack: Stack) -> str:
 
 def kill(stack: Stack) -> str:
     """Each container is killed and started again while photos come: none is lost, none is there twice."""
-    load = stack.began("photos", str(PHOTOS))
+    load = stack.began("load", "photos", str(PHOTOS))
     killed = 0
     while load.runs() and killed < 2 * len(SERVICES):
         service = SERVICES[killed % len(SERVICES)]
@@ -262,12 +258,12 @@ try:
     raise SystemExit("spoke " + version(old))
 except ssl.SSLError:
     pass
-answer = httpx.get(f"http://{host}/about?x=1")
+answer = httpx.get(f"http://{host}/about?x=1", timeout=60)
 assert (answer.status_code, answer.headers["location"]) == (301, f"https://{host}/about?x=1"), answer
-assert httpx.get(f"http://{host}/.well-known/acme-challenge/x").status_code == 404
-answer = httpx.get(f"https://{host}/", verify=trusting)
+assert httpx.get(f"http://{host}/.well-known/acme-challenge/x", timeout=60).status_code == 404
+answer = httpx.get(f"https://{host}/", verify=trusting, timeout=60)
 assert answer.status_code == 200 and "max-age" in answer.headers["strict-transport-security"]
-assert httpx.get(f"https://{host}/metrics", verify=trusting).status_code == 404
+assert httpx.get(f"https://{host}/metrics", verify=trusting, timeout=60).status_code == 404
 print("TLS 1.3, HSTS, redirects")
 """
 
@@ -301,7 +297,7 @@ def watched(stack: Stack) -> str:
 
 TARGETS = """
 import httpx
-found = httpx.get("http://prometheus:9090/api/v1/targets").json()["data"]["activeTargets"]
+found = httpx.get("http://prometheus:9090/api/v1/targets", timeout=60).json()["data"]["activeTargets"]
 print(" ".join(each["health"] for each in found))
 """
 

@@ -235,3 +235,5 @@ def test_a_database_without_pgvector_is_searched_in_memory(
     if pgvector.is_there():
         pgvector.place_those_left()
         assert like(owner, red) == ["pink"]
+        monkeypatch.setattr(search, "_MOST_IN_DATABASE", 1)
+        assert like(owner, red) == ["pink"]

@@ -19,7 +19,7 @@ from cutline.caption_files import CaptionLine, Failure, ScoredCaption
 from cutline.captioning.options import DecodingOptions
 from cutline.captioning.protocol import Caption, Captioner
 from cutline.captioning.runtime import at_most_threads
-from cutline.captioning.streaming import caption_ready, model_input, read_ahead
+from cutline.captioning.streaming import Streaming, caption_ready, model_input, read_ahead
 from cutline.errors import CutlineError
 from cutline.images import DEFAULT_LIMITS, Limits, open_image, to_pixels
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cutline.styles import Voice
     from cutline.styles.records import Voicing
 
+TOGETHER = 32  # decoded at once: a fifth quicker for each than 16, for twice the memory
 READERS = 8  # most of them wait for a disk or for a server
 ENOUGH_PX = 1024  # for captioners that scale photos themselves: enough for any, and small enough to keep many
 
@@ -36,7 +37,7 @@ class Settings:
     """What is done with each photo, the same in every process that does it.
 
     model and restyler are URIs as `cutline caption` takes them. A voice has prefix and suffix, too; these
-    here are for captions without one. batch_size None: as suits the captioner. threads: the most that
+    here are for captions without one. batch_size None: what is quickest. threads: the most that
     a bundle uses. keep_bytes: answers carry the photo's bytes. photo_timeout_s: how long one photo may take
     in a process of its own; None waits.
     """
@@ -100,6 +101,8 @@ class BatchCaptioner:
         with at_most_threads(settings.threads):
             self._captioner = load_captioner(settings.model)
         self._input = model_input(self._captioner)
+        can_have_more = isinstance(self._captioner, Streaming) and not settings.keep_bytes
+        self._together = TOGETHER if can_have_more else None
         self._voicing: Voicing | None = None
         if settings.voice is not None:
             from cutline.styles import load
@@ -120,7 +123,7 @@ class BatchCaptioner:
                 photos,
                 n=1 if self._voicing else settings.n,
                 options=settings.decoding,
-                batch_size=settings.batch_size,
+                batch_size=settings.batch_size or self._together,
             ):
                 if isinstance(outcome, CutlineError):
                     line = CaptionLine(file=ready.row.file, failure=Failure.of(outcome))

@@ -1,5 +1,5 @@
 import { useEffect } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { useDispatch } from 'react-redux';
 import { baseApi } from '@/shared/api/base';
 import { EventStream } from '@/shared/api/events';

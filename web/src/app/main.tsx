@@ -1,6 +1,6 @@
 import { StrictMode, startTransition, useLayoutEffect, type ReactNode } from 'react';
 import { createRoot } from 'react-dom/client';
-import { BrowserRouter, matchPath } from 'react-router';
+import { BrowserRouter, matchPath } from '@/shared/lib/router';
 import { api } from '@/shared/api/generated';
 import { listsApi } from '@/shared/api/lists';
 import i18n, { ready } from '@/shared/i18n';
@@ -28,7 +28,7 @@ async function preloadStore({ dispatch }: Store, path: string): Promise<void> {
   const unsubscribed = { subscribe: false };
   const queries: PromiseLike<unknown>[] = [dispatch(api.endpoints.getSession.initiate({}, unsubscribed))];
   if (path === '/gallery' && !location.search) queries.push(dispatch(listsApi.endpoints.gallery.initiate({ q: '' }, unsubscribed)));
-  const imageId = matchPath('/images/:id', path)?.params.id;
+  const imageId = matchPath('/images/:id', path)?.id;
   if (imageId) {
     queries.push(dispatch(api.endpoints.getImage.initiate({ imageId }, unsubscribed)));
     queries.push(dispatch(api.endpoints.listCaptions.initiate({ imageId, styled: false, limit: 50 }, unsubscribed)));
@@ -42,7 +42,7 @@ export async function start(): Promise<void> {
   if (!root) throw new Error('index.html lacks #root');
   await ready;
   setDocumentLanguage(i18n.language);
-  i18n.on('languageChanged', setDocumentLanguage);
+  i18n.onChange(setDocumentLanguage);
   await loadPage(location.pathname).catch(() => undefined); // the page shows the error
   const store = makeStore();
   await preloadStore(store, location.pathname);

@@ -1,7 +1,7 @@
 import createCache from '@emotion/cache';
 import { CacheProvider } from '@emotion/react';
 import { renderToStaticMarkup, renderToString } from 'react-dom/server';
-import { StaticRouter } from 'react-router';
+import { MemoryRouter } from '@/shared/lib/router';
 import i18n, { LANGUAGES, ready } from '@/shared/i18n';
 import { App } from './App';
 import { loadPage } from './routes';
@@ -24,9 +24,9 @@ export async function prerender(path: string, isFrame: boolean): Promise<Painted
   const renderWith = (store: Store) =>
     renderToString(
       <CacheProvider value={cache}>
-        <StaticRouter location={path}>
+        <MemoryRouter start={path}>
           <App store={store} />
-        </StaticRouter>
+        </MemoryRouter>
       </CacheProvider>,
     );
   const html = renderWith(makeStore());
@@ -45,12 +45,12 @@ export async function prerender(path: string, isFrame: boolean): Promise<Painted
 export async function failure(): Promise<Pick<Painted, 'html' | 'css'>> {
   await ready;
   const languages = Object.keys(LANGUAGES);
-  await i18n.loadLanguages(languages);
+  await Promise.all(languages.map((each) => i18n.loadLanguage(each)));
   const css = languages.map((each) => `html:not([lang=${each}]) #failed [lang=${each}]{display:none}`).join('');
   const html = renderToStaticMarkup(
     <div id="failed" role="alert" hidden>
       {languages.map((language) => {
-        const t = i18n.getFixedT(language);
+        const t = i18n.translate(['common'], language);
         return (
           <p key={language} lang={language}>
             <strong>{t('state.failed')}.</strong> {t('state.crashedHint')} <button type="button">{t('state.reload')}</button>

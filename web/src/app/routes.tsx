@@ -1,5 +1,5 @@
 import { lazy, useState, type ComponentType } from 'react';
-import { matchPath, Route, Routes } from 'react-router';
+import { matchPath, Routes } from '@/shared/lib/router';
 import i18n from '@/shared/i18n';
 import { prefetchParts } from '@/shared/lib/lazyPart';
 import { NotFound } from './errors';
@@ -62,15 +62,12 @@ export function prefetchPages(): void {
   addEventListener('keydown', prefetch);
 }
 
+const ROUTES = [...PAGES.map(({ path, Page }) => [path, <Page key={path} />] as const), ['*', <NotFound key="*" />] as const];
+
 export function AppRoutes() {
   return (
-    <Routes>
-      <Route element={<Shell />}>
-        {PAGES.map(({ path, Page }) => (
-          <Route key={path} path={path} element={<Page />} />
-        ))}
-        <Route path="*" element={<NotFound />} />
-      </Route>
-    </Routes>
+    <Shell>
+      <Routes routes={ROUTES} />
+    </Shell>
   );
 }

@@ -1,5 +1,5 @@
 import { useCallback } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { useDispatch } from 'react-redux';
 import { baseApi } from '@/shared/api/base';
 import { toastShown, type Toast } from '@/shared/ui/toasts';

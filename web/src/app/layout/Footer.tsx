@@ -1,8 +1,8 @@
 import Box from '@mui/material/Box';
 import Container from '@mui/material/Container';
 import Typography from '@mui/material/Typography';
-import { useTranslation } from 'react-i18next';
-import { Link as RouterLink } from 'react-router';
+import { useTranslation } from '@/shared/i18n/useTranslation';
+import { Link as RouterLink } from '@/shared/lib/router';
 
 const LINKS = [
   ['/about', 'footer.howItWorks'],

@@ -1,13 +1,13 @@
 import Box from '@mui/material/Box';
-import { useTranslation } from 'react-i18next';
-import { Link, useLocation } from 'react-router';
+import { useTranslation } from '@/shared/i18n/useTranslation';
+import { Link, useAddress } from '@/shared/lib/router';
 import { useViewer } from '@/shared/api/viewer';
 import { DASHBOARD, PLACES } from './navigation';
 
 /** The main pages, in a row below the header. It scrolls away: a floating bar would cover controls. */
 export function PhoneNav() {
   const { t } = useTranslation();
-  const { pathname } = useLocation();
+  const { pathname } = useAddress();
   const isStaff = useViewer()?.isStaff ?? false;
   const places = isStaff ? [...PLACES, DASHBOARD] : PLACES;
   const here = places.find((place) => (place.to === '/' ? pathname === '/' : pathname.startsWith(place.to)));

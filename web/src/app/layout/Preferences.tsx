@@ -3,7 +3,7 @@ import Translate from '@mui/icons-material/Translate';
 import IconButton from '@mui/material/IconButton';
 import { useColorScheme } from '@mui/material/styles';
 import { Suspense, useState, type ReactNode } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { LANGUAGES, setLanguage, type Language } from '@/shared/i18n';
 import { lazyPart } from '@/shared/lib/lazyPart';
 
@@ -56,7 +56,7 @@ export function Preferences() {
       <Choice
         label={t('language')}
         icon={<Translate fontSize="small" />}
-        value={(i18n.resolvedLanguage ?? 'en') as Language}
+        value={i18n.language as Language}
         options={(Object.keys(LANGUAGES) as Language[]).map((each) => ({ value: each, label: LANGUAGES[each], lang: each }))}
         onChoose={setLanguage}
       />

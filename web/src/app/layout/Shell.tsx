@@ -1,9 +1,9 @@
 import Box from '@mui/material/Box';
-import { Suspense } from 'react';
+import { Suspense, type ReactNode } from 'react';
 import { useSelector } from 'react-redux';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { ErrorBoundary } from 'react-error-boundary';
-import { Outlet, useLocation } from 'react-router';
+import { useAddress } from '@/shared/lib/router';
 import { lazyPart } from '@/shared/lib/lazyPart';
 import { Announcer } from '@/shared/ui/Announcer';
 import type { RootState } from '../store';
@@ -16,9 +16,9 @@ import { PhoneNav } from './PhoneNav';
 const Toasts = lazyPart(() => import('./ToastsWithUndo'));
 
 /** The layout around every page. */
-export function Shell() {
+export function Shell({ children }: { children: ReactNode }) {
   const { t } = useTranslation();
-  const { pathname } = useLocation();
+  const { pathname } = useAddress();
   const hasToasts = useSelector((state: RootState) => state.toasts.items.length > 0);
   return (
     <>
@@ -46,7 +46,7 @@ export function Shell() {
       <Box component="main" id="content" tabIndex={-1} sx={{ flex: 1, minHeight: '100dvh', display: 'flex', flexDirection: 'column', outline: 'none' }}>
         <Suspense fallback={null}>
           <ErrorBoundary FallbackComponent={Crashed} resetKeys={[pathname]}>
-            <Outlet />
+            {children}
           </ErrorBoundary>
         </Suspense>
       </Box>

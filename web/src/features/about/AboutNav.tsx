@@ -1,7 +1,7 @@
 import Box from '@mui/material/Box';
 import Button from '@mui/material/Button';
-import { useTranslation } from 'react-i18next';
-import { NavLink } from 'react-router';
+import { useTranslation } from '@/shared/i18n/useTranslation';
+import { NavLink } from '@/shared/lib/router';
 
 const PAGES = [
   ['/about', 'how'],

@@ -1,22 +1,24 @@
 import { lazy, Suspense } from 'react';
-import { Route, Routes } from 'react-router';
+import { Routes } from '@/shared/lib/router';
 import { TextPage } from './TextPage';
 
 const ModelPage = lazy(() => import('./ModelPage'));
 const ApiPage = lazy(() => import('./ApiPage'));
 
+const ROUTES = [
+  ['/about', <TextPage key="how" name="how" />],
+  ['/about/model', <ModelPage key="model" />],
+  ['/about/api', <ApiPage key="api" />],
+  ['/about/terms', <TextPage key="terms" name="terms" />],
+  ['/about/privacy', <TextPage key="privacy" name="privacy" />],
+  ['/about/accessibility', <TextPage key="accessibility" name="accessibility" />],
+  ['*', <TextPage key="missing" name="missing" />],
+] as const;
+
 export default function AboutRoutes() {
   return (
     <Suspense fallback={null}>
-      <Routes>
-        <Route index element={<TextPage name="how" />} />
-        <Route path="model" element={<ModelPage />} />
-        <Route path="api" element={<ApiPage />} />
-        <Route path="terms" element={<TextPage name="terms" />} />
-        <Route path="privacy" element={<TextPage name="privacy" />} />
-        <Route path="accessibility" element={<TextPage name="accessibility" />} />
-        <Route path="*" element={<TextPage name="missing" />} />
-      </Routes>
+      <Routes routes={ROUTES} />
     </Suspense>
   );
 }

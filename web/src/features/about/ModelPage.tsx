@@ -2,7 +2,7 @@ import Box from '@mui/material/Box';
 import Link from '@mui/material/Link';
 import Skeleton from '@mui/material/Skeleton';
 import Typography from '@mui/material/Typography';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import Markdown from 'react-markdown';
 import remarkGfm from 'remark-gfm';
 import { useGetModelCardQuery, useListModelsQuery, type PastModelOut } from '@/shared/api/generated';

@@ -1,6 +1,6 @@
 import Stack from '@mui/material/Stack';
 import Typography from '@mui/material/Typography';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { Page } from '@/shared/ui/Page';
 import { AboutNav } from './AboutNav';
 
@@ -13,8 +13,8 @@ export type TextName = 'how' | 'terms' | 'privacy' | 'accessibility' | 'missing'
 
 /** A page of text from the message files. */
 export function TextPage({ name }: { name: TextName }) {
-  const { t } = useTranslation('about');
-  const sections = t(`${name}.sections`, { returnObjects: true }) as Section[];
+  const { t, i18n } = useTranslation('about');
+  const sections = (i18n.content('about', `${name}.sections`) ?? []) as Section[];
   return (
     <Page title={t(`${name}.title`)} lead={t(`${name}.lead`)} width="md">
       <AboutNav />

@@ -1,5 +1,5 @@
 import { lazy, Suspense } from 'react';
-import { Navigate, Route, Routes } from 'react-router';
+import { Redirect, Routes } from '@/shared/lib/router';
 import { CodePage } from './CodePage';
 import { ProviderPage } from './ProviderPage';
 import { ResetPage, ResetRequestPage } from './ResetPages';
@@ -9,23 +9,25 @@ import { VerifyPage } from './VerifyPage';
 
 const SettingsPage = lazy(() => import('./SettingsPage'));
 
+const ROUTES = [
+  ['/account', <SettingsPage key="settings" />],
+  ['/account/sign-in', <SignInPage key="sign-in" />],
+  ['/account/sign-up', <SignUpPage key="sign-up" />],
+  ['/account/code', <CodePage key="code" />],
+  ['/account/verify-email/:key', <VerifyPage key="verify-email" />],
+  ['/account/password/reset', <ResetRequestPage key="reset-request" />],
+  ['/account/password/reset/:key', <ResetPage key="reset" />],
+  ['/account/provider/callback', <ProviderPage key="provider" />],
+  // Aliases used in mails and by other software.
+  ['/account/login', <Redirect key="login" to="/account/sign-in" />],
+  ['/account/signup', <Redirect key="signup" to="/account/sign-up" />],
+  ['*', <Redirect key="*" to="/account" />],
+] as const;
+
 export default function AccountRoutes() {
   return (
     <Suspense fallback={null}>
-      <Routes>
-        <Route index element={<SettingsPage />} />
-        <Route path="sign-in" element={<SignInPage />} />
-        <Route path="sign-up" element={<SignUpPage />} />
-        <Route path="code" element={<CodePage />} />
-        <Route path="verify-email/:key" element={<VerifyPage />} />
-        <Route path="password/reset" element={<ResetRequestPage />} />
-        <Route path="password/reset/:key" element={<ResetPage />} />
-        <Route path="provider/callback" element={<ProviderPage />} />
-        {/* Aliases used in mails and by other software. */}
-        <Route path="login" element={<Navigate to="/account/sign-in" replace />} />
-        <Route path="signup" element={<Navigate to="/account/sign-up" replace />} />
-        <Route path="*" element={<Navigate to="/account" replace />} />
-      </Routes>
+      <Routes routes={ROUTES} />
     </Suspense>
   );
 }

@@ -2,7 +2,7 @@ import Button from '@mui/material/Button';
 import Stack from '@mui/material/Stack';
 import Typography from '@mui/material/Typography';
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { Page } from '@/shared/ui/Page';
 import { answerWithPasskey, request, hasPasskeys, isSignedInAlready, pendingFlow, type Answer } from './allauth';
 import { AuthForm } from './AuthForm';

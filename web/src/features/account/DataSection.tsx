@@ -9,7 +9,7 @@ import Stack from '@mui/material/Stack';
 import Switch from '@mui/material/Switch';
 import Typography from '@mui/material/Typography';
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { useDispatch } from 'react-redux';
 import { useChangeMeMutation, useDeleteMeMutation, type MeOut } from '@/shared/api/generated';
 import { problemOf } from '@/shared/api/problem';

@@ -1,5 +1,5 @@
 import Alert from '@mui/material/Alert';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { useDispatch } from 'react-redux';
 import { useListKeysQuery, useRevokeKeysMutation } from '@/shared/api/generated';
 import { toastShown } from '@/shared/ui/toasts';

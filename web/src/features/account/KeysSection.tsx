@@ -8,7 +8,7 @@ import Stack from '@mui/material/Stack';
 import TextField from '@mui/material/TextField';
 import Typography from '@mui/material/Typography';
 import { useState, type FormEvent } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { useCreateKeyMutation, useListKeysQuery, useRevokeKeyMutation, type Scope } from '@/shared/api/generated';
 import { problemOf } from '@/shared/api/problem';
 import { useViewer } from '@/shared/api/viewer';
@@ -34,7 +34,7 @@ export function KeysSection() {
   const keys = useListKeysQuery({});
   const [create, creating] = useCreateKeyMutation();
   const [revoke] = useRevokeKeyMutation();
-  const labelOf = (scope: string) => t(`keys.scope.${scope.replace(':', '_')}`); // i18next reads a colon as a namespace
+  const labelOf = (scope: string) => t(`keys.scope.${scope.replace(':', '_')}`); // a colon would stand behind a namespace
   const [name, setName] = useState('');
   const [scopes, setScopes] = useState<Scope[]>(['caption', 'images:read', 'images:write']);
   const showError = useErrorToast();

@@ -1,7 +1,7 @@
 import Button from '@mui/material/Button';
 import { useEffect, useState } from 'react';
-import { useTranslation } from 'react-i18next';
-import { Link, useNavigate, useSearchParams } from 'react-router';
+import { useTranslation } from '@/shared/i18n/useTranslation';
+import { Link, useNavigate, useSearchParams } from '@/shared/lib/router';
 import { Page } from '@/shared/ui/Page';
 import { Message } from '@/shared/ui/StateView';
 import { request, pendingFlow } from './allauth';
@@ -19,7 +19,7 @@ export function ProviderPage() {
     if (address.has('error')) return;
     void request('GET', '/auth/session').then((answer) => {
       if (answer.status === 200) switchViewer('/');
-      else if (pendingFlow(answer) === 'mfa_authenticate') void navigate('/account/code', { replace: true });
+      else if (pendingFlow(answer) === 'mfa_authenticate') navigate('/account/code', { replace: true });
       else if (pendingFlow(answer) === 'verify_email') setUnverified(true);
       else setFailed(true);
     });

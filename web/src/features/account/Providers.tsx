@@ -1,5 +1,5 @@
 import Button from '@mui/material/Button';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { useGetSessionQuery } from '@/shared/api/generated';
 import { request, goToProvider } from './allauth';
 

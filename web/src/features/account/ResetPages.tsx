@@ -1,8 +1,8 @@
 import Link from '@mui/material/Link';
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { useDispatch } from 'react-redux';
-import { Link as RouterLink, useParams } from 'react-router';
+import { Link as RouterLink, useParams } from '@/shared/lib/router';
 import { Page } from '@/shared/ui/Page';
 import { Message } from '@/shared/ui/StateView';
 import { toastShown } from '@/shared/ui/toasts';

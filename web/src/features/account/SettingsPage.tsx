@@ -1,7 +1,7 @@
 import Button from '@mui/material/Button';
 import Skeleton from '@mui/material/Skeleton';
-import { useTranslation } from 'react-i18next';
-import { Link } from 'react-router';
+import { useTranslation } from '@/shared/i18n/useTranslation';
+import { Link } from '@/shared/lib/router';
 import { useGetMeQuery } from '@/shared/api/generated';
 import { useViewer } from '@/shared/api/viewer';
 import { Page } from '@/shared/ui/Page';

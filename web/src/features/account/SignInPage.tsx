@@ -4,8 +4,8 @@ import Link from '@mui/material/Link';
 import Stack from '@mui/material/Stack';
 import Typography from '@mui/material/Typography';
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
-import { Link as RouterLink, useNavigate } from 'react-router';
+import { useTranslation } from '@/shared/i18n/useTranslation';
+import { Link as RouterLink, useNavigate } from '@/shared/lib/router';
 import { Page } from '@/shared/ui/Page';
 import { answerWithPasskey, request, hasPasskeys, isSignedInAlready, pendingFlow, type Answer } from './allauth';
 import { AuthForm } from './AuthForm';
@@ -19,7 +19,7 @@ export function SignInPage() {
   const [note, setNote] = useState('');
   const settle = (answer: Answer): boolean => {
     if (answer.status === 200 || isSignedInAlready(answer)) switchViewer('/');
-    else if (pendingFlow(answer) === 'mfa_authenticate') void navigate('/account/code');
+    else if (pendingFlow(answer) === 'mfa_authenticate') navigate('/account/code');
     else if (pendingFlow(answer) === 'verify_email') setNote(t('signUp.check'));
     else return false;
     return true;

@@ -1,8 +1,8 @@
 import Link from '@mui/material/Link';
 import Stack from '@mui/material/Stack';
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
-import { Link as RouterLink } from 'react-router';
+import { useTranslation } from '@/shared/i18n/useTranslation';
+import { Link as RouterLink } from '@/shared/lib/router';
 import { Page } from '@/shared/ui/Page';
 import { Message } from '@/shared/ui/StateView';
 import { request, isSignedInAlready, pendingFlow } from './allauth';

@@ -1,8 +1,8 @@
 import Alert from '@mui/material/Alert';
 import Button from '@mui/material/Button';
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
-import { Link, useParams } from 'react-router';
+import { useTranslation } from '@/shared/i18n/useTranslation';
+import { Link, useParams } from '@/shared/lib/router';
 import { useViewer } from '@/shared/api/viewer';
 import { useOnce } from '@/shared/lib/useOnce';
 import { Page } from '@/shared/ui/Page';

@@ -1,6 +1,6 @@
 import { useCallback } from 'react';
 import { useDispatch } from 'react-redux';
-import { useNavigate } from 'react-router';
+import { useNavigate } from '@/shared/lib/router';
 import { baseApi } from '@/shared/api/base';
 import { liveReset } from '@/shared/api/live';
 
@@ -12,7 +12,7 @@ export function useSwitchViewer(): (to: string) => void {
     (to) => {
       dispatch(liveReset());
       dispatch(baseApi.util.resetApiState());
-      void navigate(to, { replace: true });
+      navigate(to, { replace: true });
     },
     [dispatch, navigate],
   );

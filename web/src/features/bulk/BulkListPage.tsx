@@ -6,9 +6,9 @@ import Skeleton from '@mui/material/Skeleton';
 import Stack from '@mui/material/Stack';
 import Typography from '@mui/material/Typography';
 import { useRef, useState } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { useDispatch } from 'react-redux';
-import { Link, useNavigate } from 'react-router';
+import { Link, useNavigate } from '@/shared/lib/router';
 import { api, useGetSessionQuery, useListBulksQuery, type BulkOut } from '@/shared/api/generated';
 import { useFormats } from '@/shared/i18n/format';
 import { droppedFiles, type Dropped } from '@/shared/lib/dropped';
@@ -108,7 +108,7 @@ function NewBulk() {
     if (sent.ok) {
       // The upload may have created a session: reload it, so that the event stream starts.
       dispatch(api.util.invalidateTags(['bulk', 'people']));
-      void navigate(`/bulk/${sent.bulk.id}`);
+      navigate(`/bulk/${sent.bulk.id}`);
     } else {
       const { status, detail, hint } = sent.problem;
       setProblem(status === 0 ? t('new.offline') : [detail, hint].filter(Boolean).join(' '));

@@ -2,7 +2,7 @@ import Box from '@mui/material/Box';
 import Skeleton from '@mui/material/Skeleton';
 import TextField from '@mui/material/TextField';
 import { Suspense, useState } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { VoiceForm } from '@/shared/voice/Form';
 import { useAboutStylesQuery, useListVoicesQuery, type VoiceOut } from '@/shared/voice/generated';
 import { FIRST_VOICE, voiceOf, type Voice } from '@/shared/voice/voice';

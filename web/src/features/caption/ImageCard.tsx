@@ -1,5 +1,5 @@
 import { Suspense, useState } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { useDispatch, useSelector } from 'react-redux';
 import { useRetryJobMutation, type ImageOut } from '@/shared/api/generated';
 import { announced, type LiveState } from '@/shared/api/live';

@@ -1,6 +1,6 @@
 import Box from '@mui/material/Box';
 import Typography from '@mui/material/Typography';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { visuallyHidden } from '@/shared/ui/Page';
 
 const POINTS = ['one', 'two', 'three'] as const;

@@ -1,6 +1,6 @@
 import Box from '@mui/material/Box';
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { skipToken } from '@reduxjs/toolkit/query';
 import { usePollingMs } from '@/shared/api/polling';
 import { useGetImageQuery, type ImageOut } from '@/shared/api/generated';

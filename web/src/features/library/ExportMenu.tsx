@@ -1,6 +1,6 @@
 import Menu from '@mui/material/Menu';
 import MenuItem from '@mui/material/MenuItem';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import type { LibraryFilters } from '@/shared/api/lists';
 
 const FORMATS = ['csv', 'json', 'jsonl', 'zip'] as const;

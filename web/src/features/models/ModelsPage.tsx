@@ -5,7 +5,7 @@ import Stack from '@mui/material/Stack';
 import Typography from '@mui/material/Typography';
 import { skipToken } from '@reduxjs/toolkit/query';
 import { useEffect } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { useGetSessionQuery } from '@/shared/api/generated';
 import { useViewer } from '@/shared/api/viewer';
 import { useFormats } from '@/shared/i18n/format';

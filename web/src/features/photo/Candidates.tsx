@@ -2,7 +2,7 @@ import Box from '@mui/material/Box';
 import Button from '@mui/material/Button';
 import Stack from '@mui/material/Stack';
 import Typography from '@mui/material/Typography';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { useDispatch } from 'react-redux';
 import { usePickCaptionMutation, type AttentionOut, type CandidateOut, type ImageOut } from '@/shared/api/generated';
 import { announced } from '@/shared/api/live';

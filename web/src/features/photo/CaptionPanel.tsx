@@ -7,7 +7,7 @@ import Skeleton from '@mui/material/Skeleton';
 import Stack from '@mui/material/Stack';
 import Typography from '@mui/material/Typography';
 import { Suspense, useRef, useState } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import type { AttentionOut, CandidateOut, ImageOut } from '@/shared/api/generated';
 import { useCaptionLanguage } from '@/shared/api/viewer';
 import { lazyPart } from '@/shared/lib/lazyPart';

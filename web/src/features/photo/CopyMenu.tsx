@@ -1,6 +1,6 @@
 import Menu from '@mui/material/Menu';
 import MenuItem from '@mui/material/MenuItem';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { useDispatch } from 'react-redux';
 import { useNoteFeedbackMutation, type CandidateOut, type ImageOut } from '@/shared/api/generated';
 import { announced } from '@/shared/api/live';

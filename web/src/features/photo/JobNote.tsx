@@ -3,7 +3,7 @@ import Button from '@mui/material/Button';
 import LinearProgress from '@mui/material/LinearProgress';
 import Stack from '@mui/material/Stack';
 import Typography from '@mui/material/Typography';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { useCancelJobMutation, useRetryJobMutation, type ImageOut } from '@/shared/api/generated';
 import { useOnce } from '@/shared/lib/useOnce';
 

@@ -3,9 +3,9 @@ import Button from '@mui/material/Button';
 import Stack from '@mui/material/Stack';
 import Typography from '@mui/material/Typography';
 import { Suspense, useState } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { useDispatch } from 'react-redux';
-import { useNavigate } from 'react-router';
+import { useNavigate } from '@/shared/lib/router';
 import { useDeleteImageMutation, type ImageOut } from '@/shared/api/generated';
 import { problemOf } from '@/shared/api/problem';
 import { useFormats } from '@/shared/i18n/format';
@@ -39,7 +39,7 @@ export default function OwnerPanel({ image, caption }: OwnerPanelProps) {
       return;
     }
     dispatch(toastShown({ tone: 'info', text: t('delete.done'), undo: { kind: 'undelete', ids: [image.id] } }));
-    await navigate('/library');
+    navigate('/library');
   });
   return (
     <Stack spacing={4}>

@@ -1,5 +1,5 @@
-import { useTranslation } from 'react-i18next';
-import { useParams } from 'react-router';
+import { useTranslation } from '@/shared/i18n/useTranslation';
+import { useParams } from '@/shared/lib/router';
 import { usePollingMs } from '@/shared/api/polling';
 import { useGetImageQuery } from '@/shared/api/generated';
 import { Failure } from '@/shared/ui/StateView';

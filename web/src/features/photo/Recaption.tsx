@@ -5,7 +5,7 @@ import MenuItem from '@mui/material/MenuItem';
 import Stack from '@mui/material/Stack';
 import TextField from '@mui/material/TextField';
 import { useState, type FormEvent } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { RANGES } from '@/shared/api/captionRanges';
 import { useListModelsQuery, useRequestCaptionsMutation, type CaptionOptionsIn, type ImageOut } from '@/shared/api/generated';
 import { problemOf } from '@/shared/api/problem';

@@ -1,6 +1,6 @@
 import Button from '@mui/material/Button';
 import { Suspense, useState } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import type { ImageOut } from '@/shared/api/generated';
 import { ReportDialog } from '@/shared/ui/Report';
 

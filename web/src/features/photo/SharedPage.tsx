@@ -1,5 +1,5 @@
-import { useTranslation } from 'react-i18next';
-import { useParams } from 'react-router';
+import { useTranslation } from '@/shared/i18n/useTranslation';
+import { useParams } from '@/shared/lib/router';
 import { useGetSharedImageQuery } from '@/shared/api/generated';
 import { Failure } from '@/shared/ui/StateView';
 import { Page } from '@/shared/ui/Page';

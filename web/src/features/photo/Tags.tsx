@@ -4,7 +4,7 @@ import Stack from '@mui/material/Stack';
 import TextField from '@mui/material/TextField';
 import Typography from '@mui/material/Typography';
 import { useState, type FormEvent } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { useChangeImageMutation, type ImageOut } from '@/shared/api/generated';
 import { problemOf } from '@/shared/api/problem';
 import { useOnce } from '@/shared/lib/useOnce';

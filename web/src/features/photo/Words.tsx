@@ -1,6 +1,6 @@
 import Box from '@mui/material/Box';
 import { useRef, type KeyboardEvent } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { useDispatch } from 'react-redux';
 import type { AttentionOut } from '@/shared/api/generated';
 import { announced } from '@/shared/api/live';

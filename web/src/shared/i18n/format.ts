@@ -1,4 +1,4 @@
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from './useTranslation';
 
 // Dates and numbers in the user's language, formatted by the browser's Intl.
 export interface Formats {
@@ -69,5 +69,5 @@ export function formats(language: string): Formats {
 
 export function useFormats(): Formats {
   const { i18n } = useTranslation();
-  return formats(i18n.resolvedLanguage ?? 'en');
+  return formats(i18n.language);
 }

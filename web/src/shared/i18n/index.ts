@@ -1,6 +1,5 @@
-import i18n, { type BackendModule } from 'i18next';
-import { initReactI18next } from 'react-i18next';
 import common from './messages/en/common.json';
+import { Translator, type Messages } from './translator';
 
 export const LANGUAGES = { en: 'English', de: 'Deutsch' } as const;
 export type Language = keyof typeof LANGUAGES;
@@ -9,23 +8,13 @@ const STORED = 'cutline-language';
 
 // One file per language and feature, each a chunk that is fetched when its page is opened. English common messages
 // are bundled: every page needs them, as the fallback for other languages.
-const files = import.meta.glob<{ default: Record<string, unknown> }>(['./messages/*/*.json', '!./messages/en/common.json']);
+const files = import.meta.glob<{ default: Messages }>(['./messages/*/*.json', '!./messages/en/common.json']);
 
-const backend: BackendModule = {
-  type: 'backend',
-  init: () => undefined,
-  read: (language, namespace, done) => {
-    const load = files[`./messages/${language}/${namespace}.json`];
-    if (!load) {
-      done(new Error(`no messages ${language}/${namespace}`), null);
-      return;
-    }
-    load().then(
-      (file) => done(null, file.default),
-      (error: unknown) => done(error instanceof Error ? error : new Error(String(error)), null),
-    );
-  },
-};
+async function load(language: string, namespace: string): Promise<Messages> {
+  const file = files[`./messages/${language}/${namespace}.json`];
+  if (!file) throw new Error(`no messages ${language}/${namespace}`);
+  return (await file()).default;
+}
 
 function isLanguage(value: string | null | undefined): value is Language {
   return value !== null && value !== undefined && value in LANGUAGES;
@@ -51,19 +40,8 @@ export function setLanguage(language: Language): void {
   void i18n.changeLanguage(language);
 }
 
-export const ready = i18n
-  .use(backend)
-  .use(initReactI18next)
-  .init({
-    lng: preferred(),
-    fallbackLng: 'en',
-    supportedLngs: Object.keys(LANGUAGES),
-    ns: ['common'],
-    defaultNS: 'common',
-    partialBundledLanguages: true,
-    resources: { en: { common } },
-    interpolation: { escapeValue: false }, // React escapes
-    react: { useSuspense: true },
-  });
+const i18n = new Translator(load, { common });
+
+export const ready = i18n.changeLanguage(preferred());
 
 export default i18n;

@@ -2,7 +2,7 @@ import { configureStore, type Reducer } from '@reduxjs/toolkit';
 import { render } from '@testing-library/react';
 import type { ReactElement } from 'react';
 import { Provider } from 'react-redux';
-import { MemoryRouter } from 'react-router';
+import { MemoryRouter } from '@/shared/lib/router';
 import { afterEach, vi } from 'vitest';
 import { freshApi } from '../api/freshness';
 import type { CandidateOut, ImageOut } from '../api/generated';
@@ -67,7 +67,7 @@ export function show(element: ReactElement, reducers: Record<string, Reducer> = 
   });
   const wrap = (child: ReactElement) => (
     <Provider store={store}>
-      <MemoryRouter initialEntries={[address]}>{child}</MemoryRouter>
+      <MemoryRouter start={address}>{child}</MemoryRouter>
     </Provider>
   );
   const { rerender } = render(wrap(element));

@@ -2,8 +2,8 @@ import Container from '@mui/material/Container';
 import Stack from '@mui/material/Stack';
 import Typography from '@mui/material/Typography';
 import { useEffect, useRef, type ReactNode } from 'react';
-import { useTranslation } from 'react-i18next';
-import { useNavigationType } from 'react-router';
+import { useTranslation } from '@/shared/i18n/useTranslation';
+import { useArrival } from '@/shared/lib/router';
 
 interface PageProps {
   title: string;
@@ -25,7 +25,7 @@ const HIDDEN = { position: 'absolute', width: '1px', height: '1px', overflow: 'h
 export function Page({ title, titleLang, lead, actions, hideTitle = false, width = 'lg', children }: PageProps) {
   const { t } = useTranslation();
   const heading = useRef<HTMLHeadingElement>(null);
-  const arrival = useNavigationType();
+  const arrival = useArrival();
   useEffect(() => {
     document.title = title === t('app') ? title : `${title} · ${t('app')}`;
   }, [title, t]);

@@ -4,7 +4,7 @@ import ThumbUpFilled from '@mui/icons-material/ThumbUp';
 import ThumbUp from '@mui/icons-material/ThumbUpOutlined';
 import IconButton from '@mui/material/IconButton';
 import Stack from '@mui/material/Stack';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { useDispatch } from 'react-redux';
 import { useRateCaptionMutation, useUnrateCaptionMutation, type CandidateOut } from '../api/generated';
 import { problemOf } from '../api/problem';

@@ -4,7 +4,7 @@ import Delete from '@mui/icons-material/DeleteOutlined';
 import Stack from '@mui/material/Stack';
 import TextField from '@mui/material/TextField';
 import { useEffect, useRef, useState, type FormEvent } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { problemOf } from '../api/problem';
 import { useOnce } from '../lib/useOnce';
 import { useDeleteVoiceMutation, useSaveVoiceMutation, type VoicesOut } from './generated';

@@ -4,7 +4,7 @@ import Stack from '@mui/material/Stack';
 import Switch from '@mui/material/Switch';
 import TextField from '@mui/material/TextField';
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { ChoiceChips } from './ChoiceChips';
 import { ToneField } from './ToneField';
 import type { StylesHereOut } from './generated';
@@ -36,7 +36,7 @@ export function VoiceForm({ voice, limits, suggestions, onChange }: VoiceFormPro
     change({ avoid: words });
   };
   const fixes = { htmlInput: { maxLength: limits.max_fix_chars } };
-  const namesOfLanguages = new Intl.DisplayNames([i18n.resolvedLanguage ?? 'en'], { type: 'language' });
+  const namesOfLanguages = new Intl.DisplayNames([i18n.language], { type: 'language' });
   return (
     <Stack spacing={2.5}>
       <ToneField tone={voice.tone} suggestions={suggestions} maxLength={limits.max_tone_chars} onChange={(tone) => change({ tone })} />

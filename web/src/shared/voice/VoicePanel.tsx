@@ -5,7 +5,7 @@ import Skeleton from '@mui/material/Skeleton';
 import Stack from '@mui/material/Stack';
 import Typography from '@mui/material/Typography';
 import { useCallback, useEffect, useRef, useState, type FormEvent, type ReactNode } from 'react';
-import { Trans, useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import type { ImageOut } from '../api/generated';
 import { useCaptionLanguage } from '../api/viewer';
 import { useOnce } from '../lib/useOnce';
@@ -58,7 +58,9 @@ function Missing({ reason }: { reason: string }) {
   return (
     <Alert severity="info" sx={{ '& code': { overflowWrap: 'anywhere' } }}>
       <Typography sx={{ fontWeight: 600 }}>{t('missing.title')}</Typography>
-      {t(`missing.${reason}`, { defaultValue: t('missing.missing') })} <Trans t={t} i18nKey="missing.hint" components={{ code: <code /> }} />
+      {t(`missing.${reason}`, { defaultValue: t('missing.missing') })} {t('missing.hint')
+        .split(/<code>(.*?)<\/code>/)
+        .map((part, place) => (place % 2 ? <code key={part}>{part}</code> : part))}
     </Alert>
   );
 }

@@ -1,4 +1,4 @@
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '@/shared/i18n/useTranslation';
 import { api, useEditCaptionMutation, useNoteFeedbackMutation, usePickCaptionMutation, useRestoreVersionMutation } from '../api/generated';
 import { problemOf } from '../api/problem';
 import { copyText } from '../lib/clipboard';

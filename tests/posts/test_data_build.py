@@ -262,6 +262,24 @@ def test_damaged_exports_end_with_one_clear_error(name: str, content: bytes, tmp
         built(tmp_path / "out", exports.write(tmp_path / "in", {name: content}))
 
 
+def test_values_of_other_kinds_and_halves_of_characters_do_no_harm(tmp_path: Path) -> None:
+    """What a program that changed each value at random has found."""
+    facets = [{"index": {"byteStart": 0, "byteEnd": 2}, "features": [{"$type": {"a": 1}}, {"$type": []}]}]
+    record = {
+        "$type": "app.bsky.feed.post",
+        "text": "A goat \ud800 on the hill",
+        "facets": facets,
+        "labels": 3,
+    }
+    data = exports.photo(60)
+    image = {"alt": 7, "image": {"ref": {"$link": exports.blob_name(data)}}}
+    embed = {"$type": "app.bsky.embed.images", "images": [image, None]}
+    written = json.dumps({**record, "embed": embed, "createdAt": ["x"], "tags": {"a": 1}}).encode()
+    files = {"did/app.bsky.feed.post/1.json": written, f"blobs/{exports.blob_name(data)}": data}
+    built(tmp_path / "out", exports.write(tmp_path / "in", files))
+    assert captions(tmp_path / "out") == {"A goat on the hill"}
+
+
 def test_an_export_as_a_web_page_says_which_to_ask_for(tmp_path: Path) -> None:
     with pytest.raises(DataError) as raised:
         built(tmp_path / "out", exports.write(tmp_path / "in", {"media/posts_1.html": b"<html>"}))

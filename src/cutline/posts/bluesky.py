@@ -104,11 +104,11 @@ def _cid_of(blob: dict[str, Any]) -> str:
 def _without_facets(record: dict[str, Any]) -> str:
     """The text without its mentions and links, whose places are counted in bytes of UTF-8."""
     text = record.get("text")
-    raw = text.encode("utf-8", "replace") if isinstance(text, str) else b""
+    raw = text.encode("utf-8", "ignore") if isinstance(text, str) else b""
     spans: list[tuple[int, int]] = []
     for facet in dicts(record.get("facets")):
         index = facet.get("index")
-        kinds = {each.get("$type") for each in dicts(facet.get("features"))}
+        kinds = {string(each.get("$type")) for each in dicts(facet.get("features"))}
         if isinstance(index, dict) and kinds & set(_CUT):
             start, end = index.get("byteStart"), index.get("byteEnd")
             if isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= len(raw):

@@ -327,8 +327,8 @@ def _add_sample(tar: tarfile.TarFile, item: _Item, data: bytes, ending: str) -> 
     }
     text = "".join(f"{caption}\n" for caption in photo.captions)
     _add(tar, f"{item.key}{ending}", data)
-    _add(tar, f"{item.key}.txt", text.encode())
-    _add(tar, f"{item.key}.json", json.dumps(about, ensure_ascii=False).encode())
+    _add(tar, f"{item.key}.txt", text.encode("utf-8", "replace"))
+    _add(tar, f"{item.key}.json", json.dumps(about, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:

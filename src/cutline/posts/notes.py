@@ -33,7 +33,7 @@ def write(
 
 def _write(path: Path, text: str) -> None:
     with output_errors(str(path)), replacement(str(path)) as temporary:
-        Path(temporary).write_text(text, encoding="utf-8")
+        Path(temporary).write_text(text, encoding="utf-8", errors="replace")  # names may be no text
 
 
 def _json(value: object) -> str:

@@ -64,8 +64,8 @@ def dicts(value: object) -> Iterator[dict[str, Any]]:
 
 
 def string(value: object) -> str:
-    """A text, or "" for what is none."""
-    return value.strip() if isinstance(value, str) else ""
+    """A text, or "" for what is none. Halves of characters, which JSON may hold, go."""
+    return value.encode("utf-8", "ignore").decode().strip() if isinstance(value, str) else ""
 
 
 def utc(seconds: object) -> str:

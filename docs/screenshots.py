@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import itertools
 import json
 import os
 import random
@@ -57,6 +58,13 @@ WIDEST_PX = 1080  # of a stored screenshot: they are viewed side by side
 SLOW_S = 8
 TIMEOUT_MS = 45_000
 TALLEST_PX = 3600  # longer pages are cut off
+
+# What the stand-in for a language model says of the cat, in turn; the last one is not true to it.
+VOICED = (
+    "No comment, just a tabby cat looking straight into the camera. #TabbyCat #CatStare #CatLife",
+    "The camera looked at the cat. The cat looked back, and won. #TabbyCat #CatStare #CameraShy",
+    "A tabby cat, a camera, and nobody blinks first. A dog barks outside. #TabbyCat #CatStare #CatLife",
+)
 
 FLAGS = (
     "--no-sandbox",
@@ -173,17 +181,22 @@ def service(folder: Path, **settings: object) -> Iterator[str]:
 
 
 class _Elsewhere(BaseHTTPRequestHandler):
-    """Stand-ins for external servers: a webhook receiver and a slow captioning endpoint."""
+    """Stand-ins for external servers: a webhook receiver, a slow captioning endpoint, a language model."""
+
+    voiced = itertools.cycle(VOICED)
 
     def do_POST(self) -> None:
-        """Accept a webhook call, or answer like a slow model."""
+        """Accept a webhook call, or answer like a slow model, or like one that writes in a voice."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if not self.path.endswith("/chat/completions"):
             self.send_response(204)
             self.end_headers()
             return
-        time.sleep(SLOW_S)
-        choice = {"message": {"content": "A photo."}}
+        if self.path.startswith("/voice"):
+            choice = {"message": {"content": next(self.voiced)}}
+        else:
+            time.sleep(SLOW_S)
+            choice = {"message": {"content": "A photo."}}
         answer = json.dumps({"choices": [choice] * json.loads(body).get("n", 1)}).encode()
         with contextlib.suppress(OSError):  # whoever asked may be gone
             self.send_response(200)
@@ -722,6 +735,19 @@ def ask_to_promote(page: Page, site: Site) -> None:
     page.get_by_label("Reason").fill("People edit it less.")
 
 
+def write_in_a_voice(
+    *, voice: str = "Voice", write: str = "Write three captions", use: str = "Use as caption"
+) -> Prepare:
+    """Open a photo's voices, and let captions be written in one."""
+
+    def prepare(page: Page, site: Site) -> None:
+        press(voice)(page, site)
+        press(write)(page, site)
+        page.get_by_role("button", name=use, exact=True).first.wait_for()
+
+    return prepare
+
+
 GALLERY, LIBRARY = "**/api/v1/gallery*", "**/api/v1/images?*"
 SOME = ("cat", "rocket", "temple", "coffee", "flower")
 
@@ -761,6 +787,14 @@ CHAPTERS: Sequence[Chapter] = (
                 widths=(320, 375, 1440),
                 fresh=True,
                 is_page=True,
+            ),
+            Scene(
+                name="home-voice",
+                alt="Choosing a voice for a photo of the first page",
+                path="/",
+                then=after(give("cat"), press("Voice"), see("Write three captions")),
+                widths=(320, 375, 1440),
+                fresh=True,
             ),
             Scene(
                 name="home-partial",
@@ -820,6 +854,35 @@ CHAPTERS: Sequence[Chapter] = (
                 path=image("flower"),
                 who="mara",
                 then=press("Copy"),
+            ),
+            Scene(
+                name="photo-voice",
+                alt="Captions in a voice, beside the plain description",
+                path=image("cat"),
+                who="mara",
+                then=write_in_a_voice(),
+                widths=(320, 375, 1440),
+                is_page=True,
+            ),
+            Scene(
+                name="photo-voice-de",
+                alt="Captions in a voice, in German",
+                path=image("cat"),
+                who="mara",
+                then=write_in_a_voice(voice="Stil", write="Drei Texte schreiben", use="Übernehmen"),
+                language="de",
+            ),
+            Scene(
+                name="photo-voice-missing",
+                alt="A service without a language model says what to do",
+                path="/",
+                then=after(
+                    give("cat"),
+                    press("Voice"),
+                    see("No language model here"),
+                ),
+                slow=True,
+                fresh=True,
             ),
             Scene(name="photo-published", alt="A photo published by someone else", path=image("published")),
             Scene(
@@ -1278,9 +1341,13 @@ def main() -> int:
     chosen.output.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="cutline-screenshots-") as folder,
-        service(Path(folder) / "site", **_following(Path(folder))) as url,
         elsewhere() as others,
-        service(Path(folder) / "slow", model=f"openai:{others}#slow", worker_threads=1) as slow_url,
+        service(
+            Path(folder) / "site", restyler=f"openai:{others}/voice#writer", **_following(Path(folder))
+        ) as url,
+        service(
+            Path(folder) / "slow", model=f"openai:{others}#slow", worker_threads=1, restyler="off"
+        ) as slow_url,
     ):
         os.environ |= {
             "CUTLINE_DATA_DIR": str(Path(folder) / "site"),

@@ -200,6 +200,20 @@ def test_posts_need_a_consent_which_stands_beside_the_shards(tmp_path: Path) -> 
         built(tmp_path / "out", folder)
 
 
+def test_a_killed_build_is_begun_again_and_files_of_others_stay(tmp_path: Path) -> None:
+    folder = exports.write(tmp_path / "in", exports.instagram())
+    built(tmp_path / "out", folder)
+    (tmp_path / "out" / "dataset.json").unlink()
+    (tmp_path / "out" / "shards" / "test-00007.tar").write_bytes(b"half")
+    built(tmp_path / "out", folder)
+    assert not (tmp_path / "out" / "shards" / "test-00007.tar").exists()
+    for number, name in enumerate(("shards/mine.tar", "README.md", "code.py")):
+        other = exports.write(tmp_path / f"other{number}", {name: b"precious", "code.py": b"mine"})
+        with pytest.raises(OutputError, match=r"mine\.tar|code\.py"):
+            built(other, folder)
+        assert (other / name).read_bytes() in (b"precious", b"mine")
+
+
 def test_dvcs_stage_runs_from_beside_the_folder(tmp_path: Path) -> None:
     folder = exports.write(tmp_path / "in", exports.instagram())
     built(tmp_path / "out", folder, shard_size=7, cleaning=Cleaning(albums="all"))

@@ -15,7 +15,7 @@ import hashlib
 import io
 import json
 import os
-import shutil
+import re
 import tarfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -50,6 +50,8 @@ from cutline.training.datasets import load_examples, splits_by_content
 from cutline.training.examples import SPLITS, UNUSED, Kind
 
 POSTS_MAX_SIDE_PX = 1024
+_SHARD = re.compile(r"(?:train|dev|test)-\d{5}\.tar|\.cutline-tmp-.*")
+_OURS = (notes.SHARDS, notes.DATA, notes.README, notes.LEFT_OUT, notes.DVC, "dvc.lock", ".gitignore")
 _QUALITY = 92
 _SINGLE_FILES: Mapping[str, PostKind] = {".car": "bluesky", ".xml": "wordpress"}
 
@@ -68,8 +70,8 @@ def build(
     sources: Sequence[str], out: Path, settings: BuildSettings, *, progress: Progress | None = None
 ) -> Built:
     """Read all sources and write the data set. Raises DataError, OptionError and OutputError."""
-    if (out / notes.DATA).exists():
-        raise OutputError(f"{out} has a data set already.", hint="Name a new folder, or remove it first.")
+    with output_errors(str(out)):
+        _clear(out)
     report = progress or (lambda what, done, total: None)
     counts = Counts()
     with ExitStack() as opened:
@@ -90,6 +92,24 @@ def build(
         with output_errors(str(out)):
             shards = _write(items, out, settings, counts, report)
     return _finish(out, sources, settings, found, shards, counts, copies=len(seen) - len(photos))
+
+
+def _clear(out: Path) -> None:
+    """Remove what a killed build has left. Raises OutputError where there is a data set, or anything else."""
+    if (out / notes.DATA).exists():
+        raise OutputError(f"{out} has a data set already.", hint="Name a new folder, or remove it first.")
+    shards = out / notes.SHARDS
+    left = list(shards.iterdir()) if shards.is_dir() else []
+    strangers = [path for path in left if not _SHARD.fullmatch(path.name)]
+    strangers += [path for path in (out.iterdir() if out.is_dir() else ()) if path.name not in _OURS]
+    if strangers:
+        raise OutputError(
+            f"{out} has files of another program, such as {min(strangers).name}.",
+            kept="Nothing in it was changed.",
+            hint="Name a new folder.",
+        )
+    for path in left:
+        path.unlink()
 
 
 def _most_left_out(reasons: Counter[str]) -> str:
@@ -230,9 +250,7 @@ def _write(
     items: Sequence[_Item], out: Path, settings: BuildSettings, counts: Counts, report: Progress
 ) -> list[Mapping[str, object]]:
     folder = out / notes.SHARDS
-    if folder.exists():
-        shutil.rmtree(folder)  # of a build that was killed: there is no dataset.json
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     by_split: dict[str, list[_Item]] = defaultdict(list)
     for item in items:
         by_split[item.split].append(item)

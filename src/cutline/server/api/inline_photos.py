@@ -82,8 +82,11 @@ def photo_as_text(options: type[Schema]) -> Callable[[Operation], Operation]:
 def _unpack(request: HttpRequest, known: Collection[str]) -> None:
     size_bytes = int(request.META.get("CONTENT_LENGTH") or 0)
     payer = limits.payer_of(viewer_of(request))
-    room = decoding.room_for_file(_TIMES_IN_MEMORY * size_bytes)
-    with decoding.on_behalf_of(payer), room, _turn(size_bytes, payer):
+    with (
+        decoding.on_behalf_of(payer),
+        decoding.room_for_file(_TIMES_IN_MEMORY * size_bytes),  # on that payer's behalf
+        _turn(size_bytes, payer),
+    ):
         if request.content_type in _FORMS:
             if FIELD in request.FILES or FIELD not in request.POST:
                 return

@@ -271,7 +271,8 @@ def test_a_backup_of_a_newer_release_is_refused(filled: Owner, tmp_path: Path) -
 
 def test_a_backup_of_an_older_release_wants_a_database_without_tables(filled: Owner, tmp_path: Path) -> None:
     made = services.back_up(str(tmp_path / "backups"))
-    older = tuple("images.0001_initial" if each[:7] == "images." else each for each in made.about.migrations)
+    there = [each for each in made.about.migrations if not each.startswith("likeness.")]  # a later app
+    older = tuple("images.0001_initial" if each.startswith("images.") else each for each in there)
     with pytest.raises(BackupError, match="without tables"):
         restoring._migrated_as(dataclasses.replace(made.about, migrations=older))
 

@@ -125,7 +125,13 @@ function Dashboard({ stats }: { stats: StatsOut }) {
         </Button>
       </Stack>
       {stats.models.length === 0 ? <Typography color="textSecondary">{t('noModels')}</Typography> : null}
-      <Box hidden={stats.models.length === 0} sx={{ overflowX: 'auto', border: 1, borderColor: 'divider', borderRadius: '14px', bgcolor: 'background.paper' }}>
+      <Box
+        hidden={stats.models.length === 0}
+        role="region"
+        aria-label={t('models')}
+        tabIndex={0} // so that the keyboard scrolls it where it is wider than the window
+        sx={{ overflowX: 'auto', border: 1, borderColor: 'divider', borderRadius: '14px', bgcolor: 'background.paper' }}
+      >
         <Table sx={{ '& td, & th': { px: { xs: 1.25, sm: 2 } }, '& td, & th:not(:first-of-type)': { textAlign: 'right' }, '& tbody tr:last-of-type > *': { borderBottom: { xs: 0 } }, '& thead th': { borderBottom: '1px solid', borderColor: 'divider', color: 'text.secondary' } }}>
           <TableHead>
             <TableRow>

@@ -299,6 +299,7 @@ ANSWERS: dict[str, Callable[[socket.socket], None]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_a_server_that_misbehaves_costs_a_moment_and_no_more(
     answer: str,

@@ -39,6 +39,7 @@ def test_golden_texts_are_the_likeliest() -> None:
     assert {text: gap for text, gap in gaps.items() if gap > SAME} == {}
 
 
+@pytest.mark.slow
 @ships
 def test_a_seed_gives_the_same_captions_and_another_seed_others() -> None:
     voice = styles.Voice(tone="quirky", hashtags=2)

@@ -249,6 +249,7 @@ def test_what_may_pass_is_tried_until_it_passes(
     assert tries == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_lease_is_renewed_for_as_long_as_the_job_takes(
     owner: Owner, start: Callable[..., WorkerPool], configure: Callable[..., Any]
 ) -> None:

@@ -401,7 +401,8 @@ def test_what_is_no_cloud_event_is_refused(port: int, told: list[Answer]) -> Non
         (b"", STRUCTURED),
     ):
         assert ask(port, "POST", body=body, **headers)[0] == 400, (body, headers)
-    assert ask(port, "POST", body=b"x" * (2**20 + 1), **BINARY)[0] == 413
+    # By its length alone: of what is sent, a server that closes would break the pipe.
+    assert ask(port, "POST", body=None, Content_Length=str(2**20 + 1), **BINARY)[0] == 413
     assert told == []
 
 

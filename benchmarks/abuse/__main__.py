@@ -28,11 +28,8 @@ from benchmarks.abuse.attacks import ATTACKS, attacking
 from benchmarks.abuse.memory import Memory, cpu_s
 from benchmarks.abuse.people import People, Seen, account_keys, summaries
 from cutline.server.config import ServerSettings
-from tests.server.services.objectstore import ObjectStore
-from tests.server.services.postgresql import PostgreSQL
 from tests.server.services.process import wait_until
-from tests.server.services.redis import Redis
-from tests.server.services.service import Mode, Servers, Service
+from tests.server.services.service import Mode, Service, running_alone
 
 HERE = Path(__file__).resolve().parent
 # What tests set otherwise: here the service is as people run it.
@@ -186,18 +183,8 @@ def _running(mode: Mode) -> Iterator[Service]:
     with tempfile.TemporaryDirectory(prefix="cutline-abuse-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)
-        servers = None
-        if mode is Mode.PRODUCTION:
-            servers = Servers(postgresql=PostgreSQL(folder), redis=Redis(folder), store=ObjectStore(folder))
-            servers.start()
-        service = Service(mode, folder / mode, servers=servers, settings=settings)
-        try:
-            service.start()
+        with running_alone(mode, folder, settings) as service:
             yield service
-        finally:
-            service.stop()
-            if servers:
-                servers.stop()
 
 
 def _say(text: str) -> None:

@@ -40,10 +40,8 @@ from cutline.captioning.sources import default_bundle
 from cutline.errors import RegistryUnavailable
 from cutline.registry import Draft, GateReport, Registry, RegistrySettings, Version, open_registry
 from tests.server.services.objectstore import ACCESS_KEY, SECRET_KEY, ObjectStore
-from tests.server.services.postgresql import PostgreSQL
 from tests.server.services.process import wait_until
-from tests.server.services.redis import Redis
-from tests.server.services.service import Mode, Servers, Service
+from tests.server.services.service import Mode, Service, running_alone
 
 HERE = Path(__file__).resolve().parent
 CLIENTS, MOST_TIMES = 20, 2.0
@@ -260,7 +258,7 @@ def measure(mode: Mode, seconds: float, gone_s: float) -> dict[str, Any]:
                 "registry_secret_key": SECRET_KEY,
                 "log_level": "WARNING",
             }
-            with _running(mode, folder, settings) as service:
+            with running_alone(mode, folder, settings) as service:
                 return Measurement(service, registry, store, seconds).go(versions, gone_s)
 
 
@@ -286,22 +284,6 @@ def _store(folder: Path) -> Iterator[ObjectStore]:
         yield store
     finally:
         store.stop()
-
-
-@contextmanager
-def _running(mode: Mode, folder: Path, settings: Mapping[str, object]) -> Iterator[Service]:
-    servers = None
-    if mode is Mode.PRODUCTION:
-        servers = Servers(postgresql=PostgreSQL(folder), redis=Redis(folder), store=ObjectStore(folder))
-        servers.start()
-    service = Service(mode, folder / mode, servers=servers, settings=settings)
-    try:
-        service.start()
-        yield service
-    finally:
-        service.stop()
-        if servers:
-            servers.stop()
 
 
 def model_mb() -> int:

@@ -19,9 +19,6 @@ from benchmarks.service import measures, report
 from benchmarks.service.pictures import variants
 from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.captioning.sources import default_bundle
-from tests.server.services.objectstore import ObjectStore
-from tests.server.services.postgresql import PostgreSQL
-from tests.server.services.redis import Redis
 from tests.server.services.service import Mode, Servers, Service
 
 HERE = Path(__file__).resolve().parent
@@ -121,7 +118,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="cutline-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)
-        servers = Servers(postgresql=PostgreSQL(folder), redis=Redis(folder), store=ObjectStore(folder))
+        servers = Servers.below(folder)
         try:
             servers.start()
             results = measure(folder, servers, chosen)

@@ -318,3 +318,14 @@ def new_visitor(live: Service) -> Iterator[Callable[..., Visitor]]:
 def visitor(new_visitor: Callable[..., Visitor]) -> Visitor:
     """Somebody without an account, who has not been here before."""
     return new_visitor()
+
+
+@pytest.fixture
+def hints_heard() -> Iterator[list[int]]:
+    """Grows by one with each hint; nobody works."""
+    from cutline.server.jobs import hints
+
+    heard: list[int] = []
+    hints.listen(lambda: heard.append(1))
+    yield heard
+    hints.listen(None)

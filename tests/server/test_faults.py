@@ -25,11 +25,8 @@ import pytest
 
 from tests.server import photos
 from tests.server.services.client import Visitor
-from tests.server.services.objectstore import ObjectStore
-from tests.server.services.postgresql import PostgreSQL
 from tests.server.services.process import ANSWERS_S, Process, wait_until
 from tests.server.services.receiver import Receiver, chat_answer
-from tests.server.services.redis import Redis
 from tests.server.services.service import Mode, Servers, Service
 
 JOBS = 100  # in each mode
@@ -51,7 +48,7 @@ def mortal() -> Iterator[Servers]:
     with tempfile.TemporaryDirectory(prefix="cutline-faults-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)
-        servers = Servers(postgresql=PostgreSQL(folder), redis=Redis(folder), store=ObjectStore(folder))
+        servers = Servers.below(folder)
         servers.start()
         yield servers
         servers.stop()

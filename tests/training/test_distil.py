@@ -12,7 +12,7 @@ import torch
 import transformers
 from PIL import Image
 from tiny_recipe import write_recipe
-from tiny_system import word_tokenizer
+from tiny_system import measured_around, word_tokenizer
 from torch import Tensor, nn
 
 from cutline.errors import ConfigError
@@ -22,7 +22,6 @@ from cutline.training.config import StageConfig, load_recipe
 from cutline.training.corpus import Captions, Corpus, tokenise_captions, with_concepts
 from cutline.training.datasets import Example
 from cutline.training.distil import DistilObjective, Student, Taught, shown
-from cutline.training.optim import build_optimiser
 from cutline.training.runner import run_recipe
 from cutline.training.teachers import EMBEDDINGS, PATCHES, Teacher, ask
 from cutline.training.transforms import View, augment_with_view, augmentation_rng
@@ -91,16 +90,7 @@ def objective(folder: Path, **changes: Any) -> DistilObjective:
 
 def test_it_learns_what_the_teacher_says_and_what_captions_name(tmp_path: Path) -> None:
     learning = objective(tmp_path)
-    with torch.no_grad():
-        before = learning.evaluate()
-    optimiser = build_optimiser(learning.stage, learning.parameter_groups())
-    for epoch in range(40):
-        for batch in learning.batches(epoch):
-            optimiser.zero_grad()
-            learning.loss(batch).value.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-    with torch.no_grad():
-        after = learning.evaluate()
+    before, after = measured_around(learning, epochs=40)
     assert before["explained/embeddings"] < 0.5 < after["explained/embeddings"]
     assert before["explained/patches"] < 0.5 < after["explained/patches"]
     assert after["map/tiny"] > 0.95

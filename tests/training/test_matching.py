@@ -10,11 +10,10 @@ import onnxruntime  # type: ignore[import-untyped]
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from tiny_system import WIDTH, PlainTail, tiny_config, tiny_corpus, tiny_transformer
+from tiny_system import WIDTH, PlainTail, measured_around, tiny_config, tiny_corpus, tiny_transformer
 
 from cutline.training.config import StageConfig
 from cutline.training.matching import MatchObjective, bare, recalls
-from cutline.training.optim import build_optimiser
 from cutline.training.quantise import quantise_graph
 from cutline.training.systems import ConceptSystem
 from cutline.training.towers import Matcher, PhotoHead, TextTower
@@ -39,16 +38,7 @@ def objective() -> MatchObjective:
 def test_photos_and_captions_learn_to_find_each_other() -> None:
     learning = objective()
     learning.module.eval()
-    with torch.no_grad():
-        before = learning.evaluate()
-    optimiser = build_optimiser(learning.stage, learning.parameter_groups())
-    for epoch in range(12):
-        for batch in learning.batches(epoch):
-            optimiser.zero_grad()
-            learning.loss(batch).value.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-    with torch.no_grad():
-        after = learning.evaluate()
+    before, after = measured_around(learning, epochs=12)
     assert before["recall"] < 30 < after["recall"]
     assert after["recall/photo/10/photos"] == 100
     assert after["loss"] < before["loss"] / 2

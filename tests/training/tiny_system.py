@@ -6,7 +6,7 @@ name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -14,7 +14,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor, nn
 
 from cutline.training.corpus import Captions, Corpus, tokenise_captions, with_concepts
+from cutline.training.distil import DistilObjective
 from cutline.training.lstm import LstmCaptioner, LstmConfig
+from cutline.training.matching import MatchObjective
+from cutline.training.optim import build_optimiser
 from cutline.training.systems import CaptionSystem, ConceptSystem
 from cutline.training.transformer import TransformerCaptioner, TransformerConfig
 
@@ -147,3 +150,19 @@ def tiny_corpus(*, train: int = 48, dev: int = 12, texts: int = 24) -> tuple[Cor
         texts=tuple(captions(texts, seed=2, photos=False)),
     )
     return corpus, PlantedStore(items)
+
+
+def measured_around(
+    learning: DistilObjective | MatchObjective, *, epochs: int
+) -> tuple[Mapping[str, float], Mapping[str, float]]:
+    """Train; what the objective measured before and after."""
+    with torch.no_grad():
+        before = learning.evaluate()
+    optimiser = build_optimiser(learning.stage, learning.parameter_groups())
+    for epoch in range(epochs):
+        for batch in learning.batches(epoch):
+            optimiser.zero_grad()
+            learning.loss(batch).value.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+    with torch.no_grad():
+        return before, learning.evaluate()

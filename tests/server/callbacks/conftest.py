@@ -6,20 +6,10 @@ import pytest
 from django.core.cache import cache
 
 from cutline.server.config import ServerSettings
-from cutline.server.jobs import hints
 from cutline.signatures import new_secret
 
 SECRET = new_secret()
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:captions"
-
-
-@pytest.fixture
-def hints_heard() -> Iterator[list[int]]:
-    """Grows by one with each hint; nobody works."""
-    heard: list[int] = []
-    hints.listen(lambda: heard.append(1))
-    yield heard
-    hints.listen(None)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -45,6 +45,11 @@ class Servers:
     postgresql: PostgreSQL
     redis: Redis
     store: ObjectStore
+
+    @classmethod
+    def below(cls, folder: Path) -> Servers:
+        """Servers that keep what they have below a folder. None of them runs yet."""
+        return cls(postgresql=PostgreSQL(folder), redis=Redis(folder), store=ObjectStore(folder))
 
     def start(self) -> None:
         """Start those that do not run. Raises ServerFailed."""
@@ -229,3 +234,19 @@ class Service:
     def is_ready(self) -> bool:
         """Whether the web process says that it is."""
         return answers(f"{self.url}/readyz")
+
+
+@contextlib.contextmanager
+def running_alone(mode: Mode, folder: Path, settings: Mapping[str, object]) -> Iterator[Service]:
+    """The service, running in a mode; in production on servers that end with it."""
+    servers = Servers.below(folder) if mode is Mode.PRODUCTION else None
+    if servers:
+        servers.start()
+    service = Service(mode, folder / mode, servers=servers, settings=settings)
+    try:
+        service.start()
+        yield service
+    finally:
+        service.stop()
+        if servers:
+            servers.stop()

@@ -12,7 +12,7 @@ export default function PhotoPage() {
   const { t } = useTranslation('photo');
   const { id = '' } = useParams();
   const { data, error, isFetching, refetch } = useGetImageQuery({ imageId: id }, { pollingInterval: usePollingMs() });
-  if (data?.id === id) return <PhotoView image={data} />;
+  if (data?.id === id) return <PhotoView key={id} image={data} />; // nothing that was typed at another photo stays
   return (
     <Page title={t('title')} width="xl" hideTitle>
       {error && !isFetching ? <Failure error={error} onRetry={() => void refetch()} /> : <PhotoSkeleton />}

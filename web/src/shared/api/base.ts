@@ -2,8 +2,18 @@ import { createApi, fetchBaseQuery, retry } from '@reduxjs/toolkit/query/react';
 import { takeEarly } from './early';
 import { problemOf } from './problem';
 
+/** The query of a URL. Empty values are left out; multiple values are repeated. */
+function queryOf(params: object): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(params)) {
+    for (const each of [value ?? []].flat()) if (each !== '') query.append(name, String(each));
+  }
+  return query.toString();
+}
+
 const baseQuery = fetchBaseQuery({
   baseUrl: '',
+  paramsSerializer: queryOf,
   credentials: 'same-origin',
   timeout: 30_000,
   fetchFn: (input, init) => (input instanceof Request && input.method === 'GET' && takeEarly(input.url)) || fetch(input, init),

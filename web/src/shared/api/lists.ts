@@ -5,16 +5,6 @@ export type GalleryFilters = Pick<ListImagesApiArg, 'q' | 'tag'>;
 
 const LIMIT = 60;
 
-/** The URL of a page of a list. Empty filters are left out; multiple values are repeated. */
-function pageUrl(path: string, filters: object, cursor: string | null): string {
-  const params = new URLSearchParams({ limit: String(LIMIT) });
-  for (const [name, value] of Object.entries(filters) as [string, string | string[] | undefined][]) {
-    for (const each of [value ?? []].flat()) if (each) params.append(name, each);
-  }
-  if (cursor) params.set('cursor', cursor);
-  return `${path}?${params.toString()}`;
-}
-
 const pages = {
   initialPageParam: null as string | null,
   getNextPageParam: (last: PageImageOut) => last.next ?? undefined,
@@ -25,12 +15,12 @@ export const listsApi = api.injectEndpoints({
   endpoints: (build) => ({
     library: build.infiniteQuery<PageImageOut, LibraryFilters, string | null>({
       infiniteQueryOptions: pages,
-      query: ({ queryArg, pageParam }) => pageUrl('/api/v1/images', queryArg, pageParam),
+      query: ({ queryArg, pageParam }) => ({ url: '/api/v1/images', params: { limit: LIMIT, ...queryArg, cursor: pageParam } }),
       providesTags: ['images'],
     }),
     gallery: build.infiniteQuery<PageImageOut, GalleryFilters, string | null>({
       infiniteQueryOptions: pages,
-      query: ({ queryArg, pageParam }) => pageUrl('/api/v1/gallery', queryArg, pageParam),
+      query: ({ queryArg, pageParam }) => ({ url: '/api/v1/gallery', params: { limit: LIMIT, ...queryArg, cursor: pageParam } }),
       providesTags: ['gallery'],
     }),
   }),

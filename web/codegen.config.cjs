@@ -18,6 +18,16 @@ const CALLED_FOR_MODELS = ['getRegistry', 'listModelVersions', 'getModelVersion'
 // What finds photos that are alike: loaded with it.
 const CALLED_FOR_LIKENESS = ['listSimilar', 'searchImages', 'listDuplicates'];
 
+/** A client that is loaded with what calls it. */
+const besides = (exportName, filterEndpoints, lazyQueries = false) => ({
+  apiFile: './src/shared/api/generated.ts',
+  apiImport: 'api',
+  exportName,
+  filterEndpoints,
+  encodePathParams: true,
+  hooks: { queries: true, lazyQueries, mutations: true },
+});
+
 /** @type {import('@rtk-query/codegen-openapi').ConfigFile} */
 module.exports = {
   schemaFile: '../contracts/openapi.json',
@@ -30,29 +40,8 @@ module.exports = {
       filterEndpoints: CALLED,
       hooks: { queries: true, lazyQueries: false, mutations: true },
     },
-    './src/shared/voice/generated.ts': {
-      apiFile: './src/shared/api/generated.ts',
-      apiImport: 'api',
-      exportName: 'voiceApi',
-      filterEndpoints: CALLED_FOR_VOICES,
-      encodePathParams: true,
-      hooks: { queries: true, lazyQueries: true, mutations: true },
-    },
-    './src/shared/likeness/generated.ts': {
-      apiFile: './src/shared/api/generated.ts',
-      apiImport: 'api',
-      exportName: 'likenessApi',
-      filterEndpoints: CALLED_FOR_LIKENESS,
-      encodePathParams: true,
-      hooks: { queries: true, lazyQueries: false, mutations: true },
-    },
-    './src/features/models/generated.ts': {
-      apiFile: './src/shared/api/generated.ts',
-      apiImport: 'api',
-      exportName: 'modelsApi',
-      filterEndpoints: CALLED_FOR_MODELS,
-      encodePathParams: true,
-      hooks: { queries: true, lazyQueries: false, mutations: true },
-    },
+    './src/shared/voice/generated.ts': besides('voiceApi', CALLED_FOR_VOICES, true),
+    './src/shared/likeness/generated.ts': besides('likenessApi', CALLED_FOR_LIKENESS),
+    './src/features/models/generated.ts': besides('modelsApi', CALLED_FOR_MODELS),
   },
 };

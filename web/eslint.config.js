@@ -8,7 +8,7 @@ function layer(files, group, message) {
 }
 
 export default tseslint.config(
-  { ignores: ['src/shared/api/generated.ts', 'src/features/models/generated.ts', 'public/theme.js', 'codegen.config.cjs', 'node_modules'] },
+  { ignores: ['src/**/generated.ts', 'public/theme.js', 'codegen.config.cjs', 'node_modules'] },
   ...tseslint.configs.strict,
   jsxA11y.flatConfigs.strict,
   reactHooks.configs.flat['recommended-latest'],

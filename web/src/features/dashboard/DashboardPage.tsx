@@ -15,6 +15,7 @@ import { useGetStatsQuery, type DayOut, type StatsOut } from '@/shared/api/gener
 import { useFormats } from '@/shared/i18n/format';
 import { useViewer } from '@/shared/api/viewer';
 import { Page } from '@/shared/ui/Page';
+import { Scrolled } from '@/shared/ui/Scrolled';
 import { Failure, QueryView } from '@/shared/ui/StateView';
 import { Chart } from './Chart';
 
@@ -124,36 +125,33 @@ function Dashboard({ stats }: { stats: StatsOut }) {
           {t('lookAfter')}
         </Button>
       </Stack>
-      {stats.models.length === 0 ? <Typography color="textSecondary">{t('noModels')}</Typography> : null}
-      <Box
-        hidden={stats.models.length === 0}
-        role="region"
-        aria-label={t('models')}
-        tabIndex={0} // so that the keyboard scrolls it where it is wider than the window
-        sx={{ overflowX: 'auto', border: 1, borderColor: 'divider', borderRadius: '14px', bgcolor: 'background.paper' }}
-      >
-        <Table sx={{ '& td, & th': { px: { xs: 1.25, sm: 2 } }, '& td, & th:not(:first-of-type)': { textAlign: 'right' }, '& tbody tr:last-of-type > *': { borderBottom: { xs: 0 } }, '& thead th': { borderBottom: '1px solid', borderColor: 'divider', color: 'text.secondary' } }}>
-          <TableHead>
-            <TableRow>
-              {(['model', 'captions', 'up', 'down'] as const).map((each) => (
-                <TableCell key={each}>{t(`table.${each}`)}</TableCell>
-              ))}
-            </TableRow>
-          </TableHead>
-          <TableBody>
-            {stats.models.map((model) => (
-              <TableRow key={model.model}>
-                <TableCell component="th" scope="row">
-                  {model.model}
-                </TableCell>
-                <TableCell>{formats.number(model.captions)}</TableCell>
-                <TableCell>{formats.number(model.ratings_up)}</TableCell>
-                <TableCell>{formats.number(model.ratings_down)}</TableCell>
+      {stats.models.length === 0 ? (
+        <Typography color="textSecondary">{t('noModels')}</Typography>
+      ) : (
+        <Scrolled label={t('models')}>
+          <Table sx={{ '& td, & th': { px: { xs: 1.25, sm: 2 } }, '& td, & th:not(:first-of-type)': { textAlign: 'right' }, '& tbody tr:last-of-type > *': { borderBottom: { xs: 0 } }, '& thead th': { borderBottom: '1px solid', borderColor: 'divider', color: 'text.secondary' } }}>
+            <TableHead>
+              <TableRow>
+                {(['model', 'captions', 'up', 'down'] as const).map((each) => (
+                  <TableCell key={each}>{t(`table.${each}`)}</TableCell>
+                ))}
               </TableRow>
-            ))}
-          </TableBody>
-        </Table>
-      </Box>
+            </TableHead>
+            <TableBody>
+              {stats.models.map((model) => (
+                <TableRow key={model.model}>
+                  <TableCell component="th" scope="row">
+                    {model.model}
+                  </TableCell>
+                  <TableCell>{formats.number(model.captions)}</TableCell>
+                  <TableCell>{formats.number(model.ratings_up)}</TableCell>
+                  <TableCell>{formats.number(model.ratings_down)}</TableCell>
+                </TableRow>
+              ))}
+            </TableBody>
+          </Table>
+        </Scrolled>
+      )}
     </>
   );
 }

@@ -8,11 +8,10 @@ import { useTranslation } from '@/shared/i18n/useTranslation';
 import { Link } from '@/shared/lib/router';
 import type { ImageOut } from '@/shared/api/generated';
 import { useFormats } from '@/shared/i18n/format';
-import { photoSources } from '@/shared/lib/sources';
 import { useListDuplicatesQuery } from '@/shared/likeness/generated';
 import { Page } from '@/shared/ui/Page';
-import { Photo } from '@/shared/ui/Photo';
 import { PhotoGridSkeleton } from '@/shared/ui/PhotoGrid';
+import { PhotoTile } from '@/shared/ui/PhotoTile';
 import { Message, QueryView } from '@/shared/ui/StateView';
 import { SelectionBar } from './SelectionBar';
 
@@ -91,15 +90,7 @@ function Group({ images, place, selected, onToggle }: GroupProps) {
           const name = image.file_name || image.caption;
           return (
             <Box component="li" key={image.id} sx={{ minWidth: 0 }}>
-              <Box component={Link} to={`/images/${image.id}`} sx={{ display: 'block', borderRadius: '10px', overflow: 'hidden' }}>
-                <Photo
-                  sources={photoSources(image.urls, 'thumbnail') ?? photoSources(image.urls, 'master')}
-                  alt={image.description || image.caption || t('copies.photo')}
-                  width={4}
-                  height={3}
-                  placeholder={image.placeholder}
-                />
-              </Box>
+              <PhotoTile image={image} />
               <Stack direction="row" sx={{ alignItems: 'flex-start', mt: 0.5 }}>
                 <Checkbox
                   checked={selected.has(image.id)}

@@ -1,6 +1,7 @@
 import Box from '@mui/material/Box';
 import Typography from '@mui/material/Typography';
 import { useId, type ReactNode } from 'react';
+import { Scrolled } from '@/shared/ui/Scrolled';
 
 export const CARD = { display: 'flex', flexDirection: 'column', gap: 0.5, border: 1, borderColor: 'divider', borderRadius: '14px', p: { xs: 2, sm: 3 }, bgcolor: 'background.paper', minWidth: 0 } as const;
 
@@ -24,28 +25,25 @@ export function Section({ title, lead, children }: { title: string; lead?: strin
   );
 }
 
-/** A table that is scrolled by itself where the window is narrow, with the keyboard too. */
+/** A table in a frame that is scrolled. */
 export function WideTable({ label, children }: { label: string; children: ReactNode }) {
   return (
-    <Box
-      role="region"
-      aria-label={label}
-      tabIndex={0}
-      sx={{
-        overflowX: 'auto',
-        border: 1,
-        borderColor: 'divider',
-        borderRadius: '14px',
-        bgcolor: 'background.paper',
-        '& table': { borderCollapse: 'collapse', width: '100%', fontVariantNumeric: 'tabular-nums' },
-        '& th, & td': { px: { xs: 1.25, sm: 2 }, py: 1, textAlign: 'left', verticalAlign: 'top' },
-        '& td:last-of-type': { minWidth: 200 }, // what is longest stands last
-        '& th': { fontWeight: 600 },
-        '& thead th': { color: 'text.secondary' },
-        '& tbody tr': { borderTop: 1, borderColor: 'divider' },
-      }}
-    >
-      <table>{children}</table>
-    </Box>
+    <Scrolled label={label}>
+      <Box
+        component="table"
+        sx={{
+          borderCollapse: 'collapse',
+          width: '100%',
+          fontVariantNumeric: 'tabular-nums',
+          '& th, & td': { px: { xs: 1.25, sm: 2 }, py: 1, textAlign: 'left', verticalAlign: 'top' },
+          '& td:last-of-type': { minWidth: 200 }, // what is longest stands last
+          '& th': { fontWeight: 600 },
+          '& thead th': { color: 'text.secondary' },
+          '& tbody tr': { borderTop: 1, borderColor: 'divider' },
+        }}
+      >
+        {children}
+      </Box>
+    </Scrolled>
   );
 }

@@ -1,14 +1,11 @@
 import Box from '@mui/material/Box';
-import Button from '@mui/material/Button';
 import Skeleton from '@mui/material/Skeleton';
 import Typography from '@mui/material/Typography';
 import { useTranslation } from '@/shared/i18n/useTranslation';
-import { Link } from '@/shared/lib/router';
 import type { ImageOut } from '@/shared/api/generated';
-import { useCaptionLanguage } from '@/shared/api/viewer';
-import { photoSources } from '@/shared/lib/sources';
-import { useListSimilarQuery, type AnswerOut } from '@/shared/likeness/generated';
-import { Photo } from '@/shared/ui/Photo';
+import { useListSimilarQuery } from '@/shared/likeness/generated';
+import { PhotoTile } from '@/shared/ui/PhotoTile';
+import { QueryView } from '@/shared/ui/StateView';
 
 const COUNT = 12;
 const TILES = {
@@ -28,63 +25,35 @@ interface SimilarProps {
 /** Photos like this one: among the owner's own, for others among the gallery's, where it is left out if empty. */
 export default function Similar({ image, token }: SimilarProps) {
   const { t } = useTranslation('photo');
-  const { data, error, isFetching, refetch } = useListSimilarQuery({ imageId: image.id, token, limit: COUNT });
-  if (!image.mine && !data?.items.length) return null;
+  const query = useListSimilarQuery({ imageId: image.id, token, limit: COUNT });
+  if (!image.mine && !query.data?.items.length) return null;
   return (
     <Box component="section" aria-labelledby="similar" sx={{ mt: { xs: 5, md: 7 } }}>
       <Typography id="similar" variant="h2" sx={{ mb: 2 }}>
         {t('similar.title')}
       </Typography>
-      {data ? (
-        <Answer answer={data} />
-      ) : error && !isFetching ? (
-        <Typography role="alert">
-          {t('similar.failed')} <Button onClick={() => void refetch()}>{t('similar.retry')}</Button>
-        </Typography>
-      ) : (
-        <Box role="status" aria-label={t('similar.loading')} sx={TILES}>
-          {Array.from({ length: COUNT / 2 }, (_, place) => (
-            <Skeleton key={place} variant="rounded" sx={{ aspectRatio: '4 / 3', height: 'auto', borderRadius: '10px' }} />
-          ))}
-        </Box>
-      )}
-    </Box>
-  );
-}
-
-function Answer({ answer }: { answer: AnswerOut }) {
-  const { t } = useTranslation('photo');
-  if (answer.items.length === 0) {
-    return <Typography color="textSecondary">{t(`similar.${answer.reason || 'nothing'}`)}</Typography>;
-  }
-  return (
-    <Box component="ul" sx={TILES}>
-      {answer.items.map(({ image }) => (
-        <Box component="li" key={image.id} sx={{ minWidth: 0 }}>
-          <Tile image={image} />
-        </Box>
-      ))}
-    </Box>
-  );
-}
-
-function Tile({ image }: { image: ImageOut }) {
-  const { t } = useTranslation();
-  const languageOf = useCaptionLanguage();
-  return (
-    <Box
-      component={Link}
-      to={`/images/${image.id}`}
-      lang={image.caption ? languageOf(image.caption_by) : undefined}
-      sx={{ display: 'block', borderRadius: '10px', overflow: 'hidden', border: 1, borderColor: 'divider' }}
-    >
-      <Photo
-        sources={photoSources(image.urls, 'thumbnail') ?? photoSources(image.urls, 'master')}
-        alt={image.description || image.caption || t('photo.noCaption')}
-        width={4}
-        height={3}
-        placeholder={image.placeholder}
-      />
+      <QueryView
+        query={query}
+        loading={
+          <Box role="status" aria-label={t('similar.loading')} sx={TILES}>
+            {Array.from({ length: COUNT / 2 }, (_, place) => (
+              <Skeleton key={place} variant="rounded" sx={{ aspectRatio: '4 / 3', height: 'auto', borderRadius: '10px' }} />
+            ))}
+          </Box>
+        }
+        isEmpty={(data) => data.items.length === 0}
+        empty={<Typography color="textSecondary">{t(`similar.${query.data?.reason || 'nothing'}`)}</Typography>}
+      >
+        {({ items }) => (
+          <Box component="ul" sx={TILES}>
+            {items.map((found) => (
+              <Box component="li" key={found.image.id} sx={{ minWidth: 0 }}>
+                <PhotoTile image={found.image} />
+              </Box>
+            ))}
+          </Box>
+        )}
+      </QueryView>
     </Box>
   );
 }

@@ -252,6 +252,7 @@ def test_what_sns_did_not_sign_for_us_is_refused(
         "an unknown version": message(body, SignatureVersion="3"),
         "no signature": {**good, "Signature": ""},
         "no base64": {**good, "Signature": "*"},
+        "no ASCII": {**good, "Signature": "é"},
         "another topic": message(body, TopicArn=TOPIC.replace("captions", "others")),
         "another account's": message(body, TopicArn=TOPIC.replace("123456789012", "999999999999")),
         "too old": message(body, Timestamp=early.isoformat()),

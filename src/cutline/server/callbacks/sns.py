@@ -9,7 +9,6 @@ authority alone), and must itself be signed by a trusted root.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -124,11 +123,14 @@ def check(message: Message, trust: Trust, *, now: datetime) -> None:
         raise Unauthenticated("This message's certificate is not at SNS.")
     try:
         signature = base64.b64decode(message.Signature, validate=True)
+    except ValueError as error:  # binascii's, and what is no ASCII
+        raise Unauthenticated("The signature is wrong.") from error
+    try:
         key = _certificates.of(message.SigningCertURL, trust, now).public_key()
         if not isinstance(key, RSAPublicKey):
             raise Unauthenticated("This message's certificate has no RSA key.")
         key.verify(signature, message.signed_text(), PKCS1v15(), kind())
-    except (binascii.Error, InvalidSignature) as error:
+    except InvalidSignature as error:
         raise Unauthenticated("The signature is wrong.") from error
 
 

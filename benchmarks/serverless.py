@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.abuse.memory import cpu_s
 from benchmarks.report import BUSY, Must
 from cutline.signatures import fault_of, new_secret
 from tests.server.services.objectstore import ACCESS_KEY, SECRET_KEY, ObjectStore
@@ -57,12 +58,6 @@ def peak_mb(process_id: int) -> float:
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
 
-def cpu_s(process_id: int) -> float:
-    """The processors' time that a process had so far: what a busy machine does not lengthen."""
-    fields = Path(f"/proc/{process_id}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def on_lambda(secret: str) -> dict[str, float]:
     """One cold start."""
     with a_cloud() as cloud:
@@ -80,7 +75,7 @@ def on_lambda(secret: str) -> dict[str, float]:
             wait_until(lambda: cloud.asked, what="the first poll", timeout_s=PATIENCE_S, every_s=0.002)
             ready_s = time.perf_counter() - began
             first_s = ready_s + _photo_s(cloud)
-            first_cpu_s = cpu_s(function.pid)
+            first_cpu_s = cpu_s([function.pid])
             warm_s = statistics.median(_photo_s(cloud) for _ in range(20))
             return {
                 "ready_s": ready_s,

@@ -173,7 +173,8 @@ def compose_stack() -> None:
 
 def shell_scripts() -> None:
     """The shell can parse each script."""
-    for script in (DEPLOY / "check", *plain(DEPLOY.rglob("*.sh"))):
+    scripts = [DEPLOY / name for name in ("check", "deliver", "roll")]
+    for script in (*scripts, *plain(DEPLOY.rglob("*.sh"))):
         run("sh", "-n", script)
 
 

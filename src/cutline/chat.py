@@ -270,14 +270,14 @@ def _unquoted(line: str) -> str:
 # -- the protocol --------------------------------------------------------------------------------------------
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
+class NoRedirects(urllib.request.HTTPRedirectHandler):
     """Make a redirect an error: following it could hand the key to another host."""
 
     def redirect_request(self, *_args: Any, **_kwargs: Any) -> None:
         return None
 
 
-_OPENER = urllib.request.build_opener(_NoRedirects)
+_OPENER = urllib.request.build_opener(NoRedirects)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,11 +296,11 @@ def _failure(error: urllib.error.HTTPError) -> _Failure:
     known = f"{_REFUSED[error.code]}, " if error.code in _REFUSED else ""
     return _Failure(
         reason=f"{known}HTTP {error.code}: {message!s:.300}".rstrip("."),
-        wait_s=_asked_wait_s(error.headers.get("Retry-After", "").strip()),
+        wait_s=asked_wait_s(error.headers.get("Retry-After", "").strip()),
     )
 
 
-def _asked_wait_s(told: str) -> float | None:
+def asked_wait_s(told: str) -> float | None:
     """How long a server asks to wait (RFC 9110: in seconds, or until a date); None where it does not say."""
     if told.isascii() and told.isdigit():
         return float(told)

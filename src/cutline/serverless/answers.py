@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from cutline.captioning.protocol import Caption, ModelInfo
+from cutline.chat import NoRedirects, asked_wait_s
 from cutline.errors import ConfigError, FetchFailed
 from cutline.signatures import headers, is_secret
 
@@ -66,13 +67,6 @@ Tell: TypeAlias = Callable[[Answer], None]
 """Tells of a photo. Raises FetchFailed, or what a cloud's library raises: then the event must come again."""
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirect is an answer like others: captions go nowhere but to the service."""
-
-    def redirect_request(self, *words: object) -> None:
-        return None
-
-
 class Service:
     """The service, called back. secrets: as CUTLINE_CALLBACK_SECRET has them, separated by spaces."""
 
@@ -93,7 +87,7 @@ class Service:
                 hint="Give the function and the service the same one.",
             )
         self._url = public_url.rstrip("/") + PATH
-        self._opener = urllib.request.build_opener(_NoRedirects())
+        self._opener = urllib.request.build_opener(NoRedirects)
         self._sleep = sleep
 
     def __call__(self, answer: Answer) -> None:
@@ -125,8 +119,7 @@ class Service:
                 return response.status, 0.0
         except urllib.error.HTTPError as error:
             with error:
-                asked = error.headers.get("Retry-After", "")
-                return error.code, float(asked) if asked.isdecimal() else 0.0
+                return error.code, asked_wait_s(error.headers.get("Retry-After", "").strip()) or 0.0
         except (OSError, HTTPException) as error:
             logger.warning("The service does not answer: %s", error)
             return 0, 0.0

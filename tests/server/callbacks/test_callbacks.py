@@ -31,12 +31,6 @@ from tests.server.jobs.making import make_owner, upload
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def photo_(by_callback: Callable[..., ServerSettings]) -> tuple[Image, Job]:
-    """A photo whose job was lent."""
-    return upload(make_owner())
-
-
 def key_of(image: Image) -> str:
     return Rendition.objects.get(image=image, kind=RenditionKind.MASTER).file_id
 

@@ -31,7 +31,6 @@ from cutline.server.images.models import Image
 from cutline.server.jobs.models import Job
 from tests.server.callbacks.conftest import TOPIC
 from tests.server.callbacks.test_callbacks import answer, key_of
-from tests.server.jobs.making import make_owner, upload
 
 pytestmark = pytest.mark.django_db
 
@@ -138,12 +137,6 @@ def internet(monkeypatch: pytest.MonkeyPatch) -> Iterator[Internet]:
     made.at = {CERTIFICATE: issue("sns.amazonaws.com", MIDDLE).pem, ISSUER: MIDDLE.der, SUBSCRIBE: b"<ok/>"}
     yield made
     sns.forget()
-
-
-@pytest.fixture
-def photo_(by_callback: Callable[..., ServerSettings]) -> tuple[Image, Job]:
-    """A photo whose job was lent."""
-    return upload(make_owner())
 
 
 def message(of: object, **changed: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from django.core.cache import cache
 from cutline.server.config import settings
 from cutline.server.errors import Conflict, NotFound, Unauthenticated
 from cutline.server.jobs import lending
-from cutline.signatures import ID, TIMESTAMP, TOLERANCE_S, fault_of, sign
+from cutline.signatures import ID, TIMESTAMP, TOLERANCE_S, fault_of
 
 
 def check(headers: Mapping[str, str], body: bytes) -> None:
@@ -25,8 +25,8 @@ def check(headers: Mapping[str, str], body: bytes) -> None:
         raise NotFound("This service takes no captions from a function.")
     if fault := fault_of(secrets, headers, body):
         raise Unauthenticated(fault)
-    # Made anew: the header could name the same signature in other words.
-    signed = sign(secrets[0], message_id=headers[ID], timestamp=int(headers[TIMESTAMP]), body=body)
+    # What is signed, not the signature: the header could name that in other words.
+    signed = f"{headers[ID]}.{int(headers[TIMESTAMP])}.{hashlib.sha256(body).hexdigest()}"
     if not once(f"call:{signed}", for_s=2 * TOLERANCE_S):
         raise Conflict("This call came before.", hint="Sign each call with its own time.")
 

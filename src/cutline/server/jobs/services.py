@@ -218,10 +218,10 @@ def release(job: Job) -> None:
 
 
 @retried
-def _release(job: Job, token: UUID | None, attempts: int, outcome: str = "released") -> None:
+def _release(job: Job, token: UUID | None, attempts: int) -> None:
     _move(job, token, state=JobState.QUEUED, stage="", attempts=attempts, **leases.FREE)
     announce(job)
-    transaction.on_commit(lambda: JOBS.labels(job.kind, outcome).inc())
+    transaction.on_commit(lambda: JOBS.labels(job.kind, "released").inc())
     transaction.on_commit(hint)
 
 
@@ -323,10 +323,17 @@ def sweep() -> int:
 def _take_back(job: Job) -> bool:
     """Queue a job for workers that no function has answered. Says whether it still was late."""
     try:
-        _release(job, job.lease_token, 0, outcome="unanswered")
+        _take_back_or_raise(job, job.lease_token)
     except LeaseLost:
         return False
+    JOBS.labels(job.kind, "unanswered").inc()
     return True
+
+
+@retried
+def _take_back_or_raise(job: Job, token: UUID | None) -> None:
+    _move(job, token, state=JobState.QUEUED, stage="", attempts=0, **leases.FREE)
+    announce(job)
 
 
 def _lose(job: Job) -> bool:

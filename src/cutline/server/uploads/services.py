@@ -67,8 +67,9 @@ def store_upload(
             return found
         quota.check(owner)
         image = _image_of(owner, photo, file_name, source_url, keep_original=keep_original)
-        in_canary = shares.current().has_in_canary(owner.pk)
-        if priority < Priority.BULK and not lending.is_on():
+        starts_ahead = priority < Priority.BULK and not lending.is_on()
+        in_canary = (starts_ahead or lending.is_on()) and shares.current().has_in_canary(owner.pk)
+        if starts_ahead:
             head_starts.begin(image.pk, photo.picture, options or {}, in_canary=in_canary)
         files = _put(image, photo, original)
         job = Job(

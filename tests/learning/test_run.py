@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from cutline.captioning.bundle import read_bundle
+from cutline.captioning.bundle import TEXT, read_bundle
 from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.captioning.sources import default_bundle
 from cutline.cli.main import main
@@ -137,6 +137,7 @@ def test_feedback_becomes_a_challenger_and_nothing_happens_twice(learner: Learni
     assert challenger.manifest.parents == (champion.id,)
     assert challenger.manifest.data.hash == outcome.data
     assert challenger.manifest.version == f"1.0+learned.{outcome.data[:8]}"
+    assert registry.bundle(challenger).files[TEXT] == registry.bundle(champion).files[TEXT]
     report = json.loads(registry.file(challenger, "gates.json"))
     assert report["passed"]
     assert len(report["gates"]) >= 14

@@ -16,6 +16,7 @@ from cutline.captioning.options import DecodingOptions, Strategy
 from cutline.images import Preprocessing
 from cutline.training.export import BundleDetails, export_bundle
 from cutline.training.systems import ConceptSystem
+from cutline.training.towers import Matcher, PhotoHead, TextTower
 from cutline.training.transformer import TransformerCaptioner, TransformerConfig
 from tests.learning.exports import WORDS
 
@@ -83,5 +84,6 @@ def write_tiny_bundle(folder: Path) -> TransformerCaptioner:
         training_data=TrainingData(hash="0" * 64, description="nothing"),
         card="# tiny\n",
     )
-    export_bundle(folder, _Trunk(), ConceptSystem(_Tail(), captioner), tokenizer, details)
+    matcher = Matcher(PhotoHead(WIDTH, 8, 4), TextTower(captioner.config, 4)).eval()
+    export_bundle(folder, _Trunk(), ConceptSystem(_Tail(), captioner, matcher), tokenizer, details)
     return captioner

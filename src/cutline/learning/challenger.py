@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cutline.captioning.bundle import CARD, DECODER, ENCODER, TOKENIZER, Manifest, TrainingData, write_bundle
+from cutline.captioning.bundle import CARD, DECODER, ENCODER, Manifest, TrainingData, write_bundle
 from cutline.errors import TrainingError
 from cutline.images import open_image, to_pixels
 from cutline.learning.champion import PLAIN, Champion, RegionStore, look
@@ -481,11 +481,10 @@ def _write_bundle(
     shutil.rmtree(graphs, ignore_errors=True)  # of a run that was killed
     graphs.mkdir()
     write_graphs(champion.bundle, captioner, graphs, pixels=pixels, captions=captions)
-    before = champion.bundle.manifest
-    (graphs / TOKENIZER).write_bytes(champion.bundle.files[TOKENIZER])
-    (graphs / CARD).write_text(
-        _card(champion.bundle.files[CARD].decode("utf-8"), before, data), encoding="utf-8"
-    )
+    before, kept = champion.bundle.manifest, champion.bundle.files
+    for name in kept.keys() - {ENCODER, DECODER, CARD}:
+        (graphs / name).write_bytes(kept[name])  # words, and what finds photos by texts
+    (graphs / CARD).write_text(_card(kept[CARD].decode("utf-8"), before, data), encoding="utf-8")
     manifest = replace(
         before,
         version=_next_version(before.version, data.hash),
@@ -498,8 +497,7 @@ def _write_bundle(
         metrics={},
         files={},
     )
-    files = {name: graphs / name for name in (ENCODER, DECODER, TOKENIZER, CARD)}
-    return write_bundle(folder / BUNDLE, manifest, files)
+    return write_bundle(folder / BUNDLE, manifest, {name: graphs / name for name in kept})
 
 
 def _next_version(version: str, mark: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from cutline.learning.challenger import Interrupted
 from cutline.learning.champion import load_champion
 from cutline.learning.config import DataSettings, GateSettings, LearningConfig, TrainingSettings
 from cutline.learning.dataset import DataSet
-from cutline.learning.gates import Report
+from cutline.learning.gates import Report, _captions
 from cutline.learning.graphs import captioner_of, eyes_of, session, write_graphs
 from cutline.learning.loop import Ending, finetune, run, settings_mark
 from cutline.learning.objectives import remember
@@ -163,11 +164,19 @@ def test_feedback_becomes_a_challenger_and_nothing_happens_twice(learner: Learni
 
 
 def test_a_challenger_that_does_not_pass_goes_nowhere_and_the_reason_is_known(
-    learner: LearningConfig,
+    learner: LearningConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked = list[str]()
+
+    def caption(captioner: BundleCaptioner, photos: Sequence[Path]) -> Iterator[str]:
+        asked.append(captioner.version)
+        return _captions(captioner, photos)
+
+    monkeypatch.setattr("cutline.learning.gates._captions", caption)
     outcome = run(replace(learner, gates=replace(EASY, golden_agreement=0.99)))
     assert outcome.ending is Ending.REJECTED
     assert "golden" in outcome.reason
+    assert asked.count("1.0") == 2  # of what is held back and of the base, whatever the strengths
     [facts] = [json.loads(path.read_text()) for path in learner.work.rglob("trained.json")]
     assert facts["strength"] == 0.5  # nearer to the champion it forgets less, so it was asked about, too
     [refused] = facts["refused"]

@@ -12,7 +12,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -141,25 +141,36 @@ class _Photos:
     after: tuple[str, ...] = ()
     private: bool = False
 
-    def captioned(self, before: BundleCaptioner, after: BundleCaptioner) -> _Photos:
-        """With the captions of both."""
-        return _Photos(
-            paths=self.paths,
-            references=self.references,
-            private=self.private,
-            before=tuple(_captions(before, self.paths)),
-            after=tuple(_captions(after, self.paths)),
-        )
+    def before_by(self, champion: BundleCaptioner) -> _Photos:
+        """With the champion's captions."""
+        return replace(self, before=tuple(_captions(champion, self.paths)))
+
+    def after_by(self, challenger: BundleCaptioner) -> _Photos:
+        """With the challenger's captions."""
+        return replace(self, after=tuple(_captions(challenger, self.paths)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The photos on which a challenger is judged, with the champion's captions. Several challengers share them.
+
+    held: those that were kept out of training; base: those of the base, or the golden ones.
+    """
+
+    held: _Photos
+    base: _Photos
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Contest:
     """A challenger beside its champion.
 
-    Weights: the challenger's, in float32. scratch: a folder for features.
+    asked: what `ask` gave for this champion and data. weights: the challenger's, in float32. scratch: a folder
+    for features.
     """
 
     champion: Champion
+    asked: Asked
     bundle: Bundle
     weights: TransformerCaptioner
     data: DataSet
@@ -237,15 +248,23 @@ def _likelihoods(
 # After a training
 
 
-def judge(contest: Contest, earlier: Report) -> Report:
-    """All gates; ``earlier`` has those that `judge_data` asked already.
+def ask(champion: Champion, data: DataSet, settings: GateSettings) -> Asked:
+    """What the champion says of the photos on which its challengers are judged.
 
     Raises DataError for a base that cannot be read, and what captioners raise.
     """
+    captioner = BundleCaptioner(champion.bundle)
+    return Asked(
+        held=_held(data).before_by(captioner),
+        base=_base(settings).before_by(captioner),
+    )
+
+
+def judge(contest: Contest, earlier: Report) -> Report:
+    """All gates; ``earlier`` has those that `judge_data` asked already. Raises what captioners raise."""
     champion, data, settings = contest.champion, contest.data, contest.settings
     before, after = BundleCaptioner(champion.bundle), BundleCaptioner(contest.bundle)
-    held = _held(data).captioned(before, after)
-    base = _base(settings).captioned(before, after)
+    held, base = contest.asked.held.after_by(after), contest.asked.base.after_by(after)
     said = [texts for texts in (*held.references, *base.references) if texts]
     frequency = DocumentFrequency.of([_tokenised(texts) for texts in said])
     gates = [
@@ -547,7 +566,7 @@ def _length(captions: Sequence[str]) -> float:
 def _calibration_gate(contest: Contest) -> Gate:
     """Expected calibration error (Naeini et al., 2015) of the next word, on captions that were held back."""
     rows = [row for row in rows_of(contest.data) if row.split == HELD]
-    held = _held(contest.data)
+    held = contest.asked.held
     store = RegionStore(contest.scratch / "held.npy")
     places = {path.name: place for place, path in enumerate(held.paths)}
     lessons = [

@@ -37,7 +37,7 @@ from cutline.learning.config import LearningConfig, TrainingSettings
 from cutline.learning.dataset import DataSet, build, forget, latest, photos_of, read, rows_of
 from cutline.learning.feedback import Feedback, read_export, read_photos
 from cutline.learning.files import read_json, write_json
-from cutline.learning.gates import Contest, Report, judge, judge_data
+from cutline.learning.gates import Contest, Report, ask, judge, judge_data
 from cutline.learning.page import to_html
 from cutline.learning.vocabulary import Known
 from cutline.registry import (
@@ -183,10 +183,12 @@ def train_and_judge(
     """
     training = _training(config)
     train_challenger(champion, data, training, folder, kept_share=1 - config.gates.base_loss)
+    asked = ask(champion, data, config.gates)
     while True:
         challenger, weights = read_challenger(folder)
         contest = Contest(
             champion=champion,
+            asked=asked,
             bundle=read_bundle(challenger.bundle),
             weights=weights,
             data=data,
@@ -370,7 +372,7 @@ class _Run:
 
     def _write_report(self, report: Report, folder: Path) -> None:
         (folder / PAGE).write_bytes(to_html(report, private=True))
-        write_json(folder / REPORT, report.as_json() | {"settings": dump(self._config.gates)})
+        write_json(folder / REPORT, report.as_json())
 
     def _read_report(self, folder: Path) -> Report | None:
         """The report of a run that was killed after its gates."""

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 
 from cutline.errors import DataError, OptionError
 from cutline.metrics import paired_bootstrap
+from cutline.metrics.bootstrap import relative_change
 
 
 def scores(seed: int, items: int = 400) -> np.ndarray:
@@ -85,6 +86,14 @@ def test_interval_and_p_value_never_contradict_each_other() -> None:
 
 def test_the_p_value_is_never_zero() -> None:
     assert paired_bootstrap(np.ones(50), np.zeros(50), samples=99).p_value == pytest.approx(0.02)
+
+
+def test_a_change_is_a_share_of_what_was_there_before() -> None:
+    before = np.random.default_rng(3).uniform(0.4, 0.6, 300)
+    change, again = (relative_change(scale * before * 1.1, scale * before, samples=500) for scale in (1, 7))
+    assert change.difference == pytest.approx(0.1)
+    assert change.low == pytest.approx(again.low)
+    assert change.low < 0.1 < change.high
 
 
 def test_nonsense_is_refused() -> None:

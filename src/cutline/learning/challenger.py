@@ -49,7 +49,8 @@ from cutline.learning.objectives import (
     written_by,
 )
 from cutline.learning.weights import read_weights, write_weights
-from cutline.metrics import DocumentFrequency, cider_d, paired_bootstrap, tokenize
+from cutline.metrics import DocumentFrequency, cider_d, tokenize
+from cutline.metrics.bootstrap import relative_change
 from cutline.metrics.ngrams import Floats
 from cutline.training.checkpoints import load_weights, read_checkpoint
 from cutline.training.config import StageConfig
@@ -419,8 +420,8 @@ def kept_of(after: Floats, before: Floats) -> tuple[float, float]:
     """How much of the CIDEr-D [N] of photos is left, as a share, and the upper end of its interval."""
     if not len(before) or not before.mean():
         return 1.0, 1.0
-    test = paired_bootstrap(after, before, samples=_SAMPLES)
-    return 1 + test.difference / float(before.mean()), 1 + test.high / float(before.mean())
+    change = relative_change(after, before, samples=_SAMPLES)
+    return 1 + change.difference, 1 + change.high
 
 
 def _loss(captioner: TransformerCaptioner, school: _School) -> float:

@@ -29,7 +29,7 @@ from cutline.learning.dataset import HELD, DataSet, Row, photo_of, rows_of
 from cutline.learning.objectives import Lesson, mean_log_probs, packed, remember
 from cutline.learning.texts import likeness, words_of
 from cutline.metrics import DocumentFrequency, cider_d, paired_bootstrap, tokenize
-from cutline.metrics.bootstrap import Comparison
+from cutline.metrics.bootstrap import Comparison, relative_change
 from cutline.metrics.ngrams import Floats
 from cutline.strict import dump
 from cutline.styles.guard import insults_in
@@ -152,7 +152,7 @@ class _Photos:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The photos on which a challenger is judged, with the champion's captions. Several challengers share them.
+    """The photos on which challengers are judged, with the champion's captions.
 
     held: those that were kept out of training; base: those of the base, or the golden ones.
     """
@@ -165,8 +165,8 @@ class Asked:
 class Contest:
     """A challenger beside its champion.
 
-    asked: what `ask` gave for this champion and data. weights: the challenger's, in float32. scratch: a folder
-    for features.
+    asked: what `ask` gave for this champion and data. weights: the challenger's, in float32. scratch: a
+    folder for features.
     """
 
     champion: Champion
@@ -339,15 +339,14 @@ def _base_gates(base: _Photos, settings: GateSettings) -> Iterable[Gate]:
         )
         return
     before, after = (_ciders(captions, base, None) for captions in (base.before, base.after))
-    test = paired_bootstrap(after, before, samples=_SAMPLES)
-    scale = max(float(before.mean()), 1e-9)
+    change = relative_change(after, before, samples=_SAMPLES)
     yield Gate(
         name="base",
         about=f"Change of CIDEr-D on {len(base.paths)} dev photos of the base",
-        passed=test.difference / scale >= -settings.base_loss,
-        figure=test.difference / scale,
-        low=test.low / scale,
-        high=test.high / scale,
+        passed=change.difference >= -settings.base_loss,
+        figure=change.difference,
+        low=change.low,
+        high=change.high,
         threshold=f"at least {-settings.base_loss:+.1%}",
         detail=f"CIDEr-D {100 * before.mean():.2f} to {100 * after.mean():.2f}",
     )
@@ -389,18 +388,17 @@ def captions_gate(after: Floats, before: Floats, settings: GateSettings) -> Gate
     These photos are few. So little that is lost by chance is no reason to refuse, and much is one even where
     it may be chance.
     """
-    test = paired_bootstrap(after, before, samples=_SAMPLES)
-    scale = max(float(before.mean()), 1e-9)
-    is_worse = test.difference < 0 and test.p_value < settings.p_value
+    change = relative_change(after, before, samples=_SAMPLES)
+    is_worse = change.difference < 0 and change.p_value < settings.p_value
     return Gate(
         name="held-back captions",
         about="Change of CIDEr-D of the captions of the same photos",
-        passed=not is_worse and test.difference / scale >= -settings.held_loss,
-        figure=test.difference / scale,
-        low=test.low / scale,
-        high=test.high / scale,
+        passed=not is_worse and change.difference >= -settings.held_loss,
+        figure=change.difference,
+        low=change.low,
+        high=change.high,
         threshold=f"at least {-settings.held_loss:+.0%}, and not below 0 with p < {settings.p_value:g}",
-        detail=f"CIDEr-D {100 * before.mean():.1f} to {100 * after.mean():.1f}, p = {test.p_value:.4f}",
+        detail=f"CIDEr-D {100 * before.mean():.1f} to {100 * after.mean():.1f}, p = {change.p_value:.4f}",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -84,6 +84,16 @@ def paired_bootstrap(
         samples=samples,
         seed=seed,
     )
+
+
+def relative_change(after: Floats, before: Floats, *, samples: int = 10_000) -> Comparison:
+    """How far the mean of a score per item [N] is above what it was before, as a share of that; see above.
+
+    Raises DataError as `paired_bootstrap`.
+    """
+    test = paired_bootstrap(after, before, samples=samples)
+    scale = max(float(before.mean()), 1e-9)
+    return replace(test, difference=test.difference / scale, low=test.low / scale, high=test.high / scale)
 
 
 def _resample_weights(rng: np.random.Generator, samples: int, items: int) -> Floats:

@@ -23,6 +23,7 @@ from onnx import helper, numpy_helper
 
 from cutline.captioning.bundle import DECODER, ENCODER, Bundle
 from cutline.errors import TrainingError
+from cutline.training.exact import with_nodes
 from cutline.training.quantise import decoder_feeds, dequantised, quantise_graph
 from cutline.training.transformer import TransformerCaptioner, TransformerConfig
 
@@ -218,14 +219,8 @@ def _part(
     inputs: Sequence[onnx.ValueInfoProto],
     outputs: Sequence[onnx.ValueInfoProto],
 ) -> onnx.ModelProto:
-    made = onnx.ModelProto()
-    made.CopyFrom(model)
-    used = {name for node in nodes for name in node.input}
-    constants = [each for each in model.graph.initializer if each.name in used]
-    for field in ("node", "initializer", "value_info", "input", "output"):
-        del getattr(made.graph, field)[:]
-    made.graph.node.extend(nodes)
-    made.graph.initializer.extend(constants)
+    made = with_nodes(model, nodes, model.graph.initializer)
+    del made.graph.input[:], made.graph.output[:]
     made.graph.input.extend(inputs)
     made.graph.output.extend(outputs)
     return made

@@ -74,6 +74,20 @@ class _Point:
         return f"{self.name}_exact"
 
 
+def with_nodes(
+    model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], constants: Iterable[onnx.TensorProto]
+) -> onnx.ModelProto:
+    """The model with these nodes in place of its own, and those of the constants that they read."""
+    used = {name for node in nodes for name in node.input}
+    kept = [each for each in constants if each.name in used]
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    del made.graph.node[:], made.graph.initializer[:], made.graph.value_info[:]
+    made.graph.node.extend(nodes)
+    made.graph.initializer.extend(kept)
+    return made
+
+
 class _Graph:
     """An ONNX graph: its constants, and who makes and reads what."""
 
@@ -268,17 +282,13 @@ class _Rewriting:
             if point.name in outputs or self._strangers(point):
                 units = self._constant(f"{point.name}_units", (1 / point.unit)[:, None, None], np.float32)
                 self._add("Mul", [point.written, units], point.name)
-        made = onnx.ModelProto()
-        made.CopyFrom(model)
-        del made.graph.node[:], made.graph.initializer[:], made.graph.value_info[:]
-        made.graph.node.extend(self._nodes)
-        used = {name for node in self._nodes for name in node.input}
-        used -= {name for node in self._nodes for name in node.output}
-        made.graph.initializer.extend(
+        made_here = {name for node in self._nodes for name in node.output}
+        constants = (
             numpy_helper.from_array(np.asarray(value), name)
             for name, value in self._constants.items()
-            if name in used
+            if name not in made_here
         )
+        made = with_nodes(model, self._nodes, constants)
         onnx.checker.check_model(made)
         return made
 

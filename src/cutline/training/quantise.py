@@ -26,7 +26,7 @@ from onnxruntime.quantization import (  # type: ignore[import-untyped]
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process  # type: ignore[import-untyped]
 
-from cutline.training.exact import Feeds, exact_convolutions
+from cutline.training.exact import Feeds, exact_convolutions, with_nodes
 
 _PRODUCTS = ("Gemm", "MatMul")
 
@@ -93,12 +93,7 @@ def _with_small_tables(model: onnx.ModelProto) -> onnx.ModelProto:
             nodes.append(helper.make_node("Gather", [f"{name}_{part}", place], [f"{found}_{part}"]))
         nodes.append(helper.make_node("Cast", [f"{found}_small"], [f"{found}_whole"], to=TensorProto.FLOAT))
         nodes.append(helper.make_node("Mul", [f"{found}_whole", f"{found}_scales"], [found]))
-    used = {name for node in nodes for name in node.input}
-    kept = [each for each in graph.initializer if each.name in used]
-    del graph.node[:], graph.initializer[:]
-    graph.node.extend(nodes)
-    graph.initializer.extend(kept)
-    return model
+    return with_nodes(model, nodes, graph.initializer)
 
 
 def dequantised(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -106,15 +101,8 @@ def dequantised(model: onnx.ModelProto) -> onnx.ModelProto:
 
     A range that begins at 0 stands for the Relu or Clip that was left out because of it: there it is again.
     """
-    made = onnx.ModelProto()
-    made.CopyFrom(model)
     nodes, floats = _Dequantising(model).nodes()
-    used = {name for node in nodes for name in node.input}
-    kept_constants = [each for each in (*model.graph.initializer, *floats.values()) if each.name in used]
-    del made.graph.node[:], made.graph.initializer[:], made.graph.value_info[:]
-    made.graph.node.extend(nodes)
-    made.graph.initializer.extend(kept_constants)
-    return made
+    return with_nodes(model, nodes, (*model.graph.initializer, *floats.values()))
 
 
 class _Dequantising:

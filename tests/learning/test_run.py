@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -168,7 +168,7 @@ def test_a_challenger_that_does_not_pass_goes_nowhere_and_the_reason_is_known(
 ) -> None:
     asked = list[str]()
 
-    def caption(captioner: BundleCaptioner, photos: Sequence[Path]) -> Iterator[str]:
+    def caption(captioner: BundleCaptioner, photos: Sequence[Path]) -> Iterable[str]:
         asked.append(captioner.version)
         return _captions(captioner, photos)
 

@@ -29,6 +29,15 @@ def uncounted(function: Callable[P, T]) -> Callable[P, T]:
     return call
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Tensors as small as a test's gain nothing by a second thread, and wait for it on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _uncounted_exporters() -> Iterator[None]:
     """Count no lines of what writes and rewrites graphs: it would take twice as long, and none is ours."""

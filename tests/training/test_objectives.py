@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -29,12 +29,7 @@ from cutline.training.vocabulary import END_ID, PAD_ID, START_ID
 Objective = CaptionObjective | ConceptObjective | RewardObjective | TextObjective
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterable[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +83,7 @@ def concept_objective(tiny: tuple[Corpus, PlantedStore], **changes: Any) -> Conc
         **options(**changes),
         teacher=copy.deepcopy(system.tail),
         classifier=nn.Linear(WIDTH, 10),
+        learnt=len(CONCEPTS),
     )
 
 
@@ -130,7 +126,12 @@ def test_the_teacher_keeps_the_tail_from_forgetting(tiny: tuple[Corpus, PlantedS
 def test_text_alone_teaches_the_decoder_to_write_concepts(tiny: tuple[Corpus, PlantedStore]) -> None:
     system = tiny_system()
     recogniser = ConceptObjective(
-        system, *tiny, **options(), teacher=copy.deepcopy(system.tail), classifier=nn.Linear(WIDTH, 10)
+        system,
+        *tiny,
+        **options(),
+        teacher=copy.deepcopy(system.tail),
+        classifier=nn.Linear(WIDTH, 10),
+        learnt=len(CONCEPTS),
     )
     train(recogniser, 10)
     objective = TextObjective(system, *tiny, **options(encoder_learning_rate=0.0))

@@ -9,15 +9,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from tokenizers import Tokenizer
 from torch import nn
 
 from cutline.errors import ConfigError, DataError, TrainingError
 from cutline.images import Preprocessing
 from cutline.training.checkpoints import read_checkpoint, seed_everything
+from cutline.training.class_names import ClassName, captions_with_names, class_names, class_words
 from cutline.training.concepts import choose_concepts
 from cutline.training.config import ImageConfig, RecipeConfig, StageConfig
-from cutline.training.corpus import Captions, Corpus, tokenise_captions, with_concepts
+from cutline.training.corpus import Captions, Corpus, first_concepts, tokenise_captions, with_concepts
 from cutline.training.datasets import load_examples
 from cutline.training.distil import DistilObjective, Student, Taught, parts_of, width_of
 from cutline.training.encoders import Encoder, build_encoder, load_network
@@ -35,7 +37,7 @@ from cutline.training.objectives import (
     TextObjective,
 )
 from cutline.training.systems import CaptionSystem, ConceptSystem
-from cutline.training.teachers import EMBEDDINGS, PATCHES, Answers, ask, classes_of, load_teacher
+from cutline.training.teachers import CLASSES, EMBEDDINGS, PATCHES, Answers, ask, classes_of, load_teacher
 from cutline.training.text import TextConfig, normalise_caption
 from cutline.training.towers import Matcher, PhotoHead, TextTower
 from cutline.training.transformer import TransformerCaptioner, TransformerConfig
@@ -43,6 +45,11 @@ from cutline.training.vision import VisionNetwork
 from cutline.training.vocabulary import build_tokenizer
 
 _GLOVE_WIDTH = 50
+# Photos' captions that teach each name of an ImageNet class.
+_COPIES_OF_A_NAME = 30
+# A photo shows what a name says if ImageNet's head gives its classes so much together; photos read at once.
+_SURE = 0.5
+_READ_AT_ONCE = 1024
 _TOKENIZER, _CONCEPTS = "tokenizer.json", "concepts.json"
 
 
@@ -91,6 +98,8 @@ def gather(recipe: RecipeConfig, vocabulary: Vocabulary | None = None) -> Materi
         raise DataError("The recipe's data has no photos in the dev split.", hint="Set data.NAME.dev_share.")
     if vocabulary is None:
         captions = [caption for example in training for caption in example.captions * example.repeats]
+        if recipe.decoder.class_names:
+            captions += [name.said for name in class_names()] * recipe.text.minimum_count
         tokenizer = build_tokenizer(captions, recipe.text)
     else:
         tokenizer = vocabulary.tokenizer
@@ -115,15 +124,27 @@ def gather(recipe: RecipeConfig, vocabulary: Vocabulary | None = None) -> Materi
         "dev": tokenised(dev),
         "texts": tokenised(example for example in training if example.image is None),
     }
+    learnt_from = (*parts["train"], *parts["texts"])
+    if recipe.decoder.class_names:
+        parts["texts"] += tokenised(_with_names(training, recipe.seed))
     if vocabulary is None:
-        learnt = (words for each in (*parts["train"], *parts["texts"]) for words in each.words)
+        learnt = (words for each in learnt_from for words in each.words)
         concepts = tuple(choose_concepts(learnt, limit=recipe.decoder.concepts))
+        if recipe.decoder.class_names:
+            concepts = (*concepts, *class_words(concepts))
     else:
         concepts = vocabulary.concepts
     numbers = {word: place for place, word in enumerate(concepts)}
     named = {name: tuple(with_concepts(each, numbers) for each in part) for name, part in parts.items()}
     corpus = Corpus(tokenizer=tokenizer, concepts=concepts, **named)
     return Material(corpus=corpus, photos=photos, examples=tuple(examples))
+
+
+def _with_names(training: Sequence[Example], seed: int) -> Iterable[Example]:
+    """Copies of captions without photos that have names of ImageNet's classes in them."""
+    texts = [example for example in training if example.image is None]
+    made = captions_with_names([each.captions for each in texts], copies=_COPIES_OF_A_NAME, seed=seed)
+    return (replace(texts[place], captions=captions) for place, captions in made)
 
 
 def _as_learnt(captions: Sequence[str], config: TextConfig) -> Sequence[str]:
@@ -187,7 +208,7 @@ def build_models(recipe: RecipeConfig, material: Material, *, student: Path | No
     elif material.corpus.concepts:
         system = ConceptSystem(encoder.tail, _transformer(recipe, encoder, material), matcher)
         if concepts := parts_of(weights, "concepts."):
-            system.concepts.load_state_dict(concepts)
+            system.concepts.take_first(concepts)
     else:
         system = CaptionSystem(encoder.tail, _transformer(recipe, encoder, material), matcher)
     return Models(encoder=encoder, system=system, teacher=copy.deepcopy(encoder.tail).eval())
@@ -230,7 +251,7 @@ def _transformer(recipe: RecipeConfig, encoder: Encoder, material: Material) -> 
         )
     )
     if captioner.concepts is not None and encoder.classifier is not None:
-        captioner.concepts.start_from_imagenet(encoder.classifier, corpus.concepts)
+        captioner.concepts.start_from_imagenet(encoder.classifier, corpus.concepts, learnt=decoder.concepts)
     return captioner
 
 
@@ -294,6 +315,8 @@ def build_distillation(
 
     folder: where the answers are kept, by default the recipe's cache. Raises ConfigError, ImageError.
     """
+    # ImageNet's own names are not learnt here: they are what its head says.
+    corpus = first_concepts(_only(material.corpus, stage.sources), recipe.decoder.concepts)
     size = preprocessing(recipe.image)
     if stage.side_px:
         size = replace(size, width_px=stage.side_px, height_px=stage.side_px)
@@ -313,14 +336,14 @@ def build_distillation(
         width_of(network, size),
         embedding=answers.width(EMBEDDINGS),
         patch=answers.width(PATCHES),
-        concepts=len(material.corpus.concepts),
+        concepts=len(corpus.concepts),
     )
     if student.concepts is not None and classifier is not None:
-        student.concepts.start_from_imagenet(classifier, material.corpus.concepts)
+        student.concepts.start_from_imagenet(classifier, corpus.concepts)
     return DistilObjective(
         student,
         copy.deepcopy(classifier),
-        _only(material.corpus, stage.sources),
+        corpus,
         material.photos,
         Taught(teacher=answers, classes=classes),
         stage,
@@ -338,6 +361,8 @@ def build_objective(
     """
     corpus = _only(material.corpus, stage.sources)
     stage, seed, system = resolve(recipe, stage), recipe.seed, models.system
+    if recipe.decoder.class_names and stage.objective in ("captions", "rewards"):
+        corpus = replace(corpus, train=tuple(_named(recipe, material, corpus.train)))
     if stage.objective == "concepts":
         if not isinstance(system, ConceptSystem):
             raise ConfigError(f"Stage {stage.name} learns concepts, but the captions name none.")
@@ -354,6 +379,7 @@ def build_objective(
             seed=seed,
             teacher=models.teacher,
             classifier=models.encoder.classifier,
+            learnt=recipe.decoder.concepts,
         )
     if stage.objective == "text":
         if not isinstance(system, ConceptSystem):
@@ -384,6 +410,50 @@ def build_objective(
             scheduled_sampling=recipe.decoder.scheduled_sampling,
         )
     return captions
+
+
+def _named(recipe: RecipeConfig, material: Material, items: Sequence[Captions]) -> Iterable[Captions]:
+    """The photos' captions, with the names of what ImageNet's head is sure to see in them."""
+    corpus = material.corpus
+    numbers = {word: place for place, word in enumerate(corpus.concepts)}
+    sure = _sure_names(recipe, material)
+    for item in items:
+        name = sure[item.row]
+        captions = name.put_into_any(material.photos[item.row].captions) if name is not None else None
+        changed = None
+        if captions is not None:
+            changed = tokenise_captions(
+                corpus.tokenizer,
+                _as_learnt(captions, recipe.text),
+                key=item.key,
+                source=item.source,
+                row=item.row,
+            )
+        yield item if changed is None else with_concepts(changed, numbers)
+
+
+def _sure_names(recipe: RecipeConfig, material: Material) -> list[ClassName | None]:
+    """For each photo the name that the encoder's ImageNet head, as it came, gives it with some certainty."""
+    size = recipe.image.height_px, recipe.image.width_px
+    network = load_network(
+        recipe.encoder.name, height_px=size[0], width_px=size[1], weights=recipe.encoder.weights
+    )
+    classifier = None if isinstance(network, VisionNetwork) else network.classifier
+    if classifier is None:
+        return [None] * len(material.photos)
+    answers = ask(recipe.cache, classes_of(network, classifier, size=size), material.photos)
+    names = class_names()
+    found: list[ClassName | None] = []
+    for start in range(0, len(material.photos), _READ_AT_ONCE):
+        places = range(start, min(start + _READ_AT_ONCE, len(material.photos)))
+        shares = answers.read(CLASSES, places).softmax(-1)
+        by_name = torch.stack([shares[:, list(name.classes)].sum(1) for name in names], dim=1)
+        best, which = by_name.max(1)
+        found += [
+            names[place] if share >= _SURE else None
+            for share, place in zip(best.tolist(), which.tolist(), strict=True)
+        ]
+    return found
 
 
 def _tower_answers(recipe: RecipeConfig, material: Material) -> Answers | None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from typing import cast
 
 import torch
 from torch import Tensor, nn
+
+from cutline.training.class_names import classes_of_words
 
 # Words that carry no picture. Short on purpose: verbs, colours and numbers do carry one.
 _FUNCTION_WORDS = """
@@ -57,17 +59,27 @@ class ConceptHead(nn.Module):
         return cast(Tensor, self.mean(features.mean(dim=1)) + self.maximum(features.amax(dim=1)))
 
     @torch.no_grad()
+    def take_first(self, weights: Mapping[str, Tensor]) -> None:
+        """Take the weights of a head of fewer concepts, or as many, whose order is the same."""
+        own = self.state_dict()
+        for name, values in weights.items():
+            own[name][: len(values)] = values
+
+    @torch.no_grad()
     def start_from_imagenet(
-        self, classifier: nn.Linear, concepts: Sequence[str], *, bias: float = -5.0
+        self, classifier: nn.Linear, concepts: Sequence[str], *, learnt: int | None = None, bias: float = -5.0
     ) -> int:
         """Start each concept that ImageNet's class names cover at the mean of those classes' weights.
 
+        learnt: how many concepts are captions' own; those after them are words of names (`class_names`).
         Returns how many concepts were covered.
         """
         rows: dict[str, list[int]] = {}
         for index, words in enumerate(imagenet_words()):
             for word in words:
                 rows.setdefault(word, []).append(index)
+        for word, named in classes_of_words(() if learnt is None else concepts[learnt:]).items():
+            rows[word] = sorted({*rows.get(word, ()), *named})
         centre = classifier.weight.mean(dim=0)
         nn.init.zeros_(self.mean.weight)
         nn.init.constant_(self.mean.bias, bias)

@@ -112,9 +112,11 @@ class DecoderConfig:
     """The caption decoder.
 
     Both kinds: width (of words), hidden, dropout, max_tokens. transformer: heads, encoder_layers, layers,
-    concepts and concept_tokens. lstm-attention: attention_width, embeddings, freeze_embeddings,
-    scheduled_sampling (the share of words that are the model's own at the end of a stage) and
-    doubly_stochastic (the weight of the penalty that makes attention visit every region).
+    concepts, concept_tokens and class_names (whether the encoder's ImageNet head teaches names that captions
+    hardly hold, such as "espresso": they become concepts beside the others). lstm-attention:
+    attention_width, embeddings, freeze_embeddings, scheduled_sampling (the share of words that are the
+    model's own at the end of a stage) and doubly_stochastic (the weight of the penalty that makes attention
+    visit every region).
     """
 
     kind: DecoderKind = "transformer"
@@ -127,6 +129,7 @@ class DecoderConfig:
     max_tokens: Annotated[int, Between(2, 512)] = 24
     concepts: Natural = 0
     concept_tokens: Annotated[int, Between(1, 256)] = 16
+    class_names: bool = False
     attention_width: Annotated[int, Between(4, 8192)] = 256
     embeddings: EmbeddingKind = "own"
     freeze_embeddings: bool = False
@@ -149,6 +152,8 @@ class DecoderConfig:
                 "freeze_embeddings with own embeddings: they would stay random.",
                 hint="Use embeddings: glove.",
             )
+        if self.class_names and not self.concepts:
+            raise ConfigError("class_names without concepts teaches nothing.", hint="Set decoder.concepts.")
         if self.concepts and self.concepts < self.concept_tokens:
             raise ConfigError(
                 f"concept_tokens is {self.concept_tokens}, but there are {self.concepts} concepts."

@@ -78,6 +78,26 @@ def with_concepts(captions: Captions, concepts: Mapping[str, int]) -> Captions:
     return replace(captions, concepts=shares)
 
 
+def first_concepts(corpus: Corpus, count: int) -> Corpus:
+    """The corpus as if there were its first ``count`` concepts alone."""
+    if len(corpus.concepts) <= count:
+        return corpus
+
+    def cut(items: tuple[Captions, ...]) -> tuple[Captions, ...]:
+        return tuple(
+            replace(item, concepts={place: share for place, share in item.concepts.items() if place < count})
+            for item in items
+        )
+
+    return replace(
+        corpus,
+        concepts=corpus.concepts[:count],
+        train=cut(corpus.train),
+        dev=cut(corpus.dev),
+        texts=cut(corpus.texts),
+    )
+
+
 def pack(captions: Captions, *, count: int, length: int, rng: np.random.Generator) -> Ints:
     """<sos> tokens <end> and padding, of ``count`` captions, none twice as long as they last: [S, L].
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that torch's own documentation uses
 
 from cutline.metrics import CiderD, DocumentFrequency, bleu, cider_d, sentence_bleu
+from cutline.training.class_names import classes_of_words
 from cutline.training.config import StageConfig
 from cutline.training.corpus import Captions, Corpus, concept_targets, pack
 from cutline.training.generation import caption_ids, generate
@@ -194,7 +195,8 @@ class ConceptObjective(PhotoObjective):
     """Recognise the concepts that captions name, without forgetting what ImageNet taught.
 
     Binary cross-entropy against each concept's share of the captions, plus the divergence of ImageNet's class
-    distribution from what the untrained tail says (learning without forgetting, Li and Hoiem, 2016).
+    distribution from what the untrained tail says (learning without forgetting, Li and Hoiem, 2016). Concepts
+    after the first ``learnt`` are words of ImageNet's own names: the target is what its head says of them.
     """
 
     def __init__(
@@ -207,11 +209,17 @@ class ConceptObjective(PhotoObjective):
         seed: int,
         teacher: nn.Module,
         classifier: nn.Linear,
+        learnt: int,
     ) -> None:
         super().__init__(system, corpus, store, stage, seed=seed)
         self.teacher = teacher.requires_grad_(False)
         self.classifier = classifier.requires_grad_(False)
         self.learnt = learnable_concepts(corpus)
+        self.learnt[learnt:] = 1
+        named = classes_of_words(corpus.concepts[learnt:])
+        self.words = torch.zeros(classifier.out_features, len(corpus.concepts[learnt:]))
+        for column, word in enumerate(corpus.concepts[learnt:]):
+            self.words[list(named[word]), column] = 1
         self.dropout = nn.Dropout(0.2)
 
     def loss(self, batch: Batch) -> Loss:
@@ -223,6 +231,8 @@ class ConceptObjective(PhotoObjective):
         with torch.no_grad():
             taught = classifier(teacher(cached).float().mean(1))
         targets = self._concept_targets(batch.items)
+        if self.words.shape[1]:
+            targets[:, -self.words.shape[1] :] = taught.softmax(-1) @ self.words.to(device)
         logits = self.system.concept_logits(self.dropout(regions))
         named = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
         named = named * self.learnt.to(device)

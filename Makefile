@@ -44,14 +44,14 @@ test: $(VENV)/dev.stamp web/node_modules/.stamp web-app $(if $(CI),system)  ## R
 test-quick: $(VENV)/dev.stamp  ## Run the tests that need no server, no browser and no training, as at every save
 	$(BIN)/python -m pytest --numprocesses 2 -m "not slow" --ignore tests/e2e --ignore tests/training
 
-check: $(VENV)/dev.stamp web/node_modules/.stamp  ## Lint, types, layers, fresh generated files; a minute of fuzzing beside
+check: $(VENV)/dev.stamp web/node_modules/.stamp $(VENV)/deploy.stamp  ## Lint, types, layers, fresh files, deploy/; a minute of fuzzing beside
 	@# The same seed each time, and time for a busy machine: what is new is found by `make fuzz`.
-	@$(MAKE) --no-print-directory --jobs 2 fuzz static ARGS="--seed 1 --limit-s 120"
+	@$(MAKE) --no-print-directory --jobs 2 fuzz static deploy-check ARGS="--seed 1 --limit-s 120"
 
 fuzz: $(VENV)/dev.stamp  ## Fuzz what strangers may send (ARGS="--seconds 3600 --seed 7")
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
-static: $(VENV)/dev.stamp web/node_modules/.stamp  ## The checks of `make check` without fuzzing
+static: $(VENV)/dev.stamp web/node_modules/.stamp  ## The checks of `make check` without fuzzing and deploy/
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

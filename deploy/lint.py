@@ -3,21 +3,26 @@
     python deploy/lint.py [--write]     # --write: render deploy/kustomize/cutline.yaml anew
 
 Prints a line for each check. What needs a program that no package index has (systemd, nginx, logrotate) is
-left out where it is not installed, and says so; everything else must be there. The exit code is 1 where one
-failed.
+left out where it is not installed, and says so; everything else must be there. Two checks run at a time, none
+needs root or a network, and none leaves files in the home folder. The exit code is 1 where one failed.
 """
 
 from __future__ import annotations
 
+import errno
+import grp
 import json
 import os
+import platform
+import pwd
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 DEPLOY = Path(__file__).resolve().parent
@@ -28,6 +33,8 @@ KUBERNETES = ("1.33.0", "1.37.0")  # versions that everything must suit, by thei
 OF_OPERATORS = ("ExternalSecret", "ScaledObject", "ServiceMonitor", "PodMonitor", "PrometheusRule")
 MOST_EXPOSED = 2.0  # by systemd-analyze security, of 10
 INSTANCES = {"cutline-web@.service": "8000", "cutline-worker@.service": "1"}
+AT_A_TIME = 2
+FAILED = "FAILED"
 # Programs of the operating system: no package index has them.
 OF_THE_SYSTEM = ("systemd-analyze", "systemd-sysusers", "systemd-tmpfiles", "nginx", "logrotate", "openssl")
 
@@ -37,25 +44,31 @@ class Failed(Exception):
 
 
 class Missing(Exception):
-    """A program of the operating system is not there."""
+    """A program is not there for this machine."""
 
 
 def run(*command: str | Path, env: Mapping[str, str] | None = None, cwd: Path = DEPLOY) -> str:
-    """What a program prints. Raises Failed where it fails, Missing where it is not installed."""
+    """What a program prints. Raises Failed where it fails, Missing where there is none for this machine."""
     name = str(command[0])
     beside = (Path(sys.executable).parent / name, BUILD / name / name, INFRASTRUCTURE / name)
     found = [str(path) for path in beside if path.is_file()]
     program = found[0] if found else shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         raise Missing(name) if name in OF_THE_SYSTEM else Failed(f"{name} is not installed")
-    done = subprocess.run(
-        [program, *command[1:]],
-        env={**os.environ, **(env or {})},
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    BUILD.mkdir(parents=True, exist_ok=True)
+    try:
+        done = subprocess.run(
+            [program, *command[1:]],
+            env={**os.environ, "HOME": str(BUILD), **(env or {})},
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    except OSError as error:
+        if error.errno != errno.ENOEXEC:
+            raise
+        raise Missing(f"{name} for {platform.system()} on {platform.machine()}") from error
     if done.returncode:
         raise Failed(done.stdout.strip() or f"{name} exited with {done.returncode}")
     return done.stdout
@@ -104,7 +117,11 @@ def users_and_folders() -> None:
     with tempfile.TemporaryDirectory() as root:
         Path(root, "etc").mkdir()
         run("systemd-sysusers", f"--root={root}", DEPLOY / "systemd/cutline.sysusers")
-        run("systemd-tmpfiles", f"--root={root}", "--create", DEPLOY / "systemd/cutline.tmpfiles")
+        folders = Path(root, "cutline.conf")
+        text = (DEPLOY / "systemd/cutline.tmpfiles").read_text(encoding="utf-8")
+        mine = f" {os.getuid()} {os.getgid()}"  # root alone can give folders away
+        folders.write_text(text if os.getuid() == 0 else re.sub(r" \w+ \w+$", mine, text, flags=re.MULTILINE))
+        run("systemd-tmpfiles", f"--root={root}", "--create", folders)
         missing = [
             name
             for name in ("etc/cutline/secrets", "var/backups/cutline", "var/www/certbot")
@@ -118,7 +135,8 @@ def log_rotation() -> None:
     """logrotate can read its file."""
     rules = (DEPLOY / "logrotate/cutline").read_text(encoding="utf-8")
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
-        file.write(rules.replace("su cutline cutline", "su root root"))  # there is no such user here
+        mine = f"su {pwd.getpwuid(os.getuid()).pw_name} {grp.getgrgid(os.getgid()).gr_name}"
+        file.write(rules.replace("su cutline cutline", mine))  # there is no such user here
         file.flush()
         said = run("logrotate", "--debug", file.name)
     if errors := [line for line in said.splitlines() if line.startswith("error")]:
@@ -139,10 +157,22 @@ def nginx_configuration() -> None:
         key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-keyout", folder / "privkey.pem")
         run("openssl", "req", "-x509", *key, *subject, "-out", folder / "fullchain.pem")
         for upstream in (DEPLOY / "nginx/upstream.conf", DEPLOY / "compose/upstream.conf"):
-            inside = upstream.read_text(encoding="utf-8") + site.replace("/etc/nginx/tls", name)
+            inside = upstream.read_text(encoding="utf-8") + here(site.replace("/etc/nginx/tls", name), name)
             whole = folder / "nginx.conf"
-            whole.write_text(f"pid {name}/pid; events {{}} http {{ access_log off;\n{inside}}}\n")
+            temporary = "".join(
+                f"{kind}_temp_path {name}/{kind}; "
+                for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+            )
+            start = f"pid {name}/pid; events {{}} http {{ access_log off; {temporary}\n"
+            whole.write_text(f"{start}{inside}}}\n")
             run("nginx", "-t", "-q", "-c", whole, "-e", "stderr")
+
+
+def here(site: str, folder: str) -> str:
+    """A site at sockets in a folder: its ports may be taken, and belong to root."""
+    return re.sub(
+        r"listen (\[::\]:)?(\d+)", lambda at: f"listen unix:{folder}/{at[2]}{'-6' * bool(at[1])}", site
+    )
 
 
 # -- containers --------------------------------------------------------------------------------------------
@@ -221,7 +251,8 @@ def ansible_roles() -> None:
 def workflows() -> None:
     """actionlint and zizmor have nothing to say, and each action is pinned by its hash."""
     folder = DEPLOY.parent / ".github/workflows"
-    run("actionlint", *sorted(folder.glob("*.yml")))
+    alone = ("-shellcheck=", "-pyflakes=")  # which are not everywhere
+    run("actionlint", *alone, *sorted(folder.glob("*.yml")))
     run("zizmor", "--offline", "--no-progress", folder)
     for path in folder.glob("*.yml"):
         for used in re.findall(r"uses: (\S+)", path.read_text(encoding="utf-8")):
@@ -310,19 +341,17 @@ CHECKS: tuple[Callable[[], None], ...] = (
 )
 
 
-def results() -> Iterator[bool]:
-    """Run each check, and say how it went."""
-    for check in CHECKS:
-        began = time.monotonic()
-        try:
-            check()
-            said = "ok"
-        except Missing as missing:
-            said = f"left out: {missing} is not installed here"
-        except Failed as failure:
-            said = f"FAILED\n{failure}"
-        print(f"{check.__name__.replace('_', ' '):24} {time.monotonic() - began:5.1f} s  {said}", flush=True)
-        yield not said.startswith("FAILED")
+def checked(check: Callable[[], None]) -> str:
+    """Run a check; gives how it went."""
+    began = time.monotonic()
+    try:
+        check()
+        said = "ok"
+    except Missing as missing:
+        said = f"left out: {missing} is not installed here"
+    except Failed as failure:
+        said = f"{FAILED}\n{failure}"
+    return f"{check.__name__.replace('_', ' '):24} {time.monotonic() - began:5.1f} s  {said}"
 
 
 def main() -> int:
@@ -330,7 +359,12 @@ def main() -> int:
     if sys.argv[1:] == ["--write"]:
         (DEPLOY / "kustomize/cutline.yaml").write_text(kustomize_base(), encoding="utf-8")
         return 0
-    return 0 if all(list(results())) else 1
+    good = True
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        for line in pool.map(checked, CHECKS):
+            print(line, flush=True)
+            good = good and FAILED not in line
+    return 0 if good else 1
 
 
 if __name__ == "__main__":

@@ -90,6 +90,11 @@ def test_make_alone_says_what_there_is() -> None:
         assert re.search(rf"make {target} +\S", said), target
 
 
+def test_make_check_looks_at_deploy_too() -> None:
+    said = subprocess.run(["make", "-C", ROOT, "-n", "check"], capture_output=True, text=True, check=True)
+    assert "deploy/lint.py" in said.stdout
+
+
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_every_command_in_the_documentation_exists(page: Path) -> None:
     for words in commands(page):

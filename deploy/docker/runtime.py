@@ -16,7 +16,17 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
-UNUSED_MODULES = ("ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tkinter", "turtledemo")
+UNUSED_MODULES = (
+    "distutils",
+    "ensurepip",
+    "idlelib",
+    "lib2to3",
+    "pydoc_data",
+    "test",
+    "tkinter",
+    "turtle.py",
+    "turtledemo",
+)
 UNUSED_BINARIES = (
     "_curses",
     "_dbm",

@@ -57,6 +57,8 @@ USED_FOLDERS: Mapping[str, tuple[str, ...]] = {
     "botocore/data": ("s3", "sns", "sqs", "sso", "sso-oidc", "sts"),
     "django/**/locale": ("en",),  # the service's pages are in English; the web app has its own words
     "allauth/**/locale": ("en",),
+    # Those that a service can have (django_settings.py), and what they are made of.
+    "allauth/socialaccount/providers": ("base", "github", "google", "oauth2", "openid_connect"),
 }
 
 

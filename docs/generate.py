@@ -3,8 +3,8 @@
     python docs/generate.py [--check]
 
 docs/reference/cli.md holds every command's help, decoding.md the decoding options, errors.md the error tree,
-recipe.md the keys of a recipe, settings.md the service's settings; README.md what the demo prints,
-docs/security.md what the attacks of benchmarks/abuse did last;
+recipe.md the keys of a recipe, settings.md the service's settings, deployment.md the variables of deploy/;
+README.md what the demo prints, docs/security.md what the attacks of benchmarks/abuse did last;
 contracts/ holds the JSON Schemas of bundle.json and of the websocket's messages, and the API's OpenAPI.
 """
 
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import deployment
 
 from cutline.captioning.options import MAX_PREFIX_CHARS, OPTIONS, Option, Strategy
 from cutline.errors import CutlineError
@@ -228,6 +229,11 @@ def _setting_default(value: Any) -> str:
     return f"`{text}`" if text else ""
 
 
+def deployment_reference() -> str:
+    """Every variable of what is in deploy/, as Markdown."""
+    return f"{NOTE}\n{deployment.reference()}"
+
+
 SETTINGS_INTRODUCTION = """\
 # Settings of the service
 
@@ -340,6 +346,7 @@ def _set_up_django() -> None:
 GENERATED: Mapping[str, Callable[[], str]] = {
     "docs/reference/cli.md": command_reference,
     "docs/reference/decoding.md": decoding_reference,
+    "docs/reference/deployment.md": deployment_reference,
     "docs/reference/errors.md": error_reference,
     "docs/reference/recipe.md": recipe_reference,
     "docs/reference/settings.md": settings_reference,

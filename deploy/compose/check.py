@@ -115,6 +115,7 @@ def main(url: str, place: str, what: str) -> int:
     path = Path(place)
     if what == "forget":
         path.unlink(missing_ok=True)
+        print("forgotten")
         return 0
     state = State(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else State()
     context = ssl.create_default_context(cafile=os.environ.get("CHECK_CA") or None)

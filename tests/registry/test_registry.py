@@ -344,6 +344,19 @@ def test_a_changed_history_shows(registry: Registry, draft: MakeDraft) -> None:
     assert "move 2 is missing" in " ".join(verify(registry).problems)
 
 
+def test_every_damaged_entry_is_found(registry: Registry, draft: MakeDraft) -> None:
+    version = registry.push(draft(1))
+    registry.promote(version.id, **BY)
+    registry.annotate(version.id, **BY)
+    registry.record_run(ending="rejected", **BY)
+    for path in ("aliases/champion", f"notes/{version.id}", "runs"):
+        entry = stored(registry, f"{path}/0000000001.json")
+        entry.chmod(0o600)
+        entry.write_bytes(entry.read_bytes()[:-9])
+    problems = "\n".join(verify(registry).problems)
+    assert all(where in problems for where in ("alias champion: ", f"{version.short}: ", "runs: "))
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"\x80\x04K\x01.", safetensors()[:-1], (2**40).to_bytes(8, "little") + b"{}"]
 )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from cutline.errors import CutlineError, RegistryUnavailable, VersionMissing, VersionRefused
 from cutline.registry.manifest import RECIPE, Move, VersionManifest, hash_of
@@ -35,7 +37,7 @@ class Difference:
 
 
 def verify(registry: Registry, ref: str | None = None) -> Inspection:
-    """Read every file of every version (or of one), every move and every note, and compare all hashes.
+    """Read every file and note of every version (or of one), every move and run, and compare all hashes.
 
     Raises RegistryUnavailable.
     """
@@ -49,10 +51,12 @@ def verify(registry: Registry, ref: str | None = None) -> Inspection:
     for version in versions:
         problems += [f"{version.short}: {reason}" for reason in _version_problems(registry, version)]
     moves = 0
-    for name in registry.aliases() if ref is None else ():
-        found, reasons = _alias_problems(registry, name)
-        moves += found
-        problems += [f"alias {name}: {reason}" for reason in reasons]
+    if ref is None:
+        for name in registry.alias_names():
+            found, reasons = _alias_problems(registry, name)
+            moves += found
+            problems += [f"alias {name}: {reason}" for reason in reasons]
+        problems += [f"runs: {reason}" for reason in _refusal(lambda: registry.runs(most=sys.maxsize))]
     return Inspection(
         versions=len(versions),
         files=sum(len(version.manifest.files) for version in versions),
@@ -96,19 +100,21 @@ def ancestors(registry: Registry, version: Version) -> Iterator[Version]:
 
 
 def _version_problems(registry: Registry, version: Version) -> Iterator[str]:
+    yield from _refusal(lambda: registry.contents(version))
+    yield from _refusal(lambda: registry.notes(version.id))
+    for parent in version.manifest.parents:
+        yield from (f"its parent: {reason}" for reason in _refusal(partial(registry.find, parent)))
+
+
+def _refusal(read: Callable[[], object]) -> list[str]:
+    """Why something cannot be read, if so. Raises RegistryUnavailable."""
     try:
-        registry.contents(version)
+        read()
     except RegistryUnavailable:
         raise
     except CutlineError as error:
-        yield error.message
-    for parent in version.manifest.parents:
-        try:
-            registry.find(parent)
-        except RegistryUnavailable:
-            raise
-        except CutlineError as error:
-            yield f"its parent: {error.message}"
+        return [error.message]
+    return []
 
 
 def _alias_problems(registry: Registry, name: str) -> tuple[int, list[str]]:
@@ -117,11 +123,8 @@ def _alias_problems(registry: Registry, name: str) -> tuple[int, list[str]]:
     except VersionRefused as error:
         return 0, [error.message]
     problems = list(_chain_problems(moves))
-    try:
-        if registry.alias(name).version:
-            registry.find(name)
-    except (VersionRefused, VersionMissing) as error:
-        problems.append(error.message)
+    if registry.alias(name).version:
+        problems += _refusal(lambda: registry.find(name))
     return len(moves), problems
 
 

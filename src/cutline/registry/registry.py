@@ -358,8 +358,12 @@ class Registry:
 
     def aliases(self) -> dict[str, Alias]:
         """All aliases by name, the champion among them; those that were cleared, too."""
+        return {name: self.alias(name) for name in self.alias_names()}
+
+    def alias_names(self) -> list[str]:
+        """The names of all aliases, the champion's among them."""
         names = {entry.key.split("/")[1] for entry in self._listed("aliases/")}
-        return {name: self.alias(name) for name in sorted({CHAMPION, *names}) if _is_alias(name)}
+        return [name for name in sorted({CHAMPION, *names}) if _is_alias(name)]
 
     def history(self, name: str = CHAMPION) -> list[Move]:
         """The moves of an alias, oldest first."""

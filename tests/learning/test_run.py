@@ -248,6 +248,24 @@ def test_a_photo_that_is_withdrawn_is_named_with_the_models_that_had_it(learner:
     assert len(registry.notes(version)) == 1
 
 
+def test_feedback_and_ones_own_photos_are_learned_from_in_different_folders(
+    learner: LearningConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Or all that people gave would be taken for withdrawn."""
+    few = replace(learner, data=DataSettings(fewest_captions=100))
+    assert run(few).ending is Ending.NOT_STARTED
+    config, photos = tmp_path / "learn.yaml", tmp_path / "photos"
+    photos.mkdir()
+    write_photo(photos / "1.png", 1)
+    (photos / "1.txt").write_text(sentence(1))
+    with pytest.raises(OptionError, match="learns from feedback"):
+        finetune(DataConfig(path=str(photos)), few)
+    config.write_text(f"registry: {learner.registry}\nwork: {learner.work}\n")
+    assert main(["finetune", str(photos), "--config", str(config)]) == 1
+    assert "not started: 1 captions wait" in capsys.readouterr().out
+    assert (learner.work / "finetune" / "runs.jsonl").exists()
+
+
 def test_ones_own_photos_are_learned_from_by_one_command(
     learner: LearningConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

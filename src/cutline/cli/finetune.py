@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     help="A learner's YAML, as `cutline learn` reads it.",
 )
 @click.option("--registry", metavar="PLACE", help="The registry: a folder or s3://... [models]")
-@click.option("--work", type=click.Path(path_type=Path), metavar="FOLDER", help="Where to work. [finetune]")
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Where to work. [finetune, in the YAML's]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     photos: str,
@@ -64,8 +69,7 @@ def _settings(config: Path | None, registry: str | None, work: Path | None) -> L
     from cutline.learning.config import load_config
 
     settings = load_config(config)
-    if config is None:
-        settings = replace(settings, work=Path("finetune"))
     if registry is not None:
         settings = replace(settings, registry=registry)
-    return replace(settings, work=work) if work is not None else settings
+    beside = settings.work if config is not None else Path()
+    return replace(settings, work=work or beside / "finetune")

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from cutline.captioning.bundle import read_bundle
-from cutline.errors import CutlineError, DataError, OutputError
+from cutline.errors import CutlineError, DataError, OptionError, OutputError
 from cutline.learning.challenger import (
     Challenger,
     Interrupted,
@@ -91,7 +91,7 @@ def run(config: LearningConfig) -> Outcome:
 
     Raises DataError, TrainingError, RegistryError, ImageError, OutputError, and Interrupted after a signal.
     """
-    with _alone(config.work) as is_alone:
+    with _alone(config.work, "feedback") as is_alone:
         if not is_alone:
             return Outcome(ending=Ending.NOT_STARTED, reason=f"another run is at work in {config.work}")
         with _failures_recorded(config), _exported(config) as folder:
@@ -99,8 +99,11 @@ def run(config: LearningConfig) -> Outcome:
 
 
 def finetune(photos: DataConfig, config: LearningConfig) -> Outcome:
-    """Learn from one's own captioned photos, through the same gates. Raises as `run`."""
-    with _alone(config.work) as is_alone:
+    """Learn from one's own captioned photos, through the same gates. Raises as `run`, and OptionError.
+
+    Not in the folder of a learner from feedback: whatever is not among these photos would be withdrawn there.
+    """
+    with _alone(config.work, "captioned photos") as is_alone:
         if not is_alone:
             return Outcome(ending=Ending.NOT_STARTED, reason=f"another run is at work in {config.work}")
         with _failures_recorded(config):
@@ -108,11 +111,14 @@ def finetune(photos: DataConfig, config: LearningConfig) -> Outcome:
 
 
 @contextmanager
-def _alone(work: Path) -> Iterator[bool]:
-    """Whether nobody else works in the folder; until the end nobody will. A lock dies with its process."""
+def _alone(work: Path, source: str) -> Iterator[bool]:
+    """Whether nobody else works in the folder; until the end nobody will. A lock dies with its process.
+
+    source: what is learned from there, always. Raises OutputError, OptionError.
+    """
     try:
         work.mkdir(parents=True, exist_ok=True)
-        file = (work / LOCK).open("a")
+        file = (work / LOCK).open("a+", encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{work} cannot be written ({error.strerror}).") from error
     with file:
@@ -121,6 +127,15 @@ def _alone(work: Path) -> Iterator[bool]:
         except BlockingIOError:
             yield False
             return
+        file.seek(0)
+        if (before := file.read() or source) != source:
+            raise OptionError(
+                f"{work} is where somebody learns from {before}.",
+                hint=f"To learn from {source}, name another folder: --work, or `work` in the YAML.",
+            )
+        file.truncate(0)
+        file.write(source)
+        file.flush()
         yield True
 
 

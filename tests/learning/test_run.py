@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from cutline.captioning.bundle import TEXT, read_bundle
+from cutline.captioning.bundle import TEXT, read_bundle, sealed
 from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.captioning.sources import default_bundle
 from cutline.cli.main import main
@@ -28,7 +28,7 @@ from cutline.learning.loop import Ending, finetune, run, settings_mark
 from cutline.learning.objectives import remember
 from cutline.learning.schedule import parse_interval
 from cutline.learning.weights import read_weights, write_weights
-from cutline.registry import Draft, GateReport, open_registry
+from cutline.registry import DataRecord, Draft, GateReport, open_registry
 from cutline.training.examples import DataConfig
 from tests.learning.exports import edits, sentence, write_export, write_photo
 from tests.learning.tiny_champion import write_tiny_bundle
@@ -239,10 +239,17 @@ def test_a_photo_that_is_withdrawn_is_named_with_the_models_that_had_it(learner:
     first, *rest = table.read_text().splitlines()
     table.write_text("\n".join(rest) + "\n")
     gone = json.loads(first)["image"]
-    run(replace(learner, gates=GateSettings()))
     registry = open_registry(learner.registry)
-    [note] = registry.notes(version)
-    assert note.facts == {"withdrawn": [gone]}
+    bundle = registry.bundle(registry.find(version))
+    next_one = sealed(replace(bundle.manifest, version="2.0"), bundle.files)
+    other = DataRecord(hash="0" * 64)
+    child = registry.push(Draft(bundle=next_one, data=other, parents=(version,))).id
+    run(replace(learner, gates=GateSettings()))
+    for id_, who in ((version, "It learned"), (child, f"{version[:12]}, which it descends from, learned")):
+        [note] = registry.notes(id_)
+        assert note.why.startswith(who)
+        assert note.facts == {"withdrawn": [gone]}
+    assert not any("withdrawn" in note.facts for note in registry.notes("champion"))
     assert not list(learner.work.rglob(Path(gone).name))
     run(replace(learner, gates=GateSettings()))
     assert len(registry.notes(version)) == 1

@@ -48,6 +48,7 @@ from cutline.registry import (
     GateReport,
     Registry,
     Version,
+    ancestors,
     open_registry,
 )
 from cutline.strict import dump, parse_json
@@ -366,17 +367,26 @@ class _Run:
             if not gone:
                 continue
             for version in self._registry.versions():
-                if not version.is_pruned and version.manifest.data.hash == older.hash:
+                learner = self._who_learned(version, older)
+                if learner is not None:
+                    who = "It" if learner.id == version.id else f"{learner.short}, which it descends from,"
                     self._registry.annotate(
                         version.id,
                         by=LEARNER,
-                        why="It learned from photos that are deleted, or not to be learned from, since.",
+                        why=f"{who} learned from photos that are deleted, or not to be learned from, since.",
                         facts={"withdrawn": gone},
                     )
             for run in (self._work / "runs").glob(f"*-{older.hash[:12]}"):
                 self._clear_features(run)
                 (run / PAGE).unlink(missing_ok=True)
             forget(older, gone)
+
+    def _who_learned(self, version: Version, data: DataSet) -> Version | None:
+        """Which version learned from a data set: this one, or the nearest that it went on from."""
+        if version.is_pruned:
+            return None
+        line = (version, *ancestors(self._registry, version))
+        return next((each for each in line if each.manifest.data.hash == data.hash), None)
 
     def _clear_features(self, folder: Path) -> None:
         """Delete what the eyes saw of people's photos; it is computed again where it is needed."""

@@ -3,11 +3,11 @@
 `cutline caption --output` and the service's results of bulks write them; `cutline evaluate` and trainings
 read them.
 
-    {"file": "a.jpg", "model": "base@1", "captions": [{"text": "A dog.", "log_prob": -3.1}]}
+    {"file": "a.jpg", "model": "base@1", "captions": [{"text": "A dog.", "log_prob": -3.1, "confidence": 1}]}
     {"file": "b.jpg", "error": {"code": "image_unreadable", "message": "..."}}
 
     file,model,caption,log_prob[,caption_2,log_prob_2,...],error_code,error_message
-        [,styled[,styled_2,...],styled_model,styled_error][,sha256]
+        [,styled[,styled_2,...],styled_model,styled_error][,confidence[,confidence_2,...]][,sha256]
 
 A relative file is one below the folder of the file of captions (`file_names.relative_to`).
 """
@@ -25,7 +25,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
-from cutline.errors import CutlineError, DataError
+from cutline.errors import CaptionUnsure, CutlineError, DataError
 from cutline.spreadsheet import escape_formula, unescape_formula
 from cutline.text_files import text_lines
 
@@ -35,10 +35,14 @@ REFUSED = "caption_refused"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredCaption:
-    """A caption as it is written down. log_prob: natural logarithm; None or nan where nobody knows it."""
+    """A caption as it is written down. log_prob: natural logarithm; None or nan where nobody knows it.
+
+    confidence: the probability that it is acceptable; None where the model does not say.
+    """
 
     text: str
     log_prob: float | None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +76,16 @@ class CaptionLine:
     styled_failure: Failure | None = None
     failure: Failure | None = None
     sha256: str = ""
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether it was skipped, because the model was not sure enough: that is no failure."""
+        return self.failure is not None and self.failure.code == CaptionUnsure.code
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether something was wrong with the photo."""
+        return self.failure is not None and not self.is_unsure
 
 
 class CaptionFormat(Protocol):
@@ -134,7 +148,8 @@ def json_line(line: CaptionLine) -> str:
     if line.failure is None:
         fields["model"] = line.model
         fields["captions"] = [
-            {"text": caption.text, "log_prob": _rounded(caption.log_prob)} for caption in line.captions
+            {"text": caption.text, "log_prob": _rounded(caption.log_prob)} | _confidence_field(caption)
+            for caption in line.captions
         ]
         if line.voice is not None:
             fields |= {"voice": line.voice, "styled": list(line.styled)}
@@ -148,6 +163,10 @@ def json_line(line: CaptionLine) -> str:
     return json.dumps(fields, ensure_ascii=not _is_utf8(line.file), allow_nan=False)
 
 
+def _confidence_field(caption: ScoredCaption) -> dict[str, Any]:
+    return {} if caption.confidence is None else {"confidence": _rounded(caption.confidence)}
+
+
 def _error(failure: Failure) -> dict[str, str]:
     return {"code": failure.code, "message": failure.message}
 
@@ -156,8 +175,11 @@ def _caption_of(fields: Mapping[str, Any], place: int) -> ScoredCaption:
     text = _item(fields, "captions", place, "text")
     if not isinstance(text, str):
         raise ValueError(f"captions.{place}.text is not text")
-    log_prob = fields["captions"][place].get("log_prob")
-    return ScoredCaption(text=text, log_prob=log_prob if isinstance(log_prob, (int, float)) else None)
+    log_prob, confidence = (
+        number if isinstance(number, (int, float)) else None
+        for number in map(fields["captions"][place].get, ("log_prob", "confidence"))
+    )
+    return ScoredCaption(text=text, log_prob=log_prob, confidence=confidence)
 
 
 def _item(fields: Any, *steps: str | int) -> object:
@@ -185,11 +207,11 @@ def _is_utf8(text: str) -> bool:
 class CsvLines:
     """One row for each photo. Captions after the first have columns of their own, up to ``n`` captions.
 
-    styled: how many columns there are for captions in a voice. hashed: a last column holds the SHA-256 of the
-    photos.
+    styled: how many columns there are for captions in a voice. confident: each caption has its confidence in
+    a column of its own. hashed: a last column holds the SHA-256 of the photos.
     """
 
-    def __init__(self, n: int, *, styled: int = 0, hashed: bool = False) -> None:
+    def __init__(self, n: int, *, styled: int = 0, confident: bool = False, hashed: bool = False) -> None:
         more = [f"{column}_{rank}" for rank in range(2, n + 1) for column in ("caption", "log_prob")]
         voiced = [
             "styled",
@@ -197,10 +219,16 @@ class CsvLines:
             "styled_model",
             "styled_error",
         ]
-        last = [*(voiced if styled else []), *(["sha256"] if hashed else [])]
+        sure = ["confidence", *(f"confidence_{rank}" for rank in range(2, n + 1))]
+        last = [
+            *(voiced if styled else []),
+            *(sure if confident else []),
+            *(["sha256"] if hashed else []),
+        ]
         self.columns = ("file", "model", "caption", "log_prob", *more, "error_code", "error_message", *last)
         self.n = n
         self.styled = styled
+        self.confident = confident
         self._hashed = hashed
 
     def header(self) -> bytes:
@@ -217,6 +245,7 @@ class CsvLines:
         failure = line.failure
         cells += [failure.code, _text_cell(failure.message)] if failure else ["", ""]
         cells += self._styled_cells(line) if self.styled else []
+        cells += self._confidence_cells(line) if self.confident else []
         cells += [line.sha256] if self._hashed else []
         return _csv_row([escape_formula(one_line(line.file)), _text_cell(line.model), *cells])
 
@@ -228,6 +257,10 @@ class CsvLines:
         failure = line.styled_failure.code if line.styled_failure else refused
         return [*texts, *[""] * (self.styled - len(texts)), model, failure]
 
+    def _confidence_cells(self, line: CaptionLine) -> list[str]:
+        known = [_rounded(caption.confidence) for caption in line.captions[: self.n]]
+        return ["" if each is None else str(each) for each in known] + [""] * (self.n - len(known))
+
     def parse(self, raw: bytes) -> CaptionLine:
         """Read one row, but for captions in a voice. Raises ValueError."""
         return self.parse_cells(_csv_cells(raw))
@@ -237,12 +270,19 @@ class CsvLines:
         if len(cells) != len(self.columns):
             raise ValueError(f"{len(cells)} columns, not {len(self.columns)}")
         *cells, sha256 = cells if self._hashed else [*cells, ""]
+        sure = [""] * self.n
+        if self.confident:
+            cells, sure = cells[: -self.n], list(cells[-self.n :])
         cells = cells[: len(cells) - self.styled - 2] if self.styled else cells
         file, model, *scored, code, message = map(unescape_formula, cells)
         texts, numbers = scored[::2], scored[1::2]
         captions = tuple(
-            ScoredCaption(text=text, log_prob=float(number) if number else None)
-            for text, number in zip(texts, numbers, strict=True)
+            ScoredCaption(
+                text=text,
+                log_prob=float(number) if number else None,
+                confidence=float(confidence) if confidence else None,
+            )
+            for text, number, confidence in zip(texts, numbers, sure, strict=True)
             if text or number
         )
         failure = Failure(code=code, message=message) if code else None
@@ -257,8 +297,9 @@ def csv_format(columns: Sequence[str]) -> CsvLines | None:
     """The format whose columns these are; None if they are not those of a file of captions."""
     hashed = list(columns[-1:]) == ["sha256"]
     voiced = sum(column.startswith("styled") for column in columns)
-    n = max(1, (len(columns) - voiced - hashed - 4) // 2)
-    lines = CsvLines(n, styled=max(0, voiced - 2), hashed=hashed)
+    sure = sum(column.startswith("confidence") for column in columns)
+    n = max(1, (len(columns) - voiced - sure - hashed - 4) // 2)
+    lines = CsvLines(n, styled=max(0, voiced - 2), confident=bool(sure), hashed=hashed)
     return lines if tuple(columns) == lines.columns else None
 
 

@@ -28,6 +28,7 @@
     |   +-- BundleTooNew
     +-- OptionError               an option, or options that contradict each other
     +-- CaptionerUnavailable      a model behind a URI
+    +-- CaptionUnsure             a caption that the model is not sure enough of
     +-- OutputError               a result that could not be written
     +-- DataError                 a data set
     +-- BackupError               a backup of the service
@@ -239,6 +240,13 @@ class CaptionerUnavailable(CutlineError):
 
     code = "captioner_unavailable"
     http_status = 503
+
+
+class CaptionUnsure(CutlineError):
+    """No caption of a photo has the confidence that was asked for."""
+
+    code = "caption_unsure"
+    http_status = 422
 
 
 class OutputError(CutlineError):

@@ -6,7 +6,7 @@ import csv
 import json
 import tarfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -26,7 +26,7 @@ from cutline.bulk.run import Shards, plan_of, run
 from cutline.bulk.sink import Sink
 from cutline.bulk.sources import rows_of
 from cutline.captioning.protocol import ModelInfo
-from cutline.errors import OutputError
+from cutline.errors import OptionError, OutputError
 from tests.bulk.test_bulk_sources import jpeg, photo, write_tar
 from tests.cli.fixed import FixedCaptioner
 
@@ -40,8 +40,10 @@ class Killed(BaseException):
 class Here:
     """An engine in this process. after: how many photos it captions before it is killed."""
 
-    def __init__(self, settings: Settings, after: int | None = None) -> None:
-        self._captions = BatchCaptioner(settings, load_captioner=lambda uri: FixedCaptioner())
+    def __init__(
+        self, settings: Settings, after: int | None = None, sure: Mapping[str, float] | None = None
+    ) -> None:
+        self._captions = BatchCaptioner(settings, load_captioner=lambda uri: FixedCaptioner(sure=sure))
         self.about: ModelInfo = self._captions.about
         self._after = after
 
@@ -66,15 +68,17 @@ def bulk(
     shard_size: int = 2,
     after: int | None = None,
     retry_failed: bool = False,
+    sure: Mapping[str, float] | None = None,
     **besides: bool,
 ) -> dict[int, Any]:
     settings = settings or Settings()
+    record = settings.record() | {"confident": sure is not None}
     beside = Besides(**{"sidecar": False, "tag": False, "overwrite": False, **besides})
     with (
         Listing(rows_of(str(source)), shard_size) as listing,
-        Sink(str(sink), format_=format_, record=settings.record(), besides=beside) as target,
+        Sink(str(sink), format_=format_, record=record, besides=beside) as target,
     ):
-        engine = Here(settings, after)
+        engine = Here(settings, after, sure)
         plan = plan_of(str(source), listing, settings, engine.about, format_=format_)
         target.begin(plan)
         progress = Progress(listing.photos, 0, quiet=True, say=print)
@@ -200,6 +204,33 @@ def test_csv_and_parquet_have_a_row_for_each_photo(photos: Path, tmp_path: Path)
     assert table[2]["captions"] == ["A blue photo on the wall.", "Something blue in a frame."]
     assert table[3]["caption"] is None
     assert table[3]["error_code"] == "image_unreadable"
+
+
+@pytest.mark.parametrize("format_", ["csv", "parquet"])
+def test_photos_of_which_the_model_is_not_sure_are_skipped_and_are_no_failures(
+    photos: Path, tmp_path: Path, format_: str
+) -> None:
+    sure = {"red": 0.9, "green": 0.5, "blue": 0.2}
+    settings = Settings(min_confidence=0.5)
+    for again in (False, True):
+        done = bulk(
+            photos, tmp_path / "out", settings=settings, sure=sure, format_=format_, retry_failed=again
+        )
+        counts = [
+            (shard.captioned, shard.unsure, sum(shard.failed.values())) for _, shard in sorted(done.items())
+        ]
+        assert counts[:2] == [(2, 0, 0), (0, 1, 1)]  # the third photo is blue, the fourth broken
+        assert done[1].again == [1]
+    parts = sorted((tmp_path / "out").glob(f"*.{format_}"))
+    if format_ == "csv":
+        rows = [row for part in parts for row in csv.DictReader(part.read_text().splitlines())]
+        assert [row["confidence"] for row in rows[:3]] == ["0.9", "0.5", ""]
+    else:
+        rows = [row for part in parts for row in parquet.read_table(part).to_pylist()]
+        assert [row["confidence"] for row in rows[:3]] == [0.9, 0.5, None]
+    assert [row["error_code"] for row in rows[2:4]] == ["caption_unsure", "image_unreadable"]
+    with pytest.raises(OptionError, match=r"fixed@1\.0 does not say how sure it is"):
+        bulk(photos, tmp_path / "other", settings=settings)
 
 
 def test_webdataset_has_the_photos_with_captions_added(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,20 +25,33 @@ OUTAGE = (3, 2, 1)  # a photo at which the captioner goes away
 
 
 class FixedCaptioner:
-    """Says "A red photo on the wall." of red photos, and so on. slow_s: what each photo takes."""
+    """Says "A red photo on the wall." of red photos, and so on. slow_s: what each photo takes.
+
+    sure: the confidence of its captions, by colour; it says none of others.
+    """
 
     name = "fixed"
 
-    def __init__(self, *, version: str = "1.0", slow_s: float = 0.0, attentive: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        version: str = "1.0",
+        slow_s: float = 0.0,
+        attentive: bool = True,
+        sure: Mapping[str, float] | None = None,
+    ) -> None:
         self.version = version
         self.batches: list[int] = []
         self.options: list[Any] = []
         self._slow_s = slow_s
         self._attentive = attentive
+        self._sure = sure
 
     def about(self) -> ModelInfo:
         """Its name."""
-        return ModelInfo(name=self.name, version=self.version)
+        return ModelInfo(
+            name=self.name, version=self.version, acceptable_cider=None if self._sure is None else 0.4
+        )
 
     def caption(self, images: Sequence[Any], *, n: int = 1, options: Any = None) -> list[list[Caption]]:
         """Captions, best first."""
@@ -63,6 +76,7 @@ class FixedCaptioner:
                 log_prob=-1.25 - rank if rank < 2 else math.nan,
                 words=words,
                 attention=heat if self._attentive else None,
+                confidence=(self._sure or {}).get(colour, 0.0) / (rank + 1) if self._sure else None,
             )
             for rank in range(n)
         ]

@@ -29,7 +29,7 @@ from fixed import COLOURS, OUTAGE, POISON, FixedCaptioner
 from PIL import Image
 
 from cutline.alt_text import shorten
-from cutline.caption_files import FORMATS, CaptionLine, ScoredCaption
+from cutline.caption_files import FORMATS, CaptionLine, ScoredCaption, read_caption_lines
 from cutline.captioning.options import DecodingOptions
 from cutline.cli import caption as caption_module
 from cutline.cli._caption_options import LIMIT_NAMES
@@ -585,6 +585,46 @@ def test_csv_has_a_row_a_photo(cutline: Cutline, tmp_path: Path) -> None:
     }  # fmt: skip
     assert second["file"] == "b,.jpg"
     assert second["error_code"] == "image_unreadable"
+
+
+def test_a_photo_of_whose_caption_the_model_is_not_sure_is_skipped_and_says_why(
+    cutline: Cutline, tmp_path: Path
+) -> None:
+    cutline.captioner = FixedCaptioner(sure={"red": 0.9, "blue": 0.31})
+    photos = [photo(tmp_path / "red.jpg"), photo(tmp_path / "blue.jpg", "blue")]
+    for output in ("out.jsonl", "out.csv"):
+        cutline(*photos, "-n", 2, "--min-confidence", 0.4, "--sidecar", "--output", output)
+        assert "1 captioned, 1 skipped (not sure)" in cutline.err
+        assert (
+            "blue.jpg: The model is not sure of its caption: its confidence is 0.31, below 0.4."
+            in cutline.err
+        )
+        cutline(*photos, "-n", 2, "--min-confidence", 0.4, "--output", output, "--retry-failed")
+        assert "0 captioned, 2 skipped (done before)" in cutline.err
+    assert [each.name for each in tmp_path.glob("*.txt")] == ["red.txt"]
+    red, blue = json_lines(tmp_path / "out.jsonl")
+    assert red["captions"] == [
+        {"text": SAYS["red"], "log_prob": -1.25, "confidence": 0.9},
+        {"text": "Something red in a frame.", "log_prob": -2.25, "confidence": 0.45},
+    ]
+    assert blue["error"]["code"] == "caption_unsure"
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["confidence"], row["confidence_2"]) for row in rows] == [("0.9", "0.45"), ("", "")]
+    written = [each.captions for _, each in read_caption_lines(tmp_path / "out.csv")]
+    assert [each.confidence for each in written[0]] == [0.9, 0.45]
+
+
+def test_no_confidence_can_be_asked_of_a_model_that_gives_none(cutline: Cutline, tmp_path: Path) -> None:
+    cutline(photo(tmp_path / "a.jpg"), "--min-confidence", 0.5, code=2)
+    assert "fixed@1.0 does not say how sure it is of a caption." in cutline.err
+
+
+def test_a_table_without_confidences_goes_on_without_them(cutline: Cutline, tmp_path: Path) -> None:
+    cutline(photo(tmp_path / "a.jpg"), "--output", "out.csv")
+    cutline.captioner = FixedCaptioner(sure={"red": 0.9})
+    cutline(photo(tmp_path / "b.jpg"), "--output", "out.csv")
+    assert [line.count(",") for line in (tmp_path / "out.csv").read_text().splitlines()] == [5, 5, 5]
 
 
 def test_no_name_becomes_a_formula_of_a_spreadsheet_and_each_is_known_again(

@@ -16,11 +16,12 @@ from cutline.bulk.places import read_photo
 from cutline.bulk.rows import Bytes, Row
 from cutline.bulk.sources import named
 from cutline.caption_files import CaptionLine, Failure, ScoredCaption
+from cutline.captioning.certainty import check_says_confidence, sure_ones
 from cutline.captioning.options import DecodingOptions
 from cutline.captioning.protocol import Caption, Captioner
 from cutline.captioning.runtime import at_most_threads
 from cutline.captioning.streaming import Streaming, caption_ready, model_input, read_ahead
-from cutline.errors import CutlineError
+from cutline.errors import CaptionUnsure, CutlineError
 from cutline.images import DEFAULT_LIMITS, Limits, open_image, to_pixels
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ class Settings:
     """What is done with each photo, the same in every process that does it.
 
     model and restyler are URIs as `cutline caption` takes them. A voice has prefix and suffix, too; these
-    here are for captions without one. batch_size None: what is quickest. threads: the most that
-    a bundle uses. keep_bytes: answers carry the photo's bytes. photo_timeout_s: how long one photo may take
-    in a process of its own; None waits.
+    here are for captions without one. min_confidence: photos of whose captions it is less sure get an error
+    instead. batch_size None: what is quickest. threads: the most that a bundle uses. keep_bytes: answers
+    carry the photo's bytes. photo_timeout_s: how long one photo may take in a process of its own; None waits.
     """
 
     model: str | None = None
@@ -50,6 +51,7 @@ class Settings:
     prefix: str = ""
     suffix: str = ""
     max_chars: int | None = None
+    min_confidence: float | None = None
     limits: Limits = DEFAULT_LIMITS
     strict: bool = False
     batch_size: int | None = None
@@ -110,6 +112,7 @@ class BatchCaptioner:
 
             self._voicing = Voicing(voice=settings.voice, restyler=load(settings.restyler), n=settings.n)
         self.about = self._captioner.about()
+        check_says_confidence(self.about, settings.min_confidence)
 
     def over(self, rows: Iterable[Row]) -> Iterator[Done]:
         """Caption any number of rows in order, a few batches at a time; a bad photo's line has its error.
@@ -129,19 +132,21 @@ class BatchCaptioner:
                     line = CaptionLine(file=ready.row.file, failure=Failure.of(outcome))
                     yield Done(line=line, data=ready.data)
                 else:
-                    yield self._done(ready, outcome)
+                    yield self._sure(ready, outcome)
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
         """Columns in, columns out: for Ray, Spark, Dask and plain Python.
 
         batch["image"]: paths, URLs, or photos in memory. Gives "caption", "captions" (all of them),
-        "log_prob", "styled" (those in the voice) and, for photos without, "error_code" and "error_message".
+        "log_prob", "confidence", "styled" (those in the voice) and, for photos without, "error_code" and
+        "error_message".
         """
         lines = [done.line for done in self.over(map(_row, batch["image"]))]
         return {
             "caption": [line.captions[0].text if line.captions else None for line in lines],
             "captions": [[each.text for each in line.captions] for line in lines],
             "log_prob": [line.captions[0].log_prob if line.captions else None for line in lines],
+            "confidence": [line.captions[0].confidence if line.captions else None for line in lines],
             "styled": [[str(each["text"]) for each in line.styled] for line in lines],
             "error_code": [line.failure.code if line.failure else None for line in lines],
             "error_message": [line.failure.message if line.failure else None for line in lines],
@@ -169,9 +174,16 @@ class BatchCaptioner:
             return source
         return read_photo(os.fspath(source), self._settings.limits)
 
+    def _sure(self, ready: _Ready, captions: Sequence[Caption]) -> Done:
+        try:
+            return self._done(ready, sure_ones(captions, self._settings.min_confidence))
+        except CaptionUnsure as error:
+            return Done(line=CaptionLine(file=ready.row.file, failure=Failure.of(error)), data=ready.data)
+
     def _done(self, ready: _Ready, captions: Sequence[Caption]) -> Done:
         scored = tuple(
-            ScoredCaption(text=self._decorate(each.text), log_prob=each.log_prob) for each in captions
+            ScoredCaption(text=self._decorate(each.text), log_prob=each.log_prob, confidence=each.confidence)
+            for each in captions
         )
         line = CaptionLine(file=ready.row.file, model=self.about.label, captions=scored)
         notes: tuple[str, ...] = ()

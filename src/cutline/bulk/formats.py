@@ -55,11 +55,14 @@ class _Lines:
         self._file.close()
 
 
-_COLUMNS = ("file", "model", "caption", "log_prob", "captions", "styled", "error_code", "error_message")
+_COLUMNS = (
+    *("file", "model", "caption", "log_prob", "confidence", "captions", "styled"),
+    *("error_code", "error_message"),
+)
 
 
 class _Parquet:
-    """file, model, caption (the first), log_prob, captions (all), styled, error_code, error_message."""
+    """_COLUMNS: caption, log_prob and confidence are those of the first caption; captions has all."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -73,6 +76,7 @@ class _Parquet:
                 "model": line.model or None,
                 "caption": line.captions[0].text if line.captions else None,
                 "log_prob": line.captions[0].log_prob if line.captions else None,
+                "confidence": line.captions[0].confidence if line.captions else None,
                 "captions": [each.text for each in line.captions],
                 "styled": [str(each["text"]) for each in line.styled],
                 "error_code": line.failure and line.failure.code,
@@ -91,9 +95,9 @@ class _Parquet:
         from pyarrow import parquet
 
         text, texts = pa.string(), pa.list_(pa.string())
-        kinds = {"log_prob": pa.float64(), "captions": texts, "styled": texts}
+        kinds = {"log_prob": pa.float64(), "confidence": pa.float64(), "captions": texts, "styled": texts}
         columns = {
-            name: pa.array([row[name] for row in self._rows], kinds.get(name, text)) for name in _COLUMNS
+            name: pa.array([row.get(name) for row in self._rows], kinds.get(name, text)) for name in _COLUMNS
         }
         parquet.write_table(pa.table(columns), self._path)
 
@@ -195,8 +199,10 @@ def _key_of(name: str) -> str:
 
 
 def _csv_lines(record: Mapping[str, Any]) -> CsvLines:
-    n = int(record.get("n", 1))
-    return CsvLines(1, styled=n) if "voice" in record else CsvLines(n)
+    n, confident = int(record.get("n", 1)), bool(record.get("confident"))
+    if "voice" in record:
+        return CsvLines(1, styled=n, confident=confident)
+    return CsvLines(n, confident=confident)
 
 
 def check_installed(format_: str) -> None:

@@ -93,13 +93,20 @@ def size(count: float) -> str:
 def totals(shards: Iterable[ShardDone]) -> ShardDone:
     """All shards as one."""
     failed: Counter[str] = Counter()
-    photos = captioned = incomplete = written = 0
+    photos = captioned = unsure = incomplete = written = 0
     for shard in shards:
         failed.update(shard.failed)
         photos += shard.photos
         captioned += shard.captioned
+        unsure += shard.unsure
         incomplete += shard.incomplete
         written += shard.bytes
     return ShardDone(
-        file="", photos=photos, captioned=captioned, failed=failed, incomplete=incomplete, bytes=written
+        file="",
+        photos=photos,
+        captioned=captioned,
+        failed=failed,
+        unsure=unsure,
+        incomplete=incomplete,
+        bytes=written,
     )

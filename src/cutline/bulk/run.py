@@ -119,7 +119,7 @@ def run(
 def _counted(photos: ShardRows, progress: Progress) -> ShardRows:
     for row, done in photos:
         yield row, done
-        progress.add(done.line.failure.code if done.line.failure else None)
+        progress.add(done.line.failure.code if done.line.failure and done.line.is_failed else None)
 
 
 def estimate(engine: InProcess, listing: Listing, sink: Sink) -> list[str]:

@@ -34,14 +34,16 @@ _PLAN, _DONE, _MANIFEST, _LOCK = "_bulk/plan.json", "_bulk/done", "manifest.json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardDone:
-    """What the manifest says of a shard. failed: photos by error code. incomplete: photos that have captions,
-    but not all that was wanted besides. again: the places of both in the shard, for --retry-failed.
+    """What the manifest says of a shard. failed: photos by error code. unsure: photos that were skipped, for
+    the model was not sure enough. incomplete: photos that have captions, but not all that was wanted besides.
+    again: the places of the failed and the incomplete in the shard, for --retry-failed.
     """
 
     file: str
     photos: int
     captioned: int
     failed: Mapping[str, int] = field(default_factory=dict)
+    unsure: int = 0
     incomplete: int = 0
     bytes: int = 0
     sha256: str = ""
@@ -220,14 +222,19 @@ class Sink:
         before = self.done[number]
         with self._folder.reading(before.file) as path:
             records = records_in(path, self._format)
-            return self._write_shard(number, _mended(records, before, iter(photos)))
+            mended = _mended(records, before, iter(photos))
+            return self._write_shard(number, mended, unsure=before.unsure)
 
-    def _write_shard(self, number: int, photos: Iterable[Any]) -> ShardDone:
-        """photos: pairs of a row and its answer, or records of an older shard, all of which have captions."""
+    def _write_shard(self, number: int, photos: Iterable[Any], *, unsure: int = 0) -> ShardDone:
+        """photos: pairs of a row and its answer, or records of an older shard.
+
+        Those have captions, but for so many of which the model was unsure.
+        """
         name = f"part-{number:05}{self._suffix}"
         failed: Counter[str] = Counter()
         again: list[int] = []
-        count = captioned = incomplete = 0
+        count = incomplete = 0
+        captioned = -unsure
         with self._folder.writing(name) as temporary, output_errors(name):
             with contextlib.closing(self._writer(temporary, number, self._record)) as writer:
                 for photo in photos:
@@ -240,11 +247,11 @@ class Sink:
                     notes = [*done.notes, *self._besides.write(row, done.line)]
                     writer.add(row, done)
                     incomplete += bool(notes)
-                    if done.line.failure is None:
-                        captioned += 1
-                    else:
+                    captioned += done.line.failure is None
+                    unsure += done.line.is_unsure
+                    if done.line.failure is not None and done.line.is_failed:
                         failed[done.line.failure.code] += 1
-                    if notes or done.line.failure is not None:
+                    if notes or done.line.is_failed:
                         again.append(count - 1)
                 writer.finish()
             with open(temporary, "rb") as file:
@@ -254,6 +261,7 @@ class Sink:
             photos=count,
             captioned=captioned,
             failed=dict(failed),
+            unsure=unsure,
             incomplete=incomplete,
             bytes=size,
             sha256=digest,

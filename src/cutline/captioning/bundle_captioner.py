@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from PIL import Image
 
-from cutline.captioning.bundle import CARD, ENCODER, TEXT, Bundle, Manifest, read_bundle
+from cutline.captioning.bundle import CARD, CONFIDENCE, ENCODER, TEXT, Bundle, Manifest, read_bundle
+from cutline.captioning.confidence import Confidence, Evidence, parse_confidence
 from cutline.captioning.decoding import Hypothesis, Scores, decode
 from cutline.captioning.options import Decoding, DecodingOptions, Strategy, resolve
 from cutline.captioning.protocol import Caption, ModelInfo, as_list
@@ -68,7 +69,8 @@ class BundleCaptioner:
     ) -> None:
         whole = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
         self.manifest: Manifest = whole.manifest
-        self._about = _about(whole)
+        self._confidence = _confidence(whole)
+        self._about = _about(whole, self._confidence)
         self._tokenizer = Tokenizer(whole)
         self._threads = threads or default_threads()
         self._runtime: Runtime = open_runtime(whole, engine=engine, threads=self._threads, is_exact=is_exact)
@@ -155,12 +157,15 @@ class BundleCaptioner:
         """As Embedder: a text is cut at the longest that a sentence may be."""
         if self._text_tower is None:
             raise OptionError(self.no_text_reason)
-        architecture = self.manifest.architecture
-        ids = [self._tokenizer.ids(text)[: architecture.max_tokens] for text in texts]
-        tokens = np.full((len(ids), max(map(len, ids), default=0) or 1), architecture.pad_id, np.int64)
+        longest = self.manifest.architecture.max_tokens
+        return self._embed_ids(self._text_tower, [self._tokenizer.ids(text)[:longest] for text in texts])
+
+    def _embed_ids(self, tower: TextTower, ids: Sequence[Sequence[int]]) -> Floats:
+        pad = self.manifest.architecture.pad_id
+        tokens = np.full((len(ids), max(map(len, ids), default=0) or 1), pad, np.int64)
         for row, each in zip(tokens, ids, strict=True):
             row[: len(each)] = each
-        return self._text_tower.embed(tokens)
+        return tower.embed(tokens)
 
     def _decoding(self, asked: DecodingOptions, n: int) -> Decoding:
         longest = self.manifest.architecture.max_tokens - 1
@@ -246,22 +251,42 @@ class BundleCaptioner:
         read_as = " ".join(self._tokenizer.words(decoding.prefix).words)
         places = whole.places() if whole else ()
         written = iter(
-            [self._written(each, place, prefix, read_as) for each in hypotheses]
+            [self._written(*each, place, prefix, read_as) for each in self._with_likeness(hypotheses, place)]
             for hypotheses, place in zip(found, places, strict=True)
         )
         return [each if isinstance(each, CutlineError) else next(written) for each in read]
 
-    def _written(self, hypothesis: Hypothesis, place: Floats, prefix: str, read_as: str) -> Caption:
+    def _with_likeness(
+        self, hypotheses: Sequence[Hypothesis], place: Floats
+    ) -> Iterable[tuple[Hypothesis, float | None]]:
+        """Each sentence with the cosine of it and its photo at place [E]; None without a tower."""
+        if self._text_tower is None:
+            return ((each, None) for each in hypotheses)
+        texts = self._embed_ids(self._text_tower, [each.tokens for each in hypotheses])
+        return zip(hypotheses, (texts @ place).tolist(), strict=True)
+
+    def _written(
+        self, hypothesis: Hypothesis, likeness: float | None, place: Floats, prefix: str, read_as: str
+    ) -> Caption:
         words = self._tokenizer.words(hypothesis.tokens)
         rows, cols = self.manifest.architecture.grid
         attention = _by_word(hypothesis.attention, words.spans).reshape(-1, rows, cols)
+        log_prob = float(sum(hypothesis.log_probs))
+        evidence = Evidence(
+            mean_log_prob=log_prob / len(hypothesis.log_probs),
+            tokens=len(hypothesis.tokens),
+            agreement=hypothesis.agreement,
+            likeness=likeness,
+        )
         return Caption(
             text=_as_asked(self._tokenizer.sentence(words.words), prefix.strip(), read_as),
-            log_prob=float(sum(hypothesis.log_probs)),
+            log_prob=log_prob,
             token_log_probs=hypothesis.log_probs,
             words=words.words,
             attention=attention,
             embedding=place,
+            evidence=evidence,
+            confidence=self._confidence.of(evidence) if self._confidence else None,
         )
 
 
@@ -274,7 +299,12 @@ def _text_tower(bundle: Bundle, engine: Engine, runtime: Runtime) -> TextTower |
     return open_text_tower(bundle, engine=engine, width=width)
 
 
-def _about(bundle: Bundle) -> ModelInfo:
+def _confidence(bundle: Bundle) -> Confidence | None:
+    data = bundle.files.get(CONFIDENCE)
+    return None if data is None else parse_confidence(data, f"{CONFIDENCE} of {bundle.where}")
+
+
+def _about(bundle: Bundle, confidence: Confidence | None) -> ModelInfo:
     manifest = bundle.manifest
     return ModelInfo(
         name=manifest.name,
@@ -285,6 +315,7 @@ def _about(bundle: Bundle) -> ModelInfo:
         description=manifest.training_data.description,
         metrics=manifest.metrics,
         card=bundle.files.get(CARD, b"").decode("utf-8", "replace"),
+        acceptable_cider=confidence.threshold if confidence else None,
     )
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cutline.captioning.bundle import Architecture
+from cutline.captioning.confidence import agreement
 from cutline.captioning.options import Decoding, Strategy
 from cutline.captioning.runtime import Encoded, Floats, Ints, Runtime, Step, Tensors
 
@@ -37,13 +38,15 @@ _NUCLEUS_GUESS = 256
 class Hypothesis:
     """A finished sentence. ``log_probs`` has one more entry than ``tokens``: the end token's.
 
-    ``score`` is what it was ranked by. ``attention`` [T, R].
+    ``score`` is what it was ranked by. ``attention`` [T, R]. ``agreement`` is what the other sentences that
+    the search finished say of this one, as in Evidence.
     """
 
     tokens: tuple[int, ...]
     log_probs: tuple[float, ...]
     score: float
     attention: Floats
+    agreement: float | None = None
 
 
 def decode(
@@ -215,6 +218,7 @@ class _Search:
         self._totals = np.zeros((images, 1, 1))  # [B, K, T + 1]: log-probability of the first t tokens
         self._seen: list[tuple[Ints, Floats]] = []  # for each step, the row of each image and the attention
         self._endings: list[list[_Entry]] = [[] for _ in range(images)]  # heaps: worst first
+        self._finished: list[list[tuple[float, tuple[int, ...]]]] = [[] for _ in range(images)]
         self._endings_seen = 0
         self._top = architecture.vocabulary  # M, until a step has shown it
         self._banned_always = [architecture.pad_id, architecture.start_id, architecture.unknown_id]
@@ -378,12 +382,12 @@ class _Search:
         """
         scores = choice.totals / (self._length + 1) ** self._decoding.length_penalty
         for row, which in zip(*np.nonzero(ends), strict=True):
-            endings = self._endings[self._images[row]]
+            image, parent = int(self._images[row]), choice.parents[row, which]
+            endings = self._endings[image]
             score = float(scores[row, which])
+            self._finished[image].append((score, tuple(self._tokens[row, parent].tolist())))
             if len(endings) >= self._decoding.n and score <= endings[0][0]:
                 continue
-            parent = choice.parents[row, which]
-            image = int(self._images[row])
             if self._away is not None and self._away.has(self._tokens[row, parent], image):
                 continue
             ending = _Ending(
@@ -455,11 +459,14 @@ class _Search:
         if self._away is not None:
             log_probs[:-1] += self._away.cost_of(ending.tokens, image)
             score = float(log_probs.sum()) / len(log_probs) ** self._decoding.length_penalty
+        tokens = tuple(ending.tokens.tolist())
+        rivals = sorted((each for each in self._finished[image] if each[1] != tokens), reverse=True)
         return Hypothesis(
-            tokens=tuple(ending.tokens.tolist()),
+            tokens=tokens,
             log_probs=tuple(log_probs.tolist()),
             score=score,
             attention=np.stack(looked) if looked else np.zeros((0, cells), np.float32),
+            agreement=agreement(tokens, [each for _, each in rivals]),
         )
 
 

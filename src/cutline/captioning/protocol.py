@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
+from cutline.captioning.confidence import Evidence
 from cutline.errors import OptionError
 
 if TYPE_CHECKING:
@@ -43,6 +44,12 @@ class Caption:
     """[E], of length 1: where the photo lies among others, from the pass that wrote the caption. All captions
     of a photo have the same. None from a captioner that has none (see Embedder).
     """
+    evidence: Evidence | None = None
+    """What the model knew when it had written the sentence; None from what is not a bundle."""
+    confidence: float | None = None
+    """The calibrated probability that the caption is acceptable: that its CIDEr-D against people's captions
+    would be at least ``ModelInfo.acceptable_cider``. None from a model that does not say.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +59,7 @@ class ModelInfo:
     ``bundle_hash`` is ``Manifest.content_hash()``; empty for a model that is not a bundle. ``language`` is
     that of the captions, a tag of BCP 47; None where nobody says. ``description`` says what the model learned
     from, ``metrics`` how well it did on held-out data; ``card`` is its model card in Markdown.
+    ``acceptable_cider`` is what a caption's ``confidence`` is about; None for a model that gives none.
     """
 
     name: str
@@ -62,6 +70,7 @@ class ModelInfo:
     description: str = ""
     metrics: Mapping[str, object] = field(default_factory=dict)
     card: str = ""
+    acceptable_cider: float | None = None
 
     @property
     def label(self) -> str:

@@ -41,6 +41,13 @@ TEXTS = group(
     click.option("--suffix", default="", help="Text after each caption."),
     click.option("--max-chars", type=int, help="Shorten for alternative text, at the end of a phrase."),
 )
+MIN_CONFIDENCE = click.option(
+    "--min-confidence",
+    type=click.FloatRange(0, 1),
+    metavar="PROBABILITY",
+    help="Skip photos of whose caption the model is less sure; their line says so. For bundles that say how"
+    " sure they are.",
+)
 BATCH_SIZE = click.option(
     "--batch-size", type=click.IntRange(1, 1024), help="Photos per batch; by default what suits the model."
 )

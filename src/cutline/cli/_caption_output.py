@@ -9,6 +9,7 @@ import os
 import time
 from dataclasses import replace
 from enum import StrEnum
+from itertools import product
 from types import TracebackType
 from typing import Any, BinaryIO
 
@@ -48,8 +49,8 @@ class CaptionFile:
     Opening it reads which photos are done, and removes an incomplete last line of a killed run. Raises
     OutputError, and changes nothing, if the file is of another format.
 
-    styled: how many captions in a voice a photo has. skip_by: with SkipBy.CONTENT a copy of a photo that is
-    done is done, too, and lines hold hashes.
+    styled: how many captions in a voice a photo has. confident: captions have a confidence. skip_by: with
+    SkipBy.CONTENT a copy of a photo that is done is done, too, and lines hold hashes.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class CaptionFile:
         *,
         n: int,
         styled: int = 0,
+        confident: bool = False,
         retry_failed: bool = False,
         skip_by: SkipBy = SkipBy.PATH,
     ) -> None:
@@ -73,7 +75,7 @@ class CaptionFile:
         self.other_models: set[str] = set()
         self._format = FORMATS[suffix](n)
         if isinstance(self._format, CsvLines):
-            self._format = CsvLines(n, styled=styled, hashed=self._contents is not None)
+            self._format = CsvLines(n, styled=styled, confident=confident, hashed=self._contents is not None)
         self._retry_failed = retry_failed
         self._synced_at = time.monotonic()
 
@@ -164,18 +166,18 @@ class CaptionFile:
         return len(tail) + 1
 
     def _adopt(self, header: bytes) -> None:
-        """Go on in the file's own columns, which may have hashes or not."""
+        """Go on in the file's own columns, which may have hashes and confidences or not."""
         wanted = self._format
         assert isinstance(wanted, CsvLines)
-        for hashed in (False, True):
-            columns = CsvLines(wanted.n, styled=wanted.styled, hashed=hashed)
+        for hashed, confident in product((False, True), repeat=2):
+            columns = CsvLines(wanted.n, styled=wanted.styled, confident=confident, hashed=hashed)
             if header == columns.header().rstrip(b"\n"):
                 self._format = columns
                 return
         raise self._not_ours("its columns differ; -n must be what it was, and so must a voice or none")
 
     def _remember(self, line: CaptionLine) -> None:
-        self._earlier.append((line.file, line.failure is not None, line.sha256))
+        self._earlier.append((line.file, line.is_failed, line.sha256))
         if line.model:
             self.other_models.add(line.model)
 
@@ -213,7 +215,7 @@ class CaptionFile:
             self._file.seek(0)
             for number, raw in enumerate(io.BufferedReader(_Unclosing(self._file)), 1):
                 is_header = number == 1 and bool(self._format.header())
-                if is_header or not raw.strip() or not self._format.parse(raw).failure:
+                if is_header or not raw.strip() or not self._format.parse(raw).is_failed:
                     kept.write(raw)
         self._file.close()
         self._file = open_to_append(self.path)

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Protocol
 from PIL import Image
 
 from cutline.caption_files import CaptionLine, Failure, ScoredCaption
-from cutline.captioning.streaming import caption_ready, model_input, read_ahead
+from cutline.captioning.certainty import sure_ones
+from cutline.captioning.streaming import Outcome, caption_ready, model_input, read_ahead
 from cutline.cli._caption_output import CaptionFile, key
-from cutline.errors import CutlineError, ImageMissing, OutputError
+from cutline.errors import CaptionUnsure, CutlineError, ImageMissing, OutputError
 from cutline.images import Limits, open_image, to_pixels
 from cutline.photo_search import STDIN, Found
 from cutline.sidecars import Sidecars
@@ -52,6 +53,7 @@ class Job:
     options: DecodingOptions
     limits: Limits
     strict: bool  # refuse what is merely cut short, too
+    min_confidence: float | None  # None: whatever the model is sure of
     batch_size: int | None  # None: as suits the captioner
     decorate: Callable[[str], str]
     emit: Callable[[CaptionLine], None]  # writes one photo's line
@@ -71,6 +73,7 @@ class Tally:
     captioned: int = 0
     failed: int = 0
     skipped: int = 0
+    unsure: int = 0  # the model was less sure than was asked for
     failed_before: int = 0  # of the skipped
     incomplete: int = 0  # captioned, but a sidecar, description or picture could not be written
     kept_sidecars: int = 0  # written by a person, and kept
@@ -113,10 +116,7 @@ class Run:
                     options=self._job.options,
                     batch_size=self._job.batch_size,
                 ):
-                    if isinstance(outcome, CutlineError):
-                        self._write_failure(each.found, outcome)
-                    else:
-                        self._write(each, outcome)
+                    self._answer(each, outcome)
                     self._count(1)
         except CutlineError as error:
             if self.tally.captioned and not error.kept:
@@ -125,6 +125,19 @@ class Run:
                 error.kept = f"{self.tally.captioned:,} captions were written{where}."
             raise
         return self.tally
+
+    def _answer(self, ready: _Ready, outcome: Outcome) -> None:
+        if isinstance(outcome, CutlineError):
+            self._write_failure(ready.found, outcome)
+            self.tally.failed += 1
+            return
+        try:
+            captions = sure_ones(outcome, self._job.min_confidence)
+        except CaptionUnsure as error:
+            self._write_failure(ready.found, error)
+            self.tally.unsure += 1
+            return
+        self._write(ready, captions)
 
     def _count(self, photos: int) -> None:
         if self._progress is not None:
@@ -174,7 +187,10 @@ class Run:
         """Write the line last: even after a kill, a photo that has its line is completely done."""
         file = ready.found.path
         scored = tuple(
-            ScoredCaption(text=self._job.decorate(each.text), log_prob=each.log_prob) for each in captions
+            ScoredCaption(
+                text=self._job.decorate(each.text), log_prob=each.log_prob, confidence=each.confidence
+            )
+            for each in captions
         )
         line = CaptionLine(file=file, model=self._model, captions=scored)
         problems: list[CutlineError] = []
@@ -231,7 +247,6 @@ class Run:
     def _write_failure(self, found: Found, error: CutlineError) -> None:
         self._job.emit(CaptionLine(file=found.path, failure=Failure.of(error)))
         self._job.report(message_for(found.path, error))
-        self.tally.failed += 1
 
 
 def _standard_input(limits: Limits) -> bytes:

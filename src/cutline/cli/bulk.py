@@ -12,6 +12,7 @@ from cutline.cli._caption_options import (
     BATCH_SIZE,
     EXCLUDE,
     LIMITS,
+    MIN_CONFIDENCE,
     MODEL,
     RESTYLER,
     SIDECAR,
@@ -108,6 +109,7 @@ RUNNING = group(
 @SIDECAR
 @STRICT
 @TEXTS
+@MIN_CONFIDENCE
 @BATCH_SIZE
 @VOICE_OPTIONS
 @RESTYLER
@@ -142,6 +144,7 @@ def _settings(typed: dict[str, Any]) -> Settings:
         prefix=typed["prefix"],
         suffix=typed["suffix"],
         max_chars=typed["max_chars"],
+        min_confidence=typed["min_confidence"],
         limits=limits,
         strict=typed["strict"],
         batch_size=typed["batch_size"],
@@ -157,9 +160,15 @@ def _run(source: str, place: str, listing: Listing, settings: Settings, typed: d
     from cutline.bulk.sink import Sink
 
     besides = Besides(sidecar=typed["sidecar"], tag=typed["tag"], overwrite=typed["overwrite"])
-    sink = Sink(place, format_=typed["format_"], record=settings.record(), besides=besides)
     with ExitStack() as stack:
         engine = stack.enter_context(_engine(typed, settings))
+        is_confident = engine.about.acceptable_cider is not None
+        sink = Sink(
+            place,
+            format_=typed["format_"],
+            record=settings.record() | {"confident": is_confident},
+            besides=besides,
+        )
         plan = plan_of(source, listing, settings, engine.about, format_=typed["format_"])
         plan |= {name: True for name in ("sidecar", "tag") if typed[name]}
         if typed["dry_run"]:
@@ -205,6 +214,8 @@ def _summarise(sink: Sink, progress: Progress, before: int, kept: int) -> None:
         _say(f"  {now:,} in this run, in {duration(progress.seconds)}: {progress.rate:,.1f} photos/s")
     if before:
         _say(f"  {before:,} were done before")
+    if all_.unsure:
+        _say(f"  skipped, for the model is not sure: {all_.unsure:,} (--min-confidence)")
     if all_.failed:
         _say(f"  failed: {by_code(all_.failed)}")
     if all_.incomplete:

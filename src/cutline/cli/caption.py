@@ -18,6 +18,7 @@ from cutline.cli._caption_options import (
     BATCH_SIZE,
     EXCLUDE,
     LIMITS,
+    MIN_CONFIDENCE,
     MODEL,
     RESTYLER,
     SIDECAR,
@@ -97,6 +98,7 @@ class Arguments:
     prefix: str
     suffix: str
     max_chars: int | None
+    min_confidence: float | None
     batch_size: int | None
     quiet: bool
     decoding: dict[str, Any]
@@ -155,6 +157,7 @@ OUTPUTS = group(
 @N
 @decoding_options(*OPTIONS)
 @OUTPUTS
+@MIN_CONFIDENCE
 @BATCH_SIZE
 @VOICE_OPTIONS
 @RESTYLER
@@ -215,6 +218,7 @@ def _decorator(arguments: Arguments) -> Callable[[str], str]:
 
 def caption(arguments: Arguments, load: Callable[[str | None], Captioner]) -> int:
     """Run the command; return the exit code."""
+    from cutline.captioning.certainty import check_says_confidence
     from cutline.cli._caption_output import CaptionFile, SkipBy
     from cutline.cli._run import Job, Run
     from cutline.photo_search import PhotoSearch, describe_left_out
@@ -223,6 +227,9 @@ def caption(arguments: Arguments, load: Callable[[str | None], Captioner]) -> in
     limits = limits_of(arguments.limits)
     options = decoding_of(arguments.decoding)
     attention = _attention_path(arguments)
+    captioner = load(arguments.model)
+    model = captioner.about()
+    check_says_confidence(model, arguments.min_confidence)
     with contextlib.ExitStack() as stack:
         output = None
         if arguments.output:
@@ -231,19 +238,20 @@ def caption(arguments: Arguments, load: Callable[[str | None], Captioner]) -> in
                     arguments.output,
                     n=1 if arguments.make_voice else arguments.n,
                     styled=arguments.n if arguments.make_voice else 0,
+                    confident=model.acceptable_cider is not None,
                     retry_failed=arguments.retry_failed,
                     skip_by=SkipBy(arguments.skip_by),
                 )
             )
         metadata = _metadata(arguments, limits)
         voicing = _voicing(arguments)
-        captioner = load(arguments.model)
         progress = _progress(arguments, stack)
         job = Job(
             n=1 if voicing else arguments.n,
             options=options,
             limits=limits,
             strict=arguments.strict,
+            min_confidence=arguments.min_confidence,
             batch_size=arguments.batch_size,
             decorate=_decorator(arguments),
             voice=voicing,
@@ -377,6 +385,7 @@ def _summarise(tally: Tally, output: CaptionFile | None, model: str, left_out: s
     """Print the counts to stderr, and notes that somebody may act on; nothing for one good photo."""
     parts = [f"{tally.captioned:,} captioned"]
     parts += [f"{tally.skipped:,} skipped (done before)"] if tally.skipped else []
+    parts += [f"{tally.unsure:,} skipped (not sure)"] if tally.unsure else []
     parts += [f"{tally.failed:,} failed"] if tally.failed else []
     notes = list(_notes(tally, output, model, left_out))
     if len(parts) > 1 or notes or tally.captioned > 1 or output is not None:

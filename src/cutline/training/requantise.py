@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from cutline.captioning.bundle import DECODER, ENCODER, Bundle, Manifest, write_bundle
+from cutline.captioning.bundle import CONFIDENCE, DECODER, ENCODER, Bundle, Manifest, write_bundle
 from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.captioning.tokenizer import Tokenizer
 from cutline.errors import CutlineError, DataError
@@ -28,8 +28,8 @@ def requantise(
 ) -> Manifest:
     """Write ``bundle`` with graphs whose results no CPU changes, calibrated on ``photos``.
 
-    keep: how many of the first convolutions stay in float. The dev scores are those of other graphs, so
-    they are left out. Raises DataError without a photo.
+    keep: how many of the first convolutions stay in float. The dev scores and the confidence are those of
+    other graphs, so they are left out. Raises DataError without a photo.
     """
     if not photos:
         raise DataError("There is no photo to calibrate with.")
@@ -47,9 +47,13 @@ def requantise(
         few = pixels[: max(1, len(pixels) // 4)]
         steps = list(decoder_feeds(floats / ENCODER, floats / DECODER, few, captions))
         quantise_graph(floats / DECODER, small / DECODER, steps)
-        for name, content in bundle.files.items():
-            if name not in (ENCODER, DECODER):
-                (small / name).write_bytes(content)
+        others = {
+            name: content
+            for name, content in bundle.files.items()
+            if name not in (ENCODER, DECODER, CONFIDENCE)
+        }
+        for name, content in others.items():
+            (small / name).write_bytes(content)
         manifest = replace(
             bundle.manifest,
             version=version,
@@ -57,7 +61,7 @@ def requantise(
             metrics={},
             files={},
         )
-        return write_bundle(target, manifest, {name: small / name for name in bundle.files})
+        return write_bundle(target, manifest, {name: small / name for name in (ENCODER, DECODER, *others)})
 
 
 def photos_in(folder: Path, limit: int) -> list[Path]:

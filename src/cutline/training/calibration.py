@@ -1,0 +1,195 @@
+"""Fits the confidence of a bundle's captions on dev photos, and says how well it holds on others.
+
+Each photo is judged by weights that were fitted on the other half of the photos; what the bundle then gets is
+fitted on all. Photos are halved by their keys, so that the same photos give the same weights.
+
+Legend of shapes: N captions, E pieces of evidence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from cutline.captioning.bundle import CONFIDENCE, Bundle, sealed
+from cutline.captioning.bundle_captioner import BundleCaptioner
+from cutline.captioning.confidence import EVIDENCE, Confidence, Evidence, Weighed, confidence_json
+from cutline.errors import DataError, TrainingError
+from cutline.metrics import cider_d, tokenize
+from cutline.training.datasets import read_source
+from cutline.training.examples import Example
+
+THRESHOLD = 0.4
+LARGEST_ERROR = 0.05
+FEWEST_PHOTOS = 50
+_BINS = 10
+_RIDGE = 1.0  # on weights of standardised evidence: one caption's worth of doubt
+_STEPS = 25
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A caption of a photo: what the model knew of it, and how good people's captions say it is (CIDEr-D)."""
+
+    key: str
+    evidence: Evidence
+    cider: float
+
+
+def calibrate(
+    bundle: Bundle, examples: Sequence[Example], *, version: str, threshold: float = THRESHOLD
+) -> tuple[Bundle, Confidence]:
+    """The bundle with a confidence.json, fitted on photos that it was not trained on.
+
+    Raises DataError for too few photos, and TrainingError where the confidence would promise too much.
+    """
+    judged = judge(BundleCaptioner(bundle), examples)
+    confidence = fit(judged, threshold=threshold, data=_described(examples))
+    if confidence.calibration_error > LARGEST_ERROR:
+        raise TrainingError(
+            f"The expected calibration error is {confidence.calibration_error:.3f} on"
+            f" {confidence.photos:,} photos, more than {LARGEST_ERROR:g}.",
+            hint="Fit it on more photos: of few, the error is mostly chance.",
+            kept="No bundle was written.",
+        )
+    files = {**bundle.files, CONFIDENCE: confidence_json(confidence)}
+    return sealed(replace(bundle.manifest, version=version), files), confidence
+
+
+def judge(captioner: BundleCaptioner, examples: Sequence[Example]) -> list[Judged]:
+    """Caption the photos, and score each caption; n-grams are as rare as in the captions of its data set."""
+    found: list[Judged] = []
+    for source in dict.fromkeys(each.source for each in examples):
+        photos = [each for each in examples if each.source == source and each.image is not None]
+        captions = []
+        for outcome in captioner.caption_each(read_source(each.image) for each in photos if each.image):
+            if not isinstance(outcome, list):
+                raise outcome
+            captions.append(outcome[0])
+        references = [[tokenize(text) for text in each.captions] for each in photos]
+        _, scores = cider_d(references, [tokenize(each.text) for each in captions])
+        found += [
+            Judged(key=f"{source}/{photo.key}", evidence=caption.evidence, cider=float(score))
+            for photo, caption, score in zip(photos, captions, scores, strict=True)
+            if caption.evidence is not None
+        ]
+    return found
+
+
+def fit(judged: Sequence[Judged], *, threshold: float, data: str) -> Confidence:
+    """The weights that fit best, and their error on photos that they were not fitted on. Raises DataError."""
+    if len(judged) < FEWEST_PHOTOS:
+        raise DataError(
+            f"There are {len(judged)} photos: a confidence needs {FEWEST_PHOTOS} or more.",
+            hint="A few hundred give an error that can be relied on.",
+        )
+    is_right = np.array([each.cider >= threshold for each in judged])
+    if is_right.all() or not is_right.any():
+        raise DataError(
+            f"{'All' if is_right.all() else 'No'} captions reach a CIDEr-D of {threshold:g}: nothing to fit.",
+            hint="Choose another threshold.",
+        )
+    table = _Table.of([each.evidence for each in judged])
+    first = np.array([_is_in_first_half(each.key) for each in judged])
+    guessed = np.zeros(len(judged))
+    for half in (first, ~first):
+        guessed[~half] = _Logistic.fitted(table.values[half], is_right[half]).of(table.values[~half])
+    whole = _Logistic.fitted(table.values, is_right)
+    return Confidence(
+        format_version=1,
+        threshold=threshold,
+        bias=_short(whole.bias),
+        evidence={
+            name: Weighed(weight=_short(weight), typical=_short(typical))
+            for name, weight, typical in zip(table.names, whole.weights, table.typical, strict=True)
+        },
+        calibration_error=round(calibration_error(guessed, is_right), 4),
+        photos=len(judged),
+        data=data,
+    )
+
+
+def calibration_error(guessed: Floats, is_right: npt.NDArray[np.bool_]) -> float:
+    """Expected calibration error (Naeini et al., 2015), in ten bins of equal width. [N], [N]
+
+    >>> calibration_error(np.array([0.75, 0.75]), np.array([True, False]))
+    0.25
+    """
+    bins = np.minimum((guessed * _BINS).astype(int), _BINS - 1)
+    gaps = np.bincount(bins, guessed - is_right, minlength=_BINS)
+    return float(np.abs(gaps).sum() / len(guessed))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Table:
+    """Evidence as numbers [N, E]; where one is not known, it is taken for what it is on average."""
+
+    names: tuple[str, ...]
+    values: Floats
+    typical: Floats
+
+    @classmethod
+    def of(cls, evidence: Sequence[Evidence]) -> _Table:
+        """What at least some captions have."""
+        columns: dict[str, Floats] = {
+            name: np.array([_number(getattr(each, name)) for each in evidence]) for name in EVIDENCE
+        }
+        known = {name: values for name, values in columns.items() if np.isfinite(values).any()}
+        typical = np.array([np.nanmean(values) for values in known.values()])
+        values = np.stack(list(known.values()), axis=1)
+        return cls(names=tuple(known), values=np.where(np.isfinite(values), values, typical), typical=typical)
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Logistic:
+    bias: float
+    weights: Floats
+
+    @classmethod
+    def fitted(cls, values: Floats, is_right: npt.NDArray[np.bool_]) -> _Logistic:
+        """Newton's method, on standardised evidence. values [N, E], is_right [N]"""
+        mean, spread = values.mean(axis=0), values.std(axis=0)
+        spread = np.where(spread > 0, spread, 1.0)
+        scaled = np.column_stack([np.ones(len(values)), (values - mean) / spread])
+        found = np.zeros(scaled.shape[1])
+        ridge = np.diag([0.0, *[_RIDGE] * values.shape[1]])
+        for _ in range(_STEPS):
+            guessed = _sigmoid(scaled @ found)
+            curvature = (scaled * (guessed * (1 - guessed))[:, None]).T @ scaled + ridge
+            found = found + np.linalg.solve(curvature, scaled.T @ (is_right - guessed) - ridge @ found)
+        weights = found[1:] / spread
+        return cls(bias=float(found[0] - weights @ mean), weights=weights)
+
+    def of(self, values: Floats) -> Floats:
+        """Probabilities. values [N, E] -> [N]"""
+        return _sigmoid(values @ self.weights + self.bias)
+
+
+def _sigmoid(values: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-values)), np.float64)
+
+
+def _is_in_first_half(key: str) -> bool:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[0] % 2 == 0
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.6g}")
+
+
+def _described(examples: Sequence[Example]) -> str:
+    counts = Counter(each.source for each in examples)
+    return ", ".join(f"{source} dev ({count:,} photos)" for source, count in counts.items())

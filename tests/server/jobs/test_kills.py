@@ -92,9 +92,14 @@ def end_of_worker() -> Iterator[Callable[[str], int]]:
 
 
 def forget_leases() -> None:
-    """As if so much time had passed."""
-    Job.objects.filter(state=JobState.RUNNING).update(lease_until=timezone.now())
-    services.sweep()
+    """As if so much time had passed. A renewal that a dead worker sent may still come in between."""
+
+    def none_runs() -> bool:
+        Job.objects.filter(state=JobState.RUNNING).update(lease_until=timezone.now())
+        services.sweep()
+        return not Job.objects.filter(state=JobState.RUNNING).exists()
+
+    wait_until(none_runs, what="the end of the leases")
     Job.objects.update(run_after=timezone.now())
 
 

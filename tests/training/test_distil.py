@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from cutline.errors import ConfigError
 from cutline.images import Preprocessing
 from cutline.training.build import build_models, distilled, gather
-from cutline.training.config import StageConfig, load_recipe
+from cutline.training.config import RecipeConfig, StageConfig, load_recipe
 from cutline.training.corpus import Captions, Corpus, tokenise_captions, with_concepts
 from cutline.training.datasets import Example
 from cutline.training.distil import DistilObjective, Student, Taught, shown
-from cutline.training.runner import run_recipe
+from cutline.training.runner import dry_run, run_recipe
 from cutline.training.teachers import EMBEDDINGS, PATCHES, Teacher, ask
 from cutline.training.transforms import View, augment_with_view, augmentation_rng
 
@@ -153,20 +153,29 @@ def vit(folder: Path, seed: int) -> Path:
     return folder
 
 
-def test_the_stages_after_it_start_from_the_encoder_that_it_left(tmp_path: Path) -> None:
-    path = write_recipe(tmp_path)
-    recipe = load_recipe(
-        path,
+STAGE = (
+    "{name: encoder, objective: distil, epochs: 1, batch_size: 8,"
+    " learning_rate: 1e-3, encoder_learning_rate: 1e-2, side_px: 32}"
+)
+
+
+def distilling(tmp_path: Path, *stages: str) -> RecipeConfig:
+    return load_recipe(
+        write_recipe(tmp_path),
         [
-            "stages=[{name: encoder, objective: distil, epochs: 1, batch_size: 8,"
-            " learning_rate: 1e-3, encoder_learning_rate: 1e-2, side_px: 32}]",
+            f"stages=[{', '.join((STAGE, *stages))}]",
             f"encoder.name=transformers:{vit(tmp_path / 'student', 0)}",
             f"teacher={{model: 'hf:{vit(tmp_path / 'teacher', 1)}', side_px: 32, grid: 2}}",
             "image={width_px: 32, height_px: 32}",
             "decoder={kind: transformer, width: 8, heads: 2, layers: 1, hidden: 8, max_tokens: 12,"
             " concepts: 8, concept_tokens: 4}",
+            "matcher={embedding: 4, width: 8, heads: 2, hidden: 8, layers: 1}",
         ],
     )
+
+
+def test_the_stages_after_it_start_from_the_encoder_that_it_left(tmp_path: Path) -> None:
+    recipe = distilling(tmp_path)
     [result] = run_recipe(recipe)
     assert result.best == distilled(recipe)
     material = gather(recipe)
@@ -177,6 +186,25 @@ def test_the_stages_after_it_start_from_the_encoder_that_it_left(tmp_path: Path)
     weights = torch.load(result.best, weights_only=True)["module"]
     head = taught.system.captioner.concepts  # type: ignore[attr-defined]
     assert torch.equal(head.mean.weight, weights["concepts.mean.weight"])
+
+
+def test_a_later_stage_that_names_it_begins_with_its_weights_again(tmp_path: Path) -> None:
+    """What a stage between them learnt is not kept; and a dry run keeps no teacher's answers."""
+    recipe = distilling(
+        tmp_path,
+        "{name: captions, objective: captions, epochs: 1, batch_size: 8, learning_rate: 1e-1}",
+        "{name: match, objective: match, epochs: 1, batch_size: 8, learning_rate: 1e-3, start_from: encoder}",
+    )
+    dry_run(recipe)
+    assert not recipe.cache.exists()
+    weights = {
+        result.best.parent.name: torch.load(result.best, weights_only=True)["module"]
+        for result in run_recipe(recipe)
+    }
+    head = "captioner.concepts.mean.weight"
+    distilled_head = weights["encoder"]["concepts.mean.weight"]
+    assert not torch.equal(weights["captions"][head], distilled_head)
+    assert torch.equal(weights["match"][head], distilled_head)
 
 
 def test_a_recipe_that_distils_names_its_teacher_and_does_it_first(tmp_path: Path) -> None:

@@ -353,16 +353,24 @@ def build_distillation(
 
 
 def build_objective(
-    recipe: RecipeConfig, stage: StageConfig, material: Material, models: Models, store: Store
+    recipe: RecipeConfig,
+    stage: StageConfig,
+    material: Material,
+    models: Models,
+    store: Store,
+    *,
+    folder: Path | None = None,
 ) -> Objective:
-    """Build the objective of one stage.
+    """Build the objective of one stage, asking its teachers about photos that are new to them.
 
-    Raises ConfigError for a stage that needs something that the models or the data do not have.
+    folder: where the answers are kept, by default the recipe's cache. Raises ConfigError for a stage that
+    needs something that the models or the data do not have.
     """
     corpus = _only(material.corpus, stage.sources)
     stage, seed, system = resolve(recipe, stage), recipe.seed, models.system
+    cache = folder or recipe.cache
     if recipe.decoder.class_names and stage.objective in ("captions", "rewards"):
-        corpus = replace(corpus, train=tuple(_named(recipe, material, corpus.train)))
+        corpus = replace(corpus, train=tuple(_named(recipe, material, corpus.train, cache)))
     if stage.objective == "concepts":
         if not isinstance(system, ConceptSystem):
             raise ConfigError(f"Stage {stage.name} learns concepts, but the captions name none.")
@@ -391,7 +399,7 @@ def build_objective(
         return TextObjective(system, corpus, store, stage, seed=seed)
     if stage.objective == "match":
         return MatchObjective(
-            system, corpus, store, stage, seed=seed, teacher=_tower_answers(recipe, material)
+            system, corpus, store, stage, seed=seed, teacher=_tower_answers(recipe, material, cache)
         )
     if stage.text_share and not (corpus.concepts and corpus.texts):
         raise ConfigError(
@@ -412,11 +420,13 @@ def build_objective(
     return captions
 
 
-def _named(recipe: RecipeConfig, material: Material, items: Sequence[Captions]) -> Iterable[Captions]:
+def _named(
+    recipe: RecipeConfig, material: Material, items: Sequence[Captions], cache: Path
+) -> Iterable[Captions]:
     """The photos' captions, with the names of what ImageNet's head is sure to see in them."""
     corpus = material.corpus
     numbers = {word: place for place, word in enumerate(corpus.concepts)}
-    sure = _sure_names(recipe, material)
+    sure = _sure_names(recipe, material, cache)
     for item in items:
         name = sure[item.row]
         captions = name.put_into_any(material.photos[item.row].captions) if name is not None else None
@@ -432,7 +442,7 @@ def _named(recipe: RecipeConfig, material: Material, items: Sequence[Captions]) 
         yield item if changed is None else with_concepts(changed, numbers)
 
 
-def _sure_names(recipe: RecipeConfig, material: Material) -> list[ClassName | None]:
+def _sure_names(recipe: RecipeConfig, material: Material, cache: Path) -> list[ClassName | None]:
     """For each photo the name that the encoder's ImageNet head, as it came, gives it with some certainty."""
     size = recipe.image.height_px, recipe.image.width_px
     network = load_network(
@@ -441,7 +451,7 @@ def _sure_names(recipe: RecipeConfig, material: Material) -> list[ClassName | No
     classifier = None if isinstance(network, VisionNetwork) else network.classifier
     if classifier is None:
         return [None] * len(material.photos)
-    answers = ask(recipe.cache, classes_of(network, classifier, size=size), material.photos)
+    answers = ask(cache, classes_of(network, classifier, size=size), material.photos)
     names = class_names()
     found: list[ClassName | None] = []
     for start in range(0, len(material.photos), _READ_AT_ONCE):
@@ -456,12 +466,12 @@ def _sure_names(recipe: RecipeConfig, material: Material) -> list[ClassName | No
     return found
 
 
-def _tower_answers(recipe: RecipeConfig, material: Material) -> Answers | None:
+def _tower_answers(recipe: RecipeConfig, material: Material, cache: Path) -> Answers | None:
     """What the recipe's teacher says of all photos, where it has one."""
     if not recipe.teacher.model:
         return None
     teacher = load_teacher(recipe.teacher.model, side_px=recipe.teacher.side_px, grid=recipe.teacher.grid)
-    return ask(recipe.cache, teacher, material.photos)
+    return ask(cache, teacher, material.photos)
 
 
 def _only(corpus: Corpus, sources: Sequence[str]) -> Corpus:

@@ -26,7 +26,7 @@ from cutline.training.datasets import open_example
 from cutline.training.encoders import Network
 from cutline.training.examples import Example
 from cutline.training.loop import Loss
-from cutline.training.objectives import concept_scores, learnable_concepts
+from cutline.training.objectives import concept_loss, concept_scores, forgetting, learnable_concepts
 from cutline.training.optim import ParameterGroup
 from cutline.training.teachers import CLASSES, EMBEDDINGS, PATCHES, Answers
 from cutline.training.transforms import View, augment_with_view, augmentation_rng, may_flip
@@ -183,17 +183,12 @@ class DistilObjective:
         regions = features.flatten(1, 2)
         if self.student.concepts is not None:
             targets = torch.from_numpy(concept_targets(batch.items, len(self.corpus.concepts))).to(device)
-            named = F.binary_cross_entropy_with_logits(
-                self.student.concepts(regions), targets, reduction="none"
-            )
-            errors["concepts"] = (named * self.learnt.to(device)).sum(1).mean()
+            errors["concepts"] = concept_loss(self.student.concepts(regions), targets, self.learnt.to(device))
             value = value + stage.concept_weight * errors["concepts"]
         if self.classifier is not None and self.taught.classes is not None:
             logits = self.classifier.to(device)(regions.mean(1))
             before = self.taught.classes.read(CLASSES, rows).to(device)
-            errors["forgetting"] = F.kl_div(
-                F.log_softmax(logits, -1), F.log_softmax(before, -1), log_target=True, reduction="batchmean"
-            )
+            errors["forgetting"] = forgetting(logits, before)
             value = value + stage.distill_weight * errors["forgetting"]
         logs = {name: float(error.detach()) for name, error in errors.items()}
         return Loss(value=value, weight=len(rows), logs=logs)

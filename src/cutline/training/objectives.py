@@ -234,19 +234,12 @@ class ConceptObjective(PhotoObjective):
         if self.words.shape[1]:
             targets[:, -self.words.shape[1] :] = taught.softmax(-1) @ self.words.to(device)
         logits = self.system.concept_logits(self.dropout(regions))
-        named = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-        named = named * self.learnt.to(device)
-        kept = F.kl_div(
-            F.log_softmax(classifier(regions.mean(1)), -1),
-            F.log_softmax(taught, -1),
-            log_target=True,
-            reduction="batchmean",
-        )
-        value = named.sum(1).mean() + self.stage.distill_weight * kept
+        named = concept_loss(logits, targets, self.learnt.to(device))
+        kept = forgetting(classifier(regions.mean(1)), taught)
         return Loss(
-            value=value,
+            value=named + self.stage.distill_weight * kept,
             weight=len(batch.items),
-            logs={"concepts": float(named.sum(1).mean().detach()), "forgetting": float(kept.detach())},
+            logs={"concepts": float(named.detach()), "forgetting": float(kept.detach())},
         )
 
     def evaluate(self) -> dict[str, float]:
@@ -318,9 +311,7 @@ class CaptionObjective(PhotoObjective):
         stage = self.stage
         if stage.concept_weight:
             targets = self._concept_targets(batch.items)
-            named = (
-                F.binary_cross_entropy_with_logits(logits.float(), targets, reduction="none").sum(1).mean()
-            )
+            named = concept_loss(logits.float(), targets)
             value = value + stage.concept_weight * named
             logs["concepts"] = float(named.detach())
         if batch.text_tokens is not None and self.text is not None:
@@ -495,6 +486,19 @@ def learnable_concepts(corpus: Corpus, *, minimum_photos: int = 3) -> Tensor:
     """1 for concepts that enough photos show, else 0: those keep what ImageNet's class names gave them."""
     counts = (concept_targets(corpus.train, len(corpus.concepts)) > 0).sum(0)
     return torch.from_numpy((counts >= minimum_photos).astype(np.float32))
+
+
+def concept_loss(logits: Tensor, targets: Tensor, learnt: Tensor | None = None) -> Tensor:
+    """Binary cross-entropy, summed over concepts: logits and targets [B, C], weights [C] -> scalar."""
+    named = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    return (named if learnt is None else named * learnt).sum(1).mean()
+
+
+def forgetting(logits: Tensor, before: Tensor) -> Tensor:
+    """How far a classifier's distribution went from what it was: logits [B, K] of both -> scalar."""
+    return F.kl_div(
+        F.log_softmax(logits, -1), F.log_softmax(before, -1), log_target=True, reduction="batchmean"
+    )
 
 
 def concept_scores(scores: Floats, items: Sequence[Captions], concepts: int) -> dict[str, float]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import torch
+from torch import nn
 
 from cutline.errors import ConfigError, TrainingError
 from cutline.strict import dump
@@ -30,13 +33,14 @@ from cutline.training.build import (
 )
 from cutline.training.checkpoints import load_weights, read_checkpoint
 from cutline.training.config import RecipeConfig, StageConfig, load_recipe
-from cutline.training.distil import DistilObjective
 from cutline.training.distributed import ALONE, World
 from cutline.training.features import FeatureStore
 from cutline.training.loop import FitResult, Objective, Stepper, endless_windows
 from cutline.training.optim import set_rates
 from cutline.training.publish import publish
 from cutline.training.stages import chosen, refuse_second_training, run_stage, start_checkpoint
+
+T = TypeVar("T")
 
 RECIPE = "recipe.yaml"
 # What a resumed training may not change. Data may have moved; stages are checked one by one.
@@ -82,33 +86,30 @@ def _objectives(
 ) -> Iterator[tuple[StageConfig, Objective]]:
     """The objective of each stage, built when those before have ended."""
     for stage in (each for each in stages if each.objective == "distil"):
-        yield stage, _distillation(recipe, stage, material, world)
-    rest = [each for each in stages if each.objective != "distil"]
-    if not rest:
-        return
-    models = build_models(recipe, material, student=distilled(recipe))
-    if world.first:
-        open_features(recipe, material, models.encoder)
-    world.from_first(None)  # the others open what the first has computed
-    store = open_features(recipe, material, models.encoder, quiet=True)
-    for stage in rest:
-        _start_from(recipe, stage, models)
-        yield stage, build_objective(recipe, stage, material, models, store)
+        distillation = _first_alone(world, partial(build_distillation, recipe, stage, material))
+        _load(distillation.student, start_checkpoint(recipe, stage), stage)
+        yield stage, distillation
+    student, models = distilled(recipe), None
+    for stage in (each for each in stages if each.objective != "distil"):
+        start = start_checkpoint(recipe, stage)
+        if models is None or start in (None, student):
+            models = build_models(recipe, material, student=student)
+        features = partial(open_features, recipe, material, models.encoder, quiet=not world.first)
+        store = _first_alone(world, features)
+        if start != student:  # whose weights are those that the models were built with
+            _load(models.system, start, stage)
+        build = partial(build_objective, recipe, stage, material, models, store)
+        yield stage, _first_alone(world, build)
 
 
-def _distillation(
-    recipe: RecipeConfig, stage: StageConfig, material: Material, world: World
-) -> DistilObjective:
+def _first_alone(world: World, build: Callable[[], T]) -> T:
+    """What ``build`` makes, first in the first process: the others find in the cache what it computed."""
     if not world.first:
-        world.from_first(None)  # nobody else asks what the first is asking
-    objective = build_distillation(recipe, stage, material)
+        world.from_first(None)
+    made = build()
     if world.first:
         world.from_first(None)
-    path = start_checkpoint(recipe, stage)
-    if path is not None:
-        load_weights(objective.student, read_checkpoint(path)["module"])
-        _log.info("%s starts from %s", stage.name, path)
-    return objective
+    return made
 
 
 def _publish(recipe: RecipeConfig) -> None:
@@ -125,11 +126,11 @@ def _publish(recipe: RecipeConfig) -> None:
     )
 
 
-def _start_from(recipe: RecipeConfig, stage: StageConfig, models: Models) -> None:
-    path = start_checkpoint(recipe, stage)
-    if path is None or path == distilled(recipe):  # its weights are those that the models were built with
+def _load(module: nn.Module, path: Path | None, stage: StageConfig) -> None:
+    """Take the weights that a stage starts from, and say which do not fit; None: as the module is."""
+    if path is None:
         return
-    fresh, unused = load_weights(models.system, read_checkpoint(path)["module"])
+    fresh, unused = load_weights(module, read_checkpoint(path)["module"])
     _log.info("%s starts from %s", stage.name, path)
     for what, names in (("keep their initial values", fresh), ("are not used", unused)):
         if names:
@@ -256,7 +257,7 @@ def _plan_stage(
     if stage.objective == "distil":
         objective = build_distillation(recipe, stage, small, folder=folder)
     else:
-        objective = build_objective(recipe, stage, small, models, store)
+        objective = build_objective(recipe, stage, small, models, store, folder=folder)
     stepper = Stepper(objective, stage, device=device)
     set_rates(stepper.optimiser, 0.0)  # what is measured must not move the next stage's weights
     loss, step_s = 0.0, 0.0

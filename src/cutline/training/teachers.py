@@ -9,7 +9,6 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -127,10 +126,10 @@ def classes_of(network: Network, classifier: nn.Linear, *, size: tuple[int, int]
     """An encoder's own ImageNet head as a teacher of ``classes`` [B, 1000], logits."""
     name = f"classes {fingerprint(network)} {size[0]}x{size[1]}"
     blank = np.zeros((1, *size, 3), np.uint8)
-    run = cache(lambda: exported_session(_Classes(network, classifier), blank, output=CLASSES))
+    run = exported_session(_Classes(network, classifier), blank, output=CLASSES)
 
     def answer(pixels: Pixels) -> Mapping[str, Numbers]:
-        return {CLASSES: run()(pixels)}
+        return {CLASSES: run(pixels)}
 
     return Teacher(name=name, size=size, answer=answer)
 

@@ -52,4 +52,4 @@ def copies(
     looks = np.stack([_NOTHING if each is None else each for each in found]).astype(np.float32)
     one, other = looks[np.searchsorted(places, pairs[:, 0])], looks[np.searchsorted(places, pairs[:, 1])]
     apart = np.abs(one - other).mean(axis=(1, 2, 3))
-    return grouped(pairs[apart <= _MOST_COLOUR_APART])  # what is no number is far apart
+    return grouped(pairs[apart <= _MOST_COLOUR_APART].tolist())  # what is no number is far apart

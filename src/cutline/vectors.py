@@ -78,8 +78,8 @@ def close_pairs(rows: Floats, least: float) -> Ints:
     return np.unique(np.concatenate(found), axis=0)
 
 
-def grouped(pairs: Ints) -> list[list[int]]:
-    """Chains of pairs as groups, each in order, by their first. pairs [P, 2]"""
+def grouped(pairs: Iterable[Sequence[int]]) -> list[list[int]]:
+    """Chains of pairs as groups, each in order, by their first."""
     parents: dict[int, int] = {}
 
     def root(place: int) -> int:
@@ -87,7 +87,7 @@ def grouped(pairs: Ints) -> list[list[int]]:
             parents[place] = place = parents[parents[place]]
         return place
 
-    for one, other in pairs.tolist():
+    for one, other in pairs:
         first, second = sorted((root(one), root(other)))
         parents[second] = first
     groups: dict[int, list[int]] = defaultdict(list)

@@ -90,4 +90,4 @@ def test_copies_are_found_among_many(number: int) -> None:
     rows = unit(rng.standard_normal((number, 64)).astype(np.float32) + 2)  # all have much in common
     copies = unit(rows[:20] + 0.01 * rng.standard_normal((min(number, 20), 64)).astype(np.float32))
     both = np.concatenate([rows, copies])
-    assert grouped(close_pairs(both, 0.98)) == [[at, number + at] for at in range(min(number, 20))]
+    assert grouped(close_pairs(both, 0.98).tolist()) == [[at, number + at] for at in range(min(number, 20))]

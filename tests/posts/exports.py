@@ -93,7 +93,7 @@ def instagram() -> Files:
 def instagram_of_2019() -> Files:
     """media.json at the top."""
     photos = [
-        {"caption": "A kite above the dunes", "taken_at": "2019-05-01T10:00:00", "path": "photos/k.jpg"}
+        {"caption": "A kite above the dunes", "taken_at": "2019-05-01T10:00:00+02:00", "path": "photos/k.jpg"}
     ]
     return {"media.json": as_json({"photos": photos}), "photos/k.jpg": photo(4)}
 

@@ -302,7 +302,8 @@ def test_an_export_as_a_web_page_says_which_to_ask_for(tmp_path: Path) -> None:
 
 def test_older_layouts_are_read(tmp_path: Path) -> None:
     built(tmp_path / "out", exports.write(tmp_path / "in", exports.instagram_of_2019()))
-    assert captions(tmp_path / "out") == {"A kite above the dunes"}
+    [kite] = samples(tmp_path / "out")
+    assert (kite["captions"], kite["date"]) == (["A kite above the dunes"], "2019-05-01T08:00:00+00:00")
     records = dict(records_in(exports.bluesky()["repo.car"]))
     posts = {
         f"did_plc_x/app.bsky.feed.post/{number}.json": exports.as_json(record)

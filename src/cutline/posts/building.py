@@ -19,7 +19,6 @@ import re
 import tarfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -27,6 +26,7 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 
 from cutline.atomic_files import output_errors, replacement
+from cutline.captioning.streaming import read_ahead
 from cutline.errors import CutlineError, DataError, OptionError, OutputError
 from cutline.images import Limits, open_image
 from cutline.posts import notes
@@ -296,11 +296,7 @@ def _with_bytes(
     items: Iterable[_Item], settings: BuildSettings
 ) -> Iterator[tuple[_Item, bytes | CutlineError]]:
     """Photos as they are written, a few ahead on threads."""
-    pending = list(items)
-    with ThreadPoolExecutor(max_workers=settings.workers) as pool:
-        for start in range(0, len(pending), 32):
-            batch = pending[start : start + 32]
-            yield from zip(batch, pool.map(lambda item: _bytes_of(item, settings), batch), strict=True)
+    return read_ahead(iter(items), lambda item: (item, _bytes_of(item, settings)), readers=settings.workers)
 
 
 def _bytes_of(item: _Item, settings: BuildSettings) -> bytes | CutlineError:

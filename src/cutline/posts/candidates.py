@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
+from cutline.captioning.streaming import read_ahead
 from cutline.errors import CutlineError
 from cutline.images import DEFAULT_LIMITS, Limits, open_image
 from cutline.posts.cleaning import clean, is_file_name, shortened, words_in
+from cutline.posts.files import PhotoFile
 from cutline.posts.post import Attachment, Post, Skip
 from cutline.training.duplicates import Fingerprint, exact_groups, fingerprint, near_groups
 from cutline.training.examples import Example, ImageFile, TarMember
+from cutline.vectors import grouped
 
 Texts: TypeAlias = Literal["alt", "post", "both"]
 Albums: TypeAlias = Literal["first", "all"]
@@ -29,7 +31,6 @@ FURTHER, NO_TEXT, SHORT, LONG, REPEATED, UNREADABLE = (
 )
 _LEAST_DECODED_PX = 64  # enough for a fingerprint
 _MOST_WITH_ONE_TEXT = 5
-_BATCH = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,19 +46,6 @@ class Cleaning:
     albums: Albums = "first"
     min_words: int = 3
     max_words: int = 60
-
-
-class PhotoFile(Protocol):
-    """Where a photo's bytes are."""
-
-    @property
-    def name(self) -> str:
-        """What it is called."""
-        ...
-
-    def read(self, max_bytes: int) -> bytes:
-        """Its bytes. Raises CutlineError."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,17 +208,13 @@ def look_at(
     candidates: Sequence[Candidate], *, limits: Limits, workers: int, skip: Skip
 ) -> Iterator[Seen | None]:
     """Open each photo, small; None for one that cannot be opened."""
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        for start in range(0, len(candidates), _BATCH):
-            batch = candidates[start : start + _BATCH]
-            for candidate, outcome in zip(
-                batch, pool.map(lambda each: _look(each, limits), batch), strict=True
-            ):
-                if isinstance(outcome, CutlineError):
-                    skip(UNREADABLE, f"{candidate.photo.name}: {outcome.message}")
-                    yield None
-                else:
-                    yield outcome
+    outcomes = read_ahead(iter(candidates), lambda each: _look(each, limits), readers=workers)
+    for candidate, outcome in zip(candidates, outcomes, strict=True):
+        if isinstance(outcome, CutlineError):
+            skip(UNREADABLE, f"{candidate.photo.name}: {outcome.message}")
+            yield None
+        else:
+            yield outcome
 
 
 def _look(candidate: Candidate, limits: Limits) -> Seen | CutlineError:
@@ -259,21 +243,13 @@ class Photo:
 def without_copies(seen: Sequence[Seen]) -> Iterator[Photo]:
     """One photo for each group that is equal to the byte, or to the eye."""
     prints = list(enumerate(each.print for each in seen))
-    leader = list(range(len(seen)))
-    for group in [*exact_groups(prints), *near_groups(prints)]:
-        first = min(_root(leader, each) for each in group)
-        for each in group:
-            leader[_root(leader, each)] = first
+    alike = [*exact_groups(prints), *near_groups(prints)]
+    pairs = [(group[0], each) for group in alike for each in group[1:]]
+    first = {place: group[0] for group in grouped(pairs) for place in group}
     groups: dict[int, list[Seen]] = {}
     for place, one in enumerate(seen):
-        groups.setdefault(_root(leader, place), []).append(one)
+        groups.setdefault(first.get(place, place), []).append(one)
     return map(_merged, groups.values())
-
-
-def _root(leader: list[int], place: int) -> int:
-    while leader[place] != place:
-        leader[place] = place = leader[leader[place]]
-    return place
 
 
 def _merged(copies: list[Seen]) -> Photo:

@@ -19,6 +19,7 @@ from zipfile import ZipFile
 from cutline import archives
 from cutline.errors import CutlineError, DataError, ImageMissing, MemberTooLarge
 from cutline.file_names import same_name
+from cutline.training.reading import IMAGE_SUFFIXES
 
 MAX_TEXT_BYTES = 256 * 2**20
 _MAX_FILE_BYTES = 2**32
@@ -26,17 +27,21 @@ _MAX_FILES = 2_000_000
 _MAX_TOTAL_BYTES = 2**42  # nothing is unpacked but what is asked for, a file at a time
 
 
-class Entry(Protocol):
-    """A file of an export."""
+class PhotoFile(Protocol):
+    """Where a photo's bytes are."""
 
     @property
     def name(self) -> str:
-        """Its path in the export, with slashes."""
+        """What it is called; of a file of an export its path there, with slashes."""
         ...
 
     def read(self, max_bytes: int) -> bytes:
         """Its bytes. Raises CutlineError where there are more, or where they cannot be read."""
         ...
+
+
+class Entry(PhotoFile, Protocol):
+    """A file of an export."""
 
     def read_text(self) -> bytes:
         """Its bytes, of a file that is no photo. Raises CutlineError."""
@@ -153,6 +158,11 @@ class Files:
     def named(self, name: str) -> Sequence[Entry]:
         """The files of that name, in any folder."""
         return self._by_name.get(_key(name), ())
+
+
+def is_photo(name: str) -> bool:
+    """Whether a file is called a photo."""
+    return f".{name.rpartition('.')[2].lower()}" in IMAGE_SUFFIXES
 
 
 def is_zip(path: Path) -> bool:

@@ -7,10 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from cutline.posts.files import Entry, Files, base_of
+from cutline.posts.files import Entry, Files, base_of, is_photo
 from cutline.posts.html_text import text_of
 from cutline.posts.post import NO_FILE, NOT_PUBLIC, SENSITIVE, Attachment, Post, Skip, iso, read_json, string
-from cutline.training.reading import IMAGE_SUFFIXES
 
 PHOTO = re.compile(r"photo_(\d+)\.json", re.IGNORECASE)
 _NUMBERS = re.compile(r"(?:^|_)(\d{3,})(?=_|\.|$)")
@@ -46,8 +45,8 @@ def _by_number(files: Files) -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     others: list[tuple[str, Entry]] = []
     for entry in files.entries:
-        stem, dot, ending = base_of(entry).rpartition(".")
-        numbers = _NUMBERS.findall(stem) if f"{dot}{ending.lower()}" in IMAGE_SUFFIXES else []
+        stem = base_of(entry).rpartition(".")[0]
+        numbers = _NUMBERS.findall(stem) if is_photo(entry.name) else []
         if numbers:
             found.setdefault(numbers[-1], entry)
             others += ((number, entry) for number in numbers[:-1])

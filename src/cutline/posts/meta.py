@@ -10,9 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from cutline.posts.files import Files, base_of, folder_of
-from cutline.posts.post import NO_FILE, Attachment, Post, Skip, dicts, read_json, string, utc
-from cutline.training.reading import IMAGE_SUFFIXES
+from cutline.posts.files import Files, base_of, folder_of, is_photo
+from cutline.posts.post import NO_FILE, Attachment, Post, Skip, dicts, iso, read_json, string, utc
 
 INSTAGRAM = re.compile(r"posts(_\d+)?\.json", re.IGNORECASE)
 INSTAGRAM_OLD = "media.json"  # until 2021: {"photos": [{"caption", "taken_at", "path"}]}
@@ -60,7 +59,7 @@ def _instagram_post(post: dict[str, Any], where: str, files: Files, skip: Skip) 
     photos = _photos(media, files, skip, own=[title if several else "" for title in titles])
     first = media[0] if media else {}
     date = utc(post.get("creation_timestamp")) or utc(first.get("creation_timestamp"))
-    date = date or string(post.get("taken_at"))
+    date = date or iso(post.get("taken_at"))
     return Post(id=where, text=text, date=date, photos=photos) if photos else None
 
 
@@ -100,8 +99,7 @@ def _photos(
     found: list[Attachment] = []
     for each, text in zip(media, own, strict=True):
         uri = _text(each.get("uri"))
-        ending = f".{uri.rpartition('.')[2].lower()}"
-        if ending not in IMAGE_SUFFIXES or "://" in uri:
+        if not is_photo(uri) or "://" in uri:
             continue  # a film, or a photo on somebody's server
         if entry := files.find(uri):
             found.append(Attachment(file=entry, texts=(text,) if text else ()))

@@ -16,9 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cutline.file_names import same_name
-from cutline.posts.files import Entry, Files, base_of, folder_of
+from cutline.posts.files import Entry, Files, base_of, folder_of, is_photo
 from cutline.posts.post import NO_FILE, NOT_OWN, Attachment, Post, Skip, read_json, string, utc
-from cutline.training.reading import IMAGE_SUFFIXES
 
 LOOK = re.compile(
     r"\.(?:jpe?g|png|heic|webp|gif|tiff?|dng)(?:\(\d+\))?\.json$|\.supplemental-metadata(?:\(\d+\))?\.json$",
@@ -77,7 +76,7 @@ class _Folder:
         stem, dot, ending = _folded(base_of(entry)).rpartition(".")
         if f"{dot}{ending}" == ".json":
             self.texts.append(entry)
-        elif f"{dot}{ending}" in IMAGE_SUFFIXES:
+        elif is_photo(f"{dot}{ending}"):
             self._photos.setdefault(f"{stem}.{ending}", entry)
             if match := _COPY.search(stem):
                 self._copies.setdefault((f"{stem[: match.start()]}.{ending}", match[1]), entry)

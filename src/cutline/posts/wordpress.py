@@ -14,10 +14,9 @@ from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
 from cutline.errors import CutlineError
-from cutline.posts.files import Entry, Files, base_of
+from cutline.posts.files import Entry, Files, base_of, is_photo
 from cutline.posts.html_text import pictures_in, text_of
 from cutline.posts.post import MALFORMED, NO_FILE, NOT_PUBLIC, Attachment, Post, Skip, iso
-from cutline.training.reading import IMAGE_SUFFIXES
 
 MARK = b"//wordpress.org/export/"
 _SCALED = re.compile(r"-(?:\d+x\d+|scaled|rotated|e\d{10,})(?=\.\w+$)")
@@ -136,7 +135,7 @@ def _shown(item: _Item, files: Files, skip: Skip) -> Iterator[Post]:
 
 
 def _is_photo(url: str) -> bool:
-    return f".{_path_of(url).rpartition('.')[2].lower()}" in IMAGE_SUFFIXES
+    return is_photo(_path_of(url))
 
 
 def _path_of(url: str) -> str:

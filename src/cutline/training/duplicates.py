@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cutline.vectors import grouped
+
 _THUMBNAIL_PX = 8
 _BAND_BITS = (7, 7, 7, 7, 7, 7, 7, 7, 8)  # 64 in all: two hashes with at most eight bits apart share a band
 # Of 1,500 photos no two were less than nine apart; of 300 copies at half the size, one was more than eight.
@@ -61,20 +63,7 @@ def near_groups(fingerprints: Sequence[tuple[int, Fingerprint]]) -> list[list[in
     Photos are compared only where a ninth of their hash agrees, and no more with one that already has a group
     there, so a set of N takes far less than N * N steps.
     """
-    leader: dict[int, int] = {}
-
-    def find(index: int) -> int:
-        while leader.setdefault(index, index) != index:
-            leader[index] = index = leader[leader[index]]
-        return index
-
-    for bucket in _buckets(fingerprints):
-        for first, second in _alike(bucket):
-            leader[find(second)] = find(first)
-    groups: dict[int, list[int]] = defaultdict(list)
-    for index in sorted(leader):
-        groups[find(index)].append(index)
-    return list(groups.values())
+    return grouped(pair for bucket in _buckets(fingerprints) for pair in _alike(bucket))
 
 
 def _buckets(fingerprints: Sequence[tuple[int, Fingerprint]]) -> Iterator[list[tuple[int, Fingerprint]]]:

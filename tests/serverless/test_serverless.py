@@ -31,7 +31,10 @@ PHOTO = (Path(__file__).parents[2] / "examples" / "cat.jpg").read_bytes()
 SECRET = new_secret()
 ANSWER = Answer(
     key=KEY,
-    captions=[Caption(text="a cat", log_prob=-1.5), Caption(text="an animal", log_prob=float("nan"))],
+    captions=[
+        Caption(text="a cat", log_prob=-1.5, confidence=0.7),
+        Caption(text="an animal", log_prob=float("nan")),
+    ],
     model=ModelInfo(name="m", version="1", bundle_hash="5" * 64),
 )
 FOUND = StoredObject(bucket="photos", key=KEY)
@@ -178,7 +181,10 @@ def test_a_call_is_signed_and_says_what_the_photo_shows(cloud: Cloud) -> None:
     assert fault_of([new_secret()], headers, body) != ""
     assert json.loads(body) == {
         "key": KEY,
-        "captions": [{"text": "a cat", "log_prob": -1.5}, {"text": "an animal", "log_prob": None}],
+        "captions": [
+            {"text": "a cat", "log_prob": -1.5, "confidence": 0.7},
+            {"text": "an animal", "log_prob": None},
+        ],
         "model": {"name": "m", "version": "1", "hash": "5" * 64},
     }
 

@@ -44,10 +44,7 @@ class Answer:
         return json.dumps(
             {
                 "key": self.key,
-                "captions": [
-                    {"text": each.text, "log_prob": each.log_prob if math.isfinite(each.log_prob) else None}
-                    for each in self.captions
-                ],
+                "captions": list(map(_written, self.captions)),
                 "model": {
                     "name": self.model.name,
                     "version": self.model.version,
@@ -61,6 +58,15 @@ class Answer:
         """The same for each event that tells of the photo, as long as the same model captions it."""
         named = f"{self.key}\n{self.model.label}\n{self.model.bundle_hash}"
         return "cap_" + hashlib.sha256(named.encode()).hexdigest()[:32]
+
+
+def _written(caption: Caption) -> dict[str, Any]:
+    """An older service takes no confidence: it is there only where the model says one."""
+    written = {
+        "text": caption.text,
+        "log_prob": caption.log_prob if math.isfinite(caption.log_prob) else None,
+    }
+    return written if caption.confidence is None else written | {"confidence": caption.confidence}
 
 
 Tell: TypeAlias = Callable[[Answer], None]

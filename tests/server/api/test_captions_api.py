@@ -142,7 +142,7 @@ def test_a_photo_is_captioned_on_the_spot_and_nothing_is_kept(ann: Browser, phot
     status, answer = ann.send("/caption", image=a_file(photo))
     assert status == 200
     assert set(answer) == {"captions", "model"}
-    assert [set(each) for each in answer["captions"]] == [{"text", "log_prob"}]
+    assert [set(each) for each in answer["captions"]] == [{"text", "log_prob", "confidence"}]
     assert answer["captions"][0]["text"]
     assert answer["captions"][0]["log_prob"] < 0
     name, _, version = answer["model"].partition("@")

@@ -38,7 +38,9 @@ def key_of(image: Image) -> str:
 def answer(key: str, *texts: str) -> dict[str, Any]:
     return {
         "key": key,
-        "captions": [{"text": text, "log_prob": -1.25} for text in texts or ("a cat on a mat",)],
+        "captions": [
+            {"text": text, "log_prob": -1.25, "confidence": 0.75} for text in texts or ("a cat on a mat",)
+        ],
         "model": {"name": "cutline-base", "version": "2.0", "hash": "5" * 64},
     }
 
@@ -71,8 +73,8 @@ def test_a_new_photo_is_lent_and_its_answer_ends_the_job(
     job.refresh_from_db()
     assert (image.caption, image.caption_model) == ("a cat on a mat", "cutline-base@2.0")
     assert (job.state, job.model_hash) == (JobState.DONE, "5" * 64)
-    texts = Caption.objects.filter(image=image).order_by("rank").values_list("text", "log_prob")
-    assert list(texts) == [("a cat on a mat", -1.25), ("a mat", -1.25)]
+    texts = Caption.objects.filter(image=image).order_by("rank").values_list("text", "log_prob", "confidence")
+    assert list(texts) == [("a cat on a mat", -1.25, 0.75), ("a mat", -1.25, 0.75)]
 
 
 def test_the_same_answer_again_is_taken_and_changes_nothing(photo_: tuple[Image, Job]) -> None:
@@ -223,6 +225,7 @@ def test_what_is_no_answer_is_refused(photo_: tuple[Image, Job], subtests: pytes
         "blanks": answer(good["key"], "  "),
         "a control character": answer(good["key"], "a\x00b"),
         "too long": answer(good["key"], "a" * 2001),
+        "no probability": {**good, "captions": [{"text": "a", "log_prob": -1, "confidence": 1.5}]},
         "a number as text": {**good, "captions": [{"text": 5, "log_prob": -1}]},
         "no number": b'{"key":"k","captions":[{"text":"a","log_prob":NaN}],"model":{}}',
         "another hash": {**good, "model": {**good["model"], "hash": "x"}},

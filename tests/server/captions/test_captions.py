@@ -53,6 +53,7 @@ def write(image: Image) -> Write:
             cutline.Caption(
                 text=text,
                 log_prob=log_prob,
+                confidence=0.3,
                 words=("a", "b"),
                 attention=np.full((2, 3, 4), 0.5, np.float32),
             )
@@ -88,8 +89,8 @@ def test_the_best_candidate_is_shown_and_told(image: Image, write: Write) -> Non
     ready = Event.objects.get(type="caption.ready")
     assert ready.owner_id == image.owner_id
     assert ready.data["captions"] == [
-        {"id": str(best.pk), "text": "A dog.", "log_prob": -2.5},
-        {"id": str(second.pk), "text": "A puppy.", "log_prob": -2.5},
+        {"id": str(best.pk), "text": "A dog.", "log_prob": -2.5, "confidence": 0.3},
+        {"id": str(second.pk), "text": "A puppy.", "log_prob": -2.5, "confidence": 0.3},
     ]
     assert (ready.data["image"], ready.data["model"], ready.data["caption"]) == (
         str(image.pk),

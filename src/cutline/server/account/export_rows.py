@@ -109,6 +109,7 @@ def _caption(caption: Caption) -> dict[str, Any]:
             "rank",
             "text",
             "log_prob",
+            "confidence",
             "model",
             "model_hash",
             "options",

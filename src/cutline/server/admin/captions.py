@@ -22,7 +22,7 @@ def _offered() -> Q:
 class CaptionAdmin(StaffAdmin[Caption]):
     """What models wrote."""
 
-    list_display = ("text", "model", "rank", "log_prob", "image_id", "created_at")
+    list_display = ("text", "model", "rank", "log_prob", "confidence", "image_id", "created_at")
     list_filter = ("model",)
     filtered_by = ("image", "job")
     search_fields = ("text", "image__id__exact")
@@ -34,6 +34,7 @@ class CaptionAdmin(StaffAdmin[Caption]):
         "rank",
         "text",
         "log_prob",
+        "confidence",
         "model",
         "options",
         "is_styled",

@@ -94,6 +94,7 @@ def candidates_out(viewer: Viewer, image: Image, captions: Sequence[Caption]) ->
             "id": caption.pk,
             "text": caption.text,
             "log_prob": caption.log_prob,
+            "confidence": caption.confidence,
             "model": caption.model,
             "rank": caption.rank,
             "created_at": caption.created_at,

@@ -19,7 +19,7 @@ from cutline.server.api.candidates import CandidateOut, candidates_page
 from cutline.server.api.inline_photos import photo_as_text, takes_text
 from cutline.server.api.options import CaptionOptionsIn, CaptionPhotoIn
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
-from cutline.server.api.schemas import CaptionOut, JobErrorOut, JobOut, Page, SchemaIn, problems
+from cutline.server.api.schemas import CONFIDENCE, CaptionOut, JobErrorOut, JobOut, Page, SchemaIn, problems
 from cutline.server.api.voice_fields import StyledTextOut, VoiceOut
 from cutline.server.api.wait import PREFER, when_done
 from cutline.server.canary.past import past
@@ -46,6 +46,7 @@ class WrittenOut(Schema):
 
     text: str
     log_prob: float | None = Field(description="Natural logarithm of its probability; null if unknown.")
+    confidence: float | None = Field(None, description=CONFIDENCE)
 
 
 class CaptionedOut(Schema):
@@ -179,7 +180,11 @@ def caption_photo(
         written = captioner.write(data, wanted)
     answer: dict[str, object] = {
         "captions": [
-            {"text": each.text, "log_prob": each.log_prob if math.isfinite(each.log_prob) else None}
+            {
+                "text": each.text,
+                "log_prob": each.log_prob if math.isfinite(each.log_prob) else None,
+                "confidence": each.confidence,
+            }
             for each in written.captions
         ],
         "model": written.model.label,

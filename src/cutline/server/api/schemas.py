@@ -62,6 +62,11 @@ def a_file(*kinds: str) -> dict[str, Any]:
     return {"responses": {200: {"description": "The file.", "content": content}}}
 
 
+CONFIDENCE = (
+    "The calibrated probability that it is acceptable, from 0 to 1; null where the model does not say."
+)
+
+
 class CaptionOut(Schema):
     """A candidate that a model wrote."""
 
@@ -70,6 +75,7 @@ class CaptionOut(Schema):
     log_prob: float | None = Field(
         description="Natural logarithm of its probability, summed over tokens; null if unknown."
     )
+    confidence: float | None = Field(None, description=CONFIDENCE)
     model: str = Field("", description="name@version")
     rank: int = Field(0, description="0 is the best.")
 

@@ -88,7 +88,9 @@ def _result(bulk: Bulk) -> Iterator[list[CaptionLine]]:
 def _format(bulk: Bulk, format: str) -> CaptionFormat:
     n = int(bulk.options.get("n") or settings().candidates)
     if format == "csv":
-        return CsvLines(n, styled=int(bulk.options.get(styling.VARIANTS, 0)))
+        images = BulkItem.objects.filter(bulk=bulk, image__isnull=False).values("image")
+        sure = Caption.objects.filter(image__in=images, confidence__isnull=False)
+        return CsvLines(n, styled=int(bulk.options.get(styling.VARIANTS, 0)), confident=sure.exists())
     return FORMATS[f".{format}"](n)
 
 
@@ -149,7 +151,10 @@ def _line_of(
     return CaptionLine(
         file=item.name,
         model=captions[0].model,
-        captions=tuple(ScoredCaption(text=each.text, log_prob=each.log_prob) for each in captions),
+        captions=tuple(
+            ScoredCaption(text=each.text, log_prob=each.log_prob, confidence=each.confidence)
+            for each in captions
+        ),
         voice=bulk.options.get(styling.VOICE),
         styled=tuple(_styled_record(each) for each in styled),
         styled_failure=Failure(code=item.style_code, message=item.style_message) if item.style_code else None,

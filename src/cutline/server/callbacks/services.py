@@ -30,6 +30,7 @@ class CaptionIn(_Part):
 
     text: Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
     log_prob: float | None
+    confidence: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 class ModelIn(_Part):
@@ -71,7 +72,10 @@ def take(answer: AnswerIn) -> None:
         return
     model = answer.model
     written = captioner.Written(
-        captions=[captioner.Caption(text=each.text, log_prob=_number(each)) for each in answer.captions],
+        captions=[
+            captioner.Caption(text=each.text, log_prob=_number(each), confidence=each.confidence)
+            for each in answer.captions
+        ],
         model=captioner.ModelInfo(name=model.name, version=model.version, bundle_hash=model.hash),
     )
     if job.lease_token is None or job.image_id is None:

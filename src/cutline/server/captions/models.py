@@ -21,6 +21,7 @@ class Caption(models.Model):
     rank = models.PositiveSmallIntegerField()  # 0 is the best
     text = models.TextField()
     log_prob = models.FloatField(null=True)  # natural logarithm; null where the model cannot tell
+    confidence = models.FloatField(null=True)  # that it is acceptable; null where the model does not say
     model = models.CharField(max_length=120)  # name@version
     # ModelInfo.bundle_hash; empty where the model is no bundle, and for captions of before this was kept.
     model_hash = models.CharField(max_length=64, blank=True, default="", db_default="")
@@ -37,6 +38,15 @@ class Caption(models.Model):
     def is_styled(self) -> bool:
         """Whether it is in a voice: no alternative text."""
         return self.style is not None
+
+    def told(self) -> dict[str, object]:
+        """It as events tell of it."""
+        return {
+            "id": str(self.pk),
+            "text": self.text,
+            "log_prob": self.log_prob,
+            "confidence": self.confidence,
+        }
 
     def __str__(self) -> str:
         return f"caption {self.id}"  # its text may be private, and this goes into logs

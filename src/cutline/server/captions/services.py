@@ -99,6 +99,7 @@ def save_candidates(job: Job, token: UUID, written: captioner.Written) -> list[C
             rank=rank,
             text=each.text,
             log_prob=each.log_prob if math.isfinite(each.log_prob) else None,
+            confidence=each.confidence,
             model=written.model.label,
             model_hash=written.model.bundle_hash,
             options=job.options,
@@ -163,7 +164,7 @@ def _save(
         {
             "image": str(image.pk),
             "job": str(job.pk),
-            "captions": [{"id": str(row.pk), "text": row.text, "log_prob": row.log_prob} for row in rows],
+            "captions": [row.told() for row in rows],
             "model": model.label,
             "caption": image.caption,
         },

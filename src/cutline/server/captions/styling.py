@@ -178,7 +178,7 @@ def _save(job: Job, token: UUID, written: Sequence[Written]) -> None:
         {
             "image": str(image.pk),
             "job": str(job.pk),
-            "captions": [{"id": str(row.pk), "text": row.text, "log_prob": row.log_prob} for row in rows],
+            "captions": [row.told() for row in rows],
             "model": rows[0].model,
         },
     )

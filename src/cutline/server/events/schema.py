@@ -32,6 +32,11 @@ class CandidateData(BaseModel):
     log_prob: float | None = Field(
         description="Natural logarithm of its probability, summed over tokens; null if unknown."
     )
+    confidence: float | None = Field(
+        None,
+        description="The calibrated probability that it is acceptable, from 0 to 1; null where the model does"
+        " not say.",
+    )
 
 
 class ImageData(Data):

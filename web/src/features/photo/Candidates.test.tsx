@@ -27,6 +27,14 @@ describe('Candidates', () => {
     expect(second).not.toHaveTextContent('Confidence');
   });
 
+  it('says in words where the model is not sure', () => {
+    list(imageOf(), [candidateOf({ confidence: 0.71 }), candidateOf({ id: 'caption-2', confidence: 0.31 })]);
+    const [first, second] = screen.getAllByRole('listitem') as [HTMLElement, HTMLElement];
+    expect(first).toHaveTextContent('Confidence: 71%');
+    expect(first).not.toHaveTextContent('Not sure');
+    expect(second).toHaveTextContent('Not sure. Confidence: 31%');
+  });
+
   it('makes one the caption', async () => {
     const calls = serve({ 'POST /api/v1/images/image-1/captions/caption-2/pick': json(imageOf({ caption: other.text })) });
     const store = list();

@@ -11,6 +11,7 @@ import { useCaptionLanguage } from '@/shared/api/viewer';
 import { useFormats } from '@/shared/i18n/format';
 import { useOnce } from '@/shared/lib/useOnce';
 import { toastShown } from '@/shared/ui/toasts';
+import { isUnsure } from './unsure';
 import { Words } from './Words';
 
 interface CandidatesProps {
@@ -23,7 +24,7 @@ interface CandidatesProps {
   onWord: (word: number | null) => void;
 }
 
-/** The model's candidates, best first, with its average confidence per word. */
+/** The model's candidates, best first, with its confidence; where it says none, with that of a word on average. */
 export function Candidates({ image, candidates, attention, looked, onLook, word, onWord }: CandidatesProps) {
   const { t } = useTranslation('photo');
   const language = useCaptionLanguage()();
@@ -35,6 +36,12 @@ export function Candidates({ image, candidates, attention, looked, onLook, word,
     if (result.error) dispatch(toastShown({ tone: 'error', text: problemOf(result.error).detail || t('pick.failed') }));
     else dispatch(announced(t('pick.done')));
   });
+  const scoreOf = (candidate: CandidateOut): string => {
+    if (typeof candidate.confidence === 'number') {
+      return t(isUnsure(candidate) ? 'notSure' : 'confidence', { score: formats.percent(candidate.confidence) });
+    }
+    return candidate.log_prob === null ? '' : t('score', { score: formats.percent(perWord(candidate)) });
+  };
   // Visitors need not see a single candidate that is already shown as the caption.
   const isShownAbove = !image.mine && candidates.length === 1 && candidates[0]?.shown;
   if (candidates.length === 0 || isShownAbove) return null;
@@ -63,7 +70,7 @@ export function Candidates({ image, candidates, attention, looked, onLook, word,
               </Typography>
               <Stack direction="row" spacing={1} useFlexGap sx={{ mt: 0.5, alignItems: 'center', flexWrap: 'wrap', '& > button': { flexShrink: 1, whiteSpace: 'normal' }, '& > button:first-of-type': { ml: { xs: -1.5, sm: 0 } }, '& > button:last-of-type': { mr: -1.5 } }}>
                 <Typography variant="body2" color="textSecondary" sx={{ flex: { xs: '1 0 100%', sm: '1 1 0' }, minWidth: 120 }}>
-                  {candidate.log_prob === null ? '' : t('score', { score: formats.percent(confidence(candidate)) })}
+                  {scoreOf(candidate)}
                 </Typography>
                 {candidate.shown ? (
                   <Typography variant="body2" color="primary" sx={{ fontWeight: 600, py: 1 }}>
@@ -93,6 +100,6 @@ export function Candidates({ image, candidates, attention, looked, onLook, word,
 }
 
 /** The geometric mean of the probabilities of a candidate's words, including the end token. */
-function confidence(candidate: CandidateOut): number {
+function perWord(candidate: CandidateOut): number {
   return Math.exp((candidate.log_prob ?? 0) / (candidate.text.split(/\s+/).length + 1));
 }

@@ -13,6 +13,7 @@ import { useCaptionLanguage } from '@/shared/api/viewer';
 import { lazyPart } from '@/shared/lib/lazyPart';
 import { Rating } from '@/shared/ui/Rating';
 import { VoicePanel } from '@/shared/voice/Panel';
+import { isUnsure } from './unsure';
 import { Words } from './Words';
 
 const CopyMenu = lazyPart(() => import('./CopyMenu'));
@@ -50,6 +51,7 @@ export function CaptionPanel({ image, caption, candidate, attention, word, onWor
       {caption ? (
         <Typography variant="body2" color="textSecondary" sx={{ mt: 1 }}>
           {image.caption_by === 'person' ? t('by.person') : t('by.model', { model: image.caption_model ?? '' })}
+          {candidate && isUnsure(candidate) ? ` ${t('by.unsure')}` : ''}
           {image.caption_by === 'person' ? null : (
             <Box component="span" sx={{ visibility: attention ? 'visible' : 'hidden' }}> {t('wordsHint')}</Box>
           )}

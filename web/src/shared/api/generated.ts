@@ -1112,6 +1112,8 @@ export type CandidateOut = {
   text: string;
   /** Natural logarithm of its probability, summed over tokens; null if unknown. */
   log_prob: number | null;
+  /** The calibrated probability that it is acceptable, from 0 to 1; null where the model does not say. */
+  confidence?: number | null;
   /** name@version */
   model?: string;
   /** 0 is the best. */
@@ -1138,6 +1140,8 @@ export type CaptionOut = {
   text: string;
   /** Natural logarithm of its probability, summed over tokens; null if unknown. */
   log_prob: number | null;
+  /** The calibrated probability that it is acceptable, from 0 to 1; null where the model does not say. */
+  confidence?: number | null;
   /** name@version */
   model?: string;
   /** 0 is the best. */

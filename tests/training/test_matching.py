@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from onnx import TensorProto, helper, numpy_helper
 from tiny_system import WIDTH, PlainTail, measured_around, tiny_config, tiny_corpus, tiny_transformer
 
 from cutline.training.config import StageConfig
-from cutline.training.matching import MatchObjective, bare, recalls
+from cutline.training.matching import MatchObjective, recalls
+from cutline.training.objectives import RewardObjective
 from cutline.training.quantise import quantise_graph
 from cutline.training.systems import ConceptSystem
-from cutline.training.towers import Matcher, PhotoHead, TextTower
+from cutline.training.towers import Matcher, PhotoHead, TextTower, bare
 from cutline.training.vocabulary import END_ID, PAD_ID, START_ID
 
 EMBEDDING = 12
@@ -50,6 +52,31 @@ def test_recall_counts_what_is_found() -> None:
     found = recalls(photos, texts, "tiny")
     assert found["recall/text/1/tiny"] == pytest.approx(100 * 4 / 6)
     assert (found["recall/text/10/tiny"], found["recall/photo/1/tiny"]) == (100, 100)
+
+
+def test_a_caption_tells_its_photo_from_others_or_does_not() -> None:
+    photos = torch.eye(3)
+    texts = torch.stack((torch.eye(3), torch.eye(3)[[1, 0, 2]], torch.ones(3, 3)), dim=1)
+    found = matcher().found(photos, texts)
+    assert found.shape == (3, 3)
+    assert torch.allclose(found[:, 2], torch.tensor(1 / 3).log().expand(3))  # says the same of all
+    assert bool((found[:, 0] > -0.01).all())
+    assert bool((found[:2, 1] < -1).all())
+    assert found[2, 1] == found[2, 0]
+
+
+def test_rewards_are_higher_for_what_tells_a_photo_from_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    learning = objective()
+    changes = {"objective": "rewards", "likeness_reward": 0.5, "concept_weight": 0.0, "batch_size": 8}
+    stage = replace(learning.stage, **changes)  # type: ignore[arg-type]
+    rewarding = RewardObjective(learning.system, learning.corpus, learning.store, stage, seed=0)
+    monkeypatch.setattr(rewarding, "_rewards", lambda items, ids: torch.zeros(ids.shape[:2]))
+    logs = rewarding.loss(next(rewarding.batches(0))).logs
+    assert logs["likeness"] < 0 == logs["reward"]
+    bare_system = ConceptSystem(PlainTail(), tiny_transformer())
+    rewarding = RewardObjective(bare_system, learning.corpus, learning.store, stage, seed=0)
+    with pytest.raises(ValueError, match="matcher"):
+        rewarding.loss(next(rewarding.batches(0)))
 
 
 def test_a_text_is_what_stands_between_start_and_end() -> None:

@@ -407,6 +407,11 @@ def build_objective(
             " concepts to write them from.",
             hint="Add a source with images: none and set decoder.concepts, or set text_share: 0.",
         )
+    if stage.likeness_reward and system.matcher is None:
+        raise ConfigError(
+            f"Stage {stage.name} rewards likeness (likeness_reward), but matcher.embedding is 0.",
+            hint="Train a matcher in a stage before, or set likeness_reward: 0.",
+        )
     if stage.objective == "rewards":
         return RewardObjective(system, corpus, store, stage, seed=seed)
     captions = CaptionObjective(system, corpus, store, stage, seed=seed)

@@ -199,8 +199,10 @@ class StageConfig:
     text_weight. concept_weight: of the concepts' loss beside the words'. distill_weight: how much a
     concepts stage must not forget ImageNet, or a writer follows its teacher. rewards alone: samples
     (captions drawn for each photo), temperature (of the draws: below 1 they are nearer to what a beam
-    writes), bleu_reward (BLEU-4's share beside CIDEr-D) and caption_weight (of cross-entropy on people's
-    captions beside the rewards, which alone narrow the language; text_share helps there too). distil alone:
+    writes), bleu_reward (BLEU-4's share beside CIDEr-D), likeness_reward (of the log-probability that the
+    matcher finds the photo by its caption among the batch's, against dullness) and caption_weight (of
+    cross-entropy on people's captions beside the rewards, which alone narrow the language; text_share helps
+    there too). distil alone:
     side_px (of the square photos it sees; 0 takes the recipe's image), augmentation (of each photo, anew each
     time), embedding_weight and patch_weight (of what the teacher says of the photo and of its parts),
     frozen_layers (how many of an EfficientNet's or ResNet's first layers stay as they are) and frozen_filters
@@ -243,6 +245,7 @@ class StageConfig:
     samples: Annotated[int, Between(2, 64)] = 5
     temperature: Annotated[float, Between(0.05, 5)] = 0.5
     bleu_reward: NonNegative = 0.0
+    likeness_reward: NonNegative = 0.0
     caption_weight: NonNegative = 0.0
     side_px: Annotated[int, Between(0, 4096)] = 0
     augmentation: Literal["off", "light", "strong"] = "light"

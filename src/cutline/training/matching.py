@@ -6,7 +6,6 @@ Legend of shapes: B photos, S captions a photo, L tokens, D width of a teacher's
 from __future__ import annotations
 
 import math
-from typing import cast
 
 import numpy as np
 import torch
@@ -20,7 +19,6 @@ from cutline.training.objectives import Batch, PhotoObjective, Store, by_source
 from cutline.training.optim import ParameterGroup
 from cutline.training.systems import CaptionSystem
 from cutline.training.teachers import EMBEDDINGS, Answers
-from cutline.training.vocabulary import PAD_ID
 
 
 class MatchObjective(PhotoObjective):
@@ -65,7 +63,7 @@ class MatchObjective(PhotoObjective):
         """The loss of one batch."""
         batch = batch.to(self.device)
         photos = self.matcher.photo(self.system.regions(batch.photos)).float()
-        texts = self._texts(batch.tokens)
+        texts = self.matcher.read(batch.tokens)
         value = self.matcher.contrast(photos, texts)
         logs = {"contrast": float(value.detach())}
         if self.teacher is not None and self.components is not None:
@@ -77,11 +75,6 @@ class MatchObjective(PhotoObjective):
             logs["teacher"] = float(agreement.detach())
         return Loss(value=value, weight=len(batch.items), logs=logs)
 
-    def _texts(self, tokens: Tensor) -> Tensor:
-        """Captions with start and end [B, S, L] -> [B, S, E]."""
-        embedded = self.matcher.text(bare(tokens).flatten(0, 1)).float()
-        return cast(Tensor, embedded.view(*tokens.shape[:2], -1))
-
     def evaluate(self) -> dict[str, float]:
         """Loss on the dev photos, and by source how many are found by a caption, and find one of theirs."""
         photos, texts = [], []
@@ -89,7 +82,7 @@ class MatchObjective(PhotoObjective):
         loss, dev = 0.0, list(self.corpus.dev)
         for items, cached in self._dev_batches():
             seen = self.matcher.photo(self.system.regions(cached)).float()
-            read = self._texts(self._packed(items, rng).to(self.device))
+            read = self.matcher.read(self._packed(items, rng).to(self.device))
             loss += float(self.matcher.contrast(seen, read)) * len(items) / len(dev)
             photos.append(F.normalize(seen, dim=-1).cpu())
             texts.append(F.normalize(read, dim=-1).cpu())
@@ -100,13 +93,6 @@ class MatchObjective(PhotoObjective):
             result |= recalls(all_photos[places], all_texts[places], source)
         result["recall"] = float(np.mean([result[f"recall/text/1/{source}"] for source in sources]))
         return result
-
-
-def bare(tokens: Tensor) -> Tensor:
-    """Captions without <sos> and <end>, as texts are given to the tower: [..., L] -> [..., L - 1]."""
-    shifted = tokens[..., 1:]
-    ends = (shifted != PAD_ID).sum(-1, keepdim=True) - 1
-    return shifted.scatter(-1, ends, PAD_ID)
 
 
 def recalls(photos: Tensor, texts: Tensor, source: str) -> dict[str, float]:

@@ -369,7 +369,10 @@ class RewardObjective(CaptionObjective):
     CIDEr-D, with each source's own document frequencies, plus ``bleu_reward`` times smoothed BLEU-4. The
     policy is the softmax of logits / temperature: below 1, samples are as good as what a beam writes, and
     each has something to teach. Rewards alone narrow the language; cross-entropy of people's captions beside
-    them (``caption_weight``; Paulus et al., 2018) and of text alone (``text_share``) keep it broad.
+    them (``caption_weight``; Paulus et al., 2018) and of text alone (``text_share``) keep it broad. They also
+    reward what can be said of anything; ``likeness_reward`` times the log-probability that the system's
+    matcher picks the photo by its caption among those of the batch rewards what tells it from others (Luo et
+    al., 2018; with CLIP as the judge: Cho et al., 2022).
     """
 
     def __init__(
@@ -394,22 +397,34 @@ class RewardObjective(CaptionObjective):
             )
         captioner.train(was_training)
         rewards = self._rewards(batch.items, ids).to(ids.device)
-        others = (rewards.sum(1, keepdim=True) - rewards) / (rewards.shape[1] - 1)
-        memory = self.system.remember(self.dropout(regions), logits)
         start = batch.tokens[:, :1, :1].expand(-1, ids.shape[1], -1)
         tokens = torch.cat((start, ids), dim=2)
+        logs = {"reward": float(rewards.mean())}
+        if stage.likeness_reward:
+            found = self._found(regions, tokens)
+            rewards = rewards + stage.likeness_reward * found
+            logs["likeness"] = float(found.mean())
+        others = (rewards.sum(1, keepdim=True) - rewards) / (rewards.shape[1] - 1)
+        memory = self.system.remember(self.dropout(regions), logits)
         written = ids != PAD_ID
         logits_written = captioner(memory, tokens[..., :-1], written).float()
         advantage = (rewards - others).unsqueeze(-1).expand_as(ids)[written]
         surprise = F.cross_entropy(logits_written / stage.temperature, ids[written], reduction="none")
         value = (advantage * surprise).mean()
-        logs = {"reward": float(rewards.mean())}
         if stage.caption_weight:
             taught, _ = _cross_entropy(captioner, memory, batch.tokens, stage.label_smoothing)
             value = value + stage.caption_weight * taught
             logs["captions"] = float(taught.detach())
         value = self._with_side_tasks(value, logs, batch, logits)
         return Loss(value=value, weight=float(written.sum()), logs=logs)
+
+    @torch.no_grad()
+    def _found(self, regions: Tensor, tokens: Tensor) -> Tensor:
+        """How well each caption [B, K, L] tells its photo from the batch's others: [B, K]."""
+        matcher = self.system.matcher
+        if matcher is None:
+            raise ValueError("likeness is judged by a matcher, and this system has none")
+        return matcher.found(matcher.photo(regions).float(), matcher.read(tokens))
 
     def _rewards(self, items: Sequence[Captions], ids: Tensor) -> Tensor:
         """CIDEr-D, and some BLEU-4, of written captions [B, K, L], on the CPU: [B, K]."""

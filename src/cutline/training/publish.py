@@ -36,8 +36,8 @@ from cutline.training.corpus import pack
 from cutline.training.datasets import Example, data_hash, describe, open_example, read_source
 from cutline.training.export import BundleDetails, bundle_graphs, export_graphs
 from cutline.training.loop import BEST
-from cutline.training.matching import bare
 from cutline.training.quantise import decoder_feeds, quantise_graph
+from cutline.training.towers import bare
 
 _BATCH = 8
 # How many dev photos are captioned with exact arithmetic too, which is slow.

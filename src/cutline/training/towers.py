@@ -70,12 +70,33 @@ class Matcher(nn.Module):
         self.text = text
         self.log_scale = nn.Parameter(torch.tensor(_FIRST_SCALE))
 
-    def contrast(self, photos: Tensor, texts: Tensor) -> Tensor:
-        """How badly photos [B, E] and texts [B, S, E] find each other in this batch (InfoNCE, both ways)."""
+    def read(self, captions: Tensor) -> Tensor:
+        """Where captions lie, with their start and end [B, S, L] -> [B, S, E]."""
+        embedded = self.text(bare(captions).flatten(0, 1)).float()
+        return cast(Tensor, embedded.view(*captions.shape[:2], -1))
+
+    def found(self, photos: Tensor, texts: Tensor) -> Tensor:
+        """How well each text [B, S, E] tells its photo [B, E] from the others: a log-probability [B, S]."""
+        chances = F.log_softmax(self._likeness(photos, texts), dim=-1)  # [S, B, B]: of a text's photo
+        return chances.diagonal(dim1=1, dim2=2).T
+
+    def _likeness(self, photos: Tensor, texts: Tensor) -> Tensor:
+        """Cosines, sharpened: of the S-th text of each photo with each photo, [S, B, B]."""
         scale = self.log_scale.clamp(max=_LARGEST_SCALE).exp()
         photos, texts = F.normalize(photos, dim=-1), F.normalize(texts, dim=-1)
-        likeness = scale * torch.einsum("be,cse->sbc", photos, texts)
+        return scale * torch.einsum("be,cse->scb", photos, texts)
+
+    def contrast(self, photos: Tensor, texts: Tensor) -> Tensor:
+        """How badly photos [B, E] and texts [B, S, E] find each other in this batch (InfoNCE, both ways)."""
+        likeness = self._likeness(photos, texts).transpose(1, 2)
         pairs = torch.arange(len(photos), device=photos.device).expand(likeness.shape[:2])
         there = F.cross_entropy(likeness.flatten(0, 1), pairs.flatten())
         back = F.cross_entropy(likeness.transpose(1, 2).flatten(0, 1), pairs.flatten())
         return (there + back) / 2
+
+
+def bare(tokens: Tensor) -> Tensor:
+    """Captions without <sos> and <end>, as texts are given to the tower: [..., L] -> [..., L - 1]."""
+    shifted = tokens[..., 1:]
+    ends = (shifted != PAD_ID).sum(-1, keepdim=True) - 1
+    return shifted.scatter(-1, ends, PAD_ID)

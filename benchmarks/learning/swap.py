@@ -1,13 +1,14 @@
 """python -m benchmarks.learning.swap [--mode laptop] [--seconds 20] [--gone 60] [--output benchmarks]
 
-Starts the service, with its model behind an alias of a registry in S3, and lets 20 clients, each from an
-address of its own, ask for captions without a pause: half of them by POST /caption, half by uploads, whose
-jobs workers do. Then, under that load, a version is promoted, and rolled back; a worker is killed while
-another version comes (where there are workers); the registry's S3 is killed, and a version is promoted when
-it is back. Printed is, for each, how many requests failed, and how long the slowest one took beside the usual
-p99; and what the service has in memory before and after it all. It exits with 1 where a request failed, one
-took longer than twice the usual p99 while models changed, a version did not come into use, or the memory of
-another model was not given back.
+Starts the service, with its model behind an alias of a registry in S3, and lets 20 clients (--clients) ask
+for captions without a pause: half of them by POST /caption, half by uploads, whose jobs workers do. They are
+of one network: of many, whoever has had more work done than others rests meanwhile, which is not measured.
+Then, under that load, a version is promoted, and rolled back; a worker is killed while another version comes
+(where there are workers); the registry's S3 is killed, and a version is promoted when it is back. Printed is,
+for each, how many requests failed, and how long the slowest one took beside the usual p99; and what the
+service has in memory before and after it all. It exits with 1 where a request failed, one took longer than
+twice the usual p99 while models changed, a version did not come into use, or the memory of another model was
+not given back.
 
 The photos lie in an S3 of their own: this is about the registry. While a worker is killed, time has no bound
 but that of the lease, after which another one does its job.
@@ -71,15 +72,16 @@ class Asked:
 
 
 class Clients:
-    """Twenty clients that ask without a pause, until it is left."""
+    """So many clients that ask without a pause, until it is left."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, count: int) -> None:
         self._service = service
-        self.asked: list[Asked] = []
+        self.count = count
+        self._asked: list[Asked] = []
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._photos = variants()
-        self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(CLIENTS)]
+        self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(count)]
 
     def __enter__(self) -> Clients:
         for each in self._threads:
@@ -91,12 +93,13 @@ class Clients:
         for each in self._threads:
             each.join()
 
+    def since(self, began: float) -> list[Asked]:
+        """The requests that ended after a moment."""
+        return [each for each in list(self._asked) if each.ended >= began]
+
     def _ask(self, number: int) -> None:
         act = self._caption if number % 2 else self._upload
-        transport = httpx.HTTPTransport(local_address=f"127.{10 + number}.0.1")
-        with httpx.Client(
-            base_url=f"{self._service.url}/api/v1", transport=transport, timeout=_TIMEOUT_S
-        ) as client:
+        with httpx.Client(base_url=f"{self._service.url}/api/v1", timeout=_TIMEOUT_S) as client:
             while not self._over.is_set():
                 began, what = time.monotonic(), ""
                 try:
@@ -104,7 +107,7 @@ class Clients:
                 except (httpx.HTTPError, KeyError, ValueError) as error:
                     what = repr(error)[:300]
                 ended = time.monotonic()
-                self.asked.append(Asked(ended=ended, seconds=ended - began, is_answered=not what, what=what))
+                self._asked.append(Asked(ended=ended, seconds=ended - began, is_answered=not what, what=what))
 
     def _photo(self) -> bytes:
         with self._lock:
@@ -131,10 +134,12 @@ class Clients:
 class Measurement:
     """One mode: what its clients see while models change."""
 
-    def __init__(self, service: Service, registry: Registry, store: ObjectStore, seconds: float) -> None:
+    def __init__(
+        self, service: Service, registry: Registry, store: ObjectStore, *, clients: int, seconds: float
+    ) -> None:
         self._service, self._registry, self._store = service, registry, store
         self._seconds = seconds
-        self._clients = Clients(service)
+        self._clients = Clients(service, clients)
         self._p99_s = 0.0
         self.found: dict[str, Any] = {}
 
@@ -157,12 +162,13 @@ class Measurement:
         return {"phases": self.found, "memory_mb": {"before": before, "after": after}}
 
     def _phase(self, name: str, act: Callable[[], None]) -> dict[str, Any]:
-        """Do something, and go on for a while; what the clients saw meanwhile."""
+        """Do something, and go on until there are as many answers as clients, at least; what they saw."""
         began = time.monotonic()
         act()
         if self._p99_s:
             time.sleep(self._seconds / 4)
-        seen = [each for each in list(self._clients.asked) if each.ended >= began]
+        wait_until(lambda: len(self._clients.since(began)) >= self._clients.count, what="as many answers")
+        seen = self._clients.since(began)
         times = [each.seconds for each in seen]
         failed = [each.what for each in seen if not each.is_answered]
         found = {
@@ -219,12 +225,9 @@ class Measurement:
 
     def _says(self, version: Version) -> bool:
         with suppress(httpx.HTTPError):
-            said = httpx.get(f"{self._service.url}/readyz", timeout=30).json()["models"]
-            return all(
-                (each["version"], each["state"]) == (version.id[:12], "current")
-                for each in said
-                if each["id"] == "default"
-            )
+            said = httpx.get(f"{self._service.url}/readyz", timeout=30).json().get("models", [])
+            told = [(each["version"], each["state"]) for each in said if each["id"] == "default"]
+            return told == [(version.id[:12], "current")]
         return False
 
     def _memory(self) -> dict[str, int]:
@@ -240,7 +243,7 @@ class Measurement:
         return least
 
 
-def measure(mode: Mode, seconds: float, gone_s: float) -> dict[str, Any]:
+def measure(mode: Mode, *, clients: int, seconds: float, gone_s: float) -> dict[str, Any]:
     """One mode, from its start to its end."""
     with tempfile.TemporaryDirectory(prefix="cutline-swap-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -259,7 +262,8 @@ def measure(mode: Mode, seconds: float, gone_s: float) -> dict[str, Any]:
                 "log_level": "WARNING",
             }
             with running_alone(mode, folder, settings) as service:
-                return Measurement(service, registry, store, seconds).go(versions, gone_s)
+                measurement = Measurement(service, registry, store, clients=clients, seconds=seconds)
+                return measurement.go(versions, gone_s)
 
 
 def _registry_settings(cache: Path) -> RegistrySettings:
@@ -332,8 +336,8 @@ def table(results: Mapping[str, Any]) -> str:
         f"On {about['cores']} cores ({about['processor']}, {about['memory_gb']} GB), {about['system']},"
         f" Python {about['python']}; load average before: {about['load_before']}."
         + (f" {BUSY}" if about["busy"] else ""),
-        f"{CLIENTS} clients ask without a pause, and share these cores with the service. Another model takes"
-        f" {results['model_mb']} MB.",
+        f"{results['clients']} clients ask without a pause, and share these cores with the service. Another"
+        f" model takes {results['model_mb']} MB.",
     ]
     for mode, found in results["modes"].items():
         kept = "kept" if is_kept(found, results["model_mb"]) else "**not kept**"
@@ -361,10 +365,17 @@ def table(results: Mapping[str, Any]) -> str:
 def main() -> int:
     """Measure, print, write; 1 where somebody noticed."""
     asked = _arguments()
-    results: dict[str, Any] = {"machine": machine.facts(), "model_mb": model_mb(), "modes": {}}
+    results: dict[str, Any] = {
+        "machine": machine.facts(),
+        "clients": asked.clients,
+        "model_mb": model_mb(),
+        "modes": {},
+    }
     for mode in asked.mode or list(Mode):
         _say(f"-- {mode}")
-        results["modes"][mode] = measure(Mode(mode), asked.seconds, asked.gone)
+        results["modes"][mode] = measure(
+            Mode(mode), clients=asked.clients, seconds=asked.seconds, gone_s=asked.gone
+        )
     (asked.output / "swap.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     (asked.output / "swap.md").write_text(table(results), encoding="utf-8")
     print(table(results))
@@ -376,6 +387,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--mode", action="append", choices=list(Mode), help="only this one; both, if left out"
     )
+    parser.add_argument("--clients", type=int, default=CLIENTS)
     parser.add_argument("--seconds", type=float, default=20, help="how long each part is looked at, about")
     parser.add_argument("--gone", type=float, default=60, help="how long S3 is gone")
     parser.add_argument("--output", type=Path, default=HERE.parent, help="a folder for the results")

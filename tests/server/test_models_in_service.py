@@ -110,6 +110,23 @@ def test_a_promoted_version_takes_the_place_of_the_old_one(
     assert shelf.statuses()[0].label == f"cutline-base@{bundle.manifest.version}"
 
 
+def test_how_it_stands_is_told_at_every_moment(shelf: Shelf[Served], monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf.get("default")
+    seen = []
+    for name in ("set", "delete_many"):
+        real = getattr(models_in_service.cache, name)
+
+        def call(*given: Any, real: Any = real, **named: Any) -> Any:
+            done = real(*given, **named)
+            seen.append(models_in_service.told_of(["default"]))
+            return done
+
+        monkeypatch.setattr(models_in_service.cache, name, call)
+    shelf.follow()
+    assert len(seen) == 2
+    assert all(status.state == "current" for [status] in seen)
+
+
 def test_what_is_refused_changes_nothing_and_is_not_tried_all_the_time(
     registry: Registry,
     bundle: Bundle,

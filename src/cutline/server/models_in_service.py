@@ -354,10 +354,10 @@ def told_of(models: Sequence[str]) -> list[Status]:
 def _tell(status: Status) -> None:
     """Tell other processes how it stands, for as long as a few looks take."""
     try:
-        if status.state == "current":  # who still has trouble says so again
-            cache.delete_many([_key(status.model, state) for state in STATES])
         seconds = max(60.0, 4 * settings().model_poll_s)
         cache.set(_key(status.model, status.state), asdict(status), timeout=seconds)
+        if status.state == "current":  # who still has trouble says so again
+            cache.delete_many([_key(status.model, state) for state in STATES if state != "current"])
     except Exception as error:  # whatever a cache's driver raises: models are served all the same
         logger.warning("How it stands with the model cannot be told: %s", error)
 

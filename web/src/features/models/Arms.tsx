@@ -1,4 +1,5 @@
 import Alert from '@mui/material/Alert';
+import Box from '@mui/material/Box';
 import Typography from '@mui/material/Typography';
 import { useTranslation } from '@/shared/i18n/useTranslation';
 import { useFormats } from '@/shared/i18n/format';
@@ -23,12 +24,8 @@ export function Arms({ comparison, labelOf }: ArmsProps) {
         <thead>
           <tr>
             <th scope="col">{t('arms.measure')}</th>
-            <th scope="col">
-              {t('champion')}: {labelOf(champion.version)}
-            </th>
-            <th scope="col">
-              {t('challenger')}: {labelOf(challenger.version)}
-            </th>
+            <Heading role={t('champion')} label={labelOf(champion.version)} />
+            <Heading role={t('challenger')} label={labelOf(challenger.version)} />
           </tr>
         </thead>
         <tbody>
@@ -80,6 +77,18 @@ export function Arms({ comparison, labelOf }: ArmsProps) {
   );
 }
 
+/** Whose column it is; a phone has no room for the version, which stands above. */
+function Heading({ role, label }: { role: string; label: string }) {
+  return (
+    <th scope="col">
+      {role}
+      <Box component="span" sx={{ display: { xs: 'none', sm: 'inline' } }}>
+        : {label}
+      </Box>
+    </th>
+  );
+}
+
 /** A figure with its interval. */
 function Figure({ measure }: { measure: MeasureOut | undefined }) {
   const { t } = useTranslation('models');
@@ -87,15 +96,13 @@ function Figure({ measure }: { measure: MeasureOut | undefined }) {
   if (measure?.value === null || measure?.value === undefined) return <>–</>;
   const format = measure.is_share ? formats.percent : formats.seconds;
   const { low, high } = measure;
+  if (typeof low !== 'number' || typeof high !== 'number') return <>{format(measure.value)}</>;
   return (
     <>
-      {format(measure.value)}
-      {typeof low === 'number' && typeof high === 'number' ? (
-        <Typography component="span" variant="body2" color="textSecondary" sx={{ whiteSpace: 'nowrap' }}>
-          {' '}
-          {t('interval', { low: format(low), high: format(high) })}
-        </Typography>
-      ) : null}
+      {format(measure.value)}{' '}
+      <Typography component="span" variant="body2" color="textSecondary" sx={{ whiteSpace: 'nowrap' }}>
+        {t('interval', { low: format(low), high: format(high) })}
+      </Typography>
     </>
   );
 }

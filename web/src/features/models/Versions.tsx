@@ -161,7 +161,7 @@ function Gates({ gates }: { gates: GateOut[] }) {
   const formats = useFormats();
   const figure = (value: number | null | undefined) => (typeof value === 'number' ? formats.number(value) : '–');
   return (
-    <WideTable label={t('gates.title')}>
+    <WideTable label={t('gates.title')} lastColumn={200}>
       <thead>
         <tr>
           {(['gate', 'verdict', 'figure', 'interval', 'threshold'] as const).map((each) => (
@@ -177,7 +177,9 @@ function Gates({ gates }: { gates: GateOut[] }) {
             <th scope="row">{gate.name}</th>
             <td>{gate.passed ? t('gates.passed') : <strong>{t('gates.notPassed')}</strong>}</td>
             <td>{figure(gate.figure)}</td>
-            <td>{typeof gate.low === 'number' && typeof gate.high === 'number' ? t('gates.between', { low: figure(gate.low), high: figure(gate.high) }) : '–'}</td>
+            <Box component="td" sx={{ whiteSpace: 'nowrap' }}>
+              {typeof gate.low === 'number' && typeof gate.high === 'number' ? t('gates.between', { low: figure(gate.low), high: figure(gate.high) }) : '–'}
+            </Box>
             <td>{[gate.threshold, gate.detail].filter(Boolean).join('; ')}</td>
           </tr>
         ))}

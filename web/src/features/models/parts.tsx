@@ -25,8 +25,15 @@ export function Section({ title, lead, children }: { title: string; lead?: strin
   );
 }
 
+interface WideTableProps {
+  label: string;
+  /** The least width of the last column, where the longest text stands in it. */
+  lastColumn?: number;
+  children: ReactNode;
+}
+
 /** A table in a frame that is scrolled. */
-export function WideTable({ label, children }: { label: string; children: ReactNode }) {
+export function WideTable({ label, lastColumn, children }: WideTableProps) {
   return (
     <Scrolled label={label}>
       <Box
@@ -36,7 +43,7 @@ export function WideTable({ label, children }: { label: string; children: ReactN
           width: '100%',
           fontVariantNumeric: 'tabular-nums',
           '& th, & td': { px: { xs: 1.25, sm: 2 }, py: 1, textAlign: 'left', verticalAlign: 'top' },
-          '& td:last-of-type': { minWidth: 200 }, // what is longest stands last
+          '& td:last-of-type': { minWidth: lastColumn },
           '& th': { fontWeight: 600 },
           '& thead th': { color: 'text.secondary' },
           '& tbody tr': { borderTop: 1, borderColor: 'divider' },

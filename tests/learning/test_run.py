@@ -142,6 +142,8 @@ def test_feedback_becomes_a_challenger_and_nothing_happens_twice(learner: Learni
     report = json.loads(registry.file(challenger, "gates.json"))
     assert report["passed"]
     assert len(report["gates"]) >= 14
+    exact = {gate["name"] for gate in report["gates"] if "low" not in gate}
+    assert exact <= {"data", "groups", "size", "determinism"}
     assert not any(change["private"] for change in report["changes"])
     assert "images/" not in json.dumps(report)
     weights = registry.weights(challenger)

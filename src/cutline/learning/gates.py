@@ -3,6 +3,9 @@
 The first two look at the data and need no challenger, so that most bad feedback costs no training. A gate
 that does not pass is no error: the report says which, and why.
 
+Figures that are counted exactly (problems of the data, bytes, captions that differ when written again) have
+no interval; all others have one of 95%, by the bootstrap.
+
 Legend of shapes: N captions.
 """
 
@@ -15,9 +18,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from cutline.captioning.bundle import Bundle
@@ -44,12 +48,14 @@ GOLDEN = Path(__file__).with_name("golden")
 FORMAT = 1
 _FORGETTING = frozenset(("base", "golden", "groups"))
 _SAMPLES = 2000
+_DRAWN_AGAIN = 300
 _FITTED, _OTHERS = 300, 3  # captions that are tried on so many other photos
 _TIMED, _ROUNDS, _TRIES = 6, 5, 3
 _TWICE = 12  # photos that are captioned again, to see whether the same comes out
 _AT_ONCE = 32
 _BINS = 10
 _SMALL_PHOTO_BATCH = 1
+Places: TypeAlias = npt.NDArray[np.int64]
 _WORD = re.compile(r"[^\W\d_][\w'-]*")
 _NAMES = """
     adam alex alice amy andrew anna anne ben bob brian charles charlie chris daniel dave david emily
@@ -471,7 +477,7 @@ def _wording_gates(contest: Contest, held: _Photos, base: _Photos) -> Iterable[G
         after,
         lambda text: not names.isdisjoint(words_of(text)),
     )
-    yield _change(
+    yield _mean_change(
         "repeated captions",
         "Share of photos whose caption another photo has, too",
         _repeated(before),
@@ -479,7 +485,7 @@ def _wording_gates(contest: Contest, held: _Photos, base: _Photos) -> Iterable[G
         most=settings.repeated,
         absolute=True,
     )
-    yield _change(
+    yield _mean_change(
         "repeated words",
         "Share of captions that say a pair of words twice",
         _stuttering(before),
@@ -487,18 +493,12 @@ def _wording_gates(contest: Contest, held: _Photos, base: _Photos) -> Iterable[G
         most=settings.repeated,
         absolute=True,
     )
-    yield _change(
-        "vocabulary",
-        "Different words in all captions",
-        _vocabulary(before),
-        _vocabulary(after),
-        least=settings.vocabulary,
-    )
-    yield _change(
+    yield _vocabulary_gate(before, after, settings)
+    yield _mean_change(
         "length",
         "Words in a caption",
-        _length(before),
-        _length(after),
+        _lengths(before),
+        _lengths(after),
         most=settings.length,
         least=settings.length,
     )
@@ -511,10 +511,39 @@ def _offends(text: str) -> bool:
 def _new_ones(
     name: str, about: str, before: Sequence[str], after: Sequence[str], test: Callable[[str], bool]
 ) -> Gate:
-    now = [text for text in after if test(text)]
-    figure = len(now) - sum(map(test, before))
-    detail = "" if figure <= 0 else f"such as {now[0]!r}"
-    return Gate(name=name, about=about, passed=figure <= 0, figure=figure, threshold="none", detail=detail)
+    now, then = (np.array([float(test(text)) for text in captions]) for captions in (after, before))
+    more = paired_bootstrap(now, then, samples=_SAMPLES)
+    figure = int(now.sum() - then.sum())
+    first = next((text for text, is_bad in zip(after, now, strict=True) if is_bad), "")
+    return Gate(
+        name=name,
+        about=about,
+        passed=figure <= 0,
+        figure=figure,
+        low=len(now) * more.low,
+        high=len(now) * more.high,
+        threshold="none",
+        detail="" if figure <= 0 else f"such as {first!r}",
+    )
+
+
+def _mean_change(
+    name: str,
+    about: str,
+    before: Floats,
+    after: Floats,
+    *,
+    most: float | None = None,
+    least: float | None = None,
+    absolute: bool = False,
+) -> Gate:
+    """The change of a mean over captions: [N] of each, before and after."""
+    compare = paired_bootstrap if absolute else relative_change
+    test = compare(after, before, samples=_SAMPLES)
+    means = float(before.mean()), float(after.mean())
+    return _change(
+        name, about, *means, interval=(test.low, test.high), most=most, least=least, absolute=absolute
+    )
 
 
 def _change(
@@ -523,42 +552,71 @@ def _change(
     before: float,
     after: float,
     *,
+    interval: tuple[float, float] | None = None,
     most: float | None = None,
     least: float | None = None,
     absolute: bool = False,
 ) -> Gate:
-    """A figure that may grow by ``most`` and shrink by ``least``: by shares of what it was, or absolutely."""
+    """A figure that may grow by ``most`` and shrink by ``least``: by shares of what it was, or absolutely.
+
+    interval: of that change; what is exact has none.
+    """
     figure = after - before if absolute else after / max(before, 1e-9) - 1
     bounds = [
         *([f"at most {most:+.0%}"] if most is not None else []),
         *([f"at least {-least:+.0%}"] if least is not None else []),
     ]
+    low, high = interval or (None, None)
     return Gate(
         name=name,
         about=f"{about}, {before:.3g} before: its change",
         passed=(most is None or figure <= most) and (least is None or figure >= -least),
         figure=figure,
+        low=low,
+        high=high,
         threshold=" and ".join(bounds),
         detail=f"{before:.3g} to {after:.3g}",
     )
 
 
-def _repeated(captions: Sequence[str]) -> float:
+def _drawn_again(change: Callable[[Places], float], items: int) -> tuple[float, float]:
+    """The interval of a change that is no mean: the middle 95% where its items are drawn with replacement."""
+    rng = np.random.default_rng(0)
+    found = [change(rng.integers(items, size=items)) for _ in range(_DRAWN_AGAIN)]
+    low, high = np.quantile(found, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def _repeated(captions: Sequence[str]) -> Floats:
     counts = Counter(captions)
-    return sum(number for number in counts.values() if number > 1) / len(captions)
+    return np.array([float(counts[text] > 1) for text in captions])
 
 
-def _stuttering(captions: Sequence[str]) -> float:
+def _stuttering(captions: Sequence[str]) -> Floats:
     pairs = [list(pairwise(words)) for words in map(words_of, captions)]
-    return sum(len(set(each)) < len(each) for each in pairs) / len(pairs)
+    return np.array([float(len(set(each)) < len(each)) for each in pairs])
 
 
-def _vocabulary(captions: Sequence[str]) -> float:
-    return float(len({word for text in captions for word in words_of(text)}))
+def _lengths(captions: Sequence[str]) -> Floats:
+    return np.array([float(len(words_of(text))) for text in captions])
 
 
-def _length(captions: Sequence[str]) -> float:
-    return float(np.mean([len(words_of(text)) for text in captions]))
+def _vocabulary_gate(before: Sequence[str], after: Sequence[str], settings: GateSettings) -> Gate:
+    words = [[frozenset(words_of(text)) for text in captions] for captions in (before, after)]
+
+    def size(captions: Sequence[frozenset[str]], places: Iterable[int]) -> int:
+        return len(frozenset[str]().union(*(captions[place] for place in places)))
+
+    def change(places: Places) -> float:
+        return size(words[1], places) / max(size(words[0], places), 1) - 1
+
+    return _change(
+        "vocabulary",
+        "Different words in all captions",
+        *(float(size(each, range(len(each)))) for each in words),
+        interval=_drawn_again(change, len(before)),
+        least=settings.vocabulary,
+    )
 
 
 def _calibration_gate(contest: Contest) -> Gate:
@@ -573,24 +631,44 @@ def _calibration_gate(contest: Contest) -> Gate:
         if photo_of(contest.data, row.image).name in places
     ]
     before, after = (
-        _calibration_error(captioner, lessons, store)
-        for captioner in (contest.champion.captioner, contest.weights)
+        _guesses(captioner, lessons, store) for captioner in (contest.champion.captioner, contest.weights)
     )
+
+    def change(captions: Places) -> float:
+        counts = np.bincount(captions, minlength=len(lessons))
+        return after.error(counts) - before.error(counts)
+
+    once = np.ones(len(lessons), np.int64)
     return _change(
         "calibration",
         "How far the probability of the next word is from how often it is right",
-        before,
-        after,
+        before.error(once),
+        after.error(once),
+        interval=_drawn_again(change, len(lessons)),
         most=contest.settings.calibration,
         absolute=True,
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Guesses:
+    """At each word: how sure the likeliest one was, whether it was right, and of which caption it is."""
+
+    sure: Floats
+    right: npt.NDArray[np.bool_]
+    captions: Places
+
+    def error(self, counts: Places) -> float:
+        """The calibration error, if captions are there so often: [N]."""
+        weights = counts[self.captions]
+        bins = np.minimum((self.sure * _BINS).astype(int), _BINS - 1)
+        gaps = np.bincount(bins, (self.sure - self.right) * weights, minlength=_BINS)
+        return float(np.abs(gaps).sum() / max(1, weights.sum()))
+
+
 @torch.no_grad()
-def _calibration_error(
-    captioner: TransformerCaptioner, lessons: Sequence[Lesson], store: RegionStore
-) -> float:
-    sure, right = list[float](), list[bool]()
+def _guesses(captioner: TransformerCaptioner, lessons: Sequence[Lesson], store: RegionStore) -> _Guesses:
+    sure, right, captions = list[float](), list[bool](), list[int]()
     for start in range(0, len(lessons), _AT_ONCE):
         part = lessons[start : start + _AT_ONCE]
         memory = remember(captioner, store.read([each.row for each in part], [PLAIN] * len(part)))
@@ -599,34 +677,38 @@ def _calibration_error(
         keep = tokens[:, 1:] != PAD_ID
         sure += best[keep].tolist()
         right += (guess == tokens[:, 1:])[keep].tolist()
-    bins = np.minimum((np.asarray(sure) * _BINS).astype(int), _BINS - 1)
-    counts = np.bincount(bins, minlength=_BINS)
-    gaps = np.bincount(bins, np.asarray(sure) - np.asarray(right), minlength=_BINS)
-    return float(np.abs(gaps).sum() / max(1, counts.sum()))
+        captions += (start + keep.nonzero()[:, 0]).tolist()
+    return _Guesses(sure=np.asarray(sure), right=np.asarray(right, np.bool_), captions=np.asarray(captions))
 
 
 def _latency_gate(contest: Contest, before: BundleCaptioner, after: BundleCaptioner, held: _Photos) -> Gate:
     """Both caption the same photos in turn; the quickest rounds are compared, for machines are disturbed."""
     photos = held.paths[:_TIMED]
-    best = [float("inf"), float("inf")]
+    times: tuple[list[float], list[float]] = ([], [])
     ratio = float("inf")
     for _ in range(_TRIES):
         for _ in range(_ROUNDS):
-            for place, captioner in enumerate((before, after)):
+            for captioner, own in zip((before, after), times, strict=True):
                 start = time.perf_counter()
                 for photo in photos:
                     captioner.caption(photo)
-                best[place] = min(best[place], (time.perf_counter() - start) / len(photos))
-        ratio = best[1] / best[0]
+                own.append((time.perf_counter() - start) / len(photos))
+        ratio = min(times[1]) / min(times[0])
         if ratio <= 1 + contest.settings.latency:
             break
+    rounds = np.array(times)
+    low, high = _drawn_again(
+        lambda places: float(np.divide(*rounds[::-1, places].min(axis=1))) - 1, len(times[0])
+    )
     return Gate(
         name="latency",
         about="Time for a photo, beside the champion's: its change",
         passed=ratio <= 1 + contest.settings.latency,
         figure=ratio - 1,
+        low=low,
+        high=high,
         threshold=f"at most {contest.settings.latency:+.0%}",
-        detail=f"{1000 * best[0]:.1f} ms to {1000 * best[1]:.1f} ms",
+        detail=f"{1000 * min(times[0]):.1f} ms to {1000 * min(times[1]):.1f} ms",
     )
 
 

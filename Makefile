@@ -66,7 +66,9 @@ static: $(VENV)/dev.stamp web/node_modules/.stamp  ## The checks of `make check`
 BUILD ?= docker build
 TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGES := web worker tools
-LABELS = --build-arg VERSION="$(TAG)" --build-arg REVISION="$$(git rev-parse HEAD)" --build-arg CREATED="$$(date -u +%FT%TZ)"
+# Not as arguments of the build: Podman would take the layers of another version.
+LABEL := --label org.opencontainers.image
+LABELS = $(LABEL).version="$(TAG)" $(LABEL).revision="$$(git rev-parse HEAD)" $(LABEL).created="$$(date -u +%FT%TZ)"
 
 image:  ## Build the images of web, worker and tools, and examine them (TAG=1.2)
 	@for target in $(IMAGES); do \

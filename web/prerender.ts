@@ -43,7 +43,7 @@ export function prerender(pages: readonly Prerendered[]): Plugin {
         const frame = String(index.source).replace(link[0], '');
         Reflect.deleteProperty(bundle, sheet.fileName); // its rules are inlined in each page's sheet
         const { painted, failure } = await renderPages(pages);
-        for (const [{ file, page }, { html, css, names, globals }] of painted) {
+        for (const [{ file, page }, { html, css, names }] of painted) {
           if (html.includes(' style="')) this.error(`${file}: the content security policy allows no style attributes`);
           const styles = `${String(sheet.source)}${css}${HIDE_OTHER_LANGUAGES}${FAILURE_STYLES}${failure.css}`;
           const name = `assets/${file.replace('.html', '')}-${createHash('sha256').update(styles).digest('base64url').slice(0, 8)}.css`;
@@ -51,7 +51,6 @@ export function prerender(pages: readonly Prerendered[]): Plugin {
           const head = [
             `<link rel="stylesheet" href="/${name}">`,
             // Tell Emotion which styles the sheet already has, so that it does not insert them again.
-            ...globals.map((name) => `<style data-emotion="css-global ${name}"></style>`),
             `<style data-emotion="css ${names.join(' ')}"></style>`,
             ...fonts.map((each) => `<link rel="preload" as="font" type="font/woff2" crossorigin href="/${each}">`),
             // Fetched after the first paint (see boot.ts), so that it does not delay it.

@@ -1,5 +1,4 @@
-import CssBaseline from '@mui/material/CssBaseline';
-import { ThemeProvider } from '@mui/material/styles';
+import { ThemeProvider } from '@mui/system';
 import { useEffect, useState } from 'react';
 import { ErrorBoundary } from 'react-error-boundary';
 import { Provider } from 'react-redux';
@@ -7,6 +6,7 @@ import { Uploader } from '@/features/caption/uploader';
 import { UploaderContext } from '@/features/caption/useUploader';
 import { selectSender } from '@/shared/api/viewer';
 import { keepFocus } from '@/shared/lib/keepFocus';
+import { useColors } from './colorMode';
 import { Crashed } from './errors';
 import { Live } from './Live';
 import { AppRoutes } from './routes';
@@ -17,10 +17,10 @@ export function App({ store }: { store: Store }) {
   const [uploader] = useState(() => new Uploader(store.dispatch, () => selectSender(store.getState())));
   useEffect(() => uploader.start(store.subscribe), [uploader, store]);
   useEffect(() => keepFocus(), []);
+  useColors();
   return (
     <Provider store={store}>
-      <ThemeProvider theme={theme} defaultMode="system" modeStorageKey="cutline-mode" noSsr>
-        <CssBaseline enableColorScheme />
+      <ThemeProvider theme={theme}>
         <ErrorBoundary FallbackComponent={Crashed}>
           <Live />
           <UploaderContext value={uploader}>

@@ -1,5 +1,6 @@
 import '@fontsource-variable/inter/index.css';
 import '@fontsource-variable/newsreader/index.css';
+import 'virtual:theme.css';
 import type { ImageOut, PageImageOut } from '@/shared/api/generated';
 import { fetchEarly } from '@/shared/api/early';
 import { fittingWidth, photoSources } from '@/shared/lib/sources';

@@ -12,7 +12,6 @@ export interface Painted {
   html: string;
   css: string;
   names: string[]; // Emotion's names of the styles in css
-  globals: string[]; // and of the global styles
 }
 
 /** Render a page without any data: shown while the code is loading. */
@@ -32,12 +31,10 @@ export async function prerender(path: string, isFrame: boolean): Promise<Painted
   const html = renderWith(makeStore());
   renderWith(sampleStore()); // only for its styles
   const styles = Object.entries(cache.inserted).filter((entry): entry is [string, string] => typeof entry[1] === 'string');
-  const isGlobal = ([name, style]: [string, string]) => !style.includes(`.css-${name}`);
   return {
     html,
     css: styles.map(([, style]) => style).join(''),
-    names: styles.filter((each) => !isGlobal(each)).map(([name]) => name),
-    globals: styles.filter(isGlobal).map(([name]) => name),
+    names: styles.map(([name]) => name),
   };
 }
 

@@ -48,15 +48,16 @@ export async function loadPage(address: string): Promise<void> {
   await PAGES.find(({ path }) => matchPath(path, address))?.load();
 }
 
-// The pages that people visit next are fetched at the first interaction, so that they also work offline. The
-// first page does not wait for them.
+// What the first page does not wait for: its parts are fetched once it is there, and the pages that people visit next at
+// the first interaction, so that they also work offline.
 export function prefetchPages(): void {
+  prefetchParts('page');
   const prefetch = () => {
     removeEventListener('pointerdown', prefetch);
     removeEventListener('keydown', prefetch);
     // A failed one is retried when the page is opened.
     for (const { load } of PAGES.filter(({ isPrefetched }) => isPrefetched)) load().catch(() => undefined);
-    prefetchParts();
+    prefetchParts('interaction');
   };
   addEventListener('pointerdown', prefetch);
   addEventListener('keydown', prefetch);

@@ -1,11 +1,11 @@
 import DarkMode from '@mui/icons-material/DarkModeOutlined';
 import Translate from '@mui/icons-material/Translate';
 import IconButton from '@mui/material/IconButton';
-import { useColorScheme } from '@mui/material/styles';
 import { Suspense, useState, type ReactNode } from 'react';
 import { useTranslation } from '@/shared/i18n/useTranslation';
 import { LANGUAGES, setLanguage, type Language } from '@/shared/i18n';
 import { lazyPart } from '@/shared/lib/lazyPart';
+import { MODES, setMode, useMode } from '../colorMode';
 
 // Menus are loaded on demand: the first page should not wait for their code.
 const ChoiceMenu = lazyPart(() => import('./ChoiceMenu'));
@@ -46,11 +46,8 @@ function Choice<T extends string>({ label, icon, value, options, onChoose }: Cho
   );
 }
 
-const MODES = ['system', 'light', 'dark'] as const;
-
 export function Preferences() {
   const { t, i18n } = useTranslation();
-  const { mode, setMode } = useColorScheme();
   return (
     <>
       <Choice
@@ -63,7 +60,7 @@ export function Preferences() {
       <Choice
         label={t('theme.label')}
         icon={<DarkMode fontSize="small" />}
-        value={mode ?? 'system'}
+        value={useMode()}
         options={MODES.map((each) => ({ value: each, label: t(`theme.${each}`) }))}
         onChoose={setMode}
       />

@@ -1,19 +1,20 @@
 import Box from '@mui/material/Box';
 import Button from '@mui/material/Button';
 import Typography from '@mui/material/Typography';
-import { useCallback, useState } from 'react';
+import { Suspense, useCallback, useState } from 'react';
 import { useTranslation } from '@/shared/i18n/useTranslation';
 import { useSelector } from 'react-redux';
 import { Link } from '@/shared/lib/router';
 import { usePollingMs } from '@/shared/api/polling';
 import { useListImagesQuery, type ImageOut } from '@/shared/api/generated';
+import { lazyPart } from '@/shared/lib/lazyPart';
 import { Page } from '@/shared/ui/Page';
 import { DropZone } from './DropZone';
-import { ImageCard } from './ImageCard';
 import { Points } from './Points';
-import { UploadCard } from './UploadCard';
 import { selectUploads } from './uploads';
 import { useUploader } from './useUploader';
+
+const Cards = lazyPart(() => import('./Cards'), 'page'); // there are none before the first photo
 
 const RECENT = 12;
 const QUEUE_MS = 3_000;
@@ -63,12 +64,9 @@ export default function CaptionPage() {
               gridTemplateColumns: 'repeat(auto-fill, minmax(min(100%, 270px), 1fr))',
             }}
           >
-            {uploads.map((upload) => (
-              <UploadCard key={upload.id} upload={upload} image={upload.image ? images.get(upload.image) : undefined} />
-            ))}
-            {earlier.map((image) => (
-              <ImageCard key={image.id} image={image} />
-            ))}
+            <Suspense fallback={null}>
+              <Cards uploads={uploads} images={images} earlier={earlier} />
+            </Suspense>
           </Box>
         </Box>
       )}

@@ -23,13 +23,13 @@ describe('lazyPart', () => {
     expect(await screen.findByText('there')).toBeInTheDocument();
   });
 
-  it('prefetches registered parts on request, and later ones immediately', () => {
+  it.each(['page', 'interaction'] as const)('prefetches registered parts at their moment, and later ones immediately (%s)', (moment) => {
     const [before, after] = [vi.fn(() => Promise.resolve(there)), vi.fn(() => Promise.resolve(there))];
-    lazyPart(before);
+    lazyPart(before, moment);
     expect(before).not.toHaveBeenCalled();
-    prefetchParts();
+    prefetchParts(moment);
     expect(before).toHaveBeenCalledOnce();
-    lazyPart(after);
+    lazyPart(after, moment);
     expect(after).toHaveBeenCalledOnce();
   });
 });

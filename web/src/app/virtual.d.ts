@@ -1,0 +1,6 @@
+declare module 'virtual:theme' {
+  import type { computed } from './design';
+
+  const values: ReturnType<typeof computed>;
+  export default values;
+}

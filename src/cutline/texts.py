@@ -1,7 +1,8 @@
-"""Which characters may stand in what people write: everything of every script, nothing that misleads."""
+"""Which characters may stand in what people write: of every script, nothing that misleads; and words."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 # Of the characters without a shape of their own, those that words need: joiners hold emoji families and
@@ -16,3 +17,13 @@ def is_readable(text: str) -> bool:
     return text.isprintable() or all(
         letter in _NEEDED or unicodedata.category(letter) not in _REFUSED for letter in text
     )
+
+
+WORD = re.compile(r"[^\W_]+")
+"""A word as searches tell them apart: letters and digits."""
+
+
+def plain(text: str) -> str:
+    """The text in lower case and without accents, as it is searched."""
+    parts = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(part for part in parts if not unicodedata.combining(part))

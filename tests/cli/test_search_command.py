@@ -6,10 +6,12 @@ import json
 import os
 import sqlite3
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from fixed import COLOURS, OUTAGE, POISON, FixedCaptioner
@@ -196,6 +198,35 @@ def test_what_was_done_before_the_model_failed_is_kept(folder: Path, search: Run
     found = search(folder, "grey", "-n", 99, model=second, code=1)
     assert len(found) == 40
     assert sum(second.batches) < 44
+
+
+def test_failures_are_printed_above_the_progress_bar(
+    folder: Path, search: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Bar:
+        is_away = False
+        photos = 0
+
+        def update(self, photos: int) -> None:
+            self.photos += photos
+
+        @contextmanager
+        def external_write_mode(self) -> Iterator[None]:
+            self.is_away = True
+            yield
+            self.is_away = False
+
+    bar = Bar()
+    seen: list[tuple[str, bool]] = []
+    echo = click.echo
+    monkeypatch.setattr(
+        click, "echo", lambda text, **more: (seen.append((text, bar.is_away)), echo(text, **more))
+    )
+    monkeypatch.setattr("cutline.cli.search._progress", lambda *_: bar)
+    (folder / "broken.png").write_bytes(b"no photo")
+    search(folder, "green", code=1)
+    assert [is_away for text, is_away in seen if "broken.png" in text] == [True]
+    assert bar.photos == 5
 
 
 def test_copies_are_shown_in_groups(folder: Path, search: Run) -> None:

@@ -294,12 +294,7 @@ def open_runtime(
     count = threads or default_threads()
     for name in (ENCODER, DECODER):
         _check_whole(bundle, name)
-    if engine is Engine.ONNXRUNTIME:
-        load = partial(_load_onnxruntime, is_exact=is_exact)
-    elif engine is Engine.OPENVINO:
-        load = partial(_load_openvino)
-    else:
-        assert_never(engine)
+    load = _loader(engine, is_exact=is_exact)
     return GraphRuntime(
         load(bundle, ENCODER, count, count if is_shared_out else 1),
         load(bundle, DECODER, count, count),
@@ -334,8 +329,17 @@ class TextTower:
 def open_text_tower(bundle: Bundle, *, engine: Engine = Engine.ONNXRUNTIME, width: int | None) -> TextTower:
     """Load a bundle's text tower; it has one. Raises BundleDamaged."""
     _check_whole(bundle, TEXT)
-    load = _load_openvino if engine is Engine.OPENVINO else _load_onnxruntime
+    load = _loader(engine)
     return TextTower(load(bundle, TEXT, 1, 1), width=width, where=bundle.where)
+
+
+def _loader(engine: Engine, *, is_exact: bool = False) -> Callable[[Bundle, str, int, int], Graph]:
+    """What loads a graph of a bundle, with its threads and how many calls share them."""
+    if engine is Engine.ONNXRUNTIME:
+        return partial(_load_onnxruntime, is_exact=is_exact)
+    if engine is Engine.OPENVINO:
+        return _load_openvino
+    assert_never(engine)
 
 
 def _check_whole(bundle: Bundle, name: str) -> None:

@@ -5,14 +5,16 @@ At most a few batches are in memory, however many photos there are.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+import click
 from PIL import Image
 
 from cutline.caption_files import CaptionLine, Failure, ScoredCaption
@@ -260,6 +262,16 @@ def message_for(file: str, error: CutlineError) -> str:
     """An error as one line for a person, with the photo's name in front unless the message has it."""
     text = str(error)
     return text if file in text else f"{file}: {text}"
+
+
+def reporter(progress: Any) -> Callable[[str], None]:
+    """A function that prints lines to stderr, above the progress bar if there is one."""
+
+    def report(text: str) -> None:
+        with progress.external_write_mode() if progress is not None else contextlib.nullcontext():
+            click.echo(f"cutline: {text.encode('utf-8', 'backslashreplace').decode()}", err=True)
+
+    return report
 
 
 def count_in_background(photos: Iterator[Found], progress: Progress) -> None:

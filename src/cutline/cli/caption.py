@@ -220,7 +220,7 @@ def caption(arguments: Arguments, load: Callable[[str | None], Captioner]) -> in
     """Run the command; return the exit code."""
     from cutline.captioning.certainty import check_says_confidence
     from cutline.cli._caption_output import CaptionFile, SkipBy
-    from cutline.cli._run import Job, Run
+    from cutline.cli._run import Job, Run, reporter
     from cutline.photo_search import PhotoSearch, describe_left_out
     from cutline.sidecars import Sidecars
 
@@ -256,7 +256,7 @@ def caption(arguments: Arguments, load: Callable[[str | None], Captioner]) -> in
             decorate=_decorator(arguments),
             voice=voicing,
             emit=output.append if output else _printer(arguments, progress),
-            report=_reporter(progress),
+            report=reporter(progress),
             output=output,
             sidecars=Sidecars(overwrite=arguments.overwrite) if arguments.sidecar else None,
             metadata=metadata,
@@ -371,14 +371,6 @@ def _printer(arguments: Arguments, progress: Any) -> Callable[[CaptionLine], Non
             write_line(text)
 
     return emit
-
-
-def _reporter(progress: Any) -> Callable[[str], None]:
-    def report(text: str) -> None:
-        with progress.external_write_mode() if progress is not None else contextlib.nullcontext():
-            click.echo(f"cutline: {text.encode('utf-8', 'backslashreplace').decode()}", err=True)
-
-    return report
 
 
 def _summarise(tally: Tally, output: CaptionFile | None, model: str, left_out: str) -> None:

@@ -111,36 +111,42 @@ def search(arguments: Arguments, limits: Limits, load: Callable[[str | None], Ca
 
 def _update(arguments: Arguments, index: PhotoIndex, captioner: Captioner, limits: Limits) -> int:
     """Bring the index up to date; return how many photos or folders could not be read."""
+    from cutline.cli._run import message_for, reporter
     from cutline.photo_index.updating import changes, space_of, update
     from cutline.photo_search import PhotoSearch
 
     finder = PhotoSearch(arguments.exclude)
     change = changes(index, arguments.folder, finder, space_of(captioner))
-    for path, error in change.problems:
-        _report(path, error)
     with contextlib.ExitStack() as stack:
-        advance = _progress(arguments, stack, len(change.fresh))
+        progress = _progress(arguments, stack, len(change.fresh))
+        write = reporter(progress)
+
+        def report(path: str, error: CutlineError) -> None:
+            write(message_for(path, error))
+
+        for path, error in change.problems:
+            report(path, error)
         tally = update(
-            index, arguments.folder, change, captioner, limits=limits, report=_report, advance=advance
+            index,
+            arguments.folder,
+            change,
+            captioner,
+            limits=limits,
+            report=report,
+            advance=progress.update if progress is not None else lambda photos: None,
         )
     if not arguments.quiet:
         _summarise(index, tally)
     return tally.failed + len(change.problems)
 
 
-def _progress(arguments: Arguments, stack: contextlib.ExitStack, total: int) -> Callable[[int], object]:
-    """A bar on a terminal, for updates that take longer than a second."""
+def _progress(arguments: Arguments, stack: contextlib.ExitStack, total: int) -> Any:
+    """A bar on a terminal, for updates that take longer than a second; else None."""
     if arguments.quiet or not total or not sys.stderr.isatty():
-        return lambda photos: None
+        return None
     from tqdm import tqdm
 
-    return stack.enter_context(tqdm(total=total, unit="photo", delay=1.0, leave=False, **bar_size())).update
-
-
-def _report(path: str, error: CutlineError) -> None:
-    from cutline.cli._run import message_for
-
-    click.echo(f"cutline: {message_for(path, error).encode('utf-8', 'backslashreplace').decode()}", err=True)
+    return stack.enter_context(tqdm(total=total, unit="photo", delay=1.0, leave=False, **bar_size()))
 
 
 def _summarise(index: PhotoIndex, tally: Tally) -> None:
@@ -201,7 +207,7 @@ def _duplicates(arguments: Arguments, index: PhotoIndex, captioner: Captioner) -
     from cutline.photo_index.updating import space_of
 
     embedder(captioner)  # raises where it does not say how photos are alike
-    return duplicates(index, space_of(captioner))[: arguments.n]
+    return duplicates(index, space_of(captioner), count=arguments.n)
 
 
 # -- printing --------------------------------------------------------------------------------------------

@@ -172,11 +172,11 @@ class PhotoIndex:
                 (model,),
             ).fetchall()
 
-    def thumbnails(self, numbers: Sequence[int]) -> list[Thumbnail]:
-        """The thumbnails of photos that have a vector."""
+    def thumbnails(self, numbers: Sequence[int]) -> list[Thumbnail | None]:
+        """The thumbnails of photos; None for those that another run has removed meanwhile."""
         with self._errors():
-            rows = dict(self._db.execute("SELECT id, thumbnail FROM photos WHERE vector IS NOT NULL"))
-        return [unpacked_thumbnail(rows[number]) for number in numbers]
+            rows = dict(self._db.execute("SELECT id, thumbnail FROM photos WHERE thumbnail IS NOT NULL"))
+        return [unpacked_thumbnail(rows[number]) if number in rows else None for number in numbers]
 
     def with_words(self, words: Sequence[str], count: int) -> list[int]:
         """The numbers of photos whose captions have some of these words, the best first (BM25)."""
@@ -191,15 +191,15 @@ class PhotoIndex:
             return [row[0] for row in rows]
 
     def hits(self, numbers: Sequence[int], likeness: Mapping[int, float]) -> list[Hit]:
-        """What is known of photos, in this order."""
-        found: dict[int, Hit] = {}
+        """What is known of photos, in this order, without those that another run has removed meanwhile."""
+        hits: list[Hit] = []
         with self._errors():
             for number in numbers:
-                path, caption = self._db.execute(
-                    "SELECT path, caption FROM photos WHERE id = ?", (number,)
-                ).fetchone()
-                found[number] = Hit(path=os.fsdecode(path), caption=caption, likeness=likeness.get(number))
-        return [found[number] for number in numbers]
+                asked = self._db.execute("SELECT path, caption FROM photos WHERE id = ?", (number,))
+                for path, caption in asked:
+                    hit = Hit(path=os.fsdecode(path), caption=caption, likeness=likeness.get(number))
+                    hits.append(hit)
+        return hits
 
     def count(self) -> int:
         """How many photos have a caption."""

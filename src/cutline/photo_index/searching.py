@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from cutline.copies import copies
 from cutline.photo_index import sentences
 from cutline.photo_index.index import Hit, PhotoIndex
+from cutline.texts import WORD, plain
 from cutline.vectors import Floats, fused, nearest
 
 _LOOKED_AT = 500  # of each ranking
@@ -33,10 +33,7 @@ class Query:
 
 def words_of(text: str) -> list[str]:
     """The words of a text that may say something of a photo, without accents; all, where none does."""
-    plain = "".join(
-        part for part in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(part)
-    )
-    words = list(dict.fromkeys(re.findall(r"[^\W_]+", plain)))
+    words = list(dict.fromkeys(WORD.findall(plain(text))))
     return [word for word in words if word not in _GRAMMAR] or words
 
 
@@ -67,15 +64,16 @@ def _meaning(index: PhotoIndex, text: str, most: int) -> list[int]:
     return [numbers[at] for at, likeness in near if likeness >= sentences.LEAST]
 
 
-def duplicates(index: PhotoIndex, space: str) -> list[list[Hit]]:
-    """Groups of copies, the largest first. ``likeness`` is to the first of the group."""
+def duplicates(index: PhotoIndex, space: str, *, count: int) -> list[list[Hit]]:
+    """Groups of copies, the largest first, at most ``count``. ``likeness`` is to the first of the group."""
     numbers, rows = index.vectors(space)
     groups = copies(rows, lambda places: index.thumbnails([numbers[at] for at in places]))
     groups.sort(key=lambda group: (-len(group), group[0]))
-    return [
+    found = (
         index.hits(
             [numbers[at] for at in group],
             {numbers[at]: float(np.dot(rows[group[0]], rows[at])) for at in group},
         )
         for group in groups
-    ]
+    )
+    return list(islice((hits for hits in found if len(hits) > 1), count))

@@ -14,8 +14,6 @@ instead of a migration.
 from __future__ import annotations
 
 import logging
-import re
-import unicodedata
 from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
@@ -26,6 +24,7 @@ from django.db.models.expressions import RawSQL
 
 from cutline.server.images.models import Image
 from cutline.server.transactions import retried
+from cutline.texts import WORD, plain
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +32,6 @@ _MOST_WORDS = 8
 _LONGEST_WORD = 40
 _FORGIVEN_FROM = 5  # letters: shorter words resemble too many others
 _CHECKPOINT_MS = 300  # writers wait for it
-_WORD = re.compile(r"[^\W_]+")
 _COMMON = 3000  # matches: to sort more takes longer than to look through a list in its order
 _GALLERY = "gallery"
 IN_GALLERY = UUID(int=0)
@@ -41,18 +39,13 @@ IN_GALLERY = UUID(int=0)
 
 def text_of(caption: str, tags: Iterable[str], *, description: str = "") -> str:
     """The searched text of an image: its words in lower case and without accents."""
-    return _plain(" ".join([caption, *([description] if description else []), *tags]))
+    return plain(" ".join([caption, *([description] if description else []), *tags]))
 
 
 def words_of(query: str) -> list[str]:
     """The words of a query, as they are searched; empty where it has none."""
-    words = (_stem(word[:_LONGEST_WORD]) for word in _WORD.findall(_plain(query[:1000])))
+    words = (_stem(word[:_LONGEST_WORD]) for word in WORD.findall(plain(query[:1000])))
     return list(dict.fromkeys(words))[:_MOST_WORDS]
-
-
-def _plain(text: str) -> str:
-    parts = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(part for part in parts if not unicodedata.combining(part))
 
 
 def _stem(word: str) -> str:
@@ -81,7 +74,7 @@ def matching(
     conditions = [f'words:"{word}"*' for word in words]
     if shelf is not None:
         conditions.insert(0, f'shelf:"{_GALLERY if shelf == IN_GALLERY else shelf.hex}"')
-    match = " AND ".join(conditions)  # bound as a parameter; and _WORD leaves no quotes in a word
+    match = " AND ".join(conditions)  # bound as a parameter; and WORD leaves no quotes in a word
     if listed and _is_common(match):
         for word in words:  # the text contains it, and then: at the beginning of a word
             images = images.filter(search_text__contains=word, search_text__regex=rf"(?<![^\W_]){word}")

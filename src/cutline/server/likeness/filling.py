@@ -13,13 +13,13 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.core.cache import cache
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, Max, OuterRef, QuerySet
 from django.utils import timezone
 
 from cutline.errors import CutlineError, ImageError
 from cutline.server import captioner
 from cutline.server.celery_app import enqueue
-from cutline.server.errors import NotFound, ServiceUnavailable
+from cutline.server.errors import NotFound
 from cutline.server.images import renditions
 from cutline.server.images.models import Image
 from cutline.server.likeness import pgvector
@@ -91,8 +91,6 @@ def _place(image_id: UUID) -> captioner.Seen | None:
     """Where a photo lies; None where it cannot be read. Raises ServiceUnavailable."""
     try:
         return captioner.embed(renditions.read_master(image_id))
-    except ServiceUnavailable:
-        raise
     except (NotFound, ImageError) as error:
         logger.info("A photo could not be placed.", extra={"image": str(image_id), "error": error.code})
     except CutlineError:
@@ -120,6 +118,13 @@ def _keep(vectors: dict[UUID, captioner.Vector | None], model: captioner.ModelIn
 
 
 def _forget_old(space: str) -> None:
-    old = Embedding.objects.exclude(space=space).filter(created_at__lt=timezone.now() - _OLD)
-    while some := list(old.values_list("pk", flat=True)[: _AT_ONCE * 100]):
-        Embedding.objects.filter(pk__in=some).delete()
+    """Forget the places of other models whose photos have all been in this space for a while."""
+    for other in Embedding.objects.exclude(space=space).values_list("space", flat=True).distinct():
+        old = Embedding.objects.filter(space=other)
+        anew = Embedding.objects.filter(space=space, image__in=old.values("image"))
+        # None where all of its photos are in the bin: these are not placed anew.
+        last = anew.aggregate(last=Max("created_at"))["last"] or old.aggregate(last=Max("created_at"))["last"]
+        if last is None or last > timezone.now() - _OLD:
+            continue
+        while some := list(old.values_list("pk", flat=True)[: _AT_ONCE * 100]):
+            Embedding.objects.filter(pk__in=some).delete()

@@ -6,7 +6,7 @@ Every answer goes through a selector.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from uuid import UUID
 
@@ -91,18 +91,18 @@ def ranked(viewer: Viewer, filters: Filters, *, by: By, count: int) -> Answer:
     likeness: dict[UUID, float] = {}
     reason = ""
     most = max(_LOOKED_AT, count)
+    whatever_they_say = selectors.library(viewer, replace(filters, text=""))
     if by is not By.WORDS:
         place = _Place.of(viewer, Among.LIBRARY)
         meant, reason = _meaning(place, filters.text)
         if meant is not None:
-            likeness = dict(place.nearest(meant, most, place.images(_without_text(filters))))
+            likeness = dict(place.nearest(meant, most, whatever_they_say))
             rankings.append(list(likeness))
     if by is not By.MEANING:
         with_words = selectors.library(viewer, filters).order_by("-created_at", "-pk")
         rankings.append(list(with_words.values_list("pk", flat=True)[:most]))
     best = fused(rankings)[:count]
-    images = _in_order(selectors.library(viewer, _without_text(filters)), best)
-    return Answer(images=images, likeness=likeness, reason=reason)
+    return Answer(images=_in_order(whatever_they_say, best), likeness=likeness, reason=reason)
 
 
 def _in_order(images: QuerySet[Image], ids: Sequence[UUID]) -> list[Image]:
@@ -217,13 +217,3 @@ def _meaning(place: _Place, text: str) -> tuple[Floats | None, str]:
 
 def _why_not(place: _Place) -> str:
     return Reason.PENDING if place.space or captioner.can_embed() else Reason.UNSUPPORTED
-
-
-def _without_text(filters: Filters) -> Filters:
-    return Filters(
-        tags=filters.tags,
-        visibility=filters.visibility,
-        state=filters.state,
-        since=filters.since,
-        until=filters.until,
-    )

@@ -12,7 +12,7 @@ import binascii
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -51,14 +51,9 @@ class Shelf:
     image_ids: tuple[UUID, ...] = ()
     rows: Floats = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
-    def nearest(
-        self, query: Floats, count: int, *, among: Collection[UUID] | None = None
-    ) -> list[tuple[UUID, float]]:
-        """The photos nearest to a vector, with their likeness; among: these alone."""
-        if among is None:
-            return [(self.image_ids[at], value) for at, value in nearest(self.rows, query, count)]
-        places = [at for at, image_id in enumerate(self.image_ids) if image_id in among]
-        return [(self.image_ids[places[at]], value) for at, value in nearest(self.rows[places], query, count)]
+    def nearest(self, query: Floats, count: int) -> list[tuple[UUID, float]]:
+        """The photos nearest to a vector, with their likeness."""
+        return [(self.image_ids[at], value) for at, value in nearest(self.rows, query, count)]
 
     @cached_property
     def copies(self) -> list[list[UUID]]:

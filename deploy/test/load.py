@@ -104,6 +104,7 @@ def library(api: httpx.Client) -> list[dict[str, Any]]:
 def send(api: httpx.Client, count: int) -> None:
     """Upload photos beside each other, at a pace, and remember them."""
     run = f"{time.time():.0f}"
+    there = [item["id"] for item in library(api)]
     began = time.monotonic()
 
     def one(number: int) -> str:
@@ -112,7 +113,7 @@ def send(api: httpx.Client, count: int) -> None:
 
     with ThreadPoolExecutor(CLIENTS) as pool:
         ids = list(pool.map(one, range(count)))
-    STATE.write_text(json.dumps(ids), encoding="utf-8")
+    STATE.write_text(json.dumps(there + ids), encoding="utf-8")
     print(f"sent {count} photos in {time.monotonic() - began:.0f} s", flush=True)
     end = time.monotonic() + PATIENCE_S
     while waiting := sum(not item["caption"] for item in library(api)):
@@ -123,7 +124,7 @@ def send(api: httpx.Client, count: int) -> None:
 
 
 def verify(api: httpx.Client) -> None:
-    """Each photo that was sent is there once, and nothing else; it has a caption and a file."""
+    """All that was sent or there before is there once, and nothing else; each has a caption and a file."""
     sent = json.loads(STATE.read_text(encoding="utf-8"))
     items = library(api)
     ids = [item["id"] for item in items]

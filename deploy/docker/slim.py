@@ -81,8 +81,14 @@ def remove_packages(site: Path) -> None:
             for file in installed[name].files or ():
                 path = Path(file.locate())
                 path.unlink(missing_ok=True)
-                if path.parent.is_dir() and not any(path.parent.iterdir()):
-                    path.parent.rmdir()
+                remove_empty(path.parent)
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove a folder that has nothing in it, and those that had nothing but that."""
+    while folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent
 
 
 def unused(site: Path) -> Iterator[Path]:

@@ -323,6 +323,27 @@ def kustomization() -> None:
     suits_kubernetes(run("kubectl", "kustomize", DEPLOY / "kustomize"))
 
 
+# -- documentation -----------------------------------------------------------------------------------------
+
+
+def guide() -> None:
+    """The guide names each volume, secret and alert of the stack, and each alarm of AWS."""
+    import yaml
+
+    stack = yaml.safe_load((DEPLOY / "compose/compose.yaml").read_text(encoding="utf-8"))
+    alerts = (DEPLOY / "compose/prometheus/alerts.yml").read_text(encoding="utf-8")
+    alarms = (DEPLOY / "aws/cutline.yaml").read_text(encoding="utf-8")
+    names = [
+        *stack["volumes"],
+        *stack["secrets"],
+        *re.findall(r"alert: (\w+)", alerts),
+        *re.findall(r"^  (\w+):\n    Type: AWS::CloudWatch::Alarm$", alarms, flags=re.MULTILINE),
+    ]
+    page = (DEPLOY.parent / "docs/guide/deploy.md").read_text(encoding="utf-8")
+    if missing := [name for name in names if f"`{name}`" not in page]:
+        raise Failed(f"not in docs/guide/deploy.md: {missing}")
+
+
 CHECKS: tuple[Callable[[], None], ...] = (
     systemd_units,
     users_and_folders,
@@ -338,6 +359,7 @@ CHECKS: tuple[Callable[[], None], ...] = (
     helm_chart,
     wrong_values,
     kustomization,
+    guide,
 )
 
 

@@ -127,7 +127,8 @@ def test_a_recipe_exports_what_is_shared_as_it_is_defined() -> None:
     hints = typing.get_type_hints(ExportConfig, include_extras=True)
     shared = {each.name: each for each in dataclasses.fields(ExportConfig) if each.name in OPTIONS}
     del shared["max_length"]  # 0 there leaves it to the decoder
-    assert set(shared) == {"beam_size", "length_penalty", "min_length", "no_repeat_ngram"}
+    searched = {"beam_size", "length_penalty", "min_length", "no_repeat_ngram"}
+    assert set(shared) == searched | {"sex_confidence"}
     for name, field in shared.items():
         assert (field.default, list(typing.get_args(hints[name])[1:])) == (
             OPTIONS[name].default,

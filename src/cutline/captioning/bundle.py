@@ -112,13 +112,15 @@ class TextStyle:
     """How words become a sentence.
 
     ``language`` is that of the sentences, a tag of BCP 47 such as "en"; None where the bundle does not say.
-    ``function_words`` carry the grammar: they may occur in a sentence twice.
+    ``function_words`` carry the grammar: they may occur in a sentence twice. ``never_said`` are words that
+    are never written, in place of Cutline's own list.
     """
 
     language: Annotated[str, Like(LANGUAGE)] | None = None
     sentence_case: bool = True
     full_stop: bool = True
     function_words: tuple[str, ...] = ()
+    never_said: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,7 @@ from cutline.captioning.runtime import (
 )
 from cutline.captioning.streaming import Outcome, Outcomes
 from cutline.captioning.tokenizer import Tokenizer
+from cutline.captioning.wording import without_unsure_sexes, wording_of
 from cutline.errors import BundleDamaged, CutlineError, OptionError
 from cutline.images import DEFAULT_LIMITS, Limits, Source, read_pixels
 
@@ -72,6 +73,15 @@ class BundleCaptioner:
         self._confidence = _confidence(whole)
         self._about = _about(whole, self._confidence)
         self._tokenizer = Tokenizer(whole)
+        self._wordings = {
+            is_safe: wording_of(
+                self._tokenizer.token_of,
+                self.manifest.architecture.vocabulary,
+                is_safe=is_safe,
+                never_said=self.manifest.text.never_said,
+            )
+            for is_safe in (False, True)
+        }
         self._threads = threads or default_threads()
         self._runtime: Runtime = open_runtime(whole, engine=engine, threads=self._threads, is_exact=is_exact)
         self._open_for_many = partial(
@@ -171,7 +181,8 @@ class BundleCaptioner:
         longest = self.manifest.architecture.max_tokens - 1
         prefix = self._tokenizer.prefix_ids(asked.prefix) if asked.prefix else ()
         repeatable = self._tokenizer.function_word_ids() if asked.no_repeat_words else None
-        return resolve(asked, n=n, longest=longest, prefix=prefix, repeatable=repeatable)
+        wording = self._wordings[asked.safe is not False]
+        return resolve(asked, n=n, longest=longest, prefix=prefix, repeatable=repeatable, wording=wording)
 
     def _stream(self, images: Iterator[Source], decoding: Decoding, prefix: str, size: int) -> Outcomes:
         first = list(islice(images, max(size, 2)))
@@ -251,7 +262,10 @@ class BundleCaptioner:
         read_as = " ".join(self._tokenizer.words(decoding.prefix).words)
         places = whole.places() if whole else ()
         written = iter(
-            [self._written(*each, place, prefix, read_as) for each in self._with_likeness(hypotheses, place)]
+            [
+                self._written(*each, place, decoding, prefix, read_as)
+                for each in self._with_likeness(hypotheses, place)
+            ]
             for hypotheses, place in zip(found, places, strict=True)
         )
         return [each if isinstance(each, CutlineError) else next(written) for each in read]
@@ -266,9 +280,19 @@ class BundleCaptioner:
         return zip(hypotheses, (texts @ place).tolist(), strict=True)
 
     def _written(
-        self, hypothesis: Hypothesis, likeness: float | None, place: Floats, prefix: str, read_as: str
+        self,
+        hypothesis: Hypothesis,
+        likeness: float | None,
+        place: Floats,
+        decoding: Decoding,
+        prefix: str,
+        read_as: str,
     ) -> Caption:
         words = self._tokenizer.words(hypothesis.tokens)
+        if decoding.safe:
+            words = without_unsure_sexes(
+                words, hypothesis.sexes, least=decoding.sex_confidence, given=len(decoding.prefix)
+            )
         rows, cols = self.manifest.architecture.grid
         attention = _by_word(hypothesis.attention, words.spans).reshape(-1, rows, cols)
         log_prob = float(sum(hypothesis.log_probs))

@@ -10,7 +10,7 @@ for the next token, M candidates that the graph gives in order, V vocabulary, R 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from heapq import heappush, heapreplace
 from typing import TypeAlias, TypeVar, assert_never
 
@@ -39,7 +39,8 @@ class Hypothesis:
     """A finished sentence. ``log_probs`` has one more entry than ``tokens``: the end token's.
 
     ``score`` is what it was ranked by. ``attention`` [T, R]. ``agreement`` is what the other sentences that
-    the search finished say of this one, as in Evidence.
+    the search finished say of this one, as in Evidence. ``sexes`` [T, 2] are the probabilities of words for
+    males and for females where each token was written; zero where nobody asks.
     """
 
     tokens: tuple[int, ...]
@@ -47,6 +48,7 @@ class Hypothesis:
     score: float
     attention: Floats
     agreement: float | None = None
+    sexes: Floats = field(default_factory=lambda: np.zeros((0, 2), np.float32))
 
 
 def decode(
@@ -216,7 +218,8 @@ class _Search:
         self._tokens = np.zeros((images, 1, 0), np.int64)  # [B, K, T]
         self._slots = np.zeros((images, 1, 0), np.int64)  # [B, K, T]: the hypothesis that each was
         self._totals = np.zeros((images, 1, 1))  # [B, K, T + 1]: log-probability of the first t tokens
-        self._seen: list[tuple[Ints, Floats]] = []  # for each step, the row of each image and the attention
+        # For each step, the row of each image, the attention, and the sexes that words may say.
+        self._seen: list[tuple[Ints, Floats, Floats]] = []
         self._endings: list[list[_Entry]] = [[] for _ in range(images)]  # heaps: worst first
         self._finished: list[list[tuple[float, tuple[int, ...]]]] = [[] for _ in range(images)]
         self._endings_seen = 0
@@ -234,8 +237,11 @@ class _Search:
         step, full = self._step(repeats)
         rows = np.full(len(self._endings), -1)
         rows[self._images] = np.arange(len(self._images))
-        self._seen.append((rows, step.attention))
         candidates = self._candidates(step, repeats, full)
+        if not full and self._are_too_few(candidates):
+            step, full = self._run(True), True
+            candidates = self._candidates(step, repeats, full)
+        self._seen.append((rows, step.attention, self._sexes(step)))
         if self._away is not None:
             candidates = self._away.charged(candidates, self._length, self._images)
         choice = self._choose(candidates)
@@ -275,6 +281,24 @@ class _Search:
             return self._run(True), True
         return step, full
 
+    def _are_too_few(self, candidates: _Candidates) -> bool:
+        """Whether the short list has too few words that may be written: only the wording bans so many."""
+        if self._decoding.wording is None:
+            return False
+        wanted = _candidates_wanted(self._decoding, self._architecture.vocabulary)
+        return bool(np.isfinite(candidates.log_probs).sum(axis=2).min(initial=wanted) < wanted)
+
+    def _sexes(self, step: Step) -> Floats:
+        """The probabilities of words for males and for females, as far as they are likely. [B, K, 2]"""
+        wording = self._decoding.wording
+        if wording is None or not self._decoding.safe:
+            return np.zeros((*step.top_tokens.shape[:2], 2), np.float32)
+        probabilities = np.exp(step.top_log_probs)
+        return np.stack(
+            [(probabilities * each[step.top_tokens]).sum(axis=2) for each in (wording.male, wording.female)],
+            axis=2,
+        )
+
     def _run(self, full: bool) -> Step:
         return self._runtime.step(self._last, self._memory, self._state, full=full)
 
@@ -289,6 +313,9 @@ class _Search:
             banned |= tokens == token
         if (repeats >= 0).any():
             banned |= (tokens[..., None] == repeats[:, :, None, :]).any(axis=3)
+        if (wording := self._decoding.wording) is not None:
+            guesses = wording.guesses_of_people[self._last]
+            banned |= wording.banned[tokens] | (guesses[:, :, None] & wording.people[tokens])
         return _Candidates(log_probs=np.where(banned, -np.inf, step.top_log_probs), tokens=tokens)
 
     def _from_all(self, log_probs: Floats, repeats: Ints) -> _Candidates:
@@ -297,6 +324,9 @@ class _Search:
             return _Candidates(log_probs=log_probs[:, :, [forced]], tokens=np.array([forced]))
         allowed = log_probs.copy()
         allowed[:, :, self._banned_now()] = -np.inf
+        if (wording := self._decoding.wording) is not None:
+            guesses = wording.guesses_of_people[self._last]
+            allowed[wording.banned | (guesses[:, :, None] & wording.people)] = -np.inf
         row, slot, which = np.nonzero(repeats >= 0)
         allowed[row, slot, repeats[row, slot, which]] = -np.inf
         stuck = np.isneginf(allowed).all(
@@ -450,10 +480,10 @@ class _Search:
         return endings[0][0] if len(endings) >= self._decoding.n else -np.inf
 
     def _hypothesis(self, image: int, score: float, ending: _Ending) -> Hypothesis:
-        looked = [
-            attention[rows[image], slot]
-            for (rows, attention), slot in zip(self._seen, ending.slots[:-1], strict=False)
-        ]
+        looked, sexes = [], []
+        for (rows, attention, said), slot in zip(self._seen, ending.slots[:-1], strict=False):
+            looked.append(attention[rows[image], slot])
+            sexes.append(said[rows[image], slot])
         cells = self._seen[0][1].shape[2]
         log_probs = np.diff(ending.totals)
         if self._away is not None:
@@ -467,6 +497,7 @@ class _Search:
             score=score,
             attention=np.stack(looked) if looked else np.zeros((0, cells), np.float32),
             agreement=agreement(tokens, [each for _, each in rivals]),
+            sexes=np.stack(sexes) if sexes else np.zeros((0, 2), np.float32),
         )
 
 

@@ -11,10 +11,13 @@ import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Annotated, Any, TypeAlias, get_args
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_args
 
 from cutline.errors import OptionError
 from cutline.strict import Between, out_of_range
+
+if TYPE_CHECKING:
+    from cutline.captioning.wording import Wording
 
 
 class Strategy(StrEnum):
@@ -30,6 +33,7 @@ MAX_CAPTIONS = 64
 
 MAX_PREFIX_CHARS = 1000
 
+SEX_CONFIDENCE = 0.7
 _BIG = 2**31 - 1
 BeamSize: TypeAlias = Annotated[int, Between(1, MAX_CAPTIONS)]
 Diversity: TypeAlias = Annotated[float, Between(0, 100)]
@@ -40,6 +44,7 @@ NoRepeatNgram: TypeAlias = Annotated[int, Between(0, 16)]
 Temperature: TypeAlias = Annotated[float, Between(0.01, 100)]
 TopK: TypeAlias = Annotated[int, Between(0, _BIG)]
 TopP: TypeAlias = Annotated[float, Between(0.001, 1)]
+SexConfidence: TypeAlias = Annotated[float, Between(0.5, 1)]
 Seed: TypeAlias = Annotated[int, Between(0, 2**53 - 1)]  # what every JSON parser reads exactly
 
 
@@ -121,6 +126,22 @@ class DecodingOptions:
         default=None,
         metadata=_spec(None, "The same photo and seed give the same captions.", only=Strategy.SAMPLE),
     )
+    safe: bool | None = field(
+        default=None,
+        metadata=_spec(
+            True,
+            "No guess of race, religion or illness, and of sex only where the model is sure: else a person, "
+            "a child, people.",
+        ),
+    )
+    sex_confidence: SexConfidence | None = field(
+        default=None,
+        metadata=_spec(
+            SEX_CONFIDENCE,
+            "With safe: the share that one sex must have of the probability of words for both to be named; "
+            "1 names none.",
+        ),
+    )
     prefix: str | None = field(
         default=None, metadata=_spec(None, "The caption starts with exactly this text.")
     )
@@ -136,8 +157,9 @@ class DecodingOptions:
             raise OptionError(f"prefix is {self.prefix!r:.60}, but must be a text.")
         if len(self.prefix or "") > MAX_PREFIX_CHARS:
             raise OptionError(f"prefix has more than {MAX_PREFIX_CHARS:,} characters.")
-        if not isinstance(self.no_repeat_words, bool | None):
-            raise OptionError(f"no_repeat_words is {self.no_repeat_words!r:.60}, but must be true or false.")
+        for name in ("no_repeat_words", "safe"):
+            if not isinstance(value := getattr(self, name), bool | None):
+                raise OptionError(f"{name} is {value!r:.60}, but must be true or false.")
 
     def over(self, defaults: DecodingOptions) -> DecodingOptions:
         """Return these options, with what is None taken from ``defaults``.
@@ -219,7 +241,7 @@ class Decoding:
     """Options with every choice made; what decoders are given.
 
     ``seed`` None draws differently each time. ``prefix`` are token ids; ``repeatable`` those that may
-    occur twice, None for all.
+    occur twice, None for all. ``wording`` says what may not be written of people, None for nothing.
     """
 
     strategy: Strategy
@@ -233,9 +255,12 @@ class Decoding:
     temperature: float
     top_k: int
     top_p: float
+    safe: bool = False
+    sex_confidence: float = SEX_CONFIDENCE
     seed: int | None = None
     prefix: tuple[int, ...] = ()
     repeatable: tuple[int, ...] | None = None
+    wording: Wording | None = None
 
 
 def resolve(
@@ -245,10 +270,11 @@ def resolve(
     longest: int,
     prefix: tuple[int, ...] = (),
     repeatable: tuple[int, ...] | None = None,
+    wording: Wording | None = None,
 ) -> Decoding:
     """Make every choice. ``longest`` is the most tokens, before the end token, that the model can write.
 
-    ``prefix`` and ``repeatable`` are those of Decoding.
+    ``prefix``, ``repeatable`` and ``wording`` are those of Decoding.
     Raises OptionError for choices that contradict each other.
     """
     chosen = options.over(_DEFAULTS)
@@ -265,4 +291,4 @@ def resolve(
         )
     if len(prefix) > made["max_length"]:
         raise OptionError(f"The prefix has {len(prefix)} tokens, more than max_length {made['max_length']}.")
-    return Decoding(**{**made, "prefix": prefix}, n=n, repeatable=repeatable)
+    return Decoding(**{**made, "prefix": prefix}, n=n, repeatable=repeatable, wording=wording)

@@ -104,6 +104,11 @@ class Tokenizer:
         ids = (self._fast.token_to_id(word) for word in self._style.function_words)
         return tuple(token for token in ids if token is not None)
 
+    def token_of(self, word: str) -> int | None:
+        """The one token that is this word within a sentence; None where it is several, or unknown."""
+        ids = self._fast.encode(f" {word}", add_special_tokens=False).ids
+        return ids[0] if len(ids) == 1 and ids[0] not in self._special else None
+
     def _decode(self, tokens: tuple[int, ...]) -> str:
         if self._is_word_level:
             return self._piece(tokens[0])

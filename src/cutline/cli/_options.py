@@ -52,7 +52,10 @@ _WORTH_SHOWING = 10_000  # a higher bound tells a reader nothing
 def _decoding_option(option: Option) -> Callable[[Any], Any]:
     flag = "--" + _RENAMED.get(option.name, option.name).replace("_", "-")
     if option.kind is bool:
-        return click.option(f"{flag}/--{flag.removeprefix('--no-')}", default=None, help=option.help)
+        opposite = (
+            flag.replace("--no-", "--", 1) if flag.startswith("--no-") else flag.replace("--", "--no-", 1)
+        )
+        return click.option(f"{flag}/{opposite}", default=None, help=option.help)
     if option.kind is Strategy:
         return click.option(flag, type=click.Choice([str(each) for each in Strategy]), help=option.help)
     if option.bounds is not None and (option.bounds.most or 0) < _WORTH_SHOWING:

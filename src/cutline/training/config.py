@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar, cast
 
 from cutline.captioning.bundle import LANGUAGE, NAME, VERSION
-from cutline.captioning.options import OPTIONS, BeamSize, LengthPenalty, MinLength, NoRepeatNgram
+from cutline.captioning.options import (
+    OPTIONS,
+    BeamSize,
+    LengthPenalty,
+    MinLength,
+    NoRepeatNgram,
+    SexConfidence,
+)
 from cutline.errors import ConfigError, MissingExtra
 from cutline.strict import Between, Json, MismatchError, did_you_mean, parse_yaml_values
 from cutline.training.examples import DataConfig
@@ -313,6 +320,7 @@ class ExportConfig:
     max_length: Natural = 0
     no_repeat_ngram: NoRepeatNgram = OPTIONS["no_repeat_ngram"].default
     function_words: tuple[str, ...] = ()
+    sex_confidence: SexConfidence = OPTIONS["sex_confidence"].default
     max_loss_of_cider: Share = 0.01
     max_differing_captions: Share = 0.03
 

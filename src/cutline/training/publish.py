@@ -15,7 +15,7 @@ import torch
 
 from cutline.captioning.bundle import DECODER, ENCODER, TEXT, Manifest, TextStyle, TrainingData
 from cutline.captioning.bundle_captioner import BundleCaptioner
-from cutline.captioning.options import DecodingOptions, Strategy
+from cutline.captioning.options import OPTIONS, DecodingOptions, Strategy
 from cutline.errors import DataError, TrainingError
 from cutline.images import to_pixels
 from cutline.metrics import TOKENIZER, bleu, cider_d, rouge_l, tokenize
@@ -144,6 +144,7 @@ def _details(recipe: RecipeConfig, material: Material) -> BundleDetails:
             max_length=export.max_length or recipe.decoder.max_tokens - 2,
             no_repeat_ngram=export.no_repeat_ngram,
             no_repeat_words=bool(export.function_words) or None,
+            sex_confidence=_unless_default("sex_confidence", export.sex_confidence),
         ),
         text=TextStyle(language=export.language or None, function_words=export.function_words),
         training_data=TrainingData(
@@ -151,6 +152,11 @@ def _details(recipe: RecipeConfig, material: Material) -> BundleDetails:
         ),
         card=card,
     )
+
+
+def _unless_default(name: str, value: float) -> float | None:
+    """An option that older versions of Cutline do not know stands in a bundle only where it must."""
+    return None if value == OPTIONS[name].default else value
 
 
 def dev_metrics(bundle: Path, material: Material) -> dict[str, Any]:

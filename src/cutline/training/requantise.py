@@ -14,6 +14,7 @@ import onnx
 
 from cutline.captioning.bundle import CONFIDENCE, DECODER, ENCODER, Bundle, Manifest, write_bundle
 from cutline.captioning.bundle_captioner import BundleCaptioner
+from cutline.captioning.options import DecodingOptions
 from cutline.captioning.tokenizer import Tokenizer
 from cutline.errors import CutlineError, DataError
 from cutline.images import open_image, to_pixels
@@ -83,8 +84,9 @@ def _own_captions(bundle: Bundle, photos: Sequence[Path]) -> npt.NDArray[np.int6
     """What the bundle itself says of the photos, as tokens [N, L] from <sos> to <eos>."""
     architecture = bundle.manifest.architecture
     tokenizer = Tokenizer(bundle)
+    own = DecodingOptions(safe=False)  # no words that the model might not know
     made = np.full((len(photos), architecture.max_tokens), architecture.pad_id, np.int64)
-    for place, outcome in enumerate(BundleCaptioner(bundle).caption_each(photos)):
+    for place, outcome in enumerate(BundleCaptioner(bundle).caption_each(photos, options=own)):
         if isinstance(outcome, CutlineError):
             raise outcome
         words = tokenizer.prefix_ids(outcome[0].text.rstrip("."))

@@ -12,5 +12,6 @@ export const RANGES = {
   top_k: { min: 0, max: 2147483647 },
   top_p: { min: 0.001, max: 1 },
   seed: { min: 0, max: 9007199254740991 },
+  sex_confidence: { min: 0.5, max: 1 },
   n: { min: 1, max: 10 },
 } as const;

@@ -1187,6 +1187,10 @@ export type CaptionOptionsIn = {
   top_p?: number | null;
   /** Sampling: the same photo and seed give the same captions. */
   seed?: number | null;
+  /** No guess of race, religion or illness, and of sex only where the model is sure: else a person, a child, people. */
+  safe?: boolean | null;
+  /** With safe: the share that one sex must have of the probability of words for both to be named; 1 names none. */
+  sex_confidence?: number | null;
   /** The caption starts with exactly this text. */
   prefix?: string | null;
   /** How many captions. */

@@ -69,11 +69,11 @@ def listen(url: str, context: ssl.SSLContext, cookies: dict[str, str], image: st
     headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
     secure = context if url.startswith("https") else None
     end = time.monotonic() + PATIENCE_S
-    while (left := end - time.monotonic()) > 0:
+    while time.monotonic() < end:
         try:
             address = url.replace("http", "ws", 1) + "/ws?after=0"
             with connect(address, additional_headers=headers, ssl=secure, proxy=None) as socket:
-                while True:
+                while (left := end - time.monotonic()) > 0:
                     event = json.loads(socket.recv(timeout=left))
                     if event["type"] == "caption.ready" and event["data"]["image"] == image:
                         return str(event["data"]["caption"])

@@ -254,7 +254,16 @@ class QueueCollector(Collector):
         return []
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Give the depth of the queue of jobs, by kind, priority and state."""
+        """Give the depth of the queue of jobs, by kind, priority and state, and the age of the oldest."""
+        try:
+            series = list(self._series())
+        finally:
+            # A worker's metrics are asked for in threads that end: the pool would never see it again.
+            if not connection.in_atomic_block:
+                connection.close()
+        yield from series
+
+    def _series(self) -> Iterator[GaugeMetricFamily]:
         from django.db.models import Count, Min
         from django.utils import timezone
 

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -164,6 +165,15 @@ def test_the_depth_of_the_queue_is_counted_in_the_database(client: Client, db: N
     assert found["cutline_queue_depth", frozenset(labels.items())] == 3
     assert found["cutline_queue_depth", frozenset((labels | {"priority": "interactive"}).items())] == 0
     assert found["cutline_queue_oldest_seconds", frozenset()] >= 0
+
+
+def test_whoever_asks_for_metrics_keeps_no_connection_to_the_database(db: None) -> None:
+    def ask() -> object:  # in a thread that ends, as a worker's own server of metrics does
+        assert list(health.QueueCollector().collect())
+        return connection.connection
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(ask).result() is None
 
 
 def test_every_promised_series_is_there(client: Client, db: None) -> None:

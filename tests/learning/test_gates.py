@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
+from cutline.learning import gates
 from cutline.learning.config import GateSettings
 from cutline.learning.gates import Gate, Report, captions_gate
 
@@ -40,3 +45,37 @@ def test_what_was_forgotten_is_a_reason_to_try_weaker_weights(wrong: tuple[str, 
     ]
     report = Report(champion="m@1", challenger="m@2", data="d", gates=tuple(gates))
     assert report.forgot is forgot
+
+
+class Machine:
+    """Its processors' time, and the wall's clock, which runs while other programs work."""
+
+    def __init__(self) -> None:
+        self.worked = self.now = 0.0
+
+    def process_time(self) -> float:
+        return self.worked
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def captioner(self, *, works: float, waits: float) -> Any:
+        def caption(photo: Path) -> None:
+            self.worked += works
+            self.now += works + waits
+
+        return SimpleNamespace(caption=caption)
+
+
+@pytest.mark.parametrize(("works", "waits", "passed"), [(1.05, 3.0, True), (1.2, 0.0, False)])
+def test_a_challenger_is_as_slow_as_what_it_computes_whatever_else_the_machine_does(
+    works: float, waits: float, passed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine()
+    monkeypatch.setattr(gates, "time", machine)
+    before, after = machine.captioner(works=1.0, waits=0.0), machine.captioner(works=works, waits=waits)
+    contest: Any = SimpleNamespace(settings=GateSettings())
+    held: Any = SimpleNamespace(paths=(Path("photo.jpg"),))
+    gate = gates._latency_gate(contest, before, after, held)
+    assert gate.passed is passed
+    assert gate.low == gate.high == pytest.approx(gate.figure)

@@ -100,7 +100,7 @@ function Figure({ measure }: { measure: MeasureOut | undefined }) {
   return (
     <>
       {format(measure.value)}{' '}
-      <Typography component="span" variant="body2" color="textSecondary" sx={{ whiteSpace: 'nowrap' }}>
+      <Typography component="span" variant="body2" color="textSecondary" sx={{ whiteSpace: { xs: 'normal', sm: 'nowrap' } }}>
         {t('interval', { low: format(low), high: format(high) })}
       </Typography>
     </>

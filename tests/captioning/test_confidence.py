@@ -13,7 +13,8 @@ from tiny_bundle import Tiny, make_bundle
 
 from cutline.captioning.bundle import CONFIDENCE, Bundle, read_bundle, sealed
 from cutline.captioning.bundle_captioner import BundleCaptioner
-from cutline.captioning.confidence import Confidence, Evidence, parse_confidence
+from cutline.captioning.confidence import Confidence
+from cutline.captioning.evidence import Evidence, parse_weights
 from cutline.captioning.options import DecodingOptions
 from cutline.errors import BundleDamaged
 
@@ -40,7 +41,7 @@ def confident(folder: Path, tiny: Tiny | None = None) -> Bundle:
 
 def read(content: object) -> Confidence:
     """As a bundle reads it."""
-    return parse_confidence(json.dumps(content).encode(), "confidence.json")
+    return parse_weights(Confidence, json.dumps(content).encode(), "confidence.json")
 
 
 def test_evidence_is_weighed_and_what_is_unknown_is_taken_for_typical() -> None:

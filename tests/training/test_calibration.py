@@ -12,7 +12,7 @@ from tiny_bundle import make_bundle
 
 from cutline.captioning.bundle import read_bundle
 from cutline.captioning.bundle_captioner import BundleCaptioner
-from cutline.captioning.confidence import Evidence
+from cutline.captioning.evidence import Evidence
 from cutline.cli.main import main
 from cutline.errors import DataError
 from cutline.training import calibration

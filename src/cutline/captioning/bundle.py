@@ -43,6 +43,7 @@ MANIFEST = "bundle.json"
 ENCODER, DECODER, TOKENIZER, CARD = "encoder.onnx", "decoder.onnx", "tokenizer.json", "MODEL_CARD.md"
 REQUIRED = (ENCODER, DECODER, TOKENIZER, CARD)
 TEXT = "text.onnx"  # optional: texts among photos, see docs/bundle.md
+RERANKER = "reranker.json"  # optional: which of many sentences is the caption, see captioning/reranking.py
 CONFIDENCE = "confidence.json"  # optional: how likely a caption is acceptable, see captioning/confidence.py
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"

@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar
@@ -16,11 +16,22 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from PIL import Image
 
-from cutline.captioning.bundle import CARD, CONFIDENCE, ENCODER, TEXT, Bundle, Manifest, read_bundle
-from cutline.captioning.confidence import Confidence, Evidence, parse_confidence
+from cutline.captioning.bundle import (
+    CARD,
+    CONFIDENCE,
+    ENCODER,
+    RERANKER,
+    TEXT,
+    Bundle,
+    Manifest,
+    read_bundle,
+)
+from cutline.captioning.confidence import Confidence
 from cutline.captioning.decoding import Hypothesis, Scores, decode
+from cutline.captioning.evidence import Evidence, parse_weights
 from cutline.captioning.options import Decoding, DecodingOptions, Strategy, resolve
 from cutline.captioning.protocol import Caption, ModelInfo, as_list
+from cutline.captioning.reranking import Reranker
 from cutline.captioning.runtime import (
     Encoded,
     Engine,
@@ -70,7 +81,8 @@ class BundleCaptioner:
     ) -> None:
         whole = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
         self.manifest: Manifest = whole.manifest
-        self._confidence = _confidence(whole)
+        self._confidence = _weights(whole, CONFIDENCE, Confidence)
+        self._reranker = _weights(whole, RERANKER, Reranker)
         self._about = _about(whole, self._confidence)
         self._tokenizer = Tokenizer(whole)
         self._wordings = {
@@ -258,36 +270,50 @@ class BundleCaptioner:
         if decoding.strategy is Strategy.SAMPLE:
             draws = [_draws(each, decoding) for each in read if not isinstance(each, CutlineError)]
         whole = joined(encoded) if encoded else None
-        found = decode(runtime, whole, self.manifest.architecture, decoding, draws) if whole else []
+        found = self._sentences(runtime, whole, decoding, draws) if whole else []
         read_as = " ".join(self._tokenizer.words(decoding.prefix).words)
         places = whole.places() if whole else ()
         written = iter(
-            [
-                self._written(*each, place, decoding, prefix, read_as)
-                for each in self._with_likeness(hypotheses, place)
-            ]
-            for hypotheses, place in zip(found, places, strict=True)
+            [self._written(each, place, decoding, prefix, read_as) for each in sentences]
+            for sentences, place in zip(found, places, strict=True)
         )
         return [each if isinstance(each, CutlineError) else next(written) for each in read]
 
-    def _with_likeness(
-        self, hypotheses: Sequence[Hypothesis], place: Floats
-    ) -> Iterable[tuple[Hypothesis, float | None]]:
-        """Each sentence with the cosine of it and its photo at place [E]; None without a tower."""
-        if self._text_tower is None:
-            return ((each, None) for each in hypotheses)
-        texts = self._embed_ids(self._text_tower, [each.tokens for each in hypotheses])
-        return zip(hypotheses, (texts @ place).tolist(), strict=True)
+    def _sentences(
+        self, runtime: Runtime, whole: Encoded, decoding: Decoding, draws: Sequence[Scores]
+    ) -> list[list[_Sentence]]:
+        """Each photo's sentences, best first: the first is what the re-ranker chose, where there is one."""
+        chosen: list[_Sentence] = []
+        if self._reranker is not None and decoding.rerank and decoding.strategy is Strategy.BEAM:
+            many = self._reranker.candidates
+            wide = replace(decoding, n=many, beam_size=many, diversity=0.0)
+            for several in self._found(runtime, whole, wide, ()):
+                chosen.append(several[self._reranker.best([each.evidence for each in several])])
+            if decoding.n == 1:
+                return [[each] for each in chosen]
+        found = self._found(runtime, whole, decoding, draws)
+        if not chosen:
+            return found
+        return [_with_first(*each, decoding.n) for each in zip(chosen, found, strict=True)]
+
+    def _found(
+        self, runtime: Runtime, whole: Encoded, decoding: Decoding, draws: Sequence[Scores]
+    ) -> list[list[_Sentence]]:
+        found = decode(runtime, whole, self.manifest.architecture, decoding, draws)
+        return [self._known(*each) for each in zip(found, whole.places(), strict=True)]
+
+    def _known(self, hypotheses: Sequence[Hypothesis], place: Floats) -> list[_Sentence]:
+        """Sentences of a photo at place [E], with what is known of them."""
+        likeness: Sequence[float | None] = [None] * len(hypotheses)
+        if self._text_tower is not None:
+            texts = self._embed_ids(self._text_tower, [each.tokens for each in hypotheses])
+            likeness = (texts @ place).tolist()
+        return [_Sentence.of(*each) for each in zip(hypotheses, likeness, strict=True)]
 
     def _written(
-        self,
-        hypothesis: Hypothesis,
-        likeness: float | None,
-        place: Floats,
-        decoding: Decoding,
-        prefix: str,
-        read_as: str,
+        self, sentence: _Sentence, place: Floats, decoding: Decoding, prefix: str, read_as: str
     ) -> Caption:
+        hypothesis, evidence = sentence.hypothesis, sentence.evidence
         words = self._tokenizer.words(hypothesis.tokens)
         if decoding.safe:
             words = without_unsure_sexes(
@@ -295,16 +321,9 @@ class BundleCaptioner:
             )
         rows, cols = self.manifest.architecture.grid
         attention = _by_word(hypothesis.attention, words.spans).reshape(-1, rows, cols)
-        log_prob = float(sum(hypothesis.log_probs))
-        evidence = Evidence(
-            mean_log_prob=log_prob / len(hypothesis.log_probs),
-            tokens=len(hypothesis.tokens),
-            agreement=hypothesis.agreement,
-            likeness=likeness,
-        )
         return Caption(
             text=_as_asked(self._tokenizer.sentence(words.words), prefix.strip(), read_as),
-            log_prob=log_prob,
+            log_prob=float(sum(hypothesis.log_probs)),
             token_log_probs=hypothesis.log_probs,
             words=words.words,
             attention=attention,
@@ -323,9 +342,9 @@ def _text_tower(bundle: Bundle, engine: Engine, runtime: Runtime) -> TextTower |
     return open_text_tower(bundle, engine=engine, width=width)
 
 
-def _confidence(bundle: Bundle) -> Confidence | None:
-    data = bundle.files.get(CONFIDENCE)
-    return None if data is None else parse_confidence(data, f"{CONFIDENCE} of {bundle.where}")
+def _weights(bundle: Bundle, name: str, kind: type[T]) -> T | None:
+    data = bundle.files.get(name)
+    return None if data is None else parse_weights(kind, data, f"{name} of {bundle.where}")
 
 
 def _about(bundle: Bundle, confidence: Confidence | None) -> ModelInfo:
@@ -341,6 +360,30 @@ def _about(bundle: Bundle, confidence: Confidence | None) -> ModelInfo:
         card=bundle.files.get(CARD, b"").decode("utf-8", "replace"),
         acceptable_cider=confidence.threshold if confidence else None,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Sentence:
+    """A finished sentence, and what is known of it."""
+
+    hypothesis: Hypothesis
+    evidence: Evidence
+
+    @classmethod
+    def of(cls, hypothesis: Hypothesis, likeness: float | None) -> _Sentence:
+        """likeness: to its photo, where there is a text tower."""
+        evidence = Evidence(
+            mean_log_prob=float(sum(hypothesis.log_probs)) / len(hypothesis.log_probs),
+            tokens=len(hypothesis.tokens),
+            agreement=hypothesis.agreement,
+            likeness=likeness,
+        )
+        return cls(hypothesis=hypothesis, evidence=evidence)
+
+
+def _with_first(first: _Sentence, others: Sequence[_Sentence], n: int) -> list[_Sentence]:
+    different = (each for each in others if each.hypothesis.tokens != first.hypothesis.tokens)
+    return [first, *different][:n]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -9,6 +9,7 @@ for the next token, M candidates that the graph gives in order, V vocabulary, R 
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heappush, heapreplace
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cutline.captioning.bundle import Architecture
-from cutline.captioning.confidence import agreement
+from cutline.captioning.evidence import RIVALS, agreement
 from cutline.captioning.options import Decoding, Strategy
 from cutline.captioning.runtime import Encoded, Floats, Ints, Runtime, Step, Tensors
 
@@ -191,6 +192,18 @@ class _Ending:
     slots: Ints
 
 
+_Finished: TypeAlias = tuple[float, tuple[int, ...]]
+"""Score and tokens of a sentence."""
+
+
+def _remember(best: list[_Finished], sentence: _Finished) -> None:
+    """Put a sentence in its place among the best, as many as can be another one's rivals."""
+    if len(best) <= RIVALS or sentence > best[-1]:
+        if sentence not in best:
+            insort(best, sentence, key=lambda each: (-each[0], each[1]))
+        del best[RIVALS + 1 :]
+
+
 _Entry: TypeAlias = tuple[float, int, _Ending]
 """Score, minus when it was found, and what."""
 
@@ -221,7 +234,7 @@ class _Search:
         # For each step, the row of each image, the attention, and the sexes that words may say.
         self._seen: list[tuple[Ints, Floats, Floats]] = []
         self._endings: list[list[_Entry]] = [[] for _ in range(images)]  # heaps: worst first
-        self._finished: list[list[tuple[float, tuple[int, ...]]]] = [[] for _ in range(images)]
+        self._finished: list[list[_Finished]] = [[] for _ in range(images)]  # the best few of all, best first
         self._endings_seen = 0
         self._top = architecture.vocabulary  # M, until a step has shown it
         self._banned_always = [architecture.pad_id, architecture.start_id, architecture.unknown_id]
@@ -415,7 +428,7 @@ class _Search:
             image, parent = int(self._images[row]), choice.parents[row, which]
             endings = self._endings[image]
             score = float(scores[row, which])
-            self._finished[image].append((score, tuple(self._tokens[row, parent].tolist())))
+            _remember(self._finished[image], (score, tuple(self._tokens[row, parent].tolist())))
             if len(endings) >= self._decoding.n and score <= endings[0][0]:
                 continue
             if self._away is not None and self._away.has(self._tokens[row, parent], image):
@@ -490,13 +503,13 @@ class _Search:
             log_probs[:-1] += self._away.cost_of(ending.tokens, image)
             score = float(log_probs.sum()) / len(log_probs) ** self._decoding.length_penalty
         tokens = tuple(ending.tokens.tolist())
-        rivals = sorted((each for each in self._finished[image] if each[1] != tokens), reverse=True)
+        rivals = [each for _, each in self._finished[image] if each != tokens]
         return Hypothesis(
             tokens=tokens,
             log_probs=tuple(log_probs.tolist()),
             score=score,
             attention=np.stack(looked) if looked else np.zeros((0, cells), np.float32),
-            agreement=agreement(tokens, [each for _, each in rivals]),
+            agreement=agreement(tokens, rivals),
             sexes=np.stack(sexes) if sexes else np.zeros((0, 2), np.float32),
         )
 

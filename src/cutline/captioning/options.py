@@ -126,6 +126,15 @@ class DecodingOptions:
         default=None,
         metadata=_spec(None, "The same photo and seed give the same captions.", only=Strategy.SAMPLE),
     )
+    rerank: bool | None = field(
+        default=None,
+        metadata=_spec(
+            True,
+            "Where the model has a re-ranker, it finishes many sentences and chooses by their likeness to the"
+            " photo, too.",
+            only=Strategy.BEAM,
+        ),
+    )
     safe: bool | None = field(
         default=None,
         metadata=_spec(
@@ -157,7 +166,7 @@ class DecodingOptions:
             raise OptionError(f"prefix is {self.prefix!r:.60}, but must be a text.")
         if len(self.prefix or "") > MAX_PREFIX_CHARS:
             raise OptionError(f"prefix has more than {MAX_PREFIX_CHARS:,} characters.")
-        for name in ("no_repeat_words", "safe"):
+        for name in ("no_repeat_words", "rerank", "safe"):
             if not isinstance(value := getattr(self, name), bool | None):
                 raise OptionError(f"{name} is {value!r:.60}, but must be true or false.")
 
@@ -255,6 +264,7 @@ class Decoding:
     temperature: float
     top_k: int
     top_p: float
+    rerank: bool = False
     safe: bool = False
     sex_confidence: float = SEX_CONFIDENCE
     seed: int | None = None

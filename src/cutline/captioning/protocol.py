@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
-from cutline.captioning.confidence import Evidence
+from cutline.captioning.evidence import Evidence
 from cutline.errors import OptionError
 
 if TYPE_CHECKING:

@@ -20,9 +20,11 @@ import numpy.typing as npt
 
 from cutline.captioning.bundle import CONFIDENCE, Bundle, sealed
 from cutline.captioning.bundle_captioner import BundleCaptioner
-from cutline.captioning.confidence import EVIDENCE, Confidence, Evidence, Weighed, confidence_json
+from cutline.captioning.confidence import Confidence
+from cutline.captioning.evidence import EVIDENCE, Evidence, Weighed, weights_json
+from cutline.captioning.options import DecodingOptions
 from cutline.errors import DataError, TrainingError
-from cutline.metrics import cider_d, tokenize
+from cutline.metrics import CiderD, tokenize
 from cutline.training.datasets import read_source
 from cutline.training.examples import Example
 
@@ -52,8 +54,8 @@ def calibrate(
 
     Raises DataError for too few photos, and TrainingError where the confidence would promise too much.
     """
-    judged = judge(BundleCaptioner(bundle), examples)
-    confidence = fit(judged, threshold=threshold, data=_described(examples))
+    judged = [caption for [caption] in judge(BundleCaptioner(bundle), examples)]
+    confidence = fit(judged, threshold=threshold, data=described(examples))
     if confidence.calibration_error > LARGEST_ERROR:
         raise TrainingError(
             f"The expected calibration error is {confidence.calibration_error:.3f} on"
@@ -61,27 +63,37 @@ def calibrate(
             hint="Fit it on more photos: of few, the error is mostly chance.",
             kept="No bundle was written.",
         )
-    files = {**bundle.files, CONFIDENCE: confidence_json(confidence)}
+    files = {**bundle.files, CONFIDENCE: weights_json(confidence)}
     return sealed(replace(bundle.manifest, version=version), files), confidence
 
 
-def judge(captioner: BundleCaptioner, examples: Sequence[Example]) -> list[Judged]:
-    """Caption the photos, and score each caption; n-grams are as rare as in the captions of its data set."""
-    found: list[Judged] = []
+def judge(
+    captioner: BundleCaptioner,
+    examples: Sequence[Example],
+    *,
+    n: int = 1,
+    options: DecodingOptions | None = None,
+) -> list[list[Judged]]:
+    """Caption the photos, n for each, and score them; n-grams are as rare as in the data set's captions."""
+    found: list[list[Judged]] = []
     for source in dict.fromkeys(each.source for each in examples):
         photos = [each for each in examples if each.source == source and each.image is not None]
-        captions = []
-        for outcome in captioner.caption_each(read_source(each.image) for each in photos if each.image):
+        images = (read_source(each.image) for each in photos if each.image is not None)
+        scorer = CiderD([[tokenize(text) for text in each.captions] for each in photos])
+        for place, outcome in enumerate(captioner.caption_each(images, n=n, options=options)):
             if not isinstance(outcome, list):
                 raise outcome
-            captions.append(outcome[0])
-        references = [[tokenize(text) for text in each.captions] for each in photos]
-        _, scores = cider_d(references, [tokenize(each.text) for each in captions])
-        found += [
-            Judged(key=f"{source}/{photo.key}", evidence=caption.evidence, cider=float(score))
-            for photo, caption, score in zip(photos, captions, scores, strict=True)
-            if caption.evidence is not None
-        ]
+            found.append(
+                [
+                    Judged(
+                        key=f"{source}/{photos[place].key}",
+                        evidence=caption.evidence,
+                        cider=scorer.score(place, tokenize(caption.text)),
+                    )
+                    for caption in outcome
+                    if caption.evidence is not None
+                ]
+            )
     return found
 
 
@@ -98,8 +110,8 @@ def fit(judged: Sequence[Judged], *, threshold: float, data: str) -> Confidence:
             f"{'All' if is_right.all() else 'No'} captions reach a CIDEr-D of {threshold:g}: nothing to fit.",
             hint="Choose another threshold.",
         )
-    table = _Table.of([each.evidence for each in judged])
-    first = np.array([_is_in_first_half(each.key) for each in judged])
+    table = Table.of([each.evidence for each in judged])
+    first = np.array([in_first_half(each.key) for each in judged])
     guessed = np.zeros(len(judged))
     for half in (first, ~first):
         guessed[~half] = _Logistic.fitted(table.values[half], is_right[half]).of(table.values[~half])
@@ -107,9 +119,9 @@ def fit(judged: Sequence[Judged], *, threshold: float, data: str) -> Confidence:
     return Confidence(
         format_version=1,
         threshold=threshold,
-        bias=_short(whole.bias),
+        bias=short(whole.bias),
         evidence={
-            name: Weighed(weight=_short(weight), typical=_short(typical))
+            name: Weighed(weight=short(weight), typical=short(typical))
             for name, weight, typical in zip(table.names, whole.weights, table.typical, strict=True)
         },
         calibration_error=round(calibration_error(guessed, is_right), 4),
@@ -130,7 +142,7 @@ def calibration_error(guessed: Floats, is_right: npt.NDArray[np.bool_]) -> float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Table:
+class Table:
     """Evidence as numbers [N, E]; where one is not known, it is taken for what it is on average."""
 
     names: tuple[str, ...]
@@ -138,7 +150,7 @@ class _Table:
     typical: Floats
 
     @classmethod
-    def of(cls, evidence: Sequence[Evidence]) -> _Table:
+    def of(cls, evidence: Sequence[Evidence]) -> Table:
         """What at least some captions have."""
         columns: dict[str, Floats] = {
             name: np.array([_number(getattr(each, name)) for each in evidence]) for name in EVIDENCE
@@ -182,14 +194,17 @@ def _sigmoid(values: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-values)), np.float64)
 
 
-def _is_in_first_half(key: str) -> bool:
+def in_first_half(key: str) -> bool:
+    """Whether a photo is of those on which weights are fitted first."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[0] % 2 == 0
 
 
-def _short(value: float) -> float:
+def short(value: float) -> float:
+    """With six digits: more would be of the machine."""
     return float(f"{value:.6g}")
 
 
-def _described(examples: Sequence[Example]) -> str:
+def described(examples: Sequence[Example]) -> str:
+    """Which photos these are, for people."""
     counts = Counter(each.source for each in examples)
     return ", ".join(f"{source} dev ({count:,} photos)" for source, count in counts.items())

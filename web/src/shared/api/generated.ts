@@ -1187,6 +1187,8 @@ export type CaptionOptionsIn = {
   top_p?: number | null;
   /** Sampling: the same photo and seed give the same captions. */
   seed?: number | null;
+  /** Beam: where the model has a re-ranker, it finishes many sentences and chooses by their likeness to the photo, too. */
+  rerank?: boolean | null;
   /** No guess of race, religion or illness, and of sex only where the model is sure: else a person, a child, people. */
   safe?: boolean | null;
   /** With safe: the share that one sex must have of the probability of words for both to be named; 1 names none. */

@@ -1,0 +1,90 @@
+"""What a model knew of a sentence when it had written it, and how files of a bundle weigh that."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TypeAlias, TypeVar
+
+from cutline.errors import BundleDamaged
+from cutline.strict import MismatchError, dump, load_json, parse_json
+
+T = TypeVar("T")
+
+RIVALS = 3
+"""How many of the other sentences that a search finished are asked whether they agree."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is known of a sentence.
+
+    ``mean_log_prob`` is the natural logarithm of a token's probability on average, the end's included;
+    ``tokens`` their number without it. ``agreement``, from 0 to 1, says how many words the sentence shares
+    with others that the search finished; None where it finished no other. ``likeness`` is the cosine of the
+    sentence and the photo; None without a text tower.
+    """
+
+    mean_log_prob: float
+    tokens: int
+    agreement: float | None = None
+    likeness: float | None = None
+
+
+EVIDENCE = tuple(each.name for each in fields(Evidence))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """What one piece of evidence counts, and what it is taken for where it is not known."""
+
+    weight: float
+    typical: float
+
+
+Weights: TypeAlias = Mapping[str, Weighed]
+"""What counts how much, by the names of Evidence."""
+
+
+def check_known(weights: Weights) -> None:
+    """Refuse evidence that nobody knows of (MismatchError)."""
+    if unknown := set(weights) - set(EVIDENCE):
+        raise MismatchError(f"evidence has {min(unknown)!r:.60}, but knows {', '.join(EVIDENCE)}")
+
+
+def weighed_sum(weights: Weights, evidence: Evidence) -> float:
+    """The sum of what is known, each times its weight."""
+    known = ((each, getattr(evidence, name)) for name, each in weights.items())
+    return sum(each.weight * (each.typical if value is None else value) for each, value in known)
+
+
+def parse_weights(kind: type[T], data: bytes, where: str) -> T:
+    """Read a bundle's JSON file that weighs evidence, strictly. Raises BundleDamaged."""
+    try:
+        return parse_json(kind, load_json(data))
+    except MismatchError as error:
+        raise BundleDamaged(f"{where}: {error}.", hint=error.hint) from error
+    except ValueError as error:
+        raise BundleDamaged(f"{where} is not JSON: {error}.") from error
+
+
+def weights_json(weights: object) -> bytes:
+    """The bytes of such a file."""
+    return (json.dumps(dump(weights), indent=2, allow_nan=False) + "\n").encode()
+
+
+def agreement(tokens: Sequence[int], rivals: Sequence[Sequence[int]]) -> float | None:
+    """The share of words that a sentence has in common with others (Dice), on average; None without others.
+
+    >>> agreement([4, 5, 6], [[4, 5, 7], [4, 5, 6, 8]]) == (4 / 6 + 6 / 7) / 2
+    True
+    """
+    if not rivals:
+        return None
+    own = Counter(tokens)
+    shared = [
+        2 * (own & Counter(rival)).total() / max(1, len(tokens) + len(rival)) for rival in rivals[:RIVALS]
+    ]
+    return sum(shared) / len(shared)

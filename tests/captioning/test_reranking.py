@@ -1,0 +1,84 @@
+"""A bundle's caption is chosen among many, by what the bundle's reranker.json weighs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from tiny_bundle import Tiny, make_bundle
+
+from cutline.captioning.bundle import RERANKER, Bundle, read_bundle, sealed
+from cutline.captioning.bundle_captioner import BundleCaptioner
+from cutline.captioning.options import DecodingOptions
+from cutline.errors import BundleDamaged
+
+TOWER = Tiny(text_tower=True, sharpness=0.5)
+MANY = 8
+
+
+def reranked(folder: Path, weights: dict[str, float], **changes: Any) -> Bundle:
+    """A tiny bundle with a text tower, and with a re-ranker of these weights."""
+    whole = read_bundle(make_bundle(folder, TOWER))
+    content: dict[str, Any] = {
+        "format_version": 1,
+        "candidates": MANY,
+        "evidence": {name: {"weight": weight, "typical": 0.0} for name, weight in weights.items()},
+        "gain": 1.5,
+        "photos": 100,
+        "data": "made up",
+    }
+    return sealed(whole.manifest, {**whole.files, RERANKER: json.dumps(content | changes).encode()})
+
+
+def test_the_caption_is_the_candidate_that_is_most_like_the_photo(
+    tmp_path: Path, photos: list[Image.Image]
+) -> None:
+    captioner = BundleCaptioner(reranked(tmp_path / "tiny", {"likeness": 1.0}), threads=1)
+    off = DecodingOptions(rerank=False, beam_size=MANY, diversity=0)
+    plain, changed = captioner.caption(photos, n=MANY, options=off), 0
+    for [chosen], candidates in zip(captioner.caption(photos), plain, strict=True):
+        likes = [each.evidence.likeness for each in candidates if each.evidence]
+        assert chosen.evidence is not None
+        assert chosen.evidence.likeness == pytest.approx(
+            max(each for each in likes if each is not None), abs=1e-5
+        )
+        assert chosen.text in [each.text for each in candidates]
+        changed += chosen.text != candidates[0].text
+    assert changed
+
+
+def test_of_several_captions_the_first_is_the_one_that_is_given_alone(
+    tmp_path: Path, photos: list[Image.Image]
+) -> None:
+    captioner = BundleCaptioner(reranked(tmp_path / "tiny", {"tokens": 1.0}), threads=1)
+    alone = [each[0].text for each in captioner.caption(photos)]
+    for text, captions in zip(alone, captioner.caption(photos, n=3), strict=True):
+        texts = [each.text for each in captions]
+        assert texts[0] == text
+        assert len(texts) == len(set(texts)) == 3
+    assert alone == [captioner.caption(photo)[0][0].text for photo in photos]
+
+
+@pytest.mark.parametrize(
+    "asked", [{"rerank": False}, {"strategy": "greedy"}, {"strategy": "sample", "seed": 1}]
+)
+def test_it_stays_out_where_it_is_off_and_of_other_strategies(
+    tmp_path: Path, photos: list[Image.Image], asked: dict[str, Any]
+) -> None:
+    options = DecodingOptions(**asked)
+    with_it = BundleCaptioner(reranked(tmp_path / "tiny", {"tokens": 5.0}), threads=1)
+    without = BundleCaptioner(make_bundle(tmp_path / "other", TOWER), threads=1)
+    texts = [
+        [each[0].text for each in captioner.caption(photos, options=options)]
+        for captioner in (with_it, without)
+    ]
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("change", [{"candidates": 1}, {"evidence": {"x": {"weight": 1, "typical": 0}}}])
+def test_a_damaged_reranker_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    with pytest.raises(BundleDamaged, match=r"reranker\.json of"):
+        BundleCaptioner(reranked(tmp_path / "tiny", {}, **change), threads=1)

@@ -200,9 +200,14 @@ def test_captions_that_do_not_fit_their_photos_are_rejected_without_a_training(
     assert not list(learner.work.rglob("best.pt"))
 
 
-def test_a_run_says_why_it_does_not_start(learner: LearningConfig, tmp_path: Path) -> None:
+def test_a_run_says_why_it_does_not_start(
+    learner: LearningConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     few = replace(learner, data=DataSettings(fewest_captions=100))
     assert run(few).reason == "60 captions wait, fewer than 100"
+    monkeypatch.setenv("CUTLINE_REGISTRY", learner.registry)
+    run(replace(few, registry=""))
+    assert [each.ending for each in open_registry(learner.registry).runs()] == ["not started"] * 2
     with (learner.work / "lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert "another run" in run(learner).reason

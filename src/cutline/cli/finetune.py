@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="A learner's YAML, as `cutline learn` reads it.",
 )
-@click.option("--registry", metavar="PLACE", help="The registry: a folder or s3://... [models]")
+@click.option(
+    "--registry",
+    metavar="PLACE",
+    help="The registry: a folder or s3://... [the YAML's, that of CUTLINE_REGISTRY, or models]",
+)
 @click.option(
     "--work",
     type=click.Path(path_type=Path),

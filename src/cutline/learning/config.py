@@ -128,13 +128,14 @@ class GateSettings:
 class LearningConfig:
     """One learner. Relative paths are relative to the working directory.
 
-    work: the folder of the learner: its lock, data sets, runs and reports. registry: where versions are kept.
+    work: the folder of the learner: its lock, data sets, runs and reports. registry: where versions are kept;
+    by default where CUTLINE_REGISTRY says, else in the folder models.
     feedback: an export of the service (`cutline manage export_training_data`); without one, a run exports the
     service's own first.
     """
 
     work: Path = Path("learning")
-    registry: str = "models"
+    registry: str = ""
     feedback: Path | None = None
     data: DataSettings = field(default_factory=DataSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)

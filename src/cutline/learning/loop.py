@@ -47,10 +47,12 @@ from cutline.registry import (
     Draft,
     GateReport,
     Registry,
+    RegistrySettings,
     Version,
     ancestors,
     open_registry,
 )
+from cutline.settings import from_environment
 from cutline.strict import dump, parse_json
 from cutline.training.examples import DataConfig
 
@@ -58,6 +60,11 @@ LEARNER = "learner"
 STATE, BEGUN, RUNS, LOCK = "state.json", "begun.json", "runs.jsonl", "lock"
 REPORT, PAGE = "gates.json", "gates.html"
 _log = logging.getLogger("cutline.learning")
+
+
+def registry_of(config: LearningConfig) -> Registry:
+    """The registry that a configuration names; else that of CUTLINE_REGISTRY, else the folder `models`."""
+    return open_registry(config.registry or from_environment(RegistrySettings()).registry or "models")
 
 
 class Ending(StrEnum):
@@ -149,7 +156,7 @@ def _failures_recorded(config: LearningConfig) -> Iterator[None]:
         raise
     except CutlineError as error:
         with suppress(CutlineError):  # the registry may be what failed
-            _record(open_registry(config.registry), ending="failed", why=error.message)
+            _record(registry_of(config), ending="failed", why=error.message)
         raise
 
 
@@ -238,7 +245,7 @@ class _Run:
         self._config = config
         self._needs_new = needs_new
         self._work = config.work
-        self._registry: Registry = open_registry(config.registry)
+        self._registry: Registry = registry_of(config)
         self._version: Version = self._registry.find(CHAMPION)
         self._settings = settings_mark(config)
         self._began = datetime.now(UTC).isoformat(timespec="seconds")

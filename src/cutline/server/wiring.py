@@ -14,8 +14,8 @@ from django.utils.module_loading import import_string
 
 # (job: Job): a job has ended, whatever came of it.
 JOB_ENDED = ("cutline.server.bulk.outcomes.job_ended",)
-# (event: Event): an event was written.
-EVENT_WRITTEN = ("cutline.server.webhooks.deliveries.enqueue_for",)
+# (owner_id: UUID, events: Sequence[Event]): events of an owner were written, in this order.
+EVENTS_WRITTEN = ("cutline.server.webhooks.deliveries.enqueue_for",)
 # (image_ids: Sequence[UUID]): these images are about to be gone for good, with every word about them.
 IMAGES_PURGED = (
     "cutline.server.webhooks.deliveries.forget_images",

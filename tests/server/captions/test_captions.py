@@ -88,6 +88,8 @@ def test_the_best_candidate_is_shown_and_told(image: Image, write: Write) -> Non
     assert image.search_text == "a dog."
     ready = Event.objects.get(type="caption.ready")
     assert ready.owner_id == image.owner_id
+    done = Event.objects.filter(owner=image.owner, type="job.changed", data__state="done").get()
+    assert ready.pk == done.pk + 1
     assert ready.data["captions"] == [
         {"id": str(best.pk), "text": "A dog.", "log_prob": -2.5, "confidence": 0.3},
         {"id": str(second.pk), "text": "A puppy.", "log_prob": -2.5, "confidence": 0.3},

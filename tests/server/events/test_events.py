@@ -15,11 +15,12 @@ import pydantic
 import pytest
 from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from cutline.server.events import channel, schema, selectors, services
 from cutline.server.events.models import Event
-from cutline.server.events.services import as_message, emit
+from cutline.server.events.services import as_message, emit, emit_all
 from cutline.server.people.models import Owner
 from tests.server.events.samples import DATA, sample
 from tests.server.services.process import ANSWERS_S
@@ -77,6 +78,26 @@ def test_an_event_is_sent_once_it_is_committed(owner: Owner, monkeypatch: pytest
     assert [group for group, _ in sent] == [channel.group_of(owner.pk)] * 3
     assert [message["previous"] for _, message in sent] == [0, first.pk - 1, first.pk]
     assert sent[-1][1]["event"]["id"] == last.pk
+
+
+@pytest.mark.both_databases
+@pytest.mark.django_db(transaction=True)
+def test_what_happened_at_once_is_told_in_order_and_costs_as_one_event(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(services, "send", lambda group, message: sent.append(message))
+    with CaptureQueriesContext(connection) as of_one:
+        before = emit(owner.pk, "image.deleted", sample("image.deleted"))
+    told = [(type, sample(type)) for type in ("job.changed", "caption.ready", "image.deleted")]
+    with CaptureQueriesContext(connection) as of_three:
+        events = emit_all(owner.pk, told)
+    assert len(of_three) == len(of_one)
+    assert [event.type for event in Event.objects.order_by("pk")[1:]] == [type for type, _ in told]
+    numbers = [event.pk for event in events]
+    assert [message["event"]["id"] for message in sent[1:]] == numbers == sorted(numbers)
+    assert [message["event"]["type"] for message in sent[1:]] == [type for type, _ in told]
+    assert [message["previous"] for message in sent[1:]] == [before.pk, *numbers[:-1]]
 
 
 @pytest.mark.both_databases

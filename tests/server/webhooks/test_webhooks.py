@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from cutline.errors import AddressForbidden
 from cutline.server.errors import Conflict, Invalid, QuotaExceeded
-from cutline.server.events.services import emit
+from cutline.server.events.services import emit, emit_all
 from cutline.server.people.models import Owner, User
 from cutline.server.rates import RateLimited
 from cutline.server.webhooks import deliveries, services, signing
@@ -94,6 +94,14 @@ def test_only_events_that_were_asked_for_are_sent(webhook: Webhook, owner: Owner
     _happen(owner, "caption.ready")
     _happen(owner, "image.deleted")
     assert [each.type for each in Delivery.objects.all()] == ["image.deleted"]
+
+
+def test_of_events_at_once_each_webhook_gets_those_that_it_asked_for(webhook: Webhook, owner: Owner) -> None:
+    services.change(webhook, events=["image.deleted", "caption.ready"])
+    told = [(type, sample(type)) for type in ("job.changed", "caption.ready", "image.deleted")]
+    events = emit_all(owner.pk, told)
+    found = Delivery.objects.order_by("created_at").values_list("type", "event_id")
+    assert list(found) == [(event.type, event.pk) for event in events[1:]]
 
 
 def test_somebody_else_s_events_are_not_sent(webhook: Webhook) -> None:

@@ -131,7 +131,7 @@ def _save(
     looks: Sequence[Attention],
     vector: captioner.Vector | None,
 ) -> None:
-    jobs.finish(job, token, model_hash=model.bundle_hash)
+    jobs.mark_done(job, token, model_hash=model.bundle_hash)
     image = Image.objects.select_for_update().get(pk=image_id)
     Caption.objects.bulk_create(rows)
     Attention.objects.bulk_create(looks)
@@ -158,7 +158,8 @@ def _save(
                 text=best.text, by=MODEL, action=Version.Action.GENERATED, model=best.model, caption=best
             ),
         )
-    emit(
+    jobs.tell_done(
+        job,
         image.owner_id,
         "caption.ready",
         {

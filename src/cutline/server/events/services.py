@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -23,18 +24,29 @@ def emit(owner_id: UUID, type: str, data: Mapping[str, Any]) -> Event:
 
     type, data: one of contracts/events.schema.json. Raises pydantic.ValidationError where they are not.
     """
+    [event] = emit_all(owner_id, [(type, data)])
+    return event
+
+
+def emit_all(owner_id: UUID, told: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Event]:
+    """As `emit`, of several things that happened at once, in their order; (type, data) each."""
     with transaction.atomic(savepoint=False):
         _one_after_the_other(owner_id)
         # Sockets compare it with what they sent last: so none is skipped where messages overtake each other.
         previous = (
-            Event.objects.filter(owner_id=owner_id).order_by("-pk").values_list("pk", flat=True).first()
+            Event.objects.filter(owner_id=owner_id).order_by("-pk").values_list("pk", flat=True).first() or 0
         )
-        event = Event.objects.create(owner_id=owner_id, type=type, data=dict(data))
-        check(as_message(event))
-        wiring.call(wiring.EVENT_WRITTEN, event)
-    message = {"type": "event", "event": as_message(event), "previous": previous or 0}
-    transaction.on_commit(lambda: send(group_of(owner_id), message))
-    return event
+        events = [Event(owner_id=owner_id, type=type, data=dict(data)) for type, data in told]
+        Event.objects.bulk_create(events)
+        for event in events:
+            check(as_message(event))
+        wiring.call(wiring.EVENTS_WRITTEN, owner_id, events)
+    group = group_of(owner_id)
+    for event in events:
+        message = {"type": "event", "event": as_message(event), "previous": previous}
+        transaction.on_commit(partial(send, group, message))
+        previous = event.pk
+    return events
 
 
 def _one_after_the_other(owner_id: UUID) -> None:

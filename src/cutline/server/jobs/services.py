@@ -21,7 +21,7 @@ from django.utils import timezone
 from cutline.server import leases, wiring
 from cutline.server.config import settings
 from cutline.server.errors import Conflict
-from cutline.server.events.services import emit
+from cutline.server.events.services import emit_all
 from cutline.server.jobs import lending
 from cutline.server.jobs.attempts import backoff_s, is_transient, most_tries, reason_of
 from cutline.server.jobs.context import Context, LeaseLost
@@ -167,14 +167,29 @@ def _note_stage(job: Job, token: UUID, stage: str) -> None:
 # -- ended -----------------------------------------------------------------------------------------------
 
 
-def finish(job: Job, token: UUID | None, *, model_hash: str = "") -> None:
-    """Mark a job done: the first statement of the transaction that writes its result.
+def finish(job: Job, token: UUID | None) -> None:
+    """Mark a job done, and tell of it: the first statement of the transaction that writes its result.
 
-    model_hash: of the bundle whose captions are the result, where they are.
     Raises LeaseLost where the lease is not this one any more: the caller's transaction must not commit.
     """
-    _end(job, token, JobState.DONE, model_hash=model_hash)
+    mark_done(job, token)
+    _lock_image(job)
+    _announce_end(job)
+
+
+def mark_done(job: Job, token: UUID | None, *, model_hash: str = "") -> None:
+    """As `finish`, for a caller that locks the job's image next, and then tells of both with `tell_done`.
+
+    model_hash: of the bundle whose captions are the result.
+    """
+    _mark_ended(job, token, JobState.DONE, model_hash=model_hash)
     transaction.on_commit(lambda: _count(job, "done"))
+
+
+def tell_done(job: Job, owner_id: UUID, type: str, data: Mapping[str, Any]) -> None:
+    """Tell the owner of a job's image that the job is done, and at once the event that is its result."""
+    wiring.call(wiring.JOB_ENDED, job)
+    emit_all(owner_id, [*_told_of(job), (type, data)])
 
 
 def fail(job: Job, token: UUID | None, error: Exception) -> None:
@@ -226,9 +241,13 @@ def _release(job: Job, token: UUID | None, attempts: int) -> None:
 
 
 def _end(job: Job, token: UUID | None, state: JobState, **values: str) -> None:
-    _move(job, token, state=state, lease_until=None, ended_at=timezone.now(), **values)
+    _mark_ended(job, token, state, **values)
     _lock_image(job)
     _announce_end(job)
+
+
+def _mark_ended(job: Job, token: UUID | None, state: JobState, **values: str) -> None:
+    _move(job, token, state=state, lease_until=None, ended_at=timezone.now(), **values)
 
 
 def _announce_end(job: Job) -> None:
@@ -368,8 +387,13 @@ def _lose_or_raise(job: Job, token: UUID | None, until: datetime | None, losses:
 
 def announce(job: Job) -> None:
     """Tell the owner where a job stands, in the caller's transaction. A bulk tells its own progress."""
+    if told := _told_of(job):
+        emit_all(job.owner_id, told)
+
+
+def _told_of(job: Job) -> list[tuple[str, dict[str, Any]]]:
     if job.priority >= Priority.BULK and job.state in (JobState.RUNNING, JobState.DONE):
-        return
+        return []
     data: dict[str, Any] = {
         "job": str(job.pk),
         "image": str(job.image_id) if job.image_id else None,
@@ -379,7 +403,7 @@ def announce(job: Job) -> None:
     }
     if job.error_code:
         data["error"] = {"code": job.error_code, "message": job.error_message}
-    emit(job.owner_id, "job.changed", data)
+    return [("job.changed", data)]
 
 
 def _count(job: Job, outcome: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.core.cache import cache
-from django.db.models import Sum
+from django.db.models import Count, Q, Sum
 
 from cutline.server.config import settings
 from cutline.server.errors import QuotaExceeded
@@ -30,15 +30,18 @@ def check(owner: Owner) -> None:
 
     Anybody may be many owners without an account: of those, each network has a quota as well, and all have.
     """
-    check_own(owner)
-    if owner.user_id is None and owner.network:
-        _check_network(owner.network)
-        _check_visitors()
+    if owner.user_id is not None or not owner.network:
+        check_own(owner)
+        return
+    of_network = Image.objects.filter(owner__network=owner.network)
+    counts = of_network.aggregate(all=Count("pk"), own=Count("pk", filter=Q(owner=owner)))
+    _check_count(owner, counts["own"])
+    _check_network(owner.network, counts["all"])
+    _check_visitors()
 
 
 def check_own(owner: Owner) -> None:
     """Raise QuotaExceeded where an owner has as many images as they may have, whatever others have."""
-    limit = limit_of(owner)
     owned = Image.objects.filter(owner=owner)
     if is_exact(owner):
         count = owned.count()
@@ -48,6 +51,11 @@ def check_own(owner: Owner) -> None:
         count = int(known) if known is not None else owned.count()
         if known is None:
             cache.set(key, count, 60)
+    _check_count(owner, count)
+
+
+def _check_count(owner: Owner, count: int) -> None:
+    limit = limit_of(owner)
     if count >= limit:
         raise QuotaExceeded(
             f"You have {count:,} images; the limit is {limit:,}.",
@@ -55,13 +63,13 @@ def check_own(owner: Owner) -> None:
         )
 
 
-def _check_network(network: str) -> None:
+def _check_network(network: str, images: int) -> None:
     """Raise QuotaExceeded where those without an account in a network have as much as they may have.
 
     Not locked: requests at the same moment may go past it, by one image each.
     """
     chosen = settings()
-    if Image.objects.filter(owner__network=network).count() >= chosen.max_images_network:
+    if images >= chosen.max_images_network:
         raise QuotaExceeded(
             f"Visitors of your network have {chosen.max_images_network:,} images; that is the limit.",
             hint=_SIGN_IN,

@@ -13,7 +13,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -48,21 +48,24 @@ UNPROVEN_AT_ONCE = 4  # of these, to webhooks that failed or were slow the last 
 OWNER_AT_ONCE, HOST_AT_ONCE = 2, 3  # of all processes
 
 
-def enqueue_for(event: Event) -> None:
-    """Make the deliveries of an event, in the caller's transaction."""
-    wanted = [
-        webhook
-        for webhook in Webhook.objects.filter(owner_id=event.owner_id, is_active=True).only("id", "events")
+def enqueue_for(owner_id: UUID, events: Sequence[Event]) -> None:
+    """Make the deliveries of an owner's events, in the caller's transaction."""
+    webhooks = list(Webhook.objects.filter(owner_id=owner_id, is_active=True).only("id", "events"))
+    deliveries = [
+        Delivery(
+            webhook=webhook,
+            event_id=event.pk,
+            image_id=_as_uuid(event.data.get("image")),
+            type=event.type,
+            body=body_of(event.type, event.created_at, event.data),
+        )
+        for event in events
+        for webhook in webhooks
         if not webhook.events or event.type in webhook.events
     ]
-    if not wanted:
+    if not deliveries:
         return
-    image = event.data.get("image")
-    body = body_of(event.type, event.created_at, event.data)
-    Delivery.objects.bulk_create(
-        Delivery(webhook=webhook, event_id=event.pk, image_id=_as_uuid(image), type=event.type, body=body)
-        for webhook in wanted
-    )
+    Delivery.objects.bulk_create(deliveries)
     transaction.on_commit(lambda: enqueue(DELIVER))
 
 

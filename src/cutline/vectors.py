@@ -18,6 +18,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 _KEPT = np.dtype("<f2")  # two bytes a number: a ten-thousandth of likeness is lost
 _FUSION = 60  # of reciprocal rank fusion, as its authors chose it
+_ALL_PAIRS = 1000  # rows: fewer are compared each with each
 _TABLES, _BITS = 24, 12  # two vectors with a likeness of 0.97 share one of the tables but once in 10,000
 _NEIGHBOURS = 8  # in a table, each vector is compared with so many that follow it
 
@@ -68,12 +69,12 @@ def fused(rankings: Iterable[Sequence[Key]]) -> list[Key]:
 def close_pairs(rows: Floats, least: float) -> Ints:
     """Pairs of rows with at least this likeness, each once, by their places, [P, 2].
 
-    They are looked for among vectors that lie on the same sides of some planes (random hyperplanes: Charikar,
-    2002), in several tables, so that a hundred thousand take seconds. The closest pairs are all found, of
-    those near ``least`` most. rows [N, E]
+    Of a thousand rows, each pair is compared. Of more, they are looked for among vectors that lie on the
+    same sides of some planes (random hyperplanes: Charikar, 2002), in several tables, so that a hundred
+    thousand take seconds. The closest pairs are all found, of those near ``least`` most. rows [N, E]
     """
-    if len(rows) < 2:
-        return np.zeros((0, 2), np.int64)
+    if len(rows) <= _ALL_PAIRS:
+        return np.argwhere(np.triu(rows @ rows.T >= least, 1))
     found = [np.stack(pair, axis=1) for pair in _pairs(rows, least)]
     return np.unique(np.concatenate(found), axis=0)
 

@@ -91,3 +91,10 @@ def test_copies_are_found_among_many(number: int) -> None:
     copies = unit(rows[:20] + 0.01 * rng.standard_normal((min(number, 20), 64)).astype(np.float32))
     both = np.concatenate([rows, copies])
     assert grouped(close_pairs(both, 0.98).tolist()) == [[at, number + at] for at in range(min(number, 20))]
+
+
+def test_two_that_are_alike_are_found_where_there_are_no_others() -> None:
+    """A plane through the middle of two vectors parts them, however near they are."""
+    two = unit(np.array([[1, 0, 0], [1, 0.01, 0]], np.float32))
+    assert close_pairs(two, 0.98).tolist() == [[0, 1]]
+    assert close_pairs(two[:1], 0.98).shape == close_pairs(two[:0], 0.98).shape == (0, 2)

@@ -7,6 +7,7 @@ import io
 import uuid
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from cutline.server.images import deletion
 from cutline.server.images.models import Image, Moderation, Visibility
 from cutline.server.images.search import text_of
 from cutline.server.images.selectors import Filters
-from cutline.server.likeness import filling, keeping, pgvector, search, shelves
+from cutline.server.likeness import comparing, filling, keeping, pgvector, search, shelves
 from cutline.server.likeness.models import Embedding
 from cutline.server.likeness.search import Among, By
 from cutline.server.people.models import Owner, User
@@ -185,6 +186,38 @@ def test_copies_are_found_in_one_s_own_library_alone(owner: Owner) -> None:
     deletion.delete([first])
     assert not search.duplicates(viewer(owner), count=10).groups
     assert not search.duplicates(viewer(None), count=10).groups
+
+
+def test_copies_in_a_large_library_are_looked_for_in_the_background_and_kept(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Callable[[], None]] = []
+
+    class Pool:
+        def submit(self, work: Callable[..., None], *arguments: Any) -> None:
+            begun.append(lambda: work(*arguments))
+
+    monkeypatch.setattr(comparing, "_FEW", 1)
+    monkeypatch.setattr(comparing, "_pool", Pool())
+    monkeypatch.setattr(comparing, "connection", Mock())  # the test's own stays open
+
+    def ask() -> tuple[list[list[uuid.UUID]], str]:
+        found = search.duplicates(viewer(owner), count=10)
+        return [[image.pk for image in group] for group in found.groups], found.reason
+
+    first, second = add(owner, "red").pk, add(owner, "red", shift=4).pk
+    assert ask() == ask() == ([], "pending")
+    assert len(begun) == 1  # one looks, however many ask
+    begun.pop()()
+    assert ask() == ([[first, second]], "")
+    shelves.shelves.clear()  # another process
+    assert ask() == ([[first, second]], "")
+    assert not begun
+    third = add(owner, "red", shift=2).pk
+    assert ask() == ([[first, second]], "")  # what is known, at once
+    begun.pop()()
+    assert ask() == ([[first, second, third]], "")
+    assert not begun
 
 
 def test_what_the_model_has_not_placed_is_placed_in_the_background(

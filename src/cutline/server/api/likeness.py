@@ -26,9 +26,9 @@ Count = Annotated[int, Field(ge=1, le=200, description="How many at most.")]
 Why = Annotated[
     Literal["", "pending", "unsupported", "no_text_tower"],
     Field(
-        description="Why photos were not compared. pending: the model has not seen them yet; try again in a"
-        " while. unsupported: the model does not say how photos are alike. no_text_tower: nor what a text"
-        " means. Empty where they were."
+        description="Why photos were not compared. pending: the model has not seen them yet, or they are"
+        " being compared; try again in a while. unsupported: the model does not say how photos are alike."
+        " no_text_tower: nor what a text means. Empty where they were."
     ),
 ]
 

@@ -19,7 +19,7 @@ from cutline.server import captioner
 from cutline.server.images import selectors
 from cutline.server.images.models import Image
 from cutline.server.images.selectors import Filters
-from cutline.server.likeness import pgvector
+from cutline.server.likeness import comparing, pgvector
 from cutline.server.likeness.models import Embedding
 from cutline.server.likeness.shelves import Shelf, Stamp, shelves
 from cutline.server.people.viewers import Viewer
@@ -48,7 +48,7 @@ class By(StrEnum):
 class Reason(StrEnum):
     """Why vectors cannot be compared, or not yet."""
 
-    PENDING = "pending"  # the model has not looked at the photo, or at most of them, yet
+    PENDING = "pending"  # the model has not looked at most photos yet, or nobody at copies
     UNSUPPORTED = "unsupported"  # the model does not say how photos are alike
     NO_TEXT_TOWER = "no_text_tower"
 
@@ -114,9 +114,11 @@ def _in_order(images: QuerySet[Image], ids: Sequence[UUID]) -> list[Image]:
 def duplicates(viewer: Viewer, *, count: int) -> Copies:
     """Groups of the viewer's own photos that look the same."""
     place = _Place.of(viewer, Among.LIBRARY)
-    if not place.space:
+    if not place.space or viewer.owner_id is None:
         return Copies(reason=_why_not(place))
-    groups = place.shelf().copies
+    groups = comparing.copies_of(viewer.owner_id, place.shelf())
+    if groups is None:
+        return Copies(reason=Reason.PENDING)
     there = place.images(Filters()).in_bulk([image_id for group in groups for image_id in group])
     kept = [[there[each] for each in group if each in there] for group in groups]
     kept = [sorted(group, key=lambda image: image.created_at) for group in kept if len(group) > 1]

@@ -7,6 +7,7 @@ import { useState } from 'react';
 import { useTranslation } from '@/shared/i18n/useTranslation';
 import { Link } from '@/shared/lib/router';
 import type { ImageOut } from '@/shared/api/generated';
+import { usePollingMs } from '@/shared/api/polling';
 import { useFormats } from '@/shared/i18n/format';
 import { useListDuplicatesQuery } from '@/shared/likeness/generated';
 import { Page } from '@/shared/ui/Page';
@@ -27,7 +28,11 @@ function smallerOf(group: ImageOut[]): ImageOut[] {
 /** Photos that look the same, in groups, to keep one of each. */
 export default function CopiesPage() {
   const { t } = useTranslation('library');
-  const query = useListDuplicatesQuery({ limit: COUNT });
+  const [isPending, setPending] = useState(false);
+  const query = useListDuplicatesQuery({ limit: COUNT }, { pollingInterval: usePollingMs(isPending) });
+  // The photos of a large library are compared in the background: poll until they are.
+  const waits = query.data?.reason === 'pending';
+  if (waits !== isPending) setPending(waits);
   const groups = query.data?.groups ?? [];
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const there = new Set(groups.flat().map((image) => image.id));
@@ -54,7 +59,7 @@ export default function CopiesPage() {
         query={query}
         loading={<PhotoGridSkeleton />}
         isEmpty={(data) => data.groups.length === 0}
-        empty={<Message title={t('copies.none')} hint={t(`copies.${query.data?.reason || 'noneHint'}`)} />}
+        empty={<Message title={t(waits ? 'copies.waiting' : 'copies.none')} hint={t(`copies.${query.data?.reason || 'noneHint'}`)} />}
       >
         {(data) => (
           <Stack spacing={3}>

@@ -152,7 +152,7 @@ export type ImageOut = {
 };
 export type CopiesOut = {
   groups: ImageOut[][];
-  /** Why photos were not compared. pending: the model has not seen them yet; try again in a while. unsupported: the model does not say how photos are alike. no_text_tower: nor what a text means. Empty where they were. */
+  /** Why photos were not compared. pending: the model has not seen them yet, or they are being compared; try again in a while. unsupported: the model does not say how photos are alike. no_text_tower: nor what a text means. Empty where they were. */
   reason?: "" | "pending" | "unsupported" | "no_text_tower";
 };
 export type FieldErrorOut = {
@@ -181,7 +181,7 @@ export type FoundOut = {
 };
 export type AnswerOut = {
   items: FoundOut[];
-  /** Why photos were not compared. pending: the model has not seen them yet; try again in a while. unsupported: the model does not say how photos are alike. no_text_tower: nor what a text means. Empty where they were. */
+  /** Why photos were not compared. pending: the model has not seen them yet, or they are being compared; try again in a while. unsupported: the model does not say how photos are alike. no_text_tower: nor what a text means. Empty where they were. */
   reason?: "" | "pending" | "unsupported" | "no_text_tower";
 };
 export type Among = "library" | "gallery";

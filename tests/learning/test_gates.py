@@ -11,7 +11,7 @@ import pytest
 
 from cutline.learning import gates
 from cutline.learning.config import GateSettings
-from cutline.learning.gates import Gate, Report, captions_gate
+from cutline.learning.gates import Gate, Report, captions_gate, confidence_gate
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,12 @@ def test_a_challenger_is_as_slow_as_what_it_computes_whatever_else_the_machine_d
     gate = gates._latency_gate(contest, before, after, held)
     assert gate.passed is passed
     assert gate.low == gate.high == pytest.approx(gate.figure)
+
+
+def test_a_challenger_that_is_sure_of_what_is_wrong_fails() -> None:
+    sure = np.full(200, 0.75)
+    true = (sure, np.arange(200) % 4 > 0)
+    assert confidence_gate(true, true, GateSettings()).passed
+    gate = confidence_gate((sure, np.arange(200) % 2 > 0), true, GateSettings())
+    assert not gate.passed
+    assert gate.figure == pytest.approx(0.25)

@@ -26,6 +26,7 @@ import torch
 
 from cutline.captioning.bundle import Bundle
 from cutline.captioning.bundle_captioner import BundleCaptioner
+from cutline.captioning.protocol import Caption
 from cutline.errors import CutlineError, DataError
 from cutline.learning.champion import PLAIN, Champion, RegionStore, look
 from cutline.learning.config import GateSettings
@@ -37,6 +38,7 @@ from cutline.metrics.bootstrap import Comparison, relative_change
 from cutline.metrics.ngrams import Floats
 from cutline.strict import dump
 from cutline.styles.guard import insults_in
+from cutline.training.calibration import calibration_error
 from cutline.training.concepts import choose_concepts
 from cutline.training.datasets import load_examples
 from cutline.training.transformer import TransformerCaptioner
@@ -139,21 +141,25 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Photos:
-    """Photos with people's captions, and what both models say of them."""
+    """Photos with people's captions, what both models say of them, and how sure they are, if they say so."""
 
     paths: tuple[Path, ...]
     references: tuple[tuple[str, ...], ...]
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    sure_before: tuple[float, ...] = ()
+    sure_after: tuple[float, ...] = ()
     private: bool = False
 
     def before_by(self, champion: BundleCaptioner) -> _Photos:
         """With the champion's captions."""
-        return replace(self, before=tuple(_captions(champion, self.paths)))
+        found = list(_captions(champion, self.paths))
+        return replace(self, before=tuple(each.text for each in found), sure_before=_confidences(found))
 
     def after_by(self, challenger: BundleCaptioner) -> _Photos:
         """With the challenger's captions."""
-        return replace(self, after=tuple(_captions(challenger, self.paths)))
+        found = list(_captions(challenger, self.paths))
+        return replace(self, after=tuple(each.text for each in found), sure_after=_confidences(found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,6 +286,7 @@ def judge(contest: Contest, earlier: Report) -> Report:
         *_group_gates(held, base, frequency, settings),
         *_wording_gates(contest, held, base),
         _calibration_gate(contest),
+        *_confidence_gates(base, after.about().acceptable_cider, settings),
         _latency_gate(contest, before, after, held),
         _size_gate(champion.bundle, contest.bundle, settings),
         _determinism_gate(contest.bundle, held),
@@ -650,6 +657,33 @@ def _calibration_gate(contest: Contest) -> Gate:
     )
 
 
+def _confidence_gates(base: _Photos, acceptable: float | None, settings: GateSettings) -> Iterable[Gate]:
+    """Of bundles that say how sure they are of a caption, where people have described the base."""
+    if acceptable is None or not base.sure_before or not any(base.references):
+        return
+    before, after = (
+        (np.asarray(sure), _ciders(captions, base, None) >= acceptable)
+        for sure, captions in ((base.sure_before, base.before), (base.sure_after, base.after))
+    )
+    yield confidence_gate(after, before, settings)
+
+
+def confidence_gate(
+    after: tuple[Floats, npt.NDArray[np.bool_]],
+    before: tuple[Floats, npt.NDArray[np.bool_]],
+    settings: GateSettings,
+) -> Gate:
+    """Whether confidences stayed true: how sure of each caption, and whether it is acceptable, [N] each."""
+    return _change(
+        "confidence",
+        "How far a caption's confidence is from how often such captions are acceptable",
+        calibration_error(*before),
+        calibration_error(*after),
+        most=settings.calibration,
+        absolute=True,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Guesses:
     """At each word: how sure the likeliest one was, whether it was right, and of which caption it is."""
@@ -724,7 +758,8 @@ def _determinism_gate(bundle: Bundle, held: _Photos) -> Gate:
     """Captions of photos together, and of each alone by another captioner of the same bundle."""
     photos = held.paths[:_TWICE]
     alone = BundleCaptioner(bundle, batch_size=_SMALL_PHOTO_BATCH)
-    differing = sum(one != other for one, other in zip(held.after, _captions(alone, photos), strict=False))
+    again = (each.text for each in _captions(alone, photos))
+    differing = sum(one != other for one, other in zip(held.after, again, strict=False))
     return Gate(
         name="determinism",
         about=f"Of {len(photos)} photos, captions that differ when they are written again, one by one",
@@ -761,11 +796,16 @@ def _tokenised(texts: Iterable[str]) -> list[list[str]]:
     return [tokenize(text) for text in texts]
 
 
-def _captions(captioner: BundleCaptioner, photos: Sequence[Path]) -> Iterable[str]:
+def _captions(captioner: BundleCaptioner, photos: Sequence[Path]) -> Iterable[Caption]:
     for outcome in captioner.caption_each(photos):
         if isinstance(outcome, CutlineError):
             raise outcome
-        yield outcome[0].text
+        yield outcome[0]
+
+
+def _confidences(captions: Sequence[Caption]) -> tuple[float, ...]:
+    """How sure a model is of each; nothing where it does not say."""
+    return tuple(each.confidence for each in captions if each.confidence is not None)
 
 
 def _label(bundle: Bundle) -> str:

@@ -14,6 +14,7 @@ import torch
 
 from cutline.captioning.bundle import TEXT, read_bundle, sealed
 from cutline.captioning.bundle_captioner import BundleCaptioner
+from cutline.captioning.protocol import Caption
 from cutline.captioning.sources import default_bundle
 from cutline.cli.main import main
 from cutline.errors import OptionError, TrainingError
@@ -170,7 +171,7 @@ def test_a_challenger_that_does_not_pass_goes_nowhere_and_the_reason_is_known(
 ) -> None:
     asked = list[str]()
 
-    def caption(captioner: BundleCaptioner, photos: Sequence[Path]) -> Iterable[str]:
+    def caption(captioner: BundleCaptioner, photos: Sequence[Path]) -> Iterable[Caption]:
         asked.append(captioner.version)
         return _captions(captioner, photos)
 

@@ -674,11 +674,17 @@ def confidence_gate(
     settings: GateSettings,
 ) -> Gate:
     """Whether confidences stayed true: how sure of each caption, and whether it is acceptable, [N] each."""
+
+    def change(places: Places) -> float:
+        now, then = (calibration_error(sure[places], good[places]) for sure, good in (after, before))
+        return now - then
+
     return _change(
         "confidence",
         "How far a caption's confidence is from how often such captions are acceptable",
         calibration_error(*before),
         calibration_error(*after),
+        interval=_drawn_again(change, len(after[0])),
         most=settings.calibration,
         absolute=True,
     )

@@ -13,7 +13,7 @@ from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heappush, heapreplace
-from typing import TypeAlias, TypeVar, assert_never
+from typing import Any, TypeAlias, TypeVar, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -231,8 +231,8 @@ class _Search:
         self._tokens = np.zeros((images, 1, 0), np.int64)  # [B, K, T]
         self._slots = np.zeros((images, 1, 0), np.int64)  # [B, K, T]: the hypothesis that each was
         self._totals = np.zeros((images, 1, 1))  # [B, K, T + 1]: log-probability of the first t tokens
-        # For each step, the row of each image, the attention, and the sexes that words may say.
-        self._seen: list[tuple[Ints, Floats, Floats]] = []
+        # Of each step: the row that each image had, the attention, the likeliest words and their chances.
+        self._seen: list[tuple[Ints, Floats, Ints, Floats]] = []
         self._endings: list[list[_Entry]] = [[] for _ in range(images)]  # heaps: worst first
         self._finished: list[list[_Finished]] = [[] for _ in range(images)]  # the best few of all, best first
         self._endings_seen = 0
@@ -254,7 +254,7 @@ class _Search:
         if not full and self._are_too_few(candidates):
             step, full = self._run(True), True
             candidates = self._candidates(step, repeats, full)
-        self._seen.append((rows, step.attention, self._sexes(step)))
+        self._seen.append((rows, step.attention, step.top_tokens, step.top_log_probs))
         if self._away is not None:
             candidates = self._away.charged(candidates, self._length, self._images)
         choice = self._choose(candidates)
@@ -300,17 +300,6 @@ class _Search:
             return False
         wanted = _candidates_wanted(self._decoding, self._architecture.vocabulary)
         return bool(np.isfinite(candidates.log_probs).sum(axis=2).min(initial=wanted) < wanted)
-
-    def _sexes(self, step: Step) -> Floats:
-        """The probabilities of words for males and for females, as far as they are likely. [B, K, 2]"""
-        wording = self._decoding.wording
-        if wording is None or not self._decoding.safe:
-            return np.zeros((*step.top_tokens.shape[:2], 2), np.float32)
-        probabilities = np.exp(step.top_log_probs)
-        return np.stack(
-            [(probabilities * each[step.top_tokens]).sum(axis=2) for each in (wording.male, wording.female)],
-            axis=2,
-        )
 
     def _run(self, full: bool) -> Step:
         return self._runtime.step(self._last, self._memory, self._state, full=full)
@@ -492,11 +481,23 @@ class _Search:
         endings = self._endings[image]
         return endings[0][0] if len(endings) >= self._decoding.n else -np.inf
 
+    def _sexes(self, likely: Sequence[Sequence[Any]]) -> Floats:
+        """The probabilities of words for males and females at each step, [T, 2]; likely: [M] and [M] each."""
+        wording = self._decoding.wording
+        if wording is None or not self._decoding.safe or not likely:
+            return np.zeros((len(likely), 2), np.float32)
+        tokens, log_probs = (np.stack(each) for each in zip(*likely, strict=True))
+        sure = np.exp(log_probs)
+        return np.stack(
+            [(sure * each[tokens]).sum(axis=1) for each in (wording.male, wording.female)], axis=1
+        )
+
     def _hypothesis(self, image: int, score: float, ending: _Ending) -> Hypothesis:
-        looked, sexes = [], []
-        for (rows, attention, said), slot in zip(self._seen, ending.slots[:-1], strict=False):
-            looked.append(attention[rows[image], slot])
-            sexes.append(said[rows[image], slot])
+        seen = [
+            (attention[rows[image], slot], tokens[rows[image], slot], chances[rows[image], slot])
+            for (rows, attention, tokens, chances), slot in zip(self._seen, ending.slots[:-1], strict=False)
+        ]
+        looked = [attention for attention, _, _ in seen]
         cells = self._seen[0][1].shape[2]
         log_probs = np.diff(ending.totals)
         if self._away is not None:
@@ -510,7 +511,7 @@ class _Search:
             score=score,
             attention=np.stack(looked) if looked else np.zeros((0, cells), np.float32),
             agreement=agreement(tokens, rivals),
-            sexes=np.stack(sexes) if sexes else np.zeros((0, 2), np.float32),
+            sexes=self._sexes([likely for _, *likely in seen]),
         )
 
 

@@ -25,6 +25,7 @@ from cutline.server.errors import QuotaExceeded
 from cutline.server.images.models import Image, StoredFile
 from cutline.server.people.models import Owner, User
 from cutline.server.people.viewers import owner_of
+from cutline.server.uploads import quota
 from cutline.server.uploads.services import store_upload
 from tests.server import photos
 
@@ -84,6 +85,18 @@ def test_visitors_of_one_network_have_a_quota_of_bytes(configure: Callable[..., 
     with pytest.raises(QuotaExceeded):
         upload(visitor(), 2)
     upload(visitor(THERE), 2)
+
+
+def test_visitors_are_counted_anew_while_redis_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Away:
+        def get(self, key: str) -> object:
+            raise TimeoutError
+
+        def set(self, *words: object) -> None:
+            raise TimeoutError
+
+    monkeypatch.setattr(quota, "cache", Away())
+    quota.check(visitor())
 
 
 @pytest.mark.parametrize("setting", ["max_images_visitors", "max_bytes_visitors"])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from django.core.cache import cache
 from django.db.models import Count, Q, Sum
+from redis.exceptions import RedisError
 
 from cutline.server.config import settings
 from cutline.server.errors import QuotaExceeded
@@ -79,13 +82,16 @@ def _check_network(network: str, images: int) -> None:
 
 
 def _check_visitors() -> None:
-    known: tuple[int, int] | None = cache.get(_VISITORS)
+    known: tuple[int, int] | None = None
+    with suppress(RedisError, OSError):  # while Redis is away, each upload counts anew
+        known = cache.get(_VISITORS)
     if known is None:
         known = (
             Image.objects.filter(owner__user=None).count(),
             _bytes(rendition__image__owner__user=None, rendition__isnull=False),
         )
-        cache.set(_VISITORS, known, _COUNTED_FOR_S)
+        with suppress(RedisError, OSError):
+            cache.set(_VISITORS, known, _COUNTED_FOR_S)
     images, size = known
     if images >= settings().max_images_visitors or size >= settings().max_bytes_visitors:
         raise QuotaExceeded("Visitors without an account use all the space that they may use.", hint=_SIGN_IN)

@@ -108,7 +108,7 @@ def work(moment: str) -> None:
         case "telling":  # some words of a caption were told
             live_words.LiveWords._tell = then_die(live_words.LiveWords._tell)  # type: ignore[method-assign]
         case "writing":  # everything of the result is written, and not committed
-            captions.emit = die  # type: ignore[attr-defined]
+            services.tell_done = die
         case "written":  # committed, and nobody told
             captions._save = then_die(captions._save)
         case "dozing":

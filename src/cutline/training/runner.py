@@ -89,13 +89,14 @@ def _objectives(
         distillation = _first_alone(world, partial(build_distillation, recipe, stage, material))
         _load(distillation.student, start_checkpoint(recipe, stage), stage)
         yield stage, distillation
-    student, models = distilled(recipe), None
+    student, models, store = distilled(recipe), None, None
     for stage in (each for each in stages if each.objective != "distil"):
         start = start_checkpoint(recipe, stage)
         if models is None or start in (None, student):
             models = build_models(recipe, material, student=student)
-        features = partial(open_features, recipe, material, models.encoder, quiet=not world.first)
-        store = _first_alone(world, features)
+        if store is None:  # what it keeps is of the encoder's part that no stage trains
+            features = partial(open_features, recipe, material, models.encoder, quiet=not world.first)
+            store = _first_alone(world, features)
         if start != student:  # whose weights are those that the models were built with
             _load(models.system, start, stage)
         build = partial(build_objective, recipe, stage, material, models, store)

@@ -25,6 +25,8 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origin
 
+from cutline.errors import CutlineError
+
 T = TypeVar("T")
 Json: TypeAlias = dict[str, Any]
 
@@ -93,6 +95,16 @@ def parse_json(kind: type[T], value: object, where: str = "") -> T:
     its file, for messages; "" is the file itself. Raises MismatchError.
     """
     return cast("T", _Parser(yaml=False).parse(kind, value, where))
+
+
+def parse_file(kind: type[T], data: bytes, where: str, refusal: type[CutlineError]) -> T:
+    """Parse a JSON file as ``kind``. ``where`` is what it is called, for messages. Raises ``refusal``."""
+    try:
+        return parse_json(kind, load_json(data))
+    except MismatchError as error:
+        raise refusal(f"{where}: {error}.", hint=error.hint) from error
+    except ValueError as error:
+        raise refusal(f"{where} is not JSON: {error}.") from error
 
 
 def parse_yaml_values(kind: type[T], value: object, where: str = "") -> T:

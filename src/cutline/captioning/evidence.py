@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import TypeAlias, TypeVar
 
 from cutline.errors import BundleDamaged
-from cutline.strict import MismatchError, dump, load_json, parse_json
+from cutline.strict import MismatchError, dump, parse_file
 
 T = TypeVar("T")
 
@@ -62,12 +62,7 @@ def weighed_sum(weights: Weights, evidence: Evidence) -> float:
 
 def parse_weights(kind: type[T], data: bytes, where: str) -> T:
     """Read a bundle's JSON file that weighs evidence, strictly. Raises BundleDamaged."""
-    try:
-        return parse_json(kind, load_json(data))
-    except MismatchError as error:
-        raise BundleDamaged(f"{where}: {error}.", hint=error.hint) from error
-    except ValueError as error:
-        raise BundleDamaged(f"{where} is not JSON: {error}.") from error
+    return parse_file(kind, data, where, BundleDamaged)
 
 
 def weights_json(weights: object) -> bytes:

@@ -16,7 +16,7 @@ from typing import Annotated, Literal, TypeVar
 
 from cutline.captioning.bundle import FILE_NAME, MANIFEST, NAME, REQUIRED, VERSION, FileRecord
 from cutline.errors import OptionError, VersionRefused
-from cutline.strict import Between, Like, MismatchError, did_you_mean, dump, load_json, parse_json
+from cutline.strict import Between, Like, did_you_mean, dump, parse_file
 
 T = TypeVar("T")
 
@@ -193,12 +193,7 @@ def parse_version(data: bytes, where: str) -> VersionManifest:
 
 def parse_entry(kind: type[T], data: bytes, where: str) -> T:
     """Parse a move, a note or a manifest strictly. Raises VersionRefused."""
-    try:
-        return parse_json(kind, load_json(data))
-    except MismatchError as error:
-        raise VersionRefused(f"{where}: {error}.", hint=error.hint) from error
-    except ValueError as error:
-        raise VersionRefused(f"{where} is not JSON: {error}.") from error
+    return parse_file(kind, data, where, VersionRefused)
 
 
 def _listing_problem(manifest: VersionManifest) -> str:

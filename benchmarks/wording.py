@@ -15,8 +15,8 @@ from cutline.captioning.options import OPTIONS, DecodingOptions
 from cutline.captioning.streaming import caption_each
 from cutline.captioning.wording import words_for_sexes
 from cutline.metrics import cider_d, tokenize
-from cutline.training.config import load_recipe
-from cutline.training.datasets import DEV, load_examples, read_source, split_examples
+from cutline.training.calibration import dev_photos
+from cutline.training.datasets import read_source
 from cutline.training.examples import Example
 
 FAMILY: Sequence[frozenset[str]] = (
@@ -75,12 +75,7 @@ def main() -> None:
         "--sex-confidence", type=float, nargs="+", default=[OPTIONS["sex_confidence"].default]
     )
     arguments = parser.parse_args()
-    examples = [
-        each
-        for data in load_recipe(arguments.recipe, arguments.overrides).data
-        for each in split_examples(load_examples(data), DEV)
-        if each.image is not None
-    ]
+    examples = dev_photos(arguments.recipe, arguments.overrides)
     captioner = cutline.load(arguments.model)
     ways = {"no": DecodingOptions(safe=False)} | {
         f"{least:g}": DecodingOptions(safe=True, sex_confidence=least) for least in arguments.sex_confidence

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cutline.cli._options import group
 from cutline.cli.huggingface import command as import_hf
 from cutline.errors import OutputError
 
 if TYPE_CHECKING:
     from cutline.captioning.bundle import Bundle, Manifest
-    from cutline.training.examples import Example
 
 _place = click.argument("bundle", required=False, metavar="[BUNDLE]")
 
@@ -119,11 +119,16 @@ def requantise(source: str, target: Path, photos: Path, label: str, limit: int) 
     click.echo(f"{target}: {manifest.name}@{manifest.version}")
 
 
+_on_dev_photos = group(
+    click.argument("source"),
+    click.argument("recipe", type=click.Path(path_type=Path)),
+    click.argument("target", type=click.Path(path_type=Path)),
+    click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]..."),
+)
+
+
 @command.command()
-@click.argument("source")
-@click.argument("recipe", type=click.Path(path_type=Path))
-@click.argument("target", type=click.Path(path_type=Path))
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@_on_dev_photos
 @click.option("--version", "label", required=True, help="The new bundle's version, such as 1.2.2.")
 @click.option(
     "--threshold",
@@ -144,9 +149,9 @@ def calibrate(
     cutline bundle calibrate my-bundle/ recipes/cutline-base-2.yaml calibrated/ --version 1.2.2
     """
     from cutline.captioning.bundle import export_bundle
-    from cutline.training.calibration import calibrate
+    from cutline.training.calibration import calibrate, dev_photos
 
-    photos = _dev_photos(recipe, overrides)
+    photos = dev_photos(recipe, overrides)
     bundle, confidence = calibrate(_read(source), photos, version=label, threshold=threshold)
     export_bundle(bundle, target)
     click.echo(
@@ -156,10 +161,7 @@ def calibrate(
 
 
 @command.command()
-@click.argument("source")
-@click.argument("recipe", type=click.Path(path_type=Path))
-@click.argument("target", type=click.Path(path_type=Path))
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@_on_dev_photos
 @click.option("--version", "label", required=True, help="The new bundle's version, such as 2.0.1.")
 @click.option(
     "--candidates",
@@ -181,9 +183,10 @@ def rerank(
     cutline bundle rerank my-bundle/ recipes/cutline-base-2.yaml reranked/ --version 2.0.1
     """
     from cutline.captioning.bundle import export_bundle
+    from cutline.training.calibration import dev_photos
     from cutline.training.reranking import fit_reranker
 
-    photos = _dev_photos(recipe, overrides)
+    photos = dev_photos(recipe, overrides)
     bundle, reranker = fit_reranker(_read(source), photos, version=label, candidates=candidates)
     export_bundle(bundle, target)
     click.echo(f"{target}: {bundle.manifest.name}@{label}, CIDEr-D {reranker.gain:+.2f}")
@@ -223,14 +226,6 @@ def print_schema() -> None:
     from cutline.captioning.bundle import manifest_schema
 
     click.echo(json.dumps(manifest_schema(), indent=2))
-
-
-def _dev_photos(recipe: Path, overrides: tuple[str, ...]) -> list[Example]:
-    from cutline.training.config import load_recipe
-    from cutline.training.datasets import DEV, load_examples, split_examples
-
-    read = [each for data in load_recipe(recipe, overrides).data for each in load_examples(data)]
-    return [each for each in split_examples(read, DEV) if each.image is not None]
 
 
 def _read(place: str | None) -> Bundle:

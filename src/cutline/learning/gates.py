@@ -55,7 +55,6 @@ _FITTED, _OTHERS = 300, 3  # captions that are tried on so many other photos
 _TIMED, _ROUNDS, _TRIES = 6, 5, 3
 _TWICE = 12  # photos that are captioned again, to see whether the same comes out
 _AT_ONCE = 32
-_BINS = 10
 _SMALL_PHOTO_BATCH = 1
 Places: TypeAlias = npt.NDArray[np.int64]
 _WORD = re.compile(r"[^\W\d_][\w'-]*")
@@ -700,10 +699,7 @@ class _Guesses:
 
     def error(self, counts: Places) -> float:
         """The calibration error, if captions are there so often: [N]."""
-        weights = counts[self.captions]
-        bins = np.minimum((self.sure * _BINS).astype(int), _BINS - 1)
-        gaps = np.bincount(bins, (self.sure - self.right) * weights, minlength=_BINS)
-        return float(np.abs(gaps).sum() / max(1, weights.sum()))
+        return calibration_error(self.sure, self.right, counts=counts[self.captions])
 
 
 @torch.no_grad()

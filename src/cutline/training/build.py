@@ -435,15 +435,13 @@ def _named(
     for item in items:
         name = sure[item.row]
         captions = name.put_into_any(material.photos[item.row].captions) if name is not None else None
-        changed = None
-        if captions is not None:
-            changed = tokenise_captions(
-                corpus.tokenizer,
-                _as_learnt(captions, recipe.text),
-                key=item.key,
-                source=item.source,
-                row=item.row,
-            )
+        changed = tokenise_captions(
+            corpus.tokenizer,
+            _as_learnt(captions or (), recipe.text),
+            key=item.key,
+            source=item.source,
+            row=item.row,
+        )
         yield item if changed is None else with_concepts(changed, numbers)
 
 

@@ -13,6 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -25,7 +26,8 @@ from cutline.captioning.evidence import EVIDENCE, Evidence, Weighed, weights_jso
 from cutline.captioning.options import DecodingOptions
 from cutline.errors import DataError, TrainingError
 from cutline.metrics import CiderD, tokenize
-from cutline.training.datasets import read_source
+from cutline.training.config import load_recipe
+from cutline.training.datasets import DEV, load_examples, read_source, split_examples
 from cutline.training.examples import Example
 
 THRESHOLD = 0.4
@@ -119,26 +121,28 @@ def fit(judged: Sequence[Judged], *, threshold: float, data: str) -> Confidence:
     return Confidence(
         format_version=1,
         threshold=threshold,
-        bias=short(whole.bias),
-        evidence={
-            name: Weighed(weight=short(weight), typical=short(typical))
-            for name, weight, typical in zip(table.names, whole.weights, table.typical, strict=True)
-        },
+        bias=_short(whole.bias),
+        evidence=table.weighed(whole.weights),
         calibration_error=round(calibration_error(guessed, is_right), 4),
         photos=len(judged),
         data=data,
     )
 
 
-def calibration_error(guessed: Floats, is_right: npt.NDArray[np.bool_]) -> float:
+def calibration_error(
+    guessed: Floats, is_right: npt.NDArray[np.bool_], *, counts: npt.NDArray[np.int64] | None = None
+) -> float:
     """Expected calibration error (Naeini et al., 2015), in ten bins of equal width. [N], [N]
+
+    counts: how often each guess is there, [N]; once where nobody says.
 
     >>> calibration_error(np.array([0.75, 0.75]), np.array([True, False]))
     0.25
     """
     bins = np.minimum((guessed * _BINS).astype(int), _BINS - 1)
-    gaps = np.bincount(bins, guessed - is_right, minlength=_BINS)
-    return float(np.abs(gaps).sum() / len(guessed))
+    times = np.ones(len(guessed)) if counts is None else counts
+    gaps = np.bincount(bins, (guessed - is_right) * times, minlength=_BINS)
+    return float(np.abs(gaps).sum() / max(1, times.sum()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +163,13 @@ class Table:
         typical = np.array([np.nanmean(values) for values in known.values()])
         values = np.stack(list(known.values()), axis=1)
         return cls(names=tuple(known), values=np.where(np.isfinite(values), values, typical), typical=typical)
+
+    def weighed(self, weights: Floats) -> dict[str, Weighed]:
+        """What each piece of evidence counts, as a bundle's file says it. weights [E]"""
+        return {
+            name: Weighed(weight=_short(weight), typical=_short(typical))
+            for name, weight, typical in zip(self.names, weights, self.typical, strict=True)
+        }
 
 
 def _number(value: float | None) -> float:
@@ -199,9 +210,15 @@ def in_first_half(key: str) -> bool:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[0] % 2 == 0
 
 
-def short(value: float) -> float:
+def _short(value: float) -> float:
     """With six digits: more would be of the machine."""
     return float(f"{value:.6g}")
+
+
+def dev_photos(recipe: Path, overrides: Sequence[str] = ()) -> list[Example]:
+    """The photos of a recipe's dev split, on which nothing was trained. Raises ConfigError, DataError."""
+    read = [each for data in load_recipe(recipe, overrides).data for each in load_examples(data)]
+    return [each for each in split_examples(read, DEV) if each.image is not None]
 
 
 def described(examples: Sequence[Example]) -> str:

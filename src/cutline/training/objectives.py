@@ -216,10 +216,11 @@ class ConceptObjective(PhotoObjective):
         self.classifier = classifier.requires_grad_(False)
         self.learnt = learnable_concepts(corpus)
         self.learnt[learnt:] = 1
-        named = classes_of_words(corpus.concepts[learnt:])
-        self.words = torch.zeros(classifier.out_features, len(corpus.concepts[learnt:]))
-        for column, word in enumerate(corpus.concepts[learnt:]):
-            self.words[list(named[word]), column] = 1
+        words = corpus.concepts[learnt:]
+        classes = classes_of_words(words)
+        self.words = torch.zeros(classifier.out_features, len(words))
+        for column, word in enumerate(words):
+            self.words[list(classes[word]), column] = 1
         self.dropout = nn.Dropout(0.2)
 
     def loss(self, batch: Batch) -> Loss:

@@ -13,7 +13,7 @@ import numpy as np
 
 from cutline.captioning.bundle import CONFIDENCE, RERANKER, Bundle, sealed
 from cutline.captioning.bundle_captioner import BundleCaptioner
-from cutline.captioning.evidence import Weighed, weights_json
+from cutline.captioning.evidence import weights_json
 from cutline.captioning.options import DecodingOptions, Strategy
 from cutline.captioning.reranking import Reranker
 from cutline.errors import DataError, TrainingError
@@ -25,7 +25,6 @@ from cutline.training.calibration import (
     described,
     in_first_half,
     judge,
-    short,
 )
 from cutline.training.examples import Example
 
@@ -75,14 +74,10 @@ def fit(
         weights = _fitted(*([each[place] for place in np.flatnonzero(half)] for each in (values, ciders)))
         for place in np.flatnonzero(~half):
             chosen[place] = ciders[place][int((values[place] @ weights).argmax())]
-    weights = _fitted(values, ciders)
     return Reranker(
         format_version=1,
         candidates=candidates,
-        evidence={
-            name: Weighed(weight=short(weight), typical=short(typical))
-            for name, weight, typical in zip(table.names, weights, table.typical, strict=True)
-        },
+        evidence=table.weighed(_fitted(values, ciders)),
         gain=round(100 * float((chosen - np.array(plain)).mean()), 2),
         photos=len(judged),
         data=data,

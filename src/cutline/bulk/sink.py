@@ -234,20 +234,17 @@ class Sink:
         failed: Counter[str] = Counter()
         again: list[int] = []
         count = incomplete = 0
-        captioned = -unsure
         with self._folder.writing(name) as temporary, output_errors(name):
             with contextlib.closing(self._writer(temporary, number, self._record)) as writer:
                 for photo in photos:
                     count += 1
                     if not isinstance(photo, tuple):
                         writer.keep(photo)
-                        captioned += 1
                         continue
                     row, done = photo
                     notes = [*done.notes, *self._besides.write(row, done.line)]
                     writer.add(row, done)
                     incomplete += bool(notes)
-                    captioned += done.line.failure is None
                     unsure += done.line.is_unsure
                     if done.line.failure is not None and done.line.is_failed:
                         failed[done.line.failure.code] += 1
@@ -259,7 +256,7 @@ class Sink:
         shard = ShardDone(
             file=name,
             photos=count,
-            captioned=captioned,
+            captioned=count - failed.total() - unsure,
             failed=dict(failed),
             unsure=unsure,
             incomplete=incomplete,

@@ -1,6 +1,6 @@
 import type { Components, Theme } from '@mui/material/styles';
 
-// What the app changes about MUI's components; the rest of the theme is in design.ts.
+// What the app changes about MUI's components; the rest of the theme is in design.tsx.
 export const SERIF = '"Newsreader Variable", Georgia, "Times New Roman", serif';
 const FLOATING = '0 8px 28px rgb(29 20 10 / 14%)';
 

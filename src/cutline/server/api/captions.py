@@ -19,7 +19,7 @@ from cutline.server.api.candidates import CandidateOut, candidates_page
 from cutline.server.api.inline_photos import photo_as_text, takes_text
 from cutline.server.api.options import CaptionOptionsIn, CaptionPhotoIn
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
-from cutline.server.api.schemas import CONFIDENCE, CaptionOut, JobErrorOut, JobOut, Page, SchemaIn, problems
+from cutline.server.api.schemas import CaptionOut, JobErrorOut, JobOut, Page, SchemaIn, problems
 from cutline.server.api.voice_fields import StyledTextOut, VoiceOut
 from cutline.server.api.wait import PREFER, when_done
 from cutline.server.canary.past import past
@@ -28,6 +28,7 @@ from cutline.server.captions.attention import unpacked
 from cutline.server.captions.models import Caption, Version
 from cutline.server.config import settings
 from cutline.server.errors import NotFound
+from cutline.server.events.schema import CONFIDENCE
 from cutline.server.images import selectors as images
 from cutline.server.images.models import Image
 from cutline.server.jobs.models import Job, JobKind

@@ -9,6 +9,8 @@ from uuid import UUID
 from ninja import Schema
 from pydantic import ConfigDict, Field
 
+from cutline.server.events.schema import CONFIDENCE, LOG_PROB
+
 Item = TypeVar("Item")
 
 
@@ -62,19 +64,12 @@ def a_file(*kinds: str) -> dict[str, Any]:
     return {"responses": {200: {"description": "The file.", "content": content}}}
 
 
-CONFIDENCE = (
-    "The calibrated probability that it is acceptable, from 0 to 1; null where the model does not say."
-)
-
-
 class CaptionOut(Schema):
     """A candidate that a model wrote."""
 
     id: UUID
     text: str
-    log_prob: float | None = Field(
-        description="Natural logarithm of its probability, summed over tokens; null if unknown."
-    )
+    log_prob: float | None = Field(description=LOG_PROB)
     confidence: float | None = Field(None, description=CONFIDENCE)
     model: str = Field("", description="name@version")
     rank: int = Field(0, description="0 is the best.")

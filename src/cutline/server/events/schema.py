@@ -24,19 +24,19 @@ class ErrorData(BaseModel):
     message: str
 
 
+LOG_PROB = "Natural logarithm of its probability, summed over tokens; null if unknown."
+CONFIDENCE = (
+    "The calibrated probability that it is acceptable, from 0 to 1; null where the model does not say."
+)
+
+
 class CandidateData(BaseModel):
     """A caption that a model wrote."""
 
     id: UUID
     text: str
-    log_prob: float | None = Field(
-        description="Natural logarithm of its probability, summed over tokens; null if unknown."
-    )
-    confidence: float | None = Field(
-        None,
-        description="The calibrated probability that it is acceptable, from 0 to 1; null where the model does"
-        " not say.",
-    )
+    log_prob: float | None = Field(description=LOG_PROB)
+    confidence: float | None = Field(None, description=CONFIDENCE)
 
 
 class ImageData(Data):

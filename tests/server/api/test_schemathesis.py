@@ -27,7 +27,7 @@ from tests.server.services.process import ANSWERS_S, wait_until
 from tests.server.services.receiver import Receiver
 from tests.server.services.service import Mode, Service
 
-EXAMPLES = 6
+EXAMPLES = 4
 load_all_checks()
 CHECKED = CHECKS.get_by_names(
     [

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner, Result
 from tiny_recipe import write_recipe
 
@@ -16,14 +17,14 @@ from cutline.captioning.bundle import read_bundle
 from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.cli.bundle import build as bundle_build
 from cutline.cli.train import command
-from cutline.errors import ConfigError, TrainingError
+from cutline.errors import ConfigError, OptionError, TrainingError
 from cutline.images import Source
+from cutline.learning.weights import read_weights
 from cutline.training import agreement
 from cutline.training.build import batches_per_epoch, gather, read_vocabulary, sample
 from cutline.training.checkpoints import average_weights, write_checkpoint
 from cutline.training.config import load_recipe
 from cutline.training.devices import choose_device
-from cutline.training.publish import publish
 from cutline.training.runner import duration
 from cutline.training.stages import start_checkpoint
 from cutline.training.tracking import read_metrics
@@ -96,11 +97,13 @@ def test_the_bundle_can_be_the_mean_of_stages(first: Path, tmp_path: Path) -> No
     train(first, f"output={run}", f"stages={stages}", average, "--resume", "--stage", "more")
     wanted = average_weights({run / "more" / "best.pt": 0.75, run / "captions" / "best.pt": 0.25})
     write_checkpoint(tmp_path / "mean.pt", {"module": wanted})
-    recipe = load_recipe(run / "recipe.yaml")
-    publish(recipe, tmp_path / "mean", checkpoint=tmp_path / "mean.pt")
+    arguments = [str(run / "recipe.yaml"), str(tmp_path / "mean"), "--checkpoint", str(tmp_path / "mean.pt")]
+    build(arguments)
     assert graphs(run / "bundle") == graphs(tmp_path / "mean")
     last = average_weights({run / "more" / "best.pt": 1.0})
     assert any((wanted[name] != last[name]).any() for name in last)
+    with pytest.raises(OptionError, match="lstm-attention"):
+        build([*arguments, "--weights", str(tmp_path / "weights.safetensors")])
 
 
 class Unsure:
@@ -123,9 +126,14 @@ def test_a_bundle_whose_captions_depend_on_the_machine_is_refused(
     arguments += ["export.calibration_images=8", "export.max_loss_of_cider=1"]
     monkeypatch.setattr(agreement, "BundleCaptioner", Unsure)
     with pytest.raises(TrainingError, match=r"12\.5% of the captions of 8 dev photos differ") as caught:
-        CliRunner().invoke(bundle_build, arguments, catch_exceptions=False, standalone_mode=False)
+        build(arguments)
     assert "no bundle was written" in caught.value.kept
     assert not target.exists()
+
+
+def build(arguments: list[str]) -> None:
+    """`cutline bundle build`, with these arguments."""
+    CliRunner().invoke(bundle_build, arguments, catch_exceptions=False, standalone_mode=False)
 
 
 def graphs(bundle: Path) -> list[str]:
@@ -204,6 +212,12 @@ def test_five_objectives_run_one_after_another(tmp_path: Path) -> None:
     assert isinstance(captioner, BundleCaptioner)
     assert captioner.embed_text(["a red square", ""]).shape == (2, 8)
     assert captioner.embed([tmp_path / "data" / "001.png"]).shape == (1, 8)
+    weights = tmp_path / "weights.safetensors"
+    build([str(tmp_path / "run" / "recipe.yaml"), str(tmp_path / "again"), "--weights", str(weights)])
+    assert graphs(tmp_path / "again") == graphs(tmp_path / "run" / "bundle")
+    trained = average_weights({tmp_path / "run" / "please" / "best.pt": 1.0})
+    for name, value in read_weights(weights).state_dict().items():
+        assert torch.equal(value, trained[f"captioner.{name}"].half().float())
 
 
 def test_a_stage_starts_where_it_is_told(tmp_path: Path) -> None:

@@ -1,7 +1,4 @@
-"""A captioner's trainable weights as one safetensors file.
-
-Float32, with the sizes in the file's own header.
-"""
+"""A captioner's trainable weights as one safetensors file, with the sizes in the file's own header."""
 
 from __future__ import annotations
 
@@ -9,6 +6,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
@@ -19,9 +17,13 @@ from cutline.training.transformer import TransformerCaptioner, TransformerConfig
 _SIZES = "cutline.captioner"
 
 
-def write_weights(path: Path, captioner: TransformerCaptioner) -> None:
-    """Write the weights, in float32. Raises OutputError."""
-    state = {name: value.detach().float().contiguous() for name, value in captioner.state_dict().items()}
+def write_weights(
+    path: Path, captioner: TransformerCaptioner, *, precision: torch.dtype = torch.float32
+) -> None:
+    """Write the weights, in that precision. Raises OutputError."""
+    state = {
+        name: value.detach().to(precision).contiguous() for name, value in captioner.state_dict().items()
+    }
     sizes = json.dumps(asdict(captioner.config), sort_keys=True)
     try:
         save_file(state, path, metadata={_SIZES: sizes})
@@ -30,7 +32,7 @@ def write_weights(path: Path, captioner: TransformerCaptioner) -> None:
 
 
 def read_weights(path: Path) -> TransformerCaptioner:
-    """Read what `write_weights` wrote. Raises TrainingError."""
+    """Read what `write_weights` wrote, into float32. Raises TrainingError."""
     try:
         with safe_open(path, framework="pt") as file:
             sizes = json.loads((file.metadata() or {}).get(_SIZES, "null"))

@@ -37,6 +37,7 @@ from cutline.training.datasets import Example, data_hash, describe, open_example
 from cutline.training.export import BundleDetails, bundle_graphs, export_graphs
 from cutline.training.loop import BEST
 from cutline.training.quantise import decoder_feeds, quantise_graph
+from cutline.training.systems import CaptionSystem
 from cutline.training.towers import bare
 
 _BATCH = 8
@@ -52,9 +53,13 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """The bundle that was written; dev CIDEr-D (times 100, mean over sources) before and after quantising."""
+    """The bundle that was written; dev CIDEr-D (times 100, mean over sources) before and after quantising.
+
+    system: what the bundle was made of, before quantising.
+    """
 
     manifest: Manifest
+    system: CaptionSystem
     cider_float: float
     cider: float
 
@@ -109,7 +114,9 @@ def publish(recipe: RecipeConfig, target: Path, *, checkpoint: Path | None = Non
             details, metrics=after, card=details.card.replace(CARD_METRICS, bundle_scores(after))
         )
         manifest = bundle_graphs(target, graphs, architecture, tokenizer, described)
-    return Published(manifest=manifest, cider_float=mean_cider(before), cider=mean_cider(after))
+    return Published(
+        manifest=manifest, system=models.system, cider_float=mean_cider(before), cider=mean_cider(after)
+    )
 
 
 def published_weights(recipe: RecipeConfig) -> dict[Path, float]:

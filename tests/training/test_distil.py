@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from cutline.errors import ConfigError
 from cutline.images import Preprocessing
-from cutline.training.build import build_models, distilled, gather
+from cutline.training.build import build_distillation, build_models, distilled, gather
 from cutline.training.config import RecipeConfig, StageConfig, load_recipe
 from cutline.training.corpus import Captions, Corpus, tokenise_captions, with_concepts
 from cutline.training.datasets import Example
@@ -186,6 +186,44 @@ def test_the_stages_after_it_start_from_the_encoder_that_it_left(tmp_path: Path)
     weights = torch.load(result.best, weights_only=True)["module"]
     head = taught.system.captioner.concepts  # type: ignore[attr-defined]
     assert torch.equal(head.mean.weight, weights["concepts.mean.weight"])
+
+
+def test_the_encoder_is_kept_for_trainings_without_a_teacher(tmp_path: Path) -> None:
+    recipe = distilling(tmp_path)
+    [result] = run_recipe(recipe)
+    kept = recipe.output / "encoder.safetensors"
+    captions = "stages=[{name: captions, objective: captions}]"
+    changes = [captions, f"encoder.weights={kept}", "teacher={}"]
+    again = load_recipe(recipe.output / "recipe.yaml", changes)
+    material = gather(again)
+    one, other = build_models(recipe, material, student=result.best), build_models(again, material)
+    pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), dtype=np.uint8))
+    before, after = (models.encoder.tail(models.encoder.trunk(pixels)) for models in (one, other))
+    assert torch.allclose(before, after, atol=1e-2)
+    assert not torch.equal(before, after)  # it is half as precise
+    heads = [models.system.captioner.concepts.mean.weight for models in (one, other)]  # type: ignore[attr-defined]
+    assert torch.equal(heads[0].half().float(), heads[1])
+    distil = f"stages=[{STAGE}]"
+    student = build_distillation(
+        load_recipe(recipe.output / "recipe.yaml", [distil, f"encoder.weights={kept}"]),
+        again.stages[0],
+        material,
+    ).student
+    assert torch.equal(student.concepts.mean.weight, heads[1])  # type: ignore[union-attr]
+
+
+def test_weights_that_no_training_kept_are_refused(tmp_path: Path) -> None:
+    recipe = distilling(tmp_path)
+    run_recipe(recipe)
+    kept = recipe.output / "encoder.safetensors"
+    captions = "stages=[{name: captions, objective: captions}]"
+    for more, words in (
+        (f"encoder={{name: resnet50, weights: {kept}}}", "is transformers, not resnet50"),
+        (f"encoder.weights={tmp_path / 'none.safetensors'}", "no encoder that a training kept"),
+    ):
+        again = load_recipe(recipe.output / "recipe.yaml", [captions, more, "teacher={}"])
+        with pytest.raises(ConfigError, match=words):
+            build_models(again, gather(again))
 
 
 def test_a_later_stage_that_names_it_begins_with_its_weights_again(tmp_path: Path) -> None:

@@ -17,14 +17,15 @@ from cutline.errors import ConfigError, DataError, TrainingError
 from cutline.images import Preprocessing
 from cutline.training.checkpoints import read_checkpoint, seed_everything
 from cutline.training.class_names import ClassName, captions_with_names, class_names, class_words
-from cutline.training.concepts import choose_concepts
+from cutline.training.concepts import ConceptHead, choose_concepts
 from cutline.training.config import ImageConfig, RecipeConfig, StageConfig
 from cutline.training.corpus import Captions, Corpus, first_concepts, tokenise_captions, with_concepts
 from cutline.training.datasets import load_examples
 from cutline.training.distil import DistilObjective, Student, Taught, parts_of, width_of
-from cutline.training.encoders import Encoder, build_encoder, load_network
+from cutline.training.encoders import Encoder, build_encoder, label, load_network
 from cutline.training.examples import Example
 from cutline.training.features import FeatureConfig, FeatureStore, feature_store
+from cutline.training.kept_encoders import KEPT_ENCODER, About, is_kept, read_encoder, write_encoder
 from cutline.training.loop import BEST, Objective
 from cutline.training.lstm import LstmCaptioner, LstmConfig, load_glove
 from cutline.training.lstm_objective import LstmCaptionObjective
@@ -187,7 +188,7 @@ def build_models(recipe: RecipeConfig, material: Material, *, student: Path | No
     """Build encoder and captioner; the same seed gives the same weights.
 
     student: the checkpoint of a `distil` stage; encoder and concepts then start from its weights, else from
-    ImageNet's. Raises TrainingError for one that is not there.
+    those of ``encoder.weights`` or ImageNet's. Raises TrainingError for one that is not there.
     """
     weights = read_checkpoint(student)["module"] if student is not None else {}
     seed_everything(recipe.seed)
@@ -207,11 +208,31 @@ def build_models(recipe: RecipeConfig, material: Material, *, student: Path | No
         system: CaptionSystem = CaptionSystem(encoder.tail, _lstm(recipe, encoder, material), matcher)
     elif material.corpus.concepts:
         system = ConceptSystem(encoder.tail, _transformer(recipe, encoder, material), matcher)
-        if concepts := parts_of(weights, "concepts."):
-            system.concepts.take_first(concepts)
+        if student is None:
+            _take_kept_concepts(recipe, system.concepts, material.corpus.concepts)
+        elif head := parts_of(weights, "concepts."):
+            ours = material.corpus.concepts
+            system.concepts.take(head, ours[: recipe.decoder.concepts], ours)
     else:
         system = CaptionSystem(encoder.tail, _transformer(recipe, encoder, material), matcher)
     return Models(encoder=encoder, system=system, teacher=copy.deepcopy(encoder.tail).eval())
+
+
+def _take_kept_concepts(recipe: RecipeConfig, head: ConceptHead, concepts: Sequence[str]) -> None:
+    """Take what an encoder that was kept knows of concepts, where the recipe begins with one."""
+    path = recipe.encoder.weights
+    if path is not None and is_kept(path):
+        kept = read_encoder(path, label(recipe.encoder.name))
+        head.take(kept.head, kept.about.concepts, concepts)
+
+
+def keep_encoder(recipe: RecipeConfig, material: Material, student: Path) -> Path:
+    """Write what the recipe's `distil` stages made of the encoder beside them. Raises OutputError."""
+    path = recipe.output / KEPT_ENCODER
+    concepts = first_concepts(material.corpus, recipe.decoder.concepts).concepts
+    about = About(name=label(recipe.encoder.name), concepts=tuple(concepts))
+    write_encoder(path, read_checkpoint(student)["module"], about)
+    return path
 
 
 def _matcher(recipe: RecipeConfig, encoder: Encoder, material: Material) -> Matcher:
@@ -340,6 +361,8 @@ def build_distillation(
     )
     if student.concepts is not None and classifier is not None:
         student.concepts.start_from_imagenet(classifier, corpus.concepts)
+    if student.concepts is not None:
+        _take_kept_concepts(recipe, student.concepts, corpus.concepts)
     return DistilObjective(
         student,
         copy.deepcopy(classifier),

@@ -59,11 +59,13 @@ class ConceptHead(nn.Module):
         return cast(Tensor, self.mean(features.mean(dim=1)) + self.maximum(features.amax(dim=1)))
 
     @torch.no_grad()
-    def take_first(self, weights: Mapping[str, Tensor]) -> None:
-        """Take the weights of a head of fewer concepts, or as many, whose order is the same."""
+    def take(self, weights: Mapping[str, Tensor], theirs: Sequence[str], ours: Sequence[str]) -> None:
+        """Take the weights of another head for the concepts that both know. theirs, ours: in order."""
+        known = {word: place for place, word in enumerate(theirs)}
+        places = [place for place, word in enumerate(ours) if word in known]
         own = self.state_dict()
         for name, values in weights.items():
-            own[name][: len(values)] = values
+            own[name][places] = values[[known[ours[place]] for place in places]]
 
     @torch.no_grad()
     def start_from_imagenet(

@@ -77,7 +77,8 @@ class ImageConfig:
 class EncoderConfig:
     """The image encoder: efficientnet-lite0|1|2, resnet50, or transformers:FOLDER.
 
-    weights: a local state dict in torchvision's naming (resnet50). grid: rows and columns that the regions
+    weights: a local state dict in torchvision's naming (resnet50), or the encoder.safetensors of a training
+    that distilled this encoder. grid: rows and columns that the regions
     are pooled to; None keeps the encoder's own. trainable: none, tail (the last stage) or all.
     """
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that torch's own documentation uses
 
 from cutline.errors import ConfigError, MissingExtra
+from cutline.training.kept_encoders import KEPT_ENCODER, is_kept, read_encoder
 from cutline.training.resnet import ResNet, load_resnet50
 from cutline.training.vision import VisionNetwork, last_blocks, load_vision, split
 
@@ -263,8 +264,8 @@ def build_encoder(
 
     trainable: none (the trunk is everything), tail (the last stage or blocks learn) or all (the trunk is
     empty, and the cache keeps pixels). rows and columns: the grid that regions are pooled to; None keeps the
-    encoder's own. weights: the state-dict file of resnet50; the others bring theirs. state: weights of the
-    whole network (as `load_network` names them) that replace them.
+    encoder's own. weights: the state-dict file of resnet50, or an encoder that a training kept; the others
+    bring theirs. state: weights of the whole network (as `load_network` names them) that replace them.
 
     Raises ConfigError for an encoder, a size or weights that do not fit, MissingExtra without a wheel.
     """
@@ -395,8 +396,14 @@ def load_network(name: str, *, height_px: int, width_px: int, weights: Path | No
 
     Raises as `build_encoder`.
     """
+    if weights is not None and is_kept(weights):
+        is_bare = name == "resnet50"
+        begun = ResNet() if is_bare else load_network(name, height_px=height_px, width_px=width_px)
+        return _with_kept(begun, weights, name)
     if weights is not None and name != "resnet50":
-        raise ConfigError(f"{name} has its own weights.", hint="Remove encoder.weights.")
+        raise ConfigError(
+            f"{name} has its own weights.", hint=f"Remove encoder.weights, or name an {KEPT_ENCODER}."
+        )
     if name in _SCALES:
         return load_efficientnet_lite(name)
     if name == "resnet50":
@@ -406,6 +413,25 @@ def load_network(name: str, *, height_px: int, width_px: int, weights: Path | No
         return load_vision(folder, height_px=height_px, width_px=width_px)
     known = ", ".join((*_SCALES, "resnet50", f"{_TRANSFORMERS}FOLDER"))
     raise ConfigError(f"Unknown encoder {name!r}.", hint=f"Known: {known}.")
+
+
+def _with_kept(network: Network, path: Path, name: str) -> Network:
+    """The network with the weights of an encoder that a training kept; ImageNet's head is not among them."""
+    if isinstance(network, ResNet):
+        network.classifier = None
+    kept = read_encoder(path, label(name))
+    try:
+        fresh, unused = network.load_state_dict(kept.network, strict=False)
+    except RuntimeError as error:
+        raise ConfigError(f"{path} is of another {name} ({error}).") from error
+    if unused or any(not each.startswith("classifier.") for each in fresh):
+        raise ConfigError(f"{path} is of another {name}: its weights have other names.")
+    return network
+
+
+def label(name: str) -> str:
+    """What an encoder is called whatever its folder."""
+    return "transformers" if name.startswith(_TRANSFORMERS) else name
 
 
 def _parts(network: Network, trainable: Trainable) -> _Parts:
@@ -481,9 +507,8 @@ def _description(name: str, trunk: nn.Module, grid: tuple[int, int] | None) -> s
     """What a cache depends on: the encoder, the trunk's weights by hash, the grid of finished regions."""
     if not any(True for _ in trunk.parameters()):
         return "pixels"
-    label = "transformers" if name.startswith(_TRANSFORMERS) else name
     pooled = "trunk" if grid is None else f"regions {grid[0]}x{grid[1]}"
-    return f"{label} {pooled} {fingerprint(trunk)}"
+    return f"{label(name)} {pooled} {fingerprint(trunk)}"
 
 
 def fingerprint(module: nn.Module) -> str:

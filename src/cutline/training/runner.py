@@ -26,6 +26,7 @@ from cutline.training.build import (
     build_objective,
     distilled,
     gather,
+    keep_encoder,
     open_features,
     read_vocabulary,
     sample,
@@ -59,7 +60,8 @@ def run_recipe(
 ) -> list[FitResult]:
     """Train every stage (or only one) into ``recipe.output / STAGE``. An interrupted stage ends the run.
 
-    A last stage that writes captions ends in ``recipe.output / "bundle"``.
+    A last stage that writes captions ends in ``recipe.output / "bundle"``; the last one that distils leaves
+    its encoder in ``recipe.output / "encoder.safetensors"``.
 
     Raises TrainingError if the folder already has a training and ``resume`` is off.
     """
@@ -76,6 +78,10 @@ def run_recipe(
         results.append(run_stage(recipe, stage, objective, resume=resume, device=device, world=world))
         if results[-1].stopped == "interrupted":
             return results
+        if world.first and results[-1].best == distilled(recipe):
+            _log.info(
+                "%s: the encoder, for other trainings", keep_encoder(recipe, material, results[-1].best)
+            )
     if world.first and only in ("", recipe.stages[-1].name):
         _publish(recipe)
     return results

@@ -28,9 +28,9 @@ from cutline.learning.graphs import captioner_of, eyes_of, session, write_graphs
 from cutline.learning.loop import Ending, finetune, run, settings_mark
 from cutline.learning.objectives import remember
 from cutline.learning.schedule import parse_interval
-from cutline.learning.weights import read_weights, write_weights
 from cutline.registry import DataRecord, Draft, GateReport, open_registry
 from cutline.training.examples import DataConfig
+from cutline.training.weights import read_weights, write_weights
 from tests.learning.exports import edits, sentence, write_export, write_photo
 from tests.learning.tiny_champion import write_tiny_bundle
 

@@ -10,17 +10,16 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from tiny_recipe import write_recipe
+from tiny_recipe import write_recipe, write_shapes
 
 from cutline import Caption, load
-from cutline.captioning.bundle import read_bundle
+from cutline.captioning.bundle import RERANKER, read_bundle
 from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.cli.bundle import build as bundle_build
 from cutline.cli.train import command
-from cutline.errors import ConfigError, OptionError, TrainingError
+from cutline.errors import ConfigError, TrainingError
 from cutline.images import Source
-from cutline.learning.weights import read_weights
-from cutline.training import agreement
+from cutline.training import agreement, calibration
 from cutline.training.build import batches_per_epoch, gather, read_vocabulary, sample
 from cutline.training.checkpoints import average_weights, write_checkpoint
 from cutline.training.config import load_recipe
@@ -28,6 +27,7 @@ from cutline.training.devices import choose_device
 from cutline.training.runner import duration
 from cutline.training.stages import start_checkpoint
 from cutline.training.tracking import read_metrics
+from cutline.training.weights import read_weights
 
 FIVE_STAGES = (
     "decoder={kind: transformer, width: 16, heads: 2, layers: 1, hidden: 32, max_tokens: 12, concepts: 8,"
@@ -102,8 +102,6 @@ def test_the_bundle_can_be_the_mean_of_stages(first: Path, tmp_path: Path) -> No
     assert graphs(run / "bundle") == graphs(tmp_path / "mean")
     last = average_weights({run / "more" / "best.pt": 1.0})
     assert any((wanted[name] != last[name]).any() for name in last)
-    with pytest.raises(OptionError, match="lstm-attention"):
-        build([*arguments, "--weights", str(tmp_path / "weights.safetensors")])
 
 
 class Unsure:
@@ -129,6 +127,32 @@ def test_a_bundle_whose_captions_depend_on_the_machine_is_refused(
         build(arguments)
     assert "no bundle was written" in caught.value.kept
     assert not target.exists()
+
+
+def test_a_recipe_may_want_a_re_ranker_and_a_confidence(
+    first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """People's captions of every other dev photo say something else than what it shows."""
+    photos = write_shapes(tmp_path / "data", dev=60)
+    lines = [json.loads(line) for line in (photos / "captions.jsonl").read_text("utf-8").splitlines()]
+    for line in lines[25::2]:
+        line["captions"] = ["two dogs run", "dogs that run"]
+    (photos / "captions.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    monkeypatch.setattr(calibration, "LARGEST_ERROR", 1.0)  # of so few photos it is chance
+    target = tmp_path / "bundle"
+    wanted = ["export.candidates=3", "export.acceptable=0.4", "export.card=" + str(tmp_path / "card.md")]
+    (tmp_path / "card.md").write_text("# shapes\n@METRICS@\n", encoding="utf-8")
+    with caplog.at_level("INFO"):
+        data = f"data=[{{name: shapes, kind: folder, path: {photos}}}]"
+        build([str(first.parent / "run" / "recipe.yaml"), str(target), data, *wanted])
+    bundle = read_bundle(target)
+    assert (RERANKER in bundle.files) == ("No re-ranker" not in caplog.text)
+    [[caption]] = BundleCaptioner(bundle).caption(photos / "030.png")
+    assert caption.confidence is not None
+    assert 0.2 < caption.confidence < 0.8
+    scores = bundle.manifest.metrics["sources"]["shapes"]
+    assert scores["photos"] == 60
+    assert f"{scores['CIDEr-D']}" in bundle.files["MODEL_CARD.md"].decode()
 
 
 def build(arguments: list[str]) -> None:
@@ -212,11 +236,8 @@ def test_five_objectives_run_one_after_another(tmp_path: Path) -> None:
     assert isinstance(captioner, BundleCaptioner)
     assert captioner.embed_text(["a red square", ""]).shape == (2, 8)
     assert captioner.embed([tmp_path / "data" / "001.png"]).shape == (1, 8)
-    weights = tmp_path / "weights.safetensors"
-    build([str(tmp_path / "run" / "recipe.yaml"), str(tmp_path / "again"), "--weights", str(weights)])
-    assert graphs(tmp_path / "again") == graphs(tmp_path / "run" / "bundle")
     trained = average_weights({tmp_path / "run" / "please" / "best.pt": 1.0})
-    for name, value in read_weights(weights).state_dict().items():
+    for name, value in read_weights(tmp_path / "run" / "weights.safetensors").state_dict().items():
         assert torch.equal(value, trained[f"captioner.{name}"].half().float())
 
 

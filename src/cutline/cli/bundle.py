@@ -9,7 +9,7 @@ import click
 
 from cutline.cli._options import group
 from cutline.cli.huggingface import command as import_hf
-from cutline.errors import OptionError, OutputError
+from cutline.errors import OutputError
 
 if TYPE_CHECKING:
     from cutline.captioning.bundle import Bundle, Manifest
@@ -81,35 +81,18 @@ def verify(bundle: str | None) -> None:
 @click.option(
     "--checkpoint", type=click.Path(path_type=Path), help="By default export.average, or the last stage's."
 )
-@click.option(
-    "--weights",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Also write the captioner as it was in float, for learning to begin with (safetensors).",
-)
-def build(
-    recipe: Path, target: Path, overrides: tuple[str, ...], checkpoint: Path | None, weights: Path | None
-) -> None:
+def build(recipe: Path, target: Path, overrides: tuple[str, ...], checkpoint: Path | None) -> None:
     """Build the bundle of a finished training: export, quantise, and check its quality on dev.
 
     RECIPE is the one that was trained, with the same overrides, or the recipe.yaml in the output folder.
 
     \b
     cutline bundle build runs/cutline-base/recipe.yaml my-bundle/ export.quantise=full
-    cutline bundle build runs/cutline-base/recipe.yaml my-bundle/ --weights weights.safetensors
     """
-    import torch
-
-    from cutline.learning.weights import write_weights
     from cutline.training.config import load_recipe
     from cutline.training.publish import publish
-    from cutline.training.transformer import TransformerCaptioner
 
-    loaded = load_recipe(recipe, overrides)
-    if weights is not None and loaded.decoder.kind != "transformer":
-        raise OptionError(f"--weights: learning has no use for those of {loaded.decoder.kind}.")
-    result = publish(loaded, target, checkpoint=checkpoint)
-    if weights is not None and isinstance(result.system.captioner, TransformerCaptioner):
-        write_weights(weights, result.system.captioner, precision=torch.float16)
+    result = publish(load_recipe(recipe, overrides), target, checkpoint=checkpoint)
     manifest = result.manifest
     click.echo(f"{target}: {manifest.name}@{manifest.version}, dev CIDEr-D {result.cider:.1f}", nl=False)
     click.echo(f" (float32: {result.cider_float:.1f})")

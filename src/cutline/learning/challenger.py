@@ -48,7 +48,6 @@ from cutline.learning.objectives import (
     packed,
     written_by,
 )
-from cutline.learning.weights import read_weights, write_weights
 from cutline.metrics import DocumentFrequency, cider_d, tokenize
 from cutline.metrics.bootstrap import relative_change
 from cutline.metrics.ngrams import Floats
@@ -59,6 +58,7 @@ from cutline.training.loop import BEST, FitResult, fit
 from cutline.training.tracking import JsonLines
 from cutline.training.transformer import TransformerCaptioner
 from cutline.training.transforms import may_flip
+from cutline.training.weights import read_weights, write_weights
 
 EDITS = "edits"
 BUNDLE, WEIGHTS, TRAINED = "bundle", "weights.safetensors", "trained.json"

@@ -19,8 +19,8 @@ from cutline.captioning.bundle import Bundle
 from cutline.images import open_image, to_pixels
 from cutline.learning.graphs import captioner_of, eyes_of, session
 from cutline.learning.vocabulary import tokenizer_of
-from cutline.learning.weights import read_weights
 from cutline.training.transformer import TransformerCaptioner
+from cutline.training.weights import read_weights
 
 _BATCH = 16
 PLAIN, MIRRORED = 0, 1

@@ -304,6 +304,9 @@ class ExportConfig:
     function_words: words such as "a" and "of"; where there are any, no other word is written twice in a
     sentence. For tokenizers of words.
     max_length: 0 leaves it to what the decoder was trained for.
+    candidates: how many sentences a re-ranker chooses among, fitted on dev and left out where it gains
+    nothing; 0 is none. acceptable: the CIDEr-D, against people's captions, from which on a caption is
+    acceptable: the bundle then says how likely each is; 0 leaves that out.
     """
 
     name: str = ""
@@ -322,6 +325,8 @@ class ExportConfig:
     no_repeat_ngram: NoRepeatNgram = OPTIONS["no_repeat_ngram"].default
     function_words: tuple[str, ...] = ()
     sex_confidence: SexConfidence = OPTIONS["sex_confidence"].default
+    candidates: Annotated[int, Between(0, 64)] = 0
+    acceptable: Annotated[float, Between(0, 10)] = 0.0
     max_loss_of_cider: Share = 0.01
     max_differing_captions: Share = 0.03
 

@@ -13,7 +13,20 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cutline.captioning.bundle import DECODER, ENCODER, TEXT, Manifest, TextStyle, TrainingData
+from cutline.captioning.bundle import (
+    CARD,
+    DECODER,
+    ENCODER,
+    RERANKER,
+    TEXT,
+    Bundle,
+    Manifest,
+    TextStyle,
+    TrainingData,
+    export_bundle,
+    read_bundle,
+    sealed,
+)
 from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.captioning.options import OPTIONS, DecodingOptions, Strategy
 from cutline.errors import DataError, TrainingError
@@ -30,6 +43,7 @@ from cutline.training.build import (
     preprocessing,
     read_vocabulary,
 )
+from cutline.training.calibration import calibrate
 from cutline.training.checkpoints import average_weights, load_weights
 from cutline.training.config import RecipeConfig
 from cutline.training.corpus import pack
@@ -37,6 +51,7 @@ from cutline.training.datasets import Example, data_hash, describe, open_example
 from cutline.training.export import BundleDetails, bundle_graphs, export_graphs
 from cutline.training.loop import BEST
 from cutline.training.quantise import decoder_feeds, quantise_graph
+from cutline.training.reranking import fit_reranker
 from cutline.training.systems import CaptionSystem
 from cutline.training.towers import bare
 
@@ -110,13 +125,37 @@ def publish(recipe: RecipeConfig, target: Path, *, checkpoint: Path | None = Non
                 _refuse(recipe, before, after)
             _check_agreement(recipe, Path(scratch) / f"trial-{keep}", material)
             graphs = small
-        described = replace(
-            details, metrics=after, card=details.card.replace(CARD_METRICS, bundle_scores(after))
-        )
-        manifest = bundle_graphs(target, graphs, architecture, tokenizer, described)
+        bundle_graphs(Path(scratch) / "whole", graphs, architecture, tokenizer, details)
+        bundle = _judged(recipe, read_bundle(Path(scratch) / "whole"), material)
+        if RERANKER in bundle.files:
+            after = dev_metrics(bundle, material)
+        card = details.card.replace(CARD_METRICS, bundle_scores(after)).encode()
+        bundle = sealed(replace(bundle.manifest, metrics=after), {**bundle.files, CARD: card})
+        export_bundle(bundle, target)
     return Published(
-        manifest=manifest, system=models.system, cider_float=mean_cider(before), cider=mean_cider(after)
+        manifest=bundle.manifest,
+        system=models.system,
+        cider_float=mean_cider(before),
+        cider=mean_cider(after),
     )
+
+
+def _judged(recipe: RecipeConfig, bundle: Bundle, material: Material) -> Bundle:
+    """The bundle with what chooses among captions, and what says how likely one is acceptable."""
+    export = recipe.export
+    photos = [each for each in material.examples if each.split == "dev" and each.image is not None]
+    if export.candidates:
+        try:
+            bundle, chosen = fit_reranker(
+                bundle, photos, version=export.version, candidates=export.candidates
+            )
+            _log.info("choosing among %d candidates: CIDEr-D %+.2f", export.candidates, chosen.gain)
+        except TrainingError as error:
+            _log.warning("No re-ranker: %s", error.message)
+    if export.acceptable:
+        bundle, confidence = calibrate(bundle, photos, version=export.version, threshold=export.acceptable)
+        _log.info("expected calibration error %.3f", confidence.calibration_error)
+    return bundle
 
 
 def published_weights(recipe: RecipeConfig) -> dict[Path, float]:
@@ -166,7 +205,7 @@ def _unless_default(name: str, value: float) -> float | None:
     return None if value == OPTIONS[name].default else value
 
 
-def dev_metrics(bundle: Path, material: Material) -> dict[str, Any]:
+def dev_metrics(bundle: Path | Bundle, material: Material) -> dict[str, Any]:
     """BLEU, ROUGE-L and CIDEr-D (times 100) on the dev photos, by source, as the runtime captions them."""
     captioner = BundleCaptioner(bundle)
     groups: dict[str, list[Example]] = {}

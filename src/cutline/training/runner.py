@@ -40,6 +40,8 @@ from cutline.training.loop import FitResult, Objective, Stepper, endless_windows
 from cutline.training.optim import set_rates
 from cutline.training.publish import publish
 from cutline.training.stages import chosen, refuse_second_training, run_stage, start_checkpoint
+from cutline.training.transformer import TransformerCaptioner
+from cutline.training.weights import WEIGHTS, write_weights
 
 T = TypeVar("T")
 
@@ -60,7 +62,8 @@ def run_recipe(
 ) -> list[FitResult]:
     """Train every stage (or only one) into ``recipe.output / STAGE``. An interrupted stage ends the run.
 
-    A last stage that writes captions ends in ``recipe.output / "bundle"``; the last one that distils leaves
+    A last stage that writes captions ends in ``recipe.output / "bundle"``, and with a transformer also in the
+    ``weights.safetensors`` that it was made of; the last one that distils leaves
     its encoder in ``recipe.output / "encoder.safetensors"``.
 
     Raises TrainingError if the folder already has a training and ``resume`` is off.
@@ -120,11 +123,13 @@ def _first_alone(world: World, build: Callable[[], T]) -> T:
 
 
 def _publish(recipe: RecipeConfig) -> None:
-    """Write the bundle, where the last stage writes captions at all."""
+    """Write the bundle, where the last stage writes captions at all, and what learning can begin with."""
     if recipe.stages[-1].objective not in ("captions", "rewards"):
         return
     target = recipe.output / "bundle"
     published = publish(recipe, target)
+    if isinstance(published.system.captioner, TransformerCaptioner):
+        write_weights(recipe.output / WEIGHTS, published.system.captioner, precision=torch.float16)
     _log.info(
         "%s: CIDEr-D %.1f on dev, by beam search (%.1f in float32)",
         target,

@@ -14,6 +14,7 @@ from cutline.errors import OutputError, TrainingError
 from cutline.strict import MismatchError, parse_json
 from cutline.training.transformer import TransformerCaptioner, TransformerConfig
 
+WEIGHTS = "weights.safetensors"
 _SIZES = "cutline.captioner"
 
 

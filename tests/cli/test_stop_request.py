@@ -10,7 +10,7 @@ import pytest
 
 PROGRAM = """
 import pathlib, signal, threading
-from cutline.cli._service import stop_requested
+from cutline.stop_requests import stop_requested
 
 stop = stop_requested()
 

@@ -123,9 +123,13 @@ def test_words_of_names_start_at_their_classes_behind_the_captions_concepts() ->
     with torch.no_grad():
         heads[0].mean.weight.fill_(7)
     before = heads[1].mean.weight[2].detach().clone()
-    heads[1].take(heads[0].state_dict(), ["dog", "pagoda"], ["cat", "dog", "espresso"])
-    assert torch.equal(heads[1].mean.weight[1], heads[0].mean.weight[0])
+    heads[1].take(heads[0].state_dict(), ["dog", "cat"], ["dog", "cat", "pagoda"])
+    assert torch.equal(heads[1].mean.weight[:2], heads[0].mean.weight)
     assert torch.equal(heads[1].mean.weight[2], before)
+    with torch.no_grad():
+        heads[0].mean.weight[1].fill_(8)
+    heads[1].take(heads[0].state_dict(), ["dog", "cat"], ["cat", "fox", "dog"])  # by words, not by places
+    assert torch.equal(heads[1].mean.weight[[2, 0]], heads[0].mean.weight)
 
 
 def stage(**changes: object) -> StageConfig:

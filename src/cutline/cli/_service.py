@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import stat
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,45 +55,3 @@ def make_private(folder: Path) -> None:
     if not is_shared and not is_private:
         with suppress(PermissionError):  # somebody else's: they have decided
             folder.chmod(0o700)
-
-
-class StopRequest:
-    """What a signal sets and the main thread waits for.
-
-    No `threading.Event`: its lock may be held where the signal's handler sets it. And the main thread looks
-    by itself: where another thread is being created, the kernel may give that one the signal, and then
-    nothing wakes the main thread, in which Python runs handlers.
-    """
-
-    _LOOKS_EVERY_S = 0.2
-
-    def __init__(self) -> None:
-        self._is_set = False
-
-    def set(self) -> None:
-        """Ask for the stop."""
-        self._is_set = True
-
-    def wait(self) -> None:
-        """Wait for it, in the main thread."""
-        while not self._is_set:
-            time.sleep(self._LOOKS_EVERY_S)
-
-
-def stop_requested() -> StopRequest:
-    """What the first SIGTERM or SIGINT sets. A SIGINT after it ends the process at once.
-
-    Call it before anything is started, so that a signal during the start is not lost. Further SIGTERMs are
-    ignored: supervisors may repeat them, and have SIGKILL for slow processes. They are ignored rather than
-    handled because Python removes handlers at its very end, where a SIGTERM would then kill the process.
-    """
-    stop = StopRequest()
-
-    def request(number: int, frame: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        stop.set()
-
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, request)
-    return stop

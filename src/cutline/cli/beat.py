@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from cutline.cli._service import data_dir_option, set_up, stop_requested
+from cutline.cli._service import data_dir_option, set_up
+from cutline.stop_requests import stop_requested
 
 
 @click.command(context_settings={"show_default": True})

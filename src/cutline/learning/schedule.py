@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
-import signal
-import threading
 import time
 from collections.abc import Callable
-from types import FrameType
 
 from cutline.errors import CutlineError, OptionError
 from cutline.learning.challenger import Interrupted
+from cutline.stop_requests import stop_requested
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _INTERVAL = re.compile(r"(\d{1,6})([smhd])")
@@ -26,27 +24,14 @@ def parse_interval(text: str) -> float:
     return float(int(found[1]) * _UNITS[found[2]])
 
 
-def repeat(
-    run: Callable[[], None],
-    *,
-    every_s: float,
-    stopped: threading.Event | None = None,
-    clock: Callable[[], float] = time.monotonic,
-) -> None:
-    """Run, and again ``every_s`` after the last run began, until SIGTERM or SIGINT, or ``stopped`` is set.
+def repeat(run: Callable[[], None], *, every_s: float) -> None:
+    """Run, and again ``every_s`` after the last run began, until SIGTERM or SIGINT.
 
     What a run raises is logged; the next one tries again. A training that a signal interrupts ends all.
     """
-    event = stopped or threading.Event()
-    if stopped is None:
-
-        def stop(number: int, frame: FrameType | None) -> None:
-            event.set()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, stop)
-    while not event.is_set():
-        began = clock()
+    stop = stop_requested()
+    while not stop.is_set:
+        began = time.monotonic()
         try:
             run()
         except Interrupted as error:
@@ -54,4 +39,4 @@ def repeat(
             return
         except CutlineError as error:
             _log.error("%s", error)
-        event.wait(max(0.0, began + every_s - clock()))
+        stop.wait(began + every_s - time.monotonic())

@@ -25,7 +25,7 @@ from cutline.training.distil import DistilObjective, Student, Taught, parts_of, 
 from cutline.training.encoders import Encoder, build_encoder, label, load_network
 from cutline.training.examples import Example
 from cutline.training.features import FeatureConfig, FeatureStore, feature_store
-from cutline.training.kept_encoders import KEPT_ENCODER, About, is_kept, read_encoder, write_encoder
+from cutline.training.kept_encoders import KEPT_ENCODER, KeptEncoder, is_kept, read_concepts, write_encoder
 from cutline.training.loop import BEST, Objective
 from cutline.training.lstm import LstmCaptioner, LstmConfig, load_glove
 from cutline.training.lstm_objective import LstmCaptionObjective
@@ -221,16 +221,16 @@ def build_models(recipe: RecipeConfig, material: Material, *, student: Path | No
 def _take_kept_concepts(recipe: RecipeConfig, head: ConceptHead, concepts: Sequence[str]) -> None:
     """Take what an encoder that was kept knows of concepts, where the recipe begins with one."""
     path = recipe.encoder.weights
-    if path is not None and is_kept(path):
-        kept = read_encoder(path, label(recipe.encoder.name))
-        head.take(kept.head, kept.about.concepts, concepts)
+    if is_kept(path):
+        theirs, weights = read_concepts(path, label(recipe.encoder.name))
+        head.take(weights, theirs, concepts)
 
 
 def keep_encoder(recipe: RecipeConfig, material: Material, student: Path) -> Path:
     """Write what the recipe's `distil` stages made of the encoder beside them. Raises OutputError."""
     path = recipe.output / KEPT_ENCODER
     concepts = first_concepts(material.corpus, recipe.decoder.concepts).concepts
-    about = About(name=label(recipe.encoder.name), concepts=tuple(concepts))
+    about = KeptEncoder(name=label(recipe.encoder.name), concepts=tuple(concepts))
     write_encoder(path, read_checkpoint(student)["module"], about)
     return path
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that torch's own documentation uses
 
 from cutline.errors import ConfigError, MissingExtra
-from cutline.training.kept_encoders import KEPT_ENCODER, is_kept, read_encoder
+from cutline.training.kept_encoders import KEPT_ENCODER, is_kept, read_network
 from cutline.training.resnet import ResNet, load_resnet50
 from cutline.training.vision import VisionNetwork, last_blocks, load_vision, split
 
@@ -396,7 +396,7 @@ def load_network(name: str, *, height_px: int, width_px: int, weights: Path | No
 
     Raises as `build_encoder`.
     """
-    if weights is not None and is_kept(weights):
+    if is_kept(weights):
         is_bare = name == "resnet50"
         begun = ResNet() if is_bare else load_network(name, height_px=height_px, width_px=width_px)
         return _with_kept(begun, weights, name)
@@ -419,9 +419,9 @@ def _with_kept(network: Network, path: Path, name: str) -> Network:
     """The network with the weights of an encoder that a training kept; ImageNet's head is not among them."""
     if isinstance(network, ResNet):
         network.classifier = None
-    kept = read_encoder(path, label(name))
+    kept = read_network(path, label(name))
     try:
-        fresh, unused = network.load_state_dict(kept.network, strict=False)
+        fresh, unused = network.load_state_dict(kept, strict=False)
     except RuntimeError as error:
         raise ConfigError(f"{path} is of another {name} ({error}).") from error
     if unused or any(not each.startswith("classifier.") for each in fresh):

@@ -5,17 +5,17 @@ Other trainings begin with it (``encoder.weights``), without the teacher.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeGuard
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+import torch
 from torch import Tensor
 
-from cutline.errors import ConfigError, OutputError
-from cutline.strict import MismatchError, parse_json
+from cutline.errors import ConfigError
+from cutline.strict import parse_json
+from cutline.training.tensor_files import UNREADABLE, read_tensors, write_tensors
 
 KEPT_ENCODER = "encoder.safetensors"
 _ABOUT = "cutline.encoder"
@@ -23,56 +23,51 @@ _NETWORK, _CONCEPTS, _CLASSIFIER = "network.", "concepts.", "network.classifier.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class About:
+class KeptEncoder:
     """What the file says of itself: the encoder's name, and the concepts that its head knows, in order."""
 
     name: str
     concepts: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeptEncoder:
-    """Weights of a network but ImageNet's head, and of its concept head; by their names within, float32."""
-
-    about: About
-    network: Mapping[str, Tensor]
-    head: Mapping[str, Tensor]
-
-
-def is_kept(path: Path | None) -> bool:
+def is_kept(path: Path | None) -> TypeGuard[Path]:
     """Whether a file of weights is one of these, by its name."""
     return path is not None and path.suffix == ".safetensors"
 
 
-def write_encoder(path: Path, student: Mapping[str, Tensor], about: About) -> None:
+def write_encoder(path: Path, student: Mapping[str, Tensor], about: KeptEncoder) -> None:
     """Write the encoder and the concepts among a student's weights, but no head that a teacher taught.
 
     Raises OutputError.
     """
     chosen = {
-        name: value.detach().half().contiguous()
+        name: value
         for name, value in student.items()
         if name.startswith((_NETWORK, _CONCEPTS)) and not name.startswith(_CLASSIFIER)
     }
-    text = json.dumps({"name": about.name, "concepts": about.concepts})
-    try:
-        save_file(chosen, path, metadata={_ABOUT: text})
-    except (OSError, SafetensorError) as error:
-        raise OutputError(f"{path} cannot be written ({error}).") from error
+    write_tensors(path, chosen, precision=torch.float16, key=_ABOUT, about=asdict(about))
 
 
-def read_encoder(path: Path, name: str) -> KeptEncoder:
-    """Read what `write_encoder` wrote. Raises ConfigError, also where it is another encoder than ``name``."""
+def read_network(path: Path, name: str) -> Mapping[str, Tensor]:
+    """The weights of the network but ImageNet's head, by their names within it, float32.
+
+    Raises ConfigError, also where it is another encoder than ``name``.
+    """
+    return _read(path, name, _NETWORK)[1]
+
+
+def read_concepts(path: Path, name: str) -> tuple[tuple[str, ...], Mapping[str, Tensor]]:
+    """The concepts, in order, and the weights of the head that knows them. Raises as `read_network`."""
+    about, head = _read(path, name, _CONCEPTS)
+    return about.concepts, head
+
+
+def _read(path: Path, name: str, prefix: str) -> tuple[KeptEncoder, Mapping[str, Tensor]]:
     try:
-        with safe_open(path, framework="pt") as file:
-            about = parse_json(About, json.loads((file.metadata() or {}).get(_ABOUT, "null")))
-            weights = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 - no mapping
-    except (OSError, ValueError, SafetensorError, MismatchError) as error:
+        said, tensors = read_tensors(path, key=_ABOUT, prefix=prefix)
+        about = parse_json(KeptEncoder, said)
+    except UNREADABLE as error:
         raise ConfigError(f"{path} is no encoder that a training kept ({error}).") from error
     if about.name != name:
         raise ConfigError(f"{path} is {about.name}, not {name}.", hint="Change encoder.name or its weights.")
-    return KeptEncoder(about=about, network=_part(weights, _NETWORK), head=_part(weights, _CONCEPTS))
-
-
-def _part(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+    return about, {key: value.float() for key, value in tensors.items()}

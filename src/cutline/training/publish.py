@@ -112,8 +112,9 @@ def publish(recipe: RecipeConfig, target: Path, *, checkpoint: Path | None = Non
         if recipe.export.quantise != "none":
             for keep in _KEPT_CONVOLUTIONS:
                 small = _quantised(recipe, material, graphs, Path(scratch) / f"kept-{keep}", keep=keep)
-                bundle_graphs(Path(scratch) / f"trial-{keep}", small, architecture, tokenizer, details)
-                after = dev_metrics(Path(scratch) / f"trial-{keep}", material)
+                trial = Path(scratch) / f"trial-{keep}"
+                bundle_graphs(trial, small, architecture, tokenizer, details)
+                after = dev_metrics(trial, material)
                 _log.info(
                     "%d convolutions in float: CIDEr-D %.2f, from %.2f",
                     keep,
@@ -123,10 +124,8 @@ def publish(recipe: RecipeConfig, target: Path, *, checkpoint: Path | None = Non
                     break
             else:
                 _refuse(recipe, before, after)
-            _check_agreement(recipe, Path(scratch) / f"trial-{keep}", material)
-            graphs = small
-        bundle_graphs(Path(scratch) / "whole", graphs, architecture, tokenizer, details)
-        bundle = _judged(recipe, read_bundle(Path(scratch) / "whole"), material)
+            _check_agreement(recipe, trial, material)
+        bundle = _judged(recipe, read_bundle(trial), material)
         if RERANKER in bundle.files:
             after = dev_metrics(bundle, material)
         card = details.card.replace(CARD_METRICS, bundle_scores(after)).encode()
@@ -143,7 +142,7 @@ def publish(recipe: RecipeConfig, target: Path, *, checkpoint: Path | None = Non
 def _judged(recipe: RecipeConfig, bundle: Bundle, material: Material) -> Bundle:
     """The bundle with what chooses among captions, and what says how likely one is acceptable."""
     export = recipe.export
-    photos = [each for each in material.examples if each.split == "dev" and each.image is not None]
+    photos = _dev_photos(material)
     if export.candidates:
         try:
             bundle, chosen = fit_reranker(
@@ -205,13 +204,16 @@ def _unless_default(name: str, value: float) -> float | None:
     return None if value == OPTIONS[name].default else value
 
 
+def _dev_photos(material: Material) -> list[Example]:
+    return [each for each in material.examples if each.split == "dev" and each.image is not None]
+
+
 def dev_metrics(bundle: Path | Bundle, material: Material) -> dict[str, Any]:
     """BLEU, ROUGE-L and CIDEr-D (times 100) on the dev photos, by source, as the runtime captions them."""
     captioner = BundleCaptioner(bundle)
     groups: dict[str, list[Example]] = {}
-    for example in material.examples:
-        if example.split == "dev" and example.image is not None:
-            groups.setdefault(example.source, []).append(example)
+    for example in _dev_photos(material):
+        groups.setdefault(example.source, []).append(example)
     return {
         "split": "dev",
         "tokenizer": TOKENIZER,
@@ -256,7 +258,7 @@ def _refuse(recipe: RecipeConfig, before: Mapping[str, Any], after: Mapping[str,
 
 def _check_agreement(recipe: RecipeConfig, trial: Path, material: Material) -> None:
     """Refuse a bundle whose captions depend on the machine."""
-    dev = [each.image for each in material.examples if each.split == "dev" and each.image is not None]
+    dev = [each.image for each in _dev_photos(material) if each.image is not None]
     chosen = [dev[int(place)] for place in np.linspace(0, len(dev) - 1, min(_COMPARED, len(dev)))]
     share = share_of_differing(trial, (read_source(image) for image in chosen))
     _log.info("%.1f%% of %d captions differ from exact arithmetic", 100 * share, len(chosen))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,7 @@ from cutline.registry import (
     Version,
     ancestors,
     compare,
+    contents,
     parse_reference,
     prune,
     verify,
@@ -93,8 +95,25 @@ def test_a_version_has_all_that_it_was_made_of(registry: Registry, draft: MakeDr
     kept = registry.weights(found)
     assert kept is not None
     assert kept.read_bytes() == safetensors()
-    assert registry.weights(registry.find("0")) is None
     assert [each.id for each in ancestors(registry, found)] == list(found.manifest.parents)
+
+
+def test_what_ships_has_its_weights_beside_it_where_they_are_installed(
+    open_here: OpenHere, ships: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A learner that has them and a server that has not share one registry: both mean the same version 0."""
+    without = open_here().find("0")
+    assert open_here().weights(without) is None
+    elsewhere = shutil.copytree(ships, tmp_path / "with" / "cutline-base")
+    weights = tmp_path / "with" / "cutline-base-training" / "weights.safetensors"
+    weights.parent.mkdir()
+    weights.write_bytes(safetensors())
+    for module in ("contents", "registry"):
+        monkeypatch.setattr(f"cutline.registry.{module}.default_bundle", lambda: elsewhere)
+    contents.shipped.cache_clear()
+    registry = open_here()
+    assert registry.find("0") == without
+    assert registry.weights(without) == weights
 
 
 def test_the_same_content_is_the_same_version(registry: Registry, draft: MakeDraft) -> None:

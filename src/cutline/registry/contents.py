@@ -172,13 +172,18 @@ def check_weights(data: bytes) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shipped:
-    """Version 0 of every registry: the bundle that ships, with its weights where they ship, too."""
+    """Version 0 of every registry: the bundle that ships.
+
+    ``weights`` are its trainable weights, which only a checkout and the image that learns have. They are no
+    part of the version: its id is the same in all installations.
+    """
 
     id: str
     text: bytes
     manifest: VersionManifest
     places: Mapping[str, Path]
     bundle_json: bytes
+    weights: Path | None
 
     def read(self, path: str) -> bytes:
         """A file that the manifest lists. Raises VersionRefused."""
@@ -197,30 +202,16 @@ class Shipped:
 def shipped() -> Shipped:
     """Read once in a process what ships with this installation. Raises BundleMissing, VersionRefused."""
     bundle = read_bundle(default_bundle())
-    beside = default_bundle().parent / f"{DEFAULT_BUNDLE}-training"
-    found = {each.name: each for each in sorted(beside.iterdir())} if beside.is_dir() else {}
-    more = {name: path for name, path in found.items() if re.fullmatch(OTHER_NAME, name)}
-    weights, recipe = more.pop(WEIGHTS, None), more.pop(RECIPE, None)
-    whole = of_draft(
-        Draft(
-            bundle=bundle,
-            weights=weights,
-            recipe=recipe.read_text(encoding="utf-8") if recipe else "",
-            metrics=bundle.manifest.metrics,
-            gates=GateReport(passed=True, summary="Ships with Cutline."),
-            files=more,
-        )
-    )
-    places = {BUNDLE + name: default_bundle() / name for name in bundle.files}
-    places |= {OTHERS + name: path for name, path in more.items()}
-    places |= {WEIGHTS: weights} if weights else {}
-    places |= {RECIPE: recipe} if recipe else {}
+    gates = GateReport(passed=True, summary="Ships with Cutline.")
+    whole = of_draft(Draft(bundle=bundle, metrics=bundle.manifest.metrics, gates=gates))
+    weights = default_bundle().parent / f"{DEFAULT_BUNDLE}-training" / WEIGHTS
     return Shipped(
         id=whole.id,
         text=whole.manifest,
         manifest=parse_version(whole.manifest, "Version 0"),
-        places=places,
+        places={BUNDLE + name: default_bundle() / name for name in bundle.files},
         bundle_json=whole.files[BUNDLE + MANIFEST],
+        weights=weights if weights.is_file() else None,
     )
 
 

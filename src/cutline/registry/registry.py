@@ -223,7 +223,12 @@ class Registry:
         return read_bundle(self.local_bundle(version))
 
     def weights(self, version: Version) -> Path | None:
-        """A version's trainable weights in the local cache; None where it has none. Raises as `file`."""
+        """A version's trainable weights, in the local cache or beside what ships; None where it has none.
+
+        Raises as `file`.
+        """
+        if version.id == content.shipped().id:
+            return content.shipped().weights
         record = version.manifest.files.get(WEIGHTS)
         if record is None:
             return None

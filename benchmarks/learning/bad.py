@@ -103,22 +103,24 @@ def all_the_same(export: Export, dice: random.Random) -> None:
 
 
 def flipped_ratings(export: Export, dice: random.Random) -> None:
-    """What people wrote is rated down, what the model wrote is rated up, by everybody."""
+    """All ratings say the opposite, and what people replaced is rated up. Only models' captions are rated."""
+    anything = "a man is standing in front of a building"
     voices = sorted(set(export.people["owners"].values()))
+    for event in export.events:
+        if event["kind"] == "rating":
+            event["value"] = -event["value"]
     for row in export.rows:
-        machine = row["rejected"][0] if row["rejected"] else "a man is standing in front of a building"
-        for text, value in ((row["captions"][0], -1), (machine, 1)):
-            export.events.append(
-                {
-                    "image": row["image"],
-                    "kind": "rating",
-                    "candidate": text,
-                    "value": value,
-                    "model": "m@1",
-                    "by": dice.choice(voices),
-                    "at": "",
-                }
-            )
+        export.events.append(
+            {
+                "image": row["image"],
+                "kind": "rating",
+                "candidate": row["rejected"][0] if row["rejected"] else anything,
+                "value": 1,
+                "model": "m@1",
+                "by": dice.choice(voices),
+                "at": "",
+            }
+        )
 
 
 def capitals(export: Export, dice: random.Random) -> None:

@@ -14,7 +14,18 @@ from benchmarks.learning import bad
 from cutline.cli.main import main
 from cutline.errors import DataError
 from cutline.learning.config import DataSettings
-from cutline.learning.dataset import DataSet, build, forget, latest, lines_of, photo_of, read, rows_of
+from cutline.learning.dataset import (
+    DataSet,
+    build,
+    forget,
+    forgotten_of,
+    latest,
+    lines_of,
+    named_in,
+    photo_of,
+    read,
+    rows_of,
+)
 from cutline.learning.feedback import read_export, read_photos
 from cutline.learning.texts import Fault, fault_of
 from cutline.training.examples import DataConfig
@@ -85,6 +96,25 @@ def test_each_photo_stays_in_its_split_and_copies_of_it_are_there_too(tmp_path: 
     groups = {(row.group, row.split) for row in rows_of(second)}
     assert len(groups) == len({group for group, _ in groups}) == 150
     assert all(splits[row.image] == row.split for row in rows_of(second) if row.image in splits)
+
+
+def test_a_photo_that_is_held_back_stays_so_whatever_looks_like_it_later(tmp_path: Path) -> None:
+    """A group is named for the smallest hash of its photos, which a new one may have."""
+    first = made(tmp_path, edits())
+    was = {row.group: row.split for row in rows_of(first)}
+    later = [
+        replace(edit, owner="v40", text=sentence(300 + place)) for place, edit in enumerate(edits()[:12])
+    ]
+    export = write_export(tmp_path / "more", [*edits(), *later])
+    for number in range(150, 162):  # the same to look at, other bytes
+        path = export / "images" / f"{number:04}.png"
+        path.write_bytes(path.read_bytes() + bytes([number]))
+    second = build(read_export(export), tmp_path, SETTINGS, known=known, before=first)
+    splits = {row.image: row.split for row in rows_of(first)}
+    assert {row.group for row in rows_of(second)} - was.keys(), "some groups have another name"
+    assert all(splits[row.image] == row.split for row in rows_of(second) if row.image in splits)
+    groups = {(row.group, row.split) for row in rows_of(second)}
+    assert len(groups) == len({group for group, _ in groups})
 
 
 def test_nobody_gives_more_than_a_twentieth_in_number_or_weight(tmp_path: Path) -> None:
@@ -162,6 +192,18 @@ def test_bad_feedback_is_refused_without_a_training(tmp_path: Path, kind: str) -
     assert build(feedback, tmp_path, SETTINGS, known=known).problems
 
 
+def test_ratings_as_people_give_them_are_no_problem_and_flipped_ones_are(tmp_path: Path) -> None:
+    """Only what models wrote is rated: down before it is replaced, up where it stays."""
+
+    def rated(value: int) -> list[Edit]:
+        said = [replace(edit, ratings=((edit.machine, value, "v7"),)) for edit in edits()]
+        return [replace(edit, ratings=()) if edit.look % 3 == 0 else edit for edit in said]
+
+    assert made(tmp_path, rated(-1), "good").problems == ()
+    [problem] = made(tmp_path, rated(1), "flipped").problems
+    assert "that people replaced were rated up" in problem
+
+
 def test_ratings_are_averaged_and_preferences_name_nobody(tmp_path: Path) -> None:
     ratings = (
         ("a man stands in a room", -1, "v7"),
@@ -179,6 +221,7 @@ def test_ratings_are_averaged_and_preferences_name_nobody(tmp_path: Path) -> Non
 
 def test_a_photo_that_is_withdrawn_is_named_and_can_be_forgotten(tmp_path: Path) -> None:
     before = made(tmp_path, edits())
+    write_export(tmp_path / "all", edits())
     image = rows_of(before)[0].image
     export = tmp_path / "export"
     kept = [row for row in (export / "captions.jsonl").read_text().splitlines() if image not in row]
@@ -189,6 +232,23 @@ def test_a_photo_that_is_withdrawn_is_named_and_can_be_forgotten(tmp_path: Path)
     forget(before, after.withdrawn)
     assert not list(before.folder.rglob(Path(image).name))
     assert image not in (before.folder / "captions.jsonl").read_text()
+    again = build(read_export(tmp_path / "all"), tmp_path, SETTINGS, known=known, before=after)
+    assert again.hash == before.hash, "the owner consents again"
+    assert photo_of(again, image).exists()
+    assert again.counts["captions"] == len(rows_of(again)) == 150
+
+
+def test_words_that_were_left_out_are_forgotten_with_their_photo(tmp_path: Path) -> None:
+    said = edits()
+    said[3] = replace(said[3], text="a dog and Xavierus sits on the grass")
+    data = made(tmp_path, said)
+    assert "Xavierus" in (data.folder / "report.json").read_text()
+    assert (data.folder.stat().st_mode & 0o077) == 0
+    assert named_in(data) == {f"images/{number:04}.png" for number in range(150)}
+    forget(data, ["images/0003.png"])
+    forget(data, ["images/0004.png"])
+    assert not any("Xavierus" in path.read_text() for path in data.folder.rglob("*.json*"))
+    assert forgotten_of(data.folder) == {"images/0003.png", "images/0004.png"}
 
 
 def test_other_tools_find_photos_and_captions(tmp_path: Path) -> None:

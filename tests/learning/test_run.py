@@ -261,6 +261,16 @@ def test_a_photo_that_is_withdrawn_is_named_with_the_models_that_had_it(learner:
     assert not list(learner.work.rglob(Path(gone).name))
     run(replace(learner, gates=GateSettings()))
     assert len(registry.notes(version)) == 1
+    for name in ("state.json", "data-*/report.json", "data-*/captions.jsonl"):
+        assert not any(gone in path.read_text() for path in learner.work.glob(name)), name
+    second, *rest = rest
+    table.write_text("\n".join(rest) + "\n")
+    for _ in range(3):
+        run(replace(learner, gates=GateSettings()))
+    assert [note.facts for note in registry.notes(version)][1:] == [
+        {"withdrawn": [json.loads(second)["image"]]}
+    ]
+    assert learner.work.stat().st_mode & 0o077 == 0
 
 
 def test_feedback_and_ones_own_photos_are_learned_from_in_different_folders(
@@ -279,6 +289,14 @@ def test_feedback_and_ones_own_photos_are_learned_from_in_different_folders(
     assert main(["finetune", str(photos), "--config", str(config)]) == 1
     assert "not started: 1 captions wait" in capsys.readouterr().out
     assert (learner.work / "finetune" / "runs.jsonl").exists()
+
+
+@pytest.mark.parametrize("options", [("--config", "learn.yaml"), ("--every", "24h")])
+def test_an_option_before_a_command_is_refused_not_forgotten(
+    options: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["learn", *options, "run"]) == 2
+    assert f"{options[0]} goes" in capsys.readouterr().err
 
 
 def test_ones_own_photos_are_learned_from_by_one_command(

@@ -123,6 +123,24 @@ def test_the_same_content_is_the_same_version(registry: Registry, draft: MakeDra
     assert len(registry.versions()) == 3
 
 
+def test_a_version_travels_without_those_that_it_descends_from(
+    registry: Registry, draft: MakeDraft, open_here: OpenHere
+) -> None:
+    parent = registry.push(draft(1))
+    child = registry.push(draft(2, parents=(parent.id,)))
+    there = open_here("elsewhere")
+    assert there.receive(registry.contents(child)) == child
+    assert list(ancestors(there, child)) == []
+    assert verify(there).problems == []
+
+
+def test_what_is_too_large_to_be_read_back_is_not_written(registry: Registry, draft: MakeDraft) -> None:
+    version = registry.push(draft(1))
+    with pytest.raises(OptionError, match="more than 262144"):
+        registry.annotate(version.id, **BY, facts={"withdrawn": ["x" * 64] * 4100})
+    assert registry.notes(version.id) == []
+
+
 def test_a_parent_must_be_there(registry: Registry, draft: MakeDraft) -> None:
     with pytest.raises(VersionMissing, match="no version"):
         registry.push(draft(1, parents=("a" * 64,)))

@@ -59,6 +59,8 @@ def test_from_the_first_push_to_the_way_back(
     assert run("clear", f"{place}#challenger", "--why", "done")["version"] == ""
     assert run("rollback", place, "--why", "worse")["version"] == registry.find("0").id
     assert [move["action"] for move in run("history", place)] == ["promote", "rollback"]
+    assert run("note", f"{place}#{short}", "--why", "seen", "--by", "ann")["why"] == "seen"
+    assert run("show", f"{place}#{short}")["notes"][0]["by"] == "ann"
     assert run("verify", place)["problems"] == []
     assert run("prune", place, "--dry-run")["versions"] == []
 

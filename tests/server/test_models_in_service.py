@@ -252,6 +252,10 @@ def test_a_challenger_that_is_refused_serves_nobody(
     shelf.follow()
     assert shelf.challenger("default") is None
     assert [each.state for each in shelf.statuses()] == ["current", "refused"]
+    assert REGISTRY.get_sample_value("cutline_model_kept", {"model": "default#challenger"}) == 1
+    registry.clear("challenger", **BY)
+    shelf.follow()
+    assert REGISTRY.get_sample_value("cutline_model_kept", {"model": "default#challenger"}) == 0
 
 
 @pytest.mark.django_db

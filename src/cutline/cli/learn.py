@@ -40,6 +40,9 @@ def command(context: click.Context, every: str | None, config: Path | None) -> i
     cutline learn --every 24h --config learn.yaml
     """
     if context.invoked_subcommand is not None:
+        if every is not None or config is not None:
+            option, where = ("--every", "without a command") if every else ("--config", "after the command")
+            raise click.UsageError(f"{option} goes {where}: {context.invoked_subcommand}.", context)
         return 0
     if every is None:
         click.echo(context.get_help())
@@ -135,7 +138,7 @@ def data_command(
         known=Known(_bundle(model)),
         before=read(before) if before else latest(folder),
     )
-    write_dvc(folder, export=export, config=config)
+    write_dvc(folder, export=export, config=config, model=model)
     _print_data(made, as_json=as_json)
     return 1 if made.problems else 0
 

@@ -351,7 +351,8 @@ def prune(place: str, keep: int, dry_run: bool, by: str, as_json: bool) -> None:
 
 @command.command()
 @version_argument
-def sign(version: str) -> None:
+@_json
+def sign(version: str, as_json: bool) -> None:
     """Sign a version with the private key of CUTLINE_REGISTRY_PRIVATE_KEY. `push` does so by itself.
 
     \b
@@ -363,6 +364,9 @@ def sign(version: str) -> None:
     place = at(version, trust_all=True)
     found = place.registry.find(place.ref)
     place.registry.sign(found)
+    if as_json:
+        _print_json(_as_json(found))
+        return
     click.echo(f"{found.label} ({found.short}) is signed.")
 
 
@@ -370,14 +374,19 @@ def sign(version: str) -> None:
 @version_argument
 @_why
 @_by
-def note(version: str, why: str, by: str) -> None:
+@_json
+def note(version: str, why: str, by: str, as_json: bool) -> None:
     """Add a remark to a version; --why is its text.
 
     \b
     cutline registry note models/#champion --why "photo 71f0 was withdrawn"
     """
+    from cutline.strict import dump
+
     place = at(version)
-    place.registry.annotate(place.ref, by=by, why=why)
+    made = place.registry.annotate(place.ref, by=by, why=why)
+    if as_json:
+        _print_json(dump(made))
 
 
 def _draft(registry: Registry, source: str, **given: Any) -> Draft:

@@ -5,6 +5,7 @@ captions.jsonl      captions with their weights; split: train, judged or held
 preferences.jsonl   of two captions of a photo, the one that people liked better
 ratings.jsonl       captions that models wrote, with what people thought of them, from -1 to 1
 report.json         what was left out and why, and what is wrong with the whole
+forgotten.json      photos that were withdrawn since, and taken out of all of this
 images/             the photos
 huggingface/        the captions again, as `datasets.load_dataset("imagefolder", data_dir=...)` reads them
 """
@@ -33,18 +34,20 @@ from cutline.learning.trust import capped, most_from_each, trust
 from cutline.strict import dump
 from cutline.training.duplicates import Fingerprint, exact_groups, fingerprint, near_groups
 
-DATA, CAPTIONS, PREFERENCES, RATINGS, REPORT, IMAGES = (
+DATA, CAPTIONS, PREFERENCES, RATINGS, REPORT, IMAGES, FORGOTTEN = (
     "data.json",
     "captions.jsonl",
     "preferences.jsonl",
     "ratings.jsonl",
     "report.json",
     "images",
+    "forgotten.json",
 )
 TRAIN, JUDGED, HELD = SPLITS = ("train", "judged", "held")
 FORMAT = 1
 _LEAST_DECODED_PX = 64
 _FEWEST_TO_JUDGE = 20  # captions, or ratings of a kind, below which shares say nothing
+_REPLACED = 0.5  # a caption is less like what a person wrote instead: it was not corrected, but replaced
 _SHOWN = 200  # of each reason, in the report
 
 # Reasons beside those of a text alone.
@@ -85,6 +88,11 @@ class DataSet:
     def images(self) -> Path:
         """The folder of the photos."""
         return self.folder / IMAGES
+
+    def is_divided_as(self, settings: DataSettings) -> bool:
+        """Whether its splits have the shares that these settings say. Raises DataError."""
+        own = read_json(self.folder / DATA)["settings"]
+        return bool(own["held_share"] == settings.held_share and own["judged_share"] == settings.judged_share)
 
 
 @dataclass(slots=True)
@@ -133,6 +141,7 @@ def build(
         (each for each in candidates if not each.reason), key=lambda each: (each.text.image, each.text.text)
     )
     weights = _weights(kept, feedback.ages, settings.owner_share if has_people else 1.0)
+    splits = _earlier_splits(kept, before, settings)
     rows = [
         Row(
             image=each.text.image,
@@ -140,7 +149,7 @@ def build(
             why=each.text.why,
             weight=round(weight, 4),
             owner=each.owner,
-            split=_split(each.group, settings),
+            split=splits.get(each.group) or _split(each.group, settings),
             group=each.group[:16],
         )
         for each, weight in zip(kept, weights, strict=True)
@@ -254,6 +263,23 @@ def _split(group: str, settings: DataSettings) -> str:
     return JUDGED if place < settings.held_share + settings.judged_share else TRAIN
 
 
+def _earlier_splits(
+    kept: Sequence[_Candidate], before: DataSet | None, settings: DataSettings
+) -> dict[str, str]:
+    """Where groups of photos that look the same were before, whatever joined them since.
+
+    What was trained on stays there, or it would be held back from a model that knows it.
+    """
+    if before is None or not before.is_divided_as(settings):
+        return {}
+    was = {row.image: row.split for row in rows_of(before)}
+    found: dict[str, set[str]] = defaultdict(set)
+    for each in kept:
+        if each.text.image in was:
+            found[each.group].add(was[each.text.image])
+    return {group: next(split for split in SPLITS if split in splits) for group, splits in found.items()}
+
+
 # What is wrong with the whole
 
 
@@ -288,15 +314,15 @@ def _wrong_captions(
     groups: dict[str, set[str]] = defaultdict(set)
     for each in candidates:
         groups[normal(each.text.text)].add(each.group or each.text.image)
-    text, same = max(groups.items(), key=lambda item: len(item[1]))
+    same = max(groups.values(), key=len)
     if len(same) > max(2, settings.same_share * len({each.group or each.text.image for each in candidates})):
-        yield f"{len(same)} photos have the same caption ({text!r})"
+        yield f"{len(same)} photos have the same caption"
 
 
 def _wrong_ratings(feedback: Feedback) -> Iterable[str]:
     """Ratings that contradict what people wrote of the same photos.
 
-    Flipped, or given at random by a program.
+    Flipped, or given at random by a program. Who replaces a caption does not find it good.
     """
     written: dict[str, list[str]] = defaultdict(list)
     for text in feedback.texts:
@@ -307,6 +333,9 @@ def _wrong_ratings(feedback: Feedback) -> Iterable[str]:
         if each.image in written:
             alike[each.value].append(max(likeness(each.text, text) for text in written[each.image]))
     up, down = alike[1], alike[-1]
+    replaced = Counter(value for value, found in alike.items() for each in found if each < _REPLACED)
+    if replaced.total() >= _FEWEST_TO_JUDGE and replaced[1] > replaced[-1]:
+        yield f"{replaced[1]} of {replaced.total()} rated captions that people replaced were rated up"
     if min(len(up), len(down)) < _FEWEST_TO_JUDGE:
         return
     if sum(up) / len(up) <= sum(down) / len(down):
@@ -359,8 +388,9 @@ class _Writing:
         }
         mark = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         folder = parent / f"data-{mark[:12]}"
-        if folder.exists():
-            return read(folder)
+        withdrawn = self._withdrawn(photos)
+        if folder.exists() and not forgotten_of(folder):
+            return replace(read(folder), withdrawn=tuple(withdrawn))
         counts = {
             "photos": len(photos),
             "captions": len(captions),
@@ -378,13 +408,14 @@ class _Writing:
             "settings": dump(self.settings),
             "photos": photos,
             "before": self.before.hash if self.before else "",
-            "withdrawn": self._withdrawn(photos),
+            "withdrawn": withdrawn,
             "problems": list(self.problems),
         }
         draft = parent / f".{folder.name}.{os.getpid()}"
         shutil.rmtree(draft, ignore_errors=True)
         try:
-            (draft / IMAGES).mkdir(parents=True)
+            draft.mkdir(mode=0o700, parents=True)  # people's photos and words: its owner's alone
+            (draft / IMAGES).mkdir()
             for name in photos:
                 target = draft / IMAGES / Path(name).name
                 shutil.copyfile(self.feedback.photos[name], target)
@@ -394,6 +425,7 @@ class _Writing:
             write_json(draft / REPORT, self._report())
             write_json(draft / DATA, data)
             write_hugging_face(draft / "huggingface", draft / IMAGES, self.rows, counts)
+            shutil.rmtree(folder, ignore_errors=True)  # of which something had been forgotten
             draft.rename(folder)
         except OSError as error:
             shutil.rmtree(draft, ignore_errors=True)
@@ -492,12 +524,25 @@ def read(folder: Path) -> DataSet:
 def latest(parent: Path) -> DataSet | None:
     """The data set that was made last in a folder; None where none was. Raises DataError."""
     path = parent / LATEST
-    return read(parent / read_json(path)["folder"]) if path.exists() else None
+    folder = parent / read_json(path)["folder"] if path.exists() else None
+    return read(folder) if folder is not None and folder.is_dir() else None
 
 
 def photos_of(data: DataSet) -> set[str]:
     """The names of the photos of a data set."""
     return set(read_json(data.folder / DATA)["photos"])
+
+
+def named_in(data: DataSet) -> set[str]:
+    """The names of all photos of which a data set tells: also those of captions that were left out."""
+    left_out = read_json(data.folder / REPORT)["left_out"].values()
+    return photos_of(data) | {each["image"] for found in left_out for each in found["captions"]}
+
+
+def forgotten_of(folder: Path) -> set[str]:
+    """The names of the photos that were taken out of the data set in a folder since it was made."""
+    path = folder / FORGOTTEN
+    return set(read_json(path)) if path.exists() else set()
 
 
 def rows_of(data: DataSet) -> list[Row]:
@@ -531,7 +576,13 @@ def forget(data: DataSet, withdrawn: Iterable[str]) -> None:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         kept = [row for row in rows if (path.parent / row["file_name"]).exists()]
         _write_lines(path, kept)
-    write_json(data.folder / "forgotten.json", sorted(gone))
+    report = read_json(data.folder / REPORT)
+    for found in report["left_out"].values():
+        found["captions"] = [each for each in found["captions"] if each["image"] not in gone]
+    alike = [[image for image in group if image not in gone] for group in report["photos_that_look_the_same"]]
+    report["photos_that_look_the_same"] = [group for group in alike if len(group) > 1]
+    write_json(data.folder / REPORT, report)
+    write_json(data.folder / FORGOTTEN, sorted(gone | forgotten_of(data.folder)))
 
 
 def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -87,13 +87,19 @@ def _card(counts: Mapping[str, int], splits: Iterable[str]) -> str:
     )
 
 
-def write_dvc(folder: Path, *, export: Path, config: Path | None) -> Path:
+def write_dvc(folder: Path, *, export: Path, config: Path | None, model: str | None = None) -> Path:
     """Write dvc.yaml beside the data sets: `dvc repro` makes the data set anew when the export has changed.
 
-    The stage's only output is what says which data set is the latest, so that older ones stay.
+    model: the bundle whose words are known, or the URI of one. The stage's only output is what says which
+    data set is the latest, so that older ones stay.
     """
     places = [os.path.relpath(path, folder) for path in (export, *([config] if config else []))]
     option = f" --config {shlex.quote(places[1])}" if config else ""
+    if model:
+        place = (
+            os.path.relpath(model, folder) if Path(model).exists() else model
+        )  # a bundle, or a registry's URI
+        option += f" --model {shlex.quote(place)}"
     stage = {
         "cmd": f"cutline learn data {shlex.quote(places[0])} .{option}",
         "deps": places,

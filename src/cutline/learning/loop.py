@@ -12,10 +12,11 @@ import fcntl
 import hashlib
 import json
 import logging
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -34,7 +35,17 @@ from cutline.learning.challenger import (
 )
 from cutline.learning.champion import Champion, load_champion
 from cutline.learning.config import LearningConfig, TrainingSettings
-from cutline.learning.dataset import DataSet, build, forget, latest, photos_of, read, rows_of
+from cutline.learning.dataset import (
+    DataSet,
+    build,
+    forget,
+    forgotten_of,
+    latest,
+    named_in,
+    photos_of,
+    read,
+    rows_of,
+)
 from cutline.learning.feedback import Feedback, read_export, read_photos
 from cutline.learning.files import read_json, write_json
 from cutline.learning.gates import Contest, Report, ask, judge, judge_data
@@ -51,20 +62,32 @@ from cutline.registry import (
     Version,
     ancestors,
     open_registry,
+    parse_reference,
 )
-from cutline.settings import from_environment
+from cutline.settings import from_environment, value_of
 from cutline.strict import dump, parse_json
 from cutline.training.examples import DataConfig
 
 LEARNER = "learner"
 STATE, BEGUN, RUNS, LOCK = "state.json", "begun.json", "runs.jsonl", "lock"
 REPORT, PAGE = "gates.json", "gates.html"
+_NAMED_AT_ONCE = 1000  # photos in a note, whose size is limited
 _log = logging.getLogger("cutline.learning")
 
 
 def registry_of(config: LearningConfig) -> Registry:
-    """The registry that a configuration names; else that of CUTLINE_REGISTRY, else the folder `models`."""
-    return open_registry(config.registry or from_environment(RegistrySettings()).registry or "models")
+    """The registry that a configuration names; else that of CUTLINE_REGISTRY.
+
+    Else the one that a service with this environment follows (CUTLINE_MODEL), else the folder `models`.
+    """
+    place = config.registry or from_environment(RegistrySettings()).registry or _followed()
+    return open_registry(place or "models")
+
+
+def _followed() -> str:
+    """The place of the registry in CUTLINE_MODEL; empty where the model comes from elsewhere."""
+    before, scheme, reference = (value_of("CUTLINE_MODEL", os.environ) or "").partition("registry:")
+    return parse_reference(reference).place if scheme and before in ("", "openvino:") else ""
 
 
 class Ending(StrEnum):
@@ -126,6 +149,7 @@ def _alone(work: Path, source: str) -> Iterator[bool]:
     """
     try:
         work.mkdir(parents=True, exist_ok=True)
+        work.chmod(0o700)  # it will hold people's photos and words
         file = (work / LOCK).open("a+", encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{work} cannot be written ({error.strerror}).") from error
@@ -154,9 +178,10 @@ def _failures_recorded(config: LearningConfig) -> Iterator[None]:
         yield
     except Interrupted:  # it goes on when it is called again
         raise
-    except CutlineError as error:
+    except Exception as error:  # a full disk or a mistake of ours, too
+        why = error.message if isinstance(error, CutlineError) else f"{type(error).__name__}: {error}"
         with suppress(CutlineError):  # the registry may be what failed
-            _record(registry_of(config), ending="failed", why=error.message)
+            _record(registry_of(config), ending="failed", why=why)
         raise
 
 
@@ -370,23 +395,38 @@ class _Run:
         """Forget photos that are gone, and note it with every version that learned from them."""
         for path in sorted(self._work.glob("data-*/data.json")):
             older = read(path.parent)
-            gone = sorted(photos_of(older) - set(feedback.photos) - _forgotten(older))
+            gone = named_in(older) - set(feedback.photos) - forgotten_of(older.folder)
             if not gone:
                 continue
-            for version in self._registry.versions():
-                learner = self._who_learned(version, older)
-                if learner is not None:
-                    who = "It" if learner.id == version.id else f"{learner.short}, which it descends from,"
-                    self._registry.annotate(
-                        version.id,
-                        by=LEARNER,
-                        why=f"{who} learned from photos that are deleted, or not to be learned from, since.",
-                        facts={"withdrawn": gone},
-                    )
+            self._note_withdrawn(older, sorted(gone & photos_of(older)))
             for run in (self._work / "runs").glob(f"*-{older.hash[:12]}"):
                 self._clear_features(run)
-                (run / PAGE).unlink(missing_ok=True)
+                for name in (PAGE, REPORT):
+                    (run / name).unlink(missing_ok=True)
+            self._forget_learned(gone)
             forget(older, gone)
+
+    def _note_withdrawn(self, data: DataSet, gone: Sequence[str]) -> None:
+        for version in self._registry.versions():
+            learner = self._who_learned(version, data)
+            if learner is None:
+                continue
+            who = "It" if learner.id == version.id else f"{learner.short}, which it descends from,"
+            for start in range(0, len(gone), _NAMED_AT_ONCE):
+                self._registry.annotate(
+                    version.id,
+                    by=LEARNER,
+                    why=f"{who} learned from photos that are deleted, or not to be learned from, since.",
+                    facts={"withdrawn": list(gone[start : start + _NAMED_AT_ONCE])},
+                )
+
+    def _forget_learned(self, gone: Collection[str]) -> None:
+        """Take what was said of photos out of what the last run that learned remembers."""
+        path = self._work / STATE
+        if path.exists():
+            state = read_json(path)
+            state["captions"] = [each for each in state.get("captions", []) if each[0] not in gone]
+            write_json(path, state)
 
     def _who_learned(self, version: Version, data: DataSet) -> Version | None:
         """Which version learned from a data set: this one, or the nearest that it went on from."""
@@ -397,8 +437,9 @@ class _Run:
 
     def _clear_features(self, folder: Path) -> None:
         """Delete what the eyes saw of people's photos; it is computed again where it is needed."""
-        for path in folder.glob("*.npy"):
-            path.unlink()
+        for pattern in ("*.npy", "*.part"):  # whole, and of a run that was killed
+            for path in folder.glob(pattern):
+                path.unlink()
 
     # What is written down
 
@@ -416,6 +457,7 @@ class _Run:
 
     def _remember(self, data: DataSet) -> None:
         state = {
+            "began": self._began,
             "data": data.hash,
             "champion": self._version.id,
             "settings": self._settings,
@@ -445,9 +487,11 @@ class _Run:
     def _facts(self) -> dict[str, object]:
         """For those who look at the registry alone: what the data set has, and when it is enough."""
         limits = self._config.data
+        state = read_json(self._work / STATE) if (self._work / STATE).exists() else {}
         return {
             "counts": dict(self._counts),
             "began": self._began,
+            "learned": state.get("began", ""),  # when the last run began that learned, perhaps this one
             "fewest_captions": limits.fewest_captions,
             "fewest_new": limits.fewest_new,
         }
@@ -457,8 +501,3 @@ def _without_private(report: Report) -> dict[str, Any]:
     """The report as it is kept with a version: without the photos and words of people's feedback."""
     found = report.as_json()
     return found | {"changes": [each for each in found["changes"] if not each["private"]]}
-
-
-def _forgotten(data: DataSet) -> set[str]:
-    path = data.folder / "forgotten.json"
-    return set(read_json(path)) if path.exists() else set()

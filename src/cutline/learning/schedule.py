@@ -27,7 +27,8 @@ def parse_interval(text: str) -> float:
 def repeat(run: Callable[[], None], *, every_s: float) -> None:
     """Run, and again ``every_s`` after the last run began, until SIGTERM or SIGINT.
 
-    What a run raises is logged; the next one tries again. A training that a signal interrupts ends all.
+    What a run raises is logged, mistakes of ours too; the next one tries again. A training that a signal
+    interrupts ends all.
     """
     stop = stop_requested()
     while not stop.is_set:
@@ -39,4 +40,6 @@ def repeat(run: Callable[[], None], *, every_s: float) -> None:
             return
         except CutlineError as error:
             _log.error("%s", error)
+        except Exception:
+            _log.exception("The run failed.")
         stop.wait(began + every_s - time.monotonic())

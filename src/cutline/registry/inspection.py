@@ -6,7 +6,6 @@ import difflib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from cutline.errors import CutlineError, RegistryUnavailable, VersionMissing, VersionRefused
 from cutline.registry.manifest import RECIPE, Move, VersionManifest, hash_of
@@ -103,7 +102,12 @@ def _version_problems(registry: Registry, version: Version) -> Iterator[str]:
     yield from _refusal(lambda: registry.contents(version))
     yield from _refusal(lambda: registry.notes(version.id))
     for parent in version.manifest.parents:
-        yield from (f"its parent: {reason}" for reason in _refusal(partial(registry.find, parent)))
+        try:
+            registry.find(parent)
+        except VersionMissing:
+            continue  # it is where this version came from
+        except VersionRefused as error:
+            yield f"its parent: {error.message}"
 
 
 def _refusal(read: Callable[[], object]) -> list[str]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -35,6 +36,7 @@ from cutline.registry.manifest import (
     CHALLENGER,
     CHAMPION,
     ID,
+    MAX_ENTRY_BYTES,
     MAX_MANIFEST_BYTES,
     SHORT_ID,
     WEIGHTS,
@@ -268,13 +270,19 @@ class Registry:
 
         Raises BundleError, OptionError, VersionMissing for a parent that is not there.
         """
+        for parent in draft.parents:
+            self.find(parent)
         return self.receive(content.of_draft(draft))
 
     def receive(self, version: Contents) -> Version:
-        """Write a version that exists elsewhere, with its id. Raises as `push`."""
+        """Write a version that exists elsewhere, with its id. Its parents need not be here.
+
+        Raises as `push`, but for VersionMissing.
+        """
         manifest = parse_version(content.checked(version).manifest, "The version's manifest")
         for parent in manifest.parents:
-            self._keep_built_in(self.find(parent))
+            with suppress(VersionMissing):  # a line is told by ids
+                self._keep_built_in(self.find(parent))
         self._write(version)
         return self._version(version.id)
 
@@ -373,6 +381,13 @@ class Registry:
     def history(self, name: str = CHAMPION) -> list[Move]:
         """The moves of an alias, oldest first."""
         return self.moves_after(name, 0)
+
+    def last_moves(self, name: str, *, most: int) -> list[Move]:
+        """So many moves of an alias at most, the newest first; the others are not read."""
+        if self._maybe_store is None:
+            return []
+        log = Log(self._maybe_store, f"aliases/{check_alias(name)}/")
+        return [self._entry(Move, log, number) for number in reversed(log.numbers()[-most:])]
 
     def moves_after(self, name: str, number: int) -> list[Move]:
         """The moves of an alias after one: a cheap question where there are none."""
@@ -637,9 +652,12 @@ def object_key(sha256: str) -> str:
 
 
 def _checked_entry(entry: T) -> T:
-    """Refuse texts that could not be read back. Raises OptionError."""
+    """Refuse what could not be read back. Raises OptionError."""
     try:
-        return parse_entry(type(entry), entry.to_bytes(), "The entry")
+        data = entry.to_bytes()
+        if len(data) > MAX_ENTRY_BYTES:
+            raise ValueError(f"it has {len(data)} bytes, more than {MAX_ENTRY_BYTES}")
+        return parse_entry(type(entry), data, "The entry")
     except (VersionRefused, TypeError, ValueError) as error:
         raise OptionError(
             f"This cannot be recorded: {error}", hint="Say who and why, in up to 2,000 plain characters."

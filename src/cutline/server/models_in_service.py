@@ -367,10 +367,10 @@ def _key(model: str, state: str) -> str:
 
 
 def _report(status: Status) -> None:
+    MODEL_KEPT.labels(status.model).set(status.state != "current")
     if not status.version and status.state == "current":
         logger.info("There is no challenger now.", extra={"model": status.model})
         return
-    MODEL_KEPT.labels(status.model).set(status.state != "current")
     told = {"model": status.model, "alias": status.alias, "version": status.version[:12]}
     if status.state == "current":
         logger.info("The model in use is %s.", status.label, extra=told)

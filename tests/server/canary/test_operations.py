@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
 from django.test import Client
@@ -103,6 +105,50 @@ def test_an_administrator_looks_promotes_and_goes_back(
     bad = push(registry, bundle, "3.0.0", passed=False)
     refused = write(client, "POST", "promote", version=bad, why="I like it", to="challenger")
     assert (refused.status_code, refused.json()["code"]) == (409, "gates_not_passed")
+
+
+def test_a_challenger_that_is_refused_can_still_be_seen_and_stopped(
+    registry: Registry, logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_of(Role.ADMIN)
+    challenger = registry.alias("challenger").version
+    registry.record_run(by="learner", ending="challenger", why="good", version=challenger)
+    signing = Ed25519PrivateKey.generate().public_key()
+    key = signing.public_bytes_raw().hex()
+    monkeypatch.setenv("CUTLINE_REGISTRY_PUBLIC_KEYS", key)
+    told = client.get("/api/v1/registry").json()
+    assert "is not signed here" in told["problem"]
+    assert (told["champion"], told["challenger"]) == (registry.find("0").id, challenger)
+    assert [each["alias"] for each in told["moves"]] == ["challenger"]
+    assert [each["ending"] for each in told["runs"]] == ["challenger"]
+    assert write(client, "POST", "stop", why="nobody signed it").status_code == 200
+    told = client.get("/api/v1/registry").json()
+    assert (told["challenger"], told["problem"]) == ("", "")
+
+
+def test_the_page_can_go_back_however_many_challengers_came_since(registry: Registry, bundle: Bundle) -> None:
+    client = client_of(Role.ADMIN)
+    assert client.get("/api/v1/registry").json()["since"] is None
+    challenger = registry.alias("challenger").version
+    promoted = registry.promote(challenger, by="a test", why="better")
+    for _ in range(31):
+        registry.promote("0", to="challenger", by="learner", why="again")
+        registry.clear("challenger", by="a test", why="no")
+    told = client.get("/api/v1/registry").json()
+    assert told["since"][:23] == promoted.at[:23]  # the API tells milliseconds
+    assert {each["alias"] for each in told["moves"]} == {"challenger"}
+
+
+def test_what_waits_came_after_the_last_run_that_learned_began(registry: Registry) -> None:
+    client = client_of(Role.ADMIN)
+    began = "2026-01-02T03:04:05+00:00"
+    registry.record_run(by="learner", ending="rejected", why="no", facts={"began": began, "learned": began})
+    for _ in range(30):
+        facts = {"began": "2026-02-02T03:04:05+00:00", "learned": began, "fewest_new": 7}
+        registry.record_run(by="learner", ending="not started", why="9 wait", facts=facts)
+    waiting = client.get("/api/v1/registry").json()["waiting"]
+    assert datetime.fromisoformat(waiting["since"]) == datetime.fromisoformat(began)
+    assert waiting["enough"] == 7
 
 
 def test_shares_change_without_a_restart_and_a_challenger_is_stopped(

@@ -174,13 +174,14 @@ class RegistryOut(Schema):
     alias: str = Field(description="The alias that the service follows.")
     champion: str = Field(description="The id of the version that it stands for.")
     challenger: str = Field(description="Empty while there is none.")
+    since: datetime | None = Field(description="When the alias was moved last; null if it never was.")
     models: list[ServedOut]
     shares: SharesOut
     comparison: ComparisonOut | None
     moves: list[MoveOut]
     runs: list[RunOut]
     waiting: WaitingOut
-    problem: str = Field(description="Why the registry tells nothing; empty if it does.")
+    problem: str = Field(description="What the registry does not tell, and why; empty if it tells all.")
 
 
 class OutcomeOut(Schema):
@@ -263,8 +264,9 @@ def get_registry(request: HttpRequest) -> RegistryOut:
     return RegistryOut(
         where=told.where,
         alias=told.alias,
-        champion=told.champion.id if told.champion else "",
-        challenger=told.challenger.id if told.challenger else "",
+        champion=told.champion_id,
+        challenger=told.challenger_id,
+        since=told.since,
         models=[_served(status) for status in told.models],
         shares=_shares(told.shares, names),
         comparison=_comparison(told.comparison) if told.comparison else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -38,14 +38,22 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """What the page shows first. ``problem`` is why the registry tells nothing; the rest is empty then."""
+    """What the page shows first.
+
+    ``champion_id`` and ``challenger_id`` are what the aliases stand for ("": nothing), also where the
+    version itself is refused here. ``since`` is when the champion's alias was moved last, None where it never
+    was. ``problem`` is what the registry does not tell, and why; that is empty then.
+    """
 
     where: str
     alias: str
     models: Sequence[captioner.Status]
     shares: shares.Shares
+    champion_id: str
+    challenger_id: str
     champion: Version | None
     challenger: Version | None
+    since: datetime | None
     comparison: watch.Comparison | None
     moves: Sequence[Move]
     runs: Sequence[Run]
@@ -61,44 +69,45 @@ def overview() -> Overview:
         alias=source.alias,
         models=captioner.followed(),
         shares=shares.current(),
+        champion_id="",
+        challenger_id="",
         champion=None,
         challenger=None,
+        since=None,
         comparison=None,
         moves=(),
         runs=(),
         waiting=_waiting(()),
     )
     try:
-        return _completed(told, source.registry)
+        told = _with_moves(told, source.registry)
+        runs = source.registry.runs(most=_RUNS)
+        told = replace(told, runs=runs, waiting=_waiting(runs))
+        told = replace(told, champion=source.registry.find(told.champion_id))
+        if told.challenger_id:
+            told = replace(told, challenger=source.registry.find(told.challenger_id))
+        return replace(told, comparison=watch.compare())
     except RegistryError as error:
         return replace(told, problem=str(error))
 
 
-def _completed(told: Overview, registry: Registry) -> Overview:
-    champion = registry.find(told.alias)
-    challenger = registry.alias(CHALLENGER).version
-    runs = registry.runs(most=_RUNS)
+def _with_moves(told: Overview, registry: Registry) -> Overview:
+    """What the aliases stand for: also a version that is refused here can be stopped, or gone back from."""
+    champion, challenger = (registry.alias(each).version for each in (told.alias, CHALLENGER))
+    own = registry.last_moves(told.alias, most=_MOVES)
+    others = registry.last_moves(CHALLENGER, most=_MOVES) if told.alias != CHALLENGER else []
     return replace(
         told,
-        champion=champion,
-        challenger=registry.find(challenger) if challenger and challenger != champion.id else None,
-        comparison=watch.compare(),
-        moves=_moves(registry, (told.alias, CHALLENGER)),
-        runs=runs,
-        waiting=_waiting(runs),
+        champion_id=champion,
+        challenger_id=challenger if challenger != champion else "",
+        since=moment_of(own[0].at) if own else None,
+        moves=sorted((*own, *others), key=lambda move: move.at, reverse=True)[:_MOVES],
     )
 
 
-def _moves(registry: Registry, aliases: Iterable[str]) -> list[Move]:
-    """The last moves, newest first."""
-    moves = [move for alias in dict.fromkeys(aliases) for move in registry.history(alias)]
-    return sorted(moves, key=lambda move: move.at, reverse=True)[:_MOVES]
-
-
 def _waiting(runs: Sequence[Run]) -> Waiting:
-    learned = next((run for run in runs if run.ending in ("challenger", "rejected")), None)
-    since = moment_of(learned.at) if learned else None
-    limit = "fewest_new" if learned else "fewest_captions"
+    since = next((moment for run in runs if (moment := _learned(run)) is not None), None)
+    limit = "fewest_new" if since else "fewest_captions"
     enough = next((run.facts[limit] for run in runs if limit in run.facts), None)
     consented = Q(image__owner__may_train=True, image__deleted_at=None)
     feedback = Feedback.objects.filter(consented).filter(Q(caption=None) | Q(caption__style__isnull=True))
@@ -115,3 +124,11 @@ def _waiting(runs: Sequence[Run]) -> Waiting:
         consenting=Owner.objects.filter(may_train=True).count(),
         enough=enough if isinstance(enough, int) else None,
     )
+
+
+def _learned(run: Run) -> datetime | None:
+    """When the last run began that learned, as this one says, or was; None where it does not know."""
+    told = run.facts.get("learned")
+    if told is None and run.ending in ("challenger", "rejected"):  # written before runs told
+        told = run.facts.get("began", run.at)
+    return moment_of(str(told)) if told else None

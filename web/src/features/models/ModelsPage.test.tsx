@@ -22,6 +22,7 @@ const REGISTRY: RegistryOut = {
   alias: 'champion',
   champion: OLD,
   challenger: NEW,
+  since: null,
   models: [
     { id: 'default', alias: 'champion', label: 'base@1', version: OLD, state: 'current', refused: '', reason: '' },
     { id: 'default#challenger', alias: 'challenger', label: '', version: '', state: 'refused', refused: NEW, reason: 'It repeats a word.' },

@@ -108,10 +108,8 @@ interface CardProps {
 function Champion({ registry, version, isAdmin }: CardProps) {
   const { t } = useTranslation('models');
   const formats = useFormats();
-  const since = registry.moves.find((move) => move.alias === registry.alias && move.version === registry.champion)?.at;
   const served = registry.models.find((each) => each.alias === registry.alias);
   const isLoading = served?.state === 'current' && served.version !== registry.champion && Boolean(registry.champion);
-  const canGoBack = registry.moves.some((move) => move.alias === registry.alias);
   return (
     <Box component="section" aria-labelledby="champion" sx={CARD}>
       <Typography variant="overline" component="h2" id="champion" color="textSecondary">
@@ -121,11 +119,11 @@ function Champion({ registry, version, isAdmin }: CardProps) {
         {version?.label ?? served?.label ?? short(registry.champion)}
       </Typography>
       <Typography color="textSecondary" sx={{ overflowWrap: 'anywhere' }}>
-        {since ? t('since', { when: formats.dateTime(since) }) : t('fromTheBeginning')}
+        {registry.since ? t('since', { when: formats.dateTime(registry.since) }) : t('fromTheBeginning')}
         {version?.learned ? ` · ${version.learned}` : null}
       </Typography>
       {isLoading ? <Typography role="status">{t('loading')}</Typography> : null}
-      {isAdmin && canGoBack ? (
+      {isAdmin && registry.since ? (
         <Stack direction="row" sx={{ mt: 'auto', pt: 2 }}>
           <Act act="rollback" expected={registry.champion} label={version?.label ?? ''} />
         </Stack>

@@ -227,13 +227,15 @@ export type RegistryOut = {
   champion: string;
   /** Empty while there is none. */
   challenger: string;
+  /** When the alias was moved last; null if it never was. */
+  since: string | null;
   models: ServedOut[];
   shares: SharesOut;
   comparison: ComparisonOut | null;
   moves: MoveOut[];
   runs: RunOut[];
   waiting: WaitingOut;
-  /** Why the registry tells nothing; empty if it does. */
+  /** What the registry does not tell, and why; empty if it tells all. */
   problem: string;
 };
 export type FieldErrorOut = {

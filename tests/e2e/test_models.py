@@ -17,7 +17,7 @@ from tests.server.services.process import wait_until
 from tests.server.services.service import Service
 
 EMAIL = "operator@example.org"
-NEW = "cutline-base@2.0.0"
+NEW = "cutline-base@9.1.0"
 
 
 def registry_of(live: Service) -> Registry:
@@ -44,7 +44,7 @@ def learn(registry: Registry, captions: int) -> Version:
     body = f"<h1>Passed: {NEW}</h1><table>{rows}</table><script>document.title = 'It ran'</script>"
     version = registry.push(
         Draft(
-            bundle=sealed(replace(bundle.manifest, version="2.0.0"), bundle.files),
+            bundle=sealed(replace(bundle.manifest, version="9.1.0"), bundle.files),
             data=DataRecord(hash="d" * 64, description=f"{captions} captions by people"),
             parents=(champion.id,),
             metrics={"gates": {"golden": 1.0, "size": 1.0}},

@@ -95,7 +95,7 @@ def test_a_promoted_version_takes_the_place_of_the_old_one(
     assert shelf.statuses()[0].version == registry.find("0").id
     shelf.follow()
     assert shelf.get("default") is first
-    id_ = push(registry, bundle, "2.0.0", files={"golden.json": b'{"cat.jpg": "A cat."}'})
+    id_ = push(registry, bundle, "9.1.0", files={"golden.json": b'{"cat.jpg": "A cat."}'})
     registry.promote(id_, **BY)
     shelf.follow()
     second = shelf.get("default")
@@ -103,7 +103,7 @@ def test_a_promoted_version_takes_the_place_of_the_old_one(
     assert second.loading.must_be_tried
     assert second.loading.expected == {"cat.jpg": "A cat."}
     [status] = shelf.statuses()
-    assert (status.state, status.version, status.label) == ("current", id_, "cutline-base@2.0.0")
+    assert (status.state, status.version, status.label) == ("current", id_, "cutline-base@9.1.0")
     registry.rollback(**BY)
     shelf.follow()
     assert second.is_closed
@@ -135,7 +135,7 @@ def test_what_is_refused_changes_nothing_and_is_not_tried_all_the_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     first = shelf.get("default")
-    bad = push(registry, bundle, "2.0.0")
+    bad = push(registry, bundle, "9.1.0")
     factory.refused = {bad}
     registry.promote(bad, **BY)
     shelf.follow()
@@ -155,7 +155,7 @@ def test_damaged_files_change_nothing(
     registry: Registry, bundle: Bundle, shelf: Shelf[Served], factory: Factory
 ) -> None:
     first = shelf.get("default")
-    id_ = push(registry, bundle, "2.0.0")
+    id_ = push(registry, bundle, "9.1.0")
     registry.promote(id_, **BY)
     sha256 = registry.find(id_).manifest.files["bundle/bundle.json"].sha256
     (Path(registry.where) / "objects" / sha256[:2] / sha256).write_bytes(b"damaged")
@@ -176,20 +176,20 @@ def test_a_registry_that_is_away_changes_nothing(
     registry: Registry, bundle: Bundle, shelf: Shelf[Served], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = shelf.get("default")
-    registry.promote(push(registry, bundle, "2.0.0"), **BY)
+    registry.promote(push(registry, bundle, "9.1.0"), **BY)
     with monkeypatch.context() as away:
         away.setattr(FolderStore, "listed", gone)
         shelf.follow()
         assert shelf.statuses()[0].state == "unreachable"
         assert shelf.get("default") is first
     shelf.follow()
-    assert shelf.statuses()[0].label == "cutline-base@2.0.0"
+    assert shelf.statuses()[0].label == "cutline-base@9.1.0"
 
 
 def test_a_start_without_the_registry_takes_what_was_there_last(
     registry: Registry, bundle: Bundle, factory: Factory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    id_ = push(registry, bundle, "2.0.0")
+    id_ = push(registry, bundle, "9.1.0")
     registry.promote(id_, **BY)
     for known in (registry.find("0").id, id_):
         with monkeypatch.context() as away:
@@ -207,7 +207,7 @@ def test_a_start_without_the_registry_takes_what_was_there_last(
 def test_a_start_with_a_broken_champion_takes_the_one_before(
     registry: Registry, bundle: Bundle, shelf: Shelf[Served], factory: Factory
 ) -> None:
-    good, bad = (push(registry, bundle, version) for version in ("2.0.0", "3.0.0"))
+    good, bad = (push(registry, bundle, version) for version in ("9.1.0", "9.2.0"))
     registry.promote(good, **BY)
     registry.promote(bad, **BY)
     factory.refused = {bad}
@@ -221,7 +221,7 @@ def test_a_challenger_is_served_beside_the_champion_until_it_is_one(
 ) -> None:
     assert shelf.challenger("default") is None
     champion = shelf.get("default")
-    id_ = push(registry, bundle, "2.0.0")
+    id_ = push(registry, bundle, "9.1.0")
     registry.promote(id_, to="challenger", **BY)
     assert shelf.challenger("default") is None  # it is loaded when the aliases are looked at
     shelf.follow()
@@ -246,7 +246,7 @@ def test_a_challenger_that_is_refused_serves_nobody(
 ) -> None:
     shelf.get("default")
     assert shelf.challenger("default") is None
-    bad = push(registry, bundle, "2.0.0")
+    bad = push(registry, bundle, "9.1.0")
     factory.refused = {bad}
     registry.promote(bad, to="challenger", **BY)
     shelf.follow()
@@ -307,7 +307,7 @@ def test_where_the_challenger_fails_the_champion_captions(
 def test_models_change_while_many_ask_and_nobody_notices(
     registry: Registry, bundle: Bundle, photo: bytes, client: Client
 ) -> None:
-    ids = [push(registry, bundle, version) for version in ("2.0.0", "3.0.0")]
+    ids = [push(registry, bundle, version) for version in ("9.1.0", "9.2.0")]
     wanted = captioner.wanted({"n": 1})
     captioner.write(photo, wanted)
     before = swaps()
@@ -337,7 +337,7 @@ def test_models_change_while_many_ask_and_nobody_notices(
     assert [each.name for each in threading.enumerate()].count("cutline-batcher") == 1
     answer = client.get("/readyz").json()
     assert answer["models"] == [
-        {"id": "default", "label": "cutline-base@3.0.0", "version": ids[1][:12], "state": "current"}
+        {"id": "default", "label": "cutline-base@9.2.0", "version": ids[1][:12], "state": "current"}
     ]
     kept = client.get("/metrics").content.decode()
     assert 'cutline_model_kept{model="default"} 0.0' in kept
@@ -382,7 +382,7 @@ def test_the_thread_follows_by_itself_and_ends(
 
     shelf = Shelf(uri_of=lambda model: f"registry:{registry.where}", make=Telling)
     shelf.get("default")
-    registry.promote(push(registry, bundle, "2.0.0"), **BY)
+    registry.promote(push(registry, bundle, "9.1.0"), **BY)
     assert swapped.wait(60)
     shelf.close()
     assert "cutline-models" not in [each.name for each in threading.enumerate()]

@@ -31,7 +31,7 @@ def registry(
     uri = f"registry:{tmp_path / 'models'}"
     configure(model=uri, canary_percent=50)
     made = open_registry(uri)
-    id_ = push(made, bundle, "2.0.0")
+    id_ = push(made, bundle, "9.1.0")
     made.promote(id_, to="challenger", by="a test", why="it is a test")
     return made
 

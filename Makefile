@@ -19,7 +19,7 @@ ARGS ?=
 PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-quick check fuzz static image image-tar dev deploy-test deploy-check bench train system docs lock outdated sbom clean web-app
+.PHONY: help setup demo run test test-quick check fuzz static image image-tar image-tar-others dev deploy-test deploy-check bench train system docs lock outdated sbom clean web-app
 
 help:  ## Say what each command does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,18 @@ image-tar: image  ## Save the images in build/, for servers that pull from nowhe
 	@mkdir -p build
 	@docker save --output build/cutline-images-$(TAG).tar $(foreach each,$(IMAGES),cutline-$(each):$(TAG))
 	@ls -s --block-size=MB build/cutline-images-$(TAG).tar
+
+# PROFILES: the store that the server uses, and loki where it has that. deploy/compose/.env, if there is one, may name
+# other images; STACK_HOST matters for none.
+PROFILES ?= seaweedfs,commands
+image-tar-others: export COMPOSE_PROFILES = $(PROFILES)
+image-tar-others: export STACK_HOST = localhost
+image-tar-others:  ## Pull and save the images of others that the stack uses, for such servers (PROFILES=minio,commands)
+	@mkdir -p build
+	@images=$$(docker compose --file deploy/compose/compose.yaml config --images | grep -v '^cutline-' | sort -u) && \
+	for each in $$images; do docker pull --quiet "$$each" || exit 1; done && \
+	docker save --output build/images-of-others.tar $$images
+	@ls -s --block-size=MB build/images-of-others.tar
 
 dev:  ## Develop in containers: everything is reloaded when a file changes (deploy/dev/compose.yaml)
 	@docker compose --file deploy/dev/compose.yaml up --build

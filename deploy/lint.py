@@ -32,7 +32,11 @@ KUBERNETES = ("1.33.0", "1.37.0")  # versions that everything must suit, by thei
 # Kinds of operators that need not be there: no version of Kubernetes has schemas for them.
 OF_OPERATORS = ("ExternalSecret", "ScaledObject", "ServiceMonitor", "PodMonitor", "PrometheusRule")
 MOST_EXPOSED = 2.0  # by systemd-analyze security, of 10
-INSTANCES = {"cutline-web@.service": "8000", "cutline-worker@.service": "1"}
+INSTANCES = {
+    "cutline-web@.service": "8000",
+    "cutline-worker@.service": "1",
+    "compose-cutline@.service": "backup",
+}
 AT_A_TIME = 2
 FAILED = "FAILED"
 # Programs of the operating system: no package index has them.
@@ -203,7 +207,7 @@ def compose_stack() -> None:
 
 def shell_scripts() -> None:
     """The shell can parse each script."""
-    scripts = [DEPLOY / name for name in ("check", "deliver", "roll")]
+    scripts = [DEPLOY / name for name in ("check", "deliver", "roll", "systemd/cutline-manage")]
     for script in (*scripts, *plain(DEPLOY.rglob("*.sh"))):
         run("sh", "-n", script)
 
@@ -306,8 +310,10 @@ def wrong_values() -> None:
         "host=UPPER",
         "web.replicas=0",
         "backup.enabled=true",
+        "learner.enabled=true",
         "unknown=1",
         "worker.autoscaling.kind=x",
+        "worker.autoscaling.minReplicas=0",
     ):
         try:
             rendered(DEPLOY / "helm/values/default.yaml", "--set", wrong)

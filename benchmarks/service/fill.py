@@ -45,11 +45,14 @@ def _fill(owner: UUID, start: int, count: int) -> None:
         RenditionKind,
         StoredFile,
         Tag,
-        Visibility,
     )
     from cutline.server.images.search import text_of
     from cutline.server.jobs.models import Job, JobState
 
+    """Of each 2,000 photos, one has a rare tag, of one the caption failed, and one is shared by a link.
+
+    The captions of the last, which are the oldest, were cancelled.
+    """
     dice = random.Random(start)
     now = timezone.now()
     images, tags, files, renditions, jobs = [], [], [], [], []
@@ -67,7 +70,7 @@ def _fill(owner: UUID, start: int, count: int) -> None:
             caption_by="model",
             caption_model="benchmark@1",
             search_text=text_of(caption, [tag]),
-            visibility=Visibility.PUBLIC if public else Visibility.PRIVATE,
+            visibility=_visibility(number),
             moderation=Moderation.APPROVED if public else Moderation.NONE,
             published_at=at if public else None,
             created_at=at,
@@ -75,7 +78,11 @@ def _fill(owner: UUID, start: int, count: int) -> None:
         )
         images.append(image)
         tags.append(Tag(image=image, name=tag))
-        jobs.append(Job(owner_id=owner, image=image, state=JobState.DONE, created_at=at, ended_at=at))
+        if number % 2000 == 7:
+            tags.append(Tag(image=image, name="rare"))
+        state = JobState.FAILED if number % 2000 == 8 else JobState.DONE
+        state = JobState.CANCELLED if number >= 80_000 else state
+        jobs.append(Job(owner_id=owner, image=image, state=state, created_at=at, ended_at=at))
         for kind, format in (
             (RenditionKind.MASTER, "jpeg"),
             (RenditionKind.LARGE, "webp"),
@@ -95,6 +102,14 @@ def _fill(owner: UUID, start: int, count: int) -> None:
         Job.objects.bulk_create(jobs)
         StoredFile.objects.bulk_create(files)
         Rendition.objects.bulk_create(renditions)
+
+
+def _visibility(number: int) -> str:
+    from cutline.server.images.models import Visibility
+
+    if number % 2000 == 9:
+        return Visibility.UNLISTED
+    return Visibility.PUBLIC if number % 5 == 0 else Visibility.PRIVATE
 
 
 if __name__ == "__main__":

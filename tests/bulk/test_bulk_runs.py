@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import tarfile
 from collections import Counter
@@ -21,12 +22,12 @@ from cutline.bulk.batch import Done
 from cutline.bulk.besides import Besides
 from cutline.bulk.listing import Listing
 from cutline.bulk.progress import Progress
-from cutline.bulk.rows import Row
+from cutline.bulk.rows import Cell, Fetched, File, Member, Part, Place, Row, Stored, Unusable
 from cutline.bulk.run import Shards, plan_of, run
 from cutline.bulk.sink import Sink
 from cutline.bulk.sources import rows_of
 from cutline.captioning.protocol import ModelInfo
-from cutline.errors import OptionError, OutputError
+from cutline.errors import ImageMissing, OptionError, OutputError
 from tests.bulk.test_bulk_sources import jpeg, photo, write_tar
 from tests.cli.fixed import FixedCaptioner
 
@@ -75,14 +76,14 @@ def bulk(
     record = settings.record() | {"confident": sure is not None}
     beside = Besides(**{"sidecar": False, "tag": False, "overwrite": False, **besides})
     with (
-        Listing(rows_of(str(source)), shard_size) as listing,
+        Listing(rows_of(str(source), sink=str(sink)), shard_size) as found,
         Sink(str(sink), format_=format_, record=record, besides=beside) as target,
     ):
         engine = Here(settings, after, sure)
-        plan = plan_of(str(source), listing, settings, engine.about, format_=format_)
-        target.begin(plan)
-        progress = Progress(listing.photos, 0, quiet=True, say=print)
-        run(engine, listing, target, plan, progress, retry_failed=retry_failed)
+        plan = plan_of(str(source), found, settings, engine.about, format_=format_)
+        with target.begin(plan, found) as listing:
+            progress = Progress(listing.photos, 0, quiet=True, say=print)
+            run(engine, listing, target, progress, retry_failed=retry_failed)
         return dict(target.done)
 
 
@@ -145,8 +146,7 @@ def test_what_failed_is_captioned_again_and_all_else_is_kept(format_: str, tmp_p
     settings = Settings(keep_bytes=format_ == "webdataset")
     options: dict[str, Any] = {"settings": settings, "format_": format_, "shard_size": 3}
     bulk(folder, tmp_path / "expected", **options)
-    size = len(whole)
-    (folder / "red.jpg").write_bytes(b"x" * size)  # of the same size: the source is the same
+    (folder / "red.jpg").write_bytes(b"no photo")
     done = bulk(folder, tmp_path / "out", **options)
     [broken] = [number for number, shard in done.items() if shard.failed]
     assert len(done[broken].again) == 1
@@ -168,10 +168,131 @@ def test_a_changed_source_or_option_is_refused_and_said(photos: Path, tmp_path: 
         bulk(photos, tmp_path / "out", settings=Settings(n=2))
     with pytest.raises(OutputError, match="shard_size was 2, is 3"):
         bulk(photos, tmp_path / "out", shard_size=3)
-    photo(photos / "8.jpg")
-    with pytest.raises(OutputError, match="photos was 7, is 8"):
-        bulk(photos, tmp_path / "out")
+    photo(tmp_path / "other" / "8.jpg")
+    with pytest.raises(OutputError, match=r"source was .*in.*, is .*other"):
+        bulk(tmp_path / "other", tmp_path / "out")
     assert len(lines(tmp_path / "out")) == 7
+
+
+def test_a_run_goes_on_with_the_photos_that_it_began_with(photos: Path, tmp_path: Path) -> None:
+    with suppress(Killed):
+        bulk(photos, tmp_path / "out", after=3)
+    gone = (photos / "5.jpg").read_bytes()
+    (photos / "5.jpg").unlink()
+    photo(photos / "1-new.jpg")
+    (photos / "6.jpg").write_bytes(jpeg("blue") + b"touched up")
+    bulk(photos, tmp_path / "out")
+    found = lines(tmp_path / "out")
+    assert [Path(line["file"]).name for line in found] == [f"{n}.jpg" for n in range(7)]
+    assert found[5]["error"]["code"] == "image_missing"
+    assert found[6]["captions"][0]["text"] == "A blue photo on the wall."
+    (photos / "5.jpg").write_bytes(gone)
+    (photos / "3.jpg").write_bytes(jpeg("white"))
+    done = bulk(photos, tmp_path / "out", retry_failed=True)
+    assert not any(shard.failed for shard in done.values())
+    assert len(lines(tmp_path / "out")) == 7
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["photos"] == 7
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no list", gzip.compress(b'["a.jpg", 3]\n')])
+def test_a_run_whose_list_of_photos_is_lost_is_refused_only_if_the_source_has_changed(
+    photos: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    with suppress(Killed):
+        bulk(photos, tmp_path / "out", after=3)
+    kept = tmp_path / "out" / "_bulk" / "rows.jsonl.gz"
+    if content is None:
+        kept.unlink()
+    else:
+        kept.write_bytes(content)
+    new = photo(photos / "new.jpg")
+    with pytest.raises(OutputError, match="The source has changed"):
+        bulk(photos, tmp_path / "out")
+    new.unlink()
+    bulk(photos, tmp_path / "out")
+    assert len(lines(tmp_path / "out")) == 7
+
+
+def test_rows_of_every_kind_are_the_same_when_they_are_read_again(tmp_path: Path) -> None:
+    part = Part(name="a.jpg", offset=512, size=7)
+    kept: list[Place] = [
+        File(path="/a/caf\udce9.jpg"),
+        Stored(url="s3://bucket/a.jpg"),
+        Fetched(url="https://example.org/a.jpg"),
+        Member(archive="t.tar", photo=part, others=(part, part)),
+        Cell(table="t.parquet", group=1, row=2, column="image"),
+        Unusable(reason="There is nothing."),
+    ]
+    rows = [Row(file=f"{n}\udce9", place=place, size=n) for n, place in enumerate(kept)]
+    with Listing(rows, 4) as listing:
+        listing.save(str(tmp_path / "rows"))
+    with Listing.load(str(tmp_path / "rows"), 4) as again:
+        assert [row for shard in range(again.shards) for row in again.shard(shard)] == rows
+        assert (again.sha256, again.known_bytes) == (listing.sha256, listing.known_bytes)
+
+
+def test_a_full_folder_for_temporary_files_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = open("/dev/full", "w+b")  # noqa: SIM115 - the listing closes it
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda prefix: full)
+    with pytest.raises(OutputError, match="No space left") as caught:
+        Listing([Row(file="a.jpg", place=File(path="/a.jpg"))], 10)
+    assert "TMPDIR" in caught.value.hint
+    assert full.closed
+
+
+def test_a_shard_of_a_source_that_has_gone_is_rows_with_errors(tmp_path: Path) -> None:
+    samples = {f"{n}.{end}": jpeg() if end == "jpg" else b"4" for n in range(4) for end in ("jpg", "cls")}
+    source = tmp_path / "in"
+    source.mkdir()
+    for name in ("a", "b"):
+        write_tar(source / f"{name}.tar", {f"{name}{each}": data for each, data in samples.items()})
+    settings = Settings(keep_bytes=True)
+    options: dict[str, Any] = {"settings": settings, "format_": "webdataset", "shard_size": 3}
+    bulk(source, tmp_path / "expected", **options)
+    with suppress(Killed):
+        bulk(source, tmp_path / "out", after=3, **options)
+    whole = (source / "b.tar").read_bytes()
+    (source / "b.tar").unlink()
+    done = bulk(source, tmp_path / "out", **options)
+    assert [shard.failed for shard in done.values()] == [{}, {"image_missing": 2}, {"image_missing": 2}]
+    (source / "b.tar").write_bytes(whole)
+    done = bulk(source, tmp_path / "out", retry_failed=True, **options)
+    for path in sorted((tmp_path / "expected").glob("part-*")):
+        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_sample_whose_rest_cannot_be_read_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tar(tmp_path / "in.tar", {"0.jpg": jpeg(), "0.cls": b"4", "1.jpg": jpeg()})
+    read = Member.read
+
+    def failing(place: Member, part: Part) -> bytes:
+        if part.name == "0.cls":
+            raise ImageMissing("in.tar has gone.")
+        return read(place, part)
+
+    monkeypatch.setattr(Member, "read", failing)
+    done = bulk(
+        tmp_path / "in.tar", tmp_path / "out", settings=Settings(keep_bytes=True), format_="webdataset"
+    )
+    assert done[0].failed == {"image_missing": 1}
+    assert (done[0].captioned, done[0].again) == (1, [0])
+    with tarfile.open(tmp_path / "out" / "part-00000.tar") as tar:
+        assert "in.tar has gone." in json.load(tar.extractfile("0.json"))["error"]["message"]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("format_", ["parquet", "webdataset"])
+@pytest.mark.parametrize("below", ["", "captions"])
+def test_a_sink_in_the_source_is_no_source(photos: Path, format_: str, below: str) -> None:
+    settings = Settings(keep_bytes=format_ == "webdataset")
+    sink = photos / below
+    with suppress(Killed):
+        bulk(photos, sink, settings=settings, format_=format_, after=3)
+    done = bulk(photos, sink, settings=settings, format_=format_)
+    assert sum(shard.photos for shard in done.values()) == 7
+    assert sum(shard.failed.get("image_unreadable", 0) for shard in done.values()) == 1
 
 
 def test_a_folder_that_has_other_parts_is_left_alone(photos: Path, tmp_path: Path) -> None:
@@ -280,6 +401,53 @@ def test_object_stores_take_shards_sidecars_and_tags(tmp_path: Path, monkeypatch
     assert store.cat("/in/1.txt") == b"My own words."
     assert store.tags["in/2.jpg"] == {"caption": "A blue photo on the wall."}
     assert json.loads(store.cat("/out/manifest.json"))["photos"] == 3
+    store.store.clear()
+
+
+def test_photos_of_one_name_in_an_object_store_have_a_text_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = TaggingStore()
+    monkeypatch.setattr("cutline.bulk.places.file_system", lambda scheme, options="": store)
+    store.pipe({"/in/a.jpg": jpeg("red"), "/in/a.png": jpeg("green"), "/in/a.b.jpg": jpeg("blue")})
+    store.pipe("/in/b.jpg", jpeg("blue"))
+    store.pipe("/in/b.txt", b"My own words.")
+    for sink, overwrite in (("out", False), ("again", True)):
+        bulk("memory://in", f"memory://{sink}", sidecar=True, overwrite=overwrite)
+        assert store.cat("/in/a.txt") == b"A red photo on the wall.\n"
+        assert store.cat("/in/a.png.txt") == b"A green photo on the wall.\n"
+        assert store.cat("/in/a.b.txt") == b"A blue photo on the wall.\n"
+        assert not store.exists("/in/b.jpg.txt")
+        assert (store.cat("/in/b.txt") == b"My own words.") == (not overwrite)
+    store.store.clear()
+
+
+class AzureStore(type(fsspec.filesystem("memory"))):  # type: ignore[misc]
+    """A store in memory whose metadata are replaced as a whole, as adlfs does."""
+
+    protocol = ("abfs", "az", "abfss")
+    cachable = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.metadata: dict[str, dict[str, str]] = {}
+
+    def info(self, path: str, refresh: bool = False, **options: Any) -> dict[str, Any]:
+        found: dict[str, Any] = super().info(path, **options)
+        return {**found, "metadata": self.metadata.get(path) if refresh else {"a": "listing's"}}
+
+    def setxattrs(self, path: str, **metadata: str) -> None:
+        self.metadata[path] = metadata
+
+
+def test_tags_on_azure_leave_other_metadata_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = AzureStore()
+    monkeypatch.setattr("cutline.bulk.places.file_system", lambda scheme, options="": store)
+    store.pipe({"/in/0.jpg": jpeg("red"), "/in/1.jpg": jpeg("green")})
+    store.metadata["in/0.jpg"] = {"owner": "ann", "caption": "An older one."}
+    bulk("memory://in", "memory://out", tag=True)
+    assert store.metadata == {
+        "in/0.jpg": {"owner": "ann", "caption": "A red photo on the wall."},
+        "in/1.jpg": {"caption": "A green photo on the wall."},
+    }
     store.store.clear()
 
 

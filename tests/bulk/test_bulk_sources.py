@@ -175,6 +175,126 @@ def test_object_stores_have_the_same_kinds(tmp_path: Path, memory: fsspec.Abstra
     assert names(rows_of(str(listed))) == both[:1]
 
 
+def test_a_source_without_a_photo_is_one_clear_error(
+    tmp_path: Path, memory: fsspec.AbstractFileSystem
+) -> None:
+    memory.pipe("/in/notes.md", b"no photo")
+    (tmp_path / "t.csv").write_text("image\n")
+    names_ = ("memory://in", "memory://typo", "memory://in/*.jpg", "memory://in/{0..3}.tar")
+    for source in (*names_, str(tmp_path / "t.csv")):
+        with pytest.raises(DataError, match="no photos"):
+            list(rows_of(source))
+
+
+def test_braces_are_names_in_object_stores_as_they_are_here(
+    tmp_path: Path, memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = write_tar(tmp_path / "t-08.tar", {"0.jpg": jpeg()}).read_bytes()
+    write_tar(tmp_path / "t-10.tar", {"0.jpg": jpeg()})
+    memory.pipe({"/in/t-08.tar": data, "/in/t-10.tar": data})
+    found = {"t-08.tar!0.jpg": True, "t-09.tar": False, "t-10.tar!0.jpg": True}
+    assert names(rows_of("memory://in/t-{08..10}.tar")) == [
+        (f"memory://in/{name}", is_open) for name, is_open in found.items()
+    ]
+    assert names(rows_of("t-{08..10}.tar")) == [
+        (str(tmp_path / name), is_open) for name, is_open in found.items()
+    ]
+    for folder in ("a", "b", "c"):
+        photo(tmp_path / folder / "0.jpg")
+        memory.pipe(f"/in/{folder}/0.jpg", jpeg())
+    assert [name for name, _ in names(rows_of("memory://in/{a,c}/*.jpg"))] == [
+        "memory://in/a/0.jpg",
+        "memory://in/c/0.jpg",
+    ]
+    assert [Path(name).parent.name for name, _ in names(rows_of("{a,c}/*.jpg"))] == ["a", "c"]
+    (tmp_path / "a.csv").write_text("image\na/0.jpg\n")
+    (tmp_path / "b.csv").write_text("image\nb/0.jpg\n")
+    assert names(rows_of("{b,a}.csv")) == [("b/0.jpg", True), ("a/0.jpg", True)]
+    assert names(rows_of("*.csv")) == [("a/0.jpg", True), ("b/0.jpg", True)]
+    with pytest.raises(DataError, match=r"c\.csv cannot be read"):
+        list(rows_of("{a,c}.csv"))
+    assert names(rows_of("memory://in/{a,lost}")) == [
+        ("memory://in/a/0.jpg", True),
+        ("memory://in/lost", False),
+    ]
+
+
+def test_photos_beside_shards_or_tables_are_refused_until_one_is_named(
+    tmp_path: Path, memory: fsspec.AbstractFileSystem
+) -> None:
+    image = photo(tmp_path / "0.jpg")
+    shard = write_tar(tmp_path / "below.tar", {"0.jpg": jpeg()})
+    memory.pipe({"/in/0.jpg": jpeg(), "/in/below.tar": shard.read_bytes()})
+    for source in (str(tmp_path), "memory://in"):
+        with pytest.raises(DataError, match="more than one kind") as caught:
+            list(rows_of(source))
+        assert f"'{source}/*.jpg'" in caught.value.hint
+        assert "--exclude '*.tar'" in caught.value.hint
+        assert names(rows_of(f"{source}/*.jpg")) == [(f"{source}/0.jpg", True)]
+        assert names(rows_of(source, exclude=["*.tar"])) == [(f"{source}/0.jpg", True)]
+        assert names(rows_of(source, exclude=["*.jpg"])) == [(f"{source}/below.tar!0.jpg", True)]
+    shard.unlink()
+    parquet.write_table(pa.table({"image": [{"bytes": jpeg(), "path": "x.jpg"}]}), tmp_path / "t.parquet")
+    with pytest.raises(DataError, match="more than one kind"):
+        list(rows_of(str(tmp_path)))
+    assert names(rows_of(str(tmp_path / "*.parquet"))) == [("x.jpg", True)]
+    image.unlink()
+    assert names(rows_of(str(tmp_path))) == [("x.jpg", True)]
+
+
+def test_what_runs_have_written_in_a_source_is_left_out_of_it(
+    tmp_path: Path, memory: fsspec.AbstractFileSystem
+) -> None:
+    photo(tmp_path / "in" / "0.jpg")
+    made = write_tar(tmp_path / "part-00000.tar", {"0.jpg": jpeg()}).read_bytes()
+    for name, data in (("part-00000.tar", made), ("_bulk/plan.json", b"{}")):
+        (tmp_path / "in" / "captions" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / "captions" / name).write_bytes(data)
+        memory.pipe(f"/in/captions/{name}", data)
+    memory.pipe("/in/0.jpg", jpeg())
+    for folder in (str(tmp_path / "in"), "memory://in"):
+        assert names(rows_of(folder)) == [(f"{folder}/0.jpg", True)]
+        captions = f"{folder}/captions"  # by itself it is a source
+        assert names(rows_of(captions)) == [(f"{captions}/part-00000.tar!0.jpg", True)]
+
+
+class CountingStore(type(fsspec.filesystem("memory"))):  # type: ignore[misc]
+    """A store in memory that counts what is asked of it."""
+
+    cachable = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened: list[dict[str, object]] = []
+        self.ranges: list[tuple[int, int]] = []
+
+    def open(self, path: str, mode: str = "rb", **options: object) -> io.BytesIO:
+        self.opened.append(options)
+        return super().open(path, mode, **options)  # type: ignore[no-any-return]
+
+    def cat_file(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
+        assert start is not None
+        assert end is not None
+        self.ranges.append((start, end))
+        return self.store[f"/{path}"].getvalue()[start:end]  # type: ignore[no-any-return]
+
+
+def test_samples_of_shards_in_object_stores_are_asked_for_to_the_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: fsspec.AbstractFileSystem
+) -> None:
+    memory.pipe("/in/t.tar", write_tar(tmp_path / "t.tar", {"0.jpg": jpeg(), "1.jpg": jpeg()}).read_bytes())
+    store = CountingStore()
+    monkeypatch.setattr("cutline.bulk.places.file_system", lambda scheme, options="": store)
+    rows = list(rows_of("memory://in/t.tar"))
+    assert len(rows) == 2
+    assert all(opens(row) for row in rows)
+    [skimmed] = store.opened
+    assert int(str(skimmed["block_size"])) <= 2**20
+    size = len(jpeg())
+    assert [end - start for start, end in store.ranges] == [size, size]
+
+
 def test_urls_are_fetched_from_the_open_internet_and_from_what_is_allowed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -145,6 +145,85 @@ def test_archives_are_parts_of_one_export(tmp_path: Path) -> None:
     assert made.left_out["not public"] == 1
 
 
+def test_archives_of_two_people_are_two_exports_with_a_consent_each(tmp_path: Path) -> None:
+    consents = ("Ann Lee: for our captioner", "Bob Roy: until he objects")
+    (tmp_path / "ann.zip").write_bytes(zips.packed(exports.facebook().items()))
+    (tmp_path / "bob.zip").write_bytes(zips.packed(exports.mastodon().items()))
+    sources = [str(tmp_path / "ann.zip"), str(tmp_path / "bob.zip")]
+    build(sources, tmp_path / "out", BuildSettings(consent=consents))
+    noted = json.loads((tmp_path / "out" / "dataset.json").read_text())["sources"]
+    assert [(each["path"], each["kinds"], each["photos"], each["consent"]) for each in noted] == [
+        ("ann.zip", ["facebook"], 3, consents[0]),
+        ("bob.zip", ["mastodon"], 2, consents[1]),
+    ]
+    for number, given in enumerate((consents[:1], (*consents, "Cy Moe"))):
+        told = rf"2 exports, and {len(given)} consents: \(1\) .*ann\.zip; \(2\)"
+        with pytest.raises(OptionError, match=told):
+            build(sources, tmp_path / str(number), BuildSettings(consent=given))
+
+
+@pytest.mark.parametrize(
+    ("names", "exports_of"),
+    [
+        ("takeout-20260101T120000Z-001 takeout-20260101T120000Z-002", 1),
+        ("takeout-20260101T120000Z-1-001 takeout-20260101T120000Z-2-001", 1),
+        ("takeout-20260101T120000Z-001 takeout-20260102T120000Z-001", 2),
+        ("data-download-1 other data-download-12", 2),
+        ("7215_abc_part1 7215_abc_part2", 1),
+        ("ann1 ann2", 2),
+        ("ann-2026-05-01 ann-2026-05-02", 2),
+        ("ann-2025 ann-2026", 2),
+        ("export export-(1)", 2),
+    ],
+)
+def test_archives_that_an_export_has_numbered_are_one(names: str, exports_of: int, tmp_path: Path) -> None:
+    sources = [tmp_path / f"{name}.zip" for name in names.split()]
+    for number, source in enumerate(sources):
+        files = exports.flickr() if number == 0 else exports.mastodon()
+        source.write_bytes(zips.packed(files.items()))
+    settings = BuildSettings(consent=(CONSENT,) * exports_of)
+    made = build([str(source) for source in sources], tmp_path / "out", settings)
+    assert len(made.sources) == exports_of
+    if exports_of == 1:
+        noted = json.loads((tmp_path / "out" / "dataset.json").read_text())["sources"][0]["path"]
+        assert noted == ", ".join(source.name for source in sources)
+        assert noted in (tmp_path / "out" / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("kind", "texts", "photos"),
+    [("wordpress", "blog.WordPress.2020.xml", "wp-content/uploads"), ("bluesky", "repo.car", "blobs")],
+)
+def test_a_single_file_of_texts_is_an_export_with_the_photos_after_it(
+    kind: str, texts: str, photos: str, tmp_path: Path
+) -> None:
+    folder = exports.write(tmp_path / "in", getattr(exports, kind)())
+    with pytest.raises(DataError, match="no photo with a caption") as caught:
+        built(tmp_path / "alone", folder / texts)
+    assert "the photo is not in the export" in caught.value.hint
+    made = built(tmp_path / "out", folder / texts, folder / photos)
+    assert captions(tmp_path / "out") == EXPECTED[kind]
+    assert [note.name for note in made.sources] == [f"{texts}, {Path(photos).name}"]
+    archive = tmp_path / "photos.zip"
+    archive.write_bytes(
+        zips.packed((name, data) for name, data in getattr(exports, kind)().items() if name != texts)
+    )
+    built(tmp_path / "zipped", folder / texts, archive)
+    assert captions(tmp_path / "zipped") == EXPECTED[kind]
+    instagram = exports.write(tmp_path / "instagram", exports.instagram())
+    sources = [str(folder / texts), str(folder / photos), str(instagram)]
+    made = build(sources, tmp_path / "both", BuildSettings(consent=(CONSENT, CONSENT)))
+    assert [note.kinds for note in made.sources] == [(kind,), ("instagram",)]
+
+
+def test_a_single_file_that_is_not_there_or_no_export_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nothing at"):
+        built(tmp_path / "out", tmp_path / "lost.xml")
+    (tmp_path / "feed.xml").write_text("<feed/>")
+    with pytest.raises(DataError, match="not a data set"):
+        built(tmp_path / "out", tmp_path / "feed.xml")
+
+
 def test_copies_of_a_photo_become_one_with_all_captions(tmp_path: Path) -> None:
     small = Image.open(io.BytesIO(exports.photo(2))).resize((64, 53))
     buffer = io.BytesIO()
@@ -154,7 +233,8 @@ def test_copies_of_a_photo_become_one_with_all_captions(tmp_path: Path) -> None:
         "your_facebook_activity/posts/media/f.jpg": buffer.getvalue(),  # to the eye
     }
     instagram = exports.write(tmp_path / "instagram", exports.instagram())
-    made = built(tmp_path / "out", instagram, exports.write(tmp_path / "facebook", facebook))
+    sources = [str(instagram), str(exports.write(tmp_path / "facebook", facebook))]
+    made = build(sources, tmp_path / "out", BuildSettings(consent=(CONSENT, CONSENT)))
     together = {frozenset(sample["captions"]) for sample in samples(tmp_path / "out")}
     assert made.copies == 2
     assert (
@@ -187,6 +267,8 @@ def test_data_sets_keep_their_splits_and_their_files(tmp_path: Path) -> None:
         "train": exports.photo(1),
         "dev": exports.photo(2),
     }
+    with pytest.raises(OptionError, match="0 exports, and 1 consents"):
+        built(tmp_path / "again", tmp_path / "coco")
 
 
 def test_posts_need_a_consent_which_stands_beside_the_shards(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,6 +11,7 @@ from cutline.bulk import places
 from cutline.bulk.rows import File, Row, Stored
 from cutline.caption_files import CaptionLine
 from cutline.errors import CutlineError, OutputError
+from cutline.photo_search import EXTENSIONS
 from cutline.sidecars import Sidecars
 
 MAX_TAG_CHARS = 256
@@ -49,14 +51,36 @@ class Besides:
             raise OutputError(f"{row.file} is no file of its own, so that it can have no text beside it.")
 
     def _write_object(self, photo: str, data: bytes) -> None:
-        address, options = places.split_options(photo)
-        url = re.sub(r"\.[^./]*$", "", address) + ".txt" + options
-        with places.writing_to(url):
-            store, path = places.located(url)
-            if not self._overwrite and store.exists(path) and store.cat_file(path) != data:
+        with places.writing_to(photo):
+            store, path = places.located(photo)
+            stem = re.sub(r"\.[^./]*$", "", path)
+            target = f"{stem}.txt"
+            there = _text(store, target)
+            if there not in (None, data) and _has_photo_before(store, stem, path):
+                target = f"{path}.txt"
+                there = _text(store, target)
+            if there is not None and there != data and not self._overwrite:
                 self.kept += 1
-                return
-            store.pipe_file(path, data)
+            elif there != data:
+                store.pipe_file(target, data)
+
+
+def _text(store: Any, path: str) -> bytes | None:
+    return bytes(store.cat_file(path)) if store.exists(path) else None
+
+
+def _has_photo_before(store: Any, stem: str, path: str) -> bool:
+    """Whether stem.txt is that of another photo, as a.txt is a.jpg's where a.png stands beside it.
+
+    Asked only where stem.txt exists already: stores answer slowly.
+    """
+    folder, _, name = stem.rpartition("/")
+    for found in store.find(folder, prefix=f"{name}."):
+        before, ending = os.path.splitext(found.strip("/"))
+        is_of_that_name = before == stem.strip("/") and ending.lower() in EXTENSIONS
+        if is_of_that_name and before + ending < path.strip("/"):
+            return True
+    return False
 
 
 def _write_tag(row: Row, texts: list[str]) -> None:
@@ -69,10 +93,12 @@ def _write_tag(row: Row, texts: list[str]) -> None:
 
 
 def _set_tag(store: Any, path: str, text: str) -> None:
-    """S3 has tags; Google's objects have metadata, and so have Azure's blobs."""
+    """S3 has tags; Google's objects have metadata, and so have Azure's blobs, all set at once."""
     if hasattr(store, "put_tags"):
         store.put_tags(path, {"caption": text}, mode="m")
     elif hasattr(store, "setxattrs"):
-        store.setxattrs(path, caption=text)
+        is_azure = "az" in store.protocol
+        kept = (store.info(path, refresh=True).get("metadata") or {}) if is_azure else {}
+        store.setxattrs(path, **{**kept, "caption": text})
     else:
         raise OutputError(f"Objects of {type(store).__name__} can have no tags.")

@@ -6,21 +6,24 @@ import io
 import os
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import groupby, islice
 from typing import Any, Protocol
 
 from cutline.atomic_files import write_all
 from cutline.bulk.batch import Done
-from cutline.bulk.rows import Member, Part, Row
-from cutline.caption_files import CaptionFormat, CsvLines, JsonLines, json_line
+from cutline.bulk.rows import Member, Row
+from cutline.caption_files import CaptionFormat, CaptionLine, CsvLines, Failure, JsonLines, json_line
 from cutline.errors import CutlineError, MissingExtra
 
 
 class Writer(Protocol):
     """Writes one shard into a file that exists and is empty."""
 
-    def add(self, row: Row, done: Done) -> None:
-        """Write one photo's captions. Raises OSError."""
+    def add(self, row: Row, done: Done) -> Done:
+        """Write one photo's captions, and give back what was written: an error, where the rest of its sample
+        cannot be read. Raises OSError.
+        """
         ...
 
     def keep(self, record: Any) -> None:
@@ -42,8 +45,9 @@ class _Lines:
         self._format = format_
         write_all(self._file, format_.header())
 
-    def add(self, row: Row, done: Done) -> None:
+    def add(self, row: Row, done: Done) -> Done:
         write_all(self._file, self._format.encode(done.line))
+        return done
 
     def keep(self, record: Any) -> None:
         write_all(self._file, record)
@@ -68,7 +72,7 @@ class _Parquet:
         self._path = path
         self._rows: list[dict[str, Any]] = []
 
-    def add(self, row: Row, done: Done) -> None:
+    def add(self, row: Row, done: Done) -> Done:
         line = done.line
         self._rows.append(
             {
@@ -83,6 +87,7 @@ class _Parquet:
                 "error_message": line.failure and line.failure.message,
             }
         )
+        return done
 
     def keep(self, record: Any) -> None:
         self._rows.append(record)
@@ -118,7 +123,15 @@ class _Webdataset:
         self._tar = tarfile.open(path, "w", format=tarfile.GNU_FORMAT)  # noqa: SIM115 - closed in close()
         self._number = 0
 
-    def add(self, row: Row, done: Done) -> None:
+    def add(self, row: Row, done: Done) -> Done:
+        others: list[tuple[str, bytes]] = []
+        if isinstance(row.place, Member):
+            try:
+                others = [(part.name, row.place.read(part)) for part in row.place.others]
+            except CutlineError as error:
+                if not done.line.is_failed:
+                    failed = CaptionLine(file=done.line.file, failure=Failure.of(error))
+                    done = replace(done, line=failed)
         line = done.line
         name = row.place.photo.name if isinstance(row.place, Member) else row.file
         ending = os.path.splitext(name)[1].lower() or ".jpg"
@@ -129,26 +142,20 @@ class _Webdataset:
             taken = {os.path.splitext(part.name)[1].lower() for part in row.place.others}
         if done.data is not None:
             self._write(name if isinstance(row.place, Member) else key + ending, done.data)
-        if isinstance(row.place, Member):
-            for part in row.place.others:
-                self._copy(row.place, part)
+        for each in others:
+            self._write(*each)
         texts = [str(each["text"]) for each in line.styled] or [each.text for each in line.captions]
         if texts:
             own = ".cutline.txt" if ".txt" in taken else ".txt"
             self._write(key + own, "".join(f"{text}\n" for text in texts).encode())
         own = ".cutline.json" if ".json" in taken else ".json"
         self._write(key + own, json_line(line).encode())
+        return done
 
     def keep(self, record: Any) -> None:
         self._number += 1
         for name, data in record:
             self._write(name, data)
-
-    def _copy(self, place: Member, part: Part) -> None:
-        try:
-            self._write(part.name, place.read(part))
-        except CutlineError as error:
-            raise OSError(str(error)) from error
 
     def _write(self, name: str, data: bytes) -> None:
         entry = tarfile.TarInfo(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -16,6 +17,8 @@ from cutline.images.limits import check_limit
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
+_BRACES = re.compile(r"\{((\d+)\.\.(\d+)|[^{}]*,[^{}]*)\}")
+_SKIMMED_BYTES = 2**20
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _EXTRAS = {
     "s3": "s3",
@@ -81,6 +84,23 @@ def located(name: str) -> tuple[AbstractFileSystem, str]:
     return file_system(scheme_of(name), options.removeprefix("?")), address.partition("://")[2]
 
 
+def without_braces(name: str) -> list[str]:
+    """The names that one with braces stands for, in order: {000..099} counts, {a,b} lists."""
+    if not (match := _BRACES.search(name)):
+        return [name]
+    inner = match[1].split(",")
+    if match[2] is not None:
+        width = len(match[2])
+        inner = [f"{number:0{width}d}" for number in range(int(match[2]), int(match[3]) + 1)]
+    before, after = name[: match.start()], name[match.end() :]
+    return [each for part in inner for each in without_braces(f"{before}{part}{after}")]
+
+
+def absolute(name: str) -> str:
+    """The same name from wherever it is read."""
+    return name.rstrip("/") if is_remote(name) else os.path.abspath(name)
+
+
 def joined(folder: str, name: str) -> str:
     """The name of something in a folder; a URL's options stay at the end."""
     address, options = split_options(folder) if is_remote(folder) else (folder, "")
@@ -93,6 +113,17 @@ def opened(name: str) -> BinaryIO:
         return open(name, "rb")
     store, path = located(name)
     return cast(BinaryIO, store.open(path, "rb"))
+
+
+def opened_to_skim(name: str) -> BinaryIO:
+    """A file of which little is read, from its start to its end. As opened.
+
+    Small pieces come ahead, for stores' own are of up to 50 MB: large photos between headers are skipped.
+    """
+    if not is_remote(name):
+        return open(name, "rb")
+    store, path = located(name)
+    return cast(BinaryIO, store.open(path, "rb", block_size=_SKIMMED_BYTES, cache_type="readahead"))
 
 
 def read_photo(name: str, limits: Limits) -> bytes:
@@ -112,10 +143,16 @@ def read_photo(name: str, limits: Limits) -> bytes:
 
 def read_range(name: str, offset: int, size: int) -> bytes:
     """Some bytes of a file. Raises ImageMissing where there are none, or fewer."""
+    if not size:
+        return b""  # nobody can ask a store for that
     try:
-        with opened(name) as file:
-            file.seek(offset)
-            data = file.read(size)
+        if is_remote(name):
+            store, path = located(name)
+            data = bytes(store.cat_file(path, start=offset, end=offset + size))
+        else:
+            with opened(name) as file:
+                file.seek(offset)
+                data = file.read(size)
     except CutlineError:
         raise
     except Exception as error:  # as above

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from cutline.bulk import places
-from cutline.errors import DataError, ImageError, ImageMissing
+from cutline.errors import DataError, ImageMissing
 from cutline.images import Limits, Source
 from cutline.settings import from_environment
 
@@ -122,7 +123,10 @@ class Cell:
     def source(self, limits: Limits) -> Source:
         """The bytes, or the path that stands in their place."""
         with _TABLES:
-            value = _column(self.table, self.group, self.column)[self.row].as_py()
+            try:
+                value = _column(self.table, self.group, self.column)[self.row].as_py()
+            except (IndexError, KeyError) as error:
+                raise ImageMissing(f"{self.table} has changed: row {self.row} is not there.") from error
         if isinstance(value, dict):  # Hugging Face's images
             value = value.get("bytes") or value.get("path")
         if isinstance(value, str):
@@ -147,12 +151,37 @@ class Bytes:
 class Unusable:
     """No photo, for a reason that the source has shown."""
 
-    error: ImageError
+    reason: str
 
     def source(self, limits: Limits) -> Source:
-        """Raises that error."""
-        raise self.error
+        """Raises ImageMissing."""
+        raise ImageMissing(self.reason)
 
+
+def encoded(row: Row) -> bytes:
+    """A row of a source as a line of JSON."""
+    kind = next(name for name, place in _KINDS.items() if type(row.place) is place)
+    return json.dumps([row.file, row.size, kind, asdict(row.place)]).encode() + b"\n"  # type: ignore[call-overload]
+
+
+def decoded(line: bytes) -> Row:
+    """What ``encoded`` has made. Raises ValueError, TypeError and KeyError for anything else."""
+    file, size, kind, fields = json.loads(line)
+    if kind == "member":
+        fields["photo"] = Part(**fields["photo"])
+        fields["others"] = tuple(Part(**other) for other in fields["others"])
+    return Row(file=file, place=_KINDS[kind](**fields), size=size)
+
+
+_KINDS: Mapping[str, type[File | Stored | Fetched | Member | Cell | Unusable]] = {
+    "file": File,
+    "stored": Stored,
+    "fetched": Fetched,
+    "member": Member,
+    "cell": Cell,
+    "unusable": Unusable,
+}
+"""The places that a source's rows have."""
 
 # One thread at a time reads tables: rows are asked for in order, so that few groups are in memory.
 _TABLES = threading.Lock()

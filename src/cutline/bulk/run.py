@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from typing import Any, Protocol, TypeAlias
 
+from cutline.bulk import places
 from cutline.bulk.batch import Done, Settings
 from cutline.bulk.listing import Listing
 from cutline.bulk.listing import Shards as Rows
@@ -72,9 +73,9 @@ class InProcess:
 def plan_of(
     source: str, listing: Listing, settings: Settings, about: ModelInfo, *, format_: str
 ) -> dict[str, Any]:
-    """What makes a run the same as another: source, options and model."""
+    """What makes a run the same as another: source, options and model; its photos may come and go."""
     return {
-        "source": source,
+        "source": places.absolute(source),
         "photos": listing.photos,
         "source_sha256": listing.sha256,
         "shard_size": listing.shard_size,
@@ -89,7 +90,6 @@ def run(
     engine: Engine,
     listing: Listing,
     sink: Sink,
-    plan: Mapping[str, Any],
     progress: Progress,
     *,
     retry_failed: bool = False,
@@ -113,7 +113,7 @@ def run(
             error.kept = f"{len(sink.done):,} of {listing.shards:,} shards are written in {sink.place}."
             error.hint = error.hint or "The same command continues from there."
         raise
-    sink.finish(plan)
+    sink.finish()
 
 
 def _counted(photos: ShardRows, progress: Progress) -> ShardRows:

@@ -1,6 +1,7 @@
 """Where a run writes: shards, and the manifest that lists those that are done.
 
 SINK/part-00000.jsonl ...        each is written under another name, synced, and renamed
+SINK/_bulk/rows.jsonl.gz         the photos that it was begun with, which it goes on with
 SINK/_bulk/plan.json             what the run does: its source and options; the same command continues it
 SINK/_bulk/done/00000.json ...   a shard's counts, written after the shard: what is not here is done again
 SINK/manifest.json               all of it, at the end
@@ -14,6 +15,7 @@ import json
 import os
 import re
 import tempfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -25,11 +27,14 @@ from cutline.bulk import places
 from cutline.bulk.batch import Done
 from cutline.bulk.besides import Besides
 from cutline.bulk.formats import FORMATS, records_in
+from cutline.bulk.listing import Listing
 from cutline.bulk.rows import Row
 from cutline.errors import OutputError
 
 _ENTRY = re.compile(r"\d+\.json")
-_PLAN, _DONE, _MANIFEST, _LOCK = "_bulk/plan.json", "_bulk/done", "manifest.json", "_bulk/lock"
+_PLAN, _ROWS, _DONE, _LOCK = "_bulk/plan.json", "_bulk/rows.jsonl.gz", "_bulk/done", "_bulk/lock"
+_MANIFEST = "manifest.json"
+_OF_ROWS = ("source", "column", "exclude")  # how the same photos are named counts for nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +165,7 @@ class Sink:
         self._besides = besides
         self._folder: _Folder = _Elsewhere(place) if places.is_remote(place) else _Here(place)
         self._held = contextlib.ExitStack()
+        self._plan: Mapping[str, Any] = {}
         self.done: dict[int, ShardDone] = {}
 
     def __enter__(self) -> Sink:
@@ -175,10 +181,11 @@ class Sink:
         """Let go."""
         self._held.close()
 
-    def begin(self, plan: Mapping[str, Any], *, dry_run: bool = False) -> None:
+    def begin(self, plan: Mapping[str, Any], listing: Listing, *, dry_run: bool = False) -> Listing:
         """Begin that plan, or go on with it. Raises OutputError where another one was begun here.
 
-        dry_run: write nothing.
+        Gives the rows to caption: the listing, or the one that the run was begun with, where photos have come
+        or gone since; the caller closes it. dry_run: write nothing.
         """
         before = self._folder.read(_PLAN)
         if before is None:
@@ -187,17 +194,44 @@ class Sink:
                     f"{self.place} has files of another program.", hint="Name a new folder as the SINK."
                 )
             if not dry_run:
+                with self._folder.writing(_ROWS) as temporary, output_errors(_ROWS):
+                    listing.save(temporary)
                 self._write(_PLAN, plan)
-            return
-        self._check(json.loads(before), json.loads(json.dumps(plan)))
+            self._plan = plan
+            return listing
+        self._plan = json.loads(before)
+        self._check(self._plan, json.loads(json.dumps(plan)))
+        if listing.sha256 != self._plan["source_sha256"]:
+            listing = self._begun(listing.shard_size)
         sizes = self._folder.sizes()
         for name in filter(_ENTRY.fullmatch, self._folder.sizes(_DONE)):  # a killed run may have left others
             shard = ShardDone(**json.loads(self._folder.read(f"{_DONE}/{name}") or b"{}"))
             if sizes.get(shard.file) == shard.bytes:  # else somebody has removed it, and it is written again
                 self.done[int(os.path.splitext(name)[0])] = shard
+        return listing
+
+    def _begun(self, shard_size: int) -> Listing:
+        """The rows that the run was begun with. Raises OutputError."""
+        path, _, name = _ROWS.rpartition("/")
+        if name in self._folder.sizes(path):
+            with (
+                self._folder.reading(_ROWS) as rows,
+                contextlib.suppress(OSError, EOFError, ValueError, TypeError, KeyError, zlib.error),
+            ):
+                begun = Listing.load(rows, shard_size)
+                if begun.sha256 == self._plan["source_sha256"]:
+                    return begun
+                begun.close()
+        raise OutputError(
+            f"The source has changed, and {_ROWS} of {self.place}, what it was before, cannot be read.",
+            kept="Nothing in it was changed.",
+            hint="Name a new folder as the SINK.",
+        )
 
     def _check(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-        names = {**before, **now}.keys() - {"source"}  # what its name means counts, not how it is written
+        names = {**before, **now}.keys() - {"photos", "source_sha256"}
+        if before.get("source_sha256") == now["source_sha256"]:
+            names -= set(_OF_ROWS)
         changed = sorted(name for name in names if before.get(name) != now.get(name))
         if not changed:
             return
@@ -242,8 +276,8 @@ class Sink:
                         writer.keep(photo)
                         continue
                     row, done = photo
+                    done = writer.add(row, done)
                     notes = [*done.notes, *self._besides.write(row, done.line)]
-                    writer.add(row, done)
                     incomplete += bool(notes)
                     unsure += done.line.is_unsure
                     if done.line.failure is not None and done.line.is_failed:
@@ -278,12 +312,12 @@ class Sink:
                 writer.finish()
             return os.path.getsize(path) / max(len(photos), 1)
 
-    def finish(self, plan: Mapping[str, Any]) -> None:
+    def finish(self) -> None:
         """Write the manifest of all shards."""
         shards = [asdict(shard) for _, shard in sorted(self.done.items())]
         for shard in shards:
             del shard["again"]
-        self._write(_MANIFEST, {**plan, "shards": shards})
+        self._write(_MANIFEST, {**self._plan, "shards": shards})
 
     def _write(self, name: str, content: object) -> None:
         text = json.dumps(content, indent=1) + "\n"

@@ -1,4 +1,8 @@
-"""From a source to its rows: folders, globs, lists, tables, webdataset shards, Hugging Face's folders."""
+"""From a source to its rows: folders, globs, lists, tables, webdataset shards, Hugging Face's folders.
+
+What stands in a folder together, photos and tables and shards, is nobody's guess: it is refused. What earlier
+runs of `cutline bulk` have written there is left out.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import glob
 import importlib
 import json
 import os
+import re
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -27,7 +32,7 @@ from cutline.bulk.rows import (
     arrow_batches,
     parquet_file,
 )
-from cutline.errors import DataError, ImageError, ImageMissing, OptionError
+from cutline.errors import DataError, ImageMissing, OptionError
 from cutline.file_names import portable
 from cutline.photo_search import EXTENSIONS, PhotoSearch
 from cutline.text_files import text_lines
@@ -39,27 +44,58 @@ COLUMNS = (*IMAGE_COLUMNS, "url", "image_url", "photo_url", "uri")
 
 _LISTS = (".txt", ".lst", ".list")
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".arrow")
+_COLUMNAR = (".parquet", ".arrow")
 _SHARD = ".tar"
+_PLAN = "_bulk/plan.json"  # see sink.py
+_PART = re.compile(r"part-\d{5,}\.(?:parquet|tar)")
 
 
-def rows_of(source: str, *, column: str | None = None, exclude: Sequence[str] = ()) -> Iterator[Row]:
+def rows_of(
+    source: str, *, column: str | None = None, exclude: Sequence[str] = (), sink: str = ""
+) -> Iterator[Row]:
     """Every photo of a source, in an order that is the same each time. A row in, a row out: copies stay.
 
-    column: of tables, the one with the photos. exclude: as of PhotoSearch. Raises DataError, OptionError and
+    column: of tables, the one with the photos. exclude: as of PhotoSearch. sink: where the run writes, which
+    is no part of the source. Raises DataError, also where there is no photo at all, OptionError and
     MissingExtra; a place that cannot be read is a row with its error.
     """
+    is_empty = True
+    for row in _rows(source, column, exclude, is_sink=bool(sink) and _is_same(source, sink)):
+        is_empty = False
+        yield row
+    if is_empty:
+        raise DataError(f"There are no photos in {source}.", hint="Check how it is written.")
+
+
+def _is_same(source: str, sink: str) -> bool:
+    if places.is_remote(source) or places.is_remote(sink):
+        return places.absolute(source) == places.absolute(sink)
+    return os.path.realpath(source) == os.path.realpath(sink)
+
+
+def _rows(source: str, column: str | None, exclude: Sequence[str], *, is_sink: bool) -> Iterator[Row]:
     if places.is_remote(source):
-        yield from _remote(source, column, exclude)
+        yield from _remote(source, column, exclude, is_sink=is_sink)
     elif os.path.isdir(source):
-        yield from _folder(source, column, exclude)
+        yield from _folder(source, column, exclude, is_sink=is_sink)
     elif places.scheme_of(source):
         raise DataError(f"{source} is no source.", hint="A photo's URL stands in a list file or in a column.")
     elif (ending := _ending(source)) == _SHARD:
-        yield from _samples(map(os.path.abspath, find_shards(source)))
-    elif ending in _LISTS + _TABLES and os.path.isfile(source):
-        yield from _file(source, column)
+        yield from _samples(os.path.abspath(shard) for name in _named(source) for shard in find_shards(name))
+    elif ending in _LISTS + _TABLES:
+        for name in _named(source):
+            for file in (
+                [name] if os.path.isfile(name) or not glob.has_magic(name) else sorted(glob.glob(name))
+            ):
+                yield from _file(file, column)
     else:
-        yield from _searched(source, exclude)
+        for name in _named(source):
+            yield from _searched(name, exclude)
+
+
+def _named(source: str) -> list[str]:
+    """What a name here means: itself, where there is such a file."""
+    return [source] if os.path.lexists(source) else places.without_braces(source)
 
 
 def _ending(name: str) -> str:
@@ -74,32 +110,76 @@ def _file(name: str, column: str | None) -> Iterator[Row]:
 # Folders
 
 
-def _folder(folder: str, column: str | None, exclude: Sequence[str]) -> Iterator[Row]:
-    """Tables of a Hugging Face data set, shards, or photos: what the folder has, looked for in this order."""
-    if tables := _tables_below(Path(folder)):
-        for table in tables:
-            yield from _table(os.path.abspath(table), column)
-    elif [*Path(folder).glob("*.tar"), *Path(folder).glob("*/*.tar")]:
-        yield from _samples(map(os.path.abspath, find_shards(folder)))
-    else:
+def _folder(folder: str, column: str | None, exclude: Sequence[str], *, is_sink: bool) -> Iterator[Row]:
+    """Tables of a Hugging Face data set, shards, or photos: what the folder has."""
+    saved = _saved_below(Path(folder))
+    tables = saved or _below(folder, ".parquet", exclude, is_sink=is_sink)
+    shards = [] if saved else _below(folder, _SHARD, exclude, is_sink=is_sink)
+    if not saved and (tables or shards):
+        _check_alone(folder, tables, shards, next(_photos_below(folder, exclude), None))
+    for table in tables:
+        yield from _table(os.path.abspath(table), column)
+    if shards:
+        yield from _samples(map(os.path.abspath, shards))
+    elif not tables:
         yield from _searched(folder, exclude)
 
 
-def _tables_below(folder: Path) -> list[Path]:
-    """Arrow files as ``save_to_disk`` writes them, or the Parquet files of a data set as the hub has it."""
-    if (folder / "dataset_info.json").is_file() or (folder / "dataset_dict.json").is_file():
-        found = [path for path in folder.rglob("*.arrow") if not path.name.startswith(("cache-", "."))]
-        if found:
-            return sorted(found)
-    return sorted([*folder.glob("*.parquet"), *folder.glob("*/*.parquet")])
+def _saved_below(folder: Path) -> list[str]:
+    """The Arrow files of a data set, as ``save_to_disk`` writes them."""
+    if not (folder / "dataset_info.json").is_file() and not (folder / "dataset_dict.json").is_file():
+        return []
+    found = (path for path in folder.rglob("*.arrow") if not path.name.startswith(("cache-", ".")))
+    return sorted(map(str, found))
+
+
+def _below(folder: str, ending: str, exclude: Sequence[str], *, is_sink: bool) -> list[str]:
+    """The files of that kind in a folder, and in those in it; none that a run of ours has written there."""
+    search = PhotoSearch(exclude)
+    found = sorted([*Path(folder).glob(f"*{ending}"), *Path(folder).glob(f"*/*{ending}")])
+    own = {
+        path
+        for path in found
+        if (is_sink and _PART.fullmatch(path.name) and path.parent == Path(folder))
+        or (path.parent != Path(folder) and (path.parent / _PLAN).is_file())
+    }
+    return [
+        str(path)
+        for path in found
+        if path not in own and not path.name.startswith(".") and not _is_excluded(search, path, folder)
+    ]
+
+
+def _is_excluded(search: PhotoSearch, path: Path, folder: str) -> bool:
+    parents = [parent for parent in path.parents if parent.is_relative_to(folder) and parent != Path(folder)]
+    return any(search.is_excluded(str(each), folder) for each in (path, *parents))
+
+
+def _photos_below(folder: str, exclude: Sequence[str]) -> Iterator[str]:
+    for found in PhotoSearch(exclude).find([folder]):
+        if found.error is None:
+            yield found.path
+
+
+def _check_alone(source: str, tables: Sequence[str], shards: Sequence[str], photo: str | None) -> None:
+    """Raises DataError where a source has more than one kind of thing with photos."""
+    found = [*tables[:1], *shards[:1], *([photo] if photo else [])]
+    if len(found) > 1:
+        address, options = places.split_options(source)
+        folder = os.path.dirname(address) if glob.has_magic(address) else address.rstrip("/")
+        raise DataError(
+            f"{source} has more than one kind of source, such as {' and '.join(found)}.",
+            hint=f"Say which is meant by a glob, such as '{folder}/*{_ending(found[-1])}{options}', or leave"
+            f" out the other: --exclude '*{_ending(found[0])}'.",
+        )
 
 
 def _searched(pattern: str, exclude: Sequence[str]) -> Iterator[Row]:
     for found in PhotoSearch(exclude).find([pattern]):
         if found.error is not None:
-            if not isinstance(found.error, ImageError):
+            if not isinstance(found.error, ImageMissing):
                 raise found.error
-            yield Row(file=found.path, place=Unusable(error=found.error))
+            yield Row(file=found.path, place=Unusable(reason=str(found.error)))
         else:
             path = os.path.abspath(found.path)
             yield Row(file=path, place=File(path=path), size=_size(path))
@@ -131,8 +211,7 @@ def named(text: str, *, beside: str) -> Row:
         )  # now, so that a missing extra ends the run before it begins
         return Row(file=text, place=Fetched(url=text))
     if scheme:
-        reason = f"{text} is no photo: {scheme}:// is not read."
-        return Row(file=text, place=Unusable(error=ImageMissing(reason)))
+        return Row(file=text, place=Unusable(reason=f"{text} is no photo: {scheme}:// is not read."))
     if places.is_remote(beside):
         address, options = places.split_options(beside)
         url = f"{address.rpartition('/')[0]}/{portable(text)}{options}"
@@ -190,8 +269,8 @@ def _json_lines(name: str, column: str | None) -> Iterator[Row]:
 def _named_or_missing(value: object, table: str, number: int) -> Row:
     if isinstance(value, str) and value.strip():
         return named(value, beside=table)
-    error = ImageMissing(f"Row {number} of {table} names no photo.")
-    return Row(file=f"{table}#{number}", place=Unusable(error=error))
+    reason = f"Row {number} of {table} names no photo."
+    return Row(file=f"{table}#{number}", place=Unusable(reason=reason))
 
 
 def _chosen(names: Sequence[str], column: str | None, table: str) -> str:
@@ -267,11 +346,11 @@ def _cells(
 def _samples(shards: Iterable[str]) -> Iterator[Row]:
     for shard in shards:
         try:
-            with places.opened(shard) as file, tarfile.open(fileobj=file, mode="r:") as tar:
+            with places.opened_to_skim(shard) as file, tarfile.open(fileobj=file, mode="r:") as tar:
                 yield from _samples_in(tar, shard)
         except (tarfile.TarError, OSError) as error:
             reason = f"{shard} is not a complete, uncompressed tar ({error})."
-            yield Row(file=shard, place=Unusable(error=ImageMissing(reason)))
+            yield Row(file=shard, place=Unusable(reason=reason))
 
 
 def _samples_in(tar: tarfile.TarFile, shard: str) -> Iterator[Row]:
@@ -299,27 +378,53 @@ def _sample(shard: str, parts: Sequence[Part]) -> Iterator[Row]:
 # Object stores
 
 
-def _remote(source: str, column: str | None, exclude: Sequence[str]) -> Iterator[Row]:
+def _remote(source: str, column: str | None, exclude: Sequence[str], *, is_sink: bool) -> Iterator[Row]:
     address, options = places.split_options(source)
+    names = places.without_braces(address)
     if _ending(address) in _LISTS + _TABLES and not glob.has_magic(address):
-        yield from _file(source, column)
+        for name in names:
+            yield from _file(name + options, column)
         return
-    scheme = places.scheme_of(source)
-    found = {f"{scheme}://{name.lstrip('/')}": size for name, size in _objects(source)}
-    if tables := [name for name in found if _ending(name) in (".parquet", ".arrow")]:
-        for table in tables:
-            yield from _table(table + options, column)
-    elif shards := [name for name in found if _ending(name) == _SHARD]:
-        yield from _samples(name + options for name in shards)
-    else:
-        search = PhotoSearch(exclude)
-        for name, size in found.items():
-            if _ending(name) in EXTENSIONS and not search.is_excluded(name):
-                yield Row(file=name, place=Stored(url=name + options), size=size)
+    search = PhotoSearch(exclude)
+    found: dict[str, int] = {}
+    lost: list[str] = []
+    for name in names:
+        objects = dict(_objects(name + options))
+        if not objects and len(names) > 1 and not glob.has_magic(name):
+            lost.append(name)
+            objects = {name: -1}  # a row with an error, as it is for a shard that is not here
+        found |= _not_written(objects, address, is_sink=is_sink)
+    if len(lost) == len(names):
+        return
+    kept = {name: size for name, size in found.items() if not search.is_excluded(name)}
+    tables = [name for name in kept if _ending(name) in _COLUMNAR]
+    shards = [name for name in kept if _ending(name) == _SHARD]
+    photos = {name: size for name, size in kept.items() if _ending(name) in EXTENSIONS}
+    _check_alone(source, tables, shards, next(iter(photos), None))
+    for table in tables:
+        yield from _table(table + options, column)
+    yield from _samples(name + options for name in shards)
+    for name, size in photos.items():
+        yield Row(file=name, place=Stored(url=name + options), size=size)
+    for name in lost:
+        if _ending(name) not in (*_COLUMNAR, _SHARD, *EXTENSIONS):
+            yield Row(file=name, place=Unusable(reason=f"There is nothing at {name}."))
+
+
+def _not_written(found: dict[str, int], address: str, *, is_sink: bool) -> dict[str, int]:
+    """Without what runs of ours have written there."""
+    top = address.rstrip("/")
+    sinks = {name.removesuffix(f"/{_PLAN}") for name in found if name.endswith(f"/{_PLAN}")} - {top}
+    return {
+        name: size
+        for name, size in found.items()
+        if not any(name.startswith(f"{each}/") for each in sinks)
+        and not (is_sink and _PART.fullmatch(name.removeprefix(f"{top}/")))
+    }
 
 
 def _objects(source: str) -> Iterator[tuple[str, int]]:
-    """Names in the store, and their sizes, in order."""
+    """Names in the store with their scheme, and their sizes, in order."""
     store, path = places.located(source)
     try:
         if glob.has_magic(path):
@@ -332,4 +437,4 @@ def _objects(source: str) -> Iterator[tuple[str, int]]:
         raise DataError(f"{source} cannot be listed ({error}).") from error
     for name in sorted(found):
         if found[name].get("type") == "file":
-            yield name, int(found[name].get("size") or 0)
+            yield f"{places.scheme_of(source)}://{name.lstrip('/')}", int(found[name].get("size") or 0)

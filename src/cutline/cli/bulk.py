@@ -50,10 +50,10 @@ SOURCE is a folder, a glob, a list of paths (.txt), a table with a column of pat
 .tsv, .jsonl, .parquet), webdataset shards (.tar), or a Hugging Face data set's folder; here, or at s3://,
 gs:// or az:// (extras s3, gcs and azure). SINK is a folder, here or there.
 
-Killed at any moment, the same command continues: each photo is in the output once. A source or an option
-that has changed meanwhile is refused. A photo that cannot be captioned, or that crashes the process, is a row
-with its error; --retry-failed tries it again. The exit code is 0 when all went well, 1 when something failed,
-2 for wrong usage.
+Killed at any moment, the same command continues with the photos that it began with: each is in the output
+once. Another source or option is refused. A photo that cannot be captioned, or that crashes the process, is
+a row with its error; --retry-failed tries it again. The exit code is 0 when all went well, 1 when something
+failed, 2 for wrong usage.
 
 The options of captions are those of cutline caption."""
 
@@ -124,7 +124,7 @@ def command(source: str, sink: str, **typed: Any) -> int:
     from cutline.bulk.sources import rows_of
 
     check_installed(typed["format_"])
-    rows = rows_of(source, column=typed["column"], exclude=typed["exclude"])
+    rows = rows_of(source, column=typed["column"], exclude=typed["exclude"], sink=sink)
     with Listing(rows, typed["shard_size"]) as listing:
         return _run(source, sink, listing, settings, typed)
 
@@ -170,21 +170,26 @@ def _run(source: str, place: str, listing: Listing, settings: Settings, typed: d
             besides=besides,
         )
         plan = plan_of(source, listing, settings, engine.about, format_=typed["format_"])
-        plan |= {name: True for name in ("sidecar", "tag") if typed[name]}
+        plan |= {name: typed[name] for name in ("column", "exclude", "sidecar", "tag") if typed[name]}
         if typed["dry_run"]:
             assert isinstance(engine, InProcess)
-            sink.begin(plan, dry_run=True)
+            listing = stack.enter_context(sink.begin(plan, listing, dry_run=True))
             for line in estimate(engine, listing, sink):
                 click.echo(line)
             return 0
         stack.enter_context(sink)
-        sink.begin(plan)
+        found, listing = listing, stack.enter_context(sink.begin(plan, listing))
+        if found is not listing and not typed["quiet"]:
+            _say(
+                f"the source had {listing.photos:,} photos when this run began, and has {found.photos:,} now:"
+                " it goes on with those. Name a new SINK for what is new."
+            )
         before = sum(shard.photos for shard in sink.done.values())
         if typed["retry_failed"]:
             before -= sum(len(shard.again) for shard in sink.done.values())
         progress = Progress(listing.photos, before, quiet=typed["quiet"], say=_say)
         stack.callback(progress.close)
-        run(engine, listing, sink, plan, progress, retry_failed=typed["retry_failed"])
+        run(engine, listing, sink, progress, retry_failed=typed["retry_failed"])
     if not typed["quiet"]:
         _summarise(sink, progress, before, besides.kept)
     return 1 if any(shard.failed or shard.incomplete for shard in sink.done.values()) else 0

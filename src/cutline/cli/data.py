@@ -114,7 +114,7 @@ def check_command(as_json: bool, quick: bool, longest: int, strict: bool, **wher
     "--consent",
     multiple=True,
     metavar="TEXT",
-    help="Whose posts they are, and what they agreed to; once, or once for each export.",
+    help="Whose posts they are, and what they agreed to; once for each export, in their order.",
 )
 @click.option(
     "--texts",
@@ -164,8 +164,9 @@ def build_command(sources: tuple[str, ...], **typed: Any) -> None:
 
     SOURCE is a data set in any layout, or an export: Instagram's or Facebook's "download your information"
     (JSON), Mastodon's archive, Bluesky's repository with its blobs, Flickr's data, WordPress' export with its
-    uploads, Google Takeout; each as a folder, or as the zip archives that it came in. Several archives are
-    parts of one export. Nothing is fetched.
+    uploads, Google Takeout; each as a folder, or as the zip archives that it came in. Archives of one
+    pattern, or that the export has numbered, are parts of one. Texts in a file of their own come before their
+    photos: repo.car blobs/, or export.xml uploads/. Nothing is fetched.
 
     Texts become captions without mentions, links and hashtags; copies of a photo become one; photos without
     splits are assigned by their content. What is not public, sensitive or somebody else's is left out. OUT
@@ -174,6 +175,7 @@ def build_command(sources: tuple[str, ...], **typed: Any) -> None:
     \b
     cutline data build instagram.zip ours/ --consent 'Ann Lee, 28 November 2026: for our captioner'
     cutline data build 'takeout-*.zip' ours/ --consent 'Ann Lee, 28 November 2026: for our captioner'
+    cutline data build ann.zip bob.zip ours/ --consent 'Ann Lee, ...' --consent 'Bob Roy, ...'
     cutline data build coco/ coco-shards/
     """
     from cutline.images import DEFAULT_LIMITS

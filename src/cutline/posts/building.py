@@ -53,7 +53,10 @@ POSTS_MAX_SIDE_PX = 1024
 _SHARD = re.compile(r"(?:train|dev|test)-\d{5}\.tar|\.cutline-tmp-.*")
 _OURS = (notes.SHARDS, notes.DATA, notes.README, notes.LEFT_OUT, notes.DVC, "dvc.lock", ".gitignore")
 _QUALITY = 92
-_SINGLE_FILES: Mapping[str, PostKind] = {".car": "bluesky", ".xml": "wordpress"}
+_SINGLE_FILES = (".car", ".xml")  # Bluesky's and WordPress' texts, whose photos lie elsewhere
+_TAKEOUT = re.compile(r"(takeout-\d{8}t\d{6}z)-.+")
+_NUMBERED = re.compile(r"(.+?)[-_ .](?:part[-_ ]?)?\d{1,3}")
+_DATED = re.compile(r".*(?<!\d)(?:19|20)\d\d[-_.]\d{1,2}(?:[-_.]\d{1,2})?")
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, photos done, and photos in all."""
@@ -123,39 +126,83 @@ def _most_left_out(reasons: Counter[str]) -> str:
 def _read(
     sources: Sequence[str], settings: BuildSettings, counts: Counts, opened: ExitStack
 ) -> tuple[list[SourceNote], list[Candidate]]:
-    notes_: list[SourceNote] = []
-    candidates: list[Candidate] = []
-    exports = 0
-    for places in _grouped(sources):
+    found: list[tuple[SourceNote, Files | None, tuple[PostKind, ...]]] = []
+    for places in _joined(_grouped(sources), settings):
         files = opened.enter_context(Files(places)) if _may_be_export(places, settings.kind) else None
         kinds = _kinds(files, places, settings.kind) if files is not None else ()
-        path = ", ".join(map(str, places))
+        note = SourceNote(places=tuple(map(str, places)), kinds=kinds)
+        found.append((note, files, kinds))
+    exports = [note for note, _, kinds in found if kinds]
+    if exports:
+        _give_consent(exports, settings)
+    candidates: list[Candidate] = []
+    for note, files, kinds in found:
         if files is None or not kinds:
-            note, read = _data_set(places, settings, counts)
+            note.kinds, read = _data_set(note.path, settings, counts)
         else:
-            note = SourceNote(path=path, kinds=kinds, consent=_consent(settings, exports, path))
-            read = list(_exported(files, kinds, path, settings, counts))
-            exports += 1
+            read = list(_exported(files, kinds, note.path, settings, counts))
         note.photos = len(read)
-        notes_.append(note)
         candidates += read
-    return notes_, candidates
+    if not exports:
+        _give_consent(exports, settings)
+    return [note for note, _, _ in found], candidates
 
 
-def _grouped(sources: Sequence[str]) -> Iterator[list[Path]]:
-    """Archives are parts of one export: its photos may lie in one and its texts in another."""
-    archives: list[Path] = []
+def _grouped(sources: Sequence[str]) -> list[list[Path]]:
+    """What belongs together: the archives of a pattern, and those that an export has numbered.
+
+    Its photos may lie in one and its texts in another.
+    """
+    groups: list[list[Path]] = []
+    numbered: dict[str, list[Path]] = {}
     for source in sources:
         places = sorted(glob.glob(source)) if glob.has_magic(source) and not os.path.exists(source) else []
         zips = [Path(place) for place in places or [source] if is_zip(Path(place))]
-        if zips:
-            archives += zips
+        if missing := [place for place in zips if not place.exists()]:
+            raise DataError(f"There is nothing at {missing[0]}.", hint="Check the path.")
+        export = _export_of(zips[0]) if zips and not places else ""
+        if export in numbered:
+            numbered[export] += zips
+            continue
+        groups.append(zips or [Path(source)])
+        if export:
+            numbered[export] = groups[-1]
+    return groups
+
+
+def _export_of(archive: Path) -> str:
+    """What the parts of one export are all called, before their numbers; "" for an archive without one."""
+    stem = archive.stem.casefold()
+    match = _TAKEOUT.fullmatch(stem) or (None if _DATED.fullmatch(stem) else _NUMBERED.fullmatch(stem))
+    return str(archive.absolute().parent / match[1]) if match else ""
+
+
+def _joined(groups: Sequence[list[Path]], settings: BuildSettings) -> list[list[Path]]:
+    """A single file of texts, together with what is named after it, where that is photos and no more."""
+    joined: list[list[Path]] = []
+    for places in groups:
+        has_texts_alone = bool(joined) and joined[-1][0].suffix.lower() in _SINGLE_FILES
+        if has_texts_alone and settings.kind in ("auto", *POST_KINDS) and _is_photos(places, settings):
+            joined[-1] = [*joined[-1], *places]
         else:
-            yield [Path(source)]
-    if missing := [place for place in archives if not place.exists()]:
-        raise DataError(f"There is nothing at {missing[0]}.", hint="Check the path.")
-    if archives:
-        yield archives
+            joined.append(places)
+    return joined
+
+
+def _is_photos(places: Sequence[Path], settings: BuildSettings) -> bool:
+    """Whether these are neither an export nor a data set."""
+    if not all(place.is_dir() or is_zip(place) for place in places):
+        return False
+    with Files(places) as files:
+        if kinds_of(files):
+            return False
+    if is_zip(places[0]):
+        return True
+    try:
+        resolve_kind(replace(settings.data, path=str(places[0]), kind="auto"))
+    except DataError:
+        return True
+    return False
 
 
 def _may_be_export(places: Sequence[Path], kind: str) -> bool:
@@ -176,17 +223,26 @@ def _kinds(files: Files, places: Sequence[Path], kind: str) -> tuple[PostKind, .
     return kinds
 
 
-def _consent(settings: BuildSettings, number: int, path: str) -> str:
+def _give_consent(exports: Sequence[SourceNote], settings: BuildSettings) -> None:
+    """Each export has its own, in their order. Raises OptionError."""
     given = [text.strip() for text in settings.consent if text.strip()]
-    if not given:
+    if exports and not given:
         raise OptionError(
-            f"Whose posts are in {path}, and may they be learned from?",
+            f"Whose posts are in {exports[0].path}, and may they be learned from?",
             hint="Write it down: --consent 'Ann Lee, 28 November 2026: for our own captioner, until she"
             " objects'.",
         )
-    if len(given) > 1 and number >= len(given):
-        raise OptionError(f"There is no consent for {path}.", hint="Give one --consent for each export.")
-    return given[number] if len(given) > 1 else given[0]
+    if len(given) != len(exports):
+        listed = "; ".join(f"({number}) {note.path}" for number, note in enumerate(exports, 1))
+        raise OptionError(
+            f"There are {len(exports)} exports, and {len(given)} consents{f': {listed}' if listed else ''}.",
+            hint="Give one --consent for each export, in this order. Archives of one pattern, or whose names"
+            " differ in their last number alone, are parts of one export."
+            if exports
+            else "Only exports of people's posts have a --consent.",
+        )
+    for note, consent in zip(exports, given, strict=True):
+        note.consent = consent
 
 
 def _exported(
@@ -199,10 +255,7 @@ def _exported(
             yield from of_post(post, kind, origin, settings.cleaning, counts.skip)
 
 
-def _data_set(
-    places: Sequence[Path], settings: BuildSettings, counts: Counts
-) -> tuple[SourceNote, list[Candidate]]:
-    path = str(places[0])
+def _data_set(path: str, settings: BuildSettings, counts: Counts) -> tuple[tuple[str, ...], list[Candidate]]:
     if settings.kind in POST_KINDS:
         raise DataError(f"{path} is no export of {settings.kind}.", hint="Name its folder or its archives.")
     kind: Kind = settings.kind  # type: ignore[assignment]  # DataConfig checks it
@@ -210,7 +263,7 @@ def _data_set(
     examples = load_examples(config)
     used = [each for each in examples if each.split != UNUSED]
     read = [candidate for each in used for candidate in of_example(each, counts.skip)]
-    return SourceNote(path=path, kinds=(resolve_kind(config),)), read
+    return (resolve_kind(config),), read
 
 
 # Splits, and what the shards hold

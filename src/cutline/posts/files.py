@@ -1,4 +1,4 @@
-"""The files of an export: of folders, and of the zip archives that it came in, as one.
+"""The files of an export: of folders, of the zip archives that it came in, and single ones, as one.
 
 Exports are unpacked from strangers' archives: links are not followed, names are never used as paths, and what
 a file names is looked for among these files alone.
@@ -125,8 +125,12 @@ class Files:
             for each in found:
                 if is_zip(each.path):
                     self._add_archive(each.path)
-        else:
+        elif is_zip(place):
             self._add_archive(place)
+        elif place.is_file():
+            self.entries.append(FolderFile(name=place.name, path=place))
+        else:
+            raise DataError(f"There is nothing at {place}.", hint="Check the path.")
 
     def _add_archive(self, path: Path) -> None:
         try:

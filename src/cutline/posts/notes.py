@@ -50,7 +50,7 @@ def _data(built: Built, settings: BuildSettings) -> dict[str, Any]:
         "left_out": built.left_out,
         "sources": [
             {
-                "path": os.path.basename(note.path),
+                "path": note.name,
                 "kinds": note.kinds,
                 "photos": note.photos,
                 "consent": note.consent,
@@ -68,7 +68,7 @@ def _readme(built: Built) -> str:
         for split, counts in built.splits.items()
     )
     told = "".join(
-        f"- {os.path.basename(note.path)} ({', '.join(note.kinds)}): {note.photos:,} photos with text."
+        f"- {note.name} ({', '.join(note.kinds)}): {note.photos:,} photos with text."
         f"{f' Consent: {note.consent}' if note.consent else ' No posts: see its own licence.'}\n"
         for note in built.sources
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +16,8 @@ from cutline.training.examples import DataConfig
 class BuildSettings:
     """What `cutline data build` may be told.
 
-    kind: of all sources; "auto" looks at each. consent: what those whose posts they are agreed to, one text
-    for all sources or one for each export. data: how data sets that are no exports are read, and the shares
+    kind: of all sources; "auto" looks at each. consent: what those whose posts they are agreed to, a text for
+    each export, in their order. data: how data sets that are no exports are read, and the shares
     of the splits. max_side_px: photos are scaled down to this and written as JPEG without metadata; None does
     so to posts' photos (1,024), and leaves those of data sets as they are.
     """
@@ -33,12 +34,24 @@ class BuildSettings:
 
 @dataclass(slots=True, kw_only=True)
 class SourceNote:
-    """What a source gave. kinds: the networks of an export, or a data set's layout."""
+    """What a source gave. places: its folder, or the files that are its parts. kinds: the networks of an
+    export, or a data set's layout.
+    """
 
-    path: str
+    places: tuple[str, ...]
     kinds: tuple[str, ...]
     consent: str = ""
     photos: int = 0
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+        return ", ".join(self.places)
+
+    @property
+    def name(self) -> str:
+        """What it is called, wherever it is."""
+        return ", ".join(map(os.path.basename, self.places))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -186,6 +186,45 @@ def test_filters_narrow(upload: Callable[..., Image], owner: Owner) -> None:
 
 
 @both
+@pytest.mark.parametrize("few", [0, 3000])
+def test_states_and_tags_narrow_alike_whether_many_have_them_or_few(
+    seed: Callable[..., list[Image]], owner: Owner, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(selectors, "_FEW", few)
+    one, two, three = seed("one", "two", "three")
+    now = timezone.now()
+    history = {one: ("failed", "done"), two: ("done", "failed"), three: ("failed", "failed")}
+    for image, states in history.items():
+        for age, state in enumerate(reversed(states)):
+            Job.objects.create(owner=owner, image=image, state=state, created_at=now - timedelta(hours=age))
+    Job.objects.create(owner=owner, image=one, kind="moderate", state="failed")
+    stranger = Owner.objects.create()
+    [other] = seed("other", by=stranger)
+    Job.objects.create(owner=stranger, image=other, state="failed")
+    for image in (one, two, other):
+        tags.set_tags(image, ["red", "rare"] if image is two else ["red"])
+    assert found(owner, "", state="failed") == ["two", "three"]
+    assert found(owner, "", state="done") == ["one"]
+    assert found(owner, "", tags=["red"]) == ["one", "two"]
+    assert found(owner, "", tags=["red", "rare"]) == ["two"]
+    assert found(owner, "", tags=["red"], state="failed") == ["two"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "index"),
+    [
+        ({"state": "failed"}, "job_caption_states"),
+        ({"tags": ["rare"]}, "tag_name"),
+        ({"visibility": "unlisted"}, "library_visibility"),
+    ],
+)
+def test_what_few_photos_have_is_found_by_an_index(owner: Owner, filters: Any, index: str) -> None:
+    images = selectors.library(viewer_of_owner(owner), Filters(**filters))
+    plan = images.order_by("-created_at", "-pk")[:50].explain()
+    assert index in plan
+
+
+@both
 def test_a_page_costs_the_same_queries_however_many_images(
     upload: Callable[..., Image], owner: Owner
 ) -> None:

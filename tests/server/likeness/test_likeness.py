@@ -22,7 +22,7 @@ from cutline.server.images import deletion
 from cutline.server.images.models import Image, Moderation, Visibility
 from cutline.server.images.search import text_of
 from cutline.server.images.selectors import Filters
-from cutline.server.likeness import comparing, filling, keeping, pgvector, search, shelves
+from cutline.server.likeness import comparing, filling, gallery, keeping, pgvector, search, shelves
 from cutline.server.likeness.models import Embedding
 from cutline.server.likeness.search import Among, By
 from cutline.server.people.models import Owner, User
@@ -40,6 +40,7 @@ COLOURS = {"red": (220, 30, 30), "pink": (220, 60, 90), "green": (30, 180, 40), 
 @pytest.fixture(autouse=True)
 def _empty() -> None:
     shelves.shelves.clear()
+    gallery.gallery.clear()
     cache.clear()
 
 
@@ -136,6 +137,71 @@ def test_a_shelf_follows_what_comes_and_goes(owner: Owner) -> None:
     assert owner.user is not None
     claim(before, owner.user)
     assert sorted(like(owner, blue)) == ["green", "pink", "red"]
+
+
+@both
+def test_the_gallery_is_followed_whatever_comes_and_goes(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    red = add(owner, "red")
+    older, public = add(owner, "green"), add(owner, "pink", public=True)
+    assert like(owner, red, Among.GALLERY) == ["pink"]
+    Image.objects.filter(pk=public.pk).update(published_at=None)
+    Image.objects.filter(pk=older.pk).update(published_at=timezone.now())  # as many as before, none is new
+    assert like(owner, red, Among.GALLERY) == ["green"]
+    deletion.delete([older])
+    assert like(owner, red, Among.GALLERY) == []
+    add(owner, "blue", public=True)
+    deletion.undelete(older)
+    assert like(owner, red, Among.GALLERY) == ["green", "blue"]
+    late = add(owner, "pink", public=True, space=OTHER_SPACE)
+    put(late, COLOURS["pink"], SPACE)
+    assert like(owner, red, Among.GALLERY) == ["pink", "green", "blue"]
+    gone = Image.objects.get(caption="A blue wall")
+    Image.objects.filter(pk=older.pk).update(deleted_at=timezone.now())
+    assert like(owner, red, Among.GALLERY) == ["pink", "blue"]
+    Image.objects.filter(pk=gone.pk).update(deleted_at=timezone.now())
+    Image.objects.filter(pk=older.pk).update(deleted_at=None)  # as many, and the last is the last
+    monkeypatch.setattr(gallery, "_FRESH_S", -1.0)
+    assert like(owner, red, Among.GALLERY) == ["pink", "green"]
+
+
+def test_the_gallery_is_read_once_however_many_search_it(
+    owner: Owner, django_assert_max_num_queries: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    red = add(owner, "red")
+    for colour in ("pink", "green"):
+        add(owner, colour, public=True)
+    assert like(owner, red, Among.GALLERY) == ["pink", "green"]
+    add(owner, "blue")  # a stranger to the gallery is read alone
+    with django_assert_max_num_queries(8) as asked:
+        assert like(owner, red, Among.GALLERY) == ["pink", "green"]
+    joins = [each["sql"] for each in asked.captured_queries if " JOIN " in each["sql"]]
+    assert not joins  # of the gallery's photos with their embeddings, which are many
+    with django_assert_max_num_queries(6):
+        assert like(owner, red, Among.GALLERY) == ["pink", "green"]
+    monkeypatch.setattr(gallery, "_AT_ONCE", 0)
+    add(owner, "blue")  # more than can be looked at by themselves
+    assert like(owner, red, Among.GALLERY) == ["pink", "green"]
+
+
+def test_of_two_models_with_as_many_photos_the_one_in_use_compares(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = [SPACE]
+    monkeypatch.setattr(
+        captioner, "about", lambda: captioner.ModelInfo(name="m", version="1", bundle_hash=used[0])
+    )
+    images = [add(owner, colour, public=True) for colour in ("red", "pink", "green")]
+    for image in images:  # the challenger's come later, and are another view of the photos
+        put(image, COLOURS["red" if image is not images[1] else "blue"], OTHER_SPACE)
+    for scope in Among:
+        used[0] = SPACE
+        assert like(owner, images[0], scope) == ["pink", "green"]
+        used[0] = OTHER_SPACE
+        assert like(owner, images[0], scope) == ["green", "pink"]
+        used[0] = "c" * 64  # has placed none
+        assert like(owner, images[0], scope) == ["pink", "green"]
 
 
 def test_photos_are_compared_in_the_space_that_most_of_them_are_in(owner: Owner) -> None:
@@ -240,6 +306,24 @@ def test_what_the_model_has_not_placed_is_placed_in_the_background(
     assert not Embedding.objects.exclude(space=space).exists()
     answer = search.similar(viewer(owner), images[0], scope=Among.LIBRARY, count=5)
     assert [image.pk for image in answer.images] == [images[1].pk, gone.pk]
+
+
+def test_photos_that_could_not_be_placed_at_first_are_looked_at_once_in_a_pass(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And those that came meanwhile are found, wherever they stand in the order."""
+    ids = sorted(add(owner, "red", space=OTHER_SPACE).pk for _ in range(5))
+    monkeypatch.setattr(filling, "_AT_ONCE", 2)
+    monkeypatch.setattr(captioner, "is_idle", lambda: False)  # a turn is two photos
+    asked: list[uuid.UUID] = []
+    monkeypatch.setattr(filling, "_place", lambda image_id: asked.append(image_id))
+    first, others = ids[0], ids[1:]
+    Image.objects.filter(pk=first).update(deleted_at=timezone.now())
+    assert filling.fill() == 2
+    Image.objects.filter(pk=first).update(deleted_at=None)
+    while filling.fill():
+        pass
+    assert asked == [*others, first]
 
 
 def test_the_api_answers_with_images_and_reasons(owner: Owner) -> None:

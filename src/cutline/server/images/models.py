@@ -113,6 +113,7 @@ class Image(models.Model):
         ]
         indexes = [
             models.Index(fields=["owner", "-created_at", "-id"], name="library"),
+            models.Index(fields=["owner", "visibility", "-created_at", "-id"], name="library_visibility"),
             models.Index(
                 fields=["-published_at", "-id"],
                 name="gallery",

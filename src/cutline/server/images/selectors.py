@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
@@ -19,6 +20,7 @@ from cutline.server.jobs.models import Job, JobKind
 from cutline.server.people.selectors import owned_by
 from cutline.server.people.viewers import Viewer
 
+_FEW = 3000
 _IN_GALLERY = Q(published_at__isnull=False, deleted_at__isnull=True)
 
 
@@ -142,7 +144,7 @@ def _narrowed(images: QuerySet[Image], filters: Filters, shelf: UUID) -> QuerySe
         listed = not (filters.tags or filters.visibility or filters.state)
         images = text_search.matching(images, filters.text, shelf, listed=listed)
     for tag in filters.tags:
-        images = images.filter(Exists(Tag.objects.filter(image=OuterRef("pk"), name=tag)))
+        images = _tagged(images, tag)
     if filters.visibility:
         images = images.filter(visibility=filters.visibility)
     if filters.since:
@@ -150,9 +152,37 @@ def _narrowed(images: QuerySet[Image], filters: Filters, shelf: UUID) -> QuerySe
     if filters.until:
         images = images.filter(created_at__lt=filters.until)
     if filters.state:
-        latest = Subquery(_caption_jobs(OuterRef("pk")).values("state")[:1])
-        images = images.annotate(latest_state=latest).filter(latest_state=filters.state)
+        images = _in_state(images, filters.state, shelf)
     return images
+
+
+def _tagged(images: QuerySet[Image], name: str) -> QuerySet[Image]:
+    tagged = Tag.objects.filter(name=name)
+    if _are_few(tagged):
+        return images.filter(pk__in=tagged.values("image"))
+    return images.filter(Exists(tagged.filter(image=OuterRef("pk"))))
+
+
+def _in_state(images: QuerySet[Image], state: str, shelf: UUID) -> QuerySet[Image]:
+    """Those whose latest caption job is in a state. The jobs of an image are its owner's, and younger."""
+    latest = Subquery(_caption_jobs(OuterRef("pk")).values("state")[:1])
+    if shelf == text_search.IN_GALLERY:
+        return images.annotate(latest_state=latest).filter(latest_state=state)
+    jobs = Job.objects.filter(owner_id=shelf, kind=JobKind.CAPTION, state=state)
+    if _are_few(jobs):
+        later = Q(created_at__gt=OuterRef("created_at"))
+        later |= Q(created_at=OuterRef("created_at"), pk__gt=OuterRef("pk"))
+        newer = Job.objects.filter(later, image=OuterRef("image"), kind=JobKind.CAPTION)
+        return images.filter(pk__in=jobs.filter(~Exists(newer)).values("image"))
+    last = jobs.order_by("-created_at").values_list("created_at", flat=True).first()
+    if last is not None:  # all may be old: then the list begins with them, give or take what clocks differ
+        images = images.filter(created_at__lt=last + timedelta(hours=1))
+    return images.annotate(latest_state=latest).filter(latest_state=state)
+
+
+def _are_few(rows: QuerySet[Any]) -> bool:
+    """Whether it is quicker to begin with these rows, and sort, than to look through a list in its order."""
+    return rows[: _FEW + 1].count() <= _FEW
 
 
 def _caption_jobs(image: OuterRef) -> QuerySet[Job]:

@@ -85,6 +85,12 @@ class Job(Leased):
             ),
             models.Index(fields=["lease_until"], name="job_leases", condition=models.Q(state="running")),
             models.Index(fields=["owner", "-created_at", "-id"], name="job_library"),
+            # Of a library's photos, those whose caption failed, or waits, are few among very many.
+            models.Index(
+                fields=["owner", "state", "-created_at"],
+                name="job_caption_states",
+                condition=models.Q(kind="caption"),
+            ),
         ]
 
     def __str__(self) -> str:

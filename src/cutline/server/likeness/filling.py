@@ -36,6 +36,7 @@ _REST_S = 1.0  # where captions are asked for
 _AT_ONCE = 8
 _OLD = timedelta(days=1)  # a model that was put back finds what it knew
 _TURN = "cutline.likeness.turn"
+_LAST = "cutline.likeness.last"  # of the photos that were looked at, by space
 _DONE, _DONE_S = "cutline.likeness.done", 600  # after everything was placed, nobody looks for so long
 
 
@@ -68,8 +69,14 @@ def fill() -> int:
 def _fill(model: captioner.ModelInfo) -> int | None:
     """Place photos for a turn; None where none is left."""
     end, placed = time.monotonic() + _TURN_S, 0
+    key = f"{_LAST}:{model.bundle_hash}"
+    last: UUID | None = cache.get(key)
     while time.monotonic() < end:
-        some = list(_left(model.bundle_hash).values_list("pk", flat=True)[:_AT_ONCE])
+        some = list(_left(model.bundle_hash, last).values_list("pk", flat=True)[:_AT_ONCE])
+        if not some and last is not None:  # whether any has come meanwhile, before that
+            last = None
+            cache.delete(key)
+            continue
         if not some:
             return placed or None
         places = [(image_id, _place(image_id)) for image_id in some]
@@ -77,14 +84,18 @@ def _fill(model: captioner.ModelInfo) -> int | None:
             return placed  # another model took over: it begins anew
         _keep({image_id: seen.vector if seen else None for image_id, seen in places}, model)
         placed += len(places)
+        last = some[-1]
+        cache.set(key, last, timeout=_DONE_S)
         if not captioner.is_idle():
             break
     return placed
 
 
-def _left(space: str) -> QuerySet[Image]:
+def _left(space: str, last: UUID | None) -> QuerySet[Image]:
+    """After the last that was looked at, in the order of an index: each is looked at once in a pass."""
     placed = Embedding.objects.filter(image=OuterRef("pk"), space=space)
-    return Image.objects.filter(~Exists(placed), deleted_at=None).order_by("-created_at", "-pk")
+    left = Image.objects.filter(~Exists(placed), deleted_at=None).order_by("pk")
+    return left.filter(pk__gt=last) if last else left
 
 
 def _place(image_id: UUID) -> captioner.Seen | None:

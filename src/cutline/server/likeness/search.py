@@ -6,8 +6,10 @@ Every answer goes through a selector.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from operator import itemgetter
 from uuid import UUID
 
 import numpy as np
@@ -20,6 +22,8 @@ from cutline.server.images import selectors
 from cutline.server.images.models import Image
 from cutline.server.images.selectors import Filters
 from cutline.server.likeness import comparing, pgvector
+from cutline.server.likeness.gallery import gallery
+from cutline.server.likeness.gallery import rows as gallery_rows
 from cutline.server.likeness.models import Embedding
 from cutline.server.likeness.shelves import Shelf, Stamp, shelves
 from cutline.server.people.viewers import Viewer
@@ -134,17 +138,23 @@ class _Place:
     scope: Among
     space: str
     is_only: bool  # no other space has photos here
+    numbers: tuple[int, ...] = ()  # of the gallery's embeddings in that space
 
     @classmethod
     def of(cls, viewer: Viewer, scope: Among) -> _Place:
-        """The space of the model in use; while it has not placed most of the photos, of the one before."""
-        rows = _rows(viewer, scope)
+        """The space of the model in use; until it has placed as many photos as another one, of that."""
+        if scope is Among.GALLERY:
+            numbers = gallery.numbers()
+            space = _chosen([(space, len(own), own[-1]) for space, own in numbers.items()])
+            own = numbers.get(space, ())
+            return cls(viewer=viewer, scope=scope, space=space, is_only=len(numbers) < 2, numbers=own)
+        rows = _rows(viewer)
         ends = [rows.order_by(order).values_list("space", flat=True).first() for order in ("space", "-space")]
         if ends[0] == ends[1]:  # nearly always; counting each space takes longer than comparing
             return cls(viewer=viewer, scope=scope, space=ends[0] or "", is_only=True)
         spaces = rows.values("space").annotate(number=Count("pk"), last=Max("pk"))
-        most = spaces.order_by("-number", "-last")[0]
-        return cls(viewer=viewer, scope=scope, space=most["space"], is_only=False)
+        known = list(spaces.values_list("space", "number", "last"))
+        return cls(viewer=viewer, scope=scope, space=_chosen(known), is_only=False)
 
     def images(self, filters: Filters) -> QuerySet[Image]:
         """The photos that may be found."""
@@ -153,28 +163,48 @@ class _Place:
         return selectors.library(self.viewer, filters)
 
     def _is_large(self) -> bool:
-        rows = _rows(self.viewer, self.scope).filter(space=self.space)
+        if self.scope is Among.GALLERY:
+            return len(self.numbers) > _MOST_IN_DATABASE
+        rows = _rows(self.viewer).filter(space=self.space)
         return rows[: _MOST_IN_DATABASE + 1].count() > _MOST_IN_DATABASE
 
     def shelf(self) -> Shelf:
         """The vectors of this place, in memory."""
-        key = self.viewer.owner_id if self.scope is Among.LIBRARY else None
-        every = _rows(self.viewer, self.scope)
+        if self.scope is Among.GALLERY:
+            last = self.numbers[-1] if self.numbers else 0
+            stamp = Stamp(space=self.space, number=len(self.numbers), last=last, numbers=self.numbers)
+            return shelves.of(None, stamp, Embedding.objects.filter(space=self.space))
+        every = _rows(self.viewer)
         rows = every.filter(space=self.space)
         number = (every if self.is_only else rows).count()  # of all, a shorter index counts
         last = rows.order_by("-pk").values_list("pk", flat=True).first() or 0
-        return shelves.of(key, Stamp(space=self.space, number=number, last=last), rows)
+        return shelves.of(self.viewer.owner_id, Stamp(space=self.space, number=number, last=last), rows)
 
     def nearest(self, query: Floats, count: int, images: QuerySet[Image]) -> list[tuple[UUID, float]]:
         """Those of these images that lie nearest to a vector."""
         if pgvector.is_there() and not self._is_large():
-            return _in_database(_rows(self.viewer, self.scope).filter(space=self.space), query, count, images)
+            rows = gallery_rows() if self.scope is Among.GALLERY else _rows(self.viewer)
+            return _in_database(rows.filter(space=self.space), query, count, images)
         return _on_shelf(self.shelf(), query, count, images)
 
 
-def _rows(viewer: Viewer, scope: Among) -> QuerySet[Embedding]:
-    if scope is Among.GALLERY:
-        return Embedding.objects.filter(image__in=selectors.gallery())
+def _chosen(known: Sequence[tuple[str, int, int]]) -> str:
+    """Of spaces, with how many rows each has and the newest of them, the one to compare in; "" of none.
+
+    Of those with the most rows, that of the model in use; else the oldest: the newer may be of a model that
+    was taken back.
+    """
+    if len(known) < 2:
+        return known[0][0] if known else ""
+    most = max(number for _, number, _ in known)
+    fullest = [space for space, number, last in sorted(known, key=itemgetter(2)) if number == most]
+    with suppress(CutlineError):  # the model cannot be loaded: search goes on without it
+        if (used := captioner.about().bundle_hash) in fullest:
+            return used
+    return fullest[0]
+
+
+def _rows(viewer: Viewer) -> QuerySet[Embedding]:
     if viewer.owner_id is None:
         return Embedding.objects.none()
     return Embedding.objects.filter(owner_id=viewer.owner_id)

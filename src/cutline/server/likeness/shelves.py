@@ -35,11 +35,15 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stamp:
-    """What changes when rows come or go: their space, how many they are, and the newest of them."""
+    """What changes when rows come or go: their space, how many they are, and the newest of them.
+
+    numbers: all of them, ascending, where these two do not tell; then the rows may be more than those.
+    """
 
     space: str
     number: int
     last: int
+    numbers: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -122,21 +126,29 @@ def _followed(shelf: Shelf, stamp: Stamp, rows: QuerySet[Embedding]) -> Shelf:
         return Shelf()
     if shelf.space != stamp.space:
         shelf = Shelf(space=stamp.space)
+    if stamp.numbers is not None:
+        return shelf if shelf.numbers == stamp.numbers else _with_just(shelf, set(stamp.numbers), rows)
     last = shelf.numbers[-1] if shelf.numbers else 0
     if stamp.last > last:
-        shelf = _with(shelf, rows.filter(pk__gt=last))
+        shelf = _with(shelf, [rows.filter(pk__gt=last)])
     if len(shelf.numbers) == stamp.number:
         return shelf
-    there = set(rows.values_list("pk", flat=True))
+    return _with_just(shelf, set(rows.values_list("pk", flat=True)), rows)
+
+
+def _with_just(shelf: Shelf, there: set[int], rows: QuerySet[Embedding]) -> Shelf:
+    """The shelf with the rows of these numbers."""
     shelf = _of(shelf, [at for at, number in enumerate(shelf.numbers) if number in there])
-    missing = sorted(there.difference(shelf.numbers))  # another owner's, until they were claimed
-    for start in range(0, len(missing), _AT_ONCE):
-        shelf = _with(shelf, rows.filter(pk__in=missing[start : start + _AT_ONCE]))
-    return _of(shelf, sorted(range(len(shelf.numbers)), key=shelf.numbers.__getitem__)) if missing else shelf
+    missing = sorted(there.difference(shelf.numbers))  # as another owner's, until they were claimed
+    if not missing:
+        return shelf
+    starts = range(0, len(missing), _AT_ONCE)
+    shelf = _with(shelf, [rows.filter(pk__in=missing[start : start + _AT_ONCE]) for start in starts])
+    return _of(shelf, sorted(range(len(shelf.numbers)), key=shelf.numbers.__getitem__))
 
 
-def _with(shelf: Shelf, rows: QuerySet[Embedding]) -> Shelf:
-    found = list(rows.order_by("pk").values_list("pk", "image_id", "vector"))
+def _with(shelf: Shelf, parts: Sequence[QuerySet[Embedding]]) -> Shelf:
+    found = [each for rows in parts for each in rows.order_by("pk").values_list("pk", "image_id", "vector")]
     vectors = [bytes(kept) for _, _, kept in found]
     width = max([2 * shelf.rows.shape[1], *map(len, vectors)])
     if not width:

@@ -35,6 +35,10 @@ def main() -> None:
 
 
 def _fill(owner: UUID, start: int, count: int) -> None:
+    """Of each 2,000 photos, one has a rare tag, of one the caption failed, and one is shared by a link.
+
+    The captions of those from 80,000 on, which are the oldest, were cancelled.
+    """
     from django.db import transaction
     from django.utils import timezone
 
@@ -47,12 +51,8 @@ def _fill(owner: UUID, start: int, count: int) -> None:
         Tag,
     )
     from cutline.server.images.search import text_of
-    from cutline.server.jobs.models import Job, JobState
+    from cutline.server.jobs.models import Job
 
-    """Of each 2,000 photos, one has a rare tag, of one the caption failed, and one is shared by a link.
-
-    The captions of the last, which are the oldest, were cancelled.
-    """
     dice = random.Random(start)
     now = timezone.now()
     images, tags, files, renditions, jobs = [], [], [], [], []
@@ -80,8 +80,7 @@ def _fill(owner: UUID, start: int, count: int) -> None:
         tags.append(Tag(image=image, name=tag))
         if number % 2000 == 7:
             tags.append(Tag(image=image, name="rare"))
-        state = JobState.FAILED if number % 2000 == 8 else JobState.DONE
-        state = JobState.CANCELLED if number >= 80_000 else state
+        state = _state(number)
         jobs.append(Job(owner_id=owner, image=image, state=state, created_at=at, ended_at=at))
         for kind, format in (
             (RenditionKind.MASTER, "jpeg"),
@@ -110,6 +109,14 @@ def _visibility(number: int) -> str:
     if number % 2000 == 9:
         return Visibility.UNLISTED
     return Visibility.PUBLIC if number % 5 == 0 else Visibility.PRIVATE
+
+
+def _state(number: int) -> str:
+    from cutline.server.jobs.models import JobState
+
+    if number >= 80_000:
+        return JobState.CANCELLED
+    return JobState.FAILED if number % 2000 == 8 else JobState.DONE
 
 
 if __name__ == "__main__":

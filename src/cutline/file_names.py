@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
+
+_BRACES = re.compile(r"\{((\d+)\.\.(\d+)|[^{}]*,[^{}]*)\}")
 
 
 def portable(name: str) -> str:
@@ -14,6 +17,18 @@ def portable(name: str) -> str:
 def same_name(name: str) -> str:
     """What two spellings of one file's name have in common: composed accents, and slashes."""
     return unicodedata.normalize("NFC", portable(name))
+
+
+def without_braces(name: str) -> list[str]:
+    """The names that one with braces stands for, in order: {000..099} counts, {a,b} lists."""
+    if not (match := _BRACES.search(name)):
+        return [name]
+    inner = match[1].split(",")
+    if match[2] is not None:
+        width = len(match[2])
+        inner = [f"{number:0{width}d}" for number in range(int(match[2]), int(match[3]) + 1)]
+    before, after = name[: match.start()], name[match.end() :]
+    return [each for part in inner for each in without_braces(f"{before}{part}{after}")]
 
 
 def relative_to(folder: str, name: str) -> str:

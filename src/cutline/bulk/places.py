@@ -17,7 +17,9 @@ from cutline.images.limits import check_limit
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-_BRACES = re.compile(r"\{((\d+)\.\.(\d+)|[^{}]*,[^{}]*)\}")
+PLAN = "_bulk/plan.json"
+"""What a run leaves in its sink, and by which it is known."""
+_PART = re.compile(r"part-\d{5,}\.(?:parquet|tar)")
 _SKIMMED_BYTES = 2**20
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _EXTRAS = {
@@ -84,16 +86,14 @@ def located(name: str) -> tuple[AbstractFileSystem, str]:
     return file_system(scheme_of(name), options.removeprefix("?")), address.partition("://")[2]
 
 
-def without_braces(name: str) -> list[str]:
-    """The names that one with braces stands for, in order: {000..099} counts, {a,b} lists."""
-    if not (match := _BRACES.search(name)):
-        return [name]
-    inner = match[1].split(",")
-    if match[2] is not None:
-        width = len(match[2])
-        inner = [f"{number:0{width}d}" for number in range(int(match[2]), int(match[3]) + 1)]
-    before, after = name[: match.start()], name[match.end() :]
-    return [each for part in inner for each in without_braces(f"{before}{part}{after}")]
+def part_name(number: int, suffix: str) -> str:
+    """The name of a shard that a run writes."""
+    return f"part-{number:05}{suffix}"
+
+
+def is_part(name: str) -> bool:
+    """Whether it is that of one which could be taken for a source."""
+    return bool(_PART.fullmatch(name))
 
 
 def absolute(name: str) -> str:

@@ -160,26 +160,20 @@ class Unusable:
 
 def encoded(row: Row) -> bytes:
     """A row of a source as a line of JSON."""
-    kind = next(name for name, place in _KINDS.items() if type(row.place) is place)
-    return json.dumps([row.file, row.size, kind, asdict(row.place)]).encode() + b"\n"  # type: ignore[call-overload]
+    return json.dumps([row.file, row.size, type(row.place).__name__, asdict(row.place)]).encode() + b"\n"  # type: ignore[call-overload]
 
 
 def decoded(line: bytes) -> Row:
     """What ``encoded`` has made. Raises ValueError, TypeError and KeyError for anything else."""
     file, size, kind, fields = json.loads(line)
-    if kind == "member":
+    if kind == Member.__name__:
         fields["photo"] = Part(**fields["photo"])
         fields["others"] = tuple(Part(**other) for other in fields["others"])
     return Row(file=file, place=_KINDS[kind](**fields), size=size)
 
 
 _KINDS: Mapping[str, type[File | Stored | Fetched | Member | Cell | Unusable]] = {
-    "file": File,
-    "stored": Stored,
-    "fetched": Fetched,
-    "member": Member,
-    "cell": Cell,
-    "unusable": Unusable,
+    place.__name__: place for place in (File, Stored, Fetched, Member, Cell, Unusable)
 }
 """The places that a source's rows have."""
 

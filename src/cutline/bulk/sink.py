@@ -32,8 +32,7 @@ from cutline.bulk.rows import Row
 from cutline.errors import OutputError
 
 _ENTRY = re.compile(r"\d+\.json")
-_PLAN, _ROWS, _DONE, _LOCK = "_bulk/plan.json", "_bulk/rows.jsonl.gz", "_bulk/done", "_bulk/lock"
-_MANIFEST = "manifest.json"
+_ROWS, _DONE, _LOCK, _MANIFEST = "_bulk/rows.jsonl.gz", "_bulk/done", "_bulk/lock", "manifest.json"
 _OF_ROWS = ("source", "column", "exclude")  # how the same photos are named counts for nothing
 
 
@@ -187,7 +186,7 @@ class Sink:
         Gives the rows to caption: the listing, or the one that the run was begun with, where photos have come
         or gone since; the caller closes it. dry_run: write nothing.
         """
-        before = self._folder.read(_PLAN)
+        before = self._folder.read(places.PLAN)
         if before is None:
             if [name for name in self._folder.sizes() if name.startswith("part-")]:
                 raise OutputError(
@@ -196,7 +195,7 @@ class Sink:
             if not dry_run:
                 with self._folder.writing(_ROWS) as temporary, output_errors(_ROWS):
                     listing.save(temporary)
-                self._write(_PLAN, plan)
+                self._write(places.PLAN, plan)
             self._plan = plan
             return listing
         self._plan = json.loads(before)
@@ -264,7 +263,7 @@ class Sink:
 
         Those have captions, but for so many of which the model was unsure.
         """
-        name = f"part-{number:05}{self._suffix}"
+        name = places.part_name(number, self._suffix)
         failed: Counter[str] = Counter()
         again: list[int] = []
         count = incomplete = 0

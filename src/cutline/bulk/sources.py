@@ -12,7 +12,6 @@ import glob
 import importlib
 import json
 import os
-import re
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -33,7 +32,7 @@ from cutline.bulk.rows import (
     parquet_file,
 )
 from cutline.errors import DataError, ImageMissing, OptionError
-from cutline.file_names import portable
+from cutline.file_names import portable, without_braces
 from cutline.photo_search import EXTENSIONS, PhotoSearch
 from cutline.text_files import text_lines
 from cutline.training.records import IMAGE_COLUMNS
@@ -46,8 +45,6 @@ _LISTS = (".txt", ".lst", ".list")
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".arrow")
 _COLUMNAR = (".parquet", ".arrow")
 _SHARD = ".tar"
-_PLAN = "_bulk/plan.json"  # see sink.py
-_PART = re.compile(r"part-\d{5,}\.(?:parquet|tar)")
 
 
 def rows_of(
@@ -84,9 +81,7 @@ def _rows(source: str, column: str | None, exclude: Sequence[str], *, is_sink: b
         yield from _samples(os.path.abspath(shard) for name in _named(source) for shard in find_shards(name))
     elif ending in _LISTS + _TABLES:
         for name in _named(source):
-            for file in (
-                [name] if os.path.isfile(name) or not glob.has_magic(name) else sorted(glob.glob(name))
-            ):
+            for file in _matching(name):
                 yield from _file(file, column)
     else:
         for name in _named(source):
@@ -95,7 +90,12 @@ def _rows(source: str, column: str | None, exclude: Sequence[str], *, is_sink: b
 
 def _named(source: str) -> list[str]:
     """What a name here means: itself, where there is such a file."""
-    return [source] if os.path.lexists(source) else places.without_braces(source)
+    return [source] if os.path.lexists(source) else without_braces(source)
+
+
+def _matching(name: str) -> list[str]:
+    """The files of a glob, in order; a name that is none is itself."""
+    return sorted(glob.glob(name)) if glob.has_magic(name) and not os.path.isfile(name) else [name]
 
 
 def _ending(name: str) -> str:
@@ -140,8 +140,8 @@ def _below(folder: str, ending: str, exclude: Sequence[str], *, is_sink: bool) -
     own = {
         path
         for path in found
-        if (is_sink and _PART.fullmatch(path.name) and path.parent == Path(folder))
-        or (path.parent != Path(folder) and (path.parent / _PLAN).is_file())
+        if (is_sink and places.is_part(path.name) and path.parent == Path(folder))
+        or (path.parent != Path(folder) and (path.parent / places.PLAN).is_file())
     }
     return [
         str(path)
@@ -380,7 +380,7 @@ def _sample(shard: str, parts: Sequence[Part]) -> Iterator[Row]:
 
 def _remote(source: str, column: str | None, exclude: Sequence[str], *, is_sink: bool) -> Iterator[Row]:
     address, options = places.split_options(source)
-    names = places.without_braces(address)
+    names = without_braces(address)
     if _ending(address) in _LISTS + _TABLES and not glob.has_magic(address):
         for name in names:
             yield from _file(name + options, column)
@@ -414,12 +414,13 @@ def _remote(source: str, column: str | None, exclude: Sequence[str], *, is_sink:
 def _not_written(found: dict[str, int], address: str, *, is_sink: bool) -> dict[str, int]:
     """Without what runs of ours have written there."""
     top = address.rstrip("/")
-    sinks = {name.removesuffix(f"/{_PLAN}") for name in found if name.endswith(f"/{_PLAN}")} - {top}
+    plan = f"/{places.PLAN}"
+    sinks = {name.removesuffix(plan) for name in found if name.endswith(plan)} - {top}
     return {
         name: size
         for name, size in found.items()
         if not any(name.startswith(f"{each}/") for each in sinks)
-        and not (is_sink and _PART.fullmatch(name.removeprefix(f"{top}/")))
+        and not (is_sink and places.is_part(name.removeprefix(f"{top}/")))
     }
 
 

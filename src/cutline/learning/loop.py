@@ -379,7 +379,7 @@ class _Run:
         fewest = self._config.data.fewest_captions
         if data.counts["captions"] + data.counts["left_out"] < fewest:
             return f"{data.counts['captions'] + data.counts['left_out']} captions wait, fewer than {fewest}"
-        state = read_json(self._work / STATE) if (self._work / STATE).exists() else {}
+        state = self._state()
         if state.get("settings") != self._settings:  # nothing was learned in this way
             return ""
         if state.get("data") == data.hash and state.get("champion") == self._version.id:
@@ -422,11 +422,9 @@ class _Run:
 
     def _forget_learned(self, gone: Collection[str]) -> None:
         """Take what was said of photos out of what the last run that learned remembers."""
-        path = self._work / STATE
-        if path.exists():
-            state = read_json(path)
+        if state := self._state():
             state["captions"] = [each for each in state.get("captions", []) if each[0] not in gone]
-            write_json(path, state)
+            write_json(self._work / STATE, state)
 
     def _who_learned(self, version: Version, data: DataSet) -> Version | None:
         """Which version learned from a data set: this one, or the nearest that it went on from."""
@@ -454,6 +452,10 @@ class _Run:
         found = read_json(folder / REPORT)
         names = [field.name for field in dataclasses.fields(Report)]
         return parse_json(Report, {name: found[name] for name in names})
+
+    def _state(self) -> dict[str, Any]:
+        """What the last run that learned remembers; empty where none has."""
+        return read_json(self._work / STATE) if (self._work / STATE).exists() else {}
 
     def _remember(self, data: DataSet) -> None:
         state = {
@@ -487,11 +489,10 @@ class _Run:
     def _facts(self) -> dict[str, object]:
         """For those who look at the registry alone: what the data set has, and when it is enough."""
         limits = self._config.data
-        state = read_json(self._work / STATE) if (self._work / STATE).exists() else {}
         return {
             "counts": dict(self._counts),
             "began": self._began,
-            "learned": state.get("began", ""),  # when the last run began that learned, perhaps this one
+            "learned": self._state().get("began", ""),  # when the last run that learned began
             "fewest_captions": limits.fewest_captions,
             "fewest_new": limits.fewest_new,
         }

@@ -354,20 +354,16 @@ class Registry:
 
     def runs(self, *, most: int = 20) -> list[Run]:
         """What the last runs came to, the newest first."""
-        if self._maybe_store is None:
-            return []
-        log = Log(self._maybe_store, RUNS)
-        return [self._entry(Run, log, number) for number in reversed(log.numbers()[-most:])]
+        return self._last(Run, RUNS, most)
 
     # Aliases
 
     def alias(self, name: str) -> Alias:
         """What an alias stands for. The champion is version 0 until it is moved."""
-        check_alias(name)
-        moves = self._last_move(name)
-        if moves is None:
+        moves = self.last_moves(name, most=1)
+        if not moves:
             return Alias(name=name, version=content.shipped().id if name == CHAMPION else "", number=0)
-        return Alias(name=name, version=moves.version, number=moves.number)
+        return Alias(name=name, version=moves[0].version, number=moves[0].number)
 
     def aliases(self) -> dict[str, Alias]:
         """All aliases by name, the champion among them; those that were cleared, too."""
@@ -383,11 +379,8 @@ class Registry:
         return self.moves_after(name, 0)
 
     def last_moves(self, name: str, *, most: int) -> list[Move]:
-        """So many moves of an alias at most, the newest first; the others are not read."""
-        if self._maybe_store is None:
-            return []
-        log = Log(self._maybe_store, f"aliases/{check_alias(name)}/")
-        return [self._entry(Move, log, number) for number in reversed(log.numbers()[-most:])]
+        """So many moves of an alias at most, the newest first."""
+        return self._last(Move, f"aliases/{check_alias(name)}/", most)
 
     def moves_after(self, name: str, number: int) -> list[Move]:
         """The moves of an alias after one: a cheap question where there are none."""
@@ -505,12 +498,12 @@ class Registry:
                 hint="Look at it again, and decide again.",
             )
 
-    def _last_move(self, name: str) -> Move | None:
+    def _last(self, kind: type[T], prefix: str, most: int) -> list[T]:
+        """So many entries at most, the newest first; the others are not read."""
         if self._maybe_store is None:
-            return None
-        log = Log(self._maybe_store, f"aliases/{name}/")
-        numbers = log.numbers()
-        return self._entry(Move, log, numbers[-1]) if numbers else None
+            return []
+        log = Log(self._maybe_store, prefix)
+        return [self._entry(kind, log, number) for number in reversed(log.numbers()[-most:])]
 
     def _entries(self, kind: type[T], prefix: str, *, after: int = 0) -> list[T]:
         if self._maybe_store is None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cutline.errors import DataError
-from cutline.file_names import same_name
+from cutline.file_names import same_name, without_braces
 from cutline.training.examples import DataConfig, Example, Report, TarMember, canonical_split
 from cutline.training.photo_files import NO_IMAGES
 from cutline.training.reading import IMAGE_SUFFIXES, complain, decoded, example_of, split_of
@@ -71,10 +71,8 @@ def find_shards(path: str) -> list[Path]:
     """A shard, a folder's shards, or those of a pattern: train-*.tar, train-{0000..0009}.tar."""
     if Path(path).is_dir():
         shards = sorted([*Path(path).glob("*.tar"), *Path(path).glob("*/*.tar")])
-    elif match := _BRACES.search(path):
-        width, (first, last) = len(match[1]), (int(match[1]), int(match[2]))
-        numbers = (f"{number:0{width}d}" for number in range(first, last + 1))
-        return [shard for number in numbers for shard in find_shards(path.replace(match[0], number, 1))]
+    elif _BRACES.search(path):
+        return [shard for name in without_braces(path) for shard in find_shards(name)]
     else:
         shards = sorted(map(Path, glob.glob(path))) if is_pattern(path) else [Path(path)]
     if not shards:

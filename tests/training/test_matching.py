@@ -16,7 +16,7 @@ from tiny_system import WIDTH, PlainTail, measured_around, tiny_config, tiny_cor
 from cutline.training.config import StageConfig
 from cutline.training.matching import MatchObjective, recalls
 from cutline.training.objectives import RewardObjective
-from cutline.training.quantise import quantise_graph
+from cutline.training.quantise import dequantised, quantise_graph
 from cutline.training.systems import ConceptSystem
 from cutline.training.towers import Matcher, PhotoHead, TextTower, bare
 from cutline.training.vocabulary import END_ID, PAD_ID, START_ID
@@ -109,10 +109,16 @@ def test_words_are_looked_up_in_eight_bits(tmp_path: Path) -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     onnx.save(model, tmp_path / "text.onnx")
     tokens = np.arange(9)
-    quantise_graph(tmp_path / "text.onnx", tmp_path / "small.onnx", [{"tokens": tokens}], tables=True)
+    quantise_graph(tmp_path / "text.onnx", tmp_path / "small.onnx", [{"tokens": tokens}])
     session = onnxruntime.InferenceSession(str(tmp_path / "small.onnx"), providers=["CPUExecutionProvider"])
     [found] = session.run(None, {"tokens": tokens})
     expected = table @ weights
     np.testing.assert_allclose(found, expected, atol=0.05 * np.abs(expected).max())
     kept = {tuple(each.dims): each.data_type for each in onnx.load(tmp_path / "small.onnx").graph.initializer}
     assert kept[9, 8] == TensorProto.INT8
+    whole = dequantised(onnx.load(tmp_path / "small.onnx"))
+    [kept_table] = [numpy_helper.to_array(each) for each in whole.graph.initializer if each.name == "table"]
+    np.testing.assert_allclose(kept_table, table, atol=np.abs(table).max() / 250)
+    session = onnxruntime.InferenceSession(whole.SerializeToString(), providers=["CPUExecutionProvider"])
+    [again] = session.run(None, {"tokens": tokens})
+    np.testing.assert_allclose(again, expected, atol=0.05 * np.abs(expected).max())

@@ -2,7 +2,7 @@
 
 Convolutions and matrix products get eight-bit weights (a scale for each output channel) and activations
 (one scale for each tensor, from calibration photos), as QuantizeLinear / DequantizeLinear pairs (Jacob et
-al., 2018).
+al., 2018). Tables that rows are looked up in, such as words', get eight bits too, a scale for each row.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from onnxruntime.quantization.shape_inference import quant_pre_process  # type: 
 from cutline.training.exact import Feeds, exact_convolutions, with_nodes
 
 _PRODUCTS = ("Gemm", "MatMul")
+# What the parts of a table in eight bits, and of what is looked up in it, are called after.
+_SMALL, _SCALES, _WHOLE = "_small", "_scales", "_whole"
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
@@ -40,12 +42,9 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
         return next(self._feeds, None)
 
 
-def quantise_graph(
-    source: Path, target: Path, feeds: Sequence[Feeds], *, keep: int = 3, tables: bool = False
-) -> None:
+def quantise_graph(source: Path, target: Path, feeds: Sequence[Feeds], *, keep: int = 3) -> None:
     """Quantise one graph, calibrated on ``feeds``. Products of two activations (attention) stay in float.
 
-    tables: whether those that rows are looked up in (words) get eight bits too, a scale for each row.
     What a product of matrices gives is not rounded to eight bits again: only what the next one reads is.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -69,17 +68,17 @@ def quantise_graph(
                 "OpTypesToExcludeOutputQuantization": list(_PRODUCTS),
             },
         )
-    model = onnx.load(target)
-    if tables:
-        onnx.save(_with_small_tables(model), target)
+    model = _with_small_tables(onnx.load(target))
     if any(node.op_type == "Conv" for node in model.graph.node):
-        onnx.save(exact_convolutions(model, feeds, keep=keep), target)
+        model = exact_convolutions(model, feeds, keep=keep)
+    onnx.save(model, target)
 
 
 def _with_small_tables(model: onnx.ModelProto) -> onnx.ModelProto:
     """The graph with the tables of its Gather nodes in eight bits; a row's scale is looked up beside it."""
     graph = model.graph
     constants = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    parts: dict[str, onnx.TensorProto] = {}
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
         table = constants.get(node.input[0]) if node.op_type == "Gather" else None
@@ -88,12 +87,12 @@ def _with_small_tables(model: onnx.ModelProto) -> onnx.ModelProto:
             continue
         scales = np.maximum(np.abs(table).max(axis=1, keepdims=True), 1e-9) / 127
         name, place, [found] = node.input[0], node.input[1], node.output
-        for part, value in (("small", np.round(table / scales).astype(np.int8)), ("scales", scales)):
-            graph.initializer.append(numpy_helper.from_array(value, f"{name}_{part}"))
-            nodes.append(helper.make_node("Gather", [f"{name}_{part}", place], [f"{found}_{part}"]))
-        nodes.append(helper.make_node("Cast", [f"{found}_small"], [f"{found}_whole"], to=TensorProto.FLOAT))
-        nodes.append(helper.make_node("Mul", [f"{found}_whole", f"{found}_scales"], [found]))
-    return with_nodes(model, nodes, graph.initializer)
+        for part, value in ((_SMALL, np.round(table / scales).astype(np.int8)), (_SCALES, scales)):
+            parts[name + part] = numpy_helper.from_array(value, name + part)
+            nodes.append(helper.make_node("Gather", [name + part, place], [found + part]))
+        nodes.append(helper.make_node("Cast", [found + _SMALL], [found + _WHOLE], to=TensorProto.FLOAT))
+        nodes.append(helper.make_node("Mul", [found + _WHOLE, found + _SCALES], [found]))
+    return with_nodes(model, nodes, (*graph.initializer, *parts.values()))
 
 
 def dequantised(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -111,9 +110,15 @@ class _Dequantising:
     def __init__(self, model: onnx.ModelProto) -> None:
         self._graph = model.graph
         self._constants = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
+        self._small_tables = {
+            name
+            for name in self._constants
+            if name.endswith(_SMALL) and name.removesuffix(_SMALL) + _SCALES in self._constants
+        }
         self._makers = {name: node for node in model.graph.node for name in node.output}
         self._floats: dict[str, onnx.TensorProto] = {}
         self._renamed: dict[str, str] = {}
+        self._of_tables: set[str] = set()
         self._nodes: list[onnx.NodeProto] = []
 
     def nodes(self) -> tuple[list[onnx.NodeProto], dict[str, onnx.TensorProto]]:
@@ -129,6 +134,10 @@ class _Dequantising:
                     self._renamed[node.output[0]] = self._renamed[node.input[0]]
             elif node.op_type == "Cast" and maker is not None and maker.op_type == "QuantizeLinear":
                 self._write_whole(node, maker)
+            elif node.op_type == "Gather" and node.input[0] in self._small_tables:
+                self._look_up(node)
+            elif node.output[0] in self._of_tables:
+                continue
             elif self._is_rounding(node):
                 self._renamed[node.output[0]] = self._now(self._makers[node.input[0]].input[0])
             else:
@@ -172,6 +181,14 @@ class _Dequantising:
             helper.make_node("Div", [self._now(node.input[0]), divisor], [steps], name=steps),
             helper.make_node("Add", [steps, summand], [name], name=name),
         ]
+
+    def _look_up(self, node: onnx.NodeProto) -> None:
+        """Write what looks up a row of a table in eight bits as one that looks it up in floats."""
+        table = node.input[0].removesuffix(_SMALL)
+        found = node.output[0].removesuffix(_SMALL)
+        self._add_constant(table, self._constants[table + _SMALL] * self._constants[table + _SCALES])
+        self._nodes.append(helper.make_node("Gather", [table, self._now(node.input[1])], [found], name=found))
+        self._of_tables |= {found, found + _SCALES, found + _WHOLE}
 
     def _is_rounding(self, node: onnx.NodeProto) -> bool:
         """Whether a node takes off again what the one before it added, as exact.py rounds to a grid."""

@@ -12,7 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from cutline.captioning.bundle import CONFIDENCE, DECODER, ENCODER, Bundle, Manifest, write_bundle
+from cutline.captioning.bundle import (
+    CONFIDENCE,
+    DECODER,
+    ENCODER,
+    RERANKER,
+    Bundle,
+    Manifest,
+    write_bundle,
+)
 from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.captioning.options import DecodingOptions
 from cutline.captioning.tokenizer import Tokenizer
@@ -29,8 +37,8 @@ def requantise(
 ) -> Manifest:
     """Write ``bundle`` with graphs whose results no CPU changes, calibrated on ``photos``.
 
-    keep: how many of the first convolutions stay in float. The dev scores and the confidence are those of
-    other graphs, so they are left out. Raises DataError without a photo.
+    keep: how many of the first convolutions stay in float. The dev scores, the re-ranker and the confidence
+    are those of other graphs, so they are left out. Raises DataError without a photo.
     """
     if not photos:
         raise DataError("There is no photo to calibrate with.")
@@ -51,7 +59,7 @@ def requantise(
         others = {
             name: content
             for name, content in bundle.files.items()
-            if name not in (ENCODER, DECODER, CONFIDENCE)
+            if name not in (ENCODER, DECODER, RERANKER, CONFIDENCE)
         }
         for name, content in others.items():
             (small / name).write_bytes(content)

@@ -326,10 +326,16 @@ class TextTower:
         return unit(embedding)
 
 
-def open_text_tower(bundle: Bundle, *, engine: Engine = Engine.ONNXRUNTIME, width: int | None) -> TextTower:
-    """Load a bundle's text tower; it has one. Raises BundleDamaged."""
+def open_text_tower(
+    bundle: Bundle,
+    *,
+    engine: Engine = Engine.ONNXRUNTIME,
+    width: int | None,
+    is_exact: bool = False,
+) -> TextTower:
+    """Load a bundle's text tower; it has one. ``is_exact``: as for `open_runtime`. Raises BundleDamaged."""
     _check_whole(bundle, TEXT)
-    load = _loader(engine)
+    load = _loader(engine, is_exact=is_exact)
     return TextTower(load(bundle, TEXT, 1, 1), width=width, where=bundle.where)
 
 

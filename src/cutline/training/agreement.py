@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from cutline.captioning.bundle import Bundle
 from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.images import Source
 
 
-def share_of_differing(bundle: Path, photos: Iterable[Source]) -> float:
+def share_of_differing(bundle: Bundle | Path, photos: Iterable[Source]) -> float:
     """The share of photos whose caption differs when every layer is computed in float, as the graph says."""
     chosen = list(photos)
     texts = [_texts(BundleCaptioner(bundle, is_exact=is_exact), chosen) for is_exact in (False, True)]

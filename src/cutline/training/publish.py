@@ -124,8 +124,9 @@ def publish(recipe: RecipeConfig, target: Path, *, checkpoint: Path | None = Non
                     break
             else:
                 _refuse(recipe, before, after)
-            _check_agreement(recipe, trial, material)
         bundle = _judged(recipe, read_bundle(trial), material)
+        if recipe.export.quantise != "none":
+            _check_agreement(recipe, bundle, material)
         if RERANKER in bundle.files:
             after = dev_metrics(bundle, material)
         card = details.card.replace(CARD_METRICS, bundle_scores(after)).encode()
@@ -256,11 +257,11 @@ def _refuse(recipe: RecipeConfig, before: Mapping[str, Any], after: Mapping[str,
     )
 
 
-def _check_agreement(recipe: RecipeConfig, trial: Path, material: Material) -> None:
+def _check_agreement(recipe: RecipeConfig, bundle: Bundle, material: Material) -> None:
     """Refuse a bundle whose captions depend on the machine."""
     dev = [each.image for each in _dev_photos(material) if each.image is not None]
     chosen = [dev[int(place)] for place in np.linspace(0, len(dev) - 1, min(_COMPARED, len(dev)))]
-    share = share_of_differing(trial, (read_source(image) for image in chosen))
+    share = share_of_differing(bundle, (read_source(image) for image in chosen))
     _log.info("%.1f%% of %d captions differ from exact arithmetic", 100 * share, len(chosen))
     if share > recipe.export.max_differing_captions:
         raise TrainingError(
@@ -296,7 +297,7 @@ def _quantised(recipe: RecipeConfig, material: Material, graphs: Path, folder: P
     if (graphs / TEXT).exists():
         texts = bare(torch.from_numpy(captions)).numpy()
         feeds = [{"tokens": texts[start : start + _BATCH]} for start in range(0, len(texts), _BATCH)]
-        quantise_graph(graphs / TEXT, folder / TEXT, feeds, tables=True)
+        quantise_graph(graphs / TEXT, folder / TEXT, feeds)
     return folder
 
 

@@ -396,12 +396,14 @@ def test_a_graph_that_would_read_another_file_is_refused(
             BundleCaptioner(Bundle(manifest=whole.manifest, files=files, where="here"), engine=engine)
 
 
-@pytest.mark.parametrize(("kind", "batch_size"), [(TRANSFORMER, 32), (TRANSFORMER, 2), (LSTM, 2)])
+@pytest.mark.parametrize(
+    ("tiny", "batch_size"), [(Tiny(), 32), (Tiny(), 2), (Tiny(kind=LSTM), 2), (Tiny(text_tower=True), 2)]
+)
 def test_openvino_writes_the_same_captions(
-    tmp_path: Path, photos: list[Image.Image], kind: str, batch_size: int
+    tmp_path: Path, photos: list[Image.Image], tiny: Tiny, batch_size: int
 ) -> None:
     pytest.importorskip("openvino", exc_type=ImportError)
-    folder = make_bundle(tmp_path / "bundle", Tiny(kind=kind))
+    folder = make_bundle(tmp_path / "bundle", tiny)
     one = BundleCaptioner(folder, threads=1).caption(photos, n=2)
     other = BundleCaptioner(folder, threads=2, engine=Engine.OPENVINO, batch_size=batch_size).caption(
         photos, n=2

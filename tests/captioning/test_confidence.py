@@ -13,10 +13,12 @@ from tiny_bundle import Tiny, make_bundle
 
 from cutline.captioning.bundle import CONFIDENCE, Bundle, read_bundle, sealed
 from cutline.captioning.bundle_captioner import BundleCaptioner
+from cutline.captioning.certainty import sure_ones
 from cutline.captioning.confidence import Confidence
 from cutline.captioning.evidence import Evidence, parse_weights
 from cutline.captioning.options import DecodingOptions
-from cutline.errors import BundleDamaged
+from cutline.captioning.protocol import Caption
+from cutline.errors import BundleDamaged, CaptionUnsure
 
 CONTENT: dict[str, Any] = {
     "format_version": 1,
@@ -77,6 +79,22 @@ def test_likeness_is_the_cosine_of_the_caption_and_its_photo(tmp_path: Path) -> 
     [[caption]] = captioner.caption(red, options=DecodingOptions(prefix="dog"))
     assert caption.evidence is not None
     assert caption.evidence.likeness == pytest.approx(1)
+
+
+def test_what_was_asked_for_is_no_doubt_of_the_model(tmp_path: Path, photos: list[Image.Image]) -> None:
+    captioner = BundleCaptioner(confident(tmp_path / "tiny"), threads=1)
+    for [caption] in captioner.caption(photos, options=DecodingOptions(prefix="dog")):
+        assert caption.evidence is not None
+        written = caption.token_log_probs[1:]
+        assert caption.evidence.mean_log_prob == pytest.approx(sum(written) / len(written))
+
+
+def test_the_first_of_several_captions_says_whether_the_model_is_sure() -> None:
+    captions = [Caption(text=str(sure), log_prob=-1.0, confidence=sure) for sure in (0.45, 0.52, 0.3)]
+    assert sure_ones(captions, 0.4) == captions[:2]
+    assert sure_ones(captions, None) == captions
+    with pytest.raises(CaptionUnsure, match=r"0\.45, below 0\.5"):
+        sure_ones(captions, 0.5)
 
 
 def test_one_sentence_alone_has_nobody_to_agree_with(tmp_path: Path, photos: list[Image.Image]) -> None:

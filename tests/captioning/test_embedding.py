@@ -44,6 +44,12 @@ def test_a_text_lies_where_photos_lie_that_show_it(make_captioner: MakeCaptioner
     assert embedder(captioner) is captioner
 
 
+def test_a_text_of_which_no_word_is_known_lies_nowhere(make_captioner: MakeCaptioner) -> None:
+    captioner = make_captioner(Tiny(text_tower=True))
+    lengths = np.linalg.norm(captioner.embed_text(["zzz qqq", "zzz dog", "", "!!!"]), axis=1)
+    assert lengths == pytest.approx([0, 1, 0, 0])
+
+
 def test_a_bundle_without_a_text_tower_says_so(make_captioner: MakeCaptioner) -> None:
     captioner = make_captioner()
     with pytest.raises(OptionError, match=r"tiny@0\.1\.0 has no text tower"):

@@ -62,6 +62,22 @@ def test_of_several_captions_the_first_is_the_one_that_is_given_alone(
     assert alone == [captioner.caption(photo)[0][0].text for photo in photos]
 
 
+def test_with_one_beam_it_stays_out_however_many_captions(tmp_path: Path, photos: list[Image.Image]) -> None:
+    captioner = BundleCaptioner(reranked(tmp_path / "tiny", {"tokens": 5.0}), threads=1)
+    one = DecodingOptions(beam_size=1)
+    alone, several = (captioner.caption(photos, n=n, options=one) for n in (1, 3))
+    assert [each[0].text for each in alone] == [each[0].text for each in several]
+
+
+def test_further_captions_differ_from_the_one_that_was_chosen(
+    tmp_path: Path, photos: list[Image.Image]
+) -> None:
+    captioner = BundleCaptioner(reranked(tmp_path / "tiny", {"tokens": 1.0}), threads=1)
+    apart = DecodingOptions(diversity=50, min_length=1)
+    for first, second in captioner.caption(photos, n=2, options=apart):
+        assert not any(one == other for one, other in zip(first.words, second.words, strict=False))
+
+
 @pytest.mark.parametrize(
     "asked", [{"rerank": False}, {"strategy": "greedy"}, {"strategy": "sample", "seed": 1}]
 )

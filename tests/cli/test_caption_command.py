@@ -11,6 +11,7 @@ import json
 import os
 import pty
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -601,6 +602,11 @@ def test_a_photo_of_whose_caption_the_model_is_not_sure_is_skipped_and_says_why(
         )
         cutline(*photos, "-n", 2, "--min-confidence", 0.4, "--output", output, "--retry-failed")
         assert "0 captioned, 2 skipped (done before)" in cutline.err
+        shutil.copy(output, f"all-{output}")
+        cutline(*photos, "-n", 2, "--output", f"all-{output}", code=1)
+        assert "1 of the skipped had failed (--retry-failed)" in cutline.err
+        cutline(*photos, "-n", 2, "--output", f"all-{output}", "--retry-failed")
+        assert "1 captioned, 1 skipped (done before)" in cutline.err
     assert [each.name for each in tmp_path.glob("*.txt")] == ["red.txt"]
     red, blue = json_lines(tmp_path / "out.jsonl")
     assert red["captions"] == [

@@ -182,8 +182,12 @@ def test_the_index_follows_the_folder(folder: Path, search: Run) -> None:
     assert "broken.jpg" in search.errors  # type: ignore[attr-defined]
     assert "4 photos in album/.cutline-search: 2 new, 1 gone, 1 failed." in search.errors  # type: ignore[attr-defined]
     search(folder, "red", model=model)  # what cannot be read is not tried again until it changes
-    search(folder, "red", "--no-update", model=Seeing(version="2.0"))
     newer = Seeing(version="2.0")
+    search(folder, "red", "--no-update", model=newer)
+    assert "Searched the words of captions alone: another model made the index." in search.errors  # type: ignore[attr-defined]
+    for wanted in (("--duplicates",), ("--like", folder / "e.png")):
+        search(folder, *wanted, "--no-update", model=newer, code=2)
+        assert "was made by another model" in search.errors  # type: ignore[attr-defined]
     search(folder, "red", model=newer, code=1)
     assert sum(newer.batches) == 4  # another model's captions and places are made anew
 

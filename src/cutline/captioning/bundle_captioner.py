@@ -105,7 +105,7 @@ class BundleCaptioner:
             is_exact=is_exact,
         )
         self._runtime_for_many: Runtime | None = None
-        self._text_tower = _text_tower(whole, engine, self._runtime)
+        self._text_tower = _text_tower(whole, engine, self._runtime, is_exact=is_exact)
         self._opening = threading.Lock()
         self._batch_size = batch_size
         self._limits = limits
@@ -128,6 +128,11 @@ class BundleCaptioner:
     def defaults(self) -> DecodingOptions:
         """What an option that is left None means here."""
         return self.manifest.decoding
+
+    @property
+    def candidates(self) -> int:
+        """How many sentences of a photo its re-ranker chooses from; 0 without one."""
+        return self._reranker.candidates if self._reranker else 0
 
     def caption(
         self, images: Sources, *, n: int = 1, options: DecodingOptions | None = None
@@ -179,8 +184,11 @@ class BundleCaptioner:
         """As Embedder: a text is cut at the longest that a sentence may be."""
         if self._text_tower is None:
             raise OptionError(self.no_text_reason)
-        longest = self.manifest.architecture.max_tokens
-        return self._embed_ids(self._text_tower, [self._tokenizer.ids(text)[:longest] for text in texts])
+        architecture = self.manifest.architecture
+        ids = [self._tokenizer.ids(text)[: architecture.max_tokens] for text in texts]
+        places = self._embed_ids(self._text_tower, ids)
+        places[[not set(each) - {architecture.unknown_id} for each in ids]] = 0
+        return places
 
     def _embed_ids(self, tower: TextTower, ids: Sequence[Sequence[int]]) -> Floats:
         pad = self.manifest.architecture.pad_id
@@ -284,31 +292,39 @@ class BundleCaptioner:
     ) -> list[list[_Sentence]]:
         """Each photo's sentences, best first: the first is what the re-ranker chose, where there is one."""
         chosen: list[_Sentence] = []
-        if self._reranker is not None and decoding.rerank and decoding.strategy is Strategy.BEAM:
+        is_beam = decoding.strategy is Strategy.BEAM and decoding.beam_size > 1
+        if self._reranker is not None and decoding.rerank and is_beam:
             many = self._reranker.candidates
             wide = replace(decoding, n=many, beam_size=many, diversity=0.0)
-            for several in self._found(runtime, whole, wide, ()):
+            for several in self._found(runtime, whole, wide):
                 chosen.append(several[self._reranker.best([each.evidence for each in several])])
             if decoding.n == 1:
                 return [[each] for each in chosen]
-        found = self._found(runtime, whole, decoding, draws)
+        first = [each.hypothesis for each in chosen]
+        found = self._found(runtime, whole, decoding, draws, first)
         if not chosen:
             return found
         return [_with_first(*each, decoding.n) for each in zip(chosen, found, strict=True)]
 
     def _found(
-        self, runtime: Runtime, whole: Encoded, decoding: Decoding, draws: Sequence[Scores]
+        self,
+        runtime: Runtime,
+        whole: Encoded,
+        decoding: Decoding,
+        draws: Sequence[Scores] = (),
+        first: Sequence[Hypothesis] = (),
     ) -> list[list[_Sentence]]:
-        found = decode(runtime, whole, self.manifest.architecture, decoding, draws)
-        return [self._known(*each) for each in zip(found, whole.places(), strict=True)]
+        found = decode(runtime, whole, self.manifest.architecture, decoding, draws, first)
+        given = len(decoding.prefix)
+        return [self._known(*each, given) for each in zip(found, whole.places(), strict=True)]
 
-    def _known(self, hypotheses: Sequence[Hypothesis], place: Floats) -> list[_Sentence]:
-        """Sentences of a photo at place [E], with what is known of them."""
+    def _known(self, hypotheses: Sequence[Hypothesis], place: Floats, given: int) -> list[_Sentence]:
+        """Sentences of a photo at place [E], with what is known of them; their first tokens were given."""
         likeness: Sequence[float | None] = [None] * len(hypotheses)
         if self._text_tower is not None:
             texts = self._embed_ids(self._text_tower, [each.tokens for each in hypotheses])
             likeness = (texts @ place).tolist()
-        return [_Sentence.of(*each) for each in zip(hypotheses, likeness, strict=True)]
+        return [_Sentence.of(*each, given) for each in zip(hypotheses, likeness, strict=True)]
 
     def _written(
         self, sentence: _Sentence, place: Floats, decoding: Decoding, prefix: str, read_as: str
@@ -333,13 +349,13 @@ class BundleCaptioner:
         )
 
 
-def _text_tower(bundle: Bundle, engine: Engine, runtime: Runtime) -> TextTower | None:
+def _text_tower(bundle: Bundle, engine: Engine, runtime: Runtime, *, is_exact: bool) -> TextTower | None:
     if TEXT not in bundle.files:
         return None
     width = runtime.embedding_width
     if width == 0:
         raise BundleDamaged(f"The bundle {bundle.where} has {TEXT}, but its {ENCODER} gives no embedding.")
-    return open_text_tower(bundle, engine=engine, width=width)
+    return open_text_tower(bundle, engine=engine, width=width, is_exact=is_exact)
 
 
 def _weights(bundle: Bundle, name: str, kind: type[T]) -> T | None:
@@ -370,10 +386,11 @@ class _Sentence:
     evidence: Evidence
 
     @classmethod
-    def of(cls, hypothesis: Hypothesis, likeness: float | None) -> _Sentence:
-        """likeness: to its photo, where there is a text tower."""
+    def of(cls, hypothesis: Hypothesis, likeness: float | None, given: int) -> _Sentence:
+        """likeness: to its photo, where there is a text tower. given: tokens that were asked for."""
+        chosen = hypothesis.log_probs[given:]  # the end, at least
         evidence = Evidence(
-            mean_log_prob=float(sum(hypothesis.log_probs)) / len(hypothesis.log_probs),
+            mean_log_prob=float(sum(chosen)) / len(chosen),
             tokens=len(hypothesis.tokens),
             agreement=hypothesis.agreement,
             likeness=likeness,

@@ -18,14 +18,16 @@ def check_says_confidence(model: ModelInfo, least: float | None) -> None:
 
 
 def sure_ones(captions: Sequence[Caption], least: float | None) -> Sequence[Caption]:
-    """The captions whose confidence is at least so high; all where nobody asks. Raises CaptionUnsure."""
+    """The captions whose confidence is at least so high; all where nobody asks.
+
+    Raises CaptionUnsure where the first is not: it is the photo's caption, however many there are.
+    """
     if least is None:
         return captions
     sure = [each for each in captions if (each.confidence or 0.0) >= least]
-    if captions and not sure:
-        best = max(captions, key=lambda each: each.confidence or 0.0)
+    if captions and captions[0] not in sure:
         raise CaptionUnsure(
-            f"The model is not sure of its caption: its confidence is {best.confidence or 0.0:.2f}, "
+            f"The model is not sure of its caption: its confidence is {captions[0].confidence or 0.0:.2f}, "
             f"below {least:g}."
         )
     return sure

@@ -58,28 +58,35 @@ def decode(
     architecture: Architecture,
     decoding: Decoding,
     draws: Sequence[Scores] = (),
+    first: Sequence[Hypothesis] = (),
 ) -> list[list[Hypothesis]]:
     """Write up to ``decoding.n`` sentences for each image, best first.
 
     ``draws``: for sampling, uniform numbers in [0, 1) for each image, [n, max_length + 1]: what makes an
-    image's samples its own, wherever it stands in the batch.
+    image's samples its own, wherever it stands in the batch. ``first``: a sentence of each image from which
+    diverse beam search begins, in place of one that it finds itself.
     """
     if decoding.strategy is Strategy.BEAM and decoding.diversity and decoding.n > 1:
-        return _decode_diversely(runtime, encoded, architecture, decoding)
+        return _decode_diversely(runtime, encoded, architecture, decoding, first)
     return _search(runtime, encoded, architecture, decoding, draws)
 
 
 def _decode_diversely(
-    runtime: Runtime, encoded: Encoded, architecture: Architecture, decoding: Decoding
+    runtime: Runtime,
+    encoded: Encoded,
+    architecture: Architecture,
+    decoding: Decoding,
+    first: Sequence[Hypothesis],
 ) -> list[list[Hypothesis]]:
     """One search after the other for each image, each away from the captions that are there already.
 
     Diverse beam search with Hamming diversity (Vijayakumar et al., 2018): each group looks at the captions of
-    those before. The first caption is that of a search for one; the others follow, the likeliest first.
+    those before. The first caption is given, or that of a search for one; the others follow, the likeliest
+    first.
     """
     one = replace(decoding, n=1, diversity=0.0)
     plain = replace(one, strategy=Strategy.GREEDY) if one.beam_size == 1 else one
-    found = _search(runtime, encoded, architecture, plain)
+    found = [[each] for each in first] or _search(runtime, encoded, architecture, plain)
     for _ in range(decoding.n - 1):
         away = _Away(found, decoding.diversity, len(decoding.prefix))
         more = _search(runtime, encoded, architecture, one, away=away)

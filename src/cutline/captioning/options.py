@@ -131,7 +131,7 @@ class DecodingOptions:
         metadata=_spec(
             True,
             "Where the model has a re-ranker, it finishes many sentences and chooses by their likeness to the"
-            " photo, too.",
+            " photo, too; the first caption then comes of as many beams, whatever beam_size says.",
             only=Strategy.BEAM,
         ),
     )

@@ -49,8 +49,9 @@ class CaptionFile:
     Opening it reads which photos are done, and removes an incomplete last line of a killed run. Raises
     OutputError, and changes nothing, if the file is of another format.
 
-    styled: how many captions in a voice a photo has. confident: captions have a confidence. skip_by: with
-    SkipBy.CONTENT a copy of a photo that is done is done, too, and lines hold hashes.
+    styled: how many captions in a voice a photo has. confident: captions have a confidence. wants_unsure: a
+    photo of whose caption the model was not sure counts as one that failed. skip_by: with SkipBy.CONTENT a
+    copy of a photo that is done is done, too, and lines hold hashes.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class CaptionFile:
         styled: int = 0,
         confident: bool = False,
         retry_failed: bool = False,
+        wants_unsure: bool = False,
         skip_by: SkipBy = SkipBy.PATH,
     ) -> None:
         suffix = os.path.splitext(path)[1].lower()
@@ -77,6 +79,7 @@ class CaptionFile:
         if isinstance(self._format, CsvLines):
             self._format = CsvLines(n, styled=styled, confident=confident, hashed=self._contents is not None)
         self._retry_failed = retry_failed
+        self._wants_unsure = wants_unsure
         self._synced_at = time.monotonic()
 
     def __enter__(self) -> CaptionFile:
@@ -177,9 +180,12 @@ class CaptionFile:
         raise self._not_ours("its columns differ; -n must be what it was, and so must a voice or none")
 
     def _remember(self, line: CaptionLine) -> None:
-        self._earlier.append((line.file, line.is_failed, line.sha256))
+        self._earlier.append((line.file, self._has_failed(line), line.sha256))
         if line.model:
             self.other_models.add(line.model)
+
+    def _has_failed(self, line: CaptionLine) -> bool:
+        return line.is_failed or (self._wants_unsure and line.is_unsure)
 
     def _resolve(self, written_at_s: float) -> None:
         """Find the photos of the earlier lines.
@@ -215,7 +221,7 @@ class CaptionFile:
             self._file.seek(0)
             for number, raw in enumerate(io.BufferedReader(_Unclosing(self._file)), 1):
                 is_header = number == 1 and bool(self._format.header())
-                if is_header or not raw.strip() or not self._format.parse(raw).is_failed:
+                if is_header or not raw.strip() or not self._has_failed(self._format.parse(raw)):
                     kept.write(raw)
         self._file.close()
         self._file = open_to_append(self.path)

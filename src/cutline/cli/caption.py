@@ -240,6 +240,7 @@ def caption(arguments: Arguments, load: Callable[[str | None], Captioner]) -> in
                     styled=arguments.n if arguments.make_voice else 0,
                     confident=model.acceptable_cider is not None,
                     retry_failed=arguments.retry_failed,
+                    wants_unsure=arguments.min_confidence is None,
                     skip_by=SkipBy(arguments.skip_by),
                 )
             )

@@ -98,12 +98,29 @@ def search(arguments: Arguments, limits: Limits, load: Callable[[str | None], Ca
         raise OptionError(f"There is no index at {path}.", hint="Search without --no-update first.")
     captioner = load(arguments.model)
     with PhotoIndex(path) as index:
-        failed = _update(arguments, index, captioner, limits) if arguments.update else 0
+        if arguments.update:
+            failed = _update(arguments, index, captioner, limits)
+        else:
+            failed = 0
+            _check_model(arguments, index, captioner)
         if arguments.duplicates:
             _print_groups(arguments, _duplicates(arguments, index, captioner))
         else:
             _print_hits(arguments, _hits(arguments, index, captioner))
     return 1 if failed else 0
+
+
+def _check_model(arguments: Arguments, index: PhotoIndex, captioner: Captioner) -> None:
+    """Whether an index that stays as it is was made by the model: of another, words alone can be searched."""
+    from cutline.photo_index.updating import space_of
+
+    spaces = {stamp.space for stamp in index.stamps().values()}
+    if not spaces or space_of(captioner) in spaces:
+        return
+    if arguments.duplicates or arguments.like:
+        raise OptionError(f"{index.path} was made by another model.", hint="Search without --no-update.")
+    if not arguments.quiet:
+        click.echo("Searched the words of captions alone: another model made the index.", err=True)
 
 
 # -- the index follows the folder ------------------------------------------------------------------------
@@ -187,7 +204,7 @@ def _meaning(arguments: Arguments, captioner: Captioner) -> Floats | None:
 
     try:
         meaning: Floats = embedder(captioner).embed_text([arguments.text])[0]
-        return meaning
+        return meaning if meaning.any() else None  # it knows none of the words
     except OptionError as error:
         if not arguments.quiet and not sentences.is_installed():
             click.echo(f"Searched the words of captions alone: {error.message}", err=True)

@@ -1187,7 +1187,7 @@ export type CaptionOptionsIn = {
   top_p?: number | null;
   /** Sampling: the same photo and seed give the same captions. */
   seed?: number | null;
-  /** Beam: where the model has a re-ranker, it finishes many sentences and chooses by their likeness to the photo, too. */
+  /** Beam: where the model has a re-ranker, it finishes many sentences and chooses by their likeness to the photo, too; the first caption then comes of as many beams, whatever beam_size says. */
   rerank?: boolean | null;
   /** No guess of race, religion or illness, and of sex only where the model is sure: else a person, a child, people. */
   safe?: boolean | null;

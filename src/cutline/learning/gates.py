@@ -285,7 +285,7 @@ def judge(contest: Contest, earlier: Report) -> Report:
         *_group_gates(held, base, frequency, settings),
         *_wording_gates(contest, held, base),
         _calibration_gate(contest),
-        *_confidence_gates(base, after.about().acceptable_cider, settings),
+        *_confidence_gates(base if any(base.references) else held, after.about().acceptable_cider, settings),
         _latency_gate(contest, before, after, held),
         _size_gate(champion.bundle, contest.bundle, settings),
         _determinism_gate(contest.bundle, held),
@@ -657,7 +657,7 @@ def _calibration_gate(contest: Contest) -> Gate:
 
 
 def _confidence_gates(base: _Photos, acceptable: float | None, settings: GateSettings) -> Iterable[Gate]:
-    """Of bundles that say how sure they are of a caption, where people have described the base."""
+    """Of bundles that say how sure they are of a caption, where people have described the photos."""
     if acceptable is None or not base.sure_before or not any(base.references):
         return
     before, after = (

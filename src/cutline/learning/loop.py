@@ -291,7 +291,7 @@ class _Run:
         write_json(self._work / BEGUN, self._about(data))
         champion = load_champion(bundle, self._registry.weights(self._version))
         outcome = self._learn(champion, data)
-        self._remember(data)
+        self._remember(data, outcome)
         (self._work / BEGUN).unlink()
         return self._noted(outcome)
 
@@ -382,6 +382,11 @@ class _Run:
         state = self._state()
         if state.get("settings") != self._settings:  # nothing was learned in this way
             return ""
+        learned_by = {state[name] for name in ("champion", "version") if state.get(name)}
+        lineage = {self._version.id, *self._version.manifest.parents}
+        lineage |= {each.id for each in ancestors(self._registry, self._version)}
+        if learned_by and not learned_by & lineage:  # another model, which learned none of it
+            return ""
         if state.get("data") == data.hash and state.get("champion") == self._version.id:
             return "nothing is new since the last run"
         if self._needs_new and state.get("data"):
@@ -457,11 +462,12 @@ class _Run:
         """What the last run that learned remembers; empty where none has."""
         return read_json(self._work / STATE) if (self._work / STATE).exists() else {}
 
-    def _remember(self, data: DataSet) -> None:
+    def _remember(self, data: DataSet, outcome: Outcome) -> None:
         state = {
             "began": self._began,
             "data": data.hash,
             "champion": self._version.id,
+            "version": outcome.version,
             "settings": self._settings,
             "captions": [[row.image, row.text] for row in rows_of(data)],
         }

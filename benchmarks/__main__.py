@@ -45,6 +45,7 @@ def measure(model: Path, *, shipped: bool, rounds: int) -> dict[str, Any]:
     results["bundle"] = {
         "name": f"{captioner.name}@{captioner.version}",
         "decoding": asdict(captioner.defaults),
+        "candidates": captioner.candidates,
         "mean_tokens": sum(len(caption.token_log_probs) for caption in written) / len(written),
         "threads": default_threads(),
     }

@@ -116,7 +116,8 @@ def _setting(results: Mapping[str, Any]) -> str:
 
 def _latency(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
     seconds, bundle = results["latency_s"], results["bundle"]
-    decoding = f"{bundle['decoding']['strategy']}, {bundle['decoding']['beam_size']} beams"
+    beams = bundle.get("candidates") or bundle["decoding"]["beam_size"]
+    decoding = f"{bundle['decoding']['strategy']}, {beams} beams"
     random = f"random weights, greedy, {results['giants']['tokens']} tokens"
     names = {
         "cutline": f"Cutline ({decoding}; {bundle['mean_tokens']:.1f} tokens on average)",

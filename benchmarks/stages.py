@@ -4,7 +4,8 @@
 
 The photos are those in examples/, as JPEG files. All stages are measured in turn in one process, by CPU time,
 so that what else the machine does hardly counts; the share is of the bare encoder. Decoding is divided into
-the decoder's graph and the search around it, for several numbers of photos that are decoded together.
+the decoder's graph and what is around it (search, re-ranker), for several numbers of photos that are decoded
+together.
 """
 
 from __future__ import annotations
@@ -51,7 +52,6 @@ def measure(model: str | None, rounds: int) -> list[tuple[str, float]]:
     import cutline
     from cutline.captioning.bundle import read_bundle
     from cutline.captioning.bundle_captioner import ENCODED_AT_ONCE, BundleCaptioner
-    from cutline.captioning.decoding import decode
     from cutline.captioning.runtime import joined, open_runtime
     from cutline.images import open_image, to_pixels
 
@@ -75,7 +75,7 @@ def measure(model: str | None, rounds: int) -> list[tuple[str, float]]:
     def decoded(together: int) -> Callable[[], object]:
         size = together // ENCODED_AT_ONCE
         batches = [joined(encoded[at : at + size]) for at in range(0, len(encoded), size)]
-        return lambda: [decode(timed, each, bundle.manifest.architecture, decoding) for each in batches]
+        return lambda: [captioner._sentences(timed, each, decoding, ()) for each in batches]
 
     stages: dict[str, Callable[[], object]] = {
         "JPEG: verify and decode": lambda: [

@@ -34,6 +34,7 @@ from cutline.learning.files import write_json
 from cutline.learning.gates import judge_data
 from cutline.learning.loop import Ending, run, train_and_judge
 from cutline.learning.vocabulary import Known
+from cutline.registry.contents import shipped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +139,7 @@ def _refusals(folder: Path) -> tuple[str, ...]:
 def _after_training(settings: LearningConfig, folder: Path) -> tuple[str, ...]:
     """Train on the data, whatever is wrong with it; the gates that refuse what comes of it."""
     bundle = read_bundle(default_bundle())
-    champion = load_champion(bundle)
+    champion = load_champion(bundle, shipped().weights)
     assert settings.feedback is not None
     data = build(read_export(settings.feedback), settings.work, settings.data, known=Known(bundle))
     place = folder / "trained"

@@ -140,12 +140,17 @@ def test_the_library_is_searched_as_one_types(person: Person) -> None:
     person.open("/")
     person.upload(CAT, COFFEE)
     expect(page.get_by_role("link", name="Open", exact=True)).to_have_count(2)
+    person.open(person.first_photo())
+    person.press("Edit")
+    page.get_by_role("textbox", name="Caption", exact=True).fill("A zebra on a sill.")
+    person.press("Save")
+    expect(person.heading).to_have_text("A zebra on a sill.")
     person.open("/library")
     photos = person.main.get_by_role("checkbox")
     expect(photos).to_have_count(2)
-    page.get_by_role("searchbox").fill("cat")
+    page.get_by_role("searchbox").fill("zebra")
     expect(photos).to_have_count(1)
-    assert "q=cat" in page.url
+    assert "q=zebra" in page.url
     page.get_by_role("searchbox").fill("zebrafish")
     expect(photos).to_have_count(0)
 

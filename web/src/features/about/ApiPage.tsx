@@ -8,7 +8,7 @@ import { AboutNav } from './AboutNav';
 
 const EXAMPLE = (origin: string) => `curl -F image=@photo.jpg ${origin}/api/v1/caption
 
-{"captions": [{"text": "...", "log_prob": -6.4}], "model": "..."}`;
+{"captions": [{"text": "...", "log_prob": -6.4, "confidence": 0.71}], "model": "..."}`;
 
 export default function ApiPage() {
   const { t } = useTranslation('about');

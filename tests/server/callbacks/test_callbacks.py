@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
@@ -18,7 +19,7 @@ from cutline.errors import ConfigError
 from cutline.server.captioner import ModelInfo, Written
 from cutline.server.captions.models import Caption
 from cutline.server.captions.services import save_candidates
-from cutline.server.config import ServerSettings
+from cutline.server.config import ServerSettings, settings
 from cutline.server.images.deletion import delete
 from cutline.server.images.models import Image, Rendition, RenditionKind, StoredFile
 from cutline.server.jobs.models import Job, JobState, Priority
@@ -210,8 +211,20 @@ def test_only_first_captions_of_photos_without_wishes_are_lent(
     assert upload(owner, 2, priority=Priority.BULK)[1].state == JobState.RUNNING
     assert upload(owner, 3, options={"n": 5})[1].state == JobState.QUEUED
     assert upload(owner, 4, options={"n": None, "prefix": None})[1].state == JobState.RUNNING
+    assert upload(owner, 6, options={"n": settings().candidates})[1].state == JobState.RUNNING
     by_callback(captions_by="workers")
     assert upload(owner, 5)[1].state == JobState.QUEUED
+
+
+def test_a_photo_that_the_api_was_sent_is_lent(
+    by_callback: Callable[..., ServerSettings], make_photo: Callable[..., bytes]
+) -> None:
+    for form in ({}, {"n": "5"}):
+        sent = SimpleUploadedFile("photo.jpg", make_photo(len(form)))
+        answered = Client().post("/api/v1/images", {"files": [sent], **form})
+        assert answered.status_code in (201, 202), answered.content
+        job = Job.objects.latest("created_at")
+        assert job.state == (JobState.QUEUED if form else JobState.RUNNING)
 
 
 def test_what_is_no_answer_is_refused(photo_: tuple[Image, Job], subtests: pytest.Subtests) -> None:

@@ -26,11 +26,11 @@ def is_on() -> bool:
 def lend(job: Job) -> None:
     """Lend a job that is not yet written, if a function would do all that it asks for.
 
-    A function knows the photo alone: what asks for a model, a number of captions or a way to decode is the
-    workers'.
+    A function knows the photo alone: what asks for a model, another number of captions than usual or a way
+    to decode is the workers'.
     """
-    asked = any(value is not None for value in job.options.values())
-    if not is_on() or job.kind != JobKind.CAPTION or asked:
+    asked = {name: value for name, value in job.options.items() if value is not None}
+    if not is_on() or job.kind != JobKind.CAPTION or asked not in ({}, {"n": settings().candidates}):
         return
     now = timezone.now()
     lent = {

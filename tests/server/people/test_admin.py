@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.test import Client
@@ -109,6 +110,19 @@ def test_closing_ends_sessions_and_is_logged_and_reopening_lets_in_again(person:
 def test_signing_somebody_out_everywhere(person: Person) -> None:
     user = person.sign_up()
     act(staff(Role.ADMIN), "/admin/people/user/", "sign_out", user)
+    assert person.owner_id is None
+    assert Person().log_in().status_code == 200
+
+
+def test_who_lost_a_second_factor_signs_in_without(person: Person) -> None:
+    user = person.sign_up()
+    for kind in (Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES):
+        Authenticator.objects.create(user=user, type=kind, data={})
+    assert Person().log_in().status_code != 200
+    act(staff(Role.REVIEWER), "/admin/people/user/", "remove_second_factors", user)
+    assert Authenticator.objects.filter(user=user).count() == 2
+    act(staff(Role.ADMIN), "/admin/people/user/", "remove_second_factors", user)
+    assert not Authenticator.objects.filter(user=user).exists()
     assert person.owner_id is None
     assert Person().log_in().status_code == 200
 

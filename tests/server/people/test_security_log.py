@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.core.management import call_command
 from django.test import Client
 
@@ -164,10 +165,12 @@ def test_roles_and_what_staff_do(person: Person, read: Read) -> None:
     assert (line["account"], line["before"], line["after"]) == (str(user.pk), "user", "reviewer")
     assert (line["by"], line["user"], line["address"]) == (str(admin.pk), str(admin.pk), ADDRESS)
     assert seen(read, Event.ADMIN_ACTED)[0]["row"] == str(user.pk)
+    Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data={})
     for action, event in (
         ("close", Event.ACCOUNT_CLOSED),
         ("reopen", Event.ACCOUNT_REOPENED),
         ("sign_out", Event.SESSIONS_ENDED),
+        ("remove_second_factors", Event.SECOND_FACTOR_REMOVED),
     ):
         client.post("/admin/people/user/", {"action": action, "_selected_action": str(user.pk)})
         assert seen(read, event)[-1]["account"] == str(user.pk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 from django.db import transaction
@@ -70,6 +71,13 @@ def end_sessions(user: User) -> None:
     security_log.write(Event.SESSIONS_ENDED, account=user.pk)
     for owner_id in Owner.objects.filter(user=user).values_list("pk", flat=True):
         recheck(owner_id)
+
+
+def remove_second_factors(user: User) -> None:
+    """Let a user who lost them sign in without, and set them up anew. All sessions end."""
+    Authenticator.objects.filter(user=user).delete()
+    end_sessions(user)
+    security_log.write(Event.SECOND_FACTOR_REMOVED, account=user.pk)
 
 
 def check_other_admin(user: User) -> None:

@@ -40,7 +40,7 @@ class UserAdmin(StaffAdmin[User]):
         "created_at",
         "last_login",
     )
-    actions = ("close", "reopen", "sign_out")
+    actions = ("close", "reopen", "sign_out", "remove_second_factors")
 
     @admin.display(description="signs in with")
     def signs_in_with(self, user: User) -> str:
@@ -104,6 +104,11 @@ class UserAdmin(StaffAdmin[User]):
     def sign_out(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """End all sessions."""
         self._act(request, queryset, services.end_sessions, "signed out")
+
+    @admin.action(description="Remove second factors, and sign out everywhere", permissions=["administer"])
+    def remove_second_factors(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """For those who lost theirs."""
+        self._act(request, queryset, services.remove_second_factors, "second factors removed")
 
     def _act(
         self, request: HttpRequest, users: QuerySet[User], act: Callable[[User], None], done: str

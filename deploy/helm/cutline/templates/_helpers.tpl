@@ -48,6 +48,20 @@ tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
+{{/* The secrets that every pod reads. */}}
+{{- define "cutline.keys" -}}
+{{- $keys := .Values.secrets.keys -}}
+{{- if .Values.secrets.registryKeys -}}
+{{- $keys = concat $keys (list "registry_access_key" "registry_secret_key") | uniq -}}
+{{- end -}}
+{{- join " " $keys -}}
+{{- end }}
+
+{{/* Those that the backup reads besides. */}}
+{{- define "cutline.backupKeys" -}}
+backup_key backup_access_key backup_secret_key
+{{- end }}
+
 {{- define "cutline.container" -}}
 image: {{ include "cutline.image" . }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
@@ -58,7 +72,7 @@ securityContext:
 envFrom:
   - configMapRef: {name: {{ include "cutline.name" .root }}}
 env:
-{{- range .root.Values.secrets.keys }}
+{{- range splitList " " (include "cutline.keys" .root) | compact }}
   - {name: CUTLINE_{{ upper . }}_FILE, value: /run/secrets/cutline/{{ . }}}
 {{- end }}
 {{- end }}

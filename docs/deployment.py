@@ -19,7 +19,7 @@ INTRODUCTION = """\
 # Variables of deployments
 
 What can be set of each way to [deploy](../guide/deploy.md), beside
-[the settings of the service](settings.md), which all of them pass on.
+[the settings of the service](settings.md), which all but the AWS template pass on; there, edit the template.
 [The guide](../guide/deploy.md#ports-volumes-secrets-variables) has ports, volumes and secrets.
 """
 Row = tuple[str, str, str]  # name, what it means, default

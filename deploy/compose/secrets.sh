@@ -35,4 +35,4 @@ keep s3_config "{\"identities\": [{\"name\": \"cutline\", \"actions\": [\"Admin\
  \"credentials\": [{\"accessKey\": \"$(cat secrets/storage_access_key)\", \"secretKey\": \"$(cat secrets/storage_secret_key)\"}]}]}"
 # Mails: change it to your server's, smtp://USER:PASSWORD@HOST:587. Until then nobody can sign up.
 keep mail_url "smtp://127.0.0.1:25"
-echo "secrets/ and .env are there; set secrets/mail_url and STACK_HOST in .env."
+echo "secrets/ and .env are there; set secrets/mail_url, and STACK_HOST and STACK_EMAIL in .env."

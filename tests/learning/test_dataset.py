@@ -295,3 +295,15 @@ def test_the_command_makes_a_data_set_and_what_dvc_needs(
     assert (Path(folder) / next(iter(stage["outs"][0]))).exists()
     assert main(["learn", "data", export, folder]) == 1
     assert "fewer than 100" in capsys.readouterr().out
+
+
+def test_the_command_knows_the_words_of_a_model_in_a_registry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CUTLINE_REGISTRY_CACHE", str(tmp_path / "cache"))
+    model = f"registry:{tmp_path / 'models'}#0"
+    export, folder = (str(tmp_path / name) for name in ("export", "learning"))
+    write_export(Path(export), edits(20, 1))
+    assert main(["learn", "data", export, folder, "--model", model]) == 1
+    assert "20 captions of 20 photos" in capsys.readouterr().out
+    assert model in (Path(folder) / "dvc.yaml").read_text()

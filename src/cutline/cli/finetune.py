@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--registry",
     metavar="PLACE",
-    help="The registry: a folder or s3://... [the YAML's, that of CUTLINE_REGISTRY, or models]",
+    help="The registry: a folder or s3://... [the YAML's, CUTLINE_REGISTRY's, CUTLINE_MODEL's, or models]",
 )
 @click.option(
     "--work",

@@ -110,7 +110,11 @@ def log_to_terminal() -> None:
     metavar="DATA",
     help="The data set before; what is gone since then is named. [the latest in FOLDER]",
 )
-@click.option("--model", metavar="BUNDLE", help="The bundle whose words are known. [the one that ships]")
+@click.option(
+    "--model",
+    metavar="BUNDLE",
+    help="The bundle whose words are known, or registry:PLACE. [the one that ships]",
+)
 def data_command(
     export: Path, folder: Path, config: Path | None, as_json: bool, before: Path | None, model: str | None
 ) -> int:
@@ -146,8 +150,9 @@ def data_command(
 def _bundle(place: str | None) -> Bundle:
     from cutline.captioning.bundle import read_bundle
     from cutline.captioning.sources import default_bundle
+    from cutline.registry.places import local
 
-    return read_bundle(place or default_bundle())
+    return read_bundle(local(place) or default_bundle())
 
 
 def _print_data(data: DataSet, *, as_json: bool) -> None:

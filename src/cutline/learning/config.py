@@ -129,7 +129,7 @@ class LearningConfig:
     """One learner. Relative paths are relative to the working directory.
 
     work: the folder of the learner: its lock, data sets, runs and reports. registry: where versions are kept;
-    by default where CUTLINE_REGISTRY says, else in the folder models.
+    by default where CUTLINE_REGISTRY says, else in the registry of CUTLINE_MODEL, else in the folder models.
     feedback: an export of the service (`cutline manage export_training_data`); without one, a run exports the
     service's own first.
     """

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib
 import inspect
 import json
 import os
@@ -69,8 +70,14 @@ def every_command(
             yield from every_command(below, each, context)
 
 
+# Modules outside the service with errors of their own.
+RAISERS = ("cutline.cli.serve", "cutline.metrics.java")
+
+
 def error_reference() -> str:
     """The error tree with its stable codes, as Markdown."""
+    for module in RAISERS:
+        importlib.import_module(module)
     rows = "\n".join(
         f"| {'&emsp;' * depth}`{kind.__name__}` | `{kind.code}` | {_first_line(kind)} |"
         for depth, kind in _kinds(CutlineError)
@@ -98,7 +105,7 @@ def _problems() -> str:
 def _kinds(kind: type[CutlineError], depth: int = 0) -> Iterator[tuple[int, type[CutlineError]]]:
     yield depth, kind
     for below in kind.__subclasses__():
-        if below.__module__ == "cutline.errors":
+        if below.__module__ in ("cutline.errors", *RAISERS):
             yield from _kinds(below, depth + 1)
 
 
@@ -109,11 +116,17 @@ def _first_line(kind: type) -> str:
 def recipe_reference() -> str:
     """Every section of a recipe with its keys and defaults, as Markdown."""
     from cutline.training.config import RecipeConfig
+    from cutline.training.writer.config import WriterRecipe
 
-    sections = "\n".join(_section(title, kind) for title, kind in _sections(RecipeConfig))
+    captioner = list(_sections(RecipeConfig))
+    known = {kind for _, kind in captioner}
+    writer = [(f"writer: {title}", kind) for title, kind in _sections(WriterRecipe) if kind not in known]
+    sections = "\n".join(_section(title, kind) for title, kind in (*captioner, *writer))
     return (
         f"{NOTE}\n# Recipes\n\nWhat a recipe may say, section by section. A key that is left out has its\n"
-        f"default; one without a default must be given.\n\n{sections}"
+        "default; one without a default must be given. A recipe with `kind: writer` trains a model that\n"
+        "writes captions in a voice, by stages of `writing`; the sections that it alone has are at the end.\n"
+        f"\n{sections}"
     )
 
 
@@ -199,7 +212,7 @@ How a sentence is chosen from a model's probabilities. The same options, with th
 
 - in Python, the fields of `cutline.DecodingOptions`;
 - on the command line, options of `cutline caption`: `--beam-size` is `beam_size`; `--start-with` is `prefix`;
-- in requests to the service, fields beside `n` and `model`;
+- in requests to the service, fields beside `n` and `model` (`POST /bulk` takes `strategy` alone);
 - in `bundle.json`, under `decoding`: the model's own defaults;
 - in a recipe, keys of `export` that become those of the bundle (not the options of sampling).
 

@@ -124,7 +124,14 @@ def _first_alone(world: World, build: Callable[[], T]) -> T:
 
 def _publish(recipe: RecipeConfig) -> None:
     """Write the bundle, where the last stage writes captions at all, and what learning can begin with."""
-    if recipe.stages[-1].objective not in ("captions", "rewards"):
+    last = recipe.stages[-1].objective
+    if last not in ("captions", "rewards"):
+        if last != "distil":  # which has no captioner, and has told of its encoder
+            _log.info(
+                "No bundle after a stage of %s: `cutline bundle build %s TARGET`",
+                last,
+                recipe.output / RECIPE,
+            )
         return
     target = recipe.output / "bundle"
     published = publish(recipe, target)

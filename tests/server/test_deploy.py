@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import ssl
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from runpy import run_path
 
@@ -17,11 +19,13 @@ import yaml
 from prometheus_client import REGISTRY
 
 import cutline.server.health  # noqa: F401 (registers the queue's series)
+from cutline.registry import RegistrySettings
 from cutline.server.config import HOLD_SECRETS, ServerSettings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 SETTINGS = {f"CUTLINE_{name.upper()}" for name in ServerSettings.model_fields}
+OF_REGISTRIES = {f"CUTLINE_{field.name.upper()}" for field in fields(RegistrySettings)}
 OF_VITE = {"CUTLINE_URL"}  # where the web app's development server finds the service
 SECRETS = {f"CUTLINE_{name.upper()}" for name in HOLD_SECRETS}
 
@@ -42,7 +46,7 @@ def test_every_setting_that_is_given_exists() -> None:
         (name, variable)
         for name, text in texts()
         for variable in re.findall(r"\bCUTLINE_[A-Z_]*[A-Z]\b", text)
-        if variable.removesuffix("_FILE") not in SETTINGS | OF_VITE
+        if variable.removesuffix("_FILE") not in SETTINGS | OF_REGISTRIES | OF_VITE
     }
     assert unknown == set()
 
@@ -174,6 +178,27 @@ def test_the_service_starts_with_the_stack_s_settings(
         given[name.removeprefix("CUTLINE_").lower()] = re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", value)
     del given["aws_ca_bundle"]
     configure(**given)  # production mode: what is insecure or missing would be refused
+
+
+def test_cron_gives_the_learner_the_settings_of_the_service(
+    tmp_path: Path, configure: Callable[..., object]
+) -> None:
+    secrets = {
+        "secret_key": "k" * 25 + "".join(map(str, range(30))),
+        "database_url": "postgres://cutline:secret@127.0.0.1/cutline",
+        "broker_url": "redis://127.0.0.1:6379/0",
+        "channel_layer_url": "redis://127.0.0.1:6379/1",
+        "cache_url": "redis://127.0.0.1:6379/2",
+        "mail_url": "smtp://cutline:secret@mail.example.com:587",
+        "metrics_token": "an4Xq9Tz7LmPw2Ks8Vb6RcYd",
+    }
+    for name, value in secrets.items():
+        (tmp_path / name).write_text(f"{value}\n")
+    cron = (DEPLOY / "cron/cutline-learner").read_text(encoding="utf-8")
+    settings = (DEPLOY / "systemd/cutline.env").read_text(encoding="utf-8")
+    lines = re.findall(r"^CUTLINE_\w+=.*$", cron, re.MULTILINE) + shlex.split(settings, comments=True)
+    given = dict(line.replace("/etc/cutline/learner", str(tmp_path)).split("=", 1) for line in lines)
+    configure(**{name.removeprefix("CUTLINE_").lower(): value for name, value in given.items()})
 
 
 def test_our_containers_may_write_to_each_new_volume() -> None:

@@ -77,6 +77,11 @@ def test_captions_that_name_nothing_still_get_concepts(head: tuple[Floats, Float
     assert (scores < 0.99).all()
 
 
+def test_as_many_as_there_are_can_be_drawn(head: tuple[Floats, Floats]) -> None:
+    ids, _ = drawn(head, count=CONCEPTS)
+    assert sorted(ids[0]) == list(range(CONCEPTS))
+
+
 def test_a_head_that_never_errs_makes_a_simulator_that_does_not() -> None:
     targets = np.eye(6, dtype=np.float32)
     ids, scores = ConceptSimulator(targets * 0.9, targets).draw([{2: 1.0}], 3, np.random.default_rng(0))

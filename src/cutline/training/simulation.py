@@ -61,7 +61,7 @@ class ConceptSimulator:
             drawn = self._expected(places) * self._scale * rng.choice(self._errors, self._alone.shape)
             for place, share in named.items():
                 drawn[place] = rng.choice(self._named[int(_level(np.array(share))) - 1])
-            top = np.argpartition(-drawn, count)[:count]
+            top = np.argpartition(-drawn, count - 1)[:count]
             top = top[np.argsort(-drawn[top], kind="stable")]
             ids[row], scores[row] = top, np.minimum(drawn[top], 0.99)
         return ids, scores

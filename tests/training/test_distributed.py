@@ -67,6 +67,17 @@ def test_alone_is_a_world_of_one() -> None:
         assert world.gather(3) == [3]
 
 
+def test_each_process_takes_its_own_gpu_before_they_meet(monkeypatch: pytest.MonkeyPatch) -> None:
+    happened: list[object] = []
+    monkeypatch.setattr(torch.cuda, "set_device", happened.append)
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda kind, **how: happened.append(kind))
+    monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: None)
+    environment = {"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1"}
+    with join_world(cuda=True, environ=environment) as world:
+        assert (world.rank, world.local_rank) == (3, 1)
+    assert happened == [1, "nccl"]
+
+
 def test_half_a_torchrun_environment_is_one_clear_error() -> None:
     with pytest.raises(ConfigError, match="torchrun"), join_world(environ={"WORLD_SIZE": "2"}):
         pass

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import TensorProto, helper
 from PIL import Image
 from tiny_data import photo, write_photos
 from torch import Tensor, nn
@@ -21,7 +23,7 @@ from cutline.errors import ImageError
 from cutline.images import Preprocessing, open_image, read_pixels, to_pixels
 from cutline.training import features
 from cutline.training.datasets import Example
-from cutline.training.features import FeatureConfig, feature_store
+from cutline.training.features import FeatureConfig, feature_store, open_session
 from tests.server.services.process import ANSWERS_S
 
 SIZE = Preprocessing(width_px=32, height_px=24)
@@ -137,6 +139,31 @@ def test_a_photo_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "photos" / "1.jpg").write_bytes(b"not a photo")
     with pytest.raises(ImageError, match=r"1\.jpg"):
         feature_store(tmp_path / "cache", photos, Pixels(), config(), quiet=True)
+
+
+def test_one_of_several_processes_computes_on_all_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torchrun gives each process one thread, and the others wait for the features."""
+    node = helper.make_node("Identity", ["pixels"], ["features"])
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("pixels", "features")]
+    model = helper.make_model(
+        helper.make_graph([node], "same", values[:1], values[1:]),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=10,
+    )
+    onnx.save(model, tmp_path / "same.onnx")
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+
+    def threads() -> int:
+        return int(open_session(tmp_path / "same.onnx").get_session_options().intra_op_num_threads)
+
+    assert threads() == torch.get_num_threads()
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        assert threads() == 3
+    finally:
+        torch.distributed.destroy_process_group()
 
 
 def many(folder: Path) -> list[Example]:

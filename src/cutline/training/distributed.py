@@ -22,8 +22,9 @@ from cutline.errors import ConfigError
 
 T = TypeVar("T")
 
-# The others wait while the first evaluates, which may take long.
-_TIMEOUT = timedelta(hours=4)
+# The others wait while the first computes features or evaluates, which may take days; torchrun ends them all
+# when one has died.
+_TIMEOUT = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +96,8 @@ def join_world(*, cuda: bool = False, environ: Mapping[str, str] | None = None) 
         raise ConfigError(
             "WORLD_SIZE is set, but RANK is not a number.", hint="Start several processes with torchrun."
         ) from error
+    if cuda:
+        torch.cuda.set_device(local_rank)  # else NCCL gives all processes of a machine its first GPU
     dist.init_process_group("nccl" if cuda else "gloo", rank=rank, world_size=size, timeout=_TIMEOUT)
     try:
         yield World(rank=rank, size=size, local_rank=local_rank)

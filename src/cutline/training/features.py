@@ -170,9 +170,10 @@ def exported_session(
 
 
 def open_session(path: Path) -> onnxruntime.InferenceSession:
-    """A graph, on as many threads as torch has."""
+    """A graph, on as many threads as torch has; among several processes, which wait for one, on all cores."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
+    alone = not torch.distributed.is_initialized()
+    options.intra_op_num_threads = torch.get_num_threads() if alone else os.cpu_count() or 1
     return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from tiny_system import CONCEPTS, ROWS, WIDTH, PlantedStore, tiny_corpus, tiny_l
 from torch import nn
 
 from cutline.training.config import StageConfig
-from cutline.training.corpus import Corpus, concept_targets
+from cutline.training.corpus import Corpus, concept_targets, tokenise_captions
 from cutline.training.lstm_objective import LstmCaptionObjective, SampledBatch
 from cutline.training.objectives import (
     CaptionObjective,
@@ -24,7 +24,8 @@ from cutline.training.objectives import (
     TextObjective,
     mean_average_precision,
 )
-from cutline.training.vocabulary import END_ID, PAD_ID, START_ID
+from cutline.training.text import TextConfig
+from cutline.training.vocabulary import END_ID, PAD_ID, START_ID, build_tokenizer
 
 Objective = CaptionObjective | ConceptObjective | RewardObjective | TextObjective
 
@@ -95,6 +96,7 @@ def test_the_concept_head_learns_planted_concepts(tiny: tuple[Corpus, PlantedSto
     after = objective.evaluate()
     assert after["loss"] < before["loss"] * 0.8
     assert after["map/photos"] > 0.8 > before["map/photos"]
+    assert after["map"] == after["map/photos"]
 
 
 def test_concepts_that_hardly_any_photo_shows_are_left_alone(tiny: tuple[Corpus, PlantedStore]) -> None:
@@ -152,6 +154,33 @@ def test_captions_are_learnt_and_scores_rise(tiny: tuple[Corpus, PlantedStore]) 
     assert after["cider"] > before["cider"] + 50
     assert after["cider"] == after["cider/photos"]
     assert after["bleu4"] > before["bleu4"]
+
+
+@pytest.mark.parametrize("kind", ["word", "bpe"])
+def test_a_caption_scores_in_full_whatever_its_tokenizer_splits(
+    tiny: tuple[Corpus, PlantedStore], kind: Literal["word", "bpe"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts of words, capitals and full stops are no other words than those of the references."""
+    said = ["A dog's Frisbee, on grass.", "Two unbelievable cats aren't here!"]
+    settings = TextConfig(tokenizer=kind, lowercase=False, punctuation="keep", minimum_count=1)
+    tokenizer = build_tokenizer([*said, "grassy grass", "catalogue"], settings)
+    one, two = (
+        tokenise_captions(tokenizer, [text], key=text, source="photos", row=row)
+        for row, text in enumerate(said)
+    )
+    assert one is not None
+    assert two is not None
+    corpus = replace(tiny[0], tokenizer=tokenizer, train=(one, two), dev=(one, two), texts=())
+    system = tiny_system(vocabulary=tokenizer.get_vocab_size(), max_tokens=60)
+    objective = RewardObjective(system, corpus, tiny[1], **options(bleu_reward=1.0))
+    longest = max(len(one.ids[0]), len(two.ids[0])) + 1
+    written = torch.full((2, 1, longest), PAD_ID)
+    for row, item in zip(written, (one, two), strict=True):
+        row[0, : len(item.ids[0]) + 1] = torch.tensor([*item.ids[0], END_ID])
+    assert objective._rewards([one, two], written).min() > 8  # CIDEr-D gives 10 at most, BLEU 1
+    monkeypatch.setattr(objective, "_generate", lambda memory, *, count: written)
+    objective.module.eval()
+    assert objective.evaluate()["bleu4"] == pytest.approx(100)
 
 
 def test_rewards_rise_with_self_critical_training(tiny: tuple[Corpus, PlantedStore]) -> None:

@@ -224,6 +224,7 @@ class DistilObjective:
                 scores.append(torch.sigmoid(self.student.concepts(features.flatten(1, 2))).cpu().numpy())
         loss = self.stage.embedding_weight * totals[EMBEDDINGS] + self.stage.patch_weight * totals[PATCHES]
         result = {f"explained/{name}": 1 - error for name, error in totals.items()}
+        result["explained"] = float(np.mean(list(result.values())))
         if scores:
             named = concept_scores(np.concatenate(scores), dev, len(self.corpus.concepts))
             loss += self.stage.concept_weight * named.pop("loss")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that torch's own documentation uses
 
-from cutline.metrics import CiderD, DocumentFrequency, bleu, cider_d, sentence_bleu
+from cutline.metrics import CiderD, DocumentFrequency, bleu, cider_d, sentence_bleu, tokenize
 from cutline.training.class_names import classes_of_words
 from cutline.training.config import StageConfig
 from cutline.training.corpus import Captions, Corpus, concept_targets, pack
@@ -244,7 +244,7 @@ class ConceptObjective(PhotoObjective):
         )
 
     def evaluate(self) -> dict[str, float]:
-        """Loss on dev, and by source the mean average precision of concepts that some photos show."""
+        """Loss on dev, and the mean average precision of concepts that some photos show."""
         return concept_scores(self.dev_scores(), self.corpus.dev, len(self.corpus.concepts))
 
 
@@ -359,8 +359,8 @@ class CaptionObjective(PhotoObjective):
         )
 
     def _words(self, row: Tensor) -> list[str]:
-        tokenizer = self.corpus.tokenizer
-        return [tokenizer.id_to_token(token) or "" for token in caption_ids(row)]
+        """The words of one written caption [L], split as those of its references are."""
+        return tokenize(self.corpus.tokenizer.decode(caption_ids(row)))
 
 
 class RewardObjective(CaptionObjective):
@@ -518,14 +518,16 @@ def forgetting(logits: Tensor, before: Tensor) -> Tensor:
 
 
 def concept_scores(scores: Floats, items: Sequence[Captions], concepts: int) -> dict[str, float]:
-    """Cross-entropy, and by source the mean average precision, of probabilities [N, C] for these photos."""
+    """Cross-entropy, and mean average precision by source and over them, of probabilities [N, C]."""
     targets = concept_targets(items, concepts)
     clipped = np.clip(scores, 1e-6, 1 - 1e-6)
     entropy = -(targets * np.log(clipped) + (1 - targets) * np.log(1 - clipped))
     result = {"loss": float(entropy.sum(1).mean())}
-    for source, places in by_source(items).items():
-        result[f"map/{source}"] = mean_average_precision(scores[places], targets[places] > 0)
-    return result
+    by = {
+        f"map/{source}": mean_average_precision(scores[places], targets[places] > 0)
+        for source, places in by_source(items).items()
+    }
+    return result | by | {"map": float(np.mean(list(by.values())))}
 
 
 def mean_average_precision(scores: Floats, targets: npt.NDArray[np.bool_], *, minimum: int = 3) -> float:

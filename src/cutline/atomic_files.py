@@ -58,6 +58,16 @@ def replacement(path: str, *, keep_times: bool = False) -> Iterator[str]:
             raise
 
 
+def write_text(path: str, text: str, *, errors: str = "strict") -> None:
+    """Write a text in UTF-8, whole or not at all. errors: as in `str.encode`. Raises OutputError."""
+    with (
+        output_errors(path),
+        replacement(path) as temporary,
+        open(temporary, "w", encoding="utf-8", errors=errors, newline="") as file,
+    ):
+        file.write(text)
+
+
 @functools.cache
 def remove_leftovers(folder: str) -> None:
     """Remove the temporary files that killed runs left in a folder: those that nobody has locked.

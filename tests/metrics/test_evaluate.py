@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -390,6 +391,19 @@ def test_a_photo_that_fails_does_not_stop_the_rest(
     assert [item["caption"] for item in items] == [*GOOD[:9], ""]
     assert "chokes" in items[9]["failure"]
     assert "chokes" in (tmp_path / "out" / "evaluation.html").read_text()
+
+
+def test_a_photos_name_that_is_no_text_costs_no_report(evaluate: Run, data: Path, tmp_path: Path) -> None:
+    """Such as one in Latin-1, which Python reads as half characters."""
+    name, listing = os.fsdecode(b"caf\xe9.png"), data / "captions.jsonl"
+    (data / NAMES[0]).rename(data / name)
+    rows = [json.loads(line) for line in listing.read_text().splitlines()]
+    rows[0]["file_name"] = name
+    listing.write_text(lines_of(rows))
+    out = tmp_path / "out"
+    assert evaluate("default", data, "--output", out) == 0
+    assert name in [item["key"] for item in report(out)["items"]]
+    assert evaluate(data, "--captions", out / "captions.jsonl") == 0
 
 
 def test_a_training_split_is_warned_of(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,14 +19,14 @@ from cutline.captioning.bundle import RERANKER, read_bundle
 from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.cli.bundle import build as bundle_build
 from cutline.cli.train import command
-from cutline.errors import ConfigError, TrainingError
+from cutline.errors import ConfigError, OutputError, TrainingError
 from cutline.images import Source
 from cutline.training import agreement, calibration
-from cutline.training.build import batches_per_epoch, gather, read_vocabulary, sample
+from cutline.training.build import batches_per_epoch, gather, read_vocabulary, sample, write_vocabulary
 from cutline.training.checkpoints import average_weights, write_checkpoint
 from cutline.training.config import load_recipe
 from cutline.training.devices import choose_device
-from cutline.training.runner import duration
+from cutline.training.runner import duration, run_recipe
 from cutline.training.stages import start_checkpoint
 from cutline.training.tracking import read_metrics
 from cutline.training.weights import read_weights
@@ -82,6 +84,27 @@ def test_a_second_training_never_writes_over_the_first(first: Path) -> None:
     with pytest.raises(TrainingError, match="already contains a training") as caught:
         train(first, "stages.captions.epochs=25")
     assert "--resume" in caught.value.hint
+
+
+def test_a_full_disk_costs_neither_the_recipe_nor_the_vocabulary(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = load_recipe(write_recipe(tmp_path))
+    corpus = gather(recipe).corpus
+    run = recipe.output
+    write_vocabulary(run, corpus)
+    (run / "recipe.yaml").write_text((tmp_path / "shapes.yaml").read_text())
+    before = {path.name: path.read_text() for path in run.iterdir()}
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OutputError, match=r"tokenizer\.json cannot be written \(No space left"):
+        write_vocabulary(run, corpus)
+    with pytest.raises(OutputError, match=r"recipe\.yaml cannot be written \(No space left"):
+        run_recipe(recipe, resume=True)
+    assert {path.name: path.read_text() for path in run.iterdir()} == before
 
 
 def test_resuming_another_model_is_refused(first: Path) -> None:

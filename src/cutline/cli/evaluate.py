@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cutline.atomic_files import write_text
 from cutline.caption_files import READABLE_SUFFIXES
 from cutline.captioning.options import MAX_CAPTIONS, DecodingOptions, Strategy
 from cutline.cli._options import SEARCH_NAMES, decoding_options, given_decoding
@@ -232,16 +233,12 @@ def _write(
 
 
 def write_files(folder: Path, texts: Mapping[str, str]) -> None:
-    """Write texts by the names of their files. Raises OutputError."""
+    """Write texts by the names of their files. Raises OutputError.
+
+    Names of photos that are no text stand there as escapes, which JSON has for them, too.
+    """
     for name, text in texts.items():
-        path = folder / name
-        part = path.with_name(f".{name}.part")
-        try:
-            part.write_text(text, encoding="utf-8")
-            part.replace(path)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise OutputError(f"{path} cannot be written ({error.strerror or error}).") from error
+        write_text(str(folder / name), text, errors="backslashreplace")
 
 
 def _caption_lines(written: Written) -> str:

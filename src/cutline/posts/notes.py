@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cutline.atomic_files import output_errors, replacement
+from cutline.atomic_files import write_text
 from cutline.posts.candidates import Cleaning
 from cutline.posts.plan import BuildSettings, Built
 from cutline.training.examples import DataConfig
@@ -32,8 +32,7 @@ def write(
 
 
 def _write(path: Path, text: str) -> None:
-    with output_errors(str(path)), replacement(str(path)) as temporary:
-        Path(temporary).write_text(text, encoding="utf-8", errors="replace")  # names may be no text
+    write_text(str(path), text, errors="replace")  # names may be no text
 
 
 def _json(value: object) -> str:

@@ -13,6 +13,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
+from cutline.atomic_files import output_errors, write_text
 from cutline.errors import ConfigError, DataError, TrainingError
 from cutline.images import Preprocessing
 from cutline.training.checkpoints import read_checkpoint, seed_everything
@@ -555,7 +556,8 @@ def read_vocabulary(folder: Path) -> Vocabulary | None:
 
 
 def write_vocabulary(folder: Path, corpus: Corpus) -> None:
-    """Write what a bundle needs besides the weights: tokenizer.json and concepts.json."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _TOKENIZER).write_text(corpus.tokenizer.to_str(pretty=True), encoding="utf-8")
-    (folder / _CONCEPTS).write_text(json.dumps(corpus.concepts), encoding="utf-8")
+    """Write what a bundle needs besides the weights: tokenizer.json and concepts.json. Raises OutputError."""
+    with output_errors(str(folder)):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_text(str(folder / _TOKENIZER), corpus.tokenizer.to_str(pretty=True))
+    write_text(str(folder / _CONCEPTS), json.dumps(corpus.concepts))

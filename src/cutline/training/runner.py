@@ -15,6 +15,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from cutline.atomic_files import output_errors, write_text
 from cutline.errors import ConfigError, TrainingError
 from cutline.strict import dump
 from cutline.training.build import (
@@ -172,8 +173,9 @@ def _claim(recipe: RecipeConfig, *, resume: bool) -> None:
             )
     import yaml  # of the extra that also reads recipes
 
-    recipe.output.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(now, sort_keys=False), encoding="utf-8")
+    with output_errors(str(recipe.output)):
+        recipe.output.mkdir(parents=True, exist_ok=True)
+    write_text(str(path), yaml.safe_dump(now, sort_keys=False))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

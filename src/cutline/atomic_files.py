@@ -163,6 +163,23 @@ def open_to_append(path: str) -> BinaryIO:
     return file
 
 
+@contextlib.contextmanager
+def locked(path: str) -> Iterator[None]:
+    """Hold the lock of a file, which is made where there is none; waits for the process that has it.
+
+    Nothing is locked on systems without such locks. Raises OutputError.
+    """
+    with output_errors(path):
+        file = open(path, "ab")  # noqa: SIM115 - closed below, where errors are no longer its own
+    with file:
+        if not try_lock(file):
+            import fcntl
+
+            logger.info("Waiting for another run that holds %s.", path)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def try_lock(file: BinaryIO) -> bool:
     """Lock the file; False where another process has it. True on systems without such locks."""
     try:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import ParamSpec, TypeVar
 
 import pytest
 import torch
 
+from cutline import atomic_files
 from cutline.training import quantise
+from tests.server.services.process import ANSWERS_S
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,6 +39,27 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], threading.Thread]:
+    """Begin work in a thread, and go on when it waits for somebody's lock or has ended."""
+    stands = threading.Event()
+    monkeypatch.setattr(atomic_files.logger, "info", lambda *_: stands.set())
+
+    def begin(work: Callable[[], object]) -> threading.Thread:
+        def to_its_end() -> None:
+            try:
+                work()
+            finally:
+                stands.set()
+
+        thread = threading.Thread(target=to_its_end)
+        thread.start()
+        assert stands.wait(ANSWERS_S)
+        return thread
+
+    return begin
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ from PIL import Image
 from tiny_data import photo, write_photos
 from torch import Tensor, nn
 
-from cutline.errors import ImageError
+from cutline.errors import ImageError, OutputError
 from cutline.images import Preprocessing, open_image, read_pixels, to_pixels
 from cutline.training import features
 from cutline.training.datasets import Example
@@ -108,6 +111,52 @@ def test_a_finished_cache_is_read_and_not_computed_again(tmp_path: Path) -> None
     again = feature_store(cache, photos, Trunk(seed=9), config(), quiet=True)  # would give other numbers
     np.testing.assert_array_equal(first.features, again.features)
     assert len(list(cache.glob("*.npy"))) == 1
+
+
+def test_a_note_that_a_full_disk_emptied_begins_anew(tmp_path: Path) -> None:
+    photos, cache = examples(tmp_path / "photos"), tmp_path / "cache"
+    feature_store(cache, photos, Pixels(), config(), quiet=True)
+    [note] = cache.glob("*.done")
+    note.write_text("")
+    mark_first(cache)
+    again = feature_store(cache, photos, Pixels(), config(), quiet=True)
+    assert not (again.features[0, 0] == 7).all()
+    assert int(note.read_text()) == 5
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system cannot reserve room")
+def test_a_disk_without_room_for_all_features_is_one_clear_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the process would die by a signal, hours later, where it writes to a page that has no place."""
+    photos, cache = examples(tmp_path / "photos"), tmp_path / "cache"
+
+    def full(file: int, start: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", full)
+        with pytest.raises(OutputError, match=r"npy cannot be written \(No space left"):
+            feature_store(cache, photos, Pixels(), config(), quiet=True)
+    assert not list(cache.glob("*.npy"))
+    assert feature_store(cache, photos, Pixels(), config(), quiet=True).features.shape[1] == 5
+
+
+def test_features_that_another_run_computes_are_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: Callable[[Callable[[], object]], threading.Thread]
+) -> None:
+    photos, cache, read = examples(tmp_path / "photos"), tmp_path / "cache", count(1)
+    others: list[threading.Thread] = []
+
+    def to_pixels_while_another_comes(*arguments: Any) -> Any:
+        if next(read) == 1:
+            others.append(begun(lambda: feature_store(cache, photos, Pixels(), config(), quiet=True)))
+        return to_pixels(*arguments)
+
+    monkeypatch.setattr(features, "to_pixels", to_pixels_while_another_comes)
+    feature_store(cache, photos, Pixels(), config(), quiet=True)
+    others[0].join()
+    assert next(read) == len(photos) + 1  # each was read once
 
 
 @pytest.mark.parametrize(

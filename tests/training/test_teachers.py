@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +74,25 @@ def test_what_a_kill_left_half_written_is_asked_again(tmp_path: Path) -> None:
         (folder / name).write_bytes((folder / name).read_bytes()[:size])
     again = ask(tmp_path / "cache", teacher(Counting()), asked, quiet=True)
     assert torch.equal(again.read(PATCHES, [0, 1, 2]), whole)
+
+
+def test_two_trainings_that_ask_at_once_take_turns(
+    tmp_path: Path, begun: Callable[[Callable[[], object]], threading.Thread]
+) -> None:
+    """Else the answers of one could stand beside the keys of the other."""
+    asked = photos(tmp_path, ["0.jpg", "1.jpg"])
+    first, second = Counting(), Counting()
+    others: list[threading.Thread] = []
+
+    def while_another_comes(pixels: np.ndarray) -> dict[str, np.ndarray]:
+        if first.asked == 1 and not others:
+            others.append(begun(lambda: ask(tmp_path / "cache", teacher(second), asked, quiet=True)))
+        return first(pixels)
+
+    busy = Teacher(name="colours", size=(SIDE, SIDE), answer=while_another_comes)
+    ask(tmp_path / "cache", busy, asked, quiet=True)
+    others[0].join()
+    assert (first.asked, second.asked) == (3, 1), "a blank photo tells the shapes"
 
 
 def test_another_teacher_finds_nothing_of_it(tmp_path: Path) -> None:

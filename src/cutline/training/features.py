@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from cutline.atomic_files import locked, output_errors, replacement, write_text
 from cutline.images import Preprocessing, to_pixels
 from cutline.terminal import bar_size
 from cutline.training.datasets import Example, TarMember, open_example
@@ -67,41 +68,69 @@ def feature_store(
 ) -> FeatureStore:
     """Open the features of these photos, computing what is not there yet; a run that was killed is continued.
 
-    Every example needs an image. Raises ImageError for a photo that cannot be read.
+    Every example needs an image. While another process computes them, this one waits. Raises ImageError for a
+    photo that cannot be read, and OutputError where the disk has no room for the features.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{_fingerprint(examples, config)}.npy"
-    progress = path.with_suffix(".done")
     run = _Runner(trunk)
+    if not path.exists() or _done(path) < config.variants * len(examples):
+        with locked(str(path.with_suffix(".lock"))):
+            _compute(path, examples, run, config, quiet=quiet)
+    return FeatureStore(np.load(path, mmap_mode="r"))
+
+
+def _compute(
+    path: Path, examples: Sequence[Example], run: _Runner, config: FeatureConfig, *, quiet: bool
+) -> None:
+    """Compute what the file does not have yet."""
     shape = (config.variants, len(examples), *run.shape(config.preprocessing))
     if not path.exists():
-        partial = np.lib.format.open_memmap(path.with_suffix(".part"), "w+", run.dtype, shape)
-        del partial
-        progress.write_text("0")
-        os.replace(path.with_suffix(".part"), path)
-    done = int(progress.read_text()) if progress.exists() else 0
-    total = config.variants * len(examples)
-    if done < total:
-        features = np.lib.format.open_memmap(path, "r+")
-        flat = features.reshape(total, *shape[2:])
-        bar = tqdm(
-            total=total,
-            initial=done,
-            unit="photo",
-            desc="features",
-            disable=True if quiet else None,
-            **bar_size(),
-        )
-        for start, pixels in _pixels(examples, config, done):
-            flat[start : start + len(pixels)] = run(pixels)
-            bar.update(len(pixels))
-            if start // _BATCH % 50 == 0:
-                features.flush()
-                progress.write_text(str(start + len(pixels)))
-        features.flush()
-        progress.write_text(str(total))
-        bar.close()
-    return FeatureStore(np.load(path, mmap_mode="r"))
+        _allocate(path, run.dtype, shape)
+    done, total = _done(path), config.variants * len(examples)
+    if done == total:
+        return
+    features = np.lib.format.open_memmap(path, "r+")
+    flat = features.reshape(total, *shape[2:])
+    bar = tqdm(
+        total=total,
+        initial=done,
+        unit="photo",
+        desc="features",
+        disable=True if quiet else None,
+        **bar_size(),
+    )
+    for start, pixels in _pixels(examples, config, done):
+        flat[start : start + len(pixels)] = run(pixels)
+        bar.update(len(pixels))
+        if start // _BATCH % 50 == 0:
+            features.flush()
+            _note_done(path, start + len(pixels))
+    features.flush()
+    _note_done(path, total)
+    bar.close()
+
+
+def _allocate(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> None:
+    """Make an empty file of features, with all of its room: a full disk would kill who writes to the map."""
+    with output_errors(str(path)), replacement(str(path)) as temporary:
+        features = np.lib.format.open_memmap(temporary, "w+", dtype, shape)
+        del features
+        if hasattr(os, "posix_fallocate"):
+            with open(temporary, "r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, os.path.getsize(temporary))
+        _note_done(path, 0)
+
+
+def _note_done(path: Path, count: int) -> None:
+    """Write down how many of a file's photos are computed, in their order."""
+    write_text(str(path.with_suffix(".done")), str(count))
+
+
+def _done(path: Path) -> int:
+    """What `_note_done` wrote; 0 where there is nothing."""
+    progress = path.with_suffix(".done")
+    return int(progress.read_text() or 0) if progress.exists() else 0
 
 
 def _pixels(examples: Sequence[Example], config: FeatureConfig, done: int) -> Iterator[tuple[int, Pixels]]:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that torch's own documentation uses
 from tqdm import tqdm
 
+from cutline.atomic_files import locked
 from cutline.errors import ConfigError
 from cutline.images import Preprocessing, to_pixels
 from cutline.terminal import bar_size
@@ -171,7 +172,8 @@ class Answers:
 def ask(folder: Path, teacher: Teacher, examples: Sequence[Example], *, quiet: bool = False) -> Answers:
     """The answers to these photos, asking only about those that it was not asked about before.
 
-    Every example needs an image. A run that was killed is continued. Raises ImageError.
+    Every example needs an image. A run that was killed is continued; while another one asks, this one waits.
+    Raises ImageError.
     """
     place = folder / f"teacher-{hashlib.sha256(teacher.name.encode()).hexdigest()[:24]}"
     place.mkdir(parents=True, exist_ok=True)
@@ -181,24 +183,27 @@ def ask(folder: Path, teacher: Teacher, examples: Sequence[Example], *, quiet: b
         name: value.shape[1:]
         for name, value in teacher.answer(np.zeros((1, height, width, 3), np.uint8)).items()
     }
-    known, _ = _known(place, shapes)
     keys = [content_hash(example.image) for example in examples if example.image is not None]
-    new = {key: example for key, example in zip(keys, examples, strict=True) if key not in known}
-    bar = tqdm(total=len(new), unit="photo", desc="teacher", disable=True if quiet else None, **bar_size())
-    for start in range(0, len(new), _BATCH):
-        asked = list(new)[start : start + _BATCH]
-        opened = [open_example(new[key], enough_px=size.enough_px) for key in asked]
-        answers = teacher.answer(np.stack([to_pixels(image, size) for image in opened]))
-        for name, values in answers.items():
-            _append(place / f"{name}.f16", values.astype(np.float16).tobytes())
-        _append(place / _KEYS, b"".join(asked))
-        bar.update(len(asked))
-    bar.close()
-    known, rows = _known(place, shapes)
-    arrays = {
-        name: np.memmap(place / f"{name}.f16", np.float16, "r", shape=(rows, *shape))
-        for name, shape in shapes.items()
-    }
+    with locked(str(place / _KEYS)):
+        known, _ = _known(place, shapes)
+        new = {key: example for key, example in zip(keys, examples, strict=True) if key not in known}
+        bar = tqdm(
+            total=len(new), unit="photo", desc="teacher", disable=True if quiet else None, **bar_size()
+        )
+        for start in range(0, len(new), _BATCH):
+            asked = list(new)[start : start + _BATCH]
+            opened = [open_example(new[key], enough_px=size.enough_px) for key in asked]
+            answers = teacher.answer(np.stack([to_pixels(image, size) for image in opened]))
+            for name, values in answers.items():
+                _append(place / f"{name}.f16", values.astype(np.float16).tobytes())
+            _append(place / _KEYS, b"".join(asked))
+            bar.update(len(asked))
+        bar.close()
+        known, rows = _known(place, shapes)
+        arrays = {
+            name: np.memmap(place / f"{name}.f16", np.float16, "r", shape=(rows, *shape))
+            for name, shape in shapes.items()
+        }
     return Answers(arrays, [known[key] for key in keys])
 
 

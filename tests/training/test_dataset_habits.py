@@ -232,6 +232,12 @@ def test_json_values_that_are_no_texts_are_refused(photos: Path, row: dict[str, 
     assert "malformed" in codes(report)
 
 
+def test_half_an_emoji_is_dropped_from_a_caption(photos: Path) -> None:
+    """Programs that cut texts at a length leave it; no tokenizer takes it."""
+    (photos / "captions.jsonl").write_text('{"image": "a.jpg", "caption": "A dog \\ud83d"}\n')
+    assert captions(photos) == {"a.jpg": ("A dog ",)}
+
+
 def test_null_captions_are_no_captions(photos: Path) -> None:
     rows = [{"image": "a.jpg", "caption": None}, {"image": "b.jpg", "captions": ["A cow", None]}]
     (photos / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -27,11 +27,11 @@ def example_of(
     image_id: object = "",
     repeats: int = 1,
 ) -> Example:
-    """One example of the data set that the settings name."""
+    """One example of the data set that the settings name. Halves of characters in captions are dropped."""
     return Example(
         key=key,
         image=image,
-        captions=tuple(captions),
+        captions=tuple(each.encode("utf-8", "ignore").decode() for each in captions),
         split=split,
         source=config.name,
         image_id="" if image_id is None else str(image_id),

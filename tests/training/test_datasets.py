@@ -352,6 +352,16 @@ def test_webdataset_shards_give_photos_as_bytes(tmp_path: Path) -> None:
     assert np.abs(difference).mean() < 5
 
 
+def test_shards_of_one_name_in_two_folders_keep_their_photos_apart(tmp_path: Path) -> None:
+    for folder in ("cc3m", "sbu"):
+        write_shards(tmp_path / folder, count=1)
+    write_shards(tmp_path, count=2)
+    (tmp_path / "train-0000.tar").unlink()
+    keys = [example.key for example in load(tmp_path)]
+    assert len(set(keys)) == 9
+    assert {key.rpartition("/")[0] for key in keys} == {"cc3m/train-0000", "sbu/train-0000", "train-0001"}
+
+
 @pytest.mark.parametrize("pattern", ["train-*[01].tar", "train-{0000..0001}.tar", "train-000?.tar"])
 def test_shards_by_pattern(tmp_path: Path, pattern: str) -> None:
     write_shards(tmp_path, count=2)

@@ -19,10 +19,17 @@ from cutline.captioning.bundle import RERANKER, read_bundle
 from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.cli.bundle import build as bundle_build
 from cutline.cli.train import command
-from cutline.errors import ConfigError, OutputError, TrainingError
+from cutline.errors import ConfigError, DataError, OutputError, TrainingError
 from cutline.images import Source
 from cutline.training import agreement, calibration
-from cutline.training.build import batches_per_epoch, gather, read_vocabulary, sample, write_vocabulary
+from cutline.training.build import (
+    batches_per_epoch,
+    gather,
+    read_vocabulary,
+    sample,
+    warn_of_dev_photos,
+    write_vocabulary,
+)
 from cutline.training.checkpoints import average_weights, write_checkpoint
 from cutline.training.config import load_recipe
 from cutline.training.devices import choose_device
@@ -223,6 +230,33 @@ def test_a_dry_run_says_what_is_coming_and_writes_nothing(tmp_path: Path) -> Non
     assert "checked" in result.output
     assert "error:" not in result.output
     assert sorted(each.name for each in tmp_path.iterdir()) == ["data", "shapes.yaml"]
+
+
+def test_two_photos_of_one_name_are_refused(tmp_path: Path) -> None:
+    """Else the captions of one would be learnt with the other."""
+    recipe = write_recipe(tmp_path / "ann")
+    write_recipe(tmp_path / "bob")
+    two = [f"{{kind: folder, path: {tmp_path / who / 'data'}}}" for who in ("ann", "bob")]
+    with pytest.raises(DataError, match=r"data has two photos called 000\.png: .*ann.* and .*bob") as caught:
+        gather(load_recipe(recipe, [f"data=[{two[0]}, {two[1]}]"]))
+    assert "a name of its own" in caught.value.hint
+    named = load_recipe(recipe, [f"data=[{two[0]}, {two[1]}]", "data.1.name=bob"])
+    assert len(gather(named).photos) == 64
+    assert len(gather(load_recipe(recipe, [f"data=[{two[0]}, {two[0]}]"])).photos) == 64  # the same ones
+
+
+def test_dev_photos_that_another_source_trains_on_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recipe = write_recipe(tmp_path)
+    more = write_shapes(tmp_path / "more", train=2, dev=0)
+    warn_of_dev_photos(gather(load_recipe(recipe)).photos)
+    assert not caplog.records
+    for place in (0, 1):
+        shutil.copy(tmp_path / "data" / f"{place + 24:03}.png", more / f"{place:03}.png")
+    more_data = f"data=[{{kind: folder, path: {tmp_path / 'data'}}}, {{kind: folder, path: {more}}}]"
+    train(recipe, more_data, "--dry-run")
+    assert "2 of 8 dev photos are also trained on: scores will be too high (024.png, 025.png)" in caplog.text
 
 
 def test_a_dry_run_finds_a_photo_that_is_not_there(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,10 +22,10 @@ from cutline.training.class_names import ClassName, captions_with_names, class_n
 from cutline.training.concepts import ConceptHead, choose_concepts
 from cutline.training.config import ImageConfig, RecipeConfig, StageConfig
 from cutline.training.corpus import Captions, Corpus, first_concepts, tokenise_captions, with_concepts
-from cutline.training.datasets import load_examples
+from cutline.training.datasets import content_hash, load_examples
 from cutline.training.distil import DistilObjective, Student, Taught, parts_of, width_of
 from cutline.training.encoders import Encoder, build_encoder, label, load_network
-from cutline.training.examples import Example
+from cutline.training.examples import Example, ImageFile, TarMember
 from cutline.training.features import FeatureConfig, FeatureStore, feature_store
 from cutline.training.kept_encoders import KEPT_ENCODER, KeptEncoder, is_kept, read_concepts, write_encoder
 from cutline.training.loop import BEST, Objective
@@ -53,6 +54,8 @@ _COPIES_OF_A_NAME = 30
 _SURE = 0.5
 _READ_AT_ONCE = 1024
 _TOKENIZER, _CONCEPTS = "tokenizer.json", "concepts.json"
+
+_log = logging.getLogger("cutline.training")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +109,7 @@ def gather(recipe: RecipeConfig, vocabulary: Vocabulary | None = None) -> Materi
     else:
         tokenizer = vocabulary.tokenizer
     photos = (*seen, *dev)
+    _refuse_two_of_one_name(photos)
     rows = {(example.source, example.key, example.split): row for row, example in enumerate(photos)}
 
     def tokenised(chosen: Iterable[Example]) -> list[Captions]:
@@ -140,6 +144,45 @@ def gather(recipe: RecipeConfig, vocabulary: Vocabulary | None = None) -> Materi
     named = {name: tuple(with_concepts(each, numbers) for each in part) for name, part in parts.items()}
     corpus = Corpus(tokenizer=tokenizer, concepts=concepts, **named)
     return Material(corpus=corpus, photos=photos, examples=tuple(examples))
+
+
+def _refuse_two_of_one_name(photos: Sequence[Example]) -> None:
+    """Captions find their photo by its source, key and split."""
+    images: dict[tuple[str, str, str], ImageFile | None] = {}
+    for photo in photos:
+        first = images.setdefault((photo.source, photo.key, photo.split), photo.image)
+        if first != photo.image:
+            raise DataError(
+                f"{photo.source} has two photos called {photo.key}: {first} and {photo.image}.",
+                hint="Give each entry under data: a name of its own.",
+            )
+
+
+def warn_of_dev_photos(photos: Sequence[Example]) -> None:
+    """Log a warning where photos to evaluate on are trained on as well, whatever they are called there."""
+    train = [photo.image for photo in photos if photo.split == "train" and photo.image is not None]
+    dev = [(photo.key, photo.image) for photo in photos if photo.split == "dev" and photo.image is not None]
+    sizes = set(map(_bytes_of, train)) & {_bytes_of(image) for _, image in dev}  # no others can be equal
+    learnt = {content_hash(image) for image in train if _bytes_of(image) in sizes}
+    both = [key for key, image in dev if _bytes_of(image) in sizes and content_hash(image) in learnt]
+    if both:
+        _log.warning(
+            "%d of %d dev photos are also trained on: scores will be too high (%s%s).",
+            len(both),
+            len(dev),
+            ", ".join(both[:3]),
+            ", ..." if len(both) > 3 else "",
+        )
+
+
+def _bytes_of(image: ImageFile) -> int | None:
+    """The size of a photo's file; None where it is gone, which is told when it is opened."""
+    if isinstance(image, TarMember):
+        return image.size
+    try:
+        return image.stat().st_size
+    except OSError:
+        return None
 
 
 def _with_names(training: Sequence[Example], seed: int) -> Iterable[Example]:

@@ -31,6 +31,7 @@ from cutline.training.build import (
     open_features,
     read_vocabulary,
     sample,
+    warn_of_dev_photos,
     write_vocabulary,
 )
 from cutline.training.checkpoints import load_weights, read_checkpoint
@@ -77,6 +78,8 @@ def run_recipe(
     world.from_first(None)  # nobody looks for what the first is writing
     if world.first and begun is None:
         write_vocabulary(recipe.output, material.corpus)
+    if world.first:
+        warn_of_dev_photos(material.photos)
     results: list[FitResult] = []
     for stage, objective in _objectives(recipe, material, chosen(recipe, only), world):
         results.append(run_stage(recipe, stage, objective, resume=resume, device=device, world=world))
@@ -223,6 +226,7 @@ def dry_run(recipe: RecipeConfig, *, device: torch.device | None = None) -> Plan
     Raises what the training would raise: DataError, ImageError, ConfigError, TrainingError.
     """
     material = gather(recipe)
+    warn_of_dev_photos(material.photos)
     largest = max(stage.batch_size for stage in recipe.stages)
     texts = max(round(stage.batch_size * max(1.0, stage.text_share)) for stage in recipe.stages)
     small = sample(material, photos=largest, dev=_DRY_DEV, texts=texts)

@@ -10,6 +10,7 @@ import glob
 import json
 import re
 import tarfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,15 +43,18 @@ class _Member:
 
 def read_webdataset(config: DataConfig, report: Report) -> Iterator[Example]:
     """Shards hold a caption per line in .txt (or .caption), or "caption" or "captions" in .json."""
-    for shard in find_shards(config.path):
+    shards = find_shards(config.path)
+    stems = Counter(shard.stem for shard in shards)
+    for shard in shards:
         split = _shard_split(shard)
+        name = shard.stem if stems[shard.stem] == 1 else f"{shard.parent.name}/{shard.stem}"
         for sample in _samples(shard, report):
             where = f"{shard}!{sample.key}"
             if sample.image is None:
                 complain(report, "caption_without_image", "these captions have no photo", where)
                 continue
             image = None if config.images == NO_IMAGES else sample.image
-            key = f"{shard.stem}/{sample.key}"  # keys may repeat from shard to shard
+            key = f"{name}/{sample.key}"  # keys may repeat from shard to shard
             found = split_of(sample.split, where, report) or split
             yield example_of(config, key, image, sample.captions, found)
 

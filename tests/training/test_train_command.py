@@ -33,6 +33,7 @@ from cutline.training.build import (
 from cutline.training.checkpoints import average_weights, write_checkpoint
 from cutline.training.config import load_recipe
 from cutline.training.devices import choose_device
+from cutline.training.distributed import World
 from cutline.training.runner import duration, run_recipe
 from cutline.training.stages import start_checkpoint
 from cutline.training.tracking import read_metrics
@@ -85,6 +86,31 @@ def test_it_leaves_the_recipe_the_vocabulary_and_the_numbers(first: Path) -> Non
     lines = read_metrics(run / "metrics.jsonl")
     assert [each["step"] for each in lines if "train/loss" in each] == list(range(1, 101))
     assert sum("dev/cider" in each for each in lines) == 25
+
+
+def test_a_model_card_that_is_not_there_is_refused_before_the_training(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path)
+    for dry_run in ([], ["--dry-run"]):
+        with pytest.raises(ConfigError, match=r"no model card at .*lost\.md"):
+            train(recipe, f"export.card={tmp_path / 'lost.md'}", *dry_run)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("stages.find.epochs=1", "find compares"),
+        ("stages.please.likeness_reward=0.1", "please compares"),
+        ("stages.say.batch_size=2", "say has 2 photos and 1 texts"),
+        ("stages.say.text_share=0.3", "8 photos and 2 texts"),
+    ],
+)
+def test_what_three_processes_cannot_share_is_refused(change: str, said: str, tmp_path: Path) -> None:
+    recipe = load_recipe(write_recipe(tmp_path), [*FIVE_STAGES, change])
+    stage = change.split(".")[1]
+    with pytest.raises(ConfigError, match=said):
+        run_recipe(recipe, world=World(size=3), only=stage)
+    assert not recipe.output.exists()
 
 
 def test_a_second_training_never_writes_over_the_first(first: Path) -> None:

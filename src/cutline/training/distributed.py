@@ -1,7 +1,7 @@
 """Several processes that train as one (DDP under torchrun), and the same code alone.
 
-A batch belongs to the whole world: rank r of w takes every w-th of its photos. So the result of a training
-does not depend on the number of processes, and a resumed one may have another number.
+A batch belongs to the whole world: rank r of w takes every w-th of its photos. So what is learnt hardly
+depends on the number of processes, and a resumed training may have another number.
 """
 
 from __future__ import annotations

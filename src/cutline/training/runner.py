@@ -68,8 +68,11 @@ def run_recipe(
     ``weights.safetensors`` that it was made of; the last one that distils leaves
     its encoder in ``recipe.output / "encoder.safetensors"``.
 
-    Raises TrainingError if the folder already has a training and ``resume`` is off.
+    Raises TrainingError if the folder already has a training and ``resume`` is off, and ConfigError for what
+    several processes cannot share.
     """
+    _refuse_missing_card(recipe)
+    _refuse_to_share(recipe, chosen(recipe, only), world)
     if world.first:
         _claim(recipe, resume=resume)
     world.from_first(None)  # nobody reads what the first is writing
@@ -92,6 +95,32 @@ def run_recipe(
     if world.first and only in ("", recipe.stages[-1].name):
         _publish(recipe)
     return results
+
+
+def _refuse_missing_card(recipe: RecipeConfig) -> None:
+    """It is read when all stages have ended."""
+    card = recipe.export.card
+    if card is not None and not card.is_file():
+        raise ConfigError(f"There is no model card at {card}.", hint="Set export.card.")
+
+
+def _refuse_to_share(recipe: RecipeConfig, stages: Sequence[StageConfig], world: World) -> None:
+    """Refuse what would be learnt otherwise by several processes than by one, or not at all."""
+    if world.size == 1:
+        return
+    for stage in stages:
+        if stage.objective == "match" or (stage.objective == "rewards" and stage.likeness_reward):
+            raise ConfigError(
+                f"Stage {stage.name} compares the photos of a batch, which several processes would share.",
+                hint=f"Train this stage with one process: --stage {stage.name}.",
+            )
+        texts = round(stage.batch_size * stage.text_share)
+        if min(stage.batch_size, texts or stage.batch_size) < world.size:
+            raise ConfigError(
+                f"Stage {stage.name} has {stage.batch_size} photos and {texts} texts in a batch, too few for"
+                f" {world.size} processes.",
+                hint="Raise batch_size, or text_share.",
+            )
 
 
 def _objectives(
@@ -225,6 +254,7 @@ def dry_run(recipe: RecipeConfig, *, device: torch.device | None = None) -> Plan
 
     Raises what the training would raise: DataError, ImageError, ConfigError, TrainingError.
     """
+    _refuse_missing_card(recipe)
     material = gather(recipe)
     warn_of_dev_photos(material.photos)
     largest = max(stage.batch_size for stage in recipe.stages)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageDraw, ImageEnhance
 from tiny_data import coco_captions, flickr8k, photo, photo_bytes, write_json, write_photos
 
 from cutline.cli import data as data_command
@@ -229,6 +229,21 @@ def test_flat_pictures_of_different_colours_do_not_look_alike() -> None:
     red, blue = (Image.new("RGB", (80, 80), colour) for colour in ("red", "blue"))
     assert difference_hash(red) == difference_hash(blue)
     assert near_groups([(0, fingerprint(b"0", red)), (1, fingerprint(b"1", blue))]) == []
+
+
+def test_different_things_before_one_plain_wall_do_not_look_alike() -> None:
+    prints = []
+    for place in range(24):
+        picture = Image.new("RGB", (640, 640), "white")
+        draw = ImageDraw.Draw(picture)
+        shape = (draw.rectangle, draw.ellipse)[place % 2]
+        half = (60, 100, 140)[place // 2 % 3]
+        shape((320 - half, 320 - half, 320 + half, 320 + half), ("red", "green", "blue", "black")[place // 6])
+        buffer = io.BytesIO()
+        picture.resize((320, 320)).save(buffer, "JPEG", quality=70)
+        copy = Image.open(buffer)
+        prints += [fingerprint(bytes([place, 0]), picture), fingerprint(bytes([place, 1]), copy)]
+    assert near_groups(list(enumerate(prints))) == [[2 * place, 2 * place + 1] for place in range(24)]
 
 
 def test_many_copies_are_one_group() -> None:

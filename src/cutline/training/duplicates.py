@@ -15,16 +15,18 @@ from PIL import Image
 
 from cutline.vectors import grouped
 
-_THUMBNAIL_PX = 8
+_THUMBNAIL_PX = 16
 _BAND_BITS = (7, 7, 7, 7, 7, 7, 7, 7, 8)  # 64 in all: two hashes with at most eight bits apart share a band
 # Of 1,500 photos no two were less than nine apart; of 300 copies at half the size, one was more than eight.
 _MOST_BITS_APART = len(_BAND_BITS) - 1
 _MOST_COLOUR_APART = 10.0  # mean over the thumbnail, of 255
+# Of any cell: things before one white wall differ in few. Copies at half the size differ by at most 8.
+_MOST_CELL_APART = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
-    """What is kept of a photo to find its copies: 56 kB for a thousand photos."""
+    """What is kept of a photo to find its copies: 1 MB for a thousand photos."""
 
     content: bytes  # SHA-256 of the file
     look: int  # 64-bit difference hash
@@ -88,6 +90,7 @@ def _alike(bucket: list[tuple[int, Fingerprint]]) -> Iterator[tuple[int, int]]:
         for second in map(int, first + 1 + np.flatnonzero(apart <= _MOST_BITS_APART)):
             if bucket[first][1].content == bucket[second][1].content:
                 continue
-            if np.abs(thumbnails[first] - thumbnails[second]).mean() <= _MOST_COLOUR_APART:
+            cells = np.abs(thumbnails[first] - thumbnails[second])
+            if cells.mean() <= _MOST_COLOUR_APART and cells.max() <= _MOST_CELL_APART:
                 grouped.add(second)
                 yield bucket[first][0], bucket[second][0]

@@ -286,9 +286,11 @@ def test_a_killed_build_is_begun_again_and_files_of_others_stay(tmp_path: Path) 
     folder = exports.write(tmp_path / "in", exports.instagram())
     built(tmp_path / "out", folder)
     (tmp_path / "out" / "dataset.json").unlink()
-    (tmp_path / "out" / "shards" / "test-00007.tar").write_bytes(b"half")
+    left = [tmp_path / "out" / name for name in ("shards/test-00007.tar", ".cutline-tmp-x1.json")]
+    for path in left:
+        path.write_bytes(b"half")
     built(tmp_path / "out", folder)
-    assert not (tmp_path / "out" / "shards" / "test-00007.tar").exists()
+    assert not any(path.exists() for path in left)
     for number, name in enumerate(("shards/mine.tar", "README.md", "code.py")):
         other = exports.write(tmp_path / f"other{number}", {name: b"precious", "code.py": b"mine"})
         with pytest.raises(OutputError, match=r"mine\.tar|code\.py"):
@@ -403,6 +405,35 @@ def test_texts_and_albums_are_chosen(tmp_path: Path) -> None:
     coast = [sample for sample in samples(tmp_path / "out") if "Two days on the coast" in sample["captions"]]
     assert len(coast) == 2
     assert len({sample["split"] for sample in coast}) == 1  # a post is never torn apart
+
+
+def test_an_album_that_was_posted_twice_is_never_torn(tmp_path: Path) -> None:
+    """Of some photos the copy in the other network is the larger file."""
+    facebook, sources = "your_facebook_activity/posts", []
+    for album in range(12):
+        seeds = [100 + 10 * album + place for place in range(4)]
+        small, large = ([exports.photo(seed, size=size) for seed in seeds] for size in ((96, 80), (192, 160)))
+        photos = {"a": [large[0], small[1], large[2]], "b": [small[0], large[1], large[3]]}
+        for who, own in photos.items():
+            names = [f"{facebook}/media/{who}{place}.jpg" for place in range(3)]
+            media = [{"data": [{"media": {"uri": name}} for name in names]}]
+            post = {"timestamp": 1, "data": [{"post": f"Album {album} by the sea"}], "attachments": media}
+            export = {f"{facebook}/your_posts_1.json": exports.as_meta_writes([post])}
+            folder = exports.write(tmp_path / f"{who}{album}", export | dict(zip(names, own, strict=True)))
+            sources.append(str(folder))
+    settings = BuildSettings(
+        consent=(CONSENT,) * len(sources),
+        cleaning=Cleaning(albums="all"),
+        data=DataConfig(path="", dev_share=0.3, test_share=0.3),
+    )
+    build(sources, tmp_path / "out", settings)
+    splits: dict[str, set[str]] = {}
+    for sample in samples(tmp_path / "out"):
+        for caption in sample["captions"]:
+            splits.setdefault(caption, set()).add(sample["split"])
+    assert len(splits) == 12
+    assert all(len(each) == 1 for each in splits.values())
+    assert len(set.union(*splits.values())) == 3
 
 
 @pytest.mark.parametrize(

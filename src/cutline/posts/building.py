@@ -48,9 +48,11 @@ from cutline.posts.plan import BuildSettings, Built, SourceNote
 from cutline.training.dataset_formats import resolve_kind
 from cutline.training.datasets import load_examples, splits_by_content
 from cutline.training.examples import SPLITS, UNUSED, Kind
+from cutline.vectors import grouped
 
 POSTS_MAX_SIDE_PX = 1024
-_SHARD = re.compile(r"(?:train|dev|test)-\d{5}\.tar|\.cutline-tmp-.*")
+_SHARD = re.compile(r"(?:train|dev|test)-\d{5}\.tar")
+_UNFINISHED = re.compile(r"\.cutline-tmp-.*")
 _OURS = (notes.SHARDS, notes.DATA, notes.README, notes.LEFT_OUT, notes.DVC, "dvc.lock", ".gitignore")
 _QUALITY = 92
 _SINGLE_FILES = (".car", ".xml")  # Bluesky's and WordPress' texts, whose photos lie elsewhere
@@ -91,7 +93,7 @@ def build(
             raise DataError(
                 "There is no photo with a caption in these sources.", hint=_most_left_out(counts.reasons)
             )
-        items = _items(photos, seen, settings)
+        items = _items(photos, settings)
         with output_errors(str(out)):
             shards = _write(items, out, settings, counts, report)
     return _finish(out, sources, settings, found, shards, counts, copies=len(seen) - len(photos))
@@ -103,15 +105,18 @@ def _clear(out: Path) -> None:
         raise OutputError(f"{out} has a data set already.", hint="Name a new folder, or remove it first.")
     shards = out / notes.SHARDS
     left = list(shards.iterdir()) if shards.is_dir() else []
-    strangers = [path for path in left if not _SHARD.fullmatch(path.name)]
-    strangers += [path for path in (out.iterdir() if out.is_dir() else ()) if path.name not in _OURS]
+    beside = [path for path in (out.iterdir() if out.is_dir() else ()) if path.name not in _OURS]
+    strangers = [
+        path for path in left if not (_SHARD.fullmatch(path.name) or _UNFINISHED.fullmatch(path.name))
+    ]
+    strangers += [path for path in beside if not _UNFINISHED.fullmatch(path.name)]
     if strangers:
         raise OutputError(
             f"{out} has files of another program, such as {min(strangers).name}.",
             kept="Nothing in it was changed.",
             hint="Name a new folder.",
         )
-    for path in left:
+    for path in (*left, *beside):
         path.unlink()
 
 
@@ -269,9 +274,9 @@ def _data_set(path: str, settings: BuildSettings, counts: Counts) -> tuple[tuple
 # Splits, and what the shards hold
 
 
-def _items(photos: Sequence[Photo], seen: Sequence[Seen], settings: BuildSettings) -> list[_Item]:
+def _items(photos: Sequence[Photo], settings: BuildSettings) -> list[_Item]:
     """Photos in an order that has nothing to do with who took them when: that of their hashes."""
-    splits = _splits(photos, seen, settings)
+    splits = _splits(photos, settings)
     found = [
         _Item(key=photo.content.hex()[:20], photo=photo, split=split)
         for photo, split in zip(photos, splits, strict=True)
@@ -279,19 +284,22 @@ def _items(photos: Sequence[Photo], seen: Sequence[Seen], settings: BuildSetting
     return sorted(found, key=lambda item: item.key)
 
 
-def _splits(photos: Sequence[Photo], seen: Sequence[Seen], settings: BuildSettings) -> list[str]:
+def _splits(photos: Sequence[Photo], settings: BuildSettings) -> list[str]:
     """A data set's own splits hold; a copy that is in two goes to the one that is measured on.
 
-    Photos of one post, and what they are copies of, share a split.
+    Photos of one post share a split, and so do posts that share a photo, or a copy of it.
     """
     if settings.data.split:
         return [settings.data.split] * len(photos)
-    anchors: dict[str, bytes] = {}
-    for each in seen:
-        together = each.candidate.together
-        if together:
-            anchors[together] = min(anchors.get(together, each.print.content), each.print.content)
-    contents = [anchors.get(photo.best.together, photo.content) for photo in photos]
+    posts: dict[str, list[int]] = defaultdict(list)
+    for place, photo in enumerate(photos):
+        for post in photo.together:
+            posts[post].append(place)
+    contents = [photo.content for photo in photos]
+    for group in grouped((places[0], place) for places in posts.values() for place in places[1:]):
+        anchor = min(contents[place] for place in group)
+        for place in group:
+            contents[place] = anchor
     assigned = splits_by_content(contents, settings.data)
     return [
         next((split for split in reversed(SPLITS) if split in photo.splits), by_content)

@@ -229,12 +229,13 @@ def _look(candidate: Candidate, limits: Limits) -> Seen | CutlineError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Photo:
-    """A photo of the data set: of all copies the largest file, with the captions of all of them."""
+    """A photo of the data set: of all copies the largest file, with the captions and posts of all of them."""
 
     best: Candidate
     content: bytes
     captions: tuple[str, ...]
     hashtags: tuple[str, ...]
+    together: frozenset[str]
     splits: frozenset[str]
     ids: tuple[str, ...]
     date: str
@@ -260,6 +261,7 @@ def _merged(copies: list[Seen]) -> Photo:
         content=best.print.content,
         captions=tuple(dict.fromkeys(caption for each in each_one for caption in each.captions)),
         hashtags=tuple(dict.fromkeys(tag for each in each_one for tag in each.hashtags)),
+        together=frozenset(each.together for each in each_one if each.together),
         splits=frozenset(each.split for each in each_one if each.split),
         ids=tuple(dict.fromkeys(each.id for each in each_one)),
         date=min((each.date for each in each_one if each.date), default=""),

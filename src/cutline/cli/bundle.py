@@ -146,7 +146,7 @@ def calibrate(
     what was fitted on the other; an expected calibration error above 0.05 is refused.
 
     \b
-    cutline bundle calibrate my-bundle/ recipes/cutline-base-2.yaml calibrated/ --version 1.2.2
+    cutline bundle calibrate my-bundle/ recipes/cutline-base.yaml calibrated/ --version 1.2.2
     """
     from cutline.captioning.bundle import export_bundle
     from cutline.training.calibration import calibrate, dev_photos
@@ -180,7 +180,7 @@ def rerank(
     refused.
 
     \b
-    cutline bundle rerank my-bundle/ recipes/cutline-base-2.yaml reranked/ --version 2.0.1
+    cutline bundle rerank my-bundle/ recipes/cutline-base.yaml reranked/ --version 2.0.1
     """
     from cutline.captioning.bundle import export_bundle
     from cutline.training.calibration import dev_photos

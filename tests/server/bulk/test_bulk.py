@@ -74,7 +74,7 @@ def test_an_archive_is_captioned_and_what_cannot_be_says_why(
     assert counts(bulk) == {"total": 7, "waiting": 0, "done": 3, "failed": 4, "cancelled": 0}
 
     lines = _lines(bulk)
-    caption = {"text": ANY, "log_prob": ANY}
+    caption = {"text": ANY, "log_prob": ANY, "confidence": ANY}
     assert lines[0] == {"file": "a/1.jpg", "model": ANY, "captions": [caption]}
     assert lines[0]["captions"][0]["text"]
     assert lines[0]["captions"][0]["log_prob"] < 0
@@ -104,6 +104,8 @@ def test_the_result_as_csv_has_the_library_s_columns(owner: Owner, work: Work, m
         "log_prob_2",
         "error_code",
         "error_message",
+        "confidence",
+        "confidence_2",
     ]
     assert rows[1][0] == "a, b.jpg"
     first, second = bulk.items.get(number=0).image.captions.order_by("rank")

@@ -424,7 +424,9 @@ def _load_openvino(bundle: Bundle, name: str, threads: int, calls: int) -> Graph
         compiled = core.compile_model(model, "CPU", _openvino_settings(threads, calls))
     except RuntimeError as error:
         raise BundleDamaged(f"{name} of {bundle.where} cannot be loaded: {error}.") from error
-    ports = {port.get_any_name(): port for port in compiled.outputs}
+    # Compiled, outputs that are the same tensor have each other's names, too.
+    given = [port.get_any_name() for port in model.outputs]
+    ports = dict(zip(given, compiled.outputs, strict=True))
 
     def run(names: Sequence[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         # A request of one's own for each call: requests may not be shared between threads.

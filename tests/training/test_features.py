@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -159,20 +161,41 @@ def test_features_that_another_run_computes_are_waited_for(
     assert next(read) == len(photos) + 1  # each was read once
 
 
+LIGHT = {"variants": 2, "augmentation": "light"}
+
+
 @pytest.mark.parametrize(
-    "changes",
+    ("given", "changes"),
     [
-        {"trunk": "another"},
-        {"preprocessing": Preprocessing(width_px=32, height_px=32)},
-        {"variants": 2, "augmentation": "light"},
-        {"seed": 1},
+        ({}, {"trunk": "another"}),
+        ({}, {"preprocessing": Preprocessing(width_px=32, height_px=32)}),
+        ({}, LIGHT),
+        (LIGHT, LIGHT | {"seed": 1}),
     ],
 )
-def test_another_question_gets_another_cache(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_another_question_gets_another_cache(
+    tmp_path: Path, given: dict[str, Any], changes: dict[str, Any]
+) -> None:
     photos, cache = examples(tmp_path / "photos", 2), tmp_path / "cache"
-    feature_store(cache, photos, Pixels(), config(), quiet=True)
+    feature_store(cache, photos, Pixels(), config(**given), quiet=True)
     feature_store(cache, photos, Pixels(), config(**changes), quiet=True)
     assert len(list(cache.glob("*.npy"))) == 2
+
+
+def test_photos_that_were_moved_or_copied_are_not_computed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With other times, under other names; and where there is one variant, with any seed."""
+    first = examples(tmp_path / "photos")
+    feature_store(tmp_path / "cache", first, Trunk(), config(), quiet=True)
+    shutil.copytree(tmp_path / "photos", tmp_path / "elsewhere", copy_function=shutil.copyfile)
+    moved = [
+        replace(each, source="else", key=f"new-{each.key}", image=tmp_path / "elsewhere" / each.image.name)
+        for each in first
+        if isinstance(each.image, Path)
+    ]
+    monkeypatch.setattr("cutline.training.features._compute", None)
+    feature_store(tmp_path / "cache", moved, Trunk(), replace(config(), seed=5), quiet=True)
 
 
 def test_a_photo_that_changed_is_seen_anew(tmp_path: Path) -> None:

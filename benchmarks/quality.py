@@ -7,22 +7,18 @@ With a text tower, also how many photos are found by a caption (text), and capti
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 import cutline
+from benchmarks.dev_captions import captions_of, parser_of
 from cutline.captioning.options import DecodingOptions, Strategy
 from cutline.captioning.protocol import embedder
-from cutline.captioning.streaming import caption_each
 from cutline.metrics import bleu, cider_d, tokenize, vocabulary_used
+from cutline.metrics.retrieval import recalls
 from cutline.training.calibration import dev_photos
-from cutline.training.datasets import read_source
-from cutline.training.examples import Example
 
 DECODINGS: Mapping[str, DecodingOptions] = {
     "greedy": DecodingOptions(strategy=Strategy.GREEDY),
@@ -33,33 +29,6 @@ HEAD = ("dev photos of", "photos", "decoding", "CIDEr-D", "BLEU-4", "different w
 RECALL_HEAD = ("dev photos of", "text R@1", "text R@10", "photo R@1", "photo R@10")
 
 
-def captioned(
-    photos: Sequence[Example], captioner: cutline.Captioner, asked: DecodingOptions
-) -> tuple[list[str], list[npt.NDArray[np.float32]]]:
-    """The first caption of each photo, and where the photos lie: N texts, N vectors [E]."""
-    texts, places = [], []
-    images = (read_source(each.image) for each in photos if each.image is not None)
-    for outcome in caption_each(captioner, images, options=asked):
-        if not isinstance(outcome, list):
-            raise outcome
-        texts.append(outcome[0].text)
-        places.append(np.asarray(outcome[0].embedding))
-    return texts, places
-
-
-def recalls(
-    places: npt.NDArray[np.float32], texts: npt.NDArray[np.float32], of: npt.NDArray[np.int64]
-) -> list[float]:
-    """Text to photo, and photo to text, at 1 and at 10, in percent. [N, E], [T, E], each text's photo [T]."""
-    likeness = texts @ places.T
-    own = likeness[np.arange(len(of)), of]
-    text_ranks = (likeness > own[:, None]).sum(1)
-    best = np.full(len(places), -np.inf)
-    np.maximum.at(best, of, own)
-    photo_ranks = (likeness > best[None]).sum(0)
-    return [100 * float((ranks < first).mean()) for ranks in (text_ranks, photo_ranks) for first in (1, 10)]
-
-
 def row(cells: Sequence[object]) -> str:
     """A line of a table in Markdown."""
     return f"| {' | '.join(map(str, cells))} |"
@@ -67,12 +36,7 @@ def row(cells: Sequence[object]) -> str:
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("recipe", type=Path)
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
-    parser.add_argument("--model", help="a bundle; by default the one that ships")
+    parser = parser_of(__doc__)
     parser.add_argument("--decoding", nargs="+", choices=DECODINGS, default=list(DECODINGS))
     arguments = parser.parse_args()
     examples = dev_photos(arguments.recipe, arguments.overrides)
@@ -84,16 +48,17 @@ def main() -> None:
         photos = [each for each in examples if each.source == source and each.image is not None]
         references = [[tokenize(text) for text in each.captions] for each in photos]
         for name in arguments.decoding:
-            texts, places = captioned(photos, captioner, DECODINGS[name])
-            words = [tokenize(each) for each in texts]
+            captions = captions_of(photos, captioner, DECODINGS[name])
+            words = [tokenize(each.text) for each in captions]
             cider, four = 100 * cider_d(references, words)[0], 100 * bleu(references, words)[0][3]
-            [(_, repeated)] = Counter(texts).most_common(1)
+            [(_, repeated)] = Counter(each.text for each in captions).most_common(1)
             figures = (f"{cider:.2f}", f"{four:.2f}", vocabulary_used(words), repeated)
             print(row((source, len(photos), name, *figures)), flush=True)
         if has_tower:
+            places = np.stack([np.asarray(each.embedding) for each in captions])  # however they were decoded
             of = np.repeat(np.arange(len(photos)), [len(each.captions) for each in photos])
             read = embedder(captioner).embed_text([text for each in photos for text in each.captions])
-            found.append((source, *(f"{each:.1f}" for each in recalls(np.stack(places), read, of))))
+            found.append((source, *(f"{each:.1f}" for each in recalls(places, read, of).values())))
     if found:
         print(f"\n{row(RECALL_HEAD)}\n|{'---|' * len(RECALL_HEAD)}")
         for cells in found:

@@ -6,17 +6,14 @@ sex that nobody saw who described the photo. wrong: people name the other one al
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 import cutline
+from benchmarks.dev_captions import captions_of, parser_of
 from cutline.captioning.options import OPTIONS, DecodingOptions
-from cutline.captioning.streaming import caption_each
 from cutline.captioning.wording import words_for_sexes
 from cutline.metrics import cider_d, tokenize
 from cutline.training.calibration import dev_photos
-from cutline.training.datasets import read_source
 from cutline.training.examples import Example
 
 FAMILY: Sequence[frozenset[str]] = (
@@ -28,17 +25,6 @@ FAMILY: Sequence[frozenset[str]] = (
     ),
 )
 HEAD = ("dev photos of", "safe", "captions changed", "CIDEr-D", "change", "sex right", "wrong", "unfounded")
-
-
-def captions_of(photos: Sequence[Example], captioner: cutline.Captioner, asked: DecodingOptions) -> list[str]:
-    """The first caption of each photo."""
-    found = []
-    images = (read_source(each.image) for each in photos if each.image is not None)
-    for outcome in caption_each(captioner, images, options=asked):
-        if not isinstance(outcome, list):
-            raise outcome
-        found.append(outcome[0].text)
-    return found
 
 
 def sexes_of(texts: Iterable[Sequence[str]]) -> tuple[bool, bool]:
@@ -65,12 +51,7 @@ def counts(captions: Sequence[str], photos: Sequence[Example]) -> Mapping[str, i
 
 def main() -> None:
     """Print a table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("recipe", type=Path)
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
-    parser.add_argument("--model", help="a bundle; by default the one that ships")
+    parser = parser_of(__doc__)
     parser.add_argument(
         "--sex-confidence", type=float, nargs="+", default=[OPTIONS["sex_confidence"].default]
     )
@@ -87,7 +68,7 @@ def main() -> None:
         plain: list[str] = []
         base = 0.0
         for name, asked in ways.items():
-            captions = captions_of(photos, captioner, asked)
+            captions = [each.text for each in captions_of(photos, captioner, asked)]
             score = 100 * cider_d(references, [tokenize(each) for each in captions])[0]
             plain, base = plain or captions, base or score
             changed = sum(one != other for one, other in zip(plain, captions, strict=True))

@@ -5,13 +5,12 @@ Legend of shapes: B photos, S captions a photo, L tokens, D width of a teacher's
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name that torch's own documentation uses
 
+from cutline.metrics import retrieval
 from cutline.training.config import StageConfig
 from cutline.training.corpus import Corpus
 from cutline.training.loop import Loss
@@ -98,21 +97,9 @@ class MatchObjective(PhotoObjective):
 def recalls(photos: Tensor, texts: Tensor, source: str) -> dict[str, float]:
     """In percent, how many texts [B, S, E] find their photo [B, E] among the first, and photos a text."""
     count, captions = texts.shape[:2]
-    likeness = texts.flatten(0, 1) @ photos.T
-    own = torch.arange(count).repeat_interleave(captions)
-    ranks = (likeness > likeness.gather(1, own[:, None])).sum(1)
-    best = likeness.T.masked_fill(own != torch.arange(count)[:, None], -math.inf).amax(1, keepdim=True)
-    back = (best < likeness.T).sum(1)
-    found = {
-        ("text", 1): ranks < 1,
-        ("text", 10): ranks < 10,
-        ("photo", 1): back < 1,
-        ("photo", 10): back < 10,
-    }
-    return {
-        f"recall/{asked}/{first}/{source}": 100 * float(hits.float().mean())
-        for (asked, first), hits in found.items()
-    }
+    own = np.repeat(np.arange(count), captions)
+    found = retrieval.recalls(photos.numpy(), texts.flatten(0, 1).numpy(), own)
+    return {f"recall/{asked}/{first}/{source}": share for (asked, first), share in found.items()}
 
 
 def _principal(vectors: Tensor, count: int) -> tuple[Tensor, Tensor]:

@@ -656,13 +656,13 @@ def _calibration_gate(contest: Contest) -> Gate:
     )
 
 
-def _confidence_gates(base: _Photos, acceptable: float | None, settings: GateSettings) -> Iterable[Gate]:
+def _confidence_gates(photos: _Photos, acceptable: float | None, settings: GateSettings) -> Iterable[Gate]:
     """Of bundles that say how sure they are of a caption, where people have described the photos."""
-    if acceptable is None or not base.sure_before or not any(base.references):
+    if acceptable is None or not photos.sure_before or not any(photos.references):
         return
     before, after = (
-        (np.asarray(sure), _ciders(captions, base, None) >= acceptable)
-        for sure, captions in ((base.sure_before, base.before), (base.sure_after, base.after))
+        (np.asarray(sure), _ciders(captions, photos, None) >= acceptable)
+        for sure, captions in ((photos.sure_before, photos.before), (photos.sure_after, photos.after))
     )
     yield confidence_gate(after, before, settings)
 

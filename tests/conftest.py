@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from xdist.scheduler import Scheduling
@@ -26,6 +27,10 @@ _ELSEWHERE = {"browser", "live", "run_service", "service", "things"}
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the mark of what `make test-quick` leaves out."""
     config.addinivalue_line("markers", "slow: starts a server, a browser or a training, or takes long")
+    if hasattr(config, "workerinput") and (counting := _counting(config)) is not None:
+        # Here pytest-cov begins to count as if this were the first process, begins again as a further one, and goes
+        # on with the former whenever `no_cover` stops the latter.
+        counting.cov.stop()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -40,14 +45,19 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Iterator[None]:
     """Let the first process alone count the lines that run at import: they are the same in all of them."""
-    coverage = getattr(session.config.pluginmanager.getplugin("_cov"), "cov_controller", None)
-    if coverage is None or os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
+    counting = _counting(session.config)
+    if counting is None or os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
         return (yield)
-    coverage.pause()
+    counting.pause()
     try:
         return (yield)
     finally:
-        coverage.resume()
+        counting.resume()
+
+
+def _counting(config: pytest.Config) -> Any:
+    """What counts the lines that run (pytest-cov's controller), or None."""
+    return getattr(config.pluginmanager.getplugin("_cov"), "cov_controller", None)
 
 
 @pytest.hookimpl(trylast=True)

@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_system import COLUMNS, ROWS, WIDTH, WORDS, PlainTail, tiny_system, tiny_transformer, word_tokenizer
+from tiny_system import (
+    COLUMNS,
+    CONCEPTS,
+    ROWS,
+    WIDTH,
+    WORDS,
+    PlainTail,
+    tiny_system,
+    tiny_transformer,
+    word_tokenizer,
+)
 from torch import Tensor, nn
 
 from cutline.captioning.bundle import TrainingData, read_bundle
@@ -18,6 +28,7 @@ from cutline.captioning.decoding import decode
 from cutline.captioning.options import DecodingOptions, Strategy, resolve
 from cutline.captioning.runtime import Runtime, open_runtime
 from cutline.images import Preprocessing
+from cutline.training.concepts import ConceptBonus
 from cutline.training.export import BundleDetails, export_bundle
 from cutline.training.generation import generate
 from cutline.training.lstm import LstmCaptioner, LstmConfig
@@ -76,7 +87,13 @@ def lstm() -> CaptionSystem:
     return CaptionSystem(PlainTail(), LstmCaptioner(config))
 
 
-SYSTEMS = {"transformer": transformer, "transformer-of-regions": transformer_of_regions, "lstm": lstm}
+BONUS = "transformer-with-bonus"
+SYSTEMS = {
+    "transformer": transformer,
+    BONUS: transformer,
+    "transformer-of-regions": transformer_of_regions,
+    "lstm": lstm,
+}
 
 
 class Exported:
@@ -88,6 +105,10 @@ class Exported:
         self.system: CaptionSystem = SYSTEMS[kind]()
         sharpen(self.system.captioner)
         self.system.train()
+        # One concept is no word: a decoder of other words can have it.
+        words = {word: place for place, word in enumerate(WORDS) if word != CONCEPTS[-1]}
+        words |= {"<none>": WORDS.index(CONCEPTS[-1])}
+        self.bonus = ConceptBonus(CONCEPTS, words, weight=0.7) if kind == BONUS else None
         details = BundleDetails(
             name="tiny",
             version="1.2.3",
@@ -98,7 +119,9 @@ class Exported:
             card="# Tiny\n",
             metrics={"cider": 1.0},
         )
-        self.manifest = export_bundle(folder, self.trunk, self.system, word_tokenizer(), details)
+        self.manifest = export_bundle(
+            folder, self.trunk, self.system, word_tokenizer(), details, bonus=self.bonus
+        )
         self.was_training = self.system.training
         self.system.eval()
         self.bundle = read_bundle(folder)
@@ -154,6 +177,30 @@ def test_the_step_graph_says_what_torch_says(exported: Exported, images: int, be
         np.testing.assert_allclose(best, step.top_log_probs, atol=1e-6)
         assert (np.diff(step.top_log_probs) <= 0).all()
         state, tokens = step.state, rng.integers(4, len(WORDS), (images, beams))
+
+
+def test_concepts_add_to_the_scores_of_their_words(tmp_path: Path) -> None:
+    exported, pixels = Exported(tmp_path / "bundle", BONUS), photos(3)
+    encoded = exported.runtime.encode(pixels)
+    (known,) = (value for name, value in encoded.memory.items() if name == "memory.bonus")
+    with torch.no_grad():
+        regions = exported.system.regions(exported.trunk(torch.from_numpy(pixels)))
+        chances = torch.sigmoid(exported.system.concept_logits(regions)).numpy()
+    for place, word in enumerate(WORDS):
+        gains = np.zeros(len(pixels))
+        if word in CONCEPTS[:-1]:  # the last is no word here
+            gains = 0.7 * np.log(np.maximum(chances[:, CONCEPTS.index(word)], 0.02) / 0.02)
+        np.testing.assert_allclose(known[:, place], gains, atol=1e-3)
+    assert known.max() > 0
+    tokens = np.full((3, 2), START_ID)
+    state = {name: np.repeat(value, 2, axis=1) for name, value in encoded.state.items()}
+    memory, captioner = exported.memory(pixels), exported.system.captioner
+    with torch.no_grad():
+        logits, _, _ = captioner.step(torch.from_numpy(tokens), captioner.initial(memory, 2), memory)
+    step = exported.runtime.step(tokens, encoded.memory, state, full=True)
+    assert step.log_probs is not None
+    expected = (logits + torch.from_numpy(known).unsqueeze(1)).log_softmax(-1)
+    np.testing.assert_allclose(step.log_probs, expected.numpy(), atol=2e-3)
 
 
 def test_greedy_captions_of_the_bundle_are_torchs(exported: Exported) -> None:

@@ -15,6 +15,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the name that torch's own documentation uses
 
 from cutline.training.class_names import classes_of_words
 
@@ -28,6 +29,8 @@ _FUNCTION_WORDS = """
     only 's n't s t i you we our your my one's getting get gets doing
 """
 _EMPTY = frozenset(_FUNCTION_WORDS.split())
+# Concepts that are less probable than this are not in the photo, as far as words are concerned.
+_ABSENT = 0.02
 
 
 def choose_concepts(captions: Iterable[Sequence[str]], *, limit: int) -> list[str]:
@@ -89,3 +92,28 @@ class ConceptHead(nn.Module):
         for place, classes in covered:
             self.mean.weight[place] = classifier.weight[classes].mean(dim=0) - centre
         return len(covered)
+
+
+class ConceptBonus(nn.Module):
+    """What a photo's concepts add to the scores of their words: weight * log(max(p, 0.02) / 0.02).
+
+    The decoder reads the concepts, too, but has learned to write what captions usually say; this is shallow
+    fusion (Gulcehre et al., 2015) with the concepts in place of a language model. words: the ids of the
+    vocabulary's words; those that are no concept gain nothing. Legend: B images, C concepts, V vocabulary.
+    """
+
+    places: Tensor
+
+    def __init__(self, concepts: Sequence[str], words: Mapping[str, int], *, weight: float) -> None:
+        super().__init__()
+        self.weight = weight
+        places = torch.full((len(words),), len(concepts))
+        for place, concept in enumerate(concepts):
+            if concept in words:
+                places[words[concept]] = place
+        self.register_buffer("places", places)
+
+    def forward(self, logits: Tensor) -> Tensor:
+        """The concepts' logits [B, C] -> what to add to the words' [B, V]."""
+        gains = torch.log(torch.sigmoid(logits).clamp(min=_ABSENT) / _ABSENT) * self.weight
+        return F.pad(gains, (0, 1)).index_select(1, self.places)

@@ -304,6 +304,8 @@ class ExportConfig:
     function_words: words such as "a" and "of"; where there are any, no other word is written twice in a
     sentence. For tokenizers of words.
     max_length: 0 leaves it to what the decoder was trained for.
+    concept_bonus: how much the concepts of a photo add to the scores of their words, in parts of their
+    log-probability; it names things that captions seldom name. For decoders with concepts; 0 is none.
     candidates: how many sentences a re-ranker chooses among, fitted on dev and left out where it gains
     nothing; 0 is none. acceptable: the CIDEr-D, against people's captions, from which on a caption is
     acceptable: the bundle then says how likely each is; 0 leaves that out.
@@ -325,6 +327,7 @@ class ExportConfig:
     no_repeat_ngram: NoRepeatNgram = OPTIONS["no_repeat_ngram"].default
     function_words: tuple[str, ...] = ()
     sex_confidence: SexConfidence = OPTIONS["sex_confidence"].default
+    concept_bonus: NonNegative = 0.0
     candidates: Annotated[int, Between(0, 64)] = 0
     acceptable: Annotated[float, Between(0, 10)] = 0.0
     max_loss_of_cider: Share = 0.01
@@ -375,6 +378,11 @@ class RecipeConfig:
         _check_label("version", export.version, VERSION, "something like 1.2.0; quote it in YAML")
         if export.language:
             _check_label("language", export.language, LANGUAGE, "a tag of BCP 47, such as en or pt-BR")
+        if export.concept_bonus and not self.decoder.concepts:
+            raise ConfigError(
+                "export.concept_bonus is for decoders with concepts, but decoder.concepts is 0.",
+                hint="Set decoder.concepts, or export.concept_bonus: 0.",
+            )
         seen: set[str] = set()
         for stage in self.stages:
             if stage.name in seen:

@@ -35,6 +35,7 @@ from cutline.captioning.bundle import (
 )
 from cutline.captioning.options import DecodingOptions
 from cutline.images import Preprocessing
+from cutline.training.concepts import ConceptBonus
 from cutline.training.lstm import LstmCaptioner, LstmConfig, LstmMemory, LstmState
 from cutline.training.systems import CaptionDecoder, CaptionSystem
 from cutline.training.towers import TextTower
@@ -44,23 +45,32 @@ from cutline.training.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 CANDIDATES = 32
 # torch calls what it looks up in a table by the first name, too: until it is done, the output has the second.
 EMBEDDING, _FREE = "embedding", "cutline_embedding"
+BONUS = "memory.bonus"
 
 
 class TransformerEncoderGraph(nn.Module):
     """Pixels in; keys and values of the memory out, for each decoder layer."""
 
-    def __init__(self, trunk: nn.Module, system: CaptionSystem) -> None:
+    def __init__(self, trunk: nn.Module, system: CaptionSystem, bonus: ConceptBonus | None = None) -> None:
         super().__init__()
         self.trunk = trunk
         self.system = system
+        self.bonus = bonus
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        """Pixels uint8 [B, H, W, 3] -> key and value [B, H, M, D / H] of each layer; embedding [B, E]."""
+        """Pixels uint8 [B, H, W, 3] -> key and value [B, H, M, D / H] of each layer.
+
+        Then the bonus [B, V] where there is one, and the embedding [B, E] where there is a matcher.
+        """
         regions = self.system.regions(self.trunk(pixels))
-        memory = self.system.remember(regions, self.system.concept_logits(regions))
-        heads = tuple(part for pair in self.system.captioner.memory_heads(memory) for part in pair)
-        matcher = self.system.matcher
-        return heads if matcher is None else (*heads, matcher.photo(regions))
+        concepts = self.system.concept_logits(regions)
+        memory = self.system.remember(regions, concepts)
+        outputs = [part for pair in self.system.captioner.memory_heads(memory) for part in pair]
+        if self.bonus is not None:
+            outputs.append(self.bonus(concepts))
+        if self.system.matcher is not None:
+            outputs.append(self.system.matcher.photo(regions))
+        return tuple(outputs)
 
 
 class TransformerDecoderGraph(nn.Module):
@@ -70,9 +80,16 @@ class TransformerDecoderGraph(nn.Module):
         super().__init__()
         self.captioner = captioner
 
-    def forward(self, tokens: Tensor, memory: HeadPairs, state: HeadPairs) -> tuple[Tensor, ...]:
-        """Tokens [B, K] -> log_probs [B, K, V], the best and their ids [B, K, M], attention [B, K, R]."""
+    def forward(
+        self, tokens: Tensor, memory: HeadPairs, state: HeadPairs, bonus: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        """Tokens [B, K] -> log_probs [B, K, V], the best and their ids [B, K, M], attention [B, K, R].
+
+        bonus [B, V] is added to the words' scores.
+        """
         logits, grown, attention = self.captioner.step(tokens, state, memory)
+        if bonus is not None:
+            logits = logits + bonus.unsqueeze(1)
         return (*scores_and_best(logits), attention, *(part for pair in grown for part in pair))
 
 
@@ -169,20 +186,23 @@ def export_with_heads(
     heads: Heads,
     places: int,
     size: tuple[int, int],
+    words: int = 0,
     more: Sequence[str] = (),
 ) -> None:
     """Write the graphs of a transformer: encoder.onnx and decoder.onnx, in float32, into ``folder``.
 
     encoder: pixels [B, H, W, 3] -> keys and values of the memory, which has ``places`` entries, and ``more``
     outputs of these names. decoder: tokens, memory and state, as `TransformerDecoderGraph`. size: H and W.
+    words: the vocabulary's size where the encoder says, before ``more``, what is added to each word's score.
     """
+    bonus = [BONUS] if words else []
     batch, beams, past = torch.export.Dim("batch"), torch.export.Dim("beams"), torch.export.Dim("past")
     export_graph(
         encoder,
         (torch.zeros(2, *size, 3, dtype=torch.uint8),),
         folder / ENCODER,
         inputs=["pixels"],
-        outputs=[*heads.memory_names, *more],
+        outputs=[*heads.memory_names, *bonus, *more],
         dynamic=({0: batch},),
     )
     grows = {0: batch, 1: beams, 3: past}
@@ -192,14 +212,16 @@ def export_with_heads(
             torch.ones(2, 3, dtype=torch.int64),
             heads.examples(2, heads.heads, places),
             heads.examples(2, 3, heads.heads, 4),
+            *(torch.zeros(2, words) for _ in bonus),
         ),
         folder / DECODER,
-        inputs=["tokens", *heads.memory_names, *(f"state.{name}" for name in heads.state_names)],
+        inputs=["tokens", *heads.memory_names, *(f"state.{name}" for name in heads.state_names), *bonus],
         outputs=_decoder_outputs(heads.state_names),
         dynamic=(
             {0: batch, 1: beams},
             [({0: batch}, {0: batch})] * heads.layers,
             [(grows, grows)] * heads.layers,
+            *({0: batch} for _ in bonus),
         ),
     )
 
@@ -227,16 +249,18 @@ def export_transformer(
     *,
     height: int,
     width: int,
+    bonus: ConceptBonus | None = None,
 ) -> None:
     """Write encoder.onnx and decoder.onnx, in float32, into ``folder``. captioner: that of the system."""
     config = captioner.config
     export_with_heads(
-        TransformerEncoderGraph(trunk, system),
+        TransformerEncoderGraph(trunk, system, bonus),
         TransformerDecoderGraph(captioner),
         folder,
         heads=_heads_of(config),
         places=config.regions + (config.concept_tokens if config.concepts else 0),
         size=(height, width),
+        words=0 if bonus is None else config.vocabulary,
         more=() if system.matcher is None else (EMBEDDING,),
     )
     if system.matcher is not None:
@@ -334,16 +358,25 @@ class BundleDetails:
 
 
 def export_graphs(
-    trunk: nn.Module, system: CaptionSystem, folder: Path, *, height: int, width: int
+    trunk: nn.Module,
+    system: CaptionSystem,
+    folder: Path,
+    *,
+    height: int,
+    width: int,
+    bonus: ConceptBonus | None = None,
 ) -> Architecture:
-    """Write encoder.onnx and decoder.onnx, in float32; return what bundle.json says of them."""
+    """Write encoder.onnx and decoder.onnx, in float32; return what bundle.json says of them.
+
+    bonus: what a transformer's concepts add to the scores of their words; by default nothing.
+    """
     captioner = system.captioner
     modes = {module: module.training for module in (*trunk.modules(), *system.modules())}
     try:
         if isinstance(captioner, LstmCaptioner):
             export_lstm(trunk, system.tail, captioner, folder, height=height, width=width)
         elif isinstance(captioner, TransformerCaptioner):
-            export_transformer(trunk, system, captioner, folder, height=height, width=width)
+            export_transformer(trunk, system, captioner, folder, height=height, width=width, bonus=bonus)
     finally:
         for module, mode in modes.items():
             module.training = mode
@@ -409,14 +442,22 @@ def bundle_graphs(
 
 
 def export_bundle(
-    folder: Path, trunk: nn.Module, system: CaptionSystem, tokenizer: Tokenizer, details: BundleDetails
+    folder: Path,
+    trunk: nn.Module,
+    system: CaptionSystem,
+    tokenizer: Tokenizer,
+    details: BundleDetails,
+    *,
+    bonus: ConceptBonus | None = None,
 ) -> Manifest:
     """Write a whole bundle, in float32, of a trained system: all of it or nothing.
 
-    To quantise, call `export_graphs`, change the graphs, then call `bundle_graphs`.
+    bonus: as of `export_graphs`. To quantise, call that, change the graphs, then call `bundle_graphs`.
     """
     size = details.preprocessing
     with tempfile.TemporaryDirectory() as scratch:
         graphs = Path(scratch)
-        architecture = export_graphs(trunk, system, graphs, height=size.height_px, width=size.width_px)
+        architecture = export_graphs(
+            trunk, system, graphs, height=size.height_px, width=size.width_px, bonus=bonus
+        )
         return bundle_graphs(folder, graphs, architecture, tokenizer, details)

@@ -45,6 +45,7 @@ from cutline.training.build import (
 )
 from cutline.training.calibration import calibrate
 from cutline.training.checkpoints import average_weights, load_weights
+from cutline.training.concepts import ConceptBonus
 from cutline.training.config import RecipeConfig
 from cutline.training.corpus import pack
 from cutline.training.datasets import Example, data_hash, describe, open_example, read_source
@@ -101,7 +102,12 @@ def publish(recipe: RecipeConfig, target: Path, *, checkpoint: Path | None = Non
         graphs.mkdir()
         size = recipe.image
         architecture = export_graphs(
-            models.encoder.trunk, models.system, graphs, height=size.height_px, width=size.width_px
+            models.encoder.trunk,
+            models.system,
+            graphs,
+            height=size.height_px,
+            width=size.width_px,
+            bonus=_concept_bonus(recipe, material),
         )
         details = _details(recipe, material)
         tokenizer = material.corpus.tokenizer
@@ -138,6 +144,11 @@ def publish(recipe: RecipeConfig, target: Path, *, checkpoint: Path | None = Non
         cider_float=mean_cider(before),
         cider=mean_cider(after),
     )
+
+
+def _concept_bonus(recipe: RecipeConfig, material: Material) -> ConceptBonus | None:
+    weight, corpus = recipe.export.concept_bonus, material.corpus
+    return ConceptBonus(corpus.concepts, corpus.tokenizer.get_vocab(), weight=weight) if weight else None
 
 
 def _judged(recipe: RecipeConfig, bundle: Bundle, material: Material) -> Bundle:

@@ -28,8 +28,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the mark of what `make test-quick` leaves out."""
     config.addinivalue_line("markers", "slow: starts a server, a browser or a training, or takes long")
     if hasattr(config, "workerinput") and (counting := _counting(config)) is not None:
-        # Here pytest-cov begins to count as if this were the first process, begins again as a further one, and goes
-        # on with the former whenever `no_cover` stops the latter.
+        # Here pytest-cov begins to count as if this were the first process, begins again as a further one,
+        # and goes on with the former whenever `no_cover` stops the latter.
         counting.cov.stop()
 
 

@@ -28,7 +28,7 @@ from cutline.captioning.decoding import decode
 from cutline.captioning.options import DecodingOptions, Strategy, resolve
 from cutline.captioning.runtime import Runtime, open_runtime
 from cutline.images import Preprocessing
-from cutline.training.concepts import ConceptBonus
+from cutline.training.concepts import ConceptBonus, frequencies
 from cutline.training.export import BundleDetails, export_bundle
 from cutline.training.generation import generate
 from cutline.training.lstm import LstmCaptioner, LstmConfig
@@ -88,6 +88,7 @@ def lstm() -> CaptionSystem:
 
 
 BONUS = "transformer-with-bonus"
+USUAL = frequencies([{0: 1.0, 1: 0.4}, {0: 0.5}], concepts=len(CONCEPTS))  # 0.75, 0.2, and never
 SYSTEMS = {
     "transformer": transformer,
     BONUS: transformer,
@@ -108,7 +109,7 @@ class Exported:
         # One concept is no word: a decoder of other words can have it.
         words = {word: place for place, word in enumerate(WORDS) if word != CONCEPTS[-1]}
         words |= {"<none>": WORDS.index(CONCEPTS[-1])}
-        self.bonus = ConceptBonus(CONCEPTS, words, weight=0.7) if kind == BONUS else None
+        self.bonus = ConceptBonus(CONCEPTS, USUAL, words, weight=0.7) if kind == BONUS else None
         details = BundleDetails(
             name="tiny",
             version="1.2.3",
@@ -189,8 +190,11 @@ def test_concepts_add_to_the_scores_of_their_words(tmp_path: Path) -> None:
     for place, word in enumerate(WORDS):
         gains = np.zeros(len(pixels))
         if word in CONCEPTS[:-1]:  # the last is no word here
-            gains = 0.7 * np.log(np.maximum(chances[:, CONCEPTS.index(word)], 0.02) / 0.02)
+            concept = CONCEPTS.index(word)
+            usual = max(USUAL[concept], 0.002)
+            gains = 0.7 * np.log(np.maximum(chances[:, concept], usual) / usual)
         np.testing.assert_allclose(known[:, place], gains, atol=1e-3)
+    assert [0.75, 0.2, *[0.0] * (len(CONCEPTS) - 2)] == USUAL
     assert known.max() > 0
     tokens = np.full((3, 2), START_ID)
     state = {name: np.repeat(value, 2, axis=1) for name, value in encoded.state.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,6 +74,12 @@ def test_rewards_are_higher_for_what_tells_a_photo_from_others(monkeypatch: pyte
     monkeypatch.setattr(rewarding, "_rewards", lambda items, ids: torch.zeros(ids.shape[:2]))
     logs = rewarding.loss(next(rewarding.batches(0))).logs
     assert logs["likeness"] < 0 == logs["reward"]
+    # What is worse than chance counts as chance: without bound, one sample would outweigh all others.
+    far = torch.full((8, stage.samples), -1000.0)
+    monkeypatch.setattr(Matcher, "found", lambda *_: far)
+    logs = rewarding.loss(next(rewarding.batches(0))).logs
+    assert logs["likeness"] == pytest.approx(-math.log(8))
+    monkeypatch.undo()
     bare_system = ConceptSystem(PlainTail(), tiny_transformer())
     rewarding = RewardObjective(bare_system, learning.corpus, learning.store, stage, seed=0)
     with pytest.raises(ValueError, match="matcher"):

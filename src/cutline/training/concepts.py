@@ -29,8 +29,8 @@ _FUNCTION_WORDS = """
     only 's n't s t i you we our your my one's getting get gets doing
 """
 _EMPTY = frozenset(_FUNCTION_WORDS.split())
-# Concepts that are less probable than this are not in the photo, as far as words are concerned.
-_ABSENT = 0.02
+# A concept that is rarer in captions is taken to be as frequent, or the least doubt would bring it up.
+_RAREST = 0.002
 
 
 def choose_concepts(captions: Iterable[Sequence[str]], *, limit: int) -> list[str]:
@@ -95,16 +95,26 @@ class ConceptHead(nn.Module):
 
 
 class ConceptBonus(nn.Module):
-    """What a photo's concepts add to the scores of their words: weight * log(max(p, 0.02) / 0.02).
+    """What a photo's concepts add to the scores of their words: weight * log(max(p, f) / f).
 
-    The decoder reads the concepts, too, but has learned to write what captions usually say; this is shallow
-    fusion (Gulcehre et al., 2015) with the concepts in place of a language model. words: the ids of the
-    vocabulary's words; those that are no concept gain nothing. Legend: B images, C concepts, V vocabulary.
+    p is the concept's probability in the photo, f how frequent it is in captions, 0.002 at least. The decoder
+    reads the concepts, too, but has learned to write what captions usually say; this is shallow fusion
+    (Gulcehre et al., 2015) with the concepts in place of a language model, and the usual taken off (Li et
+    al., 2016). words: the ids of the vocabulary's words; those that are no concept gain nothing.
+    frequencies: in the concepts' order. Legend: B images, C concepts, V vocabulary.
     """
 
     places: Tensor
+    usual: Tensor
 
-    def __init__(self, concepts: Sequence[str], words: Mapping[str, int], *, weight: float) -> None:
+    def __init__(
+        self,
+        concepts: Sequence[str],
+        frequencies: Sequence[float],
+        words: Mapping[str, int],
+        *,
+        weight: float,
+    ) -> None:
         super().__init__()
         self.weight = weight
         places = torch.full((len(words),), len(concepts))
@@ -112,8 +122,19 @@ class ConceptBonus(nn.Module):
             if concept in words:
                 places[words[concept]] = place
         self.register_buffer("places", places)
+        self.register_buffer("usual", torch.tensor(frequencies, dtype=torch.float32).clamp(min=_RAREST))
 
     def forward(self, logits: Tensor) -> Tensor:
         """The concepts' logits [B, C] -> what to add to the words' [B, V]."""
-        gains = torch.log(torch.sigmoid(logits).clamp(min=_ABSENT) / _ABSENT) * self.weight
+        gains = torch.log(torch.maximum(torch.sigmoid(logits), self.usual) / self.usual) * self.weight
         return F.pad(gains, (0, 1)).index_select(1, self.places)
+
+
+def frequencies(captions: Iterable[Mapping[int, float]], *, concepts: int) -> list[float]:
+    """How frequent each concept is: the mean over photos of the share of captions that name it."""
+    sums, photos = [0.0] * concepts, 0
+    for named in captions:
+        photos += 1
+        for place, share in named.items():
+            sums[place] += share
+    return [each / max(photos, 1) for each in sums]

@@ -208,9 +208,9 @@ class StageConfig:
     concepts stage must not forget ImageNet, or a writer follows its teacher. rewards alone: samples
     (captions drawn for each photo), temperature (of the draws: below 1 they are nearer to what a beam
     writes), bleu_reward (BLEU-4's share beside CIDEr-D), likeness_reward (of the log-probability that the
-    matcher finds the photo by its caption among the batch's, against dullness) and caption_weight (of
-    cross-entropy on people's captions beside the rewards, which alone narrow the language; text_share helps
-    there too). distil alone:
+    matcher finds the photo by its caption among the batch's, at least that of chance, against dullness) and
+    caption_weight (of cross-entropy on people's captions beside the rewards, which alone narrow the language;
+    text_share helps there too). distil alone:
     side_px (of the square photos it sees; 0 takes the recipe's image), augmentation (of each photo, anew each
     time), embedding_weight and patch_weight (of what the teacher says of the photo and of its parts),
     frozen_layers (how many of an EfficientNet's or ResNet's first layers stay as they are) and frozen_filters
@@ -304,8 +304,9 @@ class ExportConfig:
     function_words: words such as "a" and "of"; where there are any, no other word is written twice in a
     sentence. For tokenizers of words.
     max_length: 0 leaves it to what the decoder was trained for.
-    concept_bonus: how much the concepts of a photo add to the scores of their words, in parts of their
-    log-probability; it names things that captions seldom name. For decoders with concepts; 0 is none.
+    concept_bonus: how much a word gains that the photo calls for more than photos usually do: so many times
+    the logarithm of how many times likelier its concept is. It names what captions seldom name; 0 is none.
+    For decoders with concepts and tokenizers of words.
     candidates: how many sentences a re-ranker chooses among, fitted on dev and left out where it gains
     nothing; 0 is none. acceptable: the CIDEr-D, against people's captions, from which on a caption is
     acceptable: the bundle then says how likely each is; 0 leaves that out.

@@ -6,6 +6,7 @@ C concepts, T concept tokens.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -421,11 +422,15 @@ class RewardObjective(CaptionObjective):
 
     @torch.no_grad()
     def _found(self, regions: Tensor, tokens: Tensor) -> Tensor:
-        """How well each caption [B, K, L] tells its photo from the batch's others: [B, K]."""
+        """How well each caption [B, K, L] tells its photo from the batch's others: [B, K], at least chance.
+
+        What is worse than chance would else be punished without bound, and training diverges.
+        """
         matcher = self.system.matcher
         if matcher is None:
             raise ValueError("likeness is judged by a matcher, and this system has none")
-        return matcher.found(matcher.photo(regions).float(), matcher.read(tokens))
+        found = matcher.found(matcher.photo(regions).float(), matcher.read(tokens))
+        return found.clamp(min=-math.log(len(regions)))
 
     def _rewards(self, items: Sequence[Captions], ids: Tensor) -> Tensor:
         """CIDEr-D, and some BLEU-4, of written captions [B, K, L], on the CPU: [B, K]."""

@@ -45,7 +45,7 @@ from cutline.training.build import (
 )
 from cutline.training.calibration import calibrate
 from cutline.training.checkpoints import average_weights, load_weights
-from cutline.training.concepts import ConceptBonus
+from cutline.training.concepts import ConceptBonus, frequencies
 from cutline.training.config import RecipeConfig
 from cutline.training.corpus import pack
 from cutline.training.datasets import Example, data_hash, describe, open_example, read_source
@@ -148,7 +148,10 @@ def publish(recipe: RecipeConfig, target: Path, *, checkpoint: Path | None = Non
 
 def _concept_bonus(recipe: RecipeConfig, material: Material) -> ConceptBonus | None:
     weight, corpus = recipe.export.concept_bonus, material.corpus
-    return ConceptBonus(corpus.concepts, corpus.tokenizer.get_vocab(), weight=weight) if weight else None
+    if not weight:
+        return None
+    usual = frequencies((each.concepts for each in corpus.train), concepts=len(corpus.concepts))
+    return ConceptBonus(corpus.concepts, usual, corpus.tokenizer.get_vocab(), weight=weight)
 
 
 def _judged(recipe: RecipeConfig, bundle: Bundle, material: Material) -> Bundle:

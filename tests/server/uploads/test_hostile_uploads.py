@@ -44,7 +44,11 @@ def service(tmp_path_factory: pytest.TempPathFactory, temporary: Path) -> Iterat
 
 def send(visitor: Visitor, file: Hostile) -> httpx.Response:
     """Upload one file, under its own name."""
-    return visitor.post("/images", files=[("files", (file.name, file.data, "image/jpeg"))], data={"n": 1})
+    return visitor.post(
+        "/images",
+        files=[("files", (file.name, file.data, "image/jpeg"))],
+        data={"n": 1, "strategy": "greedy"},
+    )
 
 
 def memory(service: Service) -> int:

@@ -225,7 +225,13 @@ def tracked() -> list[Path]:
 
 def test_no_path_of_a_machine_stands_in_any_file() -> None:
     # Split, so that this file does not find itself. Bytes, because exported graphs remember paths too.
-    clues = (b"/work/", b"/root/", b"/home/", b"/Users/", b".pyenv")  # quick to look for
+    clues = (
+        rb"/wo" rb"rk/",
+        rb"/ro" rb"ot/",
+        rb"/ho" rb"me/",
+        rb"/Us" rb"ers/",
+        rb".pye" rb"nv",
+    )  # quick to look for
     private = re.compile(rb"(?<!\w)/(?:wo" rb"rk|ro" rb"ot|ho" rb"me/\w+|Us" rb"ers/\w+)/|[.]pye" rb"nv")
     found = {}
     for path in tracked():

@@ -15,8 +15,8 @@ NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web --silent
 # `make run` hands ARGS to `cutline serve`.
 RECIPE ?= recipes/cutline-base.yaml
 ARGS ?=
-# How many processes share the tests: one more than cores, for tests often wait for servers and browsers.
-PROCESSES ?= 3
+# How many processes share the tests: two more than cores, for tests often wait for servers and browsers.
+PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run test test-quick check fuzz static image image-tar image-tar-others dev deploy-test deploy-check bench train system docs lock outdated sbom clean web-app

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import Scheduling
 
-from tests.shares import JOURNEYS, LAPTOP, SERVERS, ShareScheduling, place_of, share_of
+from tests.shares import JOURNEYS, LAPTOP, SERVERS, SERVING, ShareScheduling, place_of, share_of
 
 # Models of tests are so small that threads of torch mostly wait for each other, and keep cores from others.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -70,6 +70,15 @@ def pytest_collection_finish() -> None:
     """Leave what was imported alone; from here on garbage is collected."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Stop a share's services at its end, not at the end of all: even idle ones want a processor."""
+    if nextitem is None or share_of(nextitem.nodeid) != share_of(item.nodeid):
+        for service in SERVING:
+            service.stop()
+        SERVING.clear()
 
 
 def pytest_unconfigure() -> None:

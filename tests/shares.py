@@ -7,6 +7,7 @@ Long shares come first, so that the processes end together.
 from __future__ import annotations
 
 import re
+from typing import Protocol
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -31,6 +32,18 @@ LONGEST = (
 )
 # Files that ask for PostgreSQL, Redis or the S3 store in all that they do.
 ON_SERVERS = ("tests/server/test_faults.py", "tests/server/test_bench.py")
+
+
+class Stoppable(Protocol):
+    """A running service."""
+
+    def stop(self) -> None:
+        """End it; again where it has ended is nothing."""
+        ...
+
+
+# What runs for the share that is being tested.
+SERVING: set[Stoppable] = set()
 
 
 def share_of(nodeid: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import shares
 from tests.server import photos
 from tests.server.services.client import Visitor
 from tests.server.services.mailbox import Mailbox
@@ -293,9 +294,11 @@ def running(
     service = Service(mode, folder, servers=servers, settings=settings)
     try:
         service.start()
+        shares.SERVING.add(service)
         yield service
     finally:
         service.stop()
+        shares.SERVING.discard(service)
 
 
 @pytest.fixture(scope="session")

@@ -98,9 +98,11 @@ def search(arguments: Arguments, limits: Limits, load: Callable[[str | None], Ca
         raise OptionError(f"There is no index at {path}.", hint="Search without --no-update first.")
     captioner = load(arguments.model)
     with PhotoIndex(path) as index:
-        if not arguments.update:
+        if arguments.update:
+            failed = _update(arguments, index, captioner, limits)
+        else:
+            failed = 0
             _check_model(arguments, index, captioner)
-        failed = _update(arguments, index, captioner, limits) if arguments.update else 0
         if arguments.duplicates:
             _print_groups(arguments, _duplicates(arguments, index, captioner))
         else:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from typing import cast
 
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that torch's own documentation uses
@@ -101,7 +102,7 @@ class ConceptBonus(nn.Module):
     reads the concepts, too, but has learned to write what captions usually say; this is shallow fusion
     (Gulcehre et al., 2015) with the concepts in place of a language model, and the usual taken off (Li et
     al., 2016). words: the ids of the vocabulary's words; those that are no concept gain nothing.
-    frequencies: in the concepts' order. Legend: B images, C concepts, V vocabulary.
+    frequencies [C]. Legend: B images, C concepts, V vocabulary.
     """
 
     places: Tensor
@@ -110,7 +111,7 @@ class ConceptBonus(nn.Module):
     def __init__(
         self,
         concepts: Sequence[str],
-        frequencies: Sequence[float],
+        frequencies: npt.ArrayLike,
         words: Mapping[str, int],
         *,
         weight: float,
@@ -122,19 +123,9 @@ class ConceptBonus(nn.Module):
             if concept in words:
                 places[words[concept]] = place
         self.register_buffer("places", places)
-        self.register_buffer("usual", torch.tensor(frequencies, dtype=torch.float32).clamp(min=_RAREST))
+        self.register_buffer("usual", torch.as_tensor(frequencies, dtype=torch.float32).clamp(min=_RAREST))
 
     def forward(self, logits: Tensor) -> Tensor:
         """The concepts' logits [B, C] -> what to add to the words' [B, V]."""
         gains = torch.log(torch.maximum(torch.sigmoid(logits), self.usual) / self.usual) * self.weight
         return F.pad(gains, (0, 1)).index_select(1, self.places)
-
-
-def frequencies(captions: Iterable[Mapping[int, float]], *, concepts: int) -> list[float]:
-    """How frequent each concept is: the mean over photos of the share of captions that name it."""
-    sums, photos = [0.0] * concepts, 0
-    for named in captions:
-        photos += 1
-        for place, share in named.items():
-            sums[place] += share
-    return [each / max(photos, 1) for each in sums]

@@ -45,9 +45,9 @@ from cutline.training.build import (
 )
 from cutline.training.calibration import calibrate
 from cutline.training.checkpoints import average_weights, load_weights
-from cutline.training.concepts import ConceptBonus, frequencies
+from cutline.training.concepts import ConceptBonus
 from cutline.training.config import RecipeConfig
-from cutline.training.corpus import pack
+from cutline.training.corpus import concept_targets, pack
 from cutline.training.datasets import Example, data_hash, describe, open_example, read_source
 from cutline.training.export import BundleDetails, bundle_graphs, export_graphs
 from cutline.training.loop import BEST
@@ -150,7 +150,7 @@ def _concept_bonus(recipe: RecipeConfig, material: Material) -> ConceptBonus | N
     weight, corpus = recipe.export.concept_bonus, material.corpus
     if not weight:
         return None
-    usual = frequencies((each.concepts for each in corpus.train), concepts=len(corpus.concepts))
+    usual = concept_targets(corpus.train, len(corpus.concepts)).mean(axis=0, dtype=np.float64)
     return ConceptBonus(corpus.concepts, usual, corpus.tokenizer.get_vocab(), weight=weight)
 
 

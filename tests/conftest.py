@@ -76,9 +76,7 @@ def pytest_collection_finish() -> None:
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """Stop a share's services at its end, not at the end of all: even idle ones want a processor."""
     if nextitem is None or share_of(nextitem.nodeid) != share_of(item.nodeid):
-        for service in SERVING:
-            service.stop()
-        SERVING.clear()
+        SERVING.close()
 
 
 def pytest_unconfigure() -> None:

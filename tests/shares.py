@@ -7,7 +7,7 @@ Long shares come first, so that the processes end together.
 from __future__ import annotations
 
 import re
-from typing import Protocol
+from contextlib import ExitStack
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -34,16 +34,8 @@ LONGEST = (
 ON_SERVERS = ("tests/server/test_faults.py", "tests/server/test_bench.py")
 
 
-class Stoppable(Protocol):
-    """A running service."""
-
-    def stop(self) -> None:
-        """End it; again where it has ended is nothing."""
-        ...
-
-
-# What runs for the share that is being tested.
-SERVING: set[Stoppable] = set()
+# Ends what runs for the share that is being tested.
+SERVING = ExitStack()
 
 
 def share_of(nodeid: str) -> str:

@@ -294,11 +294,10 @@ def running(
     service = Service(mode, folder, servers=servers, settings=settings)
     try:
         service.start()
-        shares.SERVING.add(service)
+        shares.SERVING.callback(service.stop)
         yield service
     finally:
         service.stop()
-        shares.SERVING.discard(service)
 
 
 @pytest.fixture(scope="session")

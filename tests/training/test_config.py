@@ -146,6 +146,8 @@ def test_concepts_need_a_decoder_that_has_them(recipe: Path) -> None:
         load_recipe(recipe, ["stages=[{name: one, objective: concepts}]"])
     with pytest.raises(ConfigError, match="there are 4 concepts"):
         parse(DecoderConfig, {"concepts": 4})
+    with pytest.raises(ConfigError, match=r"concept_bonus is for decoders with concepts"):
+        load_recipe(recipe, ["decoder.concepts=0", "export.concept_bonus=0.3"])
 
 
 @pytest.mark.parametrize("name", ["ray-job.yaml", "vertex-ai.yaml"])

@@ -28,8 +28,8 @@ from cutline.captioning.decoding import decode
 from cutline.captioning.options import DecodingOptions, Strategy, resolve
 from cutline.captioning.runtime import Runtime, open_runtime
 from cutline.images import Preprocessing
-from cutline.training.concepts import ConceptBonus, frequencies
-from cutline.training.export import BundleDetails, export_bundle
+from cutline.training.concepts import ConceptBonus
+from cutline.training.export import BONUS, BundleDetails, export_bundle
 from cutline.training.generation import generate
 from cutline.training.lstm import LstmCaptioner, LstmConfig
 from cutline.training.systems import CaptionSystem
@@ -87,29 +87,18 @@ def lstm() -> CaptionSystem:
     return CaptionSystem(PlainTail(), LstmCaptioner(config))
 
 
-BONUS = "transformer-with-bonus"
-USUAL = frequencies([{0: 1.0, 1: 0.4}, {0: 0.5}], concepts=len(CONCEPTS))  # 0.75, 0.2, and never
-SYSTEMS = {
-    "transformer": transformer,
-    BONUS: transformer,
-    "transformer-of-regions": transformer_of_regions,
-    "lstm": lstm,
-}
+SYSTEMS = {"transformer": transformer, "transformer-of-regions": transformer_of_regions, "lstm": lstm}
 
 
 class Exported:
     """A torch system, and the bundle that was made of it."""
 
-    def __init__(self, folder: Path, kind: str) -> None:
+    def __init__(self, folder: Path, kind: str, *, bonus: ConceptBonus | None = None) -> None:
         torch.manual_seed(5)
         self.trunk = PixelTrunk().eval()
         self.system: CaptionSystem = SYSTEMS[kind]()
         sharpen(self.system.captioner)
         self.system.train()
-        # One concept is no word: a decoder of other words can have it.
-        words = {word: place for place, word in enumerate(WORDS) if word != CONCEPTS[-1]}
-        words |= {"<none>": WORDS.index(CONCEPTS[-1])}
-        self.bonus = ConceptBonus(CONCEPTS, USUAL, words, weight=0.7) if kind == BONUS else None
         details = BundleDetails(
             name="tiny",
             version="1.2.3",
@@ -120,9 +109,7 @@ class Exported:
             card="# Tiny\n",
             metrics={"cider": 1.0},
         )
-        self.manifest = export_bundle(
-            folder, self.trunk, self.system, word_tokenizer(), details, bonus=self.bonus
-        )
+        self.manifest = export_bundle(folder, self.trunk, self.system, word_tokenizer(), details, bonus=bonus)
         self.was_training = self.system.training
         self.system.eval()
         self.bundle = read_bundle(folder)
@@ -181,9 +168,14 @@ def test_the_step_graph_says_what_torch_says(exported: Exported, images: int, be
 
 
 def test_concepts_add_to_the_scores_of_their_words(tmp_path: Path) -> None:
-    exported, pixels = Exported(tmp_path / "bundle", BONUS), photos(3)
+    usual = [0.75, 0.2, *[0.0] * (len(CONCEPTS) - 2)]
+    # One concept is no word: a decoder of other words can have it.
+    words = {word: place for place, word in enumerate(WORDS) if word != CONCEPTS[-1]}
+    words |= {"<none>": WORDS.index(CONCEPTS[-1])}
+    bonus = ConceptBonus(CONCEPTS, usual, words, weight=0.7)
+    exported, pixels = Exported(tmp_path / "bundle", "transformer", bonus=bonus), photos(3)
     encoded = exported.runtime.encode(pixels)
-    (known,) = (value for name, value in encoded.memory.items() if name == "memory.bonus")
+    known = encoded.memory[BONUS]
     with torch.no_grad():
         regions = exported.system.regions(exported.trunk(torch.from_numpy(pixels)))
         chances = torch.sigmoid(exported.system.concept_logits(regions)).numpy()
@@ -191,10 +183,9 @@ def test_concepts_add_to_the_scores_of_their_words(tmp_path: Path) -> None:
         gains = np.zeros(len(pixels))
         if word in CONCEPTS[:-1]:  # the last is no word here
             concept = CONCEPTS.index(word)
-            usual = max(USUAL[concept], 0.002)
-            gains = 0.7 * np.log(np.maximum(chances[:, concept], usual) / usual)
+            often = max(usual[concept], 0.002)
+            gains = 0.7 * np.log(np.maximum(chances[:, concept], often) / often)
         np.testing.assert_allclose(known[:, place], gains, atol=1e-3)
-    assert [0.75, 0.2, *[0.0] * (len(CONCEPTS) - 2)] == USUAL
     assert known.max() > 0
     tokens = np.full((3, 2), START_ID)
     state = {name: np.repeat(value, 2, axis=1) for name, value in encoded.state.items()}

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 from click.testing import CliRunner, Result
@@ -34,6 +35,7 @@ from cutline.training.checkpoints import average_weights, write_checkpoint
 from cutline.training.config import load_recipe
 from cutline.training.devices import choose_device
 from cutline.training.distributed import World
+from cutline.training.export import BONUS
 from cutline.training.runner import duration, run_recipe
 from cutline.training.stages import start_checkpoint
 from cutline.training.tracking import read_metrics
@@ -311,10 +313,12 @@ def test_five_objectives_run_one_after_another(tmp_path: Path) -> None:
     words.write_text('{"1": ["a red square", "there is a red square"], "2": ["a blue circle"]}')
     text = f"{{name: words, kind: caption-map, path: {words}, images: none, split: train}}"
     data = f"data=[{{name: shapes, kind: folder, path: {tmp_path / 'data'}}}, {text}]"
-    result = train(recipe, data, *FIVE_STAGES)
+    result = train(recipe, data, *FIVE_STAGES, "export.concept_bonus=0.3")
     assert result.return_value == 0
     stages = {each["stage"] for each in read_metrics(tmp_path / "run" / "metrics.jsonl")}
     assert stages == {"see", "find", "read", "say", "please"}
+    graph = onnx.load_from_string(read_bundle(tmp_path / "run" / "bundle").files["encoder.onnx"]).graph
+    assert BONUS in {each.name for each in graph.output}
     captioner = load(str(tmp_path / "run" / "bundle"))
     assert isinstance(captioner, BundleCaptioner)
     assert captioner.embed_text(["a red square", ""]).shape == (2, 8)

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from cutline.server.account import keys
 from cutline.server.api import admission as admitting
@@ -210,6 +211,16 @@ def test_a_large_body_with_a_key_that_does_not_work_is_refused_unread(
         assert (sent.status, sent.code) == (401, "unauthenticated")
         assert sent.headers["www-authenticate"]
         assert sent.taken <= admitting.DRAIN_BYTES // MEGABYTE  # heard out for a moment, and kept nowhere
+
+
+def test_a_large_body_is_told_that_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(scope: Any) -> None:
+        raise OperationalError("couldn't get a connection after 20.00 sec")
+
+    monkeypatch.setattr(admitting, "viewer_of_scope", fail)
+    length = {"content-length": str(2 * MEGABYTE)}
+    sent = _answer("/api/v1/images", [b"a" * MEGABYTE] * 2, FORM | length, app=admission(_is_never_called))
+    assert (sent.status, sent.code) == (503, "unavailable")
 
 
 def test_a_small_body_that_does_not_come_is_looked_at_before_the_rest(transactional_db: None) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.db import connections
+from django.db import InterfaceError, OperationalError, connections
 from django.http import HttpRequest
 
 from cutline.errors import CutlineError
@@ -31,7 +31,7 @@ from cutline.server.api.body_limits import (
     part_count_of,
     too_large,
 )
-from cutline.server.api.problems import problem
+from cutline.server.api.problems import database_away, problem
 from cutline.server.api.turns import TURNS, Stopped
 from cutline.server.config import settings
 from cutline.server.errors import (
@@ -149,6 +149,8 @@ class _Body:
                     await self._admit()
         except CutlineError as error:
             raise Stopped(error) from error
+        except (OperationalError, InterfaceError) as error:
+            raise Stopped(database_away(error)) from error
 
     async def receive(self) -> MutableMapping[str, Any]:
         """The next message. Raises Stopped."""

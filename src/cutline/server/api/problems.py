@@ -164,13 +164,16 @@ def problem_of(request: HttpRequest, error: Exception) -> HttpResponse:
         case SuspiciousOperation() | BadRequest() | MultiPartParserError() | UnicodeError():
             return problem(request, Malformed("The request is malformed."))
         case OperationalError() | InterfaceError():
-            log.error("The database did not answer", exc_info=error)
-            return problem(
-                request, ServiceUnavailable("The database is not reachable.", hint="Try again in a moment.")
-            )
+            return problem(request, database_away(error))
         case DatabaseError() | Exception():
             log.error("Unexpected %s", type(error).__name__, exc_info=error)
             return problem(request, InternalError("Internal error.", hint="Report the request id."))
+
+
+def database_away(error: OperationalError | InterfaceError) -> CutlineError:
+    """What a client is told of a database that does not answer; the log has the rest."""
+    log.error("The database did not answer", exc_info=error)
+    return ServiceUnavailable("The database is not reachable.", hint="Try again in a moment.")
 
 
 def _hint_of(error: ValidationError) -> str:

@@ -70,11 +70,11 @@ IMAGES := web worker tools
 LABEL := --label org.opencontainers.image
 LABELS = $(LABEL).version="$(TAG)" $(LABEL).revision="$$(git rev-parse HEAD)" $(LABEL).created="$$(date -u +%FT%TZ)"
 
-image:  ## Build the images of web, worker and tools, and examine them (TAG=1.2)
+image:  ## Build the images of web, worker and tools, and examine them (TAG=1.2, IMAGES="learn serverless")
 	@for target in $(IMAGES); do \
 	  $(BUILD) --file deploy/docker/Dockerfile --target $$target --tag cutline-$$target:$(TAG) $(LABELS) . || exit 1; \
 	done
-	@$(PYTHON) deploy/docker/examine.py $(TAG)
+	@$(PYTHON) deploy/docker/examine.py $(TAG) $(IMAGES)
 
 image-tar: image  ## Save the images in build/, for servers that pull from nowhere: deploy/deliver brings them there
 	@mkdir -p build

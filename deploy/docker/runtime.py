@@ -83,11 +83,15 @@ def library(to: Path) -> Path:
 
 
 def shared_libraries(files: Iterator[Path], own: Path) -> set[Path]:
-    """The libraries that programs and modules load, but those in the folder own."""
+    """The libraries that programs and modules load, but those in the folder own.
+
+    A library in there may lack another one in there, which a module has loaded by then.
+    """
     found: set[Path] = set()
+    known = {path.name for path in own.rglob("*.so*")}
     for path in files:
         told = subprocess.run(["ldd", path], capture_output=True, text=True)
-        if "not found" in told.stdout:
+        if set(re.findall(r"^\s*(\S+) => not found", told.stdout, re.MULTILINE)) - known:
             raise SystemExit(f"{path} lacks libraries:\n{told.stdout}")
         found |= {Path(name) for name in re.findall(r"(?:=> |^\s*)(/\S+) \(0x", told.stdout, re.MULTILINE)}
     return {path for path in found if not path.is_relative_to(own)}

@@ -26,6 +26,7 @@ from websockets.exceptions import InvalidHandshake, WebSocketException
 from websockets.sync.client import connect
 
 PATIENCE_S = 120.0
+NOT_YET = (502, 503, 504)  # what was restarted is not reached by all yet; nothing was kept of the request
 
 
 class Failed(Exception):
@@ -52,9 +53,19 @@ def photo() -> bytes:
     return file.getvalue()
 
 
+def patient(api: httpx.Client, method: str, path: str, **words: Any) -> httpx.Response:
+    """The answer to a request that is sent again while the service says that it cannot answer yet."""
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        answer = api.request(method, path, **words)
+        if answer.status_code not in NOT_YET or time.monotonic() > end:
+            return answer
+        time.sleep(float(answer.headers.get("retry-after", 1)))
+
+
 def send(api: httpx.Client, url: str, context: ssl.SSLContext, state: State) -> str:
     """Upload a photo, and give its caption as the websocket tells it."""
-    answer = api.post("/api/v1/images", files={"files": ("check.jpg", photo(), "image/jpeg")})
+    answer = patient(api, "POST", "/api/v1/images", files={"files": ("check.jpg", photo(), "image/jpeg")})
     if answer.status_code != 202:
         raise Failed(f"the upload was answered {answer.status_code}: {answer.text}")
     image = answer.json()["items"][0]["id"]
@@ -92,7 +103,7 @@ def still(api: httpx.Client, state: State) -> int:
     for item in items:
         if item["caption"] != state.captions[item["id"]]:
             raise Failed(f"{item['id']} has the caption {item['caption']!r} now")
-        file = api.get(item["urls"]["master"]["jpeg"])
+        file = patient(api, "GET", item["urls"]["master"]["jpeg"])
         if file.status_code != 200 or not file.headers["content-type"].startswith("image/"):
             raise Failed(f"the file of {item['id']} was answered {file.status_code}")
     return len(ids)
@@ -103,7 +114,7 @@ def pages(api: httpx.Client) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     cursor: str | None = ""
     while cursor is not None:
-        answer = api.get("/api/v1/images", params={"cursor": cursor} if cursor else None)
+        answer = patient(api, "GET", "/api/v1/images", params={"cursor": cursor} if cursor else None)
         found = answer.raise_for_status().json()
         items += found["items"]
         cursor = found["next"]

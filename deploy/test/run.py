@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -99,12 +100,18 @@ class Stack:
         """The key of the account that sends photos."""
         return (self.folder / "key").read_text(encoding="utf-8")
 
-    def began(self, service: str, *words: str, options: Sequence[str] = ()) -> Load:
+    def began(
+        self,
+        service: str,
+        *words: str,
+        options: Sequence[str] = (),
+        variables: Mapping[str, str] | None = None,
+    ) -> Load:
         """Start a command of the stack. `run` alone would not tell with Podman whether it failed."""
         name = f"test-{service}"
         self.run("docker", "rm", "--force", name, may_fail=True)
         run = ("run", "--detach", "--no-deps", "--name", name, *options, service, *words)
-        self.compose(*run, variables={"LOAD_KEY": self.key})
+        self.compose(*run, variables={"LOAD_KEY": self.key, **(variables or {})})
         return Load(stack=self, name=name)
 
 
@@ -177,15 +184,21 @@ def images(stack: Stack) -> str:
     return stack.run("make", "--no-print-directory", "image", f"TAG={NEW}").strip()
 
 
+def more_images(stack: Stack) -> str:
+    """The Dockerfile's other images: what learns, with torch, and the function."""
+    words = ("make", "--no-print-directory", "image", f"TAG={NEW}", "IMAGES=learn serverless")
+    return stack.run(*words).strip()
+
+
 def image_tar(stack: Stack) -> str:
     """`make image-tar`: images that are taken from it are those that it was made of."""
-    ids = image_ids(stack)
     said = stack.run("make", "--no-print-directory", "image-tar", f"TAG={NEW}")
+    ids = image_ids(stack)  # it builds them, which gives them the time
     stack.run("docker", "rmi", "--force", *ids)
     stack.run("docker", "load", "--input", f"build/cutline-images-{NEW}.tar")
     if image_ids(stack) != ids:
         raise Failed("other images came back")
-    return said.strip()
+    return said.strip().splitlines()[-1]
 
 
 def image_ids(stack: Stack) -> list[str]:
@@ -304,8 +317,7 @@ print(" ".join(each["health"] for each in found))
 
 def restore(stack: Stack) -> str:
     """Back up, lose database, photos and queue, restore: all is as before."""
-    said = stack.command("backup").strip().splitlines()[-1]
-    place = said.split("checked ")[1].split(":")[0]
+    [(said, place)] = re.findall(r"(wrote and checked (\S+):.*)", stack.command("backup"))
     stack.compose("down")
     for volume in ("postgres", "media", "redis"):
         stack.run("docker", "volume", "rm", f"cutline_{volume}")
@@ -314,6 +326,88 @@ def restore(stack: Stack) -> str:
     stack.command("backup", "manage", "restore", "--replace", place)
     stack.compose("up", "--detach", "--wait")
     return f"{said}\n{stack.load('verify').strip()}"
+
+
+def learner(stack: Stack) -> str:
+    """As the guide adds it to the stack: it reads what people said here, and says what it learns of that."""
+    guide = (stack.clone / "docs" / "guide" / "deploy.md").read_text(encoding="utf-8")
+    [added] = re.findall(r"```yaml\n(services:\n  learner:.*?)```", guide, re.DOTALL)
+    (stack.compose_folder / "compose.override.yaml").write_text(added, encoding="utf-8")
+    settings = "work: /var/lib/cutline/learning\n"
+    (stack.compose_folder / "learn.yaml").write_text(settings, encoding="utf-8")
+    files = {"COMPOSE_FILE": "compose.yaml:compose.override.yaml"}
+    command = ("learn", "run", "--config", "/etc/cutline/learn.yaml")
+    said = stack.began("learner", *command, variables=files).result().splitlines()[-1]
+    if "captions" not in said:  # there are too few
+        raise Failed(said)
+    torch = ("--entrypoint", "python", f"cutline-learn:{NEW}", "-c", LEARNS)
+    return f"{said}; {stack.run('docker', 'run', '--rm', '--network', 'none', *torch).strip()}"
+
+
+LEARNS = "import torch, cutline.learning.challenger; print('torch', torch.__version__)"
+
+
+def function(stack: Stack) -> str:
+    """As in the guide: the service lends a photo's job to the function, which is told of it and answers."""
+    own = stack.compose_folder / "secrets" / "own" / "callback_secret"
+    own.unlink(missing_ok=True)
+    secret = ("--entrypoint", "python", f"cutline-serverless:{NEW}", "-c", NEW_SECRET)
+    own.write_text(stack.run("docker", "run", "--rm", "--network", "none", *secret), encoding="utf-8")
+    own.chmod(0o444)
+    (stack.compose_folder / "settings.env").write_text(CALLBACK, encoding="utf-8")
+    stack.run("deploy/roll", NEW)
+    running = stack.began("function")
+    image = stack.python(UPLOAD, f"https://{HOST}").split()[-1]
+    find = ("cutline", "manage", "shell", "--command", MASTER_OF.format(image))
+    master = stack.compose("exec", "-T", "beat", *find).split("master:")[1].split()[0]
+    said = stack.python(TELL, f"https://{HOST}", image, master).strip()
+    log = running.stop()
+    if "captioned" not in log:
+        raise Failed(f"the function captioned nothing:\n{log}")
+    return said
+
+
+NEW_SECRET = "from cutline.signatures import new_secret; print(new_secret())"
+CALLBACK = """CUTLINE_CAPTIONS_BY=callback
+CUTLINE_CALLBACK_SECRET_FILE=/run/own-secrets/callback_secret
+CUTLINE_CALLBACK_WAIT_S=900
+"""
+UPLOAD = """
+import sys
+sys.path.insert(0, "/")
+import load
+with load.client(sys.argv[1]) as api:
+    print(load.upload(api, "function", 1_000_000))
+"""
+MASTER_OF = """
+from cutline.server.images.models import Rendition
+print("master:" + Rendition.objects.get(image_id="{}", kind="master").file_id)
+"""
+TELL = """
+import sys, time, httpx
+sys.path.insert(0, "/")
+import load
+url, image, master = sys.argv[1:]
+event = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/media", "ce-type": "photo"}
+told = {"bucket": "media", "name": master}
+function = httpx.Client(base_url="http://test-function:8080", timeout=120)
+end = time.monotonic() + 120
+while time.monotonic() < end:
+    try:
+        assert function.get("/healthz").status_code == 200
+        break
+    except httpx.TransportError:
+        time.sleep(1)
+assert function.post("/", json=told, headers={"ce-id": "1"}).status_code == 400  # no whole event
+assert function.post("/", json={**told, "name": "other.jpg"}, headers=event).status_code == 204
+with load.client(url) as api:
+    before = load.patient(api, "GET", f"/api/v1/images/{image}").json()["caption"]
+    answer = function.post("/", json=told, headers=event)
+    assert answer.status_code == 204, answer
+    after = load.patient(api, "GET", f"/api/v1/images/{image}").json()["caption"]
+assert not before and after, (before, after)
+print("a photo's caption by the function:", after["text"] if isinstance(after, dict) else after)
+"""
 
 
 def end(stack: Stack) -> str:
@@ -325,6 +419,7 @@ def end(stack: Stack) -> str:
 STEPS: tuple[Callable[[Stack], str], ...] = (
     clone,
     images,
+    more_images,
     image_tar,
     start,
     tls,
@@ -334,6 +429,8 @@ STEPS: tuple[Callable[[Stack], str], ...] = (
     check,
     kill,
     restore,
+    learner,
+    function,
     end,
 )
 

@@ -156,7 +156,8 @@ async def _many_clients(service: Service, photos: Sequence[bytes], clients: int)
 
 async def _client(service: Service, photos: Iterator[bytes], ready: asyncio.Barrier) -> int:
     done = 0
-    async with httpx.AsyncClient(base_url=f"{service.url}/api/v1", timeout=120) as client:
+    limits = httpx.Limits(keepalive_expiry=2)  # the server closes what is idle for longer
+    async with httpx.AsyncClient(base_url=f"{service.url}/api/v1", timeout=120, limits=limits) as client:
         address = service.url.replace("http", "ws", 1) + "/ws"
         async with connect(address, proxy=None) as socket:
             answer = socket.response

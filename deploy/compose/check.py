@@ -16,6 +16,7 @@ import random
 import ssl
 import sys
 import time
+import uuid
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from websockets.exceptions import InvalidHandshake, WebSocketException
 from websockets.sync.client import connect
 
 PATIENCE_S = 120.0
-NOT_YET = (502, 503, 504)  # what was restarted is not reached by all yet; nothing was kept of the request
+NOT_YET = (409, 502, 503, 504)  # what was restarted is not reached by all yet; 409: a first try goes on
 
 
 class Failed(Exception):
@@ -65,7 +66,9 @@ def patient(api: httpx.Client, method: str, path: str, **words: Any) -> httpx.Re
 
 def send(api: httpx.Client, url: str, context: ssl.SSLContext, state: State) -> str:
     """Upload a photo, and give its caption as the websocket tells it."""
-    answer = patient(api, "POST", "/api/v1/images", files={"files": ("check.jpg", photo(), "image/jpeg")})
+    once = {"Idempotency-Key": str(uuid.uuid4())}
+    file = {"files": ("check.jpg", photo(), "image/jpeg")}
+    answer = patient(api, "POST", "/api/v1/images", files=file, headers=once)
     if answer.status_code != 202:
         raise Failed(f"the upload was answered {answer.status_code}: {answer.text}")
     image = answer.json()["items"][0]["id"]

@@ -210,6 +210,7 @@ def image_ids(stack: Stack) -> list[str]:
 def start(stack: Stack) -> str:
     """The previous release, on a machine that has nothing."""
     stack.compose("down", "--volumes", "--remove-orphans", may_fail=True, variables={"STACK_HOST": HOST})
+    (stack.compose_folder / "settings.env").unlink(missing_ok=True)  # of a run before
     stack.run(stack.compose_folder / "secrets.sh", HOST)
     environment = stack.compose_folder / ".env"
     text = environment.read_text(encoding="utf-8").replace("STACK_VERSION=latest", f"STACK_VERSION={OLD}")

@@ -74,10 +74,17 @@ class Model:
     runtime: Runtime
 
     def decode(
-        self, pixels: np.ndarray, options: DecodingOptions, *, n: int = 1, prefix: tuple[int, ...] = ()
+        self,
+        pixels: np.ndarray,
+        options: DecodingOptions,
+        *,
+        n: int = 1,
+        prefix: tuple[int, ...] = (),
+        function_words: tuple[int, ...] | None = None,
     ) -> list[list[Hypothesis]]:
         """Decode images [B, H, W, 3]."""
         decoding = self.settled(options, n=n, prefix=prefix)
+        decoding = replace(decoding, function_words=function_words)
         draws = [
             np.random.default_rng([options.seed or 0, int(each.sum())]).random((n, LONGEST + 2))
             for each in pixels
@@ -236,9 +243,17 @@ def test_a_narrow_beam_is_the_textbooks_and_stopping_early_changes_nothing(
 
 
 def diverse_beam(
-    model: Model, pixels: np.ndarray, options: DecodingOptions, n: int, prefix: tuple[int, ...] = ()
+    model: Model,
+    pixels: np.ndarray,
+    options: DecodingOptions,
+    n: int,
+    prefix: tuple[int, ...] = (),
+    function_words: tuple[int, ...] | None = None,
 ) -> list[tuple[int, ...]]:
-    """As in Vijayakumar et al. (2018): a word costs what the earlier captions have at its place."""
+    """As in Vijayakumar et al. (2018): a word costs for each earlier caption that has it at its place.
+
+    Where the function words are known, other words cost wherever they stand.
+    """
     beams, cost, penalty = options.beam_size or 3, options.diversity or 0.0, options.length_penalty or 0.0
     found: list[tuple[int, ...]] = []
     for _ in range(n):
@@ -250,7 +265,12 @@ def diverse_beam(
                 log_probs = model.reference.next_log_probs(pixels, told)
                 given = prefix[place : place + 1]
                 for token in given or ([END] if place == LONGEST else [*LETTERS, END]):
-                    shared = 0 if given else sum(each[place : place + 1] == (token,) for each in found)
+                    is_anywhere = function_words is not None and token not in function_words
+                    shared = sum(
+                        each.count(token) if is_anywhere else each[place : place + 1] == (token,)
+                        for each in found
+                    )
+                    shared = 0 if given or token == END else shared
                     grown.append((total + float(log_probs[token]) - cost * shared, (*told, token)))
             grown = sorted(grown, reverse=True)[: 2 * beams]
             ended += [(total / len(told) ** penalty, told[:-1]) for total, told in grown if told[-1] == END]
@@ -259,21 +279,26 @@ def diverse_beam(
     return found
 
 
+@pytest.mark.parametrize("function_words", [None, (3, 5)])
 @pytest.mark.parametrize("prefix", [(), (8, 4)])
 @pytest.mark.parametrize(("beams", "cost"), [(1, 0.3), (2, 0.5), (3, 2.0)])
 def test_several_captions_are_the_textbooks_diverse_ones(
-    model: Model, beams: int, cost: float, prefix: tuple[int, ...]
+    model: Model,
+    beams: int,
+    cost: float,
+    prefix: tuple[int, ...],
+    function_words: tuple[int, ...] | None,
 ) -> None:
     pixels = images(12, seed=beams)
     options = DecodingOptions(beam_size=beams, diversity=cost, length_penalty=0.7)
     alone = model.decode(pixels, replace(options, diversity=0), prefix=prefix)
-    found = model.decode(pixels, options, n=4, prefix=prefix)
+    found = model.decode(pixels, options, n=4, prefix=prefix, function_words=function_words)
     for each, hypotheses, (first,) in zip(pixels, found, alone, strict=True):
         assert hypotheses[0].tokens == first.tokens, "the first is what one caption would be"
         tokens = [hypothesis.tokens for hypothesis in hypotheses]
         assert len(set(tokens)) == 4
         if beams > 1:  # one beam is greedy, for the first, which the textbook does not know
-            assert set(tokens) >= set(diverse_beam(model, each, options, 4, prefix))
+            assert set(tokens) >= set(diverse_beam(model, each, options, 4, prefix, function_words))
         scores = [hypothesis.score for hypothesis in hypotheses[1:]]
         assert scores == sorted(scores, reverse=True)
         for hypothesis in hypotheses:
@@ -287,9 +312,10 @@ def test_diverse_captions_do_not_depend_on_other_images_or_on_the_short_list(tmp
     pixels = images(17)
     options = DecodingOptions(no_repeat_ngram=2)
     wide, narrow = (made(tmp_path / f"{top}", Tiny(top=top)) for top in (9, 4))
-    together = wide.decode(pixels, options, n=3)
-    alone = [wide.decode(each[None], options, n=3)[0] for each in pixels]
-    short = narrow.decode(pixels, options, n=3)
+    words = (3, 5, 7)
+    together = wide.decode(pixels, options, n=3, function_words=words)
+    alone = [wide.decode(each[None], options, n=3, function_words=words)[0] for each in pixels]
+    short = narrow.decode(pixels, options, n=3, function_words=words)
     for one, two, three in zip(together, alone, short, strict=True):
         assert (
             [each.tokens for each in one] == [each.tokens for each in two] == [each.tokens for each in three]

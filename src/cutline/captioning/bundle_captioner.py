@@ -200,9 +200,16 @@ class BundleCaptioner:
     def _decoding(self, asked: DecodingOptions, n: int) -> Decoding:
         longest = self.manifest.architecture.max_tokens - 1
         prefix = self._tokenizer.prefix_ids(asked.prefix) if asked.prefix else ()
-        repeatable = self._tokenizer.function_word_ids() if asked.no_repeat_words else None
-        wording = self._wordings[asked.safe is not False]
-        return resolve(asked, n=n, longest=longest, prefix=prefix, repeatable=repeatable, wording=wording)
+        repeatable = self._tokenizer.repeatable_ids() if asked.no_repeat_words else None
+        return resolve(
+            asked,
+            n=n,
+            longest=longest,
+            prefix=prefix,
+            repeatable=repeatable,
+            function_words=self._tokenizer.function_word_ids() or None,
+            wording=self._wordings[asked.safe is not False],
+        )
 
     def _stream(self, images: Iterator[Source], decoding: Decoding, prefix: str, size: int) -> Outcomes:
         first = list(islice(images, max(size, 2)))

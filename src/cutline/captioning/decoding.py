@@ -80,15 +80,14 @@ def _decode_diversely(
 ) -> list[list[Hypothesis]]:
     """One search after the other for each image, each away from the captions that are there already.
 
-    Diverse beam search with Hamming diversity (Vijayakumar et al., 2018): each group looks at the captions of
-    those before. The first caption is given, or that of a search for one; the others follow, the likeliest
-    first.
+    Diverse beam search (Vijayakumar et al., 2018): each group looks at the captions of those before. The
+    first caption is given, or that of a search for one; the others follow, the likeliest first.
     """
     one = replace(decoding, n=1, diversity=0.0)
     plain = replace(one, strategy=Strategy.GREEDY) if one.beam_size == 1 else one
     found = [[each] for each in first] or _search(runtime, encoded, architecture, plain)
     for _ in range(decoding.n - 1):
-        away = _Away(found, decoding.diversity, len(decoding.prefix))
+        away = _Away(found, decoding)
         more = _search(runtime, encoded, architecture, one, away=away)
         found = [[*captions, *another] for captions, another in zip(found, more, strict=True)]
     if any(len(captions) < decoding.n for captions in found):  # a narrow beam found one again
@@ -119,28 +118,42 @@ def _search(
 
 
 class _Away:
-    """What captions that are there already cost others: ``cost`` for each that has a token at its place.
+    """What captions that are there already cost others: ``diversity`` for each that has a word already.
 
-    The first ``free`` tokens are given, and cost nothing.
+    A function word costs where it stands at the same place (Hamming diversity), any other word wherever it
+    stands: else one word more would shift all others, and make a new caption of the same one. Where the
+    model's function words are not known, each token costs at its place. The prefix is given, and costs
+    nothing.
     """
 
-    def __init__(self, captions: Sequence[Sequence[Hypothesis]], cost: float, free: int) -> None:
+    def __init__(self, captions: Sequence[Sequence[Hypothesis]], decoding: Decoding) -> None:
         count = max(map(len, captions))
         longest = max((len(each.tokens) for several in captions for each in several), default=0)
         self._tokens = np.full((longest, len(captions), count), -1)  # [T, B, G], -1 where there is none
         # An empty sentence, in which nothing is charged, is no alternative.
         self._known = [{(), *(each.tokens for each in several)} for several in captions]
-        self._cost, self._free = cost, free
+        self._cost, self._free = decoding.diversity, len(decoding.prefix)
         for image, several in enumerate(captions):
             for group, each in enumerate(several):
                 self._tokens[: len(each.tokens), image, group] = each.tokens
+        self._words = np.zeros((len(captions), 0), np.int64)  # [B, any number], -1 where there is none
+        if decoding.function_words is not None:
+            is_word = ~np.isin(self._tokens, [-1, *decoding.function_words])
+            words = np.where(is_word, self._tokens, -1)
+            self._words = words.transpose(1, 0, 2).reshape(len(captions), longest * count)
+            self._tokens[is_word] = -1
 
     def at(self, place: int, images: Ints) -> Ints:
         """Return the tokens that cost something at a place, -1 for none. images [B] -> [B, any number]."""
-        if not self._free <= place < len(self._tokens):
+        if place < self._free:
             return np.zeros((len(images), 0), np.int64)
-        dear: Ints = self._tokens[place, images]
-        return dear
+        words = self._words[images]
+        return np.hstack([words, self._tokens[place, images]]) if place < len(self._tokens) else words
+
+    def charges(self, tokens: Ints, place: int, images: Ints) -> Flags:
+        """Say which candidates cost something. tokens [B, K, C], images [B] -> [B, K, C]."""
+        charged: Flags = (tokens[..., None] == self.at(place, images)[:, None, None, :]).any(axis=3)
+        return charged
 
     def charged(self, candidates: _Candidates, place: int, images: Ints) -> _Candidates:
         """Take the cost off the candidates' log-probabilities. images [B]."""
@@ -291,8 +304,6 @@ class _Search:
     def _step(self, repeats: Ints) -> tuple[Step, bool]:
         """Run the decoder; in full only where its short list of likeliest tokens may not be enough."""
         banned = len(self._banned_always) + 1 + int((repeats >= 0).sum(axis=2).max(initial=0))
-        if self._away is not None:
-            banned += self._away.at(self._length, self._images).shape[1]
         wanted = _candidates_wanted(self._decoding, self._architecture.vocabulary) + banned
         full = self._forced is not None or wanted > self._top
         step = self._run(full)
@@ -302,11 +313,14 @@ class _Search:
         return step, full
 
     def _are_too_few(self, candidates: _Candidates) -> bool:
-        """Whether the short list has too few words that may be written: only the wording bans so many."""
-        if self._decoding.wording is None:
+        """Whether the short list may lack what is to be chosen: the wording bans many, or they cost."""
+        if self._decoding.wording is None and self._away is None:
             return False
+        good = np.isfinite(candidates.log_probs)
+        if self._away is not None:
+            good &= ~self._away.charges(candidates.tokens, self._length, self._images)
         wanted = _candidates_wanted(self._decoding, self._architecture.vocabulary)
-        return bool(np.isfinite(candidates.log_probs).sum(axis=2).min(initial=wanted) < wanted)
+        return bool(good.sum(axis=2).min(initial=wanted) < wanted)
 
     def _run(self, full: bool) -> Step:
         return self._runtime.step(self._last, self._memory, self._state, full=full)

@@ -80,10 +80,10 @@ class DecodingOptions:
     diversity: Diversity | None = field(
         default=None,
         metadata=_spec(
-            0.5,
-            "Of several captions, what a word loses in log-probability for each earlier caption that has it "
-            "at the same place (diverse beam search, Vijayakumar et al., 2018); the first caption is the one "
-            "that n = 1 gives. 0 gives the likeliest captions, however alike.",
+            0.75,
+            "Of several captions, what a word loses in log-probability for each earlier caption that has it, "
+            "a function word only at the same place (diverse beam search, Vijayakumar et al., 2018); the "
+            "first caption is the one that n = 1 gives. 0 gives the likeliest captions, however alike.",
             only=Strategy.BEAM,
         ),
     )
@@ -250,7 +250,8 @@ class Decoding:
     """Options with every choice made; what decoders are given.
 
     ``seed`` None draws differently each time. ``prefix`` are token ids; ``repeatable`` those that may
-    occur twice, None for all. ``wording`` says what may not be written of people, None for nothing.
+    occur twice, None for all; ``function_words`` those that carry the grammar, None where nobody knows.
+    ``wording`` says what may not be written of people, None for nothing.
     """
 
     strategy: Strategy
@@ -270,6 +271,7 @@ class Decoding:
     seed: int | None = None
     prefix: tuple[int, ...] = ()
     repeatable: tuple[int, ...] | None = None
+    function_words: tuple[int, ...] | None = None
     wording: Wording | None = None
 
 
@@ -280,11 +282,12 @@ def resolve(
     longest: int,
     prefix: tuple[int, ...] = (),
     repeatable: tuple[int, ...] | None = None,
+    function_words: tuple[int, ...] | None = None,
     wording: Wording | None = None,
 ) -> Decoding:
     """Make every choice. ``longest`` is the most tokens, before the end token, that the model can write.
 
-    ``prefix``, ``repeatable`` and ``wording`` are those of Decoding.
+    ``prefix``, ``repeatable``, ``function_words`` and ``wording`` are those of Decoding.
     Raises OptionError for choices that contradict each other.
     """
     chosen = options.over(_DEFAULTS)
@@ -301,4 +304,10 @@ def resolve(
         )
     if len(prefix) > made["max_length"]:
         raise OptionError(f"The prefix has {len(prefix)} tokens, more than max_length {made['max_length']}.")
-    return Decoding(**{**made, "prefix": prefix}, n=n, repeatable=repeatable, wording=wording)
+    return Decoding(
+        **{**made, "prefix": prefix},
+        n=n,
+        repeatable=repeatable,
+        function_words=function_words,
+        wording=wording,
+    )

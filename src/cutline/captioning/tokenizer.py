@@ -92,15 +92,25 @@ class Tokenizer:
             hint="Choose another word, or put it before the caption yourself.",
         )
 
-    def function_word_ids(self) -> tuple[int, ...]:
-        """The token ids of the bundle's function words, as far as the model knows them.
+    def repeatable_ids(self) -> tuple[int, ...]:
+        """The token ids that no_repeat_words lets occur twice: those of the bundle's function words.
 
         Raises OptionError where the model's tokens are parts of words.
         """
-        if not self._is_word_level:
+        ids = self.function_word_ids()
+        if ids is None:
             raise OptionError(
                 "no_repeat_words needs a model whose tokens are words; this model's are parts of words."
             )
+        return ids
+
+    def function_word_ids(self) -> tuple[int, ...] | None:
+        """The token ids of the bundle's function words, as far as the model knows them.
+
+        None where the model's tokens are parts of words.
+        """
+        if not self._is_word_level:
+            return None
         ids = (self._fast.token_to_id(word) for word in self._style.function_words)
         return tuple(token for token in ids if token is not None)
 

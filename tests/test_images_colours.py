@@ -4,52 +4,18 @@ from __future__ import annotations
 
 import io
 import logging
+import random
 import struct
 import zlib
 
 import numpy as np
 import pillow_heif
 import pytest
-from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image
 
-from cutline.images import open_image
-
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-P3 = ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))
-PROPHOTO = ((0.7347, 0.2653), (0.1596, 0.8404), (0.0366, 0.0001))
-D65, D50 = (0.3127, 0.3290), (0.3457, 0.3585)
-
-
-def matrix_profile(
-    primaries: tuple[tuple[float, float], ...], white: tuple[float, float], gamma: float
-) -> bytes:
-    """An ICC profile (version 2) of three primaries and a gamma: what cameras and editors embed."""
-    columns = np.array([(x / y, 1, (1 - x - y) / y) for x, y in (*primaries, white)]).T
-    matrix = columns[:, :3] * np.linalg.solve(columns[:, :3], columns[:, 3])
-    bradford = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
-    pcs = np.array([0.9642, 1.0, 0.8249])
-    scale = (bradford @ pcs) / (bradford @ columns[:, 3])
-    matrix = np.linalg.inv(bradford) @ np.diag(scale) @ bradford @ matrix
-
-    def xyz(values: NDArray[np.float64]) -> bytes:
-        return b"XYZ \0\0\0\0" + b"".join(struct.pack(">i", round(each * 65536)) for each in values)
-
-    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
-    text = b"desc\0\0\0\0" + struct.pack(">I", 2) + b"x\0" + bytes(78) + b"\0\0"
-    tags = {
-        b"desc": text, b"cprt": b"text\0\0\0\0x\0\0\0", b"wtpt": xyz(pcs),
-        b"rXYZ": xyz(matrix[:, 0]), b"gXYZ": xyz(matrix[:, 1]), b"bXYZ": xyz(matrix[:, 2]),
-        b"rTRC": curve, b"gTRC": curve, b"bTRC": curve,
-    }  # fmt: skip
-    table, body, at = struct.pack(">I", len(tags)), b"", 128 + 4 + 12 * len(tags)
-    for name, content in tags.items():
-        content += bytes(-len(content) % 4)
-        table += name + struct.pack(">II", at + len(body), len(content))
-        body += content
-    head = struct.pack(">I4sI4s4s4s", at + len(body), bytes(4), 0x02200000, b"mntr", b"RGB ", b"XYZ ")
-    head += bytes(12) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
-    return head.ljust(128, b"\0") + table + body
+from cutline.errors import ImageTooLarge, UnreadableImage
+from cutline.images import CONVERTED, Limits, open_image
+from tests.colour_profiles import D50, D65, P3, PROPHOTO, SRGB, grey_profile, matrix_profile
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -62,7 +28,7 @@ def flat(*colour: int) -> Image.Image:
     return Image.new("RGB", (32, 32), colour)
 
 
-def middle(data: bytes) -> tuple[int, ...]:
+def middle(data: bytes | Image.Image) -> tuple[int, ...]:
     pixel = open_image(data).getpixel((16, 16))
     assert isinstance(pixel, tuple)
     return tuple(int(each) for each in pixel)
@@ -87,7 +53,9 @@ def test_prophoto_comes_out_in_srgb() -> None:
 
 def test_an_srgb_profile_changes_nothing() -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8))
-    assert np.array_equal(open_image(encoded(noise, "PNG", icc_profile=SRGB)), noise)
+    image = open_image(encoded(noise, "PNG", icc_profile=SRGB))
+    assert np.array_equal(image, noise)
+    assert image.info == {}
 
 
 def test_a_grey_photo_keeps_its_greys_under_a_profile_of_three_colours(
@@ -96,6 +64,17 @@ def test_a_grey_photo_keeps_its_greys_under_a_profile_of_three_colours(
     data = encoded(Image.new("L", (32, 32), 120), "PNG", icc_profile=SRGB)
     assert middle(data) == (120, 120, 120)
     assert not caplog.records
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_profile_for_grey_is_for_grey_photos_alone(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    linear = grey_profile(1.0)
+    for grey in (Image.new("L", (32, 32), 128), flat(128, 128, 128)):
+        assert near(middle(encoded(grey, kind, icc_profile=linear)), (188, 188, 188), by=1)
+    assert not caplog.records
+    options = {"quality": 98} if kind == "JPEG" else {}
+    assert near(middle(encoded(flat(200, 100, 50), kind, icc_profile=linear, **options)), (200, 100, 50))
+    assert "colour profile cannot be used" in caplog.text
 
 
 @pytest.mark.parametrize("damage", [b"not a profile", SRGB[:200], b"\xff" * 500])
@@ -111,6 +90,112 @@ def with_png_chunk(data: bytes, kind: bytes, content: bytes) -> bytes:
     at = 8 + 25  # after the signature and IHDR
     chunk = struct.pack(">I", len(content)) + kind + content
     return data[:at] + chunk + struct.pack(">I", zlib.crc32(kind + content)) + data[at:]
+
+
+DISPLAY_P3 = matrix_profile(P3, D65, 2.2)
+PACKED = zlib.compress(DISPLAY_P3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        (b"iCCP", b""), (b"iCCP", b"icc"), (b"iCCP", b"icc\0"), (b"iCCP", b"icc\0\1" + PACKED),
+        (b"iCCP", b"icc\0\0no zlib"), (b"iCCP", b"icc\0\0" + PACKED[:100]), (b"gAMA", b"\0\1"),
+        (b"cHRM", bytes(31)), (b"sRGB", b""), (b"cICP", b"\x0c"),
+    ],
+)  # fmt: skip
+def test_what_a_png_says_damaged_of_its_colours_is_a_warning(
+    kind: bytes, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = with_png_chunk(encoded(flat(200, 100, 50), "PNG"), kind, content)
+    assert middle(data) == (200, 100, 50)
+    assert "cannot be used" in caplog.text
+
+
+def test_a_wrong_checksum_of_what_pixels_do_not_need_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    data = encoded(flat(200, 100, 50), "PNG", icc_profile=DISPLAY_P3)
+    flipped = data.replace(PACKED[50:60], bytes(10), 1)
+    assert flipped != data
+    assert middle(flipped) == (200, 100, 50)
+    assert "its colour profile cannot be used (its checksum is wrong)" in caplog.text
+    size = data.index(b"IHDR") + 4
+    with pytest.raises(UnreadableImage):
+        open_image(data[:size] + b"\1" + data[size + 1 :])
+
+
+def test_a_large_profile_is_used_up_to_the_limit_of_metadata() -> None:
+    padded = DISPLAY_P3 + random.Random(3).randbytes(1_500_000)
+    chunk = b"icc\0\0" + zlib.compress(padded, 0)
+    data = with_png_chunk(encoded(flat(200, 100, 50), "PNG"), b"iCCP", chunk)
+    assert near(middle(data), (216, 93, 24), by=6)
+    with pytest.raises(ImageTooLarge, match="metadata"):
+        open_image(data, limits=Limits(max_metadata_bytes=1_200_000))
+
+
+def in_pieces(*pieces: bytes, mode: str = "RGB") -> bytes:
+    """A JPEG with these segments, each after the profile's name."""
+    data = encoded(flat(200, 100, 50).convert(mode), "JPEG", quality=98)
+    segments = (b"ICC_PROFILE\0" + piece for piece in pieces)
+    return data[:2] + b"".join(b"\xff\xe2" + struct.pack(">H", len(s) + 2) + s for s in segments) + data[2:]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (0, 1, 0)])
+def test_a_profile_in_pieces_is_joined(order: tuple[int, ...], caplog: pytest.LogCaptureFixture) -> None:
+    pieces = [b"\1\2" + DISPLAY_P3[:200], b"\2\2" + DISPLAY_P3[200:]]
+    assert near(middle(in_pieces(*(pieces[each] for each in order))), (216, 93, 24), by=6)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [(b"",), (b"\1",), (b"\1\1",), (b"\0\0" + DISPLAY_P3,), (b"\1\2" + DISPLAY_P3,), (b"\1\1" + SRGB[:200],)],
+)
+@pytest.mark.parametrize("mode", ["RGB", "CMYK"])
+def test_a_jpeg_whose_profile_is_in_disorder_is_opened_with_a_warning(
+    pieces: tuple[bytes, ...], mode: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert near(middle(in_pieces(*pieces, mode=mode)), middle(in_pieces(mode=mode)), by=0)
+    assert "colour profile cannot be used" in caplog.text
+
+
+def test_a_profile_that_is_not_for_cmyk_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    photo = flat(200, 100, 50).convert("CMYK")
+    assert middle(encoded(photo, "TIFF", icc_profile=DISPLAY_P3)) == middle(encoded(photo, "TIFF"))
+    assert "colour profile cannot be used" in caplog.text
+
+
+def with_exif(kind: str, space: int, index: str | None, **options: object) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    exif.get_ifd(0x8769).update({0xA001: space} | ({0xA005: {1: index}} if index else {}))
+    return encoded(flat(200, 100, 50), kind, exif=exif, **options)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_adobe_rgb_that_only_exif_tells_comes_out_in_srgb(kind: str) -> None:
+    options = {"lossless": True} if kind == "WEBP" else {}
+    # By hand: 2.2 to light, the matrix from Adobe RGB (1998) to sRGB, and back to a code.
+    assert near(middle(with_exif(kind, 0xFFFF, "R03", **options)), (227, 100, 43))
+    with Image.open(io.BytesIO(with_exif(kind, 0xFFFF, "R03", **options))) as opened:
+        assert near(middle(opened), (227, 100, 43))
+
+
+@pytest.mark.parametrize(("space", "index"), [(1, "R98"), (1, "R03"), (0xFFFF, None), (0xFFFF, "R98")])
+def test_other_words_of_exif_change_no_colour(space: int, index: str | None) -> None:
+    assert near(middle(with_exif("JPEG", space, index)), (200, 100, 50), by=2)
+    image = open_image(with_exif("JPEG", 0xFFFF, "R03", icc_profile=SRGB))
+    assert near(middle(image), (200, 100, 50), by=2), "a profile is stronger"
+    assert CONVERTED not in image.info
+
+
+def test_pictures_of_pillow_say_their_colours_too() -> None:
+    linear = with_png_chunk(encoded(flat(128, 128, 128), "PNG"), b"gAMA", struct.pack(">I", 100_000))
+    with Image.open(io.BytesIO(linear)) as opened:
+        assert near(middle(opened), (188, 188, 188), by=2)
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(flat(200, 100, 50)).save(buffer, quality=100, chroma=444, color_primaries=12)
+    with pillow_heif.HeifImageFile(buffer) as opened:
+        assert near(middle(opened), (218, 95, 29), by=6)
 
 
 def test_png_says_its_colours_by_numbers() -> None:

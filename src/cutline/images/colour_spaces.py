@@ -1,4 +1,4 @@
-"""Colours of other spaces as sRGB: embedded ICC profiles, and what PNG, HEIC and AVIF say by numbers.
+"""Colours of other spaces as sRGB: by an ICC profile, or by numbers.
 
 Display P3 read as sRGB is dull, ProPhoto greyish, and HDR (PQ, HLG) washed out. A photo that says nothing of
 its colours is taken as sRGB.
@@ -15,19 +15,14 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-
-from cutline.images.boxes import properties
+from PIL import Image, ImageChops
 
 Floats = NDArray[np.float32]
 logger = logging.getLogger("cutline.images")
 
-NUMBERED = "cutline_colours"
-"""The key of ``Image.info`` under which `note_colours` keeps a NumberedSpace."""
-
-_PNG_CHUNKS_READ = 64
 _ROWS_AT_ONCE = 256
 _MAX_REMEMBERED_BYTES = 65_536  # of a profile: real ones of sRGB have up to 4,000; padded ones are not kept
+_STEPS_OF_LIGHT = 65_535
 _SRGB_TRANSFERS = frozenset({1, 2, 6, 13, 14, 15})  # read as sRGB by every viewer; 2 is "unspecified"
 _PQ, _HLG, _LINEAR, _GAMMA_22, _GAMMA_28 = 16, 18, 8, 4, 5
 _WHITE_NITS = 203.0  # of diffuse white in HDR (ITU-R BT.2408)
@@ -54,42 +49,46 @@ class NumberedSpace:
     @property
     def is_srgb(self) -> bool:
         """Whether converting would change nothing that can be seen."""
-        same_colours = np.allclose(self.primaries, _PRIMARIES[1], atol=0.005)
+        same_colours = np.allclose(self.primaries, BT_709, atol=0.005)
         same_curve = abs(self.gamma - 2.2) < 0.05 if self.gamma else self.transfer in _SRGB_TRANSFERS
         return same_colours and same_curve
 
 
-def note_colours(image: Image.Image, kind: str, data: bytes) -> None:
-    """Keep in ``image.info`` what a PNG, HEIC or AVIF file says of its colours by numbers."""
-    space = None
-    if kind == "PNG":
-        space = _space_of_png(image, data)
-    elif kind in ("HEIF", "AVIF") and "icc_profile" not in image.info:
-        found = (content for box, content in properties(data) if box == b"colr" and content[:4] == b"nclx")
-        space = next((_numbered(_number(each, 4), _number(each, 6)) for each in found), None)
-    if space is not None and not space.is_srgb:
-        image.info[NUMBERED] = space
+BT_709 = _PRIMARIES[1]
+ADOBE_RGB = NumberedSpace(primaries=((0.640, 0.330), (0.210, 0.710), (0.150, 0.060), _D65), gamma=563 / 256)
 
 
-def to_srgb(image: Image.Image, mode: str, info: dict[Any, Any], name: str) -> Image.Image:
+def numbered(primaries: int, transfer: int) -> NumberedSpace:
+    """The space of two numbers of ITU-T H.273; unknown ones are taken as sRGB's."""
+    return NumberedSpace(primaries=_PRIMARIES.get(primaries, BT_709), transfer=transfer)
+
+
+def to_srgb(
+    image: Image.Image, mode: str, profile: bytes | None, space: NumberedSpace | None, name: str
+) -> Image.Image:
     """An RGB image of another colour space as sRGB; the same image where it is sRGB, or says nothing.
 
-    mode and info: of the image before it became RGB. A profile that cannot be used is logged as a warning.
+    mode: of the image before it became RGB. A profile that cannot be used is logged as a warning.
     """
-    space = info.get(NUMBERED)
-    if isinstance(space, NumberedSpace):
-        return _from_numbers(image, space)
-    profile = info.get("icc_profile")
-    if not profile or mode in ("CMYK", "LAB"):  # these have been converted with their profile
+    if mode in ("CMYK", "LAB"):  # these have been converted, with their profile
+        return image
+    if space is not None:
+        return image if space.is_srgb else _from_numbers(image, space)
+    if not profile:
         return image
     try:
         is_known = len(profile) <= _MAX_REMEMBERED_BYTES and _is_srgb(profile)
         return image if is_known else _from_profile(image, profile)
     except (OSError, ValueError, TypeError) as error:
-        logger.warning(
-            "%s: its colour profile cannot be used (%s); its colours are taken as sRGB.", name, error
-        )
+        warn_of_profile(name, error)
         return image
+
+
+def warn_of_profile(name: str, reason: object) -> None:
+    """Log that a photo's profile is of no use."""
+    logger.warning(
+        "%s: its colour profile cannot be used (%s); its colours are read as if it had none.", name, reason
+    )
 
 
 # -- profiles --------------------------------------------------------------------------------------------
@@ -99,8 +98,11 @@ def _from_profile(image: Image.Image, profile: bytes) -> Image.Image:
     from PIL import ImageCms  # little colour management is ever needed: most photos are sRGB
 
     source = _opened(profile)
-    is_grey = source.profile.xcolor_space.strip() == "GRAY"
-    given = image.getchannel(0) if is_grey else image
+    given = image
+    if _is_for_grey(source):
+        given, *others = image.split()
+        if any(ImageChops.difference(given, each).getbbox() for each in others):
+            raise ValueError("it is for grey, and the photo is in colour")
     try:
         converted = ImageCms.profileToProfile(
             given,
@@ -111,8 +113,12 @@ def _from_profile(image: Image.Image, profile: bytes) -> Image.Image:
             flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
         )
     except ImageCms.PyCMSError as error:
-        raise ValueError(_reason(error)) from error
+        raise ValueError(reason_of(error)) from error
     return cast(Image.Image, converted)
+
+
+def _is_for_grey(profile: Any) -> bool:
+    return bool(profile.profile.xcolor_space.strip() == "GRAY")
 
 
 def _opened(profile: bytes) -> Any:
@@ -121,77 +127,42 @@ def _opened(profile: bytes) -> Any:
     try:
         return ImageCms.ImageCmsProfile(io.BytesIO(profile))
     except ImageCms.PyCMSError as error:
-        raise ValueError(_reason(error)) from error
+        raise ValueError(reason_of(error)) from error
 
 
 @lru_cache(maxsize=32)
 def _is_srgb(profile: bytes) -> bool:
     """Whether a profile changes no colour by more than two steps of 255, on a grid of colours."""
+    if _is_for_grey(_opened(profile)):
+        return False
     steps = np.linspace(0, 255, 6).astype(np.uint8)
     grid = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(36, 6, 3)
     converted = _from_profile(Image.fromarray(grid), profile)
     difference = np.abs(np.asarray(converted, dtype=np.int16) - grid)
-    return bool(difference.max() <= 2) and _opened(profile).profile.xcolor_space.strip() != "GRAY"
+    return bool(difference.max() <= 2)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """What an error says, in one line."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 # -- numbers ---------------------------------------------------------------------------------------------
 
 
-def _space_of_png(image: Image.Image, data: bytes) -> NumberedSpace | None:
-    """The strongest of what a PNG says: cICP, then a profile, then sRGB, then gAMA and cHRM."""
-    if (coded := _png_chunk(data, b"cICP")) and len(coded) >= 2:
-        image.info.pop("icc_profile", None)
-        return _numbered(coded[0], coded[1])
-    if image.info.get("icc_profile") or "srgb" in image.info:
-        return None
-    gamma, points = image.info.get("gamma"), image.info.get("chromaticity")
-    if not gamma and not points:
-        return None
-    primaries = _PRIMARIES[1]
-    if points and len(points) == 8 and all(0 < each < 1 for each in points):
-        white, *colours = ((points[at], points[at + 1]) for at in range(0, 8, 2))
-        primaries = (*colours, white)
-    exponent = 1 / gamma if gamma and 0.1 < gamma < 2 else None
-    return NumberedSpace(primaries=primaries, gamma=exponent)
-
-
-def _png_chunk(data: bytes, wanted: bytes) -> bytes | None:
-    at = 8
-    for _ in range(_PNG_CHUNKS_READ):
-        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        if kind == wanted:
-            return data[at + 8 : at + 8 + length]
-        if kind in (b"IDAT", b""):
-            return None
-        at += 12 + length
-    return None
-
-
-def _numbered(primaries: int, transfer: int) -> NumberedSpace:
-    return NumberedSpace(primaries=_PRIMARIES.get(primaries, _PRIMARIES[1]), transfer=transfer)
-
-
-def _number(content: bytes, at: int) -> int:
-    return int.from_bytes(content[at : at + 2], "big")
-
-
 def _from_numbers(image: Image.Image, space: NumberedSpace) -> Image.Image:
     """Decode to light, turn into sRGB's primaries, tone map what is HDR, encode; some rows at a time."""
     decode = _decoder(space)
     light = decode(np.linspace(0, 1, 256, dtype=np.float32)).astype(np.float32)
-    matrix = (np.linalg.inv(_to_xyz(_PRIMARIES[1])) @ _adapted(_to_xyz(space.primaries))).astype(np.float32)
+    matrix = (np.linalg.inv(_to_xyz(BT_709)) @ _adapted(_to_xyz(space.primaries))).astype(np.float32)
     pixels = np.asarray(image)
     result = np.empty_like(pixels)
     for top in range(0, len(pixels), _ROWS_AT_ONCE):
         linear = light[pixels[top : top + _ROWS_AT_ONCE]] @ matrix.T
         if space.transfer in (_PQ, _HLG):
             linear = _tone_mapped(linear)
-        coded = _encode(np.clip(linear, 0, 1))
-        result[top : top + _ROWS_AT_ONCE] = np.rint(coded * 255).astype(np.uint8)
+        steps = (np.clip(linear, 0, 1) * _STEPS_OF_LIGHT + 0.5).astype(np.uint16)
+        result[top : top + _ROWS_AT_ONCE] = _codes()[steps]
     return Image.fromarray(result)
 
 
@@ -211,8 +182,12 @@ def _decode_srgb(coded: Floats) -> Floats:
     return np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
-def _encode(light: Floats) -> Floats:
-    return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055).astype(np.float32)
+@lru_cache(maxsize=1)
+def _codes() -> NDArray[np.uint8]:
+    """sRGB's codes of light in steps so fine that no code is a step off: [_STEPS_OF_LIGHT + 1]."""
+    light = np.linspace(0, 1, _STEPS_OF_LIGHT + 1)
+    coded = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.asarray(np.rint(coded * 255), dtype=np.uint8)
 
 
 def _decode_pq(coded: Floats) -> Floats:
@@ -248,6 +223,6 @@ def _to_xyz(primaries: tuple[tuple[float, float], ...]) -> NDArray[np.float64]:
 def _adapted(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """The matrix with its white moved to D65 (Bradford's method; Lam, 1985)."""
     bradford = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
-    ours = bradford @ _to_xyz(_PRIMARIES[1]).sum(axis=1)
+    ours = bradford @ _to_xyz(BT_709).sum(axis=1)
     theirs = bradford @ matrix.sum(axis=1)
     return np.asarray(np.linalg.inv(bradford) @ np.diag(ours / theirs) @ bradford @ matrix)

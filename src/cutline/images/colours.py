@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cutline.images.colour_spaces import reason_of, warn_of_profile
+
 _ROWS_AT_ONCE = 256
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image, name: str) -> Image.Image:
     """Any of Pillow's modes as 8-bit RGB, transparency over white."""
     if image.mode.startswith("I;16"):
         # Pillow keeps the high byte of 16-bit colour; grey gets the same.
@@ -24,7 +26,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
         span = _span(image, tops)
         return _by_rows(image, lambda rows: _grey(_to_8_bit(np.asarray(rows, dtype=np.float64), span)))
     if image.mode in ("CMYK", "LAB"):
-        return _from_device_colours(image)
+        return _from_device_colours(image, name)
     if image.has_transparency_data:
         return _by_rows(image, _over_white)
     return image if image.mode == "RGB" else image.convert("RGB")
@@ -93,7 +95,7 @@ def _to_8_bit(values: NDArray[np.float64], span: _Span | None) -> NDArray[np.flo
     return np.rint((values - span.black) * (255.0 / (span.white - span.black or 1.0)))
 
 
-def _from_device_colours(image: Image.Image) -> Image.Image:
+def _from_device_colours(image: Image.Image, name: str) -> Image.Image:
     """CMYK and LAB mean little without a profile: use the embedded one where it is sound."""
     from PIL import ImageCms  # only print files need it
 
@@ -109,5 +111,6 @@ def _from_device_colours(image: Image.Image) -> Image.Image:
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
         if image.mode == "LAB":
             raise ValueError("its colours cannot be converted") from error
+        warn_of_profile(name, reason_of(error))
         return image.convert("RGB")
     return cast(Image.Image, converted)

@@ -15,7 +15,9 @@ from typing import TypeAlias
 from PIL import Image
 
 from cutline.errors import ImageError, ImageTooLarge, UnreadableImage, UnsupportedImage
-from cutline.images.colour_spaces import note_colours, to_srgb
+from cutline.images import png
+from cutline.images.colour_spaces import to_srgb
+from cutline.images.colour_tags import note_colours, readable_jpeg, space_of
 from cutline.images.colours import to_rgb
 from cutline.images.decoder_errors import decoding
 from cutline.images.developing import can_develop, develop
@@ -30,6 +32,9 @@ from cutline.images.room import room_for
 from cutline.images.truncation import END_OF_IMAGE, MAX_MISSING_ROWS, missing_rows
 
 logger = logging.getLogger("cutline.images")
+
+CONVERTED = "cutline_converted"
+"""The key of ``Image.info`` that tells that the colours of the file's own pixels are no sRGB."""
 
 _BLACK = 12  # of 255: sensors and JPEG make some noise
 
@@ -48,7 +53,9 @@ def opened_image(
 def open_image(
     source: Source, *, limits: Limits = DEFAULT_LIMITS, enough_px: int | None = None, strict: bool = False
 ) -> Image.Image:
-    """The photo as 8-bit RGB: first frame, upright, alpha over white, nothing but pixels.
+    """The photo as 8-bit RGB: first frame, upright, alpha over white, in sRGB, nothing but pixels.
+
+    Where its own pixels had to be converted to sRGB, ``info[CONVERTED]`` says so.
 
     enough_px: the photo may come out smaller by a whole factor, as long as its shorter side keeps this many
     pixels; large JPEGs then decode several times faster. None keeps every pixel.
@@ -178,11 +185,19 @@ def _open(data: bytes, name: str, limits: Limits) -> Image.Image:
     check_parts(kind, data, name)
     module, attribute = PLUGINS[kind]
     opener: Callable[[io.BytesIO], Image.Image] = getattr(importlib.import_module(module), attribute)
+    profile = None
+    if kind == "PNG":
+        readable = png.readable(data, name, max_profile_bytes=limits.max_metadata_bytes)
+        data, profile = readable.data, readable.profile
+    elif kind == "JPEG":
+        data = readable_jpeg(data, name)
     with decoding(name, kind):
         image = opener(io.BytesIO(data))
+    if profile is not None:
+        image.info["icc_profile"] = profile
     check_layers(image, kind, data, name, limits)
     check_inner_sizes(image, kind, data, name, limits)
-    note_colours(image, kind, data)
+    note_colours(image, kind, data, name)
     if kind == "HEIF":
         _restore_orientation(image, data)
     return image
@@ -223,13 +238,17 @@ def _finish(
             image.draft(None, (enough_px, enough_px))
         image.load()
         orientation = orientation_of(image)
-        mode, info = image.mode, image.info
-        image = to_rgb(image)
+        mode, profile, space = image.mode, image.info.get("icc_profile"), space_of(image)
+        image = to_rgb(image, name)
         if enough_px is not None and (factor := min(image.size) // enough_px) > 1:
             image = image.reduce(factor)
-        image = to_srgb(image, mode, info, name)
+        shown = to_srgb(image, mode, profile, space, name)
+        is_converted = shown is not image
         turn = TURNS.get(orientation)
-        return _stripped(image if turn is None else image.transpose(turn))
+        plain = _stripped(shown if turn is None else shown.transpose(turn))
+        if is_converted:
+            plain.info[CONVERTED] = True
+        return plain
 
 
 def _stripped(image: Image.Image) -> Image.Image:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from cutline.images import open_image
 from cutline.server.images.jpeg import stripped
 from cutline.server.images.verify import examine
+from tests.colour_profiles import D50, D65, P3, PROPHOTO, SRGB, grey_profile, matrix_profile
 
 GPS_IFD = 0x8825
 
@@ -76,6 +78,49 @@ def test_every_cut_is_refused_or_upright() -> None:
     data = with_gps()
     for end in range(len(data) - 2):
         assert stripped(data[:end]) is None
+
+
+def adobe_rgb() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    exif.get_ifd(0x8769).update({0xA001: 0xFFFF, 0xA005: {1: "R03"}})
+    return exif
+
+
+OTHER_COLOURS: dict[str, tuple[str, dict[str, object]]] = {
+    "Display P3": ("RGB", {"icc_profile": matrix_profile(P3, D65, 2.2)}),
+    "ProPhoto, progressive": (
+        "RGB",
+        {"icc_profile": matrix_profile(PROPHOTO, D50, 1.8), "progressive": True},
+    ),
+    "Adobe RGB by EXIF": ("RGB", {"exif": adobe_rgb()}),
+    "linear grey": ("L", {"icc_profile": grey_profile(1.0)}),
+    "CMYK": ("CMYK", {}),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_COLOURS)
+def test_what_is_kept_of_other_colours_is_srgb(name: str) -> None:
+    mode, options = OTHER_COLOURS[name]
+    colour = Image.new("RGB", (64, 48), (200, 100, 50)).convert(mode)
+    file = io.BytesIO()
+    colour.save(file, "JPEG", quality=95, **options)
+    shown = np.asarray(open_image(file.getvalue()), dtype=int)
+    with Image.open(io.BytesIO(file.getvalue())) as plain:
+        assert np.abs(np.asarray(plain.convert("RGB"), dtype=int) - shown).max() > 12 or mode == "CMYK"
+    with Image.open(io.BytesIO(examine(file.getvalue()).master)) as kept:
+        assert not kept.info.get("icc_profile")
+        assert np.abs(np.asarray(kept, dtype=int) - shown).max() <= 3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"icc_profile": SRGB}, {"icc_profile": b"no profile"}, {"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0"}],
+)
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_what_is_srgb_or_says_nothing_is_kept_as_it_came(mode: str, options: dict[str, object]) -> None:
+    told = jpeg(lambda picture, file: picture.save(file, "JPEG", **options), mode)  # type: ignore[arg-type]
+    assert examine(told).master.endswith(told[told.index(b"\xff\xda") :])
 
 
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF"])

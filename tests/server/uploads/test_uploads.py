@@ -24,6 +24,7 @@ from cutline.server.jobs.models import Job, JobKind, JobState
 from cutline.server.people.models import Owner
 from cutline.server.uploads import services as uploads
 from tests import raw_photos
+from tests.colour_profiles import D65, P3, matrix_profile
 from tests.server.images.conftest import is_there, keys_of, viewer_of_owner
 from tests.server.services.process import ANSWERS_S
 
@@ -113,6 +114,22 @@ def test_gps_leaves_with_no_file_that_is_shown(owner: Owner) -> None:
             assert opened.size == (each.width_px, each.height_px)
             assert opened.height > opened.width  # it was lying on its side
     assert (image.width_px, image.height_px) == (700, 900)
+
+
+def test_every_file_that_is_shown_is_in_srgb(owner: Owner) -> None:
+    data = io.BytesIO()
+    photo = Pillow.new("RGB", (1400, 60), (200, 100, 50))
+    photo.save(data, "JPEG", icc_profile=matrix_profile(P3, D65, 2.2))
+    stored = uploads.store_upload(owner, data.getvalue(), "phone.jpg", keep_original=True).image
+    assert renditions.render(stored.pk)
+    wanted = open_image(data.getvalue()).getpixel((9, 9))
+    shown = list(stored.renditions.exclude(kind="original"))
+    assert len(shown) == 5
+    for each in shown:
+        with Pillow.open(io.BytesIO(storage.read(each.file_id))) as opened:
+            found = opened.convert("RGB").getpixel((9, 9))
+        assert found == pytest.approx(wanted, abs=4), (each.kind, each.format)
+    assert storage.read(stored.renditions.get(kind="original").file_id) == data.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Strips everything but the picture from a JPEG, byte for byte: no decoding, no loss.
 
 Only listed segments are kept. All else is removed: EXIF and its GPS, XMP, IPTC, comments, thumbnails,
-colour profiles, unknown segments, and data after the end of the picture.
+colour profiles, unknown segments, and data after the end of the picture. Whoever calls it knows that the
+pixels are in sRGB.
 """
 
 from __future__ import annotations

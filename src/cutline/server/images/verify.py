@@ -13,7 +13,7 @@ from typing import IO
 from PIL import Image as Pillow
 
 from cutline.errors import ImageTooLarge, UnreadableImage
-from cutline.images import Limits, opened_image, raw_kind, sniff
+from cutline.images import CONVERTED, Limits, opened_image, raw_kind, sniff
 from cutline.server.config import settings
 from cutline.server.images import jpeg
 
@@ -59,8 +59,11 @@ def examine(data: bytes) -> Photo:
 
 
 def _as_it_came(data: bytes, picture: Pillow.Image) -> bytes:
-    """A JPEG's own coded pixels, where they are what is kept; so that nothing is lost, and little time."""
-    bare = jpeg.stripped(data)
+    """A JPEG's own coded pixels, where they are what is kept; so that nothing is lost, and little time.
+
+    Not where they are in another colour space: without their profile, nobody could tell.
+    """
+    bare = None if CONVERTED in picture.info else jpeg.stripped(data)
     if (
         bare
         and (bare.width_px, bare.height_px) == picture.size

@@ -1,25 +1,36 @@
 """Requests as Django makes them, but for forms that it would misread: each file of a form is seen.
 
 Django takes a body without Content-Length for empty, and forgets a part whose headers it cannot decode, or
-whose file has no name. Names are only shown, so a wrong one is no reason to lose a photo.
+whose file has no name; it refuses a form in which one part's headers are long. Names are only shown, so a
+wrong or a long one is no reason to lose a photo: Django gets a short one, and the file its own afterwards.
 """
 
 from __future__ import annotations
 
+import codecs
+import html
 import io
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO, Any
 from urllib.parse import quote
 
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.utils.http import parse_header_parameters
 
-_HEAD_BYTES = 16 * 2**10  # of one part's headers; Django refuses longer ones, too
+from cutline.server.api.parsing import FILE_FIELDS
+
+_HEAD_BYTES = 16 * 2**10  # of one part's headers; longer ones are left to Django, which refuses them
+_LOOK_BYTES = 512  # of a part's content, to see what it is; more than a separator has
 _CHUNK_BYTES = 64 * 2**10
 _UNNAMED = "photo"
 _FILES = re.compile(r"(?:image|video|audio)/|application/(?:octet-stream|zip|x-zip)", re.IGNORECASE)
+_TEXT = re.compile(rb"(?:\xef\xbb\xbf)?[\t\r\n\x20-\x7e]*")  # as base64 and URLs are
+_FOLD = re.compile(rb"\r?\n[ \t]+")
+# Of an encoding that is for text and keeps ASCII nothing here becomes something else.
+_ASCII = b'az AZ 09 "=&%-_" \\x41 \\u0041 +AGE-'
 
 
 class FormRequest(ASGIRequest):
@@ -32,12 +43,24 @@ class FormRequest(ASGIRequest):
         if size:
             self.META["CONTENT_LENGTH"] = str(size)
 
+    def _set_content_type_params(self, meta: Any) -> None:
+        super()._set_content_type_params(meta)
+        if self._encoding is not None:
+            self._encoding = _text_encoding(self._encoding)
+
     def parse_file_upload(self, META: Any, post_data: Any) -> Any:  # noqa: N803 (as Django calls it)
         """Read a form. Raises as Django does."""
+        kind, semicolon, parameters = META.get("CONTENT_TYPE", "").partition(";")
+        head = {**META, "CONTENT_TYPE": f"{kind.strip().lower()}{semicolon}{parameters}"}
         boundary = (self.content_params or {}).get("boundary", "")
+        names: dict[str, str] = {}
         if boundary.isascii() and boundary:
-            post_data = io.BufferedReader(_Readable(post_data, boundary.encode()), _CHUNK_BYTES)
-        return super().parse_file_upload(META, post_data)
+            post_data = io.BufferedReader(_Readable(post_data, boundary.encode(), names), _CHUNK_BYTES)
+        fields, files = super().parse_file_upload(head, post_data)
+        for _, found in files.lists():
+            for file in found:
+                file.name = names.get(file.name, file.name)
+        return fields, files
 
 
 class FormHandler(ASGIHandler):
@@ -49,8 +72,8 @@ class FormHandler(ASGIHandler):
 class _Readable(io.RawIOBase):
     """A form whose part headers Django understands; the bytes of fields and files pass as they are."""
 
-    def __init__(self, source: IO[bytes], boundary: bytes) -> None:
-        self._pieces = _rewritten(source, b"--" + boundary)
+    def __init__(self, source: IO[bytes], boundary: bytes, names: dict[str, str]) -> None:
+        self._pieces = _rewritten(source, b"--" + boundary, names)
         self._left = memoryview(b"")
 
     def readable(self) -> bool:
@@ -68,71 +91,82 @@ class _Readable(io.RawIOBase):
         return count
 
 
-def _rewritten(source: IO[bytes], separator: bytes) -> Iterator[bytes]:
-    """The form's bytes, in pieces, with each part's headers rewritten."""
+def _rewritten(source: IO[bytes], separator: bytes, names: dict[str, str]) -> Iterator[bytes]:
+    """The form's bytes, in pieces, with each part's headers rewritten.
+
+    names: gets the name of each file, by the one that Django reads.
+    """
     held = b""
-    is_head = False
-    while chunk := source.read(_CHUNK_BYTES):
-        held += chunk
-        at = 0
+    at = 0
+    is_head = is_over = False
+    while not is_over:
+        chunk = source.read(_CHUNK_BYTES)
+        is_over = not chunk
+        held, at = held[at:] + chunk, 0
         while True:
             if is_head:
                 end = held.find(b"\r\n\r\n", at, at + _HEAD_BYTES)
-                # Also what follows it is needed, to see whether the part is empty.
-                is_whole = end >= 0 and end + 4 + len(separator) + 2 <= len(held)
-                if not is_whole and at + _HEAD_BYTES + len(separator) > len(held):
-                    break
-                if is_whole:
-                    yield _head(held[at:end], is_empty=_ends_at(held, end + 4, separator))
+                body = end + 4
+                if end >= 0 and (is_over or len(held) >= body + _LOOK_BYTES):
+                    yield _head(held[at:end], held[body : body + _LOOK_BYTES], separator, names)
                     at = end
+                elif not is_over and (end >= 0 or len(held) < at + _HEAD_BYTES):
+                    break  # until more of it is here
                 is_head = False
             start = held.find(separator, at)
             if start < 0:
-                yield held[at : max(at, len(held) - len(separator))]
-                at = max(at, len(held) - len(separator))
+                safe = len(held) if is_over else max(at, len(held) - len(separator))
+                yield held[at:safe]
+                at = safe
                 break
             after = start + len(separator)
-            if len(held) < after + 2:
+            if len(held) < after + 2 and not is_over:
                 yield held[at:start]
                 at = start
                 break
             yield held[at:after]
             at = after
             is_head = held.startswith(b"\r\n", after)
-        held = held[at:]
-    if is_head and (end := held.find(b"\r\n\r\n")) >= 0:
-        yield _head(held[:end], is_empty=_ends_at(held, end + 4, separator))
-        held = held[end:]
-    yield held
 
 
-def _ends_at(held: bytes, at: int, separator: bytes) -> bool:
-    """Whether a part whose body begins there is empty."""
-    return held.startswith((separator, b"\r\n" + separator), at)
-
-
-def _head(raw: bytes, *, is_empty: bool) -> bytes:
-    """The headers of a part, with Content-Disposition as Django reads it."""
-    lines = raw.split(b"\r\n")
-    kind = next((line for line in lines if line.lower().startswith(b"content-type:")), b"")
-    for number, line in enumerate(lines):
-        if line.lower().startswith(b"content-disposition:"):
-            is_file = bool(_FILES.match(kind.partition(b":")[2].strip().decode("latin-1")))
-            lines[number] = _disposition(line, is_file=is_file and not is_empty, is_empty=is_empty)
-    return b"\r\n".join(lines)
-
-
-def _disposition(line: bytes, *, is_file: bool, is_empty: bool) -> bytes:
-    words = _words(line)
+def _head(raw: bytes, content: bytes, separator: bytes, names: dict[str, str]) -> bytes:
+    """The headers of a part that Django reads, as it reads them. content: how the part begins."""
+    headers: dict[bytes, bytes] = {}
+    for line in _FOLD.sub(b" ", raw).split(b"\r\n"):
+        headers.setdefault(line.partition(b":")[0].strip().lower(), line)
+    words = _words(headers.get(b"content-disposition", b""))
     if "name" not in words:
-        return line
-    made = b"Content-Disposition: form-data; " + _word("name", words["name"].strip("'"))
-    file_name = words.get("filename")
-    if file_name is None and not is_file:
-        return made
+        return raw
+    name, file_name = words["name"].strip("'"), words.get("filename")
+    kind = headers.get(b"content-type", b"").partition(b":")[2].partition(b";")[0].strip()
+    is_empty = content.startswith((separator, b"\r\n" + separator))
+    begins = content.partition(b"\r\n" + separator)[0]
+    made = [b"Content-Disposition: form-data; name*=UTF-8''" + quote(name, safe="").encode()]
     if is_empty and not file_name:
-        return made + b'; filename=""'  # what browsers send where no file was chosen
-    return made + b"; " + _word("filename", _shown(file_name or ""))
+        if file_name is not None:
+            made[0] += b'; filename=""'  # what browsers send where no file was chosen
+    elif file_name is not None or _FILES.match(kind.decode("latin-1")) or _is_bytes(name, begins):
+        short = f"f{len(names)}"
+        names[short] = _shown(file_name or "")
+        made[0] += f"; filename={short}".encode()
+    if kind:
+        made.append(b"Content-Type: " + kind)
+    if encoding := headers.get(b"content-transfer-encoding"):
+        made.append(encoding)
+    return b"".join(b"\r\n" + line for line in made)
+
+
+def _is_bytes(name: str, begins: bytes) -> bool:
+    """Whether a part without a file's name and type is a file: it belongs to one's field, and is no text."""
+    return name in FILE_FIELDS.values() and not _TEXT.fullmatch(begins)
+
+
+def _text_encoding(name: str) -> str | None:
+    """The encoding of a form by its common name; None, for UTF-8, where it is none of texts like forms."""
+    with suppress(LookupError, ValueError):
+        if (_ASCII + b"\xff").decode(name, "replace").startswith(_ASCII.decode()):
+            return codecs.lookup(name).name
+    return None
 
 
 def _words(line: bytes) -> dict[str, str]:
@@ -156,10 +190,6 @@ def decoded(raw: bytes) -> str:
 
 def _shown(file_name: str) -> str:
     """The last part of a path, so that Django has nothing to refuse."""
-    last = re.split(r"[/\\]", file_name.strip('"'))[-1]
+    last = re.split(r"[/\\]", html.unescape(file_name.strip('"')))[-1]
     kept = "".join(letter for letter in last if letter.isprintable())
     return _UNNAMED if kept.strip(". ") == "" else kept
-
-
-def _word(name: str, value: str) -> bytes:
-    return f"{name}*=UTF-8''{quote(value, safe='')}".encode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 from django.http import HttpRequest
@@ -13,6 +13,11 @@ from ninja.parser import Parser
 from cutline.server.errors import Invalid, Malformed, UnsupportedMedia
 
 MAX_DEPTH = 32
+FILE_FIELDS: Mapping[str, str] = {  # of a form, by the address that takes it
+    "/api/v1/caption": "image",
+    "/api/v1/images": "files",
+    "/api/v1/bulk": "archive",
+}
 BODY_TYPES = frozenset({"application/json", "multipart/form-data", "application/x-www-form-urlencoded"})
 
 

@@ -126,7 +126,7 @@ def test_no_log_or_metric_holds_a_path_or_query(
     client: Client, caplog: pytest.LogCaptureFixture, db: None
 ) -> None:
     with caplog.at_level(logging.INFO):
-        client.get("/api/v1/shared/a-secret-token?key=ck_secret")
+        client.get("/api/v1/shared/a-secret-token?q=ck_secret")
         client.get("/nowhere/a-secret-token")
     told = "".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records)
     assert "GET /api/v1/shared/" in told

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import io
+import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.handlers.asgi import ASGIRequest
 from django.test import Client
 from django.utils import timezone
 
 from cutline.server.account.keys import create
+from cutline.server.api.parsing import FILE_FIELDS
 from cutline.server.errors import Unauthenticated
 from cutline.server.people import keys, tickets
 from cutline.server.people.models import ApiKey, Owner, Role, User
@@ -24,6 +32,7 @@ from cutline.server.people.viewers import (
     owner_of,
     scope_of_ticket,
     start_session,
+    viewer_of,
     viewer_of_scope,
 )
 from cutline.server.proxies import with_forwarded_scheme
@@ -201,6 +210,142 @@ def test_a_websocket_s_key_that_is_sent_wrongly_is_refused_with_a_hint(headers: 
     with pytest.raises(Unauthenticated) as caught:
         viewer_of_scope(scope(headers=raw))
     assert "key" in caught.value.hint.lower()
+
+
+IN_HEADERS = (
+    *("api-key", "x-api-token", "x-auth-token", "x-auth-key", "x-access-token", "authentication"),
+    *("x-authorization", "x_api_key", "x_authorization", "apikey", "token", "x-cutline-key", "bearer"),
+)
+IN_URLS = (
+    *("api_key", "API-KEY", "apikey", "key", "token", "access_token", "auth_token", "x-api-key"),
+    *("authorization", "bearer", "key[]"),
+)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/images", "/api/v1/caption", "/api/v1/images/from-url", "/ws"])
+def test_what_stands_in_a_key_s_place_is_refused_whatever_it_is(path: str) -> None:
+    for value in (KEY, KEY[:-2], "ck_abc", "sk-abc", "Bearer x", "undefined", ""):
+        for name in IN_HEADERS:
+            with pytest.raises(Unauthenticated, match=name) as caught:
+                keys.sent_key({name: value}, path=path)
+            assert "Bearer" in caught.value.hint
+        for name in IN_URLS:
+            with pytest.raises(Unauthenticated, match="URL"):
+                keys.sent_key({}, urlencode({"n": 1, name: value}), path=path)
+
+
+@pytest.mark.parametrize(
+    ("headers", "query"),
+    [
+        *(({"sec-websocket-protocol": value}, "") for value in ("bearer, ck_abcdef", "ck_a", "token, x")),
+        *(({"x-note": value}, "") for value in (KEY, KEY[:-5], f"Bearer {KEY[:-1]}", f"key={KEY}")),
+        *(({}, query) for query in (KEY, KEY[:-3], f"foo={KEY}", f"foo=Bearer%20{KEY}", f"q={KEY[:-9]}")),
+    ],
+)
+def test_a_key_in_any_other_place_is_refused(headers: dict[str, str], query: str) -> None:
+    with pytest.raises(Unauthenticated) as caught:
+        keys.sent_key(headers, query, path="/api/v1/images")
+    assert KEY[:20] not in str(caught.value)
+
+
+JWT = f"eyJ.{'a' * 50}ck_{'b' * 43}{'c' * 99}.ck_{'d' * 300}"  # as a proxy adds it: random, so also with ck_
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-csrftoken": "a", "x-session-token": "a", "cookie": "ck_consent=yes; token=a; key=b"},
+        {"idempotency-key": "ck_0b5e9e0c-8b5e-4b0e-9b5e-0b5e9e0c8b5e", "x-request-id": "ck_" + "r" * 30},
+        {"sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-protocol": "graphql-ws, mqtt"},
+        {
+            "proxy-authorization": "Basic eA==",
+            "x-forwarded-access-token": JWT,
+            "x-amzn-oidc-accesstoken": JWT,
+        },
+        {"cf-access-jwt-assertion": JWT, "cookie": f"CF_Authorization={JWT}", "x-auth-request-user": "ada"},
+        {"webhook-signature": "v1,abc", "x-signature": "abc", "x-original-uri": "/api/v1/gallery?q=ck_cat"},
+        {"referer": f"https://example.org/?key={KEY}", "user-agent": "ck_browser/1"},
+    ],
+    ids=lambda headers: ", ".join(headers),
+)
+def test_no_header_of_browsers_proxies_and_our_own_is_taken_for_a_key(headers: dict[str, str]) -> None:
+    for path in ("/api/v1/images", "/ws"):
+        assert keys.sent_key(headers, "after=3&ticket=abc&cursor=ck_&q=ck_cat", path=path) == ""
+
+
+def test_no_parameter_of_the_api_is_taken_for_a_key() -> None:
+    """Not even ?token=, of a link to an image, whose random text may begin as keys do."""
+    schema = json.loads((Path(__file__).parents[3] / "contracts" / "openapi.json").read_text())
+    seen = set()
+    for path, operations in schema["paths"].items():
+        for operation in operations.values():
+            shared = schema["components"]["parameters"]
+            parameters = [
+                shared[each["$ref"].rpartition("/")[2]] if "$ref" in each else each
+                for each in operation.get("parameters", [])
+            ]
+            names = [(each["in"], each["name"]) for each in parameters]
+            sent = {
+                name: f"ck_{'x' * 29}" if name == "token" else "x" for kind, name in names if kind == "query"
+            }
+            headers = {name.lower(): "x" for kind, name in names if kind == "header"}
+            asked = re.sub(r"{\w+}", "0b5e9e0c-8b5e-4b0e-9b5e-0b5e9e0c8b5e", path)
+            assert keys.sent_key(headers, urlencode(sent), path=asked) == "", path
+            seen |= sent.keys() | headers.keys()
+    assert {"token", "cursor", "idempotency-key"} <= seen
+
+
+@pytest.mark.parametrize("path", ["/", "/gallery", "/files/a", "/account", "/callbacks/function", "/apidocs"])
+def test_pages_and_files_may_name_their_parameters_as_they_like(path: str) -> None:
+    assert keys.sent_key({"x-token": "a"}, "key=abc&token=def&code=1&state=2", path=path) == ""
+    with pytest.raises(Unauthenticated):
+        keys.sent_key({}, f"key={KEY}", path=path)
+
+
+def test_a_key_beside_another_header_is_read() -> None:
+    for headers in ({"authorization": f"Bearer {KEY}", "x-token": "a"}, {"x-api-key": KEY, "api-key": KEY}):
+        assert keys.sent_key(headers, path="/api/v1/images") == KEY
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        *(
+            (f"Bearer {text}", "has no API key")
+            for text in (f'"{KEY}"', "undefined", "$CUTLINE_KEY", "sk-abc")
+        ),
+        *((f"Bearer {text}", "has no API key") for text in ("ck_abc", KEY[:-1], KEY + "x", f"<{KEY}>")),
+        (f"Bearer Bearer {KEY}", "once too often"),
+        (f"Bearer Bearer: {KEY}", "once too often"),
+        (f"Bearer {KEY}, Bearer {KEY}", "more than one"),
+        (f"Bearer {KEY} {KEY}", "more than one"),
+    ],
+)
+def test_what_is_no_whole_key_is_told_how_one_is_sent(value: str, says: str) -> None:
+    with pytest.raises(Unauthenticated, match=says) as caught:
+        keys.sent_key({"authorization": value}, path="/api/v1/images")
+    assert "key" in caught.value.hint.lower()
+    with pytest.raises(Unauthenticated, match=says):
+        keys.sent_key({"x-api-key": value.removeprefix("Bearer ")}, path="/api/v1/images")
+
+
+@pytest.mark.parametrize("path", ["/images", "/caption", "/bulk"])
+def test_a_key_among_the_fields_of_a_form_is_refused_and_makes_nobody(path: str) -> None:
+    for name, value in (("api_key", "ck_x"), ("key", KEY), ("token", ""), ("note", KEY)):
+        file = SimpleUploadedFile("a.jpg", b"photo")
+        form = {FILE_FIELDS[f"/api/v1{path}"]: file, name: value}
+        answer = Client().post(f"/api/v1{path}", form)
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated"), name
+        assert "Bearer" in answer.json()["hint"]
+    assert not Owner.objects.exists()
+
+
+def test_a_header_that_django_hides_is_seen() -> None:
+    hidden = {**scope(headers=[(b"x_api_key", KEY.encode())]), "type": "http", "method": "GET"}
+    request = ASGIRequest({**hidden, "path": "/api/v1/images"}, io.BytesIO())
+    assert "X-API-Key" not in request.headers
+    with pytest.raises(Unauthenticated, match="x_api_key"):
+        viewer_of(request)
 
 
 @pytest.mark.parametrize("query", ["key=", f"key={KEY}&key={KEY}", f"token={KEY}", f"key={KEY}"])

@@ -11,6 +11,8 @@ from django.utils.datastructures import MultiValueDict
 from ninja.parser import Parser
 
 from cutline.server.errors import Invalid, Malformed, UnsupportedMedia
+from cutline.server.people import keys
+from cutline.server.people.viewers import viewer_of
 
 MAX_DEPTH = 32
 FILE_FIELDS: Mapping[str, str] = {  # of a form, by the address that takes it
@@ -40,12 +42,20 @@ class SafeParser(Parser):
     def parse_querydict(
         self, data: MultiValueDict[str, Any], list_fields: list[str], request: HttpRequest
     ) -> dict[str, Any]:
-        """Return the fields of a query or form. Raises: Invalid."""
+        """Return the fields of a query or form. Raises: Invalid, Unauthenticated."""
+        if data is not request.GET:
+            check_fields(request, data)
         for name, values in data.lists():
             for text in (name, *values):
                 if isinstance(text, str):
                     check_text(text)
         return super().parse_querydict(data, list_fields, request)
+
+
+def check_fields(request: HttpRequest, fields: MultiValueDict[str, Any]) -> None:
+    """Refuse a form that has an API key among its fields, instead of in a header. Raises: Unauthenticated."""
+    if viewer_of(request).key_id is None:
+        keys.check_fields((name, str(value)) for name, values in fields.lists() for value in values)
 
 
 def check_json(found: Any) -> None:

@@ -19,9 +19,23 @@ from cutline.server.people.models import ApiKey
 from cutline.server.security_log import Event
 
 PREFIX = "ck_"
-_KEY = re.compile(PREFIX + r"[A-Za-z0-9_-]{43}")
+_RANDOM = 43  # characters after it
+_KEY = re.compile(rf"(?<![\w-]){PREFIX}[\w-]{{{_RANDOM}}}(?![\w-])", re.ASCII)  # as no part of another secret
 _BEARER, _API_KEY = "authorization", "x-api-key"
+# What somebody calls the place of a key, by the letters of its name. The names of sessions, tickets, CSRF
+# tokens and repetitions, and what proxies add (X-Forwarded-Access-Token ...), have more than these.
+_PLACE = re.compile(
+    r"x?(?:cutline)?(?:(?:api|access|auth|bearer|secret)?(?:key|token)|apisecret"
+    r"|auth|authentication|authorization|bearer|credentials?)"
+)
+_LIKE_KEY = re.compile(rf"\W*(?:bearer\W+)?{PREFIX}[\w-]{{20,}}\W*", re.ASCII | re.IGNORECASE)
+_NO_KEYS = ("referer", "idempotency-key", "x-request-id")  # headers whose text is the client's own choice
+_PROTOCOLS = "sec-websocket-protocol"
+# Here ?token= is that of a link to an image which is shared.
+_LINKED = re.compile(r"/api/v1/(?:images|captions)/[0-9a-f-]{32,36}(?:/|$)", re.IGNORECASE)
+_WEBSOCKETS = "/ws"
 _HOW = "Send it as `Authorization: Bearer ck_...` or as `X-API-Key: ck_...`."
+_TICKET = " For the address of a websocket there are tickets: POST /api/v1/events/ticket, with the API key."
 _USE_EVERY = timedelta(minutes=1)  # how exactly the last use is known: a write per request would cost more
 
 
@@ -40,64 +54,103 @@ class Scope(StrEnum):
 EVERYBODYS = tuple(scope for scope in Scope if scope is not Scope.MODELS)  # what any account may have
 
 
-def sent_key(headers: Mapping[str, str], query: str = "") -> str:
+def sent_key(headers: Mapping[str, str], query: str = "", *, path: str) -> str:
     """The key that a request names itself by; "" where it names none.
 
-    headers: by name in lower case; one that came twice is joined with a comma. query: as in the URL.
+    headers: by name in lower case; one that came twice is joined with a comma. query: as in the URL. path:
+    only the API and its websocket take keys; elsewhere a parameter of any name may be something else.
 
     Raises:
         Unauthenticated: something was meant for a key and is none, or stands where no key is read. To go on
             without it would make the request somebody else's.
     """
     try:
-        return _sent_key(headers, query)
+        return _sent_key(headers, query, path)
     except Unauthenticated as error:
         security_log.write(Event.KEY_REFUSED, why=error.message)
         raise
 
 
-def _sent_key(headers: Mapping[str, str], query: str) -> str:
+def check_fields(fields: Iterable[tuple[str, str]]) -> None:
+    """Refuse a form that was sent without a key, but has one among its fields. Raises Unauthenticated."""
+    for name, value in fields:
+        if _is_for_key(name, value):
+            message = "An API key is not read from the fields of a form."
+            security_log.write(Event.KEY_REFUSED, why=message)
+            raise Unauthenticated(message, hint=_HOW)
+
+
+def _sent_key(headers: Mapping[str, str], query: str, path: str) -> str:
     found: set[str] = set()
     if _BEARER in headers:
         found.add(_of_bearer(headers[_BEARER]))
     if _API_KEY in headers:
-        found.add(_one_word(headers[_API_KEY].strip(), "X-API-Key"))
+        found.add(_one_key(headers[_API_KEY].strip(), "X-API-Key"))
     if len(found) > 1:
         raise Unauthenticated(
             "Authorization and X-API-Key name different keys.", hint="Send one key, in one of them."
         )
+    takes_keys = path == _WEBSOCKETS or path.startswith("/api/")
     if not found:
-        _refuse_elsewhere(headers.items(), query)
+        _refuse_in_headers(headers, takes_keys=takes_keys)
+    if not found or path == _WEBSOCKETS:
+        _refuse_in_url(query, path, takes_keys=takes_keys)
     return "".join(found)
 
 
 def _of_bearer(value: str) -> str:
     scheme, _, rest = value.strip().partition(" ")
     if scheme.lower() == "bearer":
-        return _one_word(rest.strip(), "Authorization")
+        return _one_key(rest.strip(), "Authorization")
     if scheme.startswith(PREFIX):
         raise Unauthenticated("Authorization lacks the word Bearer before the API key.", hint=_HOW)
     # Whatever stands there may be a secret: it is not repeated.
     raise Unauthenticated("Authorization names no API key: its only scheme here is Bearer.", hint=_HOW)
 
 
-def _one_word(key: str, header: str) -> str:
-    if not key:
+def _one_key(text: str, header: str) -> str:
+    if not text:
         raise Unauthenticated(f"{header} is sent without an API key.", hint=_HOW)
-    if re.search(r"[\s,]", key):
+    if text.lower().startswith(("bearer ", "bearer:")):
+        raise Unauthenticated(f"{header} has the word Bearer once too often.", hint=_HOW)
+    if len(_KEY.findall(text)) > 1:
         raise Unauthenticated(f"{header} has more than one API key.", hint="Send one key, once.")
-    return key
+    if not _KEY.fullmatch(text):
+        raise Unauthenticated(
+            f"{header} has no API key: one is {PREFIX} and {_RANDOM} more characters, without quotes.",
+            hint=_HOW,
+        )
+    return text
 
 
-def _refuse_elsewhere(headers: Iterable[tuple[str, str]], query: str) -> None:
-    for name, value in headers:
-        if name != "referer" and _KEY.search(value):
+def _refuse_in_headers(headers: Mapping[str, str], *, takes_keys: bool) -> None:
+    for name, value in headers.items():
+        is_for_key = takes_keys and name not in _NO_KEYS and _is_for_key(name, value)
+        if name == _PROTOCOLS:
+            is_for_key = any(_is_for_key(word, word) or PREFIX in word for word in value.split(","))
+        if is_for_key or (name != "referer" and _KEY.search(value)):
             raise Unauthenticated(f"An API key is not read from the header {name}.", hint=_HOW)
-    for name, value in parse_qsl(query):
-        if _KEY.fullmatch(value):
+
+
+def _refuse_in_url(query: str, path: str, *, takes_keys: bool) -> None:
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        is_of_link = name == "token" and _LINKED.match(path)
+        if _KEY.fullmatch(value) or (takes_keys and not is_of_link and _is_for_key(name, value)):
             raise Unauthenticated(
-                f"An API key is not read from the URL ({name}), which is logged.", hint=_HOW
+                f"An API key is not read from the URL ({_shown(name)}), which is logged.",
+                hint=_HOW + (_TICKET if path == _WEBSOCKETS else ""),
             )
+
+
+def _is_for_key(name: str, value: str) -> bool:
+    """Whether what has this name and value was meant for a key, be it one or not."""
+    letters = re.sub(r"[^a-z]", "", name.lower())
+    return bool(_PLACE.fullmatch(letters) or _LIKE_KEY.fullmatch(value) or _LIKE_KEY.fullmatch(name))
+
+
+def _shown(name: str) -> str:
+    """The name of a parameter, unless it is the secret itself."""
+    return "its query" if PREFIX in name.lower() else name[:100]
 
 
 def digest_of(secret: str) -> str:

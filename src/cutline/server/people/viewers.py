@@ -93,8 +93,9 @@ def viewer_of(request: HttpRequest) -> Viewer:
     if known is not None:
         return known
     address = address_of(request.META)
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    if secret := keys.sent_key(headers, request.META.get("QUERY_STRING", "")):
+    if secret := keys.sent_key(
+        _headers_of_request(request), request.META.get("QUERY_STRING", ""), path=request.path_info
+    ):
         viewer = _viewer_of_key(secret, address)
     else:
         _enter_session_of_token(request)
@@ -152,13 +153,8 @@ def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
     if key_id := scope.get(_KEY_OF_TICKET):
         return _viewer_of_working_key(keys.find_by_id(key_id), address)
     query = scope.get("query_string", b"").decode("latin-1")
-    if "key" in parse_qs(query, keep_blank_values=True):
-        security_log.write(Event.KEY_REFUSED, address=address, why="It is in the URL.")
-        raise Unauthenticated(
-            "An API key is not read from the URL (key), which is logged.",
-            hint="Send it as Authorization: Bearer, or get a ticket: POST /api/v1/events/ticket.",
-        )
-    if secret := keys.sent_key(headers, query):
+    path = "/ws" if scope["type"] == "websocket" else scope["path"]
+    if secret := keys.sent_key(headers, query, path=path):
         return _viewer_of_key(secret, address)
     if "x-session-token" in headers:
         return _viewer_of_session(_session_of_token(headers["x-session-token"]), address)
@@ -170,6 +166,14 @@ def address_of_scope(scope: Mapping[str, Any]) -> str:
     """A websocket's client's network address, behind proxies too."""
     client = scope.get("client") or ("", 0)
     return client_address(str(client[0]), _headers_of(scope).get("x-forwarded-for", ""))
+
+
+def _headers_of_request(request: HttpRequest) -> dict[str, str]:
+    """The headers by name in lower case, also those whose names Django hides for their underscores."""
+    scope = getattr(request, "scope", None)  # none under WSGI
+    if scope is not None:
+        return _headers_of(scope)
+    return {name.lower(): value for name, value in request.headers.items()}
 
 
 def _headers_of(scope: Mapping[str, Any]) -> dict[str, str]:

@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote, quote_from_bytes, quote_plus
 
 import pytest
 from django.test import Client
@@ -31,6 +32,12 @@ PLAIN = base64.b64encode(DATA).decode()
         f"  {PLAIN}\n",
         f"data:image/jpeg;base64,{PLAIN}",
         f"DATA:image/png;charset=utf-8;BASE64,{PLAIN}",
+        f"data:image/jpeg; base64, {PLAIN}",
+        f"data:image/jpeg ;base64 ,{PLAIN}",
+        f"data:image/jpeg;name=a,b.jpg;base64,{PLAIN}",
+        f"data:image/jpeg,{quote_from_bytes(DATA)}",
+        f"\ufeff{PLAIN}",
+        f"\ufeff data:image/jpeg;base64,{PLAIN}",
         f"data:;base64,{PLAIN.replace('+', '%2B').replace('/', '%2F').replace('=', '%3D')}",
     ],
     ids=lambda text: text[:24],
@@ -47,7 +54,9 @@ def test_base64_and_data_urls_are_read(text: str) -> None:
         (["a"], "must be text"),
         ("", "is empty"),
         ("data:image/jpeg;base64,", "is empty"),
-        ("data:image/svg+xml,%3Csvg/%3E", "not base64"),
+        ("data:image/jpeg,", "is empty"),
+        ("data:image/jpeg,\ud800\xff", "not base64"),
+        ("data:image/jpeg;base64", "not base64"),
         ("data:image/jpeg", "not base64"),
         ("photo.jpg", "not base64"),
         ("Käse", "not base64"),
@@ -91,6 +100,17 @@ def test_json_with_a_photo_and_options_is_captioned(photo: bytes) -> None:
     form = Client().post(CAPTION, {"image": text, "n": "2"})
     assert [each.status_code for each in (plain, url, form)] == [200, 200, 200], url.content
     assert [len(each.json()["captions"]) for each in (plain, url, form)] == [1, 2, 2]
+
+
+@pytest.mark.django_db
+def test_a_field_whose_plus_signs_nobody_encoded_is_read(photo: bytes) -> None:
+    """As curl -d "image=$(base64 photo.jpg)" sends it, with or without line ends."""
+    plain, lines = base64.b64encode(photo).decode(), base64.encodebytes(photo).decode()
+    assert "+" in plain
+    for text in (plain, lines, f"data:image/jpeg;base64,{plain}", f"data:image/jpeg; base64,{plain}"):
+        for sent in (text, quote(text), quote_plus(text)):
+            answer = Client().post(CAPTION, f"image={sent}&n=1", "application/x-www-form-urlencoded")
+            assert answer.status_code == 200, answer.content
 
 
 @pytest.mark.django_db

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
+import re
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.http import HttpRequest, QueryDict
@@ -35,6 +36,9 @@ LISTS = frozenset({"avoid"})  # fields that a form may have several times
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 _SPACES = (" ", "\t", "\r", "\n")
 _TO_BASE64 = bytes.maketrans(b"-_", b"+/")  # from base64url
+# Where the text of a data: URL begins; a comma may stand before, in a file's name. + was a space.
+_IN_BASE64 = re.compile(r";[\s+]*base64[\s+]*,", re.IGNORECASE)
+_LONGEST_HEAD = 2000  # characters of a data: URL before its text
 _HOW = 'Write {"image": "data:image/jpeg;base64,..."}, or send the photo as a file of a form.'
 _TIMES_IN_MEMORY = 3  # a text while it is decoded
 _LONG_BYTES = 2**20
@@ -91,12 +95,18 @@ def _unpack(request: HttpRequest, known: Collection[str]) -> None:
             if FIELD in request.FILES or FIELD not in request.POST:
                 return
             fields = request.POST.copy()
-            photo: object = fields.pop(FIELD)[-1]
+            text = fields.pop(FIELD)[-1]
+            photo: object = _with_plus(text) if request.content_type == _FORMS[1] else text
         else:
             fields, photo = _fields_of_json(request, known)
         file = _file_of(decoded_photo(photo))
     made: Any = request
     made._post, made._files = fields, MultiValueDict({FIELD: [file]})
+
+
+def _with_plus(text: str) -> str:
+    """Base64 as it was before it became a field whose + nobody had written as %2B: each is a space now."""
+    return text if "+" in text else text.lstrip().rstrip("\t\r\n").replace(" ", "+")
 
 
 def _turn(size_bytes: int, payer: Payer) -> AbstractContextManager[None]:
@@ -126,7 +136,7 @@ def _as_text(value: object) -> str:
 
 
 def decoded_photo(text: object) -> bytes:
-    """The bytes of a photo in base64, or in a data: URL.
+    """The bytes of a photo in base64, or in a data: URL, which may be percent-encoded instead.
 
     Raises Invalid where it is neither, ImageTooLarge.
     """
@@ -135,15 +145,16 @@ def decoded_photo(text: object) -> bytes:
     most = most_bytes()
     if len(text) // 4 * 3 > 2 * most:  # line ends count until they are taken out, but not without bound
         raise _too_large(most)
-    text = text.strip()
+    text = text.strip().removeprefix("\ufeff").lstrip()
     scheme = text[:10].partition(":")[0].lower()
     if scheme in ("http", "https"):
         raise Invalid("image is a URL, not a photo.", hint="POST /api/v1/images/from-url fetches photos.")
     if scheme == "data":
-        head, comma, text = text.partition(",")
-        if not comma or not head.rstrip().lower().endswith(";base64"):
-            raise Invalid("The data: URL in image is not base64.", hint=_HOW)
-        text = unquote(text) if "%" in text else text
+        if found := _IN_BASE64.search(text, 0, _LONGEST_HEAD):
+            text = text[found.end() :]
+            text = unquote(text) if "%" in text else text
+        else:
+            return _percent_decoded(text, most)
     try:
         if len(text) - sum(map(text.count, _SPACES)) - 2 > -(-most // 3) * 4:
             raise _too_large(most)  # before it is copied
@@ -153,6 +164,18 @@ def decoded_photo(text: object) -> bytes:
         data = base64.b64decode(packed + b"=" * (-len(packed) % 4), validate=True)
     except (binascii.Error, UnicodeEncodeError) as error:
         raise Invalid("image is not base64.", hint=_HOW) from error
+    if not data:
+        raise Invalid("image is empty.", hint=_HOW)
+    return data
+
+
+def _percent_decoded(url: str, most: int) -> bytes:
+    _, comma, text = url.partition(",")
+    if not comma or not text.isascii():
+        raise Invalid("The data: URL in image is not base64.", hint=_HOW)
+    data = unquote_to_bytes(text)
+    if len(data) > most:
+        raise _too_large(most)
     if not data:
         raise Invalid("image is empty.", hint=_HOW)
     return data

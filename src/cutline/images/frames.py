@@ -18,8 +18,7 @@ def check_layers(image: Image.Image, kind: str, data: bytes, name: str, limits: 
         return
     pixels, most = image.width * image.height, limits.max_total_pixels
     if kind == "JPEG":
-        if (scans := data.count(b"\xff\xda")) * pixels > most:  # quickly counted, and never too few
-            scans = sum(1 for _ in islice(jpeg_scan_headers(data), most // pixels + 1))
+        scans = sum(1 for _ in islice(jpeg_scan_headers(data), most // pixels + 1))
         check_limit(name, "pixels in all scans", scans * pixels, "max_total_pixels", most)
         return
     frames = _gif_frames(data, limits.max_frames) if kind == "GIF" else getattr(image, "n_frames", 1)
@@ -28,28 +27,59 @@ def check_layers(image: Image.Image, kind: str, data: bytes, name: str, limits: 
 
 
 _MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")  # neither stuffing, fill nor restart
-_END_OF_IMAGE, _START_OF_SCAN, _COMMENT = 0xD9, 0xDA, 0xFE
+_MARKER_OR_DAMAGE = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")  # all that ends a scan's coded data
+_END_OF_IMAGE, _START_OF_SCAN, _LINES, _COMMENT = 0xD9, 0xDA, 0xDC, 0xFE
 _SHOWN_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive
+_ARITHMETIC_FRAMES = (0xC9, 0xCA)
 _TABLES = (0xC4, 0xCC, 0xDB, 0xDD)
+_BEHIND_SCANS = frozenset({*_TABLES, _LINES, _START_OF_SCAN, _END_OF_IMAGE, *range(0xE0, 0xF0), _COMMENT})
 _MAX_SEGMENTS = 500
 _MAX_MARKERS = 20_000  # of a whole JPEG
 
 
-def jpeg_scan_headers(data: bytes) -> Iterator[bytes]:
-    """The headers of the scans of a JPEG's own picture, by walking its segments.
+def _jpeg_parts(data: bytes, in_scans: re.Pattern[bytes] = _MARKER) -> Iterator[tuple[int, int, int]]:
+    """The parts of a JPEG's own picture, up to its end: marker, its place, and where its content ends.
 
     Its thumbnail lies within one of them, and a phone's video or second picture after its end: those bytes
     are never decoded, whatever they look like.
     """
-    at, left = 2, _MAX_MARKERS
-    while (marker := _MARKER.search(data, at)) and (kind := data[marker.start() + 1]) != _END_OF_IMAGE:
-        length = max(2, int.from_bytes(data[marker.end() : marker.end() + 2], "big"))
+    at, left, markers = 2, _MAX_MARKERS, _MARKER
+    while marker := markers.search(data, at):
+        start, kind = marker.start(), data[marker.start() + 1]
+        length = max(2, int.from_bytes(data[start + 2 : start + 4], "big"))
+        at = start + 2 + length
+        yield kind, start, at
+        if kind == _END_OF_IMAGE:
+            return
         if kind == _START_OF_SCAN:
-            yield data[marker.end() + 2 : marker.end() + length]
-        at = marker.end() + length
+            markers = in_scans
         left -= 1
         if not left:
             raise UnreadableImage("The file looks like JPEG but is damaged: it is in too many pieces.")
+
+
+def jpeg_scan_headers(data: bytes) -> Iterator[bytes]:
+    """The headers of the scans of a JPEG's own picture."""
+    return (data[start + 4 : end] for kind, start, end in _jpeg_parts(data) if kind == _START_OF_SCAN)
+
+
+def jpeg_end(data: bytes) -> tuple[int, bool]:
+    """Where the coded data of a JPEG's own picture end, and whether its end mark stands behind them."""
+    end, is_in_scan = 0, False
+    for kind, start, _ in _jpeg_parts(data, _MARKER_OR_DAMAGE):
+        if kind == _END_OF_IMAGE:
+            return start, True
+        if is_in_scan:
+            end = start
+        if end and kind not in _BEHIND_SCANS:
+            return end, False
+        is_in_scan = kind == _START_OF_SCAN
+    return len(data) if is_in_scan or not end else end, False
+
+
+def is_arithmetic(data: bytes) -> bool:
+    """Whether a JPEG is in arithmetic code, whose end says nothing about where its data end."""
+    return any(kind in _ARITHMETIC_FRAMES for kind, _, _ in _jpeg_parts(data))
 
 
 def jpeg_frame(data: bytes, at: int) -> tuple[int, int] | None:

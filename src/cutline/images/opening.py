@@ -23,13 +23,29 @@ from cutline.images.decoder_errors import decoding
 from cutline.images.developing import can_develop, develop
 from cutline.images.files import printable, read_file
 from cutline.images.formats import PLUGINS, refusal, sniff
-from cutline.images.frames import check_layers, check_parts, is_in_one_scan, webp_size
+from cutline.images.frames import (
+    check_layers,
+    check_parts,
+    is_in_one_scan,
+    jpeg_end,
+    jpeg_scan_headers,
+    webp_size,
+)
 from cutline.images.inner_sizes import check_inner_sizes
 from cutline.images.limits import DEFAULT_LIMITS, Limits, check_limit, check_size
 from cutline.images.orientation import ORIENTATION, TURNS, orientation_of, turn_unless_stated
 from cutline.images.raw import previews, raw_kind
 from cutline.images.room import room_for
-from cutline.images.truncation import END_OF_IMAGE, MAX_MISSING_ROWS, missing_rows
+from cutline.images.truncation import (
+    END_OF_IMAGE,
+    MAX_MISSING_ROWS,
+    Detail,
+    detail_of,
+    ends_grey,
+    missing_rows,
+    runs_out,
+    without_padding,
+)
 
 logger = logging.getLogger("cutline.images")
 
@@ -37,6 +53,7 @@ CONVERTED = "cutline_converted"
 """The key of ``Image.info`` that tells that the colours of the file's own pixels are no sRGB."""
 
 _BLACK = 12  # of 255: sensors and JPEG make some noise
+_ONE_PERCENT = 0.01
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | Image.Image
 
@@ -60,7 +77,8 @@ def open_image(
     enough_px: the photo may come out smaller by a whole factor, as long as its shorter side keeps this many
     pixels; large JPEGs then decode several times faster. None keeps every pixel.
     strict: a JPEG that lacks its end is refused; otherwise it is opened with a warning in the log where at
-    most a tenth of its rows is missing.
+    most a tenth of its rows is missing. Where one in several scans (progressive) has an end mark, the last
+    bits of its details are missed only if strict, which decodes it three times.
 
     Raises ImageMissing, ImageNotAFile, UnreadableImage, UnsupportedImage or ImageTooLarge.
     """
@@ -84,12 +102,7 @@ def _opened(
     if (raw := raw_kind(data)) is not None:
         return _raw_photo(data, name, raw, limits, enough_px, room)
     image = _open_in_room(data, name, limits, enough_px, room)
-    if image.format == "JPEG" and not strict and not data.rstrip(b"\0").endswith(END_OF_IMAGE):
-        try:
-            return _finish(image, name, limits, enough_px, ours=True)
-        except UnreadableImage:
-            return _without_end(data, name, limits, enough_px)
-    return _finish(image, name, limits, enough_px, ours=True)
+    return _whole(image, data, name, limits, enough_px, strict=strict)
 
 
 def _raw_photo(
@@ -100,10 +113,11 @@ def _raw_photo(
     for preview in previews(data):
         try:
             with ExitStack() as own:
-                image = _open_in_room(preview.file(data), name, limits, enough_px, own)
+                file = preview.file(data)
+                image = _open_in_room(file, name, limits, enough_px, own)
                 with decoding(name, kind):
                     turn_unless_stated(image, preview.orientation)
-                picture = _finish(image, name, limits, enough_px, ours=True)
+                picture = _whole(image, file, name, limits, enough_px, strict=True)
                 if not _is_black(picture):
                     room.push(own.pop_all())
                     return picture
@@ -156,24 +170,71 @@ def _decoded_pixels(image: Image.Image, data: bytes, enough_px: int | None) -> i
     return min(declared, image.width * image.height)
 
 
-def _without_end(data: bytes, name: str, limits: Limits, enough_px: int | None) -> Image.Image:
-    """A JPEG that lacks its end, where nearly all of it is there. Raises UnreadableImage."""
-    image = _open(data + END_OF_IMAGE, name, limits)
-    with decoding(name, "JPEG"):
-        if enough_px is not None:
-            image.draft(None, (enough_px, enough_px))
-        image.load()
-        missing = missing_rows(image, data)
-    if missing > MAX_MISSING_ROWS:
-        raise UnreadableImage(
-            f"{name} looks like JPEG but is cut short: much of the picture is missing.",
-            hint="Fetch or export it again.",
-        )
-    if missing:
-        logger.warning("%s is cut short: the last %.0f %% of its rows are missing.", name, 100 * missing)
-    else:
+def _whole(
+    image: Image.Image, data: bytes, name: str, limits: Limits, enough_px: int | None, *, strict: bool
+) -> Image.Image:
+    """As `_finish`, of a file's image, which is refused where more of it is missing than may be."""
+    if image.format != "JPEG":
+        return _finish(image, name, limits, enough_px, ours=True)
+    end, is_marked = jpeg_end(data)
+    if not is_marked:
+        if strict:
+            raise _cut_short(name, "its end mark is missing")
+        coded = without_padding(data[:end])
+        data, end = coded + END_OF_IMAGE, len(coded)
+        image = _open(data, name, limits)
+    _load(image, name, limits, enough_px, ours=True)
+    loss = _loss(image, data[:end], name, limits, enough_px, is_suspect=strict or not is_marked)
+    if loss and strict:
+        raise _cut_short(name, loss)
+    if loss:
+        logger.warning("%s is cut short: %s.", name, loss)
+    elif not is_marked:
         logger.warning("%s lacks its end mark; all of its rows are there.", name)
     return _finish(image, name, limits, enough_px, ours=True)
+
+
+def _loss(
+    image: Image.Image, coded: bytes, name: str, limits: Limits, enough_px: int | None, *, is_suspect: bool
+) -> str:
+    """What a loaded JPEG lacks, in words, or "". Raises UnreadableImage if that is much.
+
+    is_suspect: look for the last bits of details, too; a JPEG in several scans is decoded twice more for it.
+    """
+
+    def decode(data: bytes) -> Image.Image:
+        copy = _open(data, name, limits)
+        if not in_one_scan:  # details are not seen in a copy that is smaller than half
+            copy.draft(None, (max(1, copy.width // 2), max(1, copy.height // 2)))
+        return _load(copy, name, limits, enough_px, ours=True)
+
+    in_one_scan = is_in_one_scan(image, coded)
+    with decoding(name, "JPEG"):
+        if in_one_scan:
+            if not (ends_grey(image) and runs_out(coded, decode)):
+                return ""
+            missing = missing_rows(image)
+            if missing <= MAX_MISSING_ROWS:
+                return f"the last {_percent(missing)} of its rows are missing"
+        else:
+            progressive = bool(image.info.get("progressive"))
+            headers = jpeg_scan_headers(coded)
+            detail = detail_of(headers, colours=len(image.getbands()), progressive=progressive)
+            if detail is Detail.ALL and not (is_suspect and runs_out(coded, decode)):
+                return ""
+            if detail is not Detail.COARSE:
+                return "some of its details are missing"
+    raise _cut_short(name, "much of the picture is missing")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= _ONE_PERCENT else "1 % or less"
+
+
+def _cut_short(name: str, what: str) -> UnreadableImage:
+    return UnreadableImage(
+        f"{name} looks like JPEG but is cut short: {what}.", hint="Fetch or export it again."
+    )
 
 
 def _open(data: bytes, name: str, limits: Limits) -> Image.Image:
@@ -230,13 +291,8 @@ def _finish(
     image: Image.Image, name: str, limits: Limits, enough_px: int | None, *, ours: bool
 ) -> Image.Image:
     """Check, decode and flatten an opened image. One that belongs to the caller (not ours) stays as it is."""
-    check_size(name, image.size, limits)
-    metadata = _metadata_bytes(image)
-    check_limit(name, "bytes of metadata", metadata, "max_metadata_bytes", limits.max_metadata_bytes)
+    _load(image, name, limits, enough_px, ours=ours)
     with decoding(name, image.format or "image"):
-        if ours and enough_px is not None and image.format == "JPEG":
-            image.draft(None, (enough_px, enough_px))
-        image.load()
         orientation = orientation_of(image)
         mode, profile, space = image.mode, image.info.get("icc_profile"), space_of(image)
         image = to_rgb(image, name)
@@ -249,6 +305,18 @@ def _finish(
         if is_converted:
             plain.info[CONVERTED] = True
         return plain
+
+
+def _load(image: Image.Image, name: str, limits: Limits, enough_px: int | None, *, ours: bool) -> Image.Image:
+    """Check and decode an opened image; one that is decoded already stays as it is."""
+    check_size(name, image.size, limits)
+    metadata = _metadata_bytes(image)
+    check_limit(name, "bytes of metadata", metadata, "max_metadata_bytes", limits.max_metadata_bytes)
+    with decoding(name, image.format or "image"):
+        if ours and enough_px is not None and image.format == "JPEG":
+            image.draft(None, (enough_px, enough_px))
+        image.load()
+    return image
 
 
 def _stripped(image: Image.Image) -> Image.Image:

@@ -1,7 +1,8 @@
-"""What a terminal can show: the size of progress bars, and lines on standard output."""
+"""What a terminal can show: the size of progress bars, lines on standard output, and warnings."""
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import Any
@@ -30,3 +31,9 @@ def write_line(text: str) -> None:
         raise
     except OSError as error:
         raise OutputError(f"Standard output cannot be written ({error.strerror}).") from error
+
+
+def name_the_command_in_warnings() -> None:
+    """Have warnings that are logged begin with "cutline:", where nobody says otherwise how they look."""
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(logging.Formatter("cutline: %(message)s"))

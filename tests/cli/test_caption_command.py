@@ -8,6 +8,7 @@ import fcntl
 import importlib
 import io
 import json
+import logging
 import os
 import pty
 import random
@@ -37,6 +38,7 @@ from cutline.cli._caption_options import LIMIT_NAMES
 from cutline.cli.main import main, missing_extra
 from cutline.errors import OptionError
 from cutline.images import Limits, developing
+from cutline.terminal import name_the_command_in_warnings
 from tests import raw_photos
 from tests.server.services.process import ANSWERS_S, wait_until
 
@@ -1444,4 +1446,23 @@ def test_a_photo_that_lacks_its_end_is_captioned_unless_strict(cutline: Cutline,
     path.write_bytes(path.read_bytes()[:-2])
     assert len(cutline(path)) == 1
     assert cutline("--strict", path, code=1) == []
-    assert "cut short" in cutline.err
+    assert "cut short: its end mark is missing" in cutline.err
+
+
+def test_a_photo_that_lacks_its_end_is_said_so_once(
+    cutline: Cutline, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = Path(photo(tmp_path / "cut.jpg"))
+    path.write_bytes(path.read_bytes()[:-2])
+    cutline(path, "--write-metadata")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{path} lacks its end mark; all of its rows are there."
+    ]
+    assert SAYS["red"].encode() in path.read_bytes()
+
+
+def test_a_logged_warning_names_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    name_the_command_in_warnings()
+    assert logging.lastResort is not None
+    logging.lastResort.handle(logging.makeLogRecord({"msg": "cut.jpg is cut short."}))
+    assert capsys.readouterr().err == "cutline: cut.jpg is cut short.\n"

@@ -26,6 +26,7 @@ from cutline.bulk.rows import Row
 from cutline.caption_files import CaptionLine, Failure
 from cutline.captioning.protocol import ModelInfo
 from cutline.errors import CaptionerUnavailable, CutlineError, ImageCrashed, ImageError, ImageTimedOut
+from cutline.terminal import name_the_command_in_warnings
 
 _ATTEMPTS = 2
 _TIMES_IN_A_STREAM = 4  # as long may a photo take among others: it may wait for its batch
@@ -285,6 +286,7 @@ def _serve(rows: BinaryIO, answers: BinaryIO) -> None:
 def main() -> None:
     """The child: pickles come on standard input and go to standard output, which nobody else may write to."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    name_the_command_in_warnings()
     with suppress(EOFError, BrokenPipeError), os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)
         _serve(sys.stdin.buffer, answers)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +67,8 @@ class Metadata:
         try:
             changed = photos.described(data, text, writer_mark(text))
             photos.check_pictures(data, changed)
-            was, becomes = (open_image(each, limits=self._limits) for each in (data, changed))
+            with _without_warnings():  # whoever captioned the photo has given them
+                was, becomes = (open_image(each, limits=self._limits) for each in (data, changed))
             if was.tobytes() != becomes.tobytes():
                 raise MetadataError("the pixels would change")
             self._read_back(changed, text)
@@ -83,6 +88,21 @@ class Metadata:
                 raise MetadataError("the description could not be read back")
 
 
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Drop what this thread logs about photos."""
+    thread, logger = threading.get_ident(), logging.getLogger("cutline.images")
+
+    def is_of_another(record: logging.LogRecord) -> bool:
+        return record.thread != thread
+
+    logger.addFilter(is_of_another)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_of_another)
+
+
 def _default_language(value: object) -> str:
     """dc:description as exiv2 reads it: a table of languages."""
     if isinstance(value, dict):
@@ -94,5 +114,5 @@ def _refusal(photo: str, reason: str) -> OutputError:
     return OutputError(
         f"{photo}: no description could be written into it ({reason}).",
         kept="The photo was not changed.",
-        hint="JPEG, PNG, WebP and TIFF can hold one; for other formats use --sidecar or --xmp.",
+        hint="Use --sidecar or --xmp.",
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cutline.errors import ConfigError, CutlineError, MissingExtra, OptionError
+from cutline.terminal import name_the_command_in_warnings
 
 if TYPE_CHECKING:
     from cutline.captioning.protocol import Captioner
@@ -95,6 +96,7 @@ def main(
 
     load: makes a captioner of --model; by default `cutline.load`.
     """
+    name_the_command_in_warnings()
     try:
         result = cli.main(args=arguments, prog_name="cutline", standalone_mode=False, obj=load)
     except click.exceptions.Exit as error:

@@ -28,6 +28,7 @@ from cutline.errors import (
     MemberRefused,
     MemberTooLarge,
 )
+from cutline.junk_files import is_hidden, is_junk
 from cutline.texts import is_readable
 
 MAX_NAME = 1000
@@ -45,7 +46,6 @@ _ARCHIVES = (
     b"Rar!\x1a\x07",
     b"\x28\xb5\x2f\xfd",
 )
-_JUNK = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 _READ_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
@@ -114,7 +114,7 @@ def is_folder(info: zipfile.ZipInfo) -> bool:
 
 
 def members(archive: zipfile.ZipFile, *, max_bytes: int, max_total_bytes: int) -> Iterator[Member]:
-    """What is in the archive, in its order, without folders and the hidden files of file managers.
+    """What is in the archive, in its order, without folders, and without what of a folder is left out, too.
 
     The same archive gives the same members every time. max_bytes: of one file, unpacked; max_total_bytes: of
     all of them.
@@ -124,7 +124,7 @@ def members(archive: zipfile.ZipFile, *, max_bytes: int, max_total_bytes: int) -
     total = 0
     for number, info in enumerate(archive.infolist()):
         name = _shown(info.orig_filename)
-        if is_folder(info) or _is_junk(name):
+        if is_folder(info) or _is_left_out(name):
             continue
         refusal = _refusal(info, name, max_bytes)
         if refusal is None and name in seen:
@@ -146,9 +146,8 @@ def _shown(name: str) -> str:
     )
 
 
-def _is_junk(name: str) -> bool:
-    parts = name.split("/")
-    return "__MACOSX" in parts or parts[-1].startswith("._") or parts[-1].lower() in _JUNK
+def _is_left_out(name: str) -> bool:
+    return any(is_hidden(part) or is_junk(part) for part in name.split("/"))
 
 
 def _refusal(info: zipfile.ZipInfo, name: str, max_bytes: int) -> MemberRefused | None:

@@ -556,6 +556,13 @@ def test_texts_beside_photos_are_their_captions(tmp_path: Path) -> None:
     assert {each.repeats for each in load(tmp_path / "10_thing")} == {10}
 
 
+def test_what_programs_keep_beside_photos_is_no_part_of_a_data_set(tmp_path: Path) -> None:
+    for folder in ("@anna", "@eaDir", "Photos.lrdata", "#recycle", ".thumbnails"):
+        write_photos(tmp_path / folder, ["a.jpg"])
+        (tmp_path / folder / "a.txt").write_text("A dog")
+    assert [each.key for each in load(tmp_path)] == ["@anna/a.jpg"]
+
+
 def test_a_folder_named_for_its_year_or_number_repeats_nothing(tmp_path: Path) -> None:
     for folder in ("2024_summer", "01_beach"):
         write_photos(tmp_path / folder, ["a.jpg"])

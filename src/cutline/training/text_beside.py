@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cutline.errors import DataError
 from cutline.file_names import same_name
+from cutline.junk_files import is_hidden, is_junk
 from cutline.training.examples import DataConfig, Example, Report, canonical_split
 from cutline.training.photo_files import NO_IMAGES
 from cutline.training.reading import IMAGE_SUFFIXES, complain, decoded, example_of
@@ -63,9 +64,10 @@ def read_text_beside(config: DataConfig, report: Report) -> Iterator[Example]:
 
 
 def _folders(root: Path) -> Iterator[tuple[Path, list[tuple[Path, _Texts]]]]:
-    """Each folder with its photos, in order, hidden ones left out."""
+    """Each folder with its photos, in order; hidden ones, and those of photo software, are left out."""
     for place, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "@")))
+        folders[:] = sorted(name for name in folders if not (is_hidden(name) or is_junk(name)))
+        names = [name for name in names if not (is_hidden(name) or is_junk(name))]
         yield Path(place), list(_photos_in(Path(place), names))
 
 
@@ -73,7 +75,7 @@ def _photos_in(folder: Path, names: list[str]) -> Iterator[tuple[Path, _Texts]]:
     spelt = {same_name(name): name for name in names}
     for name in sorted(names):
         photo = folder / name
-        if name.startswith(".") or photo.suffix.lower() not in IMAGE_SUFFIXES:
+        if photo.suffix.lower() not in IMAGE_SUFFIXES:
             continue
         # photo.png.txt is for photo.png where photo.txt is photo.jpg's.
         beside = [f"{base}{suffix}" for base in (name, photo.stem) for suffix in _TEXT_SUFFIXES]

@@ -39,9 +39,13 @@ def test_members_come_in_order_with_folders_and_hidden_files_left_out() -> None:
             ("trip/._b.jpg", b"3"),
             (".DS_Store", b"4"),
             ("trip/Thumbs.db", b"5"),
+            ("trip/@eaDir/b.jpg/SYNOFILE_THUMB_M.jpg", b"6"),
+            ("trip\\.thumbnails\\b.jpg", b"6"),
+            ("Photos.lrdata/p.jpg", b"6"),
+            ("./@anna/c.jpg", b"7"),
         ]
     )
-    assert list(_members(data)) == ["trip/b.jpg", "a.jpg"]
+    assert list(_members(data)) == ["trip/b.jpg", "a.jpg", "./@anna/c.jpg"]
 
 
 @pytest.mark.parametrize(

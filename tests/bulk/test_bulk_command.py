@@ -137,8 +137,10 @@ def test_a_dry_run_says_how_many_how_long_and_how_large_and_writes_nothing(
 ) -> None:
     for number in range(3):
         photo(tmp_path / "in" / f"{number}.jpg")
+    (tmp_path / "in" / "page.svg").touch()
     done = run(tmp_path / "in", tmp_path / "out", "--model", tiny, "--dry-run")
     assert done.returncode == 0, done.stderr
+    assert "not captioned: 1 SVG drawing" in done.stderr
     told = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
     assert set(told) == {"photos", "done", "shards", "model", "time", "output"}
     assert told["photos"].startswith("3 (")

@@ -18,6 +18,7 @@ from cutline.bulk.rows import Row, _web_rules
 from cutline.bulk.sources import rows_of
 from cutline.errors import AddressForbidden, CutlineError, DataError, FetchFailed, OptionError
 from cutline.images import DEFAULT_LIMITS, Limits, open_image
+from cutline.photo_search import PhotoSearch, describe_left_out
 from tests.server.services.receiver import Receiver
 
 
@@ -68,6 +69,26 @@ def test_a_folder_and_a_glob_give_their_photos_by_absolute_paths(tmp_path: Path)
     assert [row.size for row in rows] == [first.stat().st_size, second.stat().st_size]
     assert names(rows_of(str(tmp_path / "**" / "b*.jpg"))) == [(str(second), True)]
     assert names(rows_of(str(tmp_path), exclude=["below"])) == [(str(first), True)]
+
+
+def test_what_is_left_out_is_counted_here_and_in_a_store(
+    tmp_path: Path, memory: fsspec.AbstractFileSystem
+) -> None:
+    left = ["a.jpg", "below/b.jpg"]
+    junk = ["@eaDir/a.jpg/c.jpg", ".hidden/d.jpg", "thumbs/e.jpg", "below/thumbs/f.jpg"]
+    for name in (*left, *junk, "page.svg", "v.mp4", "notes.md"):
+        photo(tmp_path / "in" / name) if name.endswith(".jpg") else (tmp_path / "in" / name).touch()
+        memory.pipe(f"/in/{name}", b"")
+    (tmp_path / "list.txt").write_text("".join(f"in/{name}\n" for name in (*left, *junk) if name[0] != "."))
+    for top in (str(tmp_path / "in"), "memory://in"):
+        for source in (top, f"{top}/**/*.jpg"):
+            search = PhotoSearch(["thumbs/"])
+            assert [row.file for row in rows_of(source, search=search)] == [f"{top}/{each}" for each in left]
+            told = describe_left_out(search.left_out)
+            assert "excluded files" in told
+            assert ("1 video" in told and "1 SVG drawing" in told) == (source == top)
+    rows = rows_of(str(tmp_path / "list.txt"), exclude=["thumbs"])
+    assert [row.file for row in rows] == [f"in/{each}" for each in left]
 
 
 def test_a_list_gives_its_lines_from_here_or_from_beside_it(

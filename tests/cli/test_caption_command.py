@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import fcntl
+import glob
 import importlib
 import io
 import json
@@ -38,6 +39,7 @@ from cutline.cli._caption_options import LIMIT_NAMES
 from cutline.cli.main import main, missing_extra
 from cutline.errors import OptionError
 from cutline.images import Limits, developing
+from cutline.photo_search import PhotoSearch
 from cutline.terminal import name_the_command_in_warnings
 from tests import raw_photos
 from tests.server.services.process import ANSWERS_S, wait_until
@@ -241,12 +243,15 @@ def test_a_folder_gives_its_photos_in_order_and_nothing_else(cutline: Cutline, t
 def test_what_a_folder_has_besides_photos_is_counted(cutline: Cutline, tmp_path: Path) -> None:
     for name in ("a.png", "@eaDir/a.png", "Previews.lrdata/b.jpg"):
         photo(tmp_path / "in" / name)
-    for name in ("page.svg", "one.MOV", "deep/two.mp4", "notes.pdf", "raw.txt", "Thumbs.db", "._a.png"):
+    others = ("drawing.eps", "favicon.ico", "c.raw", "notes.txt.bak")
+    names = ("page.svg", "one.MOV", "deep/two.insv", "notes.pdf", "raw.txt", "Thumbs.db", "._a.png", *others)
+    for name in names:
         (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "in" / name).write_bytes(b"x")
     assert [line.split("\t")[0] for line in cutline("in")] == ["in/a.png"]
     (counts,) = [line for line in cutline.err.splitlines() if "not captioned: " in line]
-    assert set(counts.split(": ")[1].split(", ")) == {"2 videos", "1 PDF document", "1 SVG drawing"}
+    expected = {"2 videos", "1 PDF document", "1 SVG drawing", "3 images of other formats"}
+    assert set(counts.split(": ")[1].split(", ")) == expected
 
 
 def test_raw_photos_in_a_folder_are_captioned(
@@ -290,6 +295,114 @@ def test_what_is_excluded_is_left_out_of_folders_and_globs(
     edited_too = "*-edited.*" not in patterns and "*-edited.png" not in patterns
     assert len(cutline("in/a*", *excluding)) == 1 + edited_too
     assert len(cutline("in/a-edited.png", *excluding)) == 1, "what is named is always captioned"
+
+
+EXCLUDING = ["a.png", "B.PNG", "thumbs/t.png", "deep/thumbs/u.png", "deep/[1].png"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "gone"),
+    [
+        ("*.png", "aBtu1"),
+        ("*.PNG", "aBtu1"),
+        ("b.png", ""),
+        ("thumbs", "tu"),
+        ("thumbs/", "tu"),
+        ("**/thumbs/*", "tu"),
+        ("**/thumbs/**", "tu"),
+        ("**/thumbs", "tu"),
+        ("./thumbs", "t"),
+        ("/thumbs", "t"),
+        ("in/thumbs", "t"),
+        ("in\\thumbs", "t"),
+        ("in/**/thumbs", "tu"),
+        ("{here}/in/thumbs", "t"),
+        ("{here}/**/deep/**/*.png", "u1"),
+        ("deep/thumbs", "u"),
+        ("../in/thumbs", ""),
+        ("[1].png", "1"),
+        ("[!.]umbs", ""),
+        (".*", ""),
+        ("in", ""),
+        ("", ""),
+    ],
+)
+def test_a_pattern_means_what_people_mean_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str, gone: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in EXCLUDING:
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).touch()
+    left = {f"in/{name}" for name in EXCLUDING if Path(name).stem.strip("[]") not in gone}
+
+    def found(*arguments: str) -> set[str]:
+        search = PhotoSearch([pattern.format(here=tmp_path)])
+        return {os.path.relpath(each.path) for each in search.find(arguments) if each.error is None}
+
+    assert found("in") == found("./in/") == found(str(tmp_path / "in")) == left
+    assert found("in/**/*.png", "in/*.PNG") == left
+    assert found(*(glob.escape(f"in/{name}") for name in EXCLUDING)) == left
+    assert found(*(f"in/{name}" for name in EXCLUDING)) == left
+
+
+JUNK = [
+    "@eaDir/a.jpg/SYNOFILE_THUMB_M.jpg",
+    "Photos.lrdata/p.jpg",
+    "photos.LRDATA/p.jpg",
+    "#recycle/r.jpg",
+    "$RECYCLE.BIN/r.jpg",
+    "__MACOSX/m.jpg",
+    "sub/.thumbnails/t.jpg",
+    "._a.jpg",
+]
+NO_JUNK = ["a.jpg", "sub/@anna/b.jpg", "sub/#1/c.jpg", "thumbs/d.jpg", "lrdata.jpg"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["in"], ["in/*"], ["in/**/*.jpg"], ["in/*.jpg", "in/*/*.jpg", "in/*/*/*"], ["i*"]],
+    ids=" ".join,
+)
+def test_what_programs_keep_beside_photos_is_left_out_by_whatever_way_it_comes(
+    cutline: Cutline, tmp_path: Path, arguments: list[str]
+) -> None:
+    for name in (*JUNK, *NO_JUNK):
+        photo(tmp_path / "in" / name)
+    expanded = [name for each in arguments for name in sorted(glob.glob(each, recursive=True))]
+    listed = [str(path.relative_to(tmp_path)) for path in sorted((tmp_path / "in").rglob("*.jpg"))]
+    (tmp_path / "list.txt").write_text("".join(f"{name}\n" for name in listed))
+    for typed in (arguments, expanded, ["--from-file", "list.txt"]):
+        names = {line.split("\t")[0] for line in cutline(*typed)}
+        assert names == {f"in/{name}" for name in NO_JUNK}
+
+
+@pytest.mark.parametrize("wanted", ["@eaDir", "@eaDir/a.jpg/SYNOFILE_THUMB_M.jpg", "@eaDir/*/*.jpg"])
+def test_what_is_named_outright_is_wanted_wherever_it_lies(
+    cutline: Cutline, tmp_path: Path, wanted: str
+) -> None:
+    photo(tmp_path / "in" / JUNK[0])
+    photo(tmp_path / "in" / JUNK[0].replace("_M", "_S"), "blue")
+    several = sorted(glob.glob("in/@eaDir/*/*.jpg"))
+    assert len(several) == 2
+    for typed in ([f"in/{wanted}"], [str(tmp_path / "in" / wanted)], several):
+        assert cutline(*typed)
+
+
+def test_named_photos_are_excluded_where_there_are_several(cutline: Cutline, tmp_path: Path) -> None:
+    for name in ("a.jpg", "t.jpg", "thumbs/t.jpg", "Sub/b.jpg"):
+        photo(tmp_path / "thumbs" / "left" / name)
+    for folder in ("thumbs/left/", str(tmp_path / "thumbs" / "left") + "/"):  # they all lie in "thumbs"
+        for pattern, typed, kept in (
+            ("thumbs", ["Sub", "thumbs"], ["Sub/b.jpg"]),
+            ("thumbs", ["a.jpg", "thumbs/t.jpg"], ["a.jpg"]),
+            ("t.jpg", ["a.jpg", "t.jpg", "thumbs/t.jpg"], ["a.jpg"]),
+            ("t.jpg", ["t.jpg"], ["t.jpg"]),
+        ):
+            lines = cutline(*(folder + name for name in typed), "--exclude", pattern)
+            assert [line.split("\t")[0] for line in lines] == [folder + name for name in kept]
+            left_out = len(typed) - len(kept)
+            assert (f"not captioned: {left_out} excluded file" in cutline.err) == bool(left_out)
 
 
 def test_a_list_may_begin_with_a_byte_order_mark(cutline: Cutline, tmp_path: Path) -> None:

@@ -105,6 +105,15 @@ def test_words_are_found_in_captions_and_the_rest_is_said(folder: Path, search: 
     assert "Nothing was found." in search.errors  # type: ignore[attr-defined]
 
 
+def test_what_a_folder_has_besides_photos_is_counted(folder: Path, search: Run) -> None:
+    for name in ("page.svg", "b/v.mp4", "@eaDir.txt"):
+        (folder / name).touch()
+    for again in (["--exclude", "d.png"], []):
+        search(folder, "wall", *again)
+        excluded = "1 excluded file or folder, " if again else ""
+        assert f"Not searched: {excluded}1 SVG drawing, 1 video.\n" in search.errors  # type: ignore[attr-defined]
+
+
 def test_photos_like_one_of_the_folder_or_another(folder: Path, search: Run, tmp_path: Path) -> None:
     model = Seeing()
     assert search(folder, "--like", folder / "a.png", "-n", 1, model=model) == [

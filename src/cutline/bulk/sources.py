@@ -33,7 +33,8 @@ from cutline.bulk.rows import (
 )
 from cutline.errors import DataError, ImageMissing, OptionError
 from cutline.file_names import portable, without_braces
-from cutline.photo_search import EXTENSIONS, PhotoSearch
+from cutline.junk_files import is_hidden
+from cutline.photo_search import EXTENSIONS, PhotoSearch, folder_of_glob
 from cutline.text_files import text_lines
 from cutline.training.records import IMAGE_COLUMNS
 from cutline.training.shards import find_shards, plain_files
@@ -48,16 +49,23 @@ _SHARD = ".tar"
 
 
 def rows_of(
-    source: str, *, column: str | None = None, exclude: Sequence[str] = (), sink: str = ""
+    source: str,
+    *,
+    column: str | None = None,
+    exclude: Sequence[str] = (),
+    sink: str = "",
+    search: PhotoSearch | None = None,
 ) -> Iterator[Row]:
     """Every photo of a source, in an order that is the same each time. A row in, a row out: copies stay.
 
     column: of tables, the one with the photos. exclude: as of PhotoSearch. sink: where the run writes, which
-    is no part of the source. Raises DataError, also where there is no photo at all, OptionError and
-    MissingExtra; a place that cannot be read is a row with its error.
+    is no part of the source. search: what finds the photos, with an exclude of its own; it then knows what
+    was left out. Raises DataError, also where there is no photo at all, OptionError and MissingExtra; a place
+    that cannot be read is a row with its error.
     """
     is_empty = True
-    for row in _rows(source, column, exclude, is_sink=bool(sink) and _is_same(source, sink)):
+    search = search or PhotoSearch(exclude)
+    for row in _rows(source, column, search, is_sink=bool(sink) and _is_same(source, sink)):
         is_empty = False
         yield row
     if is_empty:
@@ -70,11 +78,11 @@ def _is_same(source: str, sink: str) -> bool:
     return os.path.realpath(source) == os.path.realpath(sink)
 
 
-def _rows(source: str, column: str | None, exclude: Sequence[str], *, is_sink: bool) -> Iterator[Row]:
+def _rows(source: str, column: str | None, search: PhotoSearch, *, is_sink: bool) -> Iterator[Row]:
     if places.is_remote(source):
-        yield from _remote(source, column, exclude, is_sink=is_sink)
+        yield from _remote(source, column, search, is_sink=is_sink)
     elif os.path.isdir(source):
-        yield from _folder(source, column, exclude, is_sink=is_sink)
+        yield from _folder(source, column, search, is_sink=is_sink)
     elif places.scheme_of(source):
         raise DataError(f"{source} is no source.", hint="A photo's URL stands in a list file or in a column.")
     elif (ending := _ending(source)) == _SHARD:
@@ -82,10 +90,10 @@ def _rows(source: str, column: str | None, exclude: Sequence[str], *, is_sink: b
     elif ending in _LISTS + _TABLES:
         for name in _named(source):
             for file in _matching(name):
-                yield from _file(file, column)
+                yield from _file(file, column, search)
     else:
         for name in _named(source):
-            yield from _searched(name, exclude)
+            yield from _searched(name, search)
 
 
 def _named(source: str) -> list[str]:
@@ -102,16 +110,19 @@ def _ending(name: str) -> str:
     return os.path.splitext(name)[1].lower()
 
 
-def _file(name: str, column: str | None) -> Iterator[Row]:
-    is_list = _ending(places.split_options(name)[0]) in _LISTS
-    return _listed(name) if is_list else _table(name, column)
+def _file(name: str, column: str | None, search: PhotoSearch) -> Iterator[Row]:
+    """A list is searched, as that of `cutline caption`; a table gives a row for each of its own."""
+    if _ending(places.split_options(name)[0]) in _LISTS:
+        return (row for row in _listed(name) if not search.is_excluded(row.file))
+    return _table(name, column)
 
 
 # Folders
 
 
-def _folder(folder: str, column: str | None, exclude: Sequence[str], *, is_sink: bool) -> Iterator[Row]:
+def _folder(folder: str, column: str | None, search: PhotoSearch, *, is_sink: bool) -> Iterator[Row]:
     """Tables of a Hugging Face data set, shards, or photos: what the folder has."""
+    exclude = search.exclude
     saved = _saved_below(Path(folder))
     tables = saved or _below(folder, ".parquet", exclude, is_sink=is_sink)
     shards = [] if saved else _below(folder, _SHARD, exclude, is_sink=is_sink)
@@ -122,7 +133,7 @@ def _folder(folder: str, column: str | None, exclude: Sequence[str], *, is_sink:
     if shards:
         yield from _samples(map(os.path.abspath, shards))
     elif not tables:
-        yield from _searched(folder, exclude)
+        yield from _searched(folder, search)
 
 
 def _saved_below(folder: Path) -> list[str]:
@@ -143,16 +154,12 @@ def _below(folder: str, ending: str, exclude: Sequence[str], *, is_sink: bool) -
         if (is_sink and places.is_part(path.name) and path.parent == Path(folder))
         or (path.parent != Path(folder) and (path.parent / places.PLAN).is_file())
     }
-    return [
-        str(path)
-        for path in found
-        if path not in own and not path.name.startswith(".") and not _is_excluded(search, path, folder)
-    ]
+    return [str(path) for path in found if path not in own and not _is_left_out(search, str(path), folder)]
 
 
-def _is_excluded(search: PhotoSearch, path: Path, folder: str) -> bool:
-    parents = [parent for parent in path.parents if parent.is_relative_to(folder) and parent != Path(folder)]
-    return any(search.is_excluded(str(each), folder) for each in (path, *parents))
+def _is_left_out(search: PhotoSearch, name: str, top: str) -> bool:
+    """Whether a file or an object below a folder is hidden or excluded."""
+    return any(map(is_hidden, os.path.relpath(name, top).split(os.sep))) or search.is_excluded(name, top)
 
 
 def _photos_below(folder: str, exclude: Sequence[str]) -> Iterator[str]:
@@ -174,8 +181,8 @@ def _check_alone(source: str, tables: Sequence[str], shards: Sequence[str], phot
         )
 
 
-def _searched(pattern: str, exclude: Sequence[str]) -> Iterator[Row]:
-    for found in PhotoSearch(exclude).find([pattern]):
+def _searched(pattern: str, search: PhotoSearch) -> Iterator[Row]:
+    for found in search.find([pattern]):
         if found.error is not None:
             if not isinstance(found.error, ImageMissing):
                 raise found.error
@@ -378,14 +385,13 @@ def _sample(shard: str, parts: Sequence[Part]) -> Iterator[Row]:
 # Object stores
 
 
-def _remote(source: str, column: str | None, exclude: Sequence[str], *, is_sink: bool) -> Iterator[Row]:
+def _remote(source: str, column: str | None, search: PhotoSearch, *, is_sink: bool) -> Iterator[Row]:
     address, options = places.split_options(source)
     names = without_braces(address)
     if _ending(address) in _LISTS + _TABLES and not glob.has_magic(address):
         for name in names:
-            yield from _file(name + options, column)
+            yield from _file(name + options, column, search)
         return
-    search = PhotoSearch(exclude)
     found: dict[str, int] = {}
     lost: list[str] = []
     for name in names:
@@ -393,13 +399,16 @@ def _remote(source: str, column: str | None, exclude: Sequence[str], *, is_sink:
         if not objects and len(names) > 1 and not glob.has_magic(name):
             lost.append(name)
             objects = {name: -1}  # a row with an error, as it is for a shard that is not here
-        found |= _not_written(objects, address, is_sink=is_sink)
+        top = folder_of_glob(name) if glob.has_magic(name) else name
+        own = _not_written(objects, address, is_sink=is_sink)
+        found |= {each: size for each, size in own.items() if not _is_left_out(search, each, top)}
     if len(lost) == len(names):
         return
-    kept = {name: size for name, size in found.items() if not search.is_excluded(name)}
-    tables = [name for name in kept if _ending(name) in _COLUMNAR]
-    shards = [name for name in kept if _ending(name) == _SHARD]
-    photos = {name: size for name, size in kept.items() if _ending(name) in EXTENSIONS}
+    tables = [name for name in found if _ending(name) in _COLUMNAR]
+    shards = [name for name in found if _ending(name) == _SHARD]
+    photos = {name: size for name, size in found.items() if _ending(name) in EXTENSIONS}
+    for name in found:
+        search.note_other(name)
     _check_alone(source, tables, shards, next(iter(photos), None))
     for table in tables:
         yield from _table(table + options, column)

@@ -122,11 +122,16 @@ def command(source: str, sink: str, **typed: Any) -> int:
     from cutline.bulk.formats import check_installed
     from cutline.bulk.listing import Listing
     from cutline.bulk.sources import rows_of
+    from cutline.photo_search import PhotoSearch, describe_left_out
 
     check_installed(typed["format_"])
-    rows = rows_of(source, column=typed["column"], exclude=typed["exclude"], sink=sink)
+    search = PhotoSearch(typed["exclude"])
+    rows = rows_of(source, column=typed["column"], sink=sink, search=search)
     with Listing(rows, typed["shard_size"]) as listing:
-        return _run(source, sink, listing, settings, typed)
+        code = _run(source, sink, listing, settings, typed)
+    if not typed["quiet"] and (left_out := describe_left_out(search.left_out)):
+        _say(f"  not captioned: {left_out}")
+    return code
 
 
 def _settings(typed: dict[str, Any]) -> Settings:

@@ -62,8 +62,8 @@ Examples:
   curl -s https://example.org/cat.jpg | cutline caption -
 
 In folders, every file with an image's extension is captioned, except hidden ones and the thumbnails of photo
-software; videos, drawings and other files like that are counted at the end. A file that you name is always
-tried. Of a raw photo (DNG, CR2, CR3, NEF, ARW, RAF, ORF, RW2 and others), its preview is captioned; one
+software; videos, drawings and other files like that are counted at the end. A file that you name is tried
+whatever its extension. Of a raw photo (DNG, CR2, CR3, NEF, ARW, RAF, ORF, RW2 and others), its preview is captioned; one
 without needs the extra "raw". --output continues where an earlier run, finished or killed, left off, whatever
 folder you are in and however you name the photos. A photo that fails does not stop the rest: the exit code is
 0 when all went well, 1 when something failed, 2 for wrong usage.
@@ -304,7 +304,7 @@ def _photos(arguments: Arguments, search: PhotoSearch | None = None) -> Iterator
     search = search or PhotoSearch(arguments.exclude)
     found = search.find(arguments.photos)
     if arguments.from_file is not None:
-        found = chain(found, search.find(read_list(arguments.from_file, null=arguments.null)))
+        found = chain(found, search.find_listed(read_list(arguments.from_file, null=arguments.null)))
     if arguments.attention is None:
         return found
     # Leave out the attention pictures that are written into a folder while we list it.

@@ -130,7 +130,7 @@ def _update(arguments: Arguments, index: PhotoIndex, captioner: Captioner, limit
     """Bring the index up to date; return how many photos or folders could not be read."""
     from cutline.cli._run import message_for, reporter
     from cutline.photo_index.updating import changes, space_of, update
-    from cutline.photo_search import PhotoSearch
+    from cutline.photo_search import PhotoSearch, describe_left_out
 
     finder = PhotoSearch(arguments.exclude)
     change = changes(index, arguments.folder, finder, space_of(captioner))
@@ -153,7 +153,7 @@ def _update(arguments: Arguments, index: PhotoIndex, captioner: Captioner, limit
             advance=progress.update if progress is not None else lambda photos: None,
         )
     if not arguments.quiet:
-        _summarise(index, tally)
+        _summarise(index, tally, describe_left_out(finder.left_out))
     return tally.failed + len(change.problems)
 
 
@@ -166,11 +166,13 @@ def _progress(arguments: Arguments, stack: contextlib.ExitStack, total: int) -> 
     return stack.enter_context(tqdm(total=total, unit="photo", delay=1.0, leave=False, **bar_size()))
 
 
-def _summarise(index: PhotoIndex, tally: Tally) -> None:
+def _summarise(index: PhotoIndex, tally: Tally, left_out: str) -> None:
     counts = (("new", tally.added), ("gone", tally.gone), ("failed", tally.failed))
     changed = ", ".join(f"{count:,} {what}" for what, count in counts if count)
     if changed:
         click.echo(f"{index.count():,} photos in {index.path}: {changed}.", err=True)
+    if left_out:
+        click.echo(f"Not searched: {left_out}.", err=True)
 
 
 # -- searching -------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
 import io
 import os
@@ -17,7 +18,7 @@ from cutline.errors import CutlineError, ImageMissing
 from cutline.file_names import portable, same_name
 from cutline.images import RAW_ENDINGS
 from cutline.junk_files import is_hidden, is_junk
-from cutline.text_files import text_lines
+from cutline.text_files import marked_encoding, text_lines
 
 STDIN = "-"
 # fmt: off
@@ -262,7 +263,7 @@ def _ending(path: str) -> str:
 def read_list(source: str, *, null: bool) -> Iterator[str]:
     """Paths from a file ('-' is stdin), one per line or ended by NUL, read as they are needed.
 
-    Lines may be in UTF-8, or in UTF-16 as PowerShell writes them.
+    They may be in UTF-8, or in UTF-16 as PowerShell writes them; quoted, or among spaces.
     """
     if source == STDIN:
         yield from _split(sys.stdin.buffer, null=null)
@@ -276,14 +277,31 @@ def read_list(source: str, *, null: bool) -> Iterator[str]:
 
 def _split(file: io.BufferedReader | BinaryIO, *, null: bool) -> Iterator[str]:
     if not null:
-        yield from filter(None, text_lines(file))
+        # A NUL ends a name even so: no name has one in it.
+        yield from filter(None, (_plain(name) for line in text_lines(file) for name in line.split("\0")))
         return
-    rest = b""
-    while block := file.read(65536):
-        *whole, rest = (rest + block).split(b"\0")
-        yield from map(os.fsdecode, filter(None, whole))
-    if rest:
-        yield os.fsdecode(rest)
+    block = file.read(65536)
+    encoding = marked_encoding(block) or sys.getfilesystemencoding()
+    errors = "replace" if encoding.startswith(("utf-16", "utf-32")) else "surrogateescape"
+    decoder = codecs.getincrementaldecoder(encoding)(errors)
+    rest = ""
+    while block:
+        *whole, rest = (rest + decoder.decode(block)).split("\0")
+        yield from filter(None, whole)
+        block = file.read(65536)
+    if rest := rest + decoder.decode(b"", final=True):
+        yield rest
+
+
+def _plain(name: str) -> str:
+    """A name without the quotes that Windows' "Copy as path" adds, and without spaces around it.
+
+    A file that has them in its name keeps them.
+    """
+    plain = name.strip()
+    if len(plain) > 1 and plain[0] == plain[-1] and plain[0] in "\"'":
+        plain = plain[1:-1]
+    return name if plain != name and os.path.lexists(name) else plain
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

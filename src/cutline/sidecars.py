@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cutline.atomic_files import output_errors, remove_leftovers, replacement, write_all
+from cutline.text_files import decode
 
 
 class Sidecars:
@@ -91,10 +92,10 @@ def _ledger_entries(path: str) -> Iterator[dict[str, str]]:
 
 
 def _is_blank(path: str) -> bool:
-    """Whether it is a file without any text."""
+    """Whether it is a file without any text: empty, or a byte order mark alone, as Notepad writes it."""
     try:
-        return os.path.isfile(path) and not Path(path).read_bytes().strip()
-    except OSError:
+        return os.path.isfile(path) and not decode(Path(path).read_bytes()).strip()
+    except (OSError, UnicodeDecodeError):
         return False
 
 

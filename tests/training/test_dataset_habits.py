@@ -586,3 +586,22 @@ def test_kohyas_metadata_is_a_map_of_captions(photos: Path) -> None:
         photos / "meta_cap.json", {"a.jpg": {"caption": "A dog", "tags": "x"}, "b.jpg": {"caption": "B"}}
     )
     assert captions(photos / "meta_cap.json") == {"a.jpg": ("A dog",), "b.jpg": ("B",)}
+
+
+def test_photos_and_texts_may_have_any_ending_that_the_command_takes(tmp_path: Path) -> None:
+    names = ["a.jfif", "b.jpe", "c.JPG", "d.jpg", "e.jpg", "f.jpg"]
+    write_photos(tmp_path, ["x.jpg"] * len(names))
+    for name in names:
+        (tmp_path / name).write_bytes((tmp_path / "x.jpg").read_bytes())
+    (tmp_path / "x.jpg").unlink()
+    for name in ["a.txt", "b.TXT", "C.Caption", "d.cap", "e.text", "f.txt", "f.caption"]:
+        (tmp_path / name).write_text(f"Caption of {name}")
+    assert captions(tmp_path) == {
+        "a.jfif": ("Caption of a.txt",),
+        "b.jpe": ("Caption of b.TXT",),
+        "c.JPG": ("Caption of C.Caption",),
+        "d.jpg": ("Caption of d.cap",),
+        "e.jpg": ("Caption of e.text",),
+        "f.jpg": ("Caption of f.txt",),
+    }
+    assert codes(checked(tmp_path)) == set()

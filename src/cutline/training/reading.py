@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cutline.errors import DataError
-from cutline.images import RAW_ENDINGS
+from cutline.photo_search import EXTENSIONS
 from cutline.text_files import as_latin_1, decode, is_text, text_lines
 from cutline.training.examples import DataConfig, Example, ImageFile, Problem, Report, canonical_split
 
-IMAGE_SUFFIXES = RAW_ENDINGS | {
-    ".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"
-}  # fmt: skip
+IMAGE_SUFFIXES = EXTENSIONS
+TEXT_SUFFIXES = (".txt", ".caption", ".cap", ".text")  # of captions in files of their own
 
 
 def example_of(
@@ -86,7 +85,7 @@ def read_lines(path: Path, report: Report) -> Iterator[str]:
         with path.open("rb") as file:
             for number, line in enumerate(text_lines(file), 1):
                 if is_text(line):
-                    yield line
+                    yield line.replace("\0", "")
                 else:
                     _complain_of_encoding(f"{path}, line {number}", report)
                     yield as_latin_1(line)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +18,9 @@ from cutline.file_names import same_name
 from cutline.junk_files import is_hidden, is_junk
 from cutline.training.examples import DataConfig, Example, Report, canonical_split
 from cutline.training.photo_files import NO_IMAGES
-from cutline.training.reading import IMAGE_SUFFIXES, complain, decoded, example_of
+from cutline.training.reading import IMAGE_SUFFIXES, TEXT_SUFFIXES, complain, decoded, example_of
 from cutline.training.records import row_captions
 
-_TEXT_SUFFIXES = (".txt", ".caption")
 _REPEATS = re.compile(r"([1-9]\d{0,2})_.+")  # no years
 
 
@@ -30,6 +29,7 @@ class _Texts:
     """The captions of one photo, as files."""
 
     lines: Path | None
+    others: tuple[Path, ...]  # that would be taken if there were no ``lines``
     data: Path | None  # img2dataset's JSON
 
 
@@ -72,23 +72,28 @@ def _folders(root: Path) -> Iterator[tuple[Path, list[tuple[Path, _Texts]]]]:
 
 
 def _photos_in(folder: Path, names: list[str]) -> Iterator[tuple[Path, _Texts]]:
-    spelt = {same_name(name): name for name in names}
+    spelt = {same_name(name).casefold(): name for name in names} | {same_name(name): name for name in names}
+
+    def beside(*stems: str, suffixes: Sequence[str]) -> list[Path]:
+        wanted = [same_name(f"{stem}{suffix}") for stem in stems for suffix in suffixes]
+        found = (spelt.get(each) or spelt.get(each.casefold()) for each in wanted)
+        return [folder / each for each in dict.fromkeys(found) if each]
+
     for name in sorted(names):
         photo = folder / name
         if photo.suffix.lower() not in IMAGE_SUFFIXES:
             continue
         # photo.png.txt is for photo.png where photo.txt is photo.jpg's.
-        beside = [f"{base}{suffix}" for base in (name, photo.stem) for suffix in _TEXT_SUFFIXES]
-        lines = next((spelt[same_name(each)] for each in beside if same_name(each) in spelt), None)
-        data = spelt.get(same_name(f"{photo.stem}.json"))
-        yield photo, _Texts(lines=folder / lines if lines else None, data=folder / data if data else None)
+        texts = beside(name, photo.stem, suffixes=TEXT_SUFFIXES)
+        data = next(iter(beside(photo.stem, suffixes=(".json",))), None)
+        yield photo, _Texts(lines=next(iter(texts), None), others=tuple(texts[1:]), data=data)
 
 
 def _without_photo(folder: Path, found: list[tuple[Path, _Texts]]) -> Iterator[Path]:
     """Texts beside photos that belong to none."""
-    used = {texts.lines for _, texts in found}
+    used = {path for _, texts in found for path in (texts.lines, *texts.others)}
     if used - {None}:
-        texts = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in _TEXT_SUFFIXES)
+        texts = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in TEXT_SUFFIXES)
         yield from (path for path in texts if path not in used and not path.name.startswith("."))
 
 

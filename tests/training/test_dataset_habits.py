@@ -528,7 +528,87 @@ def test_img2datasets_text_and_json_are_one_caption(tmp_path: Path, order: tuple
     assert example.captions == ("A dog runs.",)
 
 
+NFD = unicodedata.normalize("NFD", "Un caf\u00e9.")
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        ({"txt": "A dog.\nIt runs.\n", "json": {"caption": "A dog.\nIt runs."}}, ("A dog.\nIt runs.",)),
+        ({"txt": "A dog.\r\nIt runs.", "json": {"caption": "A dog. It runs."}}, ("A dog. It runs.",)),
+        ({"txt": "A dog.\u2028It\x0bruns."}, ("A dog.\u2028It\x0bruns.",)),
+        ({"txt": "A  dog", "json": {"caption": "A dog"}}, ("A  dog",)),
+        ({"txt": NFD, "json": {"caption": "Un caf\u00e9."}}, (NFD,)),
+        ({"txt": "A dog", "caption": "A dog\n"}, ("A dog",)),
+        ({"txt": "A dog", "json": {"caption": "A dog", "text": "A  dog"}}, ("A dog",)),
+        ({"txt": "A\nB\nC", "json": {"captions": ["A\nB", "C"]}}, ("A\nB", "C")),  # as `data build` writes
+        ({"txt": "A dog\nA dog", "json": {"captions": ["A dog", "A dog"]}}, ("A dog", "A dog")),
+        ({"txt": "A dog", "json": {"caption": "A cow"}}, ("A dog", "A cow")),
+    ],
+)
+def test_a_caption_in_two_files_counts_once(tmp_path: Path, texts: dict[str, Any], expected: Any) -> None:
+    members: dict[str, str | bytes] = {"0.jpg": photo_bytes(1)}
+    members |= {
+        f"0.{kind}": text if isinstance(text, str) else json.dumps(text) for kind, text in texts.items()
+    }
+    (example,) = load(tar(tmp_path / "0.tar", members))
+    assert example.captions == expected
+
+
+def test_a_row_with_one_caption_under_two_names_has_one(photos: Path) -> None:
+    rows = [
+        {"image": "a.jpg", "text": "A dog", "caption": "A dog"},
+        {"image": "b.jpg", "caption_1": "A cow", "caption_2": "A cow"},
+    ]
+    (photos / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert captions(photos) == {"a.jpg": ("A dog",), "b.jpg": ("A cow", "A cow")}
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["IMG.4.jpg", "IMG.4.txt", "IMG.5.jpg"], {"IMG.4": "IMG.4.txt", "IMG.5": None}),
+        (["IMG.4.jpg", "IMG.4.txt", "IMG.4.mask.png"], {"IMG.4": "IMG.4.txt"}),
+        (["IMG.4.jpg", "IMG.5.jpg"], {"IMG.4": None, "IMG.5": None}),
+        (["IMG.4.jpg", "IMG.5.jpg", "IMG.5.jpg.txt"], {"IMG.4": None, "IMG.5": "IMG.5.jpg.txt"}),
+        (["0.jpg", "0.caption.txt"], {"0": "0.caption.txt"}),
+        (["0.image.jpg", "0.caption.txt"], {"0": "0.caption.txt"}),
+        (["0.4.image.jpg", "0.4.caption.txt"], {"0.4": "0.4.caption.txt"}),
+        (["0.input.jpg", "0.mask.png", "0.txt"], {"0": "0.txt"}),
+        (["0.jpg", "0.cap", "1.jpeg", "1.text"], {"0": "0.cap", "1": "1.text"}),
+        (["0.jpg", "0.txt", "README.md", "dataset.json"], {"0": "0.txt"}),
+    ],
+)
+def test_photos_in_shards_keep_the_texts_of_their_names(
+    tmp_path: Path, names: list[str], expected: Any
+) -> None:
+    contents = {".jpg": photo_bytes(1), ".jpeg": photo_bytes(2), ".png": photo_bytes(3), ".json": "{}"}
+    tar(tmp_path / "0.tar", {name: contents.get(Path(name).suffix, name) for name in names})
+    report = checked(tmp_path)
+    found = load_examples(_config(tmp_path), report=lambda _: None)
+    assert {each.key: each.captions for each in found} == {
+        f"0/{key}": (text,) if text else () for key, text in expected.items()
+    }
+    assert (report.errors == 0) is any(expected.values())
+    assert str(found[0].image).endswith(names[0])
+
+
+def test_a_text_in_a_shard_without_its_photo_is_an_error(tmp_path: Path) -> None:
+    tar(tmp_path / "0.tar", {"IMG.4.jpg": photo_bytes(1), "IMG.4.txt": "A dog", "IMG.5.txt": "A cow"})
+    assert "caption_without_image" in codes(checked(tmp_path))
+
+
 # Text beside photos
+
+
+def test_a_caption_of_two_lines_beside_its_json_is_one(tmp_path: Path) -> None:
+    """img2dataset's output as files."""
+    write_photos(tmp_path, ["a.jpg", "b.jpg"])
+    for name in "ab":
+        (tmp_path / f"{name}.txt").write_text("A dog.\nIt runs.")
+    write_json(tmp_path / "a.json", {"caption": "A dog.\nIt runs."})
+    write_json(tmp_path / "b.json", {"caption": "Dogs"})
+    assert captions(tmp_path) == {"a.jpg": ("A dog.\nIt runs.",), "b.jpg": ("A dog.", "It runs.")}
 
 
 def test_texts_beside_photos_are_their_captions(tmp_path: Path) -> None:

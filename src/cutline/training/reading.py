@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,6 +46,30 @@ def collect(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     for name, caption in pairs:
         captions.setdefault(name, []).append(caption)
     return captions
+
+
+def caption_lines(text: str) -> list[str]:
+    """The captions in a text file: a line each."""
+    return [line.strip() for line in re.split(r"[\r\n]+", text) if line.strip()]
+
+
+def is_all_of(text: str, captions: Sequence[str]) -> bool:
+    """Whether a text file holds one of these captions, or all of them, and nothing else.
+
+    img2dataset writes a caption as text and as JSON; the text has as many lines as the caption, then.
+    """
+    return as_compared(text) in map(as_compared, (*captions, " ".join(captions)))
+
+
+def without_known(texts: Iterable[str], known: Iterable[str]) -> list[str]:
+    """The texts that are not among others already."""
+    seen = set(map(as_compared, known))
+    return [text for text in texts if as_compared(text) not in seen]
+
+
+def as_compared(text: str) -> str:
+    """What two spellings of one caption have in common: composed accents, and single spaces."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def complain(

@@ -14,7 +14,7 @@ from typing import Any
 
 from cutline.training.examples import Report
 from cutline.training.photo_files import IMAGE_NAME
-from cutline.training.reading import complain
+from cutline.training.reading import complain, without_known
 
 # fmt: off
 IMAGE_COLUMNS = (
@@ -23,7 +23,7 @@ IMAGE_COLUMNS = (
 )
 # fmt: on
 _NUMBER_COLUMNS = ("image_id", "imgid", "img_id", "cocoid")
-_CAPTION_COLUMNS = ("caption", "captions", "text", "sentence", "sentences", "description")
+CAPTION_COLUMNS = ("caption", "captions", "text", "sentence", "sentences", "description")
 _LESSER_COLUMNS = ("comment", "comments", "raw")  # captions where there are none of the above
 _NUMBERED_CAPTION = re.compile(r"(?:caption|text|sentence|comment)s?[_ .-]?\d+")
 _TEXT_FIELDS = ("text", "caption", "raw")
@@ -71,9 +71,14 @@ def names_photos(columns: Sequence[str]) -> bool:
 
 def row_captions(row: Mapping[str, Any], where: str, report: Report) -> list[str]:
     """Every caption of a row: one text, a list of them, or several columns."""
-    columns = [name for name in row if name in _CAPTION_COLUMNS or _NUMBERED_CAPTION.fullmatch(name)]
+    columns = [name for name in row if name in CAPTION_COLUMNS or _NUMBERED_CAPTION.fullmatch(name)]
     columns = columns or [name for name in row if name in _LESSER_COLUMNS]
-    return _texts_of([row[name] for name in columns], where, report)
+    captions: list[str] = []
+    for name in columns:
+        texts = _texts_of([row[name]], where, report)
+        # Some programs write one caption under two names; of caption_1 and caption_2, each is one of its own.
+        captions += without_known(texts, captions) if name in CAPTION_COLUMNS else texts
+    return captions
 
 
 def _texts_of(values: Sequence[object], where: str, report: Report) -> list[str]:
@@ -180,7 +185,7 @@ _TASK_FIELDS = {"id", "annotator", "annotation_id", "created_at", "updated_at", 
 def _labelled_flat(row: Mapping[str, Any], where: str, report: Report) -> Record:
     name = _photo_of_task(row)
     written = {field: row[field] for field in row if field not in _TASK_FIELDS and row[field] != name}
-    captions = {field: value for field, value in written.items() if field in _CAPTION_COLUMNS} or written
+    captions = {field: value for field, value in written.items() if field in CAPTION_COLUMNS} or written
     return Record(
         name=name, captions=_texts_of(list(captions.values()), where, report), split=row.get("split")
     )

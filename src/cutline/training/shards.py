@@ -19,17 +19,32 @@ from cutline.errors import DataError
 from cutline.file_names import same_name, without_braces
 from cutline.training.examples import DataConfig, Example, Report, TarMember, canonical_split
 from cutline.training.photo_files import NO_IMAGES
-from cutline.training.reading import IMAGE_SUFFIXES, complain, decoded, example_of, split_of
-from cutline.training.records import row_captions
+from cutline.training.reading import (
+    IMAGE_SUFFIXES,
+    TEXT_SUFFIXES,
+    caption_lines,
+    complain,
+    decoded,
+    example_of,
+    is_all_of,
+    split_of,
+    without_known,
+)
+from cutline.training.records import CAPTION_COLUMNS, row_captions
 
 _BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
-_TEXT_SUFFIXES = (".txt", ".caption", ".json")
+_TEXT_SUFFIXES = (*TEXT_SUFFIXES, ".json")
+_CAPTION_ENDINGS = re.compile(rf"(?:^|\.)(?:{'|'.join(CAPTION_COLUMNS)}|jpe?g|png|webp)$", re.IGNORECASE)
+_IMAGE_ENDINGS = re.compile(r"(?:^|\.)(?:image|img|photo)$", re.IGNORECASE)
 _SHARD_SPLIT = re.compile(r"[a-z]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Member:
-    """A file of a sample. inner: what stands between the key and the last dot, "" if nothing does."""
+    """A file of a sample. inner: what stands between the key and the last dot, "" if nothing does.
+
+    Of 4.image.jpg, 4.caption.txt and 4.jpg.txt it is "", too: these words say what the file is.
+    """
 
     inner: str
     suffix: str
@@ -51,7 +66,8 @@ def read_webdataset(config: DataConfig, report: Report) -> Iterator[Example]:
         for sample in _samples(shard, report):
             where = f"{shard}!{sample.key}"
             if sample.image is None:
-                complain(report, "caption_without_image", "these captions have no photo", where)
+                if sample.captions:
+                    complain(report, "caption_without_image", "these captions have no photo", where)
                 continue
             image = None if config.images == NO_IMAGES else sample.image
             key = f"{name}/{sample.key}"  # keys may repeat from shard to shard
@@ -108,8 +124,11 @@ def _samples(shard: Path, report: Report) -> Iterator[_Sample]:
             key, group = own, []
         inner, _, suffix = same_name(rest).rpartition(".")
         suffix = f".{suffix.lower()}"
-        text = file.read_bytes() if suffix in _TEXT_SUFFIXES else b""
-        group.append(_Member(inner=inner, suffix=suffix, file=file, text=text))
+        is_text = suffix in _TEXT_SUFFIXES
+        inner = (_CAPTION_ENDINGS if is_text else _IMAGE_ENDINGS).sub("", inner)
+        group.append(
+            _Member(inner=inner, suffix=suffix, file=file, text=file.read_bytes() if is_text else b"")
+        )
     yield from _samples_of(key, group, report)
 
 
@@ -118,24 +137,44 @@ def _samples_of(key: str, members: Sequence[_Member], report: Report) -> Iterato
     by_name: dict[str, list[_Member]] = {}
     for member in members:
         by_name.setdefault(member.inner, []).append(member)
-    rest: list[_Member] = []
+    whole = {
+        inner
+        for inner, own in by_name.items()
+        if inner and any(each.is_image for each in own) and any(each.suffix in _TEXT_SUFFIXES for each in own)
+    }
+    samples: dict[str, list[_Member]] = {}
     for inner, own in by_name.items():
-        is_whole = any(each.is_image for each in own) and any(each.suffix in _TEXT_SUFFIXES for each in own)
-        if is_whole and inner:
-            yield _sample(f"{key}.{inner}", own, report)
-        else:
-            rest += own
-    plain = [member for member in rest if not member.inner]
-    if plain or len(rest) == len(members) > 0:
-        yield _sample(key, plain + [member for member in rest if member.inner], report)
+        place = inner
+        if whole:  # IMG.4.mask.png belongs to IMG.4, and IMG.6.jpg is a photo without a caption
+            while place and place not in whole:
+                place = place.rpartition(".")[0]
+            place = place or inner
+        elif "" in by_name:  # c.mask.png belongs to c.jpg
+            place = ""
+        samples.setdefault(place, []).extend(own)
+    for inner, own in samples.items():
+        yield _sample(f"{key}.{inner}" if inner else key, inner, own, report)
 
 
-def _sample(key: str, members: Sequence[_Member], report: Report) -> _Sample:
+def _sample(key: str, inner: str, members: Sequence[_Member], report: Report) -> _Sample:
     """The first photo counts (others are masks and the like), and what is written beside it."""
-    sample = _Sample(key=key, image=next((each.file for each in members if each.is_image), None))
-    for member in sorted(members, key=lambda member: member.suffix == ".json"):
-        if member.inner == members[0].inner:
-            _add_text(sample, member, report)
+    sample = _Sample(key=key)
+    texts: list[str] = []
+    listed: list[str] = []
+    for member in sorted(members, key=lambda member: member.inner != inner):
+        if member.is_image:
+            sample.image = sample.image or member.file
+        elif member.inner != inner:
+            continue
+        elif member.suffix == ".json":
+            listed += _listed(sample, member, report)
+        elif member.suffix in _TEXT_SUFFIXES:
+            texts.append(decoded(member.text, str(member.file), report))
+    for text in texts:
+        lines = caption_lines(text)
+        if len(lines) == 1 or not is_all_of(text, listed):
+            sample.captions += without_known(lines, sample.captions)
+    sample.captions += without_known(listed, sample.captions)
     return sample
 
 
@@ -161,18 +200,15 @@ def plain_files(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     )
 
 
-def _add_text(sample: _Sample, member: _Member, report: Report) -> None:
+def _listed(sample: _Sample, member: _Member, report: Report) -> list[str]:
+    """The captions in a JSON file; the split that it names becomes the sample's."""
     where = str(member.file)
-    if member.suffix in (".txt", ".caption"):
-        sample.captions += filter(None, map(str.strip, decoded(member.text, where, report).splitlines()))
-    elif member.suffix == ".json":
-        try:
-            row = json.loads(decoded(member.text, where, report))
-        except (ValueError, RecursionError) as error:
-            complain(report, "malformed", f"not JSON ({error})", where)
-            return
-        if isinstance(row, dict):
-            captions = map(str.strip, row_captions(row, where, report))
-            # img2dataset writes a caption twice: as text, and as JSON.
-            sample.captions += [caption for caption in captions if caption not in sample.captions]
-            sample.split = row.get("split") or ""
+    try:
+        row = json.loads(decoded(member.text, where, report))
+    except (ValueError, RecursionError) as error:
+        complain(report, "malformed", f"not JSON ({error})", where)
+        return []
+    if not isinstance(row, dict):
+        return []
+    sample.split = row.get("split") or ""
+    return [caption.strip() for caption in row_captions(row, where, report)]

@@ -18,7 +18,15 @@ from cutline.file_names import same_name
 from cutline.junk_files import is_hidden, is_junk
 from cutline.training.examples import DataConfig, Example, Report, canonical_split
 from cutline.training.photo_files import NO_IMAGES
-from cutline.training.reading import IMAGE_SUFFIXES, TEXT_SUFFIXES, complain, decoded, example_of
+from cutline.training.reading import (
+    IMAGE_SUFFIXES,
+    TEXT_SUFFIXES,
+    caption_lines,
+    complain,
+    decoded,
+    example_of,
+    is_all_of,
+)
 from cutline.training.records import row_captions
 
 _REPEATS = re.compile(r"([1-9]\d{0,2})_.+")  # no years
@@ -98,17 +106,22 @@ def _without_photo(folder: Path, found: list[tuple[Path, _Texts]]) -> Iterator[P
 
 
 def _captions(texts: _Texts, report: Report) -> list[str]:
-    if texts.lines is not None:
-        text = decoded(_read(texts.lines), str(texts.lines), report)
-        return [line.strip() for line in text.splitlines() if line.strip()]
-    if texts.data is None:
-        return []
+    if texts.lines is None:
+        return _listed(texts.data, report) if texts.data else []
+    text = decoded(_read(texts.lines), str(texts.lines), report)
+    captions = caption_lines(text)
+    if len(captions) > 1 and texts.data and is_all_of(text, listed := _listed(texts.data, lambda _: None)):
+        return listed
+    return captions
+
+
+def _listed(data: Path, report: Report) -> list[str]:
     try:
-        row = json.loads(decoded(_read(texts.data), str(texts.data), report))
-    except ValueError as error:
-        complain(report, "malformed", f"not JSON ({error})", str(texts.data))
+        row = json.loads(decoded(_read(data), str(data), report))
+    except (ValueError, RecursionError) as error:
+        complain(report, "malformed", f"not JSON ({error})", str(data))
         return []
-    return row_captions(row, str(texts.data), report) if isinstance(row, dict) else []
+    return row_captions(row, str(data), report) if isinstance(row, dict) else []
 
 
 def _read(path: Path) -> bytes:

@@ -98,13 +98,46 @@ def test_an_open_quote_in_a_tsv_is_a_warning_and_part_of_the_text(photos: Path) 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "|", "\t"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
-def test_what_csv_writers_write_is_read_as_it_was(photos: Path, delimiter: str, line_end: str) -> None:
-    texts = ["A dog,\na cat;\n\nand|more", 'She says: "Stop"', '"', "A\ttab, b.jpg"]
-    with (photos / "captions.csv").open("w", encoding="utf-8", newline="") as file:
+@pytest.mark.parametrize("column", ["image", "image_id"])
+def test_what_csv_writers_write_is_read_as_it_was(
+    tmp_path: Path, delimiter: str, line_end: str, column: str
+) -> None:
+    texts = ["A dog,\na cat;\n\nand|more", 'She says: "Stop"', '"', "A\ttab, b.jpg\n2, no 3"]
+    names = NAMES if column == "image" else ["1", "2", "3", "4"]
+    write_photos(tmp_path, [name if "." in name else f"{name}.jpg" for name in names])
+    with (tmp_path / "captions.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter=delimiter, lineterminator=line_end)
-        writer.writerows([["image", "caption"], *zip(NAMES, texts, strict=True)])
-    assert captions(photos) == {name: (text,) for name, text in zip(NAMES, texts, strict=True)}
-    assert codes(checked(photos)) <= {"caption_empty"}
+        writer.writerows([[column, "caption"], *zip(names, texts, strict=True)])
+    assert captions(tmp_path) == {name: (text,) for name, text in zip(names, texts, strict=True)}
+    assert codes(checked(tmp_path)) <= {"caption_empty"}
+
+
+@pytest.mark.parametrize("delimiter", [",", "|", "\t"])
+@pytest.mark.parametrize("names", [["1", "2", "3"], ["p1", "p2", "p3"]])
+def test_stray_quotes_swallow_no_rows_where_names_have_no_ending(
+    tmp_path: Path, delimiter: str, names: list[str]
+) -> None:
+    texts = ['"A dog', "A cat", 'Two men"']
+    rows = [("image_id", "caption"), *zip(names, texts, strict=True)]
+    (tmp_path / "captions.csv").write_text("".join(f"{delimiter.join(row)}\n" for row in rows))
+    found = load_examples(_config(tmp_path), report=lambda _: None)
+    assert [each.captions for each in found] == [(text,) for text in texts]
+    code = "malformed" if delimiter == "," else "stray_quote"  # a tab or | needs no quotes around it
+    assert code in codes(checked(tmp_path))
+
+
+def test_quotes_behind_backslashes_are_part_of_a_quoted_text(photos: Path) -> None:
+    (photos / "captions.csv").write_text(
+        'image,caption\na.jpg,"A sign says \\"stop\\", in red"\nb.jpg,"\\"Go\\""\n'
+        'c.jpg,"C:\\photos\\"\nd.jpg,A \\"big\\" hen\n'
+    )
+    assert captions(photos) == {
+        "a.jpg": ('A sign says "stop", in red',),
+        "b.jpg": ('"Go"',),
+        "c.jpg": ("C:\\photos\\",),
+        "d.jpg": ('A \\"big\\" hen',),
+    }
+    assert codes(checked(photos)) == set()
 
 
 def test_kaggles_captions_txt_survives_quotes_and_line_breaks(photos: Path) -> None:

@@ -1,7 +1,8 @@
 """Rows of CSV and TSV files as people and programs write them, stray quotes included.
 
 The csv module takes any quotation mark at the start of a cell for the beginning of a quoted text, and
-swallows rows until the next one. Here a cell is quoted only where its closing mark ends the cell, too.
+swallows rows until the next one. Here a cell is quoted only where its closing mark ends the cell, too. A mark
+in it is doubled; or it follows a backslash, as databases write it, where it would close nothing otherwise.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 DELIMITERS = ",;|\t"
 _MOST_LINES = 100  # of one quoted cell
+_ESCAPE = re.compile(r'\\(["\\])')
 _SEPARATOR_LINE = re.compile(r"sep=(.)", re.IGNORECASE)  # what Excel takes the delimiter from
 
 
@@ -116,13 +118,19 @@ class _Reader:
         """
         whole, taken = line, [line]
         searched = start + 1
+        escapes = False
         while True:
-            end, searched = _closing_mark(whole, searched)
+            end, searched = _closing_mark(whole, searched, escapes)
             if end is not None:
                 after = _without_spaces(whole, end + 1)
                 if after < len(whole) and not whole.startswith(self._delimiter, after):
+                    if not escapes and _is_escaped(whole, end, start):
+                        escapes, searched = True, end + 1
+                        continue
                     break  # text behind the mark: it closes nothing
-                return whole, _Cell(text=whole[start + 1 : end].replace('""', '"'), end=after)
+                text = whole[start + 1 : end]
+                text = _ESCAPE.sub(r"\1", text) if escapes else text.replace('""', '"')
+                return whole, _Cell(text=text, end=after)
             more = self._next_line() if len(taken) < _MOST_LINES else None
             if more is None:
                 break
@@ -144,10 +152,24 @@ def _without_spaces(text: str, at: int) -> int:
     return at
 
 
-def _closing_mark(text: str, at: int) -> tuple[int | None, int]:
-    """The next quotation mark that is not doubled, None where there is none; and where to search on."""
+def _closing_mark(text: str, at: int, escapes: bool) -> tuple[int | None, int]:
+    """The next quotation mark that is not doubled, None where there is none; and where to search on.
+
+    escapes: that has no backslash before it.
+    """
     while (found := text.find('"', at)) >= 0:
-        if not text.startswith('"', found + 1):
+        if escapes and _is_escaped(text, found, at - 1):
+            at = found + 1
+        elif escapes or not text.startswith('"', found + 1):
             return found, found
-        at = found + 2
+        else:
+            at = found + 2
     return None, len(text)
+
+
+def _is_escaped(text: str, mark: int, after: int) -> bool:
+    """Whether an odd number of backslashes stands before a mark, behind another place."""
+    backslashes = mark - 1
+    while backslashes > after and text[backslashes] == "\\":
+        backslashes -= 1
+    return (mark - 1 - backslashes) % 2 == 1

@@ -23,6 +23,7 @@ IMAGE_COLUMNS = (
 )
 # fmt: on
 _NUMBER_COLUMNS = ("image_id", "imgid", "img_id", "cocoid")
+PHOTO_COLUMNS = (*IMAGE_COLUMNS, *_NUMBER_COLUMNS)
 CAPTION_COLUMNS = ("caption", "captions", "text", "sentence", "sentences", "description")
 _LESSER_COLUMNS = ("comment", "comments", "raw")  # captions where there are none of the above
 _NUMBERED_CAPTION = re.compile(r"(?:caption|text|sentence|comment)s?[_ .-]?\d+")
@@ -66,7 +67,7 @@ def read_record(row: Mapping[str, Any], where: str, report: Report) -> Record | 
 
 def names_photos(columns: Sequence[str]) -> bool:
     """Whether one of these columns names a photo."""
-    return any(name in columns for name in (*IMAGE_COLUMNS, *_NUMBER_COLUMNS, "annotation_id"))
+    return any(name in columns for name in (*PHOTO_COLUMNS, "annotation_id"))
 
 
 def row_captions(row: Mapping[str, Any], where: str, report: Report) -> list[str]:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,18 @@ from cutline.training.delimited import Row, guess_delimiter, named_delimiter, re
 from cutline.training.examples import DataConfig, Example, Report, canonical_split
 from cutline.training.photo_files import IMAGE_NAME, photo_files
 from cutline.training.reading import complain, example_of, read_json, read_lines, split_of
-from cutline.training.records import IMAGE_COLUMNS, Record, names_photos, read_record, texts_in_cell
+from cutline.training.records import (
+    IMAGE_COLUMNS,
+    PHOTO_COLUMNS,
+    Record,
+    names_photos,
+    read_record,
+    texts_in_cell,
+)
 
 _SAMPLE_BYTES = 4096
+_FIRST_LINES = 20
+_DELIMITERS_OF_QUOTED_CELLS = ",;"  # tabs and | are in no sentence: most who use them never quote
 TABLE_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv")
 _TABLE_NAMES = ("captions", "metadata", "annotations", "data")
 
@@ -181,31 +190,47 @@ def csv_rows(table: Path, report: Report) -> Iterator[Row]:
         skipped, delimiter = 0, guess_delimiter(header, _may_be_first)
     cells = header.split(delimiter)
     skip_spaces = len(cells) > 1 and all(cell.startswith(" ") for cell in cells[1:])
-    is_row = _row_test(delimiter, cells)
-    for row in read_rows(chain([header], lines), delimiter, is_row=is_row, skip_spaces=skip_spaces):
+    first = list(islice(lines, _FIRST_LINES))
+    is_row = _row_test(delimiter, cells, first)
+    whole = chain([header], first, lines)
+    for row in read_rows(whole, delimiter, is_row=is_row, skip_spaces=skip_spaces):
         row = replace(row, number=row.number + skipped)
         if row.is_stray:
-            _report_quote(row, table, report)
+            _report_quote(row, f"{table}, line {row.number}", delimiter, report)
         yield row
 
 
-def _report_quote(row: Row, table: Path, report: Report) -> None:
-    where = f"{table}, line {row.number}"
-    if row.is_unclosed and table.suffix.lower() != ".tsv":
+def _report_quote(row: Row, where: str, delimiter: str, report: Report) -> None:
+    if row.is_unclosed and delimiter in _DELIMITERS_OF_QUOTED_CELLS:
         complain(report, "malformed", "a quotation mark is opened and never closed", where)
     else:
         message = "a quotation mark at the start of a cell, read as part of its text"
         complain(report, "stray_quote", message, where, severity="warning")
 
 
-def _row_test(delimiter: str, header: Sequence[str]) -> Callable[[str], bool]:
-    """A test for lines that begin a row: where the header names photos, the line names one."""
+def _row_test(delimiter: str, header: Sequence[str], first: Sequence[str]) -> Callable[[str], bool]:
+    """A test for lines that begin a row: where the header names photos, the line names one.
+
+    first: the first lines behind the header. Where they name no file, photos are numbers or single words.
+    """
     names = [cell.strip('" ').lower() for cell in header]
-    place = next((names.index(name) for name in IMAGE_COLUMNS if name in names), 0)
+    place = next((names.index(name) for name in PHOTO_COLUMNS if name in names), 0)
+    rows = [line.split(delimiter) for line in (delimiter.join(header), *first)]
+    has_names = any(IMAGE_NAME.search(cell.strip('" ')) for cells in rows for cell in cells)
+    has_numbers = any(cells[place].strip('" ').isdecimal() for cells in rows[1:2] if len(cells) > place)
+    is_spaced = any(cells[place + 1].startswith(" ") for cells in rows if len(cells) > place + 1)
 
     def is_row(line: str) -> bool:
         cells = line.split(delimiter)
-        return len(cells) >= len(names) > 1 and bool(IMAGE_NAME.search(cells[place].strip('" ')))
+        if not len(cells) >= len(names) > 1:
+            return False
+        name = cells[place].strip('" ')
+        if has_names:
+            return bool(IMAGE_NAME.search(name))
+        # Behind a comma within a sentence is a space.
+        is_sentence = not is_spaced and any(cell.startswith(" ") for cell in cells[1:])
+        is_word = len(cells) == len(names) and len(name.split()) == 1
+        return (name.isdecimal() if has_numbers else is_word) and not is_sentence
 
     return is_row
 

@@ -356,6 +356,78 @@ def test_coco_without_categories_and_with_numbers_as_texts(tmp_path: Path) -> No
     assert captions(tmp_path) == {"1.jpg": ("A dog.",)}
 
 
+def coco(images: list[dict[str, Any]], *annotations: dict[str, Any]) -> dict[str, Any]:
+    return {"info": {}, "images": images, "annotations": list(annotations)}
+
+
+@pytest.mark.parametrize(
+    ("file", "photo", "split"),
+    [
+        ("captions.json", "a.jpg", "train"),
+        ("train.json", "a.jpg", "train"),
+        ("annotations/val.json", "val/a.jpg", "dev"),  # VizWiz
+        ("nocaps_val_4500_captions.json", "val/a.jpg", "dev"),
+        ("test/_annotations.coco.json", "test/a.jpg", "test"),  # Roboflow
+    ],
+)
+def test_cocos_form_is_known_by_other_names(tmp_path: Path, file: str, photo: str, split: str) -> None:
+    write_photos(tmp_path, [photo])
+    content = coco([{"id": 1, "file_name": "a.jpg"}], {"id": 1, "image_id": 1, "caption": "A dog"})
+    write_json(tmp_path / file, content)
+    write_json(tmp_path / "annotations" / "instances_val2017.json", coco([]))
+    for path in (tmp_path, tmp_path / file):
+        (example,) = load(path, split=None)
+        assert (example.image, example.captions) == (tmp_path / photo, ("A dog",))
+        assert (example.split == split) or file == "captions.json"
+
+
+@pytest.mark.parametrize("ids", [(0, 0.0), (42, "000000000042"), ("42", 42), ("007", 7), (1.0, 1)])
+def test_ids_in_cocos_form_may_be_written_otherwise(tmp_path: Path, ids: tuple[object, object]) -> None:
+    write_photos(tmp_path, ["a.jpg", "b.jpg"])
+    images = [{"id": ids[0], "file_name": "a.jpg"}, {"id": 99, "coco_url": "http://example.org/x/b.jpg"}]
+    annotations = [
+        {"image_id": image_id, "caption": [f"{n}", None]} for n, image_id in enumerate([ids[1], 99])
+    ]
+    write_json(tmp_path / "captions_train2017.json", coco(images, *annotations))
+    assert [each.captions for each in load(tmp_path)] == [("0",), ("1",)]
+    assert codes(checked(tmp_path)) == set()
+
+
+@pytest.mark.parametrize(
+    ("annotation", "code"),
+    [
+        ({"id": 7, "image_id": 1, "caption": 5}, "malformed"),
+        ({"id": 7, "caption": "A cow"}, "malformed"),
+        ({"id": 7, "image_id": 1, "bbox": [0, 0, 1, 1]}, "malformed"),
+        ({"id": 7, "image_id": 8, "caption": "A cow"}, "caption_without_image"),
+        ({"id": 7, "image_id": "1_", "caption": "A cow"}, "caption_without_image"),
+    ],
+)
+def test_what_is_wrong_in_cocos_form_is_named(photos: Path, annotation: dict[str, Any], code: str) -> None:
+    images = [{"id": 1, "file_name": "a.jpg"}]
+    content = coco(images, {"image_id": 1, "caption": "A dog"}, annotation, {"image_id": 1, "caption": None})
+    write_json(photos / "captions_train2017.json", content)
+    report = checked(photos)
+    (finding,) = (each for each in report.findings if each.code == code)
+    assert "annotation 7: " in finding.places[0]
+    assert report.splits["train"] == {"photos": 1, "captions": 1}
+    write_json(photos / "captions_train2017.json", coco([*images, {"id": 2}]))
+    assert "image 2: its id or its file_name is missing" in checked(photos).as_text()
+
+
+def test_results_may_number_photos_as_42_0(tmp_path: Path) -> None:
+    write_photos(tmp_path, ["000042.jpg"])
+    write_json(tmp_path / "results.json", [{"image_id": 42.0, "caption": "A dog"}])
+    assert captions(tmp_path) == {"42": ("A dog",)}
+
+
+def test_boxes_are_no_captions(photos: Path) -> None:
+    boxes = coco([{"id": 1, "file_name": "a.jpg"}], {"id": 7, "image_id": 1, "bbox": [0, 0, 1, 1]})
+    write_json(photos / "instances_val2017.json", boxes)
+    with pytest.raises(DataError, match="no annotation has a caption"):
+        load(photos / "instances_val2017.json")
+
+
 def test_a_zip_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "coco.zip").write_bytes(b"PK\x03\x04")
     with pytest.raises(DataError) as caught:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import mmap
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -36,7 +37,7 @@ from cutline.training.reading import (
     read_lines,
     split_of,
 )
-from cutline.training.records import row_captions
+from cutline.training.records import id_text, row_captions
 from cutline.training.shards import is_pattern, read_webdataset
 from cutline.training.tables import TABLE_SUFFIXES, csv_rows, is_json_list, read_folder, tables_in
 from cutline.training.text_beside import has_texts, read_text_beside
@@ -86,9 +87,10 @@ def _guess_folder(path: Path) -> Kind | None:
     looks: tuple[tuple[Kind, Callable[[], object]], ...] = (
         ("webdataset", lambda: any(path.glob("*.tar")) or any(path.glob("*/*.tar"))),
         ("flickr8k", lambda: _flickr_file(path)),
-        ("coco", lambda: _coco_files(path)),
+        ("coco", lambda: _named_coco_files(path)),
         ("karpathy", lambda: any(path.glob("dataset_*.json"))),
         ("folder", lambda: tables_in(path)),
+        ("coco", lambda: _other_coco_files(path)),
         ("caption-map", lambda: (path / "captions.json").is_file()),
         ("text-beside", lambda: has_texts(path)),
     )
@@ -192,11 +194,14 @@ def _flickr_splits(root: Path, report: Report) -> dict[str, str]:
 
 
 _COCO_NAME = re.compile(r"captions_(?P<split>[a-z]+)(?P<year>\d{4})?\.json")
+_ROBOFLOW = "_annotations.coco.json"
 
 
 def _read_coco(config: DataConfig, report: Report) -> Iterator[Example]:
     path = Path(config.captions or config.path)
-    files = _coco_files(path) if path.is_dir() else [path]
+    files = (_named_coco_files(path) or _other_coco_files(path)) if path.is_dir() else [path]
+    if not files and (path / "captions.json").is_file():
+        files = [path / "captions.json"]
     if not files:
         raise DataError(f"{path} has no captions_*.json.", hint="Name the file with captions: FILE.")
     years = {match["year"] for file in files if (match := _COCO_NAME.fullmatch(file.name))}
@@ -210,46 +215,99 @@ def _read_coco(config: DataConfig, report: Report) -> Iterator[Example]:
 
 
 def _coco_examples(path: Path, config: DataConfig, report: Report) -> Iterator[Example]:
-    match = _COCO_NAME.fullmatch(path.name)
-    split = (canonical_split(match["split"]) or "") if match else ""
-    index = _coco_index(path)
-    for annotation in index.anns.values():
-        if annotation["image_id"] not in index.imgs:
-            where = f"{path}, annotation {annotation['id']}"
-            complain(report, "caption_without_image", f"no image has the id {annotation['image_id']}", where)
+    index = _coco_index(path, report)
     files = PhotoFiles(_coco_folders(path, config))
+    split = _coco_split(path)
     for image_id, record in index.imgs.items():
-        name = record["file_name"]
-        captions = [annotation["caption"] for annotation in index.imgToAnns.get(image_id, ())]
+        name = _coco_name(record)
+        captions = [
+            text for annotation in index.imgToAnns.get(image_id, ()) for text in annotation["captions"]
+        ]
         yield example_of(config, name, files.find(name), captions, split, image_id=image_id)
 
 
-def _coco_index(path: Path) -> Any:
-    """pycocotools' index over a captions file."""
+def _coco_index(path: Path, report: Report) -> Any:
+    """pycocotools' index over a captions file, without what is wrong in it."""
     try:
         from pycocotools.coco import COCO  # type: ignore[import-untyped]
     except ImportError as error:
         raise MissingExtra(
             "COCO captions need pycocotools.", hint="Install it with: pip install 'cutline[train]'"
         ) from error
-    index = COCO()
     content = read_json(path)
     expect(isinstance(content, dict), path, "it is not a map with images and annotations")
-    try:
-        # Without the categories, for which it would ask of each annotation: captions have none.
-        index.dataset = {
-            "images": [{**each, "id": str(each["id"])} for each in content["images"]],
-            "annotations": [{**each, "image_id": str(each["image_id"])} for each in content["annotations"]],
-        }
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
-            index.createIndex()
-        for record in index.dataset["images"]:
-            expect(isinstance(record["file_name"], str), path, "an image's file_name is not a text")
-        for annotation in index.dataset["annotations"]:
-            expect(isinstance(annotation["caption"], str), path, "an annotation's caption is not a text")
-    except (KeyError, TypeError) as error:
-        raise DataError(f"{path} is not a COCO captions file: {error!r} is missing or misplaced.") from error
+    images, annotations = content.get("images"), content.get("annotations")
+    if not isinstance(images, list) or not isinstance(annotations, list):
+        raise DataError(f"{path} is not a COCO captions file: it has no list of images, or of annotations.")
+    are_captions = not annotations or any(
+        isinstance(each, dict) and "caption" in each for each in annotations
+    )
+    expect(are_captions, path, "no annotation has a caption")
+    index = COCO()
+    # Without the categories, for which it would ask of each annotation: captions have none.
+    index.dataset = {"images": list(_coco_images(images, path, report))}
+    ids = _IdsAsWritten(image["id"] for image in index.dataset["images"])
+    index.dataset["annotations"] = list(_coco_annotations(annotations, ids, path, report))
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
+        index.createIndex()
     return index
+
+
+def _coco_images(images: Iterable[Any], path: Path, report: Report) -> Iterator[dict[str, Any]]:
+    for number, image in enumerate(images, 1):
+        if isinstance(image, dict) and "id" in image and _coco_name(image):
+            yield {**image, "id": id_text(image["id"])}
+        else:
+            complain(report, "malformed", "its id or its file_name is missing", f"{path}, image {number}")
+
+
+def _coco_annotations(
+    annotations: Iterable[Any], ids: _IdsAsWritten, path: Path, report: Report
+) -> Iterator[dict[str, Any]]:
+    for number, annotation in enumerate(annotations, 1):
+        where = (
+            f"{path}, annotation {annotation.get('id', number) if isinstance(annotation, dict) else number}"
+        )
+        if not isinstance(annotation, dict) or not {"image_id", "caption"} <= annotation.keys():
+            complain(report, "malformed", "its image_id or its caption is missing", where)
+            continue
+        captions = row_captions({"caption": annotation["caption"]}, where, report)
+        image_id = ids.find(annotation["image_id"])
+        if image_id is None:
+            message = f"no image has the id {annotation['image_id']}"
+            complain(report, "caption_without_image", message, where)
+        else:
+            yield {"id": number, "image_id": image_id, "captions": captions}
+
+
+def _coco_name(image: Mapping[str, Any]) -> str:
+    """The photo's name; its address where there is no name."""
+    names = (image.get(field) for field in ("file_name", "coco_url", "flickr_url", "url"))
+    return next((name for name in names if isinstance(name, str) and name.strip()), "")
+
+
+class _IdsAsWritten:
+    """The ids of images, found where annotations write them as text, or with zeros before them."""
+
+    def __init__(self, ids: Iterable[str]) -> None:
+        self._exact = set(ids)
+        self._numbers: dict[int, str | None] = {}
+        for each in self._exact:
+            if each.isdecimal():
+                self._numbers[int(each)] = None if int(each) in self._numbers else each
+
+    def find(self, written: object) -> str | None:
+        """The id as the images have it; None if none has it."""
+        wanted = id_text(written)
+        if wanted in self._exact:
+            return wanted
+        return self._numbers.get(int(wanted)) if wanted.isdecimal() else None
+
+
+def _coco_split(path: Path) -> str:
+    """The split that captions_train2017.json, val.json, or train/_annotations.coco.json names."""
+    words = [path.parent.name] if path.name == _ROBOFLOW else re.findall("[a-z]+", path.stem.lower())
+    return next(filter(None, map(canonical_split, words)), None) or ""
 
 
 def _coco_folders(path: Path, config: DataConfig) -> list[Path] | None:
@@ -260,12 +318,34 @@ def _coco_folders(path: Path, config: DataConfig) -> list[Path] | None:
     root = path.parent.parent if path.parent.name == "annotations" else path.parent
     base = image_folder(config, root) if config.images else root
     assert base is not None
-    candidates = [base / stem, base / "images" / stem, base / "images", base]
-    return [folder for folder in candidates if folder.is_dir()]
+    words = [word for word in re.findall("[a-z]+", stem.lower()) if canonical_split(word)]
+    names = [stem, f"images/{stem}", "images", ".", *words]
+    return [base / name for name in names if (base / name).is_dir()]
 
 
-def _coco_files(root: Path) -> list[Path]:
+def _named_coco_files(root: Path) -> list[Path]:
     return sorted([*root.glob("captions_*.json"), *root.glob("annotations/captions_*.json")])
+
+
+def _other_coco_files(root: Path) -> list[Path]:
+    """Files of COCO's form by other names: captions.json, annotations/train.json, Roboflow's."""
+    paths = sorted([*root.glob("*.json"), *root.glob("annotations/*.json"), *root.glob(f"*/{_ROBOFLOW}")])
+    return [path for path in paths if _may_be_coco(path.stem.lower()) and _is_coco(path)]
+
+
+def _may_be_coco(stem: str) -> bool:
+    words = re.findall("[a-z]+", stem)
+    return any(word in ("captions", "annotations", "coco") or canonical_split(word) for word in words)
+
+
+def _is_coco(path: Path) -> bool:
+    """Whether COCO's fields of captions are in a file, which may be large."""
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            fields = (b'"images"', b'"annotations"', b'"caption"')
+            return not is_json_list(path) and all(content.find(field) >= 0 for field in fields)
+    except (OSError, ValueError):  # no file with anything in it
+        return False
 
 
 # Karpathy's split file: dataset_coco.json, dataset_flickr8k.json, dataset_flickr30k.json

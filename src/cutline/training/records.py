@@ -127,8 +127,16 @@ def _image_in(row: Mapping[str, Any], where: str, report: Report) -> str:
 
 
 def _number_in(row: Mapping[str, Any]) -> str:
-    found = (row[name] for name in _NUMBER_COLUMNS if isinstance(row.get(name), int | str))
-    return str(next(found, "")).strip()
+    values = (row.get(name) for name in _NUMBER_COLUMNS)
+    found = (
+        value for value in values if isinstance(value, int | float | str) and not isinstance(value, bool)
+    )
+    return id_text(next(found, ""))
+
+
+def id_text(value: object) -> str:
+    """The number of a photo as text; some programs write whole numbers as 42.0."""
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()
 
 
 # LLaVA, and chats written like its: what people and models said about a photo, in turns

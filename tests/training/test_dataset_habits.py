@@ -237,6 +237,46 @@ def test_spaces_behind_delimiters_belong_to_no_name_or_caption(tmp_path: Path) -
     assert captions(tmp_path) == {"a.jpg": ("A dog .", "Two dogs ."), "b.jpg": ("A cow .",)}
 
 
+@pytest.mark.parametrize(
+    ("cell", "texts"),
+    [
+        ("""['A dog', "A hound's"]""", ("A dog", "A hound's")),  # pandas
+        (r"""['A dog' 'A "big"\n hound']""", ("A dog", 'A "big"\n hound')),
+        ("['A dog'\n 'A \\'big\\' hound']", ("A dog", "A 'big' hound")),  # NumPy
+        ('["A dog", "Dogs"]', ("A dog", "Dogs")),
+        ("[a dog] 'and' a cat", ("[a dog] 'and' a cat",)),
+        ("['unfinished", ("['unfinished",)),
+        pytest.param("[" + "'' " * 1000, ("[" + "'' " * 1000,), id="long"),
+    ],
+)
+def test_lists_in_cells_are_read(photos: Path, cell: str, texts: tuple[str, ...]) -> None:
+    with (photos / "captions.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["image", "caption"], ["a.jpg", cell]])
+    assert captions(photos) == {"a.jpg": texts}
+
+
+@pytest.mark.parametrize("names", ["results.csv flickr30k_images", "results.token flickr30k-images"])
+def test_archives_unpacked_within_a_folder_are_found_from_above(tmp_path: Path, names: str) -> None:
+    table, folder = names.split()
+    write_photos(tmp_path / "flickr30k" / folder, NAMES[:2])
+    texts = {"csv": "image_name| comment_number| comment\na.jpg| 0| A dog .\n", "token": "a.jpg#0\tA dog .\n"}
+    (tmp_path / "flickr30k" / table).write_text(texts[table.rpartition(".")[2]])
+    assert captions(tmp_path) == {"a.jpg": ("A dog .",)}
+
+
+@pytest.mark.parametrize(
+    "other", ["scores.csv:name,score\na.jpg,0.5\n", "list.json:[1, 2]", "log.jsonl:{}\n"]
+)
+def test_texts_beside_photos_may_have_other_files_beside_them(photos: Path, other: str) -> None:
+    name, content = other.split(":", 1)
+    (photos / name).write_text(content)
+    (photos / "a.txt").write_text("A dog")
+    assert captions(photos) == {"a.jpg": ("A dog",)}
+    (photos / name).unlink()
+    (photos / "results.csv").write_text("image,caption\nb.jpg,A cow\n")
+    assert captions(photos) == {"b.jpg": ("A cow",)}
+
+
 @pytest.mark.parametrize("folder", ["flickr30k-images", "flickr30k_images", "."])
 def test_flickr30k_as_it_is_published(tmp_path: Path, folder: str) -> None:
     write_photos(tmp_path / folder, NAMES[:2])
@@ -296,6 +336,12 @@ def test_accents_may_be_composed_in_another_way(tmp_path: Path, forms: Any, layo
     (example,) = load(tmp_path)
     assert example.image == tmp_path / "images" / there
     assert codes(checked(tmp_path)) == set()
+
+
+def test_names_may_be_quoted_as_in_addresses(tmp_path: Path) -> None:
+    write_photos(tmp_path, ["my d\u00f6g.jpg", "50%20.jpg"])
+    (tmp_path / "captions.csv").write_text("image,caption\nmy%20d%C3%B6g.jpg,A dog\n50%20.jpg,A cow\n")
+    assert [each.image for each in load(tmp_path)] == [tmp_path / "my d\u00f6g.jpg", tmp_path / "50%20.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -514,6 +560,35 @@ def test_llavas_first_answer_is_the_caption(photos: Path) -> None:
     assert captions(photos) == expected
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Picture 1: <img>a.jpg</img>\nWhat?",
+        [{"type": "image", "image": "a.jpg"}, {"type": "text", "text": "What?"}],
+        [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": "file:///x/a.jpg"}}],
+    ],
+)
+def test_photos_within_the_talk_are_found(photos: Path, said: object) -> None:
+    shown = {"messages": [{"role": "user", "content": said}, {"role": "assistant", "content": "A dog."}]}
+    data = [{"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBO"}}]
+    inside = {"messages": [{"role": "user", "content": data}, {"role": "assistant", "content": "A cow."}]}
+    answers = [{"from": "human", "value": "<image>"}, {"from": "chatgpt", "value": "A hen."}]
+    write_json(photos / "talk.json", [shown, inside, {"image": "c.jpg", "conversations": answers}])
+    assert [(each.image, each.captions) for each in load(photos)] == [
+        (photos / "a.jpg", ("A dog.",)),
+        (photos / "c.jpg", ("A hen.",)),
+    ]
+
+
+def test_a_list_of_rows_may_be_called_data(photos: Path) -> None:
+    """TextCaps: each row has its own caption, and those of all others of its photo."""
+    rows = [
+        {"image_path": "a.jpg", "caption_str": text, "reference_strs": ["A dog", "Dogs"]} for text in "AB"
+    ]
+    write_json(photos / "TextCaps_0.1_train.json", {"dataset_type": "train", "data": rows})
+    assert captions(photos) == {"a.jpg": ("A", "B")}
+
+
 def test_talk_without_a_photo_is_left_out_and_noted(photos: Path) -> None:
     rows = [
         {"id": "1", "image": "a.jpg", "conversations": turns("<image>\nWhat?", "A dog.")},
@@ -575,6 +650,36 @@ def test_label_studios_short_exports(photos: Path, field: str) -> None:
         writer.writeheader()
         writer.writerows([rows[0], {**rows[1], "caption": json.dumps(rows[1]["caption"])}])
     assert [(each.image, each.captions) for each in load(photos)] == expected
+
+
+@pytest.mark.parametrize("field", ["image", "img_src"])
+@pytest.mark.parametrize("answer", ["caption", "desc", "answer", "reply"])
+def test_label_studios_other_fields_are_no_captions(photos: Path, field: str, answer: str) -> None:
+    base = {"id": 1, "annotation_id": 4, "agreement": 0.9, "title": "Task title"}
+    rows = [{field: "/data/upload/3/8f3b2c1d-a.jpg", answer: "A dog", "rating": [{"rating": 3}], **base}]
+    if answer != "reply":  # whose name says nothing
+        rows[0] |= {"quality": "good"}
+    write_json(photos / "min.json", rows)
+    assert [each.captions for each in load(photos)] == [("A dog",)]
+    del rows[0]["rating"]
+    (photos / "min.json").unlink()
+    with (photos / "export.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    assert [each.captions for each in load(photos)] == [("A dog",)]
+
+
+def test_label_studios_comments_and_marked_words_are_no_captions(photos: Path) -> None:
+    rows = [task("a.jpg", "A dog"), task("b.jpg", "A cow", "Cows")]
+    for row in rows:
+        row["annotations"][0]["result"] += [
+            {"type": "textarea", "from_name": "comment", "value": {"text": ["blurry, delete?"]}},
+            {"type": "labels", "value": {"start": 0, "end": 1, "text": "dog", "labels": ["x"]}},
+            {"type": "choices", "from_name": "quality", "value": {"choices": ["good"]}},
+        ]
+    write_json(photos / "project.json", rows)
+    assert captions(photos) == {"a.jpg": ("A dog",), "b.jpg": ("A cow", "Cows")}
 
 
 # Webdataset
@@ -678,6 +783,7 @@ def test_a_row_with_one_caption_under_two_names_has_one(photos: Path) -> None:
         (["IMG.4.jpg", "IMG.5.jpg", "IMG.5.jpg.txt"], {"IMG.4": None, "IMG.5": "IMG.5.jpg.txt"}),
         (["0.jpg", "0.caption.txt"], {"0": "0.caption.txt"}),
         (["0.image.jpg", "0.caption.txt"], {"0": "0.caption.txt"}),
+        (["0.4.img.jpg", "0.4.img.txt", "0.4.photo.jpg"], {"0.4.img": "0.4.img.txt", "0.4": None}),
         (["0.4.image.jpg", "0.4.caption.txt"], {"0.4": "0.4.caption.txt"}),
         (["0.input.jpg", "0.mask.png", "0.txt"], {"0": "0.txt"}),
         (["0.jpg", "0.cap", "1.jpeg", "1.text"], {"0": "0.cap", "1": "1.text"}),

@@ -26,7 +26,7 @@ from cutline.training.examples import (
     Report,
     canonical_split,
 )
-from cutline.training.photo_files import NO_IMAGES, PhotoFiles, image_folder, photo_files
+from cutline.training.photo_files import NO_IMAGES, PhotoFiles, has_photos, image_folder, photo_files
 from cutline.training.reading import (
     collect,
     complain,
@@ -39,7 +39,14 @@ from cutline.training.reading import (
 )
 from cutline.training.records import id_text, row_captions
 from cutline.training.shards import is_pattern, read_webdataset
-from cutline.training.tables import TABLE_SUFFIXES, csv_rows, is_json_list, read_folder, tables_in
+from cutline.training.tables import (
+    TABLE_SUFFIXES,
+    csv_rows,
+    is_json_list,
+    is_table_of_captions,
+    read_folder,
+    tables_in,
+)
 from cutline.training.text_beside import has_texts, read_text_beside
 
 Reader = Callable[[DataConfig, Report], Iterator[Example]]
@@ -89,13 +96,19 @@ def _guess_folder(path: Path) -> Kind | None:
         ("flickr8k", lambda: _flickr_file(path)),
         ("coco", lambda: _named_coco_files(path)),
         ("karpathy", lambda: any(path.glob("dataset_*.json"))),
-        ("folder", lambda: tables_in(path)),
+        ("folder", lambda: _has_tables(path)),
         ("coco", lambda: _other_coco_files(path)),
         ("caption-map", lambda: (path / "captions.json").is_file()),
         ("text-beside", lambda: has_texts(path)),
     )
     kind = next((kind for kind, look in looks if look()), None)
     return _guess_json(path / "captions.json") if kind == "caption-map" else kind
+
+
+def _has_tables(path: Path) -> bool:
+    """Whether there are tables of captions. Beside photos with texts, one table may be of anything."""
+    tables = tables_in(path)
+    return len(tables) > 1 or any(not has_texts(path) or is_table_of_captions(table) for table in tables)
 
 
 def _guess_file(path: Path) -> Kind | None:
@@ -136,7 +149,9 @@ def _read_flickr8k(config: DataConfig, report: Report) -> Iterator[Example]:
             f"{root} has no captions file (Flickr8k.token.txt).", hint="Name it with captions: FILE."
         )
     captions = collect(_flickr_lines(captions_file, report))
-    files = photo_files(config, root)
+    beside = captions_file.parent  # an unpacked archive within its folder
+    is_within = image_folder(config, root, strict=False) is None and not has_photos(root)
+    files = photo_files(config, beside if is_within and image_folder(config, beside, strict=False) else root)
     splits = _flickr_splits(root, report)
     described = {same_name(name) for name in captions}
     for name in splits:

@@ -105,6 +105,8 @@ def possible_paths(name: str) -> Iterator[str]:
     plain = portable(name)
     if plain != name:
         yield plain
+    if "%" in plain:
+        yield unquote(plain)
     is_url = bool(_URL.match(plain) or _LABEL_STUDIO.match(plain))
     if is_url:
         plain = _path_of_url(plain)

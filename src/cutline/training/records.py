@@ -6,6 +6,7 @@ results, of BLIP, LLaVA and Label Studio.
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,12 +25,16 @@ IMAGE_COLUMNS = (
 # fmt: on
 _NUMBER_COLUMNS = ("image_id", "imgid", "img_id", "cocoid")
 PHOTO_COLUMNS = (*IMAGE_COLUMNS, *_NUMBER_COLUMNS)
-CAPTION_COLUMNS = ("caption", "captions", "text", "sentence", "sentences", "description")
+CAPTION_COLUMNS = ("caption", "captions", "caption_str", "text", "sentence", "sentences", "description")
 _LESSER_COLUMNS = ("comment", "comments", "raw")  # captions where there are none of the above
 _NUMBERED_CAPTION = re.compile(r"(?:caption|text|sentence|comment)s?[_ .-]?\d+")
+_PYTHON_TEXT = re.compile(r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*\"""")
+# As pandas writes lists, and NumPy's arrays, which have no commas. With double quotes alone it is JSON.
+_PYTHON_LIST = re.compile(rf"\[\s*(?={_PYTHON_TEXT.pattern})(?:(?:{_PYTHON_TEXT.pattern})\s*(?:,\s*)?)+\]")
 _TEXT_FIELDS = ("text", "caption", "raw")
 
-_ANSWERERS = ("gpt", "assistant", "model")
+_ANSWERERS = ("gpt", "chatgpt", "assistant", "model", "bot")
+_IMAGE_TAG = re.compile(r"<img>(.+?)</img>", re.IGNORECASE)  # Qwen-VL
 _PLACEHOLDER = re.compile(r"<(?:image|im_patch|im_start|im_end|video)>\s*")
 
 
@@ -55,7 +60,7 @@ def read_record(row: Mapping[str, Any], where: str, report: Report) -> Record | 
     if isinstance(data := row.get("data"), dict) and ("annotations" in row or "completions" in row):
         return _labelled(row, data, where, report)
     row = {str(name).strip().lower(): value for name, value in row.items()}
-    if "annotation_id" in row and "id" in row and not set(row) & {*IMAGE_COLUMNS, *_NUMBER_COLUMNS}:
+    if "annotation_id" in row and "id" in row:
         return _labelled_flat(row, where, report)
     return Record(
         name=_image_in(row, where, report),
@@ -102,12 +107,14 @@ def _flat(value: object) -> Iterator[object]:
 
 
 def texts_in_cell(cell: str) -> str | list[str]:
-    """The captions in a cell of a CSV file, where some programs write JSON: a list, or {"text": list}."""
+    """The captions in a cell of a CSV file; some write a list there: JSON, {"text": list}, or Python's."""
     if not cell.startswith(("[", "{")):
         return cell
+    if _PYTHON_LIST.fullmatch(cell):
+        return [ast.literal_eval(each[0]) for each in _PYTHON_TEXT.finditer(cell)]
     try:
         found = json.loads(cell)
-    except ValueError:
+    except (ValueError, RecursionError):
         return cell
     found = found.get("text") if isinstance(found, dict) else found
     return found if isinstance(found, list) and all(isinstance(text, str) for text in found) else cell
@@ -146,6 +153,7 @@ def _conversation(
     row: Mapping[str, Any], turns: Sequence[object], where: str, report: Report
 ) -> Record | None:
     name = _image_in({str(key).lower(): value for key, value in row.items()}, where, report)
+    name = name or next(filter(None, map(_image_of_turn, turns)), "")
     answers = [answer for turn in turns if (answer := _answer(turn)) is not None]
     if not name:
         complain(report, "caption_without_image", "talk about no photo", where, severity="note")
@@ -156,6 +164,19 @@ def _conversation(
         message = f"{len(answers) - 1} more, to other questions"
         complain(report, "answers_left_out", message, where, severity="note")
     return Record(name=name, captions=answers[:1], split=row.get("split"))
+
+
+def _image_of_turn(turn: object) -> str:
+    """The photo that a person shows within the talk; "" for none, or for one that is there itself."""
+    said = turn.get("value", turn.get("content")) if isinstance(turn, dict) else None
+    if isinstance(said, str):
+        return match[1].strip() if (match := _IMAGE_TAG.search(said)) else ""
+    for part in said if isinstance(said, list) else ():
+        image = part.get("image_url", part.get("image")) if isinstance(part, dict) else None
+        image = image.get("url") if isinstance(image, dict) else image
+        if isinstance(image, str) and not image.startswith("data:"):
+            return image.strip()
+    return ""
 
 
 def _answer(turn: object) -> str | None:
@@ -177,26 +198,55 @@ def _labelled(task: Mapping[str, Any], data: Mapping[str, Any], where: str, repo
     captions: list[str] = []
     for annotation in annotations if isinstance(annotations, list) else ():
         if isinstance(annotation, dict) and not annotation.get("was_cancelled"):
-            captions += _texts_of(list(_written_in(annotation.get("result"))), where, report)
+            written = _likeliest(list(_written_in(annotation.get("result"))))
+            captions += _texts_of([value for _, value in written], where, report)
     return Record(name=_photo_of_task(data), captions=list(dict.fromkeys(captions)), split=data.get("split"))
 
 
-def _written_in(results: object) -> Iterator[object]:
+def _written_in(results: object) -> Iterator[tuple[str, object]]:
+    """The name of each field to write in, and what somebody wrote there; no text that was only marked."""
     for result in results if isinstance(results, list) else ():
         value = result.get("value") if isinstance(result, dict) else None
-        if isinstance(value, dict) and "text" in value:
-            yield value["text"]
+        if isinstance(value, dict) and "text" in value and result.get("type", "textarea") == "textarea":
+            yield str(result.get("from_name", "")), value["text"]
 
 
-_TASK_FIELDS = {"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "split"}
+def _likeliest(written: Sequence[tuple[str, object]]) -> Sequence[tuple[str, object]]:
+    """What is called a caption, of several fields; else what is called a text; else all."""
+    for likely in (_CAPTION_FIELD, _TEXT_FIELD):
+        if found := [each for each in written if likely.search(each[0])]:
+            return found
+    return written
+
+
+_CAPTION_FIELD = re.compile("caption|desc", re.IGNORECASE)
+_TEXT_FIELD = re.compile("text|sentence|answer|response|transcri", re.IGNORECASE)
+# fmt: off
+_TASK_FIELDS = {
+    "id", "inner_id", "annotator", "annotation_id", "completed_by", "created_at", "updated_at", "lead_time",
+    "agreement", "ground_truth", "was_cancelled", "project", "file_upload", "meta", "title", "name", "split",
+}
+# fmt: on
 
 
 def _labelled_flat(row: Mapping[str, Any], where: str, report: Report) -> Record:
-    name = _photo_of_task(row)
-    written = {field: row[field] for field in row if field not in _TASK_FIELDS and row[field] != name}
-    captions = {field: value for field, value in written.items() if field in CAPTION_COLUMNS} or written
+    """The task's fields and the answers stand side by side: their names alone tell them apart."""
+    name = _photo_of_task(row) or _image_in(row, where, report)
+    fields = [(field, row[field]) for field in row if field not in _TASK_FIELDS and row[field] != name]
+    exact = [each for each in fields if each[0] in CAPTION_COLUMNS]
+    captions = [
+        value for _, value in exact or _likeliest([each for each in fields if not _is_choice(each[1])])
+    ]
     return Record(
-        name=name, captions=_texts_of(list(captions.values()), where, report), split=row.get("split")
+        name=name, number=_number_in(row), captions=_texts_of(captions, where, report), split=row.get("split")
+    )
+
+
+def _is_choice(value: object) -> bool:
+    """Whether it is no text: a rating, boxes, labels."""
+    values = value if isinstance(value, list) else [value]
+    return any(
+        isinstance(each, int | float) or (isinstance(each, dict) and "text" not in each) for each in values
     )
 
 

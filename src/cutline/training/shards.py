@@ -34,17 +34,15 @@ from cutline.training.records import CAPTION_COLUMNS, row_captions
 
 _BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
 _TEXT_SUFFIXES = (*TEXT_SUFFIXES, ".json")
-_CAPTION_ENDINGS = re.compile(rf"(?:^|\.)(?:{'|'.join(CAPTION_COLUMNS)}|jpe?g|png|webp)$", re.IGNORECASE)
-_IMAGE_ENDINGS = re.compile(r"(?:^|\.)(?:image|img|photo)$", re.IGNORECASE)
+_WHAT_IT_IS = re.compile(
+    rf"(?:^|\.)(?:{'|'.join(CAPTION_COLUMNS)}|image|img|photo|jpe?g|png|webp)$", re.IGNORECASE
+)
 _SHARD_SPLIT = re.compile(r"[a-z]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Member:
-    """A file of a sample. inner: what stands between the key and the last dot, "" if nothing does.
-
-    Of 4.image.jpg, 4.caption.txt and 4.jpg.txt it is "", too: these words say what the file is.
-    """
+    """A file of a sample. inner: what stands between the key and the last dot, "" if nothing does."""
 
     inner: str
     suffix: str
@@ -124,49 +122,54 @@ def _samples(shard: Path, report: Report) -> Iterator[_Sample]:
             key, group = own, []
         inner, _, suffix = same_name(rest).rpartition(".")
         suffix = f".{suffix.lower()}"
-        is_text = suffix in _TEXT_SUFFIXES
-        inner = (_CAPTION_ENDINGS if is_text else _IMAGE_ENDINGS).sub("", inner)
-        group.append(
-            _Member(inner=inner, suffix=suffix, file=file, text=file.read_bytes() if is_text else b"")
-        )
+        text = file.read_bytes() if suffix in _TEXT_SUFFIXES else b""
+        group.append(_Member(inner=inner, suffix=suffix, file=file, text=text))
     yield from _samples_of(key, group, report)
 
 
 def _samples_of(key: str, members: Sequence[_Member], report: Report) -> Iterator[_Sample]:
     """One sample; or several, where IMG.4.jpg and IMG.4.txt stand beside IMG.5.jpg and IMG.5.txt."""
-    by_name: dict[str, list[_Member]] = {}
+    by_name = _by_name(members)
+    whole = {name for name, own in by_name.items() if name and _is_whole(own)}
+    extras: dict[str, list[_Member]] = {}
+    for name in list(by_name):
+        place = "" if "" in by_name and not whole else name  # c.mask.png belongs to c.jpg
+        while whole and place and place not in whole:  # IMG.4.mask.png belongs to IMG.4
+            place = place.rpartition(".")[0]
+        if place != name and (place or not whole):  # else it is a photo without a caption, or the reverse
+            extras.setdefault(place, []).extend(by_name.pop(name))
+    for name, own in by_name.items():
+        yield _sample(f"{key}.{name}" if name else key, own, extras.get(name, ()), report)
+
+
+def _by_name(members: Sequence[_Member]) -> dict[str, list[_Member]]:
+    """The files of each name but for the ending.
+
+    Where a photo or a text has no other of its name, 4.image.jpg, 4.caption.txt and 4.jpg.txt are of 4.
+    """
+    exact: dict[str, list[_Member]] = {}
     for member in members:
-        by_name.setdefault(member.inner, []).append(member)
-    whole = {
-        inner
-        for inner, own in by_name.items()
-        if inner and any(each.is_image for each in own) and any(each.suffix in _TEXT_SUFFIXES for each in own)
-    }
-    samples: dict[str, list[_Member]] = {}
-    for inner, own in by_name.items():
-        place = inner
-        if whole:  # IMG.4.mask.png belongs to IMG.4, and IMG.6.jpg is a photo without a caption
-            while place and place not in whole:
-                place = place.rpartition(".")[0]
-            place = place or inner
-        elif "" in by_name:  # c.mask.png belongs to c.jpg
-            place = ""
-        samples.setdefault(place, []).extend(own)
-    for inner, own in samples.items():
-        yield _sample(f"{key}.{inner}" if inner else key, inner, own, report)
+        exact.setdefault(member.inner, []).append(member)
+    found: dict[str, list[_Member]] = {}
+    for name, own in exact.items():
+        place = name if _is_whole(own) else _WHAT_IT_IS.sub("", name)
+        before = found.get(place, [])
+        found[place] = [*own, *before] if place == name else [*before, *own]
+    return found
 
 
-def _sample(key: str, inner: str, members: Sequence[_Member], report: Report) -> _Sample:
+def _is_whole(members: Sequence[_Member]) -> bool:
+    return any(each.is_image for each in members) and any(each.suffix in _TEXT_SUFFIXES for each in members)
+
+
+def _sample(key: str, own: Sequence[_Member], extras: Sequence[_Member], report: Report) -> _Sample:
     """The first photo counts (others are masks and the like), and what is written beside it."""
     sample = _Sample(key=key)
+    sample.image = next((each.file for each in (*own, *extras) if each.is_image), None)
     texts: list[str] = []
     listed: list[str] = []
-    for member in sorted(members, key=lambda member: member.inner != inner):
-        if member.is_image:
-            sample.image = sample.image or member.file
-        elif member.inner != inner:
-            continue
-        elif member.suffix == ".json":
+    for member in own:
+        if member.suffix == ".json":
             listed += _listed(sample, member, report)
         elif member.suffix in _TEXT_SUFFIXES:
             texts.append(decoded(member.text, str(member.file), report))

@@ -17,7 +17,7 @@ from cutline.spreadsheet import unescape_formula
 from cutline.text_files import encoding_of
 from cutline.training.delimited import Row, guess_delimiter, named_delimiter, read_rows
 from cutline.training.examples import DataConfig, Example, Report, canonical_split
-from cutline.training.photo_files import IMAGE_NAME, photo_files
+from cutline.training.photo_files import IMAGE_NAME, has_photos, photo_files
 from cutline.training.reading import complain, example_of, read_json, read_lines, split_of
 from cutline.training.records import (
     IMAGE_COLUMNS,
@@ -29,6 +29,7 @@ from cutline.training.records import (
 )
 
 _SAMPLE_BYTES = 4096
+_DATA_LIST = re.compile(r'"data"\s*:\s*\[\s*\{')
 _FIRST_LINES = 20
 _DELIMITERS_OF_QUOTED_CELLS = ",;"  # tabs and | are in no sentence: most who use them never quote
 TABLE_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv")
@@ -68,7 +69,20 @@ def tables_in(root: Path) -> dict[Path, str]:
     if not by_split and len(loose) > 1:  # BLIP's coco_karpathy_train.json, coco_karpathy_val.json
         ends = {table: canonical_split(re.split("[_-]", table.stem)[-1]) for table in loose}
         by_split = {table: split for table, split in ends.items() if split}
-    return by_split or ({loose[0]: ""} if len(loose) == 1 else {})
+    if by_split:
+        return by_split
+    if not loose and not has_photos(root):  # an unpacked archive within its folder
+        inside = [path for path in root.glob("*/*") if path.suffix.lower() in TABLE_SUFFIXES]
+        loose = [path for path in inside if _is_table(path) and is_table_of_captions(path)]
+    return {loose[0]: ""} if len(loose) == 1 else {}
+
+
+def is_table_of_captions(table: Path) -> bool:
+    """Whether a table's name says so, or its first row is a photo with captions."""
+    if table.stem in _TABLE_NAMES:
+        return True
+    first = next(read_records(table, lambda _: None), None)
+    return first is not None and first[1].names_a_photo and bool(first[1].captions)
 
 
 def _is_table(path: Path) -> bool:
@@ -78,13 +92,17 @@ def _is_table(path: Path) -> bool:
 
 
 def is_json_list(path: Path) -> bool:
-    """Whether a JSON file holds a list, as LLaVA, BLIP, Label Studio and COCO's results do: by its start."""
+    """Whether a JSON file holds a list, as LLaVA, BLIP, Label Studio and COCO's results do: by its start.
+
+    TextCaps calls the list "data".
+    """
     try:
         with path.open("rb") as file:
             start = file.read(_SAMPLE_BYTES)
     except OSError:
         return False
-    return start.decode(encoding_of(start), "ignore").lstrip("\ufeff \t\r\n").startswith("[")
+    text = start.decode(encoding_of(start), "ignore").lstrip("\ufeff \t\r\n")
+    return text.startswith("[") or (text.startswith("{") and bool(_DATA_LIST.search(text)))
 
 
 def _said_split(table: Path) -> str:
@@ -133,6 +151,8 @@ def read_records(table: Path, report: Report) -> Iterator[tuple[str, Record]]:
 def _rows(table: Path, report: Report) -> Iterator[tuple[str, Any]]:
     if table.suffix.lower() == ".json":
         content = read_json(table)
+        if isinstance(content, dict) and isinstance(content.get("data"), list):  # TextCaps
+            content = content["data"]
         entries = content if isinstance(content, list) else [content]
         yield from ((f"{table}, entry {number}", row) for number, row in enumerate(entries, 1))
     elif table.suffix.lower() in (".csv", ".tsv"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections.abc import Iterator
 
 _BRACES = re.compile(r"\{((\d+)\.\.(\d+)|[^{}]*,[^{}]*)\}")
 
@@ -17,6 +18,53 @@ def portable(name: str) -> str:
 def same_name(name: str) -> str:
     """What two spellings of one file's name have in common: composed accents, and slashes."""
     return unicodedata.normalize("NFC", portable(name))
+
+
+def folded(name: str) -> str:
+    """What two spellings of one file's name have in common where capitals count for nothing, too."""
+    return same_name(name).casefold()
+
+
+class Spellings:
+    """Finds files whose names are spelt otherwise here. Each folder is listed at most once."""
+
+    def __init__(self) -> None:
+        self._listings: dict[str, dict[str, list[str]]] = {}
+
+    def find(self, path: str, *, root: str = "") -> str | None:
+        """What is here by that path but for accents and capitals, of its folders, too; None unless it is one.
+
+        Of several, that whose accents alone differ. root: a folder whose own name is spelt as it is here.
+        """
+        found = [each for each in self._alike(path, root) if os.path.lexists(each)]
+        if len(found) > 1:
+            found = [each for each in found if same_name(each) == same_name(path)]
+        return found[0] if len(found) == 1 else None
+
+    def _alike(self, path: str, root: str) -> Iterator[str]:
+        folder, name = os.path.split(path)
+        if path in (root, folder) or name in (os.curdir, os.pardir):
+            yield path
+        elif not name:
+            yield from self._alike(folder, root)
+        else:
+            for each in self._alike(folder, root):
+                names = self._listing(each).get(folded(name))
+                yield from (os.path.join(each, found) for found in names or [name])
+
+    def _listing(self, folder: str) -> dict[str, list[str]]:
+        if folder not in self._listings:
+            listing = self._listings[folder] = dict[str, list[str]]()
+            for name in _names_in(folder):
+                listing.setdefault(folded(name), []).append(name)
+        return self._listings[folder]
+
+
+def _names_in(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder or os.curdir)
+    except OSError:
+        return []
 
 
 def without_braces(name: str) -> list[str]:

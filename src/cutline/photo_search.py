@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from typing import BinaryIO
 
 from cutline.errors import CutlineError, ImageMissing
-from cutline.file_names import portable, same_name
+from cutline.file_names import Spellings, portable, same_name
 from cutline.images import RAW_ENDINGS
 from cutline.junk_files import is_hidden, is_junk
 from cutline.text_files import marked_encoding, text_lines
@@ -64,6 +64,7 @@ class PhotoSearch:
     def __init__(self, exclude: Sequence[str] = ()) -> None:
         self.exclude = exclude
         self._is_unwanted = _matcher(exclude)
+        self._spellings = Spellings()
         self.left_out: Counter[tuple[str, str]] = Counter()
 
     def find(self, arguments: Sequence[str]) -> Iterator[Found]:
@@ -87,11 +88,20 @@ class PhotoSearch:
             yield Found(path=STDIN)
             return
         is_glob = glob.has_magic(argument) and not os.path.lexists(argument)
-        path = argument if is_glob or os.path.lexists(argument) else _from_windows(argument)
+        path = argument if is_glob or os.path.lexists(argument) else self._spelt_here(argument)
         if is_glob:
             yield from self._matching(path, together)
         elif together is None or not self.is_excluded(path, together):
             yield from self._in_folder(path) if os.path.isdir(path) else [Found(path=path)]
+
+    def _spelt_here(self, name: str) -> str:
+        """A file whose name another system wrote, where it is here; else the name as it is.
+
+        Such a name has backslashes, other capitals, or accents that are composed in another way.
+        """
+        paths = (portable(name), re.sub(r"^([A-Za-z]):", _as_mounted, portable(name)))
+        here = (path for path in paths if os.path.lexists(path))
+        return next(here, None) or next(filter(None, map(self._spellings.find, paths)), name)
 
     def _in_folder(self, folder: str) -> Iterator[Found]:
         before, nothing = self.left_out.copy(), True
@@ -242,14 +252,6 @@ def _without_double_stars(pattern: str) -> list[str]:
 def describe_left_out(counts: Mapping[tuple[str, str], int]) -> str:
     """The kinds of files with their numbers, as words: "2 videos, 1 SVG drawing"; "" for none."""
     return ", ".join(f"{count:,} {names[count > 1]}" for names, count in counts.items() if count)
-
-
-def _from_windows(name: str) -> str:
-    """A file whose name was written with backslashes, where it is here; else the name as it is."""
-    for path in (portable(name), re.sub(r"^([A-Za-z]):", _as_mounted, portable(name))):
-        if os.path.lexists(path):
-            return path
-    return name
 
 
 def _as_mounted(drive: re.Match[str]) -> str:

@@ -19,11 +19,12 @@ import subprocess
 import sys
 import termios
 import time
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 import numpy as np
@@ -678,13 +679,24 @@ def test_by_content_a_renamed_photo_is_known_again(cutline: Cutline, tmp_path: P
 def test_a_list_may_come_from_windows(cutline: Cutline, tmp_path: Path, encoding: str, line_end: str) -> None:
     for name in ("läuft.jpg", "sub/b.jpg"):
         photo(tmp_path / name)
-    names = ["läuft.jpg", "sub\\b.jpg", ".\\sub\\b.jpg", "D:\\no.jpg"]
+    names = ["läuft.jpg", "sub\\b.jpg", ".\\Sub\\B.JPG", "D:\\no.jpg"]
     (tmp_path / "list.txt").write_bytes(line_end.join([*names, "", ""]).encode(encoding))
     lines = cutline("--from-file", "list.txt", "-o", "c.jsonl", code=1)
     assert lines == []
     assert recorded(tmp_path / "c.jsonl")[:2] == ["läuft.jpg", "sub/b.jpg"]
     cutline("--from-file", "list.txt", "-o", "c.jsonl", code=1)
     assert "0 captioned, 3 skipped (done before)" in cutline.err
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_list_may_have_its_accents_composed_otherwise(
+    cutline: Cutline, tmp_path: Path, form: Literal["NFC", "NFD"]
+) -> None:
+    here = unicodedata.normalize("NFD" if form == "NFC" else "NFC", "Zürich/é.jpg")
+    photo(tmp_path / here)
+    (tmp_path / "list.txt").write_text(unicodedata.normalize(form, "Zürich/é.jpg"), encoding="utf-8")
+    cutline("--from-file", "list.txt", "-o", "c.jsonl")
+    assert recorded(tmp_path / "c.jsonl") == [here]
 
 
 def test_csv_has_a_row_a_photo(cutline: Cutline, tmp_path: Path) -> None:

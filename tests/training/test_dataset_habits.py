@@ -365,6 +365,26 @@ def test_names_from_another_machine_find_their_photo(tmp_path: Path, name: str) 
     assert example.image == tmp_path / "images" / "sub" / "a.jpg"
 
 
+@pytest.mark.parametrize("name", ["Zürich/é.jpg", "zürich/É.JPG", r".\ZÜRICH\é.jpg", "C:/x/Zürich/é.jpg"])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_the_folders_of_a_photo_may_be_spelt_otherwise_too(tmp_path: Path, name: str, form: Any) -> None:
+    other = "NFD" if form == "NFC" else "NFC"
+    write_photos(tmp_path / "images", [unicodedata.normalize(other, "Zürich/é.jpg")])
+    said = unicodedata.normalize(form, name)
+    (tmp_path / "captions.jsonl").write_text(json.dumps({"image": said, "caption": "A dog"}))
+    (example,) = load(tmp_path)
+    assert example.image == tmp_path / "images" / unicodedata.normalize(other, "Zürich/é.jpg")
+
+
+def test_of_two_photos_that_differ_in_capitals_each_has_its_own_captions(tmp_path: Path) -> None:
+    write_photos(tmp_path, ["É.jpg", "é.jpg"])
+    said = [unicodedata.normalize("NFD", name) for name in ("É.jpg", "é.jpg")]
+    rows = [{"image": name, "caption": text} for name, text in zip(said, ["One", "Two"], strict=True)]
+    (tmp_path / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = {example.image: example.captions for example in load(tmp_path)}
+    assert found == {tmp_path / "É.jpg": ("One",), tmp_path / "é.jpg": ("Two",)}
+
+
 def test_accents_in_flickr8ks_lists_of_splits_may_differ(tmp_path: Path) -> None:
     nfc, nfd = (unicodedata.normalize(form, "Z\u00fcrich.jpg") for form in ("NFC", "NFD"))
     flickr8k(tmp_path, {"train": [nfd], "dev": ["a.jpg"]})
@@ -373,10 +393,12 @@ def test_accents_in_flickr8ks_lists_of_splits_may_differ(tmp_path: Path) -> None
     assert found == {"train": 2, "dev": 2}
 
 
-def test_one_photo_under_two_separators_is_one_photo(photos: Path) -> None:
-    write_photos(photos, ["sub/a.jpg"])
-    (photos / "captions.csv").write_text("image,caption\nsub\\a.jpg,A dog\nsub/a.jpg,Dogs\n")
-    assert captions(photos) == {"sub/a.jpg": ("A dog", "Dogs")}
+@pytest.mark.parametrize("other", ["sub\\é.jpg", "./sub/é.jpg", "SUB/é.JPG", "sub/e\u0301.jpg"])
+def test_one_photo_in_two_spellings_is_one_photo(photos: Path, other: str) -> None:
+    write_photos(photos, ["sub/é.jpg"])
+    text = f"image,caption\nsub/é.jpg,A dog\n{other},Dogs\n"
+    (photos / "captions.csv").write_text(text, encoding="utf-8")
+    assert captions(photos) == {"sub/é.jpg": ("A dog", "Dogs")}
 
 
 def test_a_missing_photo_is_not_replaced_by_another_of_its_name(tmp_path: Path) -> None:
@@ -493,6 +515,34 @@ def test_coco_results_find_photos_by_their_number(tmp_path: Path, number: object
         tmp_path / "val2014" / "COCO_val2014_000000000042.jpg",
         ("A dog",),
     )
+
+
+@pytest.mark.parametrize(
+    ("ids", "names"),
+    [
+        (["train_1", "val_1"], ["img_1.jpg", "train_1.jpg", "val_1.jpg"]),
+        (["1002_aa70", "1001_577c3a7d70"], ["1001_577c3a7d70.jpg", "1002_aa70.jpg"]),
+        (["b", "A"], ["a.jpg", "b.jpg"]),
+        ([2, "1"], ["img_2.jpg", "2.jpg", "img_0001.png"]),
+        ([7], ["set_7.jpg", "007.jpg"]),
+    ],
+)
+def test_an_id_is_a_photos_name_before_it_is_a_number(
+    tmp_path: Path, ids: list[Any], names: list[str]
+) -> None:
+    write_photos(tmp_path, names)
+    write_json(tmp_path / "results.json", [{"image_id": each, "caption": f"Of {each}"} for each in ids])
+    found = {example.image.name: example.captions for example in load(tmp_path)}  # type: ignore[union-attr]
+    wanted = {"2": "2.jpg", "1": "img_0001.png", "7": "007.jpg"}
+    assert found == {wanted.get(str(each), f"{each}.jpg".lower()): (f"Of {each}",) for each in ids}
+
+
+@pytest.mark.parametrize("image_id", ["photo_7", "train_7", "8", 9])
+def test_an_id_that_may_mean_another_photo_finds_none(tmp_path: Path, image_id: object) -> None:
+    write_photos(tmp_path, ["img_7.jpg", "x_8.jpg", "y_8.jpg"])
+    write_json(tmp_path / "results.json", [{"image_id": image_id, "caption": "A dog"}])
+    with pytest.raises(DataError, match="1 of 1 photos are missing"):
+        load(tmp_path)
 
 
 def test_captions_elsewhere_say_what_kind_they_are(tmp_path: Path) -> None:

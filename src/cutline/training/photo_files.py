@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from cutline.errors import DataError
-from cutline.file_names import portable
+from cutline.file_names import Spellings, folded, portable
 from cutline.training.examples import DataConfig
 from cutline.training.reading import IMAGE_SUFFIXES
 
@@ -35,7 +34,8 @@ IMAGE_NAME = re.compile(
 )
 """What the end of a photo's name or address looks like."""
 
-_LAST_NUMBER = re.compile(r"\d+$")
+_LAST_NUMBER = re.compile(r"[0-9]+$")
+_NUMBER = re.compile(r"(?:coco_)?([0-9]+)", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:")
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _LABEL_STUDIO = re.compile(r"/data/(?:upload|local-files)/")
@@ -50,8 +50,8 @@ class PhotoFiles:
 
     def __init__(self, folders: Sequence[Path] | None) -> None:
         self._folders = folders
-        self._listings: dict[Path, dict[str, str | None]] = {}
-        self._numbers: dict[int, Path] | None = None
+        self._spellings = Spellings()
+        self._ids: dict[str, list[Path]] | None = None
 
     def find(self, name: str) -> Path | None:
         """The photo of that name in the first folder that has it; else where it was most likely to be."""
@@ -61,17 +61,25 @@ class PhotoFiles:
             return found
         return Path(self._folders[0], portable(name))
 
-    def of_number(self, number: str) -> Path | None:
-        """The photo with that number at the end of its name: 42 is COCO_val2014_000000000042.jpg."""
-        asked = _LAST_NUMBER.search(PurePosixPath(number).stem)
-        if self._folders is None or asked is None:
+    def of_id(self, image_id: str) -> Path | None:
+        """The photo that a number or another id means: its name, also without the ending.
+
+        Of a number also the one photo whose name ends in it: 42 is COCO_val2014_000000000042.jpg. None where
+        several photos may be meant.
+        """
+        if self._folders is None:
             return None
-        if self._numbers is None:
-            self._numbers = {}
-            for path in (path for folder in self._folders for path in _photos_below(folder)):
-                if digits := _LAST_NUMBER.search(path.stem):
-                    self._numbers.setdefault(int(digits[0]), path)
-        return self._numbers.get(int(asked[0]))
+        if found := self._existing(image_id):
+            return found
+        if self._ids is None:
+            self._ids = {}
+            for path in dict.fromkeys(path for folder in self._folders for path in _photos_below(folder)):
+                for form in ids_of(path.name):
+                    self._ids.setdefault(form, []).append(path)
+        for form in asked_ids(image_id):
+            if paths := self._ids.get(form):
+                return paths[0] if len(paths) == 1 else None
+        return None
 
     def _existing(self, name: str) -> Path | None:
         for variant in possible_paths(name):
@@ -79,24 +87,31 @@ class PhotoFiles:
                 if (path := folder / variant).is_file():
                     return path
             for folder in self._folders or ():
-                if (listed := self._listed(folder / variant)) is not None:
-                    return listed
+                found = self._spellings.find(str(folder / variant), root=str(folder))
+                if found is not None and os.path.isfile(found):
+                    return Path(found)
         return None
 
-    def _listed(self, path: Path) -> Path | None:
-        """The file whose name is this one but for accents and capitals, if there is exactly one."""
-        folder = path.parent
-        if folder not in self._listings:
-            names: dict[str, str | None] = {}
-            for name in _names_in(folder):
-                names[_folded(name)] = None if _folded(name) in names else name
-            self._listings[folder] = names
-        found = self._listings[folder].get(_folded(path.name))
-        return folder / found if found is not None else None
+
+def asked_ids(image_id: str) -> Iterator[str]:
+    """The forms under which the photo with an id may be known, the surest first; see ``ids_of``."""
+    name = folded(image_id)
+    yield name
+    if match := _NUMBER.fullmatch(image_id):
+        yield f"#{int(match[1])}"
+        yield f"*{int(match[1])}"
 
 
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
+def ids_of(name: str) -> set[str]:
+    """What may be asked for a photo by its file's name: the name, the name without its ending, its number.
+
+    #42 is a name that is a number and nothing else; *42 one that ends in it.
+    """
+    path = PurePosixPath(folded(name))
+    forms = {path.name, path.stem}
+    if match := _LAST_NUMBER.search(path.stem):
+        forms |= {f"*{int(match[0])}"} | ({f"#{int(match[0])}"} if match[0] == path.stem else set())
+    return forms
 
 
 def possible_paths(name: str) -> Iterator[str]:

@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cutline.caption_files import csv_format
 from cutline.errors import DataError
-from cutline.file_names import portable
+from cutline.file_names import folded, portable, same_name
 from cutline.spreadsheet import unescape_formula
 from cutline.text_files import encoding_of
 from cutline.training.delimited import Row, guess_delimiter, named_delimiter, read_rows
@@ -38,6 +38,8 @@ _TABLE_NAMES = ("captions", "metadata", "annotations", "data")
 
 @dataclass(slots=True)
 class _Photo:
+    name: str
+    image: Path | None
     captions: list[str] = field(default_factory=list)
     split: str = ""
     number: str = ""
@@ -116,26 +118,35 @@ def _table_in(root: Path) -> Path | None:
 
 
 def _table_examples(table: Path, folder_split: str, config: DataConfig, report: Report) -> Iterator[Example]:
+    files = photo_files(config, table.parent, strict=False)
+    found: dict[tuple[str, str], _Photo] = {}
     photos: dict[tuple[str, str], _Photo] = {}
     for where, record in read_records(table, report):
         if not record.names_a_photo:
             complain(report, "malformed", f"no photo is named ({' or '.join(IMAGE_COLUMNS[:4])})", where)
             continue
-        name = record.name or record.number
-        photo = photos.setdefault((portable(record.name), "" if record.name else record.number), _Photo())
+        name = portable(record.name) or record.number
+        asked = (record.name, "" if record.name else record.number)
+        if asked not in found:
+            image = files.find(record.name) if record.name else files.of_id(name) or files.find(name)
+            found[asked] = photos.setdefault(_spelling(name, image), _Photo(name=name, image=image))
+        photo = found[asked]
         photo.captions += record.captions
         photo.number = photo.number or record.number
         split = split_of(record.split or folder_split, where, report)
         if photo.split and split and split != photo.split:
             complain(report, "split_overlap", f"listed in {photo.split} and in {split}", name)
         photo.split = photo.split or split
-    files = photo_files(config, table.parent, strict=False)
-    for (name, number), photo in photos.items():
-        key = name or number
-        image = files.find(name) if name else files.of_number(number) or files.find(number)
-        if folder_split:
-            key = f"{_said_split(table)}/{key}"  # names may repeat
-        yield example_of(config, key, image, photo.captions, photo.split, image_id=photo.number)
+    for photo in photos.values():
+        key = f"{_said_split(table)}/{photo.name}" if folder_split else photo.name  # names may repeat
+        yield example_of(config, key, photo.image, photo.captions, photo.split, image_id=photo.number)
+
+
+def _spelling(name: str, image: Path | None) -> tuple[str, str]:
+    """What the spellings of one photo's name have in common. Names in two folders are of two photos."""
+    if image is not None and image.is_file():
+        return str(image), folded(str(PurePosixPath(name)))
+    return "", same_name(name)
 
 
 def read_records(table: Path, report: Report) -> Iterator[tuple[str, Record]]:

@@ -367,7 +367,11 @@ def is_caption_file(path: Path) -> bool:
         fields = json.loads(first)
     except ValueError:
         return False
-    return isinstance(fields, dict) and "file" in fields and ("captions" in fields or "error" in fields)
+    if not isinstance(fields, dict) or "file" not in fields:
+        return False
+    captions = fields.get("captions")
+    is_texts = isinstance(captions, list) and any(isinstance(each, str) for each in captions)
+    return ("captions" in fields and not is_texts) or "error" in fields
 
 
 def _format_of(path: Path, first: bytes) -> CaptionFormat:

@@ -24,8 +24,10 @@ from cutline.captioning.options import DecodingOptions, Strategy
 from cutline.captioning.protocol import Caption, ModelInfo
 from cutline.cli.main import main
 from cutline.errors import UnreadableImage
+from cutline.evaluation.captions import read_captions
 from cutline.images import open_image
 from cutline.metrics import TOKENIZER, cider_d, tokenize
+from cutline.training.examples import Example
 
 Run = Callable[..., int]
 NAMES = [f"photo{index}.png" for index in range(len(REFERENCES))]
@@ -330,6 +332,89 @@ def test_lines_are_matched_by_path_or_name_and_the_last_counts(
     path.write_text(captions_file(tmp_path / "old.jsonl", POOR, NAMES).read_text() + path.read_text())
     evaluate(data, "--captions", path, "--output", tmp_path / "out")
     assert [item["caption"] for item in report(tmp_path / "out")["items"]] == list(GOOD)
+
+
+def read(path: Path, examples: Sequence[Example], known: Sequence[Example] = ()) -> dict[str, str]:
+    return dict(read_captions(path, examples, known=known).captions)
+
+
+def examples_of(root: Path, names: Sequence[str], ids: Sequence[str] = ()) -> list[Example]:
+    return [
+        Example(key=name, image=root / name, captions=(), split="dev", source="set", image_id=image_id)
+        for name, image_id in zip(names, ids or [""] * len(names), strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "ids", "said", "wanted"),
+    [
+        (["img_7.jpg", "b.jpg"], [], {"photo_7": "no", "b": "B"}, {"b.jpg": "B"}),
+        (["img_7.jpg", "b.jpg"], [], {"7": "7", "b": "B"}, {"img_7.jpg": "7", "b.jpg": "B"}),
+        (["1.jpg", "img_1.jpg"], [], {"1": "One"}, {"1.jpg": "One"}),
+        (["x_1.jpg", "y_1.jpg", "b.jpg"], [], {"1": "no", "b": "B"}, {"b.jpg": "B"}),
+        (["img_0.jpg", "img_1.jpg"], ["1", "3"], {"1": "One", "2": "no"}, {"img_0.jpg": "One"}),
+        (
+            ["img_0.jpg", "9.jpg"],
+            ["1", "2"],
+            {"9": "Nine", "01": "One"},
+            {"img_0.jpg": "One", "9.jpg": "Nine"},
+        ),
+    ],
+)
+def test_results_are_matched_by_name_or_id_and_by_a_number_only_where_it_is_clear(
+    tmp_path: Path, names: list[str], ids: list[str], said: dict[str, str], wanted: dict[str, str]
+) -> None:
+    results = [{"image_id": each, "caption": text} for each, text in said.items()]
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    assert read(tmp_path / "results.json", examples_of(tmp_path, names, ids)) == wanted
+
+
+def test_captions_of_photos_that_are_not_asked_for_go_to_no_other(tmp_path: Path) -> None:
+    known = examples_of(
+        tmp_path, ["train/a.jpg", "dev/a.jpg", "img_0.jpg", "img_1.jpg"], ["1", "2", "3", "4"]
+    )
+    (tmp_path / "a.jsonl").write_text(
+        lines_of([{"file": f"{folder}/a.jpg", "captions": [folder]} for folder in ("x/dev", "x/train")])
+    )
+    assert read(tmp_path / "a.jsonl", known[1:2], known) == {"dev/a.jpg": "x/dev"}
+    (tmp_path / "b.json").write_text(json.dumps([{"image_id": n, "caption": f"{n}"} for n in (4, 3, 2, 1)]))
+    assert read(tmp_path / "b.json", known[3:], known) == {"img_1.jpg": "4"}
+
+
+@pytest.mark.parametrize(
+    ("names", "said", "wanted"),
+    [
+        (["x/a.jpg", "y/a.jpg"], [r"C:\d\y\a.jpg", r"C:\d\x\A.JPG"], {"y/a.jpg": "0", "x/a.jpg": "1"}),
+        (["x/a.jpg"], ["/d/x/a.jpg", "/d/y/a.jpg"], {"x/a.jpg": "0"}),  # y is in no data set
+        (["x/a.jpg"], ["/d/y/a.jpg", "/d/x/a.jpg", "a.jpg"], {"x/a.jpg": "2"}),
+        (["a.jpg", "b.jpg"], ["/d/x/a.jpg", "/d/y/a.jpg", "/d/x/a.jpg", "b.jpg"], {"b.jpg": "3"}),
+        (["É.jpg", "é.jpg"], ["/d/é.jpg", "/d/É.jpg"], {"é.jpg": "0", "É.jpg": "1"}),
+        (["a.jpg"], ["a.jpg", "here/a.jpg"], {"a.jpg": "0"}),  # another photo, that is here
+        (["a.jpg"], ["here/a.jpg"], {"a.jpg": "0"}),  # or a copy
+    ],
+)
+def test_of_photos_with_one_name_each_gets_its_own_captions(
+    tmp_path: Path, names: list[str], said: list[str], wanted: dict[str, str]
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "a.jpg").touch()
+    path = captions_file(tmp_path / "c.jsonl", [str(n) for n in range(len(said))], said)
+    assert read(path, examples_of(tmp_path, names)) == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'image,caption\na.jpg,"Stop" says a sign\nb.jpg,B\n',
+        'image\tcaption\na.jpg\t"Stop" says a sign\nb.jpg\tB\n',
+        '{"file": "a.jpg", "captions": ["\\"Stop\\" says a sign"]}\n{"file": "b.jpg", "captions": ["B"]}\n',
+    ],
+)
+def test_tables_are_read_as_trainings_read_them(tmp_path: Path, text: str) -> None:
+    path = tmp_path / ("c.jsonl" if text.startswith("{") else "c.csv")
+    path.write_text(text)
+    found = read(path, examples_of(tmp_path, ["a.jpg", "b.jpg"]))
+    assert found == {"a.jpg": '"Stop" says a sign', "b.jpg": "B"}
 
 
 def test_photos_that_the_file_lacks_count_as_empty_and_are_told(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path, PurePath
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cutline.caption_files import FORMATS, READABLE_SUFFIXES, is_caption_file, read_caption_lines
@@ -19,7 +20,7 @@ from cutline.evaluation.selection import Selection
 from cutline.file_names import same_name
 from cutline.metrics.report import System
 from cutline.training.datasets import TEST, DataConfig, Example, Problem, load_examples, read_source
-from cutline.training.photo_files import NO_IMAGES, possible_paths
+from cutline.training.photo_files import NO_IMAGES, asked_ids, ids_of, possible_paths
 from cutline.training.tables import read_records
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def captions_of(
 ) -> Written:
     """Get captions from a place: a file of them, or a model that writes them now, n for each photo."""
     if is_captions_file(place):
-        return read_captions(Path(place), selection.chosen)
+        return read_captions(Path(place), selection.chosen, known=selection.known)
     captioner = load(None if place == DEFAULT else place)
     return write_captions(captioner, selection.chosen, options, bar, n=n)
 
@@ -163,27 +164,38 @@ def is_captions_file(place: str) -> bool:
     return place.lower().endswith(READABLE_SUFFIXES)
 
 
-def read_captions(path: Path, examples: Sequence[Example]) -> Written:
+def read_captions(path: Path, examples: Sequence[Example], *, known: Sequence[Example] = ()) -> Written:
     """Read captions as `cutline caption --output` writes them, or as a data set; of each photo its best.
 
-    A line belongs to the photo with its key, its path, its number in the data set, or else its file name. Of
-    two lines for one photo the later counts. Raises DataError when the file cannot be read, is of no known
-    format, or has no caption for any of the photos.
+    A line belongs to the photo with its key, its path, its number in the data set, or else its file name and
+    as many of its folders as fit. Of two lines for one photo the later counts. known: all photos of the data
+    set, where ``examples`` are some of them: a line for another of them is for no other photo. Raises
+    DataError when the file cannot be read, is of no known format, or has no caption for any of the photos.
     """
     if not path.is_file():
         raise DataError(f"There is no file of captions at {path}.")
-    keys = _Keys(examples, path.parent)
+    keys = _Keys(known or examples, path.parent)
+    chosen = {example.key for example in examples}
+    matches: dict[str, _Match] = {}
     captions: dict[str, str] = {}
     candidates: dict[str, Sequence[str]] = {}
     failures: dict[str, str] = {}
     models: set[str] = set()
     for each in _predictions(path) if _is_data_set(path) else _own_lines(path):
-        key = keys.find(each.file, each.number)
-        if key is None:
+        match = keys.find(each.file, each.number)
+        if match is None or match.key not in chosen:
+            continue
+        key, before = match.key, matches.get(match.key, match)
+        if before.is_surer_than(match):
             continue
         captions.pop(key, None)
         candidates.pop(key, None)
         failures.pop(key, None)
+        if match.fit == before.fit and not before.may_be(match):
+            matches[key] = replace(before, is_unclear=True)
+            failures[key] = f"{path.name} has several photos that it may be, such as {each.file}."
+            continue
+        matches[key] = max(match, before, key=lambda each: len(each.parts)) if before.may_be(match) else match
         if each.failure:
             failures[key] = each.failure
         else:
@@ -240,7 +252,30 @@ def _is_data_set(path: Path) -> bool:
         return False
     problems: list[Problem] = []
     first = next(read_records(path, problems.append), None)
-    return first is not None and not problems and first[1].names_a_photo and bool(first[1].captions)
+    return first is not None and first[1].names_a_photo and bool(first[1].captions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Match:
+    """An example that a line means. parts: of the line's file.
+
+    fit: how many of these are the example's, counted from the last; 0 where the line may well mean another
+    photo. is_unclear: another line fits as well, and means another photo.
+    """
+
+    key: str
+    parts: tuple[str, ...]
+    fit: int
+    is_unclear: bool = False
+
+    def may_be(self, other: _Match) -> bool:
+        """Whether the files of both lines may be one: a.jpg and x/a.jpg, but not y/a.jpg and x/a.jpg."""
+        shorter = min(len(self.parts), len(other.parts))
+        return not self.is_unclear and _overlap(self.parts, other.parts) == shorter
+
+    def is_surer_than(self, other: _Match) -> bool:
+        """Whether the other line speaks of another photo, if this one speaks of the example."""
+        return self.fit > other.fit and not (other.fit and self.may_be(other))
 
 
 class _Keys:
@@ -248,36 +283,70 @@ class _Keys:
 
     def __init__(self, examples: Sequence[Example], folder: Path) -> None:
         self._folder = folder  # of the file of captions
-        self._exact: dict[str, str] = {}
-        self._names: dict[str, str | None] = {}  # None: several photos have that name
-        self._numbers: dict[str, str | None] = {}
+        self._exact: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self._by_name: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+        self._by_id: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self._by_form: dict[str, list[str]] = {}
         for example in examples:
-            self._exact[same_name(example.key)] = example.key
+            parts = _parts(str(example.image or example.key))
+            found = (example.key, parts)
+            self._exact[same_name(example.key)] = found
+            if isinstance(example.image, Path):
+                self._exact[same_name(os.path.abspath(example.image))] = found
+            elif example.image is not None:
+                self._exact[same_name(str(example.image))] = found
             if example.image_id:
-                self._exact.setdefault(f"#{example.image_id}", example.key)
-            name = same_name(PurePath(str(example.image or example.key)).name)
-            if example.image is not None:
-                if isinstance(example.image, Path):
-                    self._exact[same_name(os.path.abspath(example.image))] = example.key
-                self._names[name] = None if name in self._names else example.key
-            if number := _last_number(PurePath(name).stem):
-                self._numbers[number] = None if number in self._numbers else example.key
+                self._by_id.setdefault(_plain_id(example.image_id), found)
+            self._by_name.setdefault(parts[-1].casefold(), []).append(found)
+            for form in ids_of(parts[-1]):
+                self._by_form.setdefault(form, []).append(example.key)
 
-    def find(self, file: str, number: str = "") -> str | None:
-        """The key of the example with this file, or with this number; None where there is none."""
-        if number and (found := self._exact.get(f"#{number}")):
-            return found
-        name = same_name(file)
-        places = (os.path.abspath(self._folder / file), os.path.abspath(file))
-        whole = self._exact.get(name) or next(
-            (self._exact[each] for each in map(same_name, places) if each in self._exact), None
-        )
-        names = (same_name(PurePath(path).name) for path in possible_paths(file))
-        by_name = whole or next(filter(None, map(self._names.get, names)), None)
-        return by_name or (self._numbers.get(_last_number(number)) if number else None)
+    def find(self, file: str, number: str = "") -> _Match | None:
+        """The example with this file, or with this number; None where there is none, or more than one."""
+        parts = _parts(file)
+        places = [os.path.abspath(self._folder / file), os.path.abspath(file)]
+        for name in map(same_name, (file, *places)):
+            if found := self._exact.get(name):
+                return _Match(key=found[0], parts=parts, fit=max(1, _overlap(parts, found[1])))
+        if number and (found := self._by_id.get(_plain_id(number))):
+            return _Match(key=found[0], parts=parts, fit=1)
+        is_elsewhere = any(map(os.path.isfile, places))
+        for variant in map(_parts, possible_paths(file)):
+            if match := self._nearest(variant):
+                key, fit = match
+                return _Match(key=key, parts=parts, fit=0 if is_elsewhere else fit)
+        return self._of_id(number or file, parts)
+
+    def _nearest(self, parts: tuple[str, ...]) -> tuple[str, int] | None:
+        """The one example of that name of which most folders fit, too, and how many parts fit."""
+        fits = [
+            (_overlap(parts, theirs), parts[-1] == theirs[-1], key)
+            for key, theirs in self._by_name.get(parts[-1].casefold(), ())
+        ]
+        best = max((fit[:2] for fit in fits), default=None)
+        found = [key for *fit, key in fits if tuple(fit) == best]
+        return (found[0], best[0]) if best and len(found) == 1 else None
+
+    def _of_id(self, number: str, parts: tuple[str, ...]) -> _Match | None:
+        """The example whose file has this name but for its ending; or this number, if none has its own."""
+        forms = list(asked_ids(number))
+        for form in forms[:1] if self._by_id else forms:
+            if keys := self._by_form.get(form):
+                return _Match(key=keys[0], parts=parts, fit=int(form == forms[0])) if len(keys) == 1 else None
+        return None
 
 
-def _last_number(text: str) -> str:
-    """The number at the end of a text: "42" of COCO_val2014_000000000042; "" where there is none."""
-    match = re.search(r"\d+$", text)
-    return str(int(match[0])) if match else ""
+def _parts(file: str) -> tuple[str, ...]:
+    """A file's folders and its name; a shard is a folder here."""
+    path = PurePosixPath(same_name(file).replace("!", "/"))
+    return tuple(part for part in path.parts if part != "/") or ("",)
+
+
+def _overlap(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many parts of two files are the same but for capitals, counted from the last."""
+    pairs = zip(reversed(one), reversed(other), strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0].casefold() == pair[1].casefold(), pairs))
+
+
+def _plain_id(image_id: str) -> str:
+    return str(int(image_id)) if re.fullmatch("[0-9]+", image_id) else image_id

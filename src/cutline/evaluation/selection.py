@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The chosen examples, and the whole split that they are part of."""
+    """The chosen examples, the whole split that they are part of, and all that the data set has (known)."""
 
     name: str
     split: str
     chosen: Sequence[Example]
     whole: Sequence[Example]
+    known: Sequence[Example]
 
     def data_set(self) -> DataSet:
         """The data set as the report describes it."""
@@ -54,7 +55,7 @@ def select(config: DataConfig, split: str, limit: int | None) -> Selection:
         raise DataError(
             f"{config.name} has no photos in the split {split!r}.", hint=f"It has {describe(examples)}."
         )
-    return Selection(name=config.name, split=name, chosen=whole[:limit], whole=whole)
+    return Selection(name=config.name, split=name, chosen=whole[:limit], whole=whole, known=examples)
 
 
 def photo_finder(selection: Selection) -> Callable[[str], Image.Image | None]:

@@ -221,14 +221,27 @@ def test_who_is_refused_waits_for_it_and_few_do(
     _run(ask)
 
 
-def test_proxies_have_as_many_connections_as_they_like(configure: Configure) -> None:
+def test_proxies_have_as_many_connections_as_they_like_and_may_keep_idle_ones(configure: Configure) -> None:
     configure(max_connections=8, trust_proxy=True, proxies="127.0.0.0/8")
 
     async def ask(server: _Server) -> None:
         clients = [await server.connect(ASKED) for _ in range(4)]
-        for reader, writer in clients:
+        for reader, _ in clients:
             assert (await reader.readuntil(b"hhhhh"))[9:12] == b"200"
-            await _end(writer)
+        assert all(each.timeout_keep_alive > 120 for each in server._open)
+        await _end(*(writer for _, writer in clients))
+
+    _run(ask)
+
+
+def test_idle_connections_of_others_end_soon(configure: Configure) -> None:
+    configure(trust_proxy=True, proxies="10.0.0.0/8")
+
+    async def ask(server: _Server) -> None:
+        reader, writer = await server.connect(ASKED)
+        await reader.readuntil(b"hhhhh")
+        assert [each.timeout_keep_alive for each in server._open] == [5]
+        await _end(writer)
 
     _run(ask)
 

@@ -23,6 +23,9 @@ MAX_HEADER_BYTES = 64 * 2**10
 _SWITCH_S = 0.001
 _REFUSED_S = 5.0
 _UNREAD_S = 60.0  # for so long nothing of an answer may be read
+# Longer than proxies keep what is idle (nginx 60 s, Caddy and deploy/aws's load balancer 120): else they send
+# requests into connections that are ending.
+_IDLE_PROXY_S = 180
 _FILES_BESIDE = 256  # database, temporary files, calls to others
 
 _CONNECTIONS = Tally(
@@ -52,7 +55,10 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin, or refuse one connection too many."""
         super().connection_made(transport)
         peer = self.client[0] if self.client else ""
-        names = () if settings().trust_proxy and is_proxy(peer) else (f"address:{network_of(peer)}",)
+        is_of_proxy = settings().trust_proxy and is_proxy(peer)
+        names = () if is_of_proxy else (f"address:{network_of(peer)}",)
+        if is_of_proxy:
+            self.timeout_keep_alive = _IDLE_PROXY_S
         try:
             self._held.enter_context(_CONNECTIONS.held(*names))
         except CutlineError as error:

@@ -243,13 +243,75 @@ def test_a_motion_photos_video_and_extended_xmp_stay() -> None:
     assert b"HasExtendedXMP" in after
 
 
-def test_a_maker_note_that_points_behind_the_picture_is_refused() -> None:
-    exif = b"Exif\0\0II*\0\x08\0\0\0\1\0\x7c\x92\4\0\1\0\0\0%s\0\0\0\0"
+def with_preview(start: str, place: str, *segments: bytes) -> bytes:
+    """A photo whose maker note points to a preview, counting from some byte of the file."""
     photo, preview = encoded("JPEG"), encoded("JPEG", quality=5)
-    at = len(photo) + len(segment(0xE1, exif % b"____")) - 2 - 4 - 6
-    before = with_segments(photo, segment(0xE1, exif % struct.pack("<I", at))) + preview
+
+    def built(distance: int) -> bytes:
+        note = b"Maker\0MM\0*" + b"_" * 9 + struct.pack("<I", distance)
+        tags = b"\1\0\x7c\x92\7\0" + struct.pack("<II", len(note), 26) + bytes(4)
+        exif = segment(0xE1, b"Exif\0\0II*\0\x08\0\0\0" + tags + note)
+        if place == "behind the picture":
+            return with_segments(photo, exif, *segments) + preview
+        return with_segments(photo, exif, segment(0xE2, b"PREVIEW" + preview), *segments)
+
+    data = built(0)
+    at = data.rindex(b"\xff\xd8\xff", 0, data.rindex(preview) + 3)
+    first = {
+        "file": 0,
+        "EXIF": data.index(b"II*\0"),
+        "note": data.index(b"Maker\0"),
+        "TIFF in the note": data.index(b"MM\0*"),
+    }
+    return built(at - first[start])
+
+
+@pytest.mark.parametrize("place", ["behind the picture", "behind EXIF"])
+@pytest.mark.parametrize("start", ["file", "EXIF", "note", "TIFF in the note"])
+def test_a_preview_that_a_maker_note_points_to_is_not_moved(start: str, place: str) -> None:
     with pytest.raises(MetadataError, match="maker note"):
-        photos.described(before, TEXT, WRITER)
+        photos.described(with_preview(start, place), TEXT, WRITER)
+
+
+def test_a_preview_that_stays_where_it_is_hinders_nothing() -> None:
+    # A packet behind the preview moves nothing that is pointed to; a picture that nothing points to may move.
+    xmp = segment(0xE1, XMP_HEAD + GAIN_MAP_XMP)
+    assert described(with_preview("file", "behind EXIF", xmp))
+    thumbnail = segment(0xED, b"Photoshop 3.0\0" + resource(0x040C, bytes(28) + encoded("JPEG", quality=5)))
+    assert described(with_segments(encoded("JPEG"), EXIF, thumbnail) + encoded("JPEG"))
+
+
+CONTAINER = (
+    'xmlns:Container="http://ns.google.com/photos/1.0/container/" '
+    'xmlns:Item="http://ns.google.com/photos/1.0/container/item/"'
+)
+
+
+@pytest.mark.parametrize("length", [9_400, 9_999, 0])
+@pytest.mark.parametrize(
+    "item",
+    [
+        '<Container:Item Item:Mime="image/jpeg" Item:Length="{}" Item:Semantic="Primary"/>',
+        "<Container:Item Item:Semantic='Primary' Item:Length='{}'></Container:Item>",
+        '<Container:Item rdf:parseType="Resource"><Item:Semantic>Primary</Item:Semantic>'
+        "<Item:Length>{}</Item:Length></Container:Item>",
+    ],
+)
+def test_a_stated_length_of_the_photo_follows(item: str, length: int) -> None:
+    video = '<Container:Item Item:Semantic="MotionPhoto" Item:Length="77"/>'
+    properties = "".join(
+        f'<rdf:li rdf:parseType="Resource">{each}</rdf:li>' for each in (item.format(length), video)
+    )
+    packet = (
+        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF {RDF}><rdf:Description rdf:about="" {CONTAINER}>'
+        f"<Container:Directory><rdf:Seq>{properties}</rdf:Seq></Container:Directory>"
+        "</rdf:Description></rdf:RDF></x:xmpmeta>"
+    ).encode()
+    before = with_segments(encoded("JPEG"), EXIF, segment(0xE1, XMP_HEAD + packet)) + b"v" * 77
+    after = described(before)
+    stated = length + len(after) - len(before) if length else 0
+    assert item.format(stated).encode() in after
+    assert video.encode() in after
 
 
 def test_a_trailer_with_places_in_the_file_is_refused() -> None:

@@ -2,19 +2,20 @@
 
 Phones and cameras put more behind the picture: further pictures (MPF), gain maps (Ultra HDR), videos and
 trailers. Those that are found by their distance from the end, or by walking, stay right by themselves. MPF
-counts from its own segment, so that its numbers are corrected.
+counts from its own segment, and XMP may state how long the photo is, so that these numbers are corrected.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from cutline.images.tiff import directories
+from cutline.images.tiff import MAGIC, directories
 from cutline.metadata import iptc
 from cutline.metadata.blocks import Blocks
 from cutline.metadata.errors import MetadataError
+from cutline.metadata.xmp import Packet
 
 _XMP, _EXIF = b"http://ns.adobe.com/xap/1.0/\0", b"Exif\0\0"
 _EXTENDED_XMP, _DIGEST_BYTES = b"http://ns.adobe.com/xmp/extension/\0", 32
@@ -25,6 +26,7 @@ _MAX_CONTENT = 65_533
 _MAX_TIMES = 4  # that pictures in a file may be read
 _MAX_BEHIND = 1000  # pictures behind the picture
 _MP_ENTRIES, _MP_ENTRY_BYTES = 0xB002, 16
+_MAKER_NOTE = 0x927C
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,8 @@ def written(data: bytes, xmp: bytes, iptc_block: bytes | None) -> bytes:
     """The file with other XMP and IPTC (None: as it is). Raises MetadataError if it must not be changed."""
     found = list(_segments(data))
     _refuse_what_points_into_itself(data, found)
-    changes = list(_changes(found, xmp, iptc_block))
+    changes = _changes_with_length(found, xmp, iptc_block)
+    _refuse_moved_previews(data, found, changes)
     return _with_mpf_corrected(data, _applied(data, changes), changes)
 
 
@@ -137,6 +140,20 @@ def _photoshop(found: Sequence[_Segment]) -> bytes:
     return b"".join(parts)
 
 
+def _changes_with_length(found: Sequence[_Segment], xmp: bytes, iptc_block: bytes | None) -> list[_Change]:
+    """The changes, after which the packet is right about the photo's length, if it states that."""
+    place = Packet(xmp).primary_length() if b"Primary" in xmp else None
+    if place is None or not (length := int(xmp[place[0] : place[1]])):
+        return list(_changes(found, xmp, iptc_block))
+    number = b""
+    while True:  # the number is a part of the length: it may need one more digit
+        changed = xmp[: place[0]] + number + xmp[place[1] :]
+        changes = list(_changes(found, changed, iptc_block))
+        before, number = number, str(length + _growth(changes)).encode()
+        if number == before:
+            return changes
+
+
 def _changes(found: Sequence[_Segment], xmp: bytes, iptc_block: bytes | None) -> Iterator[_Change]:
     behind = _behind_exif(found)
     packets = [each for each in found if each.holds(_APP1, _XMP)]
@@ -184,9 +201,13 @@ def _applied(data: bytes, changes: Sequence[_Change]) -> bytes:
     return b"".join([*parts, data[at:]])
 
 
+def _growth(changes: Iterable[_Change]) -> int:
+    return sum(len(each.data) - (each.end - each.start) for each in changes)
+
+
 def _moved(place: int, changes: Sequence[_Change]) -> int:
     """Where a byte stands afterwards."""
-    return place + sum(len(each.data) - (each.end - each.start) for each in changes if each.end <= place)
+    return place + _growth(each for each in changes if each.end <= place)
 
 
 # Files that point into themselves
@@ -232,16 +253,35 @@ def _refuse_what_points_into_itself(data: bytes, found: Sequence[_Segment]) -> N
         raise MetadataError("its content credentials (C2PA) sign every byte, and a change breaks them")
     if any(each in data[-_TRAILER_BYTES:] for each in _AFCP):
         raise MetadataError("its trailer (AFCP) points to places in it")
+
+
+def _refuse_moved_previews(data: bytes, found: Sequence[_Segment], changes: Sequence[_Change]) -> None:
+    """Some maker notes point to a preview behind EXIF, or behind the picture.
+
+    They count from the file's first byte, from EXIF's, from their own, or from that of a TIFF in them.
+    """
     exif = next((each for each in found if each.holds(_APP1, _EXIF)), None)
-    if exif is None or not found:
+    if exif is None:
         return
     tiff = exif.content[len(_EXIF) :]
     base = exif.end - len(tiff)
-    # Some maker notes point to a preview behind the picture. In coded pictures, no such bytes can occur.
-    at = found[-1].end
+    note_at, note = _maker_note(tiff)
+    inner = [at for magic in MAGIC if (at := note.find(magic)) >= 0]
+    pointers = [(0, note), (base, tiff), *((base + note_at + at, note) for at in (0, *inner))]
+    at = exif.end
     for _ in range(_MAX_BEHIND):
-        if (at := data.find(b"\xff\xd8\xff", at + 1)) < 0:
+        if (at := data.find(b"\xff\xd8\xff", at)) < 0:  # in coded pictures, no such bytes can occur
             return
-        if any(struct.pack(order + "I", at - base) in tiff for order in "<>"):
-            raise MetadataError("its maker note points to a preview behind the picture, which would move")
+        moved = [each for each in pointers if _moved(at, changes) - _moved(each[0], changes) != at - each[0]]
+        if any(struct.pack(order + "I", at - start) in where for start, where in moved for order in "<>"):
+            raise MetadataError("its maker note points to a preview, which would move")
+        at += 1
     raise MetadataError("it holds too many pictures")
+
+
+def _maker_note(tiff: bytes) -> tuple[int, bytes]:
+    """Where EXIF's maker note stands, and its bytes; none where there is none."""
+    for directory in directories(tiff):
+        if (entry := directory.entries.get(_MAKER_NOTE)) is not None:
+            return entry.at, directory.raw(_MAKER_NOTE)
+    return 0, b""

@@ -30,6 +30,8 @@ OTHER_TEXTS = (
     ("http://ns.adobe.com/tiff/1.0/", "ImageDescription"),
     ("http://ns.adobe.com/exif/1.0/", "UserComment"),
 )
+_ITEM = "http://ns.google.com/photos/1.0/container/item/"
+_SEMANTIC, _LENGTH = (_ITEM, "Semantic"), (_ITEM, "Length")
 _DEFAULT_LANGUAGE = "x-default"
 _MAX_DEPTH = 200
 _MAX_STATEMENTS = 20  # of one property
@@ -46,6 +48,7 @@ _PADDED_END = re.compile(rb"\s*(<\?xpacket end=)")
 _DECLARED = re.compile(r"^(\ufeff?<\?xml[^>]*?)\s+encoding\s*=\s*(\"[^\"]*\"|'[^']*')")
 _ATTRIBUTE = re.compile(rb"\s+([^\s=]+)\s*=\s*(?:\"[^\"]*\"|'[^']*')")
 _TAG = re.compile(rb"<(?:[^\"'>]++|\"[^\"]*+\"|'[^']*+')*+>")
+_NUMBER = re.compile(rb"(?<![0-9])[0-9]{1,15}(?=[\"'\s]*\Z)")
 _TAG_NAME = re.compile(rb"<([^\s/>]+)")
 
 Name = tuple[str, str]  # of a namespace and in it
@@ -77,6 +80,7 @@ class Packet:
         self._rdf: _Element | None = None
         self._nodes: list[_Element] = []  # the rdf:Description elements of the photo
         self._properties: list[_Element] = []
+        self._files: list[_Element] = []  # that stand one behind the other in the photo's (GContainer)
         self._parse()
         if self._rdf is None:
             raise MetadataError("its XMP is no XMP")
@@ -135,6 +139,24 @@ class Packet:
         match = re.search(rb"<\?xpacket end=", self._data)
         at = match.start() if match else len(self._data)
         return self._data[:at] + b" " * missing + self._data[at:]
+
+    def primary_length(self) -> tuple[int, int] | None:
+        """Where the packet states how long the photo is without the files behind it (GContainer); or None."""
+        for each in self._files:
+            parts = {part.name: part for part in each.items}
+            stated = {name: "".join(part.text) for name, part in parts.items()} | dict(each.attributes)
+            if (
+                stated.get(_SEMANTIC, "").strip() != "Primary"
+                or not stated.get(_LENGTH, "").strip().isdecimal()
+            ):
+                continue
+            if _LENGTH in parts:
+                place = (parts[_LENGTH].inside, parts[_LENGTH].inside_end)
+            else:
+                place = self._attribute(each, _LENGTH)
+            number = _NUMBER.search(self._data, *place)
+            return number.span() if number else None
+        return None
 
     # Changing
 
@@ -266,6 +288,8 @@ class Packet:
         if not self._open:
             return
         parent = self._open[-1]
+        if any(name[0] == _ITEM for name in (element.name, *element.attributes)):
+            self._note_file(element, parent, pairs)
         if element.name == (_RDF, "Description") and parent is self._rdf:
             self._nodes.append(element)
             self._prefixed[element.start] = {_name(each)[0]: _name(each)[1] for each in pairs}
@@ -275,6 +299,16 @@ class Packet:
             parent.lists.append(element)
         elif self._properties and parent in self._properties[-1].lists and element.name == (_RDF, "li"):
             self._properties[-1].items.append(element)
+
+    def _note_file(self, element: _Element, parent: _Element, pairs: Mapping[str, str]) -> None:
+        """Note what says something about a file in the photo's, in attributes or in an element of its own."""
+        if element.name[0] == _ITEM:
+            parent.items.append(element)
+            element = parent
+        else:
+            self._prefixed[element.start] = {_name(each)[0]: _name(each)[1] for each in pairs}
+        if element not in self._files[-1:]:
+            self._files.append(element)
 
     def _end(self, _: str) -> None:
         element = self._open.pop()

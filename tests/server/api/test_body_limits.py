@@ -19,6 +19,7 @@ from cutline.server.api import admission as admitting
 from cutline.server.api import limits
 from cutline.server.api.admission import admission
 from cutline.server.api.body_limits import LIST_BYTES, MAX_FIELDS, JsonCount, limit_of
+from cutline.server.api.parsing import FILE_FIELDS
 from cutline.server.api.turns import Turns
 from cutline.server.errors import RequestTooLarge
 from cutline.server.people.models import User
@@ -419,6 +420,23 @@ def test_json_of_very_many_values_is_refused_everywhere(kind: str, transactional
         headers = {"content-type": kind, "content-length": str(len(bomb))}
         sent = _answer(path, [bomb[at : at + 65536] for at in range(0, len(bomb), 65536)], headers)
         assert (path, sent.status, sent.code) == (path, 413, "request_too_large")
+
+
+@pytest.mark.parametrize("kind", ["image/jpeg", "application/zip", "application/x-www-form-urlencoded"])
+def test_a_large_bare_file_is_refused_for_what_it_is(kind: str, transactional_db: None) -> None:
+    photo = b"\xff\xd8\xff" + b"[{:," * 100_000
+    chunks = [photo[at : at + 65536] for at in range(0, len(photo), 65536)]
+    for path, field in FILE_FIELDS.items():
+        for length in (str(len(photo)), str(40 * MEGABYTE)):
+            sent = _answer(path, chunks, {"content-type": kind, "content-length": length})
+            if "form" not in kind:
+                assert (path, sent.status, sent.code) == (path, 415, "unsupported_media_type")
+            elif len(length) > 7:
+                assert (path, sent.status, sent.code) == (path, 413, "request_too_large")
+            else:
+                assert (path, sent.status) == (path, 200)  # Django sees it, and the API says what is wrong
+                continue
+            assert f"curl -F {field}=@" in json.loads(sent.body)["hint"]
 
 
 def test_json_of_very_many_levels_is_refused_everywhere() -> None:

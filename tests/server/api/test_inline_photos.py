@@ -15,6 +15,7 @@ from cutline.errors import CutlineError, ImageTooLarge
 from cutline.server.api import inline_photos
 from cutline.server.api.body_limits import limit_of
 from cutline.server.api.inline_photos import decoded_photo
+from cutline.server.api.parsing import FILE_FIELDS
 from cutline.server.errors import Invalid
 
 CAPTION = "/api/v1/caption"
@@ -175,3 +176,39 @@ def test_no_refusal_is_outside_the_tree() -> None:
         with pytest.raises(CutlineError):
             decoded_photo(text)
     assert inline_photos.MOST_BYTES <= 16 * 2**20
+
+
+JPEG = (
+    b"\xff\xd8\xff\xe0\0\x10JFIF\0" + b"[{:,&=" * 900
+)  # with more levels and fields than JSON or a form may have
+URLENCODED = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("path", "field"), FILE_FIELDS.items())
+@pytest.mark.parametrize("kind", ["image/jpeg", "application/octet-stream", URLENCODED, ""])
+def test_a_bare_file_is_told_how_to_send_it(path: str, field: str, kind: str) -> None:
+    answer = Client().generic("POST", path, JPEG, content_type=kind)
+    # Where no JSON is read, a body without a type is no body: what it lacks is a form.
+    assert answer.status_code == (422 if (kind, field) == ("", "files") else 415), answer.content
+    assert f"curl -F {field}=@" in answer.json()["hint"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", FILE_FIELDS)
+def test_a_body_whose_headers_are_wrong_is_told_which(path: str) -> None:
+    def told(body: bytes, kind: str, **headers: str) -> tuple[int, str]:
+        answer = Client().generic("POST", path, body, content_type=kind, headers=headers)
+        return answer.status_code, " ".join(answer.json()[name] for name in ("detail", "hint"))
+
+    body = b' {"image": "aGk="}'
+    status, text = told(body, URLENCODED)
+    assert (status, "-H 'Content-Type: application/json'" in text) == (415, True), text
+    for encoding in ("gzip", "BR", "deflate, gzip"):
+        status, text = told(body, "application/json", **{"Content-Encoding": encoding})
+        assert (status, encoding in text) == (415, True), text
+    assert told(body, "application/json", **{"Content-Encoding": "identity"})[0] == 422
+    assert "boundary" in told(b"--x\r\n\r\n--x--", "multipart/form-data")[1]
+    form = b'--x\nContent-Disposition: form-data; name="n"\n\n1\n--x--\n'
+    status, text = told(form.replace(b"1", b"1" * 4000), "multipart/form-data; boundary=x")
+    assert (status, "CR LF" in text) == (400, True), text

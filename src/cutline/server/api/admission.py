@@ -31,11 +31,13 @@ from cutline.server.api.body_limits import (
     part_count_of,
     too_large,
 )
+from cutline.server.api.parsing import FILE_FIELDS, check_type, is_compressed
 from cutline.server.api.problems import database_away, problem
 from cutline.server.api.turns import TURNS, Stopped
 from cutline.server.config import settings
 from cutline.server.errors import (
     Malformed,
+    RequestTooLarge,
     ServiceUnavailable,
     TooManyRequests,
     TooSlow,
@@ -123,7 +125,9 @@ class _Body:
         self._receive = receive
         self._headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         self._limit = self._allowed(anonymous=False)
-        self._json = JsonCount(self._limit.nodes) if self._limit.nodes is not None else None
+        path, encoding = scope["path"], self._headers.get(b"content-encoding", "")
+        most_nodes = None if path.startswith("/api/") and is_compressed(encoding) else self._limit.nodes
+        self._json = None if most_nodes is None else JsonCount(most_nodes)
         self._parts: PartCount | None = None
         self._admitted: Admitted | None = None
         self._first: MutableMapping[str, Any] | None = None
@@ -189,9 +193,22 @@ class _Body:
         except (ValueError, LookupError) as error:
             raise Malformed("The Content-Type cannot be read.") from error
         if self._declared() > self._limit.bytes:
-            raise too_large(self._limit)
+            self._check_type()
+            raise self._too_large()
         if self._scope["path"] not in _UNMARKED:
             self.held.enter_context(_REQUESTS.held(self._network()))
+
+    def _check_type(self) -> None:
+        """Refuse a large file that no form holds, for what it is and not for its size."""
+        if self._scope["path"] in FILE_FIELDS:
+            encoding = self._headers.get(b"content-encoding", "")
+            check_type(self._kind(), encoding, path=self._scope["path"])
+
+    def _too_large(self) -> RequestTooLarge:
+        return too_large(self._limit, path=self._scope["path"], kind=self._kind())
+
+    def _kind(self) -> str:
+        return self._headers.get(b"content-type", "").partition(";")[0].strip().lower()
 
     def _declared(self) -> int:
         declared = self._headers.get(b"content-length", "")
@@ -210,6 +227,7 @@ class _Body:
 
     async def _admit(self) -> None:
         """Let in a body that is large, or not here yet. Raises what refuses it."""
+        self._check_type()
         names = [self._network()]
         if self._scope["path"].startswith("/api/"):
             self._admitted = await sync_to_async(_look, thread_sensitive=False)(self._scope)
@@ -217,7 +235,7 @@ class _Body:
             names = [*self._admitted.names]
             self._limit = self._allowed(anonymous=self._admitted.anonymous)
             if max(self._declared(), self._seen) > self._limit.bytes:
-                raise too_large(self._limit)
+                raise self._too_large()
         self.held.enter_context(_BODIES.held(*names))
         self.held.callback(self._give_back_room)
 
@@ -235,7 +253,7 @@ class _Body:
     def _count(self, chunk: bytes) -> None:
         self._seen += len(chunk)
         if self._seen > self._limit.bytes:
-            raise too_large(self._limit)
+            raise self._too_large()
         if self._json is not None:
             self._json.feed(chunk)
         if self._parts is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.utils.http import parse_header_parameters
 
 from cutline.server.api import inline_photos
-from cutline.server.api.parsing import MAX_DEPTH
+from cutline.server.api.parsing import FILE_FIELDS, MAX_DEPTH, how_to_send, is_json
 from cutline.server.config import settings
 from cutline.server.errors import Malformed, RequestTooLarge
 
@@ -45,21 +45,27 @@ def limit_of(path: str, content_type: str, *, method: str = "POST", anonymous: b
             if anonymous:
                 most = min(most, max(chosen.max_body_bytes_anonymous, one_photo))
             return BodyLimit(bytes=most + FORM_BYTES, nodes=None)
+    # A file that was sent as it is has no values: its type is refused, or it is no JSON.
+    is_counted = path not in FILE_FIELDS or not kind or is_json(kind)
     if method == "POST" and path == "/api/v1/bulk" and not anonymous:
-        return BodyLimit(bytes=LIST_BYTES, nodes=chosen.max_bulk_items + MAX_NODES)
+        most_nodes = chosen.max_bulk_items + MAX_NODES
+        return BodyLimit(bytes=LIST_BYTES, nodes=most_nodes if is_counted else None)
     if method == "POST" and path == "/api/v1/caption":
-        return BodyLimit(bytes=inline_photos.body_bytes() + FORM_BYTES, nodes=MAX_NODES)
+        most_bytes = inline_photos.body_bytes() + FORM_BYTES
+        return BodyLimit(bytes=most_bytes, nodes=MAX_NODES if is_counted else None)
     if path == "/api/v1/restyle":
         return BodyLimit(bytes=TEXT_BYTES, nodes=TEXT_NODES)
     if path.startswith(_FORM_PATHS) and kind in _FORMS:
         return BodyLimit(bytes=PLAIN_BYTES, nodes=None)
-    return BodyLimit(bytes=PLAIN_BYTES, nodes=MAX_NODES)
+    return BodyLimit(bytes=PLAIN_BYTES, nodes=MAX_NODES if is_counted else None)
 
 
-def too_large(limit: BodyLimit) -> RequestTooLarge:
-    """The error for a body with more bytes than it may have."""
+def too_large(limit: BodyLimit, *, path: str = "", kind: str = "") -> RequestTooLarge:
+    """The error for a body with more bytes than it may have. path, kind: where it comes, of which type."""
+    is_bare_file = path in FILE_FIELDS and not is_json(kind) and kind != _FORMS[0]
     return RequestTooLarge(
-        f"The body may have at most {limit.bytes:,} bytes here.", hint="Send less, or in parts."
+        f"The body may have at most {limit.bytes:,} bytes here.",
+        hint=how_to_send(FILE_FIELDS[path]) if is_bare_file else "Send less, or in parts.",
     )
 
 

@@ -18,7 +18,7 @@ from cutline.server.api.auth import needs
 from cutline.server.api.inline_photos import LISTS
 from cutline.server.api.options import decoding_fields
 from cutline.server.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
-from cutline.server.api.parsing import SafeParser, check_fields, check_json, check_text
+from cutline.server.api.parsing import SafeParser, check_fields, check_json, check_text, how_to_send
 from cutline.server.api.schemas import JobErrorOut, Page, SchemaIn, problems
 from cutline.server.api.streams import streamed
 from cutline.server.api.voice_fields import VoiceIn, VoiceOut
@@ -210,7 +210,7 @@ def _from_archive(request: HttpRequest) -> Bulk:
     check_fields(request, request.FILES)
     files = request.FILES.getlist("archive")
     if len(files) != 1 or len(request.FILES) != 1:
-        raise Invalid("Send one archive, in the field `archive`.")
+        raise Invalid("Send one archive, in the field `archive`.", hint=how_to_send("archive"))
     fields: dict[str, Any] = {name: value for name, value in request.POST.items() if value != ""}
     fields |= {name: request.POST.getlist(name) for name in LISTS & fields.keys()}
     check_json(fields)

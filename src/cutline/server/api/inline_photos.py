@@ -20,7 +20,7 @@ from ninja import Schema
 from cutline.errors import ImageTooLarge
 from cutline.server import decoding
 from cutline.server.api import limits
-from cutline.server.api.parsing import SafeParser
+from cutline.server.api.parsing import SafeParser, check_urlencoded
 from cutline.server.api.problems import problem_of
 from cutline.server.config import settings
 from cutline.server.errors import Invalid
@@ -92,6 +92,8 @@ def _unpack(request: HttpRequest, known: Collection[str]) -> None:
         _turn(size_bytes, payer),
     ):
         if request.content_type in _FORMS:
+            if request.content_type == _FORMS[1]:
+                check_urlencoded(request)
             if FIELD in request.FILES or FIELD not in request.POST:
                 return
             fields = request.POST.copy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
@@ -20,7 +21,10 @@ FILE_FIELDS: Mapping[str, str] = {  # of a form, by the address that takes it
     "/api/v1/images": "files",
     "/api/v1/bulk": "archive",
 }
-BODY_TYPES = frozenset({"application/json", "multipart/form-data", "application/x-www-form-urlencoded"})
+_FORM, _FIELDS = "multipart/form-data", "application/x-www-form-urlencoded"
+BODY_TYPES = frozenset({"application/json", _FORM, _FIELDS})
+_LOOK_BYTES = 512  # of a body, to see what it is
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
 
 class SafeParser(Parser):
@@ -28,13 +32,17 @@ class SafeParser(Parser):
 
     def parse_body(self, request: HttpRequest) -> Any:
         """The body's JSON, of any type: schemas check it. Raises: Malformed, Invalid, UnsupportedMedia."""
-        if not _is_json(getattr(request, "content_type", None) or "application/json"):
+        if not is_json(getattr(request, "content_type", None) or "application/json"):
             raise UnsupportedMedia("The body must be JSON.", hint="Send Content-Type: application/json.")
+        body = request.body
         try:
-            found = json.loads(request.body, parse_constant=_refuse_constant)
+            found = json.loads(body, parse_constant=_refuse_constant)
         except RecursionError as error:
             raise Malformed(f"The JSON is nested more than {MAX_DEPTH} levels deep.") from error
         except ValueError as error:  # also bytes that are not UTF-8, and integers of thousands of digits
+            if _BINARY.search(body[:_LOOK_BYTES]):
+                hint = how_to_send(FILE_FIELDS.get(request.path, ""))
+                raise UnsupportedMedia("The body is a file, not JSON.", hint=hint) from error
             raise Malformed("The body is not JSON.", hint=str(error)) from error
         check_json(found)
         return found
@@ -90,19 +98,68 @@ def check_text(text: str) -> None:
 
 
 def check_body_type(request: HttpRequest) -> None:
-    """Refuse a body of a type that no endpoint reads. Raises: UnsupportedMedia."""
+    """Refuse a body of a type that no endpoint reads. Raises: UnsupportedMedia, Malformed."""
     length = request.headers.get("Content-Length", "")  # empty under WSGI where there is none
-    has_body = length not in ("", "0") or "Transfer-Encoding" in request.headers
-    kind = request.content_type
-    if has_body and kind and kind not in BODY_TYPES and not _is_json(kind):
+    if length in ("", "0") and "Transfer-Encoding" not in request.headers:
+        return
+    kind = request.content_type or ""
+    check_type(kind, request.headers.get("Content-Encoding", ""), path=request.path)
+    if kind == _FORM and not (request.content_params or {}).get("boundary"):
+        raise Malformed(
+            "The form names no boundary between its parts.",
+            hint="Let your HTTP client set Content-Type: it knows the boundary.",
+        )
+    if kind == _FIELDS and FILE_FIELDS.get(request.path) != "image":  # that one is long, and looked at later
+        check_urlencoded(request)
+
+
+def check_type(kind: str, encoding: str, *, path: str) -> None:
+    """Refuse a type of body that no endpoint reads, or one that is compressed. Raises: UnsupportedMedia."""
+    if is_compressed(encoding):
         raise UnsupportedMedia(
-            "This address does not support that content type.",
-            hint="Send JSON, or multipart/form-data where there are files.",
+            f"The body is compressed (Content-Encoding: {encoding[:50]}), which is not read here.",
+            hint="Send it as it is, without Content-Encoding.",
+        )
+    if kind and kind not in BODY_TYPES and not is_json(kind):
+        raise UnsupportedMedia(
+            "This address does not support that content type.", hint=how_to_send(FILE_FIELDS.get(path, ""))
         )
 
 
-def _is_json(kind: str) -> bool:
+def check_urlencoded(request: HttpRequest) -> None:
+    """Refuse JSON, or a file, that goes by the type which curl gives to whatever it sends.
+
+    Raises: UnsupportedMedia.
+    """
+    start = request.body[:_LOOK_BYTES]
+    if start.lstrip()[:1] in (b"{", b"["):
+        raise UnsupportedMedia(
+            "The body is JSON, but its Content-Type is that of a form.",
+            hint="Send it with Content-Type: application/json (curl -H 'Content-Type: application/json').",
+        )
+    if _BINARY.search(start):
+        raise UnsupportedMedia(
+            "The body is a file, but its Content-Type is that of a form without files.",
+            hint=how_to_send(FILE_FIELDS.get(request.path, "")),
+        )
+
+
+def how_to_send(field: str) -> str:
+    """What to do with a file. field: of the form that takes it; "" where none does."""
+    if not field:
+        return "Send JSON, or multipart/form-data where there are files."
+    file = "photos.zip" if field == FILE_FIELDS["/api/v1/bulk"] else "photo.jpg"
+    return f"Send {field} as a file of a form (multipart/form-data): curl -F {field}=@{file}."
+
+
+def is_json(kind: str) -> bool:
+    """Whether a body of this type is read as JSON."""
     return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def is_compressed(encoding: str) -> bool:
+    """Whether a body is so, by its Content-Encoding."""
+    return encoding.strip().lower() not in ("", "identity")
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -30,6 +30,7 @@ from cutline import errors as library_errors
 from cutline.errors import CutlineError
 from cutline.server import errors as server_errors
 from cutline.server import security_log
+from cutline.server.api.parsing import how_to_send
 from cutline.server.errors import (
     CrossOrigin,
     Forbidden,
@@ -58,6 +59,11 @@ ERRORS_PATH = "/api/v1/errors/"
 _CSRF_HINT = (
     f"GET /_allauth/browser/v1/config sets the cookie {django_settings.CSRF_COOKIE_NAME}; send it back as"
     " X-CSRFToken."
+)
+
+_FORM_HINT = (
+    "Its Content-Type names the boundary of its parts, and its lines end with CR LF: let your HTTP client"
+    " write both."
 )
 
 _LONGEST_HOST = 253  # characters of a name, as DNS has them
@@ -161,7 +167,9 @@ def problem_of(request: HttpRequest, error: Exception) -> HttpResponse:
             return problem_of(request, Forbidden("This is not allowed."))
         case DisallowedHost():
             return problem(request, wrong_host(request))
-        case SuspiciousOperation() | BadRequest() | MultiPartParserError() | UnicodeError():
+        case MultiPartParserError():
+            return problem(request, Malformed("The form cannot be read.", hint=_FORM_HINT))
+        case SuspiciousOperation() | BadRequest() | UnicodeError():
             return problem(request, Malformed("The request is malformed."))
         case OperationalError() | InterfaceError():
             return problem(request, database_away(error))
@@ -181,7 +189,7 @@ def _hint_of(error: ValidationError) -> str:
     files = [str(place[-1]) for place in places if place and place[0] == "file"]
     if not files:
         return "errors lists each of them."
-    return f"Send {files[0]} as a file of a form (multipart/form-data): curl -F {files[0]}=@photo.jpg."
+    return how_to_send(files[0])
 
 
 def log_refusal(error: CutlineError) -> None:

@@ -95,6 +95,13 @@ def test_importing_cutline_turns_reports_off_for_child_processes_too(tmp_path: P
     assert {name: seen.get(name) for name in telemetry.OFF} == telemetry.OFF
 
 
+def test_an_empty_variable_asks_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in telemetry.OFF:
+        monkeypatch.setenv(name, "")
+    telemetry.turn_off()
+    assert {name: os.environ[name] for name in telemetry.OFF} == telemetry.OFF
+
+
 def test_who_wants_reports_gets_them(tmp_path: Path) -> None:
     code = "import os, cutline; print(os.environ['ORT_DISABLE_TELEMETRY'])"
     assert run(code, environment(tmp_path / "home", ORT_DISABLE_TELEMETRY="0")).strip() == "0"

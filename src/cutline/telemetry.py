@@ -22,7 +22,8 @@ _OPENVINO = "openvino_telemetry"
 def turn_off() -> None:
     """Say so in the environment, wherever nothing is said yet. Who wants reports sets the variable."""
     for name, value in OFF.items():
-        os.environ.setdefault(name, value)
+        if not os.environ.get(name):  # empty, as of ${NAME:-}, says nothing either
+            os.environ[name] = value
 
 
 @contextmanager

@@ -101,10 +101,15 @@ def test_tensorboard_reads_what_was_logged(tmp_path: Path) -> None:
 def test_weights_and_biases_works_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("wandb")
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    with closing(open_with(tmp_path, "wandb")) as tracker:
+    for name in ("WANDB_CACHE_DIR", "WANDB_DATA_DIR", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    folder = tmp_path / "run"
+    with closing(open_with(folder, "wandb")) as tracker:
         tracker.log(1, {"train/loss": 2.0})
-    (run,) = (tmp_path / "wandb").glob("offline-run-*")
+    (run,) = (folder / "wandb").glob("offline-run-*")
     assert next(run.glob("*.wandb")).stat().st_size > 0
+    assert not (tmp_path / "home").exists()
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -26,7 +26,9 @@ from prometheus_client.registry import Collector
 
 from cutline.server import captioner
 from cutline.server.api.asgi_types import App, Receive, Scope, Send
+from cutline.server.api.problems import problem
 from cutline.server.config import settings
+from cutline.server.errors import Unauthenticated
 from cutline.server.images.stores import Folder, store
 from cutline.server.shares import Pace
 
@@ -240,9 +242,16 @@ def _known(scope: Scope) -> HttpResponse | None:
 def metrics(request: HttpRequest) -> HttpResponse:
     """Every series of this process, for whoever has the token."""
     token = settings().metrics_token.get_secret_value()
-    offered = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    if token and not hmac.compare_digest(token.encode(), offered.encode()):
-        return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})
+    scheme, _, offered = request.headers.get("Authorization", "").strip().partition(" ")
+    is_known = hmac.compare_digest(token.encode(), offered.strip().encode()) and scheme.lower() == "bearer"
+    if token and not is_known:
+        return problem(
+            request,
+            Unauthenticated(
+                "The metrics are for whoever has their token.",
+                hint="Send it as `Authorization: Bearer`, followed by the value of CUTLINE_METRICS_TOKEN.",
+            ),
+        )
     return HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)
 
 

@@ -15,6 +15,7 @@ from cutline.errors import MissingExtra, OutputError
 from cutline.training.config import TrackerKind, TrackingConfig
 
 FILE_NAME = "metrics.jsonl"
+_WANDB_FOLDERS = ("WANDB_CACHE_DIR", "WANDB_DATA_DIR")  # its settings stay where their owner keeps them
 
 
 class Tracker(Protocol):
@@ -121,6 +122,9 @@ class WeightsAndBiases:
     """A run of Weights & Biases. Without an API key, or with WANDB_MODE=offline, it stays in the folder."""
 
     def __init__(self, folder: Path, *, stage: str, project: str, config: Mapping[str, object]) -> None:
+        for name in _WANDB_FOLDERS:  # before it is imported; else it writes into the home folder
+            if not os.environ.get(name):
+                os.environ[name] = str(folder.resolve())
         module = _need("wandb", "wandb")
         offline = "WANDB_MODE" not in os.environ and "WANDB_API_KEY" not in os.environ
         folder.mkdir(parents=True, exist_ok=True)

@@ -193,9 +193,13 @@ def test_every_promised_series_is_there(client: Client, db: None) -> None:
 
 def test_metrics_are_for_whoever_has_the_token(client: Client, configure: Configure, db: None) -> None:
     configure(metrics_token="secret")
-    assert client.get("/metrics").status_code == 401
-    assert client.get("/metrics", headers={"Authorization": "Bearer wrong"}).status_code == 401
-    assert series(client, Authorization="Bearer secret")
+    for sent in ("", "Bearer wrong", "secret", "Basic secret", "Bearer", "Bearersecret", "Token secret"):
+        answer = client.get("/metrics", headers={"Authorization": sent} if sent else {})
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated"), sent
+        assert "CUTLINE_METRICS_TOKEN" in answer.json()["hint"]
+        assert answer["WWW-Authenticate"].startswith("Bearer")
+    for scheme in ("Bearer ", "bearer ", "BEARER   "):
+        assert series(client, Authorization=f"{scheme}secret")
 
 
 @pytest.fixture

@@ -9,14 +9,17 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import uvicorn
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from channels.layers import get_channel_layer
 from django.db import OperationalError
+from uvicorn.server import ServerState
 
 from cutline.server.events.channel import group_of
 from cutline.server.events.models import Event
 from cutline.server.events.services import as_message
+from cutline.server.listening import BoundedProtocol
 from cutline.server.people.models import Owner
 from cutline.server.people.sessions import SessionStore
 from cutline.server.people.viewers import OWNER_IN_SESSION
@@ -243,6 +246,25 @@ async def test_a_websocket_to_another_address_is_told_that_there_is_none(path: s
             body = json.loads((await app.receive_output(timeout=ANSWERS_S))["body"])
             assert body["code"] == "not_found"
         await app.wait(timeout=ANSWERS_S)
+
+
+async def test_a_refused_websocket_is_no_error_of_the_server(caplog: pytest.LogCaptureFixture) -> None:
+    config = uvicorn.Config(websockets(), ws="websockets-sansio", lifespan="off", log_config=None)
+    loop, states = asyncio.get_running_loop(), ServerState()
+    config.load()
+    server = await loop.create_server(
+        lambda: BoundedProtocol(config=config, server_state=states, app_state={}, _loop=loop), "127.0.0.1", 0
+    )
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(
+            b"GET /no HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        assert (await asyncio.wait_for(reader.read(), ANSWERS_S)).startswith(b"HTTP/1.1 404")
+        writer.close()
+        await asyncio.gather(*states.tasks)
+    assert [record for record in caplog.records if record.name == "uvicorn.error"] == []
 
 
 async def test_one_owner_has_few_sockets_at_once(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:

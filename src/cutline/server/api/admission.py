@@ -208,7 +208,7 @@ class _Body:
         return too_large(self._limit, path=self._scope["path"], kind=self._kind())
 
     def _kind(self) -> str:
-        return self._headers.get(b"content-type", "").partition(";")[0].strip().lower()
+        return str(self._headers.get(b"content-type", "")).partition(";")[0].strip().lower()
 
     def _declared(self) -> int:
         declared = self._headers.get(b"content-length", "")

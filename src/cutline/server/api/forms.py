@@ -42,11 +42,8 @@ class FormRequest(ASGIRequest):
         body_file.seek(0)
         if size:
             self.META["CONTENT_LENGTH"] = str(size)
-
-    def _set_content_type_params(self, meta: Any) -> None:
-        super()._set_content_type_params(meta)
-        if self._encoding is not None:
-            self._encoding = _text_encoding(self._encoding)
+        if self.encoding is not None:
+            self.encoding = _text_encoding(self.encoding)
 
     def parse_file_upload(self, META: Any, post_data: Any) -> Any:  # noqa: N803 (as Django calls it)
         """Read a form. Raises as Django does."""
@@ -59,7 +56,7 @@ class FormRequest(ASGIRequest):
         fields, files = super().parse_file_upload(head, post_data)
         for _, found in files.lists():
             for file in found:
-                file.name = names.get(file.name, file.name)
+                file.name = names.get(file.name or "", file.name)
         return fields, files
 
 

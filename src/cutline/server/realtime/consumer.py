@@ -32,6 +32,7 @@ from cutline.server.config import settings
 from cutline.server.errors import (
     CrossOrigin,
     Malformed,
+    NotFound,
     ScopeMissing,
     ServiceUnavailable,
     TooManyRequests,
@@ -50,6 +51,7 @@ from cutline.server.people.viewers import (
 from cutline.server.rates import network_of
 from cutline.server.shares import Tally
 
+PATH = "/ws"
 HEARTBEAT_S = 20.0
 RECHECK_S = 0.3
 RECENT_S = 60.0
@@ -92,6 +94,8 @@ class EventConsumer(AsyncWebsocketConsumer):
         self.outgoing: asyncio.Queue[str] = asyncio.Queue(QUEUE_LIMIT)
         self.tasks: list[asyncio.Task[None]] = []
         try:
+            if self.scope["path"] != PATH:
+                raise NotFound("There is no websocket at this address.", hint=f"It is at {PATH}.")
             network = network_of(address_of_scope(self.scope))
             self.held.enter_context(_SOCKETS.held(f"address:{network}"))
             check_origin(self.scope)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 from cutline.errors import ImageError, ImageTooLarge, UnsupportedImage
 from cutline.images import Limits, developing, open_image
 from cutline.images.raw import RAW_ENDINGS, raw_kind
-from tests.raw_photos import KINDS, embedded, jpeg, sensor, strip
+from tests.raw_photos import KINDS, Value, embedded, jpeg, sensor, strip
 from tests.raw_photos import Tiff as RawTiff
 
 HAS_LIBRAW = importlib.util.find_spec("rawpy") is not None
@@ -84,6 +85,65 @@ def test_a_black_preview_is_not_used(without_libraw: None) -> None:
         open_image(tiff.whole(tiff.directory(only_black)))
     below.append(tiff.directory(strip(tiff, real, (160, 120))))
     assert open_image(tiff.whole(tiff.directory({50706: b"\1\4\0\0", 330: below}))).size == (160, 120)
+
+
+def plain_thumbnail(tiff: RawTiff, picture: Image.Image) -> dict[int, Value]:
+    """The tags of an uncompressed picture."""
+    width, height = picture.size
+    at, length = tiff.blob(picture.convert("RGB").tobytes()), 3 * width * height
+    return {
+        254: 1, 256: width, 257: height, 258: (8, 8, 8), 259: 1, 262: 2, 273: at, 277: 3, 278: height,
+        279: length,
+    }  # fmt: skip
+
+
+def with_thumbnail(picture: Image.Image, *, is_developable: bool) -> bytes:
+    """A DNG with this thumbnail and a sensor's picture of 600 x 400."""
+    tiff = RawTiff()
+    tags = sensor(tiff) | {258: 16, 278: 400, 33421: (2, 2), 33422: b"\0\1\1\2"}
+    if is_developable:
+        ramp = b"".join(((x + y) * 60 % 65536).to_bytes(2, "little") for y in range(400) for x in range(600))
+        tags |= {273: tiff.blob(ramp), 279: len(ramp)}
+    below = tiff.directory(tags)
+    return tiff.whole(tiff.directory(plain_thumbnail(tiff, picture) | {330: below, 50706: b"\1\4\0\0"}))
+
+
+def dotted(size: tuple[int, int], dots: Sequence[tuple[int, int]]) -> Image.Image:
+    picture = Image.new("RGB", size)
+    for dot in dots:
+        picture.putpixel(dot, (255, 255, 255))
+    return picture
+
+
+NOISE = Image.frombytes("RGB", (160, 120), bytes(each % 30 for each in random.Random(2).randbytes(57_600)))
+POOR = {
+    "hot pixels on black": dotted((160, 120), [(20, 30), (100, 70)]),
+    "dark grey": Image.new("RGB", (160, 120), (16, 16, 16)),
+    "white": Image.new("RGB", (160, 120), "white"),
+    "dark noise": NOISE,
+    "very small": Image.new("RGB", (16, 12), (200, 20, 20)),
+}
+
+
+@pytest.mark.skipif(not HAS_LIBRAW, reason="rawpy is not installed")
+@pytest.mark.parametrize("name", ["hot pixels on black", "dark noise"])
+def test_a_preview_that_shows_nothing_gives_way_to_the_sensors_data(name: str) -> None:
+    assert open_image(with_thumbnail(POOR[name], is_developable=True)).size == (600, 400)
+
+
+@pytest.mark.parametrize("name", sorted(set(POOR) - {"hot pixels on black"}))
+def test_a_preview_that_shows_little_is_better_than_an_error(
+    name: str, without_libraw: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert open_image(with_thumbnail(POOR[name], is_developable=False)).size == POOR[name].size
+    assert "The preview is used all the same" in caplog.text
+    assert "cutline[raw]" in caplog.text
+
+
+def test_a_dark_preview_with_something_on_it_is_used(caplog: pytest.LogCaptureFixture) -> None:
+    moon = [(x, y) for x in range(70, 82) for y in range(50, 62)]
+    assert open_image(with_thumbnail(dotted((160, 120), moon), is_developable=True)).size == (160, 120)
+    assert not caplog.records
 
 
 def test_parts_of_the_sensors_picture_are_no_previews(without_libraw: None) -> None:

@@ -54,6 +54,9 @@ CONVERTED = "cutline_converted"
 
 _BLACK = 12  # of 255: sensors and JPEG make some noise
 _ONE_PERCENT = 0.01
+_HOT = 0.001  # the share of a black picture's pixels that may be brighter
+_PARTS, _SPREAD, _DARK = 16, 8, 24  # parts along each side; the others are of 255
+_LEAST_PREVIEW_PX = 100  # along its longer side; most cameras' thumbnails have 160
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | Image.Image
 
@@ -108,8 +111,12 @@ def _opened(
 def _raw_photo(
     data: bytes, name: str, kind: str, limits: Limits, enough_px: int | None, room: ExitStack
 ) -> Image.Image:
-    """The largest preview that is no black picture, or what LibRaw makes of the sensor's data."""
+    """The largest preview that shows something, or what LibRaw makes of the sensor's data.
+
+    A preview that seems to show nothing, or is very small, is used where nothing else can be had.
+    """
     what, too_large = "has no preview", None
+    last_resort: Image.Image | None = None
     for preview in previews(data):
         try:
             with ExitStack() as own:
@@ -118,18 +125,32 @@ def _raw_photo(
                 with decoding(name, kind):
                     turn_unless_stated(image, preview.orientation)
                 picture = _whole(image, file, name, limits, enough_px, strict=True)
-                if not _is_black(picture):
+                is_small = max(preview.width_px, preview.height_px) < _LEAST_PREVIEW_PX
+                if not is_small and not _shows_nothing(picture):
                     room.push(own.pop_all())
                     return picture
+                if last_resort is None and not _is_black(picture):
+                    what = f"has only a preview that {'is very small' if is_small else 'shows nothing'}"
+                    room.push(own.pop_all())
+                    last_resort = picture
         except ImageTooLarge as error:
             too_large = too_large or error
         except ImageError:  # a smaller one may be whole
-            what = "has no preview that is whole"
+            what = "has no preview that is whole" if last_resort is None else what
         else:
-            what = "has a black preview only"
-    if too_large is not None:
+            what = "has a black preview only" if last_resort is None else what
+    if too_large is not None and last_resort is None:
         raise too_large
-    what = f"{name} is a raw photo ({kind}) that {what}"
+    try:
+        return _developed(data, f"{name} is a raw photo ({kind}) that {what}", limits, enough_px, room)
+    except ImageError as error:
+        if last_resort is None:
+            raise
+        logger.warning("%s The preview is used all the same. %s", error, error.hint)
+        return last_resort
+
+
+def _developed(data: bytes, what: str, limits: Limits, enough_px: int | None, room: ExitStack) -> Image.Image:
     if not can_develop():
         raise UnsupportedImage(
             f"{what}, and the extra that develops raw photos is not installed.",
@@ -143,7 +164,16 @@ def _raw_photo(
 
 
 def _is_black(picture: Image.Image) -> bool:
-    return all(brightest <= _BLACK for _, brightest in picture.getextrema())  # type: ignore[misc]
+    """Whether all pixels are, but for a few hot ones."""
+    counts = picture.histogram()
+    most = _HOT * picture.width * picture.height
+    return all(sum(counts[band + _BLACK + 1 : band + 256]) <= most for band in (0, 256, 512))
+
+
+def _shows_nothing(picture: Image.Image) -> bool:
+    """Whether nothing can be seen but noise: parts of the picture are alike on average, or very dark."""
+    parts = picture.resize((_PARTS, _PARTS), Image.Resampling.BOX, reducing_gap=1.0)
+    return all(high - low <= _SPREAD or high <= _DARK for low, high in parts.getextrema())  # type: ignore[misc]
 
 
 def _open_in_room(

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from cutline.errors import (
+    SMALLER_PHOTO,
     ArchiveInvalid,
     ArchiveTooLarge,
     MemberCompression,
@@ -168,7 +169,9 @@ def _refusal(info: zipfile.ZipInfo, name: str, max_bytes: int) -> MemberRefused 
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         return MemberCompression(f"{name} uses an unsupported compression method.", hint="Use deflate.")
     if info.file_size > max_bytes:
-        return MemberTooLarge(f"{name} has {info.file_size:,} bytes; the limit is {max_bytes:,}.")
+        return MemberTooLarge(
+            f"{name} has {info.file_size:,} bytes; the limit is {max_bytes:,}.", hint=SMALLER_PHOTO
+        )
     return None
 
 
@@ -197,7 +200,7 @@ def read_member(archive: zipfile.ZipFile, number: int, *, max_bytes: int) -> byt
     except _READ_ERRORS as error:
         raise MemberDamaged(f"{name} cannot be unpacked: it is damaged.", hint="Pack it again.") from error
     if len(data) > max_bytes:
-        raise MemberTooLarge(f"{name} has more than {max_bytes:,} bytes.")
+        raise MemberTooLarge(f"{name} has more than {max_bytes:,} bytes.", hint=SMALLER_PHOTO)
     if data.startswith(_ARCHIVES) or data[257:262] == b"ustar":
         raise MemberIsArchive(f"{name} is an archive itself.", hint="Pack the photos in one archive.")
     return data

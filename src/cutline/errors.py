@@ -109,6 +109,10 @@ class ImageTooLarge(ImageError):
     http_status = 413
 
 
+SMALLER_PHOTO = "Make it smaller. Of a raw photo, send the JPEG that the camera made."
+"""The hint where somebody sends more bytes than one photo may have."""
+
+
 class ImageCrashed(ImageError):
     """The process that captioned it crashed, twice, with this photo alone."""
 

@@ -26,7 +26,7 @@ from urllib.parse import unquote
 import httpcore
 import httpx
 
-from cutline.errors import AddressForbidden, FetchFailed
+from cutline.errors import SMALLER_PHOTO, AddressForbidden, FetchFailed
 from cutline.open_internet import IPAddress, is_open
 
 MAX_REDIRECTS = 5
@@ -357,7 +357,7 @@ def _next_url(target: httpx.URL, location: bytes, rules: Rules) -> httpx.URL:
 def _body(
     response: httpcore.Response, headers: Mapping[bytes, bytes], max_bytes: int, deadline: Deadline
 ) -> bytes:
-    too_large = FetchFailed(f"The file is larger than {max_bytes:,} bytes.")
+    too_large = FetchFailed(f"The file is larger than {max_bytes:,} bytes.", hint=SMALLER_PHOTO)
     announced = headers.get(b"content-length", b"")
     if announced.isdigit() and int(announced) > max_bytes:
         raise too_large

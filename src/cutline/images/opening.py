@@ -146,7 +146,7 @@ def _raw_photo(
     except ImageError as error:
         if last_resort is None:
             raise
-        logger.warning("%s The preview is used all the same. %s", error, error.hint)
+        logger.warning("%s The preview is used all the same. %s", error.message, error.hint)
         return last_resort
 
 

@@ -170,6 +170,7 @@ def test_each_address_takes_what_it_needs(configure: Callable[..., object]) -> N
     form = "multipart/form-data; boundary=x"
     assert limit_of("/api/v1/images", form).bytes == 51 * MEGABYTE
     assert limit_of("/api/v1/caption", form).bytes == 11 * MEGABYTE
+    assert "JPEG that the camera made" in limit_of("/api/v1/caption", form).hint
     assert limit_of("/api/v1/bulk", form).bytes == 101 * MEGABYTE
     assert limit_of("/api/v1/bulk", "application/json").bytes == 32 * MEGABYTE
     for path in (*EVERYWHERE, "/api/v1/images", "/api/v1/bulk/1/pause"):

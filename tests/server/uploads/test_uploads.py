@@ -145,7 +145,7 @@ def test_what_is_no_photo_leaves_nothing_behind(owner: Owner, data: bytes, error
 
 def test_too_large_a_file_is_refused(owner: Owner, photo: bytes, configure: Callable[..., Any]) -> None:
     configure(max_upload_bytes=1000)
-    with pytest.raises(ImageTooLarge):
+    with pytest.raises(ImageTooLarge, match="send the JPEG that the camera made"):
         uploads.store_upload(owner, photo, "x.jpg")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from django.utils.http import parse_header_parameters
 
+from cutline.errors import SMALLER_PHOTO
 from cutline.server.api import inline_photos
 from cutline.server.api.parsing import FILE_FIELDS, MAX_DEPTH, how_to_send, is_json
 from cutline.server.config import settings
@@ -19,6 +20,7 @@ TEXT_BYTES, TEXT_NODES = 64 * 2**10, 500  # a description, and a voice
 MAX_FIELDS = 1000  # of a form, beside its files
 MAX_NODES = 20_000  # values and names in JSON that is no list of URLs
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+_LESS = "Send less, or in parts."
 _FORM_PATHS = ("/admin/", "/accounts/")
 
 
@@ -28,6 +30,7 @@ class BodyLimit:
 
     bytes: int
     nodes: int | None
+    hint: str = _LESS
 
 
 def limit_of(path: str, content_type: str, *, method: str = "POST", anonymous: bool = False) -> BodyLimit:
@@ -44,7 +47,8 @@ def limit_of(path: str, content_type: str, *, method: str = "POST", anonymous: b
         if most is not None:
             if anonymous:
                 most = min(most, max(chosen.max_body_bytes_anonymous, one_photo))
-            return BodyLimit(bytes=most + FORM_BYTES, nodes=None)
+            hint = SMALLER_PHOTO if path == "/api/v1/caption" else _LESS
+            return BodyLimit(bytes=most + FORM_BYTES, nodes=None, hint=hint)
     # A file that was sent as it is has no values: its type is refused, or it is no JSON.
     is_counted = path not in FILE_FIELDS or not kind or is_json(kind)
     if method == "POST" and path == "/api/v1/bulk" and not anonymous:
@@ -65,7 +69,7 @@ def too_large(limit: BodyLimit, *, path: str = "", kind: str = "") -> RequestToo
     is_bare_file = path in FILE_FIELDS and not is_json(kind) and kind != _FORMS[0]
     return RequestTooLarge(
         f"The body may have at most {limit.bytes:,} bytes here.",
-        hint=how_to_send(FILE_FIELDS[path]) if is_bare_file else "Send less, or in parts.",
+        hint=how_to_send(FILE_FIELDS[path]) if is_bare_file else limit.hint,
     )
 
 

@@ -12,7 +12,7 @@ from typing import IO
 
 from PIL import Image as Pillow
 
-from cutline.errors import ImageTooLarge, UnreadableImage
+from cutline.errors import SMALLER_PHOTO, ImageTooLarge, UnreadableImage
 from cutline.images import CONVERTED, Limits, opened_image, raw_kind, sniff
 from cutline.server.config import settings
 from cutline.server.images import jpeg
@@ -41,7 +41,7 @@ def examine(data: bytes) -> Photo:
     if not data:
         raise UnreadableImage("The file is empty.")
     if len(data) > most:
-        raise ImageTooLarge(f"The file has {len(data):,} bytes; the limit is {most:,}.")
+        raise ImageTooLarge(f"The file has {len(data):,} bytes; the limit is {most:,}.", hint=SMALLER_PHOTO)
     limits = Limits(max_file_bytes=most, max_pixels=settings().max_pixels)
     side_px = settings().master_side_px
     # A photo that is far larger than what is kept is decoded at a half or quarter, which is much faster.

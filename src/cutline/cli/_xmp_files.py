@@ -46,7 +46,7 @@ class XmpFiles:
             packet = read_xmp_file(path) if before else b""
             if packet and not xmp_file_is_about(packet, photo):
                 raise _refusal(path, "it is about another file of that name")
-            if not self._overwrite and (persons_words_in(packet) or self._is_described(photo)):
+            if not self._overwrite and (persons_words_in(packet, photo) or self._is_described(photo)):
                 return False
             changed = self._changed(path, photo, packet, text)
             if changed != packet:

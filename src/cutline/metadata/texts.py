@@ -4,50 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from cutline.images.tiff import ByteOrder, byte_order, directories
 from cutline.metadata import iptc, xmp
 from cutline.metadata.blocks import Blocks
+from cutline.metadata.defaults import is_a_persons
 from cutline.metadata.errors import MetadataError
 from cutline.metadata.photos import blocks_of
 
 _IMAGE_DESCRIPTION, _USER_COMMENT = 270, 0x9286
+_NAMES = (271, 272, 305)  # Make, Model, Software
 _WINDOWS_TEXTS = (0x9C9B, 0x9C9C, 0x9C9F)  # XPTitle, XPComment, XPSubject
 _MAX_TEXT_BYTES = 65_536
-_LONGEST_DEFAULT = 2000
 _WRITER = "Cutline"
-
-# What cameras, phones and programs write into ImageDescription and UserComment by themselves.
-_DEFAULT = re.compile(
-    r"""(?ix)
-    (?: [\w.-]+ [ ])* digital [ ] (?:still [ ])? camera     # OLYMPUS, MINOLTA, KODAK ... DIGITAL CAMERA
-    | (?:[\w.-]+ [ ])* digital [ ] (?:image|photo) | (?:sony|minolta|konica|pentax) [ ] dsc | cyber-?shot
-    | casio [ ] computer .* | asahi [ ] optical .* | pentax [ ] image | applemark | lead [ ] technologies .*
-    | dcf [ ] [\d.]+ | default | untitled | screenshot | exif[ _]jpeg[ _]picture | jpeg | ascii
-    | \w* (?:hdr|sdr) \w* | cof | dav | oznor\w* | mde | fbt | btf      # Huawei, Honor
-    | <(?:digimax|kenox|samsung)[^>]*> | samsung\w* | lavc[\d.]+
-    | (?:created|file [ ] written) [ ] (?:with|using|by [ ] adobe) .*
-    | \{.*\} | (?:filter|module|hw-remosaic) \s* : .* ; .*             # data of phones and programs
-    | gcm_tag | [\w-]*\d[\w-]* [ ] image | r: [ ]* \d+ [ ] g: .*       # Ricoh, JVC, GE
-    | processed [ ] with [ ] \w+ [ ] with [ ] .* | user [ ] comments? | binary [ ] comment | type [ ] \d+
-    | [\w\\/:.()~-]+ \. (?:jpe?g|tiff?|png|hei[cf]|dng|mp4)            # its own name, as drones write
-    | [\W\d_]*                                                         # no letter at all
-    """,
-    re.DOTALL,
-)
 
 
 def persons_words(photo: str, data: bytes) -> list[str]:
     """What a person wrote about a photo, in its bytes or in an XMP file beside it."""
     beside = (Blocks(xmp=packet) for path in xmp_files(photo) if (packet := _packet_for(path, photo)))
-    return [text for blocks in (blocks_of(data), *beside) for text in _persons_texts(blocks)]
+    inside = blocks_of(data)
+    names = {os.path.basename(photo).lower(), *_names(inside.exif)}
+    return [text for blocks in (inside, *beside) for text in _persons_texts(blocks, names)]
 
 
-def persons_words_in(packet: bytes) -> list[str]:
-    """What a person wrote in an XMP file."""
-    return list(_persons_texts(Blocks(xmp=packet)))
+def persons_words_in(packet: bytes, photo: str) -> list[str]:
+    """What a person wrote in a photo's XMP file."""
+    return list(_persons_texts(Blocks(xmp=packet), {os.path.basename(photo).lower()}))
 
 
 def writer_mark(text: str) -> str:
@@ -55,7 +38,14 @@ def writer_mark(text: str) -> str:
     return f"{_WRITER} {hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def _persons_texts(blocks: Blocks) -> Iterator[str]:
+def _names(exif: bytes) -> Iterator[str]:
+    """What EXIF calls the camera and the program, in small letters; cameras repeat it as a description."""
+    for directory in directories(exif):
+        names = [_plain(directory.raw(tag)[:_MAX_TEXT_BYTES]).lower() for tag in _NAMES]
+        yield from filter(None, (*names, f"{names[0]} {names[1]}".strip()))
+
+
+def _persons_texts(blocks: Blocks, names: Collection[str]) -> Iterator[str]:
     """All texts but what cameras write, and the description that Cutline has marked as its own."""
     described = _xmp_texts(blocks.xmp, (xmp.DESCRIPTION,))
     marks = _xmp_texts(blocks.xmp, (xmp.WRITER,))
@@ -70,7 +60,7 @@ def _persons_texts(blocks: Blocks) -> Iterator[str]:
         *_xmp_texts(blocks.extended_xmp, (xmp.DESCRIPTION, *xmp.OTHER_TEXTS)),
         *exif_texts(blocks.exif),
     ]
-    return (text for text in texts if is_a_persons(text) and text not in ours)
+    return (text for text in texts if is_a_persons(text, names) and text not in ours)
 
 
 def _packet_for(path: str, photo: str) -> bytes:
@@ -116,14 +106,6 @@ def exif_texts(exif: bytes) -> Iterator[str]:
                 raw = directory.raw(tag)[:_MAX_TEXT_BYTES]
                 yield raw.decode("utf-16-le", "replace").partition("\0")[0].strip()
         yield user_comment(directory.raw(_USER_COMMENT)[:_MAX_TEXT_BYTES], order)
-
-
-def is_a_persons(text: str) -> bool:
-    """Whether a text is more than what a camera or a program writes by itself."""
-    text = text.strip()
-    if len(text) > _LONGEST_DEFAULT:
-        return not (text.startswith("{") and text.endswith("}"))
-    return _DEFAULT.fullmatch(text) is None
 
 
 def xmp_files(photo: str) -> Iterator[str]:

@@ -88,6 +88,18 @@ CITY, BYLINE, KEYWORD, CAPTION = (2, 90), (2, 80), (2, 25), (2, 120)
         (b"\x1b.A", "latin-1", "Frühstück"),
         (b"\x1b-B", "iso8859-2", "Łódź"),
         (b"\x1b-L", "iso8859-5", "Завтрак"),
+        (b"\x1b(B\x1b-L", "iso8859-5", "Завтрак"),
+        (b"\x1b%/I", "utf-8", "早饭"),
+        (
+            b"",
+            "cp1252",
+            "\u00bfQu\u00e9 pas\u00f3, se\u00f1or M\u00fcller? L\u2019\u00c9T\u00c9, \u00e9t\u00e9; 20 \u00b0C, 5 m\u00b2",
+        ),
+        (
+            b"",
+            "cp1252",
+            "K\u00f6ln\u2013Bonn \u00abna\u00efve\u00bb S\u00e3o \u00deing, \u0160\u00e1rka, l\u00b7l \u0152uf",
+        ),
         (b"\x1b/b", "iso8859-15", "5 €"),
     ],
 )
@@ -112,6 +124,14 @@ def test_all_iptc_text_becomes_utf_8(announced: bytes, encoding: str, text: str)
     assert fields[2, 202] == b"\xff\xd8\x80", "what is no text stays"
 
 
+def test_the_envelopes_text_becomes_utf_8_and_other_records_stay() -> None:
+    binary = [field(3, 20, b"\xfc\x00"), field(8, 10, b"\xff\xd8"), field(240, 1, b"M\xfc")]
+    after = described(with_iptc(field(1, 5, b"Z\xfcrich"), field(*CITY, b"Z\xfcrich"), *binary))
+    fields = {each.id: each.value for each in iptc.parse(photos.blocks_of(after).iptc)}
+    assert (fields[1, 5], fields[2, 90]) == ("Z\u00fcrich".encode(),) * 2
+    assert all(each in after for each in binary)
+
+
 def test_a_byte_without_meaning_is_kept_as_latin_1_has_it() -> None:
     after = described(with_iptc(field(*CITY, b"M\x81\xfc")))
     assert read_iptc(after)["City"] == "M\x81ü"
@@ -121,6 +141,25 @@ def test_a_byte_without_meaning_is_kept_as_latin_1_has_it() -> None:
     "block",
     [
         field(1, 90, b"\x1b$B") + field(*CITY, b"\x1b$B\x80"),  # Japanese, not known here
+        field(1, 90, b"\x1b$B") + field(*CITY, "\u6771".encode("iso2022_jp")[3:5]),  # its bytes are ASCII
+        field(*CITY, "\u6771".encode("iso2022_jp")),  # chosen in the text
+        field(1, 90, b"\x1b(B\x1b-L\x1b.F") + field(*CITY, b"\xbc"),  # one of two
+        field(1, 90, b"\x1b-F") + field(*CITY, b"\xd2"),  # not of that part
+        *(
+            field(*CAPTION, b"plain") + field(*CITY, city.encode(page))
+            for page, city in (
+                ("cp1251", "\u041c\u043e\u0441\u043a\u0432\u0430"),
+                ("cp1251", "\u0414\u043e\u043c"),
+                ("koi8-r", "\u041c\u043e\u0441\u043a\u0432\u0430"),
+                ("cp1250", "Wa\u0142\u0119sa"),
+                ("cp1250", "Dvo\u0159\u00e1k"),
+                ("mac_roman", "Z\u00fcrich"),
+                ("mac_roman", "caf\u00e9"),
+                ("shift_jis", "\u6771\u4eac"),
+                ("gbk", "\u5317\u4eac"),
+                ("cp1253", "\u0391\u03b8\u03ae\u03bd\u03b1"),
+            )
+        ),
         field(*CITY, b"M\xfcnchen") + b"\x1c\2\x19\xff",  # cut short
     ],
 )

@@ -72,8 +72,10 @@ class Metadata:
             if was.tobytes() != becomes.tobytes():
                 raise MetadataError("the pixels would change")
             self._read_back(changed, text)
-        except (RuntimeError, ValueError) as error:  # exiv2's, and MetadataError
+        except MetadataError as error:
             raise _refusal(photo, str(error)) from error
+        except (RuntimeError, ValueError) as error:  # exiv2's
+            raise _refusal(photo, "exiv2 cannot read its metadata") from error
         except ImageError as error:
             raise _refusal(photo, f"the copy does not open: {error.message}") from error
         return changed
@@ -81,10 +83,11 @@ class Metadata:
     def _read_back(self, changed: bytes, text: str) -> None:
         """Check that exiv2 finds the description in all places where it was written."""
         caption = iptc.caption_of(text)
+        as_bytes = caption.encode().decode("latin-1")  # other fields may hold any bytes
         has_caption = iptc.text_of(photos.blocks_of(changed).iptc, iptc.CAPTION) == caption
         with self._pyexiv2.ImageData(changed) as image:
             is_there = _default_language(image.read_xmp().get(_XMP)) == text
-            if not is_there or (has_caption and image.read_iptc().get(_IPTC) != caption):
+            if not is_there or (has_caption and image.read_iptc("latin-1").get(_IPTC) != as_bytes):
                 raise MetadataError("the description could not be read back")
 
 

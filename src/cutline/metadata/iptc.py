@@ -7,6 +7,7 @@ code page, new ones in UTF-8. To write one field in UTF-8 is to encode all anew,
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -16,17 +17,40 @@ from cutline.metadata.errors import MetadataError
 CAPTION, HEADLINE, TITLE = (2, 120), (2, 105), (2, 5)
 _CHARSET = (1, 90)
 _UTF8 = b"\x1b%G"
+_ESCAPE = re.compile(rb"\x1b([ -/]+)([0-~])")
 _MAX_CAPTION_BYTES = 2000
 _MARKER = 0x1C
 _LONG = 0x8000  # the length has a length of its own
-# Of the second record, all is text but these: version, pictures and sound.
+# Of the second record, all is text but these: version, pictures and sound. Of the first, these are.
 _NO_TEXT = frozenset({0, 125, 200, 201, 202})
+_TEXT_OF_ENVELOPE = frozenset({5, 30, 50, 80, 100})
 # ISO 2022: the sets with 96 signs, by the last byte of ESC - F, ESC . F and ESC / F.
 _PARTS = {
     b"A": "latin-1", b"B": "iso8859-2", b"C": "iso8859-3", b"D": "iso8859-4", b"F": "iso8859-7",
     b"G": "iso8859-6", b"H": "iso8859-8", b"L": "iso8859-5", b"M": "iso8859-9", b"V": "iso8859-10",
     b"Y": "iso8859-13", b"_": "iso8859-14", b"b": "iso8859-15", b"f": "iso8859-16",
 }  # fmt: skip
+# What tells Windows-1252 from other code pages: no word has letters of several of these, or signs inside.
+_ALPHABETS = tuple(
+    map(
+        frozenset,
+        (
+            "äöüßåæøéèêëïóôàšž",  # German, Dutch, Danish, Norwegian, Swedish, Finnish
+            "àâæçéèêëîïôœùûüÿ",  # French
+            "áéíóúüñçãõâêôà",  # Spanish, Portuguese
+            "àèéìíîïòóùúüç",  # Italian, Catalan
+            "áðéíóúýþæö",  # Icelandic
+            "áéíóúýäôöüšž",  # what Czech and Slovak letters have the same places
+            "äõöüšž",  # Estonian
+        ),
+    )
+)
+# Beside those of ASCII: spaces, quotation marks, dashes, degrees, euros, and the gaps of Windows-1252.
+_BETWEEN_WORDS = re.compile(
+    "[\0-@\\[-`{-\x9f\xa0\xab\xad\xb0\xb4\xb7\xbb\u2018-\u201a\u201c-\u201e\u2013\u2014\u2022\u2026\u20ac]+"
+)
+_BESIDE_WORDS = "".join(map(chr, range(0xA1, 0xC0))) + "\xd7\xf7\u2020\u2021\u2030\u2039\u203a\u2122"
+_FOREIGN = re.compile(rb"[\x80-\xff]{4}")  # in a row
 
 IPTC_RESOURCE, _DIGEST_RESOURCE = 0x0404, 0x0425
 _SIGNATURES = (b"8BIM", b"MeSa", b"PHUT", b"AgHg", b"DCSR")
@@ -85,7 +109,8 @@ def text_of(data: bytes, id: tuple[int, int]) -> str:
         return ""
     charset = _charset(fields)
     value = next((each.value for each in fields if each.id == id), b"")
-    return (_decoded(value, charset) or value.decode("latin-1")).strip()
+    text = None if charset is None else _decoded(value, charset)
+    return (_western(value) if text is None else text).strip()
 
 
 def with_caption(data: bytes, text: str) -> bytes | None:
@@ -98,15 +123,19 @@ def with_caption(data: bytes, text: str) -> bytes | None:
     except MetadataError:
         return None
     charset = _charset(fields)
+    if charset is None:
+        return None
     kept: list[Dataset] = []
     for each in fields:
         if each.id in (_CHARSET, CAPTION):
             continue
-        is_text = each.id[0] == 2 and each.id[1] not in _NO_TEXT and not each.value.isascii()
-        decoded = _decoded(each.value, charset) if is_text else None
-        if is_text and decoded is None:
+        if not _is_text(each.id):
+            kept.append(each)
+            continue
+        decoded = _decoded(each.value, charset)
+        if decoded is None:
             return None
-        kept.append(each if decoded is None else replace(each, value=decoded.encode()))
+        kept.append(replace(each, value=decoded.encode()))
     for id, value in ((_CHARSET, _UTF8), (CAPTION, caption_of(text).encode())):
         at = sum(1 for each in kept if each.id <= id) if _is_sorted(kept) else _place(kept, id)
         kept.insert(at, Dataset(id=id, value=value))
@@ -116,6 +145,11 @@ def with_caption(data: bytes, text: str) -> bytes | None:
 def caption_of(text: str) -> str:
     """A caption as IPTC holds it: of 2,000 bytes at most."""
     return text.encode()[:_MAX_CAPTION_BYTES].decode("utf-8", "ignore")
+
+
+def _is_text(id: tuple[int, int]) -> bool:
+    record, number = id
+    return (record == 2 and number not in _NO_TEXT) or (record == 1 and number in _TEXT_OF_ENVELOPE)
 
 
 def _is_sorted(fields: Sequence[Dataset]) -> bool:
@@ -132,25 +166,52 @@ def _charset(fields: Sequence[Dataset]) -> str | None:
     value = next((each.value for each in fields if each.id == _CHARSET), b"").strip(b"\0 ")
     if not value:
         return ""
-    if value == _UTF8:
-        return "utf-8"
-    if len(value) >= 3 and value[:1] == b"\x1b" and value[1:2] in (b"-", b".", b"/"):
-        return _PARTS.get(value[2:3])
-    return "ascii" if value[:2] in (b"\x1b(", b"\x1b)") else None
-
-
-def _decoded(value: bytes, charset: str | None) -> str | None:
-    """A field's text. Where nothing or the wrong thing is told: UTF-8 if it is that, else Windows-1252."""
-    if value.isascii() and charset is not None:
-        return value.decode("ascii")
-    if charset is None:
+    escapes = _ESCAPE.findall(value)
+    if b"".join(b"\x1b" + set_ + part for set_, part in escapes) != value:
         return None
-    if charset not in ("", "utf-8", "ascii"):
-        return value.decode(charset, "replace") if charset != "latin-1" else _western(value)
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
+    found = {_set(*each) for each in escapes} - {"ascii"}
+    return found.pop() if len(found) == 1 else None if found else "ascii"
+
+
+def _set(kind: bytes, part: bytes) -> str | None:
+    """The encoding that an escape of ISO 2022 tells; None for what is not known here."""
+    if (kind, part) in ((b"%", b"G"), (b"%/", b"G"), (b"%/", b"H"), (b"%/", b"I")):
+        return "utf-8"
+    if kind in (b"-", b".", b"/"):
+        return _PARTS.get(part)
+    return "ascii" if kind in (b"(", b")") and part in (b"B", b"@") else None
+
+
+def _decoded(value: bytes, charset: str) -> str | None:
+    """A field's text. Where nothing or the wrong thing is told: UTF-8 if it is that, else Windows-1252.
+
+    None where it must be in something else: another code page, or a set that is chosen in the text.
+    """
+    if b"\x1b" in value:
+        return None
+    if value.isascii():
+        return value.decode("ascii")
+    if charset == "latin-1":
         return _western(value)
+    try:
+        return value.decode(charset if charset in _PARTS.values() else "utf-8")
+    except UnicodeDecodeError:
+        text = _western(value)
+        return text if charset not in _PARTS.values() and _is_plausible(value, text) else None
+
+
+def _is_plausible(value: bytes, text: str) -> bool:
+    """Whether what is Windows-1252 by a guess looks like it: each word as in one western language."""
+    words = (word.strip(_BESIDE_WORDS) for word in _BETWEEN_WORDS.split(text))
+    return _FOREIGN.search(value) is None and all(map(_is_western, words))
+
+
+def _is_western(word: str) -> bool:
+    letters = {letter for letter in word.lower() if not letter.isascii()}
+    if len(word) >= 3 and all(not letter.isascii() for letter in word):
+        return False
+    has_capitals_inside = any(not letter.isascii() and letter.isupper() for letter in word[1:])
+    return any(letters <= each for each in _ALPHABETS) and not (has_capitals_inside and not word.isupper())
 
 
 def _western(value: bytes) -> str:

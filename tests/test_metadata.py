@@ -90,16 +90,8 @@ CITY, BYLINE, KEYWORD, CAPTION = (2, 90), (2, 80), (2, 25), (2, 120)
         (b"\x1b-L", "iso8859-5", "Завтрак"),
         (b"\x1b(B\x1b-L", "iso8859-5", "Завтрак"),
         (b"\x1b%/I", "utf-8", "早饭"),
-        (
-            b"",
-            "cp1252",
-            "\u00bfQu\u00e9 pas\u00f3, se\u00f1or M\u00fcller? L\u2019\u00c9T\u00c9, \u00e9t\u00e9; 20 \u00b0C, 5 m\u00b2",
-        ),
-        (
-            b"",
-            "cp1252",
-            "K\u00f6ln\u2013Bonn \u00abna\u00efve\u00bb S\u00e3o \u00deing, \u0160\u00e1rka, l\u00b7l \u0152uf",
-        ),
+        (b"", "cp1252", "¿Qué pasó, señor Müller? L\u2019ÉTÉ, été; 20 °C, 5 m²"),
+        (b"", "cp1252", "Köln\u2013Bonn «naïve» São Þing, Šárka, l·l Œuf"),
         (b"\x1b/b", "iso8859-15", "5 €"),
     ],
 )

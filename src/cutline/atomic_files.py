@@ -34,13 +34,13 @@ def output_errors(path: str) -> Iterator[None]:
 def replacement(path: str, *, keep_times: bool = False) -> Iterator[str]:
     """Yield a temporary file, which replaces `path` if nothing is raised, and is removed otherwise.
 
-    Mode, owner and extended attributes stay; what cannot be kept of them is logged as a warning. So are other
-    names of the file (hard links), which keep the old content: a backup made of links must not change.
+    A link stays a link: what it points to is replaced. Mode, owner and extended attributes stay; what cannot
+    be kept of them is logged as a warning. So are other names of the file (hard links), which keep the old
+    content: a backup made of links must not change.
     """
+    path = os.path.realpath(path)
     folder = os.path.dirname(path)
-    handle, temporary = tempfile.mkstemp(
-        prefix=_TEMPORARY, suffix=os.path.splitext(path)[1], dir=folder or "."
-    )
+    handle, temporary = tempfile.mkstemp(prefix=_TEMPORARY, suffix=os.path.splitext(path)[1], dir=folder)
     with open(handle, "rb") as file:
         try_lock(file)  # until we end, or are killed: see remove_leftovers
         try:

@@ -44,6 +44,7 @@ class Sidecars:
                 if existing not in ours.get(sidecar, {}) and not _is_blank(path):
                     return None
             self._enter(folder, sidecar, digest, name)
+            remove_leftovers(os.path.dirname(os.path.realpath(path)))
             with replacement(path) as temporary:
                 Path(temporary).write_bytes(data)
             return path

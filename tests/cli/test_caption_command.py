@@ -1111,7 +1111,20 @@ XMP = (
 )
 
 
-@pytest.mark.parametrize("name", ["a.jpg.xmp", "a.xmp", "a.XMP"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.jpg.xmp",
+        "a.xmp",
+        "a.XMP",
+        "a.Xmp",
+        "A.xmp",
+        "a.JPG.xmp",
+        "A.Jpg.XMP",
+        "a_01.jpg.xmp",
+        "A_12.JPG.xmp",
+    ],
+)
 def test_a_description_in_an_xmp_file_beside_the_photo_stays(
     cutline: Cutline, tmp_path: Path, name: str
 ) -> None:
@@ -1125,6 +1138,28 @@ def test_a_description_in_an_xmp_file_beside_the_photo_stays(
         (tmp_path / name).write_text(nothing)
         cutline(path, "--write-metadata")
         assert description(path)[0] == SAYS["red"]
+
+
+@pytest.mark.parametrize("other", ["A.jpg", "a_01.jpg", "b.jpg", "a.jpg_02.jpg"])
+@pytest.mark.parametrize("is_short", [False, True])
+def test_an_xmp_file_of_another_photo_is_not_asked(
+    cutline: Cutline, tmp_path: Path, other: str, is_short: bool
+) -> None:
+    path = photo(tmp_path / "a.jpg")
+    photo(tmp_path / other)
+    (tmp_path / other).with_suffix(".xmp" if is_short else ".jpg.xmp").write_text(XMP % "My aunt at the sea")
+    cutline(path, "--write-metadata")
+    assert description(Path(path))[0] == SAYS["red"]
+
+
+@pytest.mark.parametrize("before", ['\n<?xml version="1.0"?>', "<!DOCTYPE x:xmpmeta>", "utf-32", "latin-1"])
+def test_an_xmp_file_with_a_small_fault_is_read(cutline: Cutline, tmp_path: Path, before: str) -> None:
+    path, text = Path(photo(tmp_path / "a.jpg")), XMP % "Meine Großtante"
+    data = text.encode(before) if "<" not in before else (before + text).encode()
+    (tmp_path / "a.jpg.xmp").write_bytes(data)
+    cutline(path, "--write-metadata")
+    assert description(path)[0] == ""
+    assert "kept, written by a person: 1 description" in cutline.err
 
 
 @pytest.mark.parametrize("kind", ["gif", "bmp", "avif"])
@@ -1231,6 +1266,34 @@ def test_metadata_goes_through_a_link_and_the_link_stays(cutline: Cutline, tmp_p
     cutline(link, "--write-metadata")
     assert link.is_symlink()
     assert description(tmp_path / "real" / "a.jpg")[0] == SAYS["red"]
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [(["--xmp", "darktable"], "a.jpg.xmp"), (["--xmp", "lightroom"], "a.xmp"), (["--sidecar"], "a.txt")],
+)
+def test_what_is_written_beside_a_photo_goes_through_a_link(
+    cutline: Cutline, tmp_path: Path, options: list[str], name: str
+) -> None:
+    path, link, target = photo(tmp_path / "a.jpg"), tmp_path / name, tmp_path / "elsewhere" / "file"
+    target.parent.mkdir()
+    target.touch()
+    link.symlink_to("elsewhere/file")
+    cutline(path, *options)
+    assert link.is_symlink()
+    assert SAYS["red"] in target.read_text()
+    cutline(path, *options, "--prefix", "Again: ")
+    assert link.is_symlink()
+    assert "Again: " in target.read_text()
+    assert not list(target.parent.glob(".cutline*"))
+
+
+def test_an_xmp_file_in_capitals_is_written_into(cutline: Cutline, tmp_path: Path) -> None:
+    path, beside = photo(tmp_path / "a.jpg"), tmp_path / "a.JPG.Xmp"
+    beside.write_text(DARKTABLE)
+    cutline(path, "--xmp", "darktable")
+    assert xmp_description(beside) == SAYS["red"]
+    assert not (tmp_path / "a.jpg.xmp").exists()
 
 
 @pytest.mark.parametrize("options", [[], ["--overwrite"]])

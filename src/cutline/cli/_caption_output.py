@@ -217,7 +217,7 @@ class CaptionFile:
 
     def _drop_failed(self) -> None:
         """Rewrite the file without its failed photos, all or nothing."""
-        with replacement(os.path.realpath(self.path)) as temporary, open(temporary, "wb") as kept:
+        with replacement(self.path) as temporary, open(temporary, "wb") as kept:
             self._file.seek(0)
             for number, raw in enumerate(io.BufferedReader(_Unclosing(self._file)), 1):
                 is_header = number == 1 and bool(self._format.header())

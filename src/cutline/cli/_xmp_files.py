@@ -16,6 +16,7 @@ from cutline.metadata.texts import (
     read_xmp_file,
     writer_mark,
     xmp_file_is_about,
+    xmp_files,
 )
 from cutline.metadata.xmp import Packet
 
@@ -40,7 +41,7 @@ class XmpFiles:
         Raises OutputError, and leaves the file as it is, where it is no XMP or another photo's.
         """
         path = self._path(photo)
-        remove_leftovers(os.path.dirname(path))
+        remove_leftovers(os.path.dirname(os.path.realpath(path)))
         with output_errors(path):
             before = _status(path)
             packet = read_xmp_file(path) if before else b""
@@ -57,10 +58,11 @@ class XmpFiles:
         return True
 
     def _path(self, photo: str) -> str:
-        """Where the photo's XMP file stands, or goes; its ending may be in capitals."""
-        base = os.path.splitext(photo)[0] if self._is_short else photo
-        names = (base + ".xmp", base + ".XMP")
-        return next((name for name in names if os.path.lexists(name)), names[0])
+        """Where the photo's XMP file stands, whatever its capitals, or goes."""
+        usual = (os.path.splitext(photo)[0] if self._is_short else photo) + ".xmp"
+        if os.path.lexists(usual):
+            return usual
+        return next((each for each in xmp_files(photo) if each.casefold() == usual.casefold()), usual)
 
     def _is_described(self, photo: str) -> bool:
         try:

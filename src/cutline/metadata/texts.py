@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Collection, Iterator
 
 from cutline.images.tiff import ByteOrder, byte_order, directories
@@ -88,7 +89,7 @@ def _xmp_texts(packet: bytes, names: tuple[xmp.Name, ...]) -> list[str]:
     if not packet:
         return []
     try:
-        read = xmp.Packet(packet)
+        read = xmp.Packet.to_read(packet)
     except MetadataError:
         return []
     return [text for name in names for text in read.texts(name)]
@@ -108,13 +109,41 @@ def exif_texts(exif: bytes) -> Iterator[str]:
         yield user_comment(directory.raw(_USER_COMMENT)[:_MAX_TEXT_BYTES], order)
 
 
-def xmp_files(photo: str) -> Iterator[str]:
-    """The XMP files beside a photo: photo.jpg.xmp (darktable, digiKam) and photo.xmp (Lightroom)."""
-    for base in (photo, os.path.splitext(photo)[0]):
-        for ending in (".xmp", ".XMP"):
-            if os.path.isfile(base + ending):
-                yield base + ending
-                break
+def xmp_files(photo: str) -> list[str]:
+    """The XMP files beside a photo, in any case of letters, those that are spelled like it first.
+
+    They are photo.jpg.xmp (darktable, digiKam), photo_01.jpg.xmp (darktable's duplicates) and photo.xmp
+    (Lightroom).
+    """
+    folder, name = os.path.split(photo)
+    stem, ending = os.path.splitext(name)
+    exact = (f"{name}.xmp", f"{stem}.xmp")
+    like_it = re.compile(rf"{re.escape(stem.casefold())}((_\d\d)?{re.escape(ending.casefold())})?\.xmp")
+    try:
+        entries = os.listdir(folder or ".")
+    except OSError:
+        return []
+    found = [each for each in entries if each[-4:].lower() == ".xmp" and like_it.fullmatch(each.casefold())]
+    paths = (os.path.join(folder, each) for each in sorted(found, key=lambda each: (each not in exact, each)))
+    return [path for path in paths if os.path.isfile(path) and not _is_anothers(path, photo, entries)]
+
+
+def _is_anothers(path: str, photo: str, entries: Collection[str]) -> bool:
+    """Whether an XMP file is spelled like another photo: B.jpg.xmp and B.xmp are not b.jpg's beside B.jpg."""
+    base = os.path.basename(path)[:-4]
+    if base == os.path.splitext(os.path.basename(photo))[0]:
+        return False
+    owners = [each for each in entries if base in (each, os.path.splitext(each)[0])]
+    others = [each for each in owners if not each.lower().endswith(".xmp")]
+    return any(not _is_same(os.path.join(os.path.dirname(path), each), photo) for each in others)
+
+
+def _is_same(path: str, photo: str) -> bool:
+    """Whether two names are one file's, as they may be where capitals do not matter."""
+    try:
+        return os.path.samefile(path, photo)
+    except OSError:
+        return False
 
 
 def user_comment(raw: bytes, order: ByteOrder) -> str:

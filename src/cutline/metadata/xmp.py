@@ -46,6 +46,10 @@ _END = '<?xpacket end="w"?>'
 _PADDING = (" " * 99 + "\n") * 20
 _PADDED_END = re.compile(rb"\s*(<\?xpacket end=)")
 _DECLARED = re.compile(r"^(\ufeff?<\?xml[^>]*?)\s+encoding\s*=\s*(\"[^\"]*\"|'[^']*')")
+# Of a damaged packet: RDF, or what has it, and what no XML may have.
+_RDF_STARTS = re.compile(r"<(?:\w+:)?(?:xmpmeta|RDF)\b")
+_RDF_ENDS = re.compile(r"</(?:\w+:)?(?:xmpmeta|RDF)\s*>")
+_CONTROL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _ATTRIBUTE = re.compile(rb"\s+([^\s=]+)\s*=\s*(?:\"[^\"]*\"|'[^']*')")
 _TAG = re.compile(rb"<(?:[^\"'>]++|\"[^\"]*+\"|'[^']*+')*+>")
 _NUMBER = re.compile(rb"(?<![0-9])[0-9]{1,15}(?=[\"'\s]*\Z)")
@@ -84,6 +88,21 @@ class Packet:
         self._parse()
         if self._rdf is None:
             raise MetadataError("its XMP is no XMP")
+
+    @classmethod
+    def to_read(cls, data: bytes) -> Packet:
+        """A packet as far as it can be read, for its texts; what is wrong around or in them is left out."""
+        try:
+            return cls(data)
+        except MetadataError:
+            if len(data) > MAX_BYTES:
+                raise
+        text = _CONTROL.sub("", data.decode(_wide_encoding(data) or "utf-8", "replace"))
+        start = _RDF_STARTS.search(text)
+        ends = [each.end() for each in _RDF_ENDS.finditer(text)]
+        if start is None or not ends:
+            raise MetadataError("its XMP is no XMP")
+        return cls(text[start.start() : ends[-1]].encode())
 
     @classmethod
     def new(cls, *, padding: str = _PADDING) -> Packet:
@@ -312,6 +331,8 @@ class Packet:
 
     def _end(self, _: str) -> None:
         element = self._open.pop()
+        if self._open and element.name in ((_RDF, "value"), (_RDF, "Description")):
+            self._open[-1].text += element.text  # a text with qualifiers
         if element.is_empty:
             element.inside_end, element.end = element.inside, element.inside
         else:
@@ -351,18 +372,23 @@ def _as_utf8(data: bytes) -> bytes:
     """A packet in UTF-8, whatever encoding its first bytes or its declaration tell."""
     if len(data) > MAX_BYTES:
         raise MetadataError("its XMP is too long")
-    data = data.rstrip(b"\0") if not _is_utf16(data) else data
+    wide = _wide_encoding(data)
+    data = data if wide else data.rstrip(b"\0").lstrip()
     declared = re.match(rb"<\?xml[^>]*encoding\s*=\s*[\"']([\w.-]+)[\"']", data.removeprefix(b"\xef\xbb\xbf"))
-    encoding = _is_utf16(data) or (declared[1].decode("ascii") if declared else "utf-8")
+    encoding = wide or (declared[1].decode("ascii") if declared else "utf-8")
     try:
         text = data.decode(encoding)
     except (LookupError, UnicodeDecodeError) as error:
         raise MetadataError("its XMP is in no readable encoding") from error
-    return _DECLARED.sub(r'\1 encoding="UTF-8"', text, count=1).encode()
+    return _DECLARED.sub(r'\1 encoding="UTF-8"', text.lstrip(), count=1).encode()
 
 
-def _is_utf16(data: bytes) -> str:
-    """The kind of UTF-16 that the first bytes tell, or ""."""
+def _wide_encoding(data: bytes) -> str:
+    """The kind of UTF-16 or UTF-32 that the first bytes tell, or ""."""
+    if data[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
+        return "utf-32"
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16"
+    if data[:4] in (b"<\0\0\0", b"\0\0\0<"):
+        return "utf-32-le" if data[:1] == b"<" else "utf-32-be"
     return {b"<\0": "utf-16-le", b"\0<": "utf-16-be"}.get(data[:2], "")

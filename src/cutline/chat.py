@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 import time
 import urllib.error
 import urllib.request
@@ -210,61 +209,46 @@ def find_api_key() -> str | None:
 
 
 def contents(answer: Any, url: str) -> list[str]:
-    """The texts of an answer's choices. Raises CaptionerUnavailable where it has another form."""
-    try:
-        texts = [choice["message"]["content"] for choice in answer["choices"]]
-    except (LookupError, TypeError) as error:
-        raise _other_form(url) from error
-    if not all(isinstance(text, str) for text in texts):
-        raise _other_form(url)
-    return texts
+    """The texts of an answer's choices.
 
-
-# -- what models say around their answers --------------------------------------------------------------------
-
-_THOUGHT = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
-_FENCE = re.compile(r"\A```\w*[ \t]*\n?|\n?```\Z")
-_LEAD = re.compile(
-    r"\A(?:(?:sure|of course|certainly|absolutely|okay|ok)[!,.:]*\s+)?"
-    r"(?:here(?:'s|\u2019s| is| are)\b[^:\n]{0,60}:|"
-    r"(?:image |photo )?(?:caption|description|answer|output)\s*:)\s*",
-    re.IGNORECASE,
-)
-_LIST = re.compile(r"\A(?:\d+[.)]|[-*\u2022])\s+")
-_REFUSAL = re.compile(
-    r"\b(?:as an ai\b|as a (?:large )?language model|i(?:'m| am) (?:sorry|unable|not able)|"
-    r"i (?:can(?:no|')t|can\u2019t|cannot|won't|will not) (?:\w+ ){0,2}"
-    r"(?:help|assist|describe|identify|see|view|write|provide|comply|do that|process|analy[sz]e))",
-    re.IGNORECASE,
-)
-
-
-def clean_lines(answer: str) -> list[str]:
-    """What a model meant, line by line: without thoughts, code fences, lead-ins, quotes and bullets.
-
-    Of a list of proposals, the first is taken. Empty where nothing is left.
+    Raises CaptionerUnavailable where it has another form, or the server says that its model refused.
     """
-    text = _FENCE.sub("", _THOUGHT.sub("", answer).strip()).strip()
-    text = _LEAD.sub("", text)
-    lines = [" ".join(line.split()) for line in text.splitlines()]
-    lines = [line for line in lines if line and line != "```"]
-    listed = [line for line in lines if _LIST.match(line)]
-    if listed and (len(listed) > 1 or lines[0] == listed[0]):
-        lines = [_LIST.sub("", listed[0])]
-    return [unquoted for line in lines if (unquoted := _unquoted(line))]
+    try:
+        return [_content(choice, url) for choice in answer["choices"]]
+    except (LookupError, TypeError, AttributeError) as error:
+        raise _other_form(url) from error
 
 
-def is_refusal(text: str) -> bool:
-    """Whether a model says that it will not or cannot, instead of answering."""
-    return bool(_REFUSAL.search(text))
+def _content(choice: Any, url: str) -> str:
+    message = choice["message"]
+    text = _text_of(message.get("content"))
+    if text and choice.get("finish_reason") != "content_filter":
+        return text
+    refusal = message.get("refusal") or _text_of(message.get("content"), "refusal")
+    if refusal:
+        raise CaptionerUnavailable(f"{url} refused: {str(refusal).rstrip('.'):.300}.")
+    if choice.get("finish_reason") == "content_filter":
+        raise CaptionerUnavailable(f"{url} refused: its content filter withheld the answer.")
+    thought = any(message.get(name) for name in _THOUGHTS)
+    if text is None and not thought and choice.get("finish_reason") != "length":
+        raise _other_form(url)
+    return text or ""
 
 
-def _unquoted(line: str) -> str:
-    line = line.strip("*_ ")
-    for opening, closing_ in ('""', "''", "\u201c\u201d", "\u2018\u2019", "\u00ab\u00bb", "``"):
-        if len(line) > 1 and line.startswith(opening) and line.endswith(closing_):
-            return line[1:-1].strip()
-    return line
+_THOUGHTS = ("reasoning_content", "reasoning", "thinking")
+
+
+def _text_of(content: Any, kind: str = "text") -> str | None:
+    """The text of an answer, which may come in parts, of which some are thoughts; None where it has none."""
+    if content is None or isinstance(content, str):
+        return content if kind == "text" else None
+    parts = [content] if isinstance(content, dict) else content
+    texts = [part if isinstance(part, str) else part.get(kind) for part in parts if not _is_thought(part)]
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def _is_thought(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") in _THOUGHTS
 
 
 # -- the protocol --------------------------------------------------------------------------------------------
@@ -324,7 +308,8 @@ def delta(answer: Any, url: str) -> tuple[str, bool]:
         if not answer["choices"]:  # usage figures at the end
             return "", False
         choice = answer["choices"][0]
-        piece = choice.get("delta", {}).get("content") or ""
+        said = choice.get("delta", {})
+        piece = _text_of(said.get("content")) or said.get("refusal") or ""
     except (LookupError, TypeError, AttributeError) as error:
         raise _other_form(url) from error
     if not isinstance(piece, str):

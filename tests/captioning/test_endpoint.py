@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import math
 import threading
 import time
@@ -17,7 +18,7 @@ from PIL import Image
 import cutline
 from cutline.captioning.endpoint import EndpointCaptioner
 from cutline.captioning.options import DecodingOptions, Strategy
-from cutline.chat import KEY_FILE_VARIABLE, KEY_VARIABLES, ChatEndpoint, Patience
+from cutline.chat import KEY_FILE_VARIABLE, KEY_VARIABLES, ChatEndpoint, Patience, delta
 from cutline.errors import CaptionerUnavailable, ConfigError, OptionError, UnreadableImage
 from tests.chat_server import Answer, ChatServer, chat_server, said
 from tests.server.services.process import ANSWERS_S
@@ -268,6 +269,69 @@ def test_a_sentence_in_the_first_person_is_no_refusal(server: ChatServer, text: 
     server.answer = lambda *_: (200, {}, said(text))
     [[caption]] = captioner(server).caption([RED])
     assert caption.text == text
+
+
+PARTS = [
+    {"type": "thinking", "thinking": [{"type": "text", "text": "Red?"}]},
+    {"type": "text", "text": "A red wall."},
+]
+
+
+def message(finish_reason: str = "stop", **said: Any) -> bytes:
+    """The body of a whole answer, with what else a server says of it."""
+    return json.dumps({"choices": [{"message": said, "finish_reason": finish_reason}]}).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        message(content="A red wall.", refusal=None, reasoning="Red?"),
+        message(content=PARTS),
+        message(content=["A red ", "wall."]),
+        message(content="Let me think.\n</think>\n\nA red wall."),
+        message(content='```json\n{"caption": "A red wall."}\n```'),
+    ],
+)
+def test_an_answer_is_read_in_each_form_that_servers_send(server: ChatServer, body: bytes) -> None:
+    server.answer = lambda *_: (200, {}, body)
+    [[caption]] = captioner(server).caption([RED])
+    assert caption.text == "A red wall."
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (message(content=None, refusal="I'd rather not."), "refused: I'd rather not"),
+        (message(content=[{"type": "refusal", "refusal": "Not this."}]), "refused: Not this"),
+        (message(content="", refusal="Not this."), "refused: Not this"),
+        (message("content_filter", content="A"), "content filter"),
+        (message(content=None, reasoning_content="Red?"), "empty caption"),
+        (message("length", content=None), "empty caption"),
+        (message(content=7), "another form"),
+        (message(content=[7]), "another form"),
+        (message(content="I don't see an image."), "did not describe the photo"),
+        (message(content="Lo siento, no puedo ayudar con eso."), "did not describe the photo"),
+    ],
+)
+def test_an_answer_that_a_server_marks_as_none_is_an_error(
+    server: ChatServer, body: bytes, reason: str
+) -> None:
+    server.answer = lambda *_: (200, {}, body)
+    with pytest.raises(CaptionerUnavailable, match=reason):
+        captioner(server).caption([RED])
+
+
+@pytest.mark.parametrize(
+    ("said_now", "piece"),
+    [
+        ({"content": "A"}, "A"),
+        ({"content": PARTS}, "A red wall."),
+        ({"content": None, "reasoning_content": "Red?"}, ""),
+        ({"content": None, "refusal": "I can't"}, "I can't"),
+    ],
+)
+def test_a_piece_of_a_streamed_answer_comes_in_the_same_forms(said_now: dict[str, Any], piece: str) -> None:
+    assert delta({"choices": [{"delta": said_now}]}, "http://host") == (piece, False)
 
 
 def test_a_key_may_come_from_a_file(

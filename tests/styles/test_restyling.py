@@ -157,7 +157,19 @@ def test_what_a_uri_names_is_known_without_asking_it(server: ChatServer) -> None
     assert not server.requests
 
 
-@pytest.mark.parametrize("lead", ["Sure! Here is a caption: ", "Caption: ", '"', "<think>A dog, hm.</think>"])
+@pytest.mark.parametrize(
+    "lead",
+    [
+        "Sure! Here is a caption: ",
+        "Caption: ",
+        "**Caption:** ",
+        "Hier ist ein Vorschlag:\n\n",
+        '"',
+        "<think>A dog, hm.</think>",
+        "Okay, so the user wants a caption. A dog and a cat? No.\n</think>\n\n",
+        "<answer>",
+    ],
+)
 def test_what_models_say_around_a_caption_is_never_shown(server: ChatServer, lead: str) -> None:
     answer(server, f"{lead}{GOOD}")
     *pieces, last = restyler(server).stream(DOG, QUIRKY)

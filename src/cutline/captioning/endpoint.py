@@ -12,9 +12,11 @@ from urllib.parse import urldefrag
 
 from cutline.captioning.options import OPTIONS, DecodingOptions, Strategy, check_choices
 from cutline.captioning.protocol import Caption, ModelInfo, as_list
-from cutline.chat import ChatEndpoint, Patience, clean_lines, contents, find_api_key, is_refusal
+from cutline.chat import ChatEndpoint, Patience, contents, find_api_key
 from cutline.errors import CaptionerUnavailable, OptionError
 from cutline.images import Source, open_image
+from cutline.model_answers import clean_lines
+from cutline.refusals import is_refusal
 
 if TYPE_CHECKING:
     from cutline.captioning.protocol import Sources

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 
-from cutline.chat import is_refusal
 from cutline.metrics import tokenize
+from cutline.refusals import is_refusal
 from cutline.styles.guard import MARKUP, insults_in
 
 Known = Callable[[str], bool]

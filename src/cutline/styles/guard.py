@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
-from cutline.chat import clean_lines, is_refusal
+from cutline.model_answers import clean_lines
+from cutline.refusals import is_refusal
 from cutline.styles.support import (
     HASHTAG,
     data_lines,
@@ -69,39 +69,17 @@ class Text:
 
 
 def parse(answer: str) -> Text:
-    """A model's answer as a caption: without what models say around it (`chat.clean_lines`), hashtags apart.
+    """A model's answer as a caption: without what models say around it (`clean_lines`), hashtags apart.
 
-    Lines of a poem are joined by " / ". An answer in JSON may have the caption under "caption" or "text", and
-    "hashtags", a list of words.
+    Lines of a poem are joined by " / ".
     """
-    lines = [visible(line) for line in clean_lines(_out_of_json(answer))]
+    lines = [visible(line) for line in clean_lines(answer)]
     tags = tuple(dict.fromkeys(HASHTAG.findall(" ".join(lines))))
     bodies = [" ".join(HASHTAG.sub("", line).split()) for line in lines]
     return Text(body=_SLASHES.sub("/", " / ".join(bodies)).strip(" /"), hashtags=tags)
 
 
 _SLASHES = re.compile(r"(?<!\S)/(?:\s+/)*(?!\S)")
-
-
-def _out_of_json(answer: str) -> str:
-    """What a JSON object says as a caption; other answers as they are. Other objects give nothing."""
-    bare = "\n".join(clean_lines(answer))
-    if not bare.startswith("{"):
-        return answer
-    try:
-        given = json.loads(bare)
-    except (ValueError, RecursionError):
-        return ""
-    text = given.get("caption", given.get("text"))
-    tags = given.get("hashtags", [])
-    if not isinstance(text, str) or not isinstance(tags, list):
-        return ""
-    tags = [
-        f"#{tag.lstrip('#')}"
-        for tag in tags
-        if isinstance(tag, str) and HASHTAG.fullmatch(f"#{tag.lstrip('#')}")
-    ]
-    return "\n".join((text, " ".join(tags)))
 
 
 def check(text: Text, voice: Voice, sources: Sequence[str]) -> tuple[Fault, ...]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
 from cutline.errors import OptionError
+from cutline.model_answers import may_lead_in
 from cutline.styles.guard import GRAVE, Fault, Text, check, mend, parse, rejects
 from cutline.styles.support import opening, unsupported_in
 from cutline.styles.voice import Voice, visible
@@ -18,10 +18,6 @@ MAX_DESCRIPTION_CHARS = 1_000
 MAX_ANSWER_CHARS = 4_000
 TRIES = 3
 _SEEDS_APART = 1_000  # between captions, so that their further tries share no seed
-_LEADING_IN = re.compile(
-    r"\W*(?:sure|here|of course|certainly|absolutely|okay|ok|image|photo|caption)\b", re.IGNORECASE
-)
-_LEAD_CHARS = 80
 
 
 class GuardedRestyler:
@@ -179,8 +175,5 @@ def _task(description: str, voice: Voice, context: Sequence[str]) -> Task:
 
 def _whole_words(answer: str) -> str:
     """What may be shown of an unfinished answer: without its last word, nothing of what may be a lead-in."""
-    if answer.lstrip().startswith(("{", "```")):  # JSON and the like is read as a whole
-        return ""
     whole = answer[: len(answer) - len(answer.split(" ")[-1])] if answer.split() else ""
-    leading_in = _LEADING_IN.match(whole) and ":" not in whole and len(whole) < _LEAD_CHARS
-    return "" if leading_in else whole
+    return "" if may_lead_in(whole) else whole

@@ -1,0 +1,165 @@
+"""Whether a language model says that it will not, or cannot, instead of answering: in four languages.
+
+A refusal is told by how it begins. A caption may quote one: 'A sign reads "I can't help falling in love".'
+"""
+
+from __future__ import annotations
+
+import re
+
+
+def is_refusal(text: str) -> bool:
+    """Whether a model says that it will not or cannot, or that there is no photo, instead of answering."""
+    said = " ".join(text.replace("\u2019", "'").replace("\u2018", "'").split()).lstrip("\"'*_([\u201c\u201e")
+    return bool(_REFUSAL.match(said))
+
+
+# -- English -------------------------------------------------------------------------------------------------
+
+_PHOTO = r"(?:images?|photos?|pictures?|photographs?|pics?)"
+_TASK = (
+    rf"(?:{_PHOTO}|captions?|descriptions?|requests?|attachments?|visuals?|content|individuals?|identity"
+    r"|people|persons?|guidelines|sentences?)\b"
+)
+_NAMED = rf"(?:[^.!?]{{0,60}}?\b{_TASK}|[^.!?]{{0,30}}\b(?:that|this|it)(?: here)?[.!,;])"
+_ABLE = r"(?:unable|not able|not allowed|not permitted|not authori[sz]ed|not equipped|not designed) to"
+_CANNOT = (
+    r"(?:(?:i|we) (?:\w+ly )?(?:can't|cannot|can not|couldn't|could not|won't|will not|don't think i can)"
+    rf"|(?:i|we)(?:'m|'re| am| are| was| were)(?: \w+ly)? {_ABLE}|(?:i|we) (?:wasn't|weren't) able to"
+    rf"|cannot|can't|can not|could not|couldn't|{_ABLE}|failed to)(?: \w+ly)?"
+)
+_DO = r"(?:describ|identif|provid|writ|creat|generat|caption|discuss|comment|assist|help|shar|analy|mak)\w*"
+_VERBS = (
+    r"(?:describe|identify|provide|comply|process|analy[sz]e|fulfil|caption|assist|do (?:that|this)\b"
+    r"|help(?: you)?(?: with\b| here\b| (?:describ|identif|writ|creat)\w*|[.!,;])"
+    r"|(?:see|view|look|make|tell|write|create|generate|determine|recogni[sz]e|discuss|comment|engage|confirm"
+    r"|produce|access|display|open|load|read|answer|respond|perform|continue|interpret|give|offer|share|infer"
+    r"|speculate|assess|evaluate|judge|craft|compose|rewrite|rephrase|summari[sz]e|detect|find|perceive"
+    rf"|retrieve|download|complete|accept|accommodate|proceed)\b {_NAMED})"
+)
+_SENT = r"(?:attach|upload|provid|includ|shar|send|sent|giv|receiv)\w*"
+_ENGLISH = (
+    rf"{_CANNOT} {_VERBS}",
+    r"(?:i'm|i am|we're|we are) (?:(?:so|very|really|truly|deeply|terribly) )?sorry\b",
+    r"sorry[,.!;:]* but\b",
+    r"i apologi[sz]e(?:[,.;!]| but\b| that\b| for (?:the|any) (?:confusion|inconvenience|misunderstanding))",
+    r"(?:my )?apologies[,.;!]* (?:but|i)\b",
+    r"as (?:an ai\b|an artificial intelligence|a (?:[\w-]+ ){0,2}language model|a text-(?:based|only))",
+    r"(?:i'm|i am) (?:(?:just|only|merely) )?an? (?:ai\b|(?:[\w-]+ ){0,2}language model|text-(?:based|only))",
+    r"(?:i|we) (?:(?:\w+ly|must|have to|need to|will|will have to) ){0,3}(?:decline|refuse)\b",
+    r"i'll have to (?:decline|refuse)\b",
+    rf"i(?:'d| would)? (?:rather|prefer) not (?:to )?{_DO}",
+    rf"(?:i'm|i am) not (?:\w+ly )?comfortable (?:with )?(?:{_DO}|this\b|that\b)",
+    rf"(?:i'm|i am) not (?:sure|certain) what (?:the|this|your) {_PHOTO}",
+    r"(?:i'm|i am) (?:having|experiencing) (?:trouble|difficulty|difficulties|issues|problems)"
+    r" (?:with|view|see|load|access|process|open|identify)\w*",
+    r"(?:i|we) (?:(?:do not|don't|did not|didn't|haven't|have not|can't|cannot) (?:\w+ ){0,2}"
+    r"(?:see|have|find|detect|received?|get|possess)|have no|lack) (?:[^.!?]{0,40}\b)?"
+    rf"(?:{_PHOTO}|attachments?|files?|access|abilit(?:y|ies)|capabilit(?:y|ies)|permission|way to see)\b",
+    r"(?:i|i'd|i would|i'll) (?:\w+ )?need (?:to (?:see|view|look at)|you to"
+    rf"|access)\b[^.!?]{{0,40}}{_PHOTO}",
+    rf"(?:i'd|i would|i'll|i will) (?:be )?(?:[\w ]+ )?(?:happy|glad|love) to {_DO}[^.!?]{{0,80}}"
+    r"\b(?:but|once|as soon as|if you (?:can|could|share|provide|upload|attach|send))\b",
+    rf"(?:there (?:\w+ ){{1,4}}|there's )?(?:no|not an?|not any) (?:\w+ ){{0,2}}(?:{_PHOTO}|attachment|file)"
+    rf"(?:[.!]| (?:(?:was|were|is|are|has been|have been|actually) )?(?:{_SENT}|found|available|detected"
+    r"|to (?:describe|caption|see|view|analy[sz]e)\b|in (?:your|this) (?:message|request|prompt"
+    r"|conversation)))",
+    rf"(?:it (?:seems|looks like|appears) )?you (?:haven't|have not|didn't|did not|forgot to)"
+    rf" (?:\w+ ){{0,2}}{_SENT}",
+    rf"(?:the|this|that|your) (?:\w+ )?(?:{_PHOTO}|requests?|content|link|file|attachment) (?:you \w+ )?(?:"
+    r"(?:violates?|goes against|is against|is inappropriate|may violate)\b"
+    r"|(?:cannot|can't|could not|couldn't|can not) be (?:\w+ly )?(?:describ|process|display|load|shown|open"
+    r"|view|read|caption|analy|access|fulfil|complet)"
+    r"|(?:is not|isn't|was not|wasn't) (?:\w+ly )?(?:available|attached|uploaded|provided"
+    r"|included|accessible)"
+    r"|is (?:missing|unavailable|inaccessible)\b"
+    r"|(?:did not|didn't|failed to|has not|hasn't|doesn't seem to) (?:\w+ )?(?:load|upload"
+    r"|come through|attach))",
+    rf"{_PHOTO} (?:is |was )?(?:not (?:available|found|provided|attached|accessible|supported)|unavailable)",
+    r"(?:please|kindly|could you|can you|would you)(?: please)? (?:\w+ ){0,2}"
+    r"(?:upload|provide|attach|share (?!your)|send|reupload|re-upload|paste|submit|resend)\b[^.!?]{0,50}?"
+    rf"\b(?:{_PHOTO}|file|link|url|attachment|it again)\b",
+    r"(?:it|that|this) (?:is|goes|would be|would go) against (?:my|our|the) (?:\w+ )?(?:polic"
+    r"|guideline|rule)",
+    r"my (?:\w+ )?(?:guidelines|policies|policy|programming) (?:prevents?|prohibits?|do|does"
+    r"|don't|doesn't)\b",
+)
+
+# -- German, French, Spanish ---------------------------------------------------------------------------------
+
+_BILD = r"(?:bild\w*|fotos?|fotografien?|aufnahme|datei\w*|anhang)"
+_TUN = (
+    r"(?:helfen|beschreiben|sehen|identifizieren|erkennen|anzeigen|verarbeiten|erstellen|analysieren|ansehen"
+    r"|öffnen|schreiben|beantworten|erfüllen|generieren|nachkommen|liefern|einsehen|betrachten)"
+)
+_GERMAN = (
+    r"(?:es )?tut (?:mir|uns) (?:\w+ )?leid\b",
+    r"(?:ich bitte um )?entschuldigung[,.!]* (?:aber|doch|ich|das|es)\b",
+    r"ich entschuldige mich\b",
+    rf"(?:leider )?(?:ich )?(?:kann|konnte|darf|werde|möchte|können wir|wir können)\b[^.!?]{{0,60}}"
+    rf"\b(?:nicht|kein\w*)\b[^.!?]{{0,60}}\b(?:{_TUN}\b|dabei|bei dieser)",
+    rf"(?:leider )?(?:sehe ich|ich sehe|ich erkenne|habe ich|ich habe|ich erhielt)(?: \w+)? kein\w* (?:\w+ )?"
+    rf"(?:{_BILD}|zugriff|zugang|möglichkeit)\b",
+    r"(?:leider )?(?:ich bin|bin ich)(?: \w+)? nicht (?:in der lage|fähig|berechtigt|befugt|imstande)\b",
+    r"als (?:ein |eine |reines )?(?:ki\b|künstliche intelligenz|\w*sprachmodell|ki-\w+|textbasiert\w*)",
+    rf"(?:leider )?(?:es )?(?:wurde|ist|liegt|gibt es|gibt)(?: \w+)? kein\w* {_BILD}\b",
+    rf"kein {_BILD} (?:vorhanden|gefunden|verfügbar|hochgeladen|angehängt|erhalten)",
+    rf"(?:leider )?(?:das|dieses|ihr|dein) {_BILD} (?:kann|konnte|ist|wurde|verstößt)\b[^.!?]{{0,30}}"
+    r"\b(?:nicht|gegen)\b[^.!?]{0,30}\b(?:werden|verfügbar|geladen|hochgeladen|richtlinien)",
+    rf"(?:bitte|könnten sie|können sie|kannst du|könntest du)\b[^.!?]{{0,40}}\b{_BILD}\b[^.!?]{{0,20}}"
+    r"\b(?:hoch|bereit|erneut|senden|schicken|anhängen|zur verfügung|teilen|hochladen|bereitstellen)",
+    r"ich (?:muss|möchte)[^.!?]{0,40}\bablehnen\b",
+)
+_IMAGE = r"(?:images?|photos?|photographies?|pièce jointe|fichier)"
+_FAIRE = (
+    r"(?:décrire|identifier|voir|aider|fournir|traiter|répondre|créer|générer|analyser|rédiger"
+    r"|accéder|faire (?:cela|ça)|écrire|visualiser|donner suite|reconnaître|satisfaire)"
+)
+_FRENCH = (
+    r"(?:je suis |nous sommes )?(?:vraiment |sincèrement )?désolée?s?(?:[,.!;]| mais\b| de ne\b)",
+    r"(?:je m'excuse|toutes mes excuses|mes excuses|je regrette|je vous prie de m'excuser)\b[,.!;]*",
+    r"je ne (?:peux|puis|pourrai|parviens|suis|saurais)\b(?: \w+)?(?: pas)?"
+    rf"(?:[.!]|(?: [\w']+){{0,6}}? (?:l'|d'|vous |y )?{_FAIRE}\b)",
+    rf"je ne (?:vois|reçois|trouve) (?:pas |aucune? )[^.!?]{{0,30}}{_IMAGE}\b",
+    rf"je n'ai (?:pas|aucune?|malheureusement pas)\b[^.!?]{{0,30}}\b(?:accès|{_IMAGE}|capacité|possibilité)",
+    r"en tant (?:qu'(?:ia\b|intelligence|assistant ia|une? (?:ia\b|intelligence|modèle))|que modèle)",
+    rf"(?:il semble qu'|il n'y a )?aucune? {_IMAGE} (?:n'|jointe|fournie|disponible|à décrire|dans)",
+    rf"(?:veuillez|merci de|pouvez-vous|pourriez-vous)\b[^.!?]{{0,40}}\b{_IMAGE}\b",
+    r"je (?:dois|préfère)\b[^.!?]{0,30}\b(?:décliner|refuser|ne pas)\b",
+    rf"(?:cette|l'|la) ?{_IMAGE} (?:ne peut|n'est pas disponible|n'a pas|enfreint|viole)\b",
+)
+_IMAGEN = r"(?:imágen(?:es)?|imagen(?:es)?|fotos?|fotografías?|archivos?)"
+_HACER = (
+    r"(?:describir|identificar|ver|ayudar|proporcionar|procesar|crear|generar|analizar|acceder|cumplir"
+    r"|responder|hacer (?:eso|esto)|escribir|visualizar|reconocer|ofrecer|atender)"
+)
+_SPANISH = (
+    r"(?:lo siento|lo lamento|lamento)\b",
+    r"(?:mis disculpas|disculpas?|disculpe|perdón|perdone)[,.!]* (?:pero|no|por (?:la|el|los|las))\b",
+    r"(?:yo )?no (?:puedo|podemos|podré|logro|soy capaz de|estoy autorizad[oa] a|me es posible)"
+    rf"(?:[.!]|(?: \w+){{0,3}}? {_HACER}\w*)",
+    rf"no (?:veo|hay|tengo|recibí|he recibido|encuentro|se \w+|ha \w+|has \w+) (?:\w+ ){{0,4}}?"
+    rf"(?:{_IMAGEN}(?:[.!,]| (?:adjunt|disponible|para|en (?:tu|su|el|este))\w*)|acceso|capacidad)",
+    r"como (?:una? )?(?:ia\b|inteligencia artificial|modelo de lenguaje|asistente de ia)",
+    rf"(?:por favor,? |podrías |puedes |podría )(?:\w+ ){{0,3}}(?:sub|adjunt|proporcion|enví"
+    r"|envi|compart|carg)\w*"
+    rf"[^.!?]{{0,30}}\b{_IMAGEN}\b",
+    r"debo (?:declinar|rechazar|negarme)\b",
+    rf"(?:la|esta|el) {_IMAGEN} no (?:está disponible|se (?:puede|pudo|ha)|puede ser|pudo)\b",
+)
+
+# What may come before: "Unfortunately,", "Thank you for the photo, but", "For privacy reasons,".
+_BEFORE = (
+    r"(?:(?:unfortunately|regrettably|sadly|sorry|however|oops|hmm|error|note|hello|hi|leider|malheureusement"
+    r"|désolée?|lamentablemente|desafortunadamente|lo siento|hallo|bonjour|hola)[,.!:;]*"
+    r"|i'm afraid(?: that)?|i regret(?: to (?:say|inform you))?(?: that)?"
+    r"|(?:it|there) (?:seems|appears|looks)(?: like| as if| as though| that)*(?: to be)?"
+    r"|es (?:scheint|sieht so aus),? (?:dass|als ob)|il semble que?|parece que"
+    r"|(?:thank you|thanks|danke|merci|gracias)\b[^,.!?]{0,60}[,.!]"
+    r"|(?:while|although|though|due to|for|because of|given|since|to protect|aus|pour des"
+    r"|por)\b[^,.!?]{0,80},)"
+    r" (?:but |aber |mais |pero )?"
+)
+_REFUSAL = re.compile(
+    rf"(?:{_BEFORE}){{0,3}}(?:{'|'.join((*_ENGLISH, *_GERMAN, *_FRENCH, *_SPANISH))})", re.IGNORECASE
+)

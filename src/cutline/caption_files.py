@@ -9,7 +9,9 @@ read them.
     file,model,caption,log_prob[,caption_2,log_prob_2,...],error_code,error_message
         [,styled[,styled_2,...],styled_model,styled_error][,confidence[,confidence_2,...]][,sha256]
 
-A relative file is one below the folder of the file of captions (`file_names.relative_to`).
+A relative file is one below the folder of the file of captions (`file_names.relative_to`). Older versions of
+`cutline caption` wrote names as they were typed, so that newer files say it: by "base" in JSON, and in CSV by
+quotes around the first column's name, which mean nothing to other readers.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
@@ -62,7 +64,9 @@ class Failure:
 class CaptionLine:
     """One photo's captions, best first, or why it has none. model: "name@version", "" where none wrote.
 
-    sha256: of the photo's bytes, in hexadecimal; "" where nobody asked for it.
+    sha256: of the photo's bytes, in hexadecimal; "" where nobody asked for it. sha256_before: what it was,
+    where the description was then written into the photo; in a CSV file, it follows the other in one cell.
+    base: the folder that a relative file is from, from that of the file of captions: "."; "" if nobody says.
     styled: captions in a voice, written from the first of ``captions``; voice: that voice; both as JSON has
     them. A CSV file has the texts of those that were not refused, and their model. styled_failure: why there
     are none, though they were wanted.
@@ -76,6 +80,8 @@ class CaptionLine:
     styled_failure: Failure | None = None
     failure: Failure | None = None
     sha256: str = ""
+    sha256_before: str = ""
+    base: str = ""
 
     @property
     def is_unsure(self) -> bool:
@@ -107,6 +113,10 @@ class CaptionFormat(Protocol):
         """Whether these bytes may be the beginning of a line of this format."""
         ...
 
+    def amended(self, raw: bytes, line: CaptionLine) -> bytes:
+        """A whole line as it is, but with the file, the base and the hashes of ``line``."""
+        ...
+
 
 class JsonLines:
     """One JSON object for each photo."""
@@ -124,22 +134,31 @@ class JsonLines:
         fields = json.loads(raw)
         if not isinstance(fields, dict) or not isinstance(fields.get("file"), str):
             raise ValueError("not a caption: it has no file")
-        file, model = fields["file"], str(fields.get("model", ""))
-        sha256 = str(fields.get("sha256", ""))
+        line = CaptionLine(
+            file=fields["file"],
+            model=str(fields.get("model", "")),
+            sha256=str(fields.get("sha256", "")),
+            sha256_before=str(fields.get("sha256_before", "")),
+            base=str(fields.get("base", "")),
+        )
         if "error" in fields:
             code, message = (str(_item(fields, "error", name)) for name in ("code", "message"))
-            failure = Failure(code=code, message=message)
-            return CaptionLine(file=file, model=model, failure=failure, sha256=sha256)
+            return replace(line, failure=Failure(code=code, message=message))
         found = fields.get("captions")
         if not isinstance(found, list):
             raise ValueError("there is no list of captions")
         captions = tuple(_caption_of(fields, place) for place in range(len(found)))
-        return CaptionLine(file=file, model=model, captions=captions, sha256=sha256)
+        return replace(line, captions=captions)
 
     def may_begin(self, raw: bytes) -> bool:
         """A line begins with the photo's file."""
         start = b'{"file": "'
         return raw.startswith(start) or start.startswith(raw)
+
+    def amended(self, raw: bytes, line: CaptionLine) -> bytes:
+        """As CaptionFormat; unknown keys stay."""
+        fields = json.loads(raw) | {"file": line.file} | _last_fields(line)
+        return _json_text(fields, line.file).encode("utf-8") + b"\n"
 
 
 def json_line(line: CaptionLine) -> str:
@@ -157,10 +176,17 @@ def json_line(line: CaptionLine) -> str:
             fields["styled_error"] = _error(line.styled_failure)
     else:
         fields["error"] = _error(line.failure)
-    if line.sha256:
-        fields["sha256"] = line.sha256
+    return _json_text(fields | _last_fields(line), line.file)
+
+
+def _last_fields(line: CaptionLine) -> dict[str, str]:
+    known = {"base": line.base, "sha256": line.sha256, "sha256_before": line.sha256_before}
+    return {name: value for name, value in known.items() if value}
+
+
+def _json_text(fields: Mapping[str, Any], file: str) -> str:
     # A file name that is not UTF-8 can only be written escaped.
-    return json.dumps(fields, ensure_ascii=not _is_utf8(line.file), allow_nan=False)
+    return json.dumps(fields, ensure_ascii=not _is_utf8(file), allow_nan=False)
 
 
 def _confidence_field(caption: ScoredCaption) -> dict[str, Any]:
@@ -208,10 +234,13 @@ class CsvLines:
     """One row for each photo. Captions after the first have columns of their own, up to ``n`` captions.
 
     styled: how many columns there are for captions in a voice. confident: each caption has its confidence in
-    a column of its own. hashed: a last column holds the SHA-256 of the photos.
+    a column of its own. hashed: a last column holds the SHA-256 of the photos. based: the header says that
+    relative files are from the folder of the file.
     """
 
-    def __init__(self, n: int, *, styled: int = 0, confident: bool = False, hashed: bool = False) -> None:
+    def __init__(
+        self, n: int, *, styled: int = 0, confident: bool = False, hashed: bool = False, based: bool = False
+    ) -> None:
         more = [f"{column}_{rank}" for rank in range(2, n + 1) for column in ("caption", "log_prob")]
         voiced = [
             "styled",
@@ -229,11 +258,13 @@ class CsvLines:
         self.n = n
         self.styled = styled
         self.confident = confident
-        self._hashed = hashed
+        self.hashed = hashed
+        self.based = based
 
     def header(self) -> bytes:
         """The columns' names."""
-        return _csv_row(self.columns)
+        names = _csv_row(self.columns)
+        return b'"file"' + names.removeprefix(b"file") if self.based else names
 
     def encode(self, line: CaptionLine) -> bytes:
         """One row, always in one line. Line breaks in texts become spaces, and formulas are escaped."""
@@ -246,7 +277,7 @@ class CsvLines:
         cells += [failure.code, _text_cell(failure.message)] if failure else ["", ""]
         cells += self._styled_cells(line) if self.styled else []
         cells += self._confidence_cells(line) if self.confident else []
-        cells += [line.sha256] if self._hashed else []
+        cells += [_hashes(line)] if self.hashed else []
         return _csv_row([escape_formula(one_line(line.file)), _text_cell(line.model), *cells])
 
     def _styled_cells(self, line: CaptionLine) -> list[str]:
@@ -269,7 +300,8 @@ class CsvLines:
         """A row whose cells are read already. Raises ValueError where they are more or fewer."""
         if len(cells) != len(self.columns):
             raise ValueError(f"{len(cells)} columns, not {len(self.columns)}")
-        *cells, sha256 = cells if self._hashed else [*cells, ""]
+        *cells, hashes = cells if self.hashed else [*cells, ""]
+        sha256, _, sha256_before = hashes.partition(" ")
         sure = [""] * self.n
         if self.confident:
             cells, sure = cells[: -self.n], list(cells[-self.n :])
@@ -286,11 +318,26 @@ class CsvLines:
             if text or number
         )
         failure = Failure(code=code, message=message) if code else None
-        return CaptionLine(file=file, model=model, captions=captions, failure=failure, sha256=sha256)
+        return CaptionLine(
+            file=file,
+            model=model,
+            captions=captions,
+            failure=failure,
+            sha256=sha256,
+            sha256_before=sha256_before,
+            base="." if self.based and not os.path.isabs(file) else "",
+        )
 
     def may_begin(self, raw: bytes) -> bool:
         """Any text may begin a row; a file of another format is seen by its header."""
         return True
+
+    def amended(self, raw: bytes, line: CaptionLine) -> bytes:
+        """As CaptionFormat. A row without a column of hashes gets one where there is one now."""
+        _, *cells = _csv_cells(raw)
+        if self.hashed:
+            cells[len(self.columns) - 2 :] = [_hashes(line)]
+        return _csv_row([escape_formula(one_line(line.file)), *cells])
 
 
 def csv_format(columns: Sequence[str]) -> CsvLines | None:
@@ -301,6 +348,10 @@ def csv_format(columns: Sequence[str]) -> CsvLines | None:
     n = max(1, (len(columns) - voiced - sure - hashed - 4) // 2)
     lines = CsvLines(n, styled=max(0, voiced - 2), confident=bool(sure), hashed=hashed)
     return lines if tuple(columns) == lines.columns else None
+
+
+def _hashes(line: CaptionLine) -> str:
+    return f"{line.sha256} {line.sha256_before}".strip()
 
 
 def _text_cell(text: str) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import fcntl
 import glob
+import hashlib
 import importlib
 import io
 import json
@@ -639,6 +640,109 @@ def test_a_photo_with_the_name_of_one_that_was_moved_away_is_captioned(
         cutline("IMG_0001.jpg", "-o", f"../inbox/all.{suffix}")
     assert len(recorded(tmp_path / "inbox" / f"all.{suffix}")) == 2
     assert "0 captioned, 1 skipped" in cutline.err
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_names_of_an_older_version_mean_the_same_photos_from_anywhere(
+    cutline: Cutline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    for name in ("1/a,.jpg", "1/b.jpg", "2/a,.jpg", "2/b.jpg"):
+        photo(tmp_path / "t" / name)
+    output = older_output(tmp_path / "t" / f"all.{suffix}", ["./a,.jpg", "./b.jpg"])
+    before = list(read_caption_lines(output))
+    monkeypatch.chdir(tmp_path / "t" / "1")
+    cutline(".", "-o", f"../all.{suffix}")
+    assert "0 captioned, 2 skipped" in cutline.err
+    assert f"were taken as those of photos in {tmp_path / 't' / '1'}" in cutline.err
+    assert recorded(output) == ["1/a,.jpg", "1/b.jpg"]
+    assert [line.captions for _, line in read_caption_lines(output)] == [line.captions for _, line in before]
+    monkeypatch.chdir(tmp_path / "t" / "2")
+    cutline(".", "-o", f"../all.{suffix}")
+    assert "2 captioned ->" in cutline.err
+    assert "older version" not in cutline.err
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+@pytest.mark.parametrize("typed", [".", "a.jpg", "../1/a.jpg"])
+def test_an_output_that_was_moved_away_from_its_photos_means_no_others(
+    cutline: Cutline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, typed: str
+) -> None:
+    for folder in ("1", "2"):
+        photo(tmp_path / folder / "a.jpg")
+    monkeypatch.chdir(tmp_path / "1")
+    cutline(typed, "-o", f"all.{suffix}")
+    (tmp_path / "1" / f"all.{suffix}").rename(tmp_path / f"all.{suffix}")
+    monkeypatch.chdir(tmp_path / "2")
+    for told in ("1 captioned ->", "0 captioned, 1 skipped"):
+        cutline(typed.replace("1", "2"), "-o", f"../all.{suffix}")
+        assert told in cutline.err
+
+
+def test_an_older_output_goes_on_where_all_was_copied(
+    cutline: Cutline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo(tmp_path / "v" / "ph" / "a.jpg")
+    older_output(tmp_path / "v" / "out" / "all.jsonl", ["ph/a.jpg"])
+    for path in (tmp_path / "v" / "ph" / "a.jpg", tmp_path / "v" / "out" / "all.jsonl"):
+        os.utime(path, (1_000_000_000, 1_000_000_000 + path.name.startswith("all")))
+    shutil.copytree(tmp_path / "v", tmp_path / "v2")  # with times
+    monkeypatch.chdir(tmp_path / "v2")
+    cutline("ph", "-o", "out/all.jsonl")
+    assert "0 captioned, 1 skipped" in cutline.err
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_by_content_another_photo_of_the_same_name_is_new(
+    cutline: Cutline, tmp_path: Path, suffix: str
+) -> None:
+    output = f"c.{suffix}"
+    arguments = (".", "-o", output, "--skip-by", "content")
+    photo(tmp_path / "a.jpg")
+    whole = Path(photo(tmp_path / "torn.jpg", "green")).read_bytes()
+    (tmp_path / "torn.jpg").write_bytes(whole[:100])
+    cutline(*arguments, code=1)
+    (tmp_path / "a.jpg").rename(tmp_path / "moved.jpg")
+    photo(tmp_path / "a.jpg", "blue")
+    (tmp_path / "torn.jpg").write_bytes(whole)
+    cutline(*arguments)
+    assert "2 captioned, 1 skipped (done before)" in cutline.err
+    assert {
+        line.file: line.captions[0].text for _, line in list(read_caption_lines(tmp_path / output))[2:]
+    } == {"./a.jpg": SAYS["blue"], "./torn.jpg": SAYS["green"]}
+    cutline(*arguments)
+    assert "0 captioned, 3 skipped (done before) ->" in cutline.err
+    assert "had failed" not in cutline.err
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_by_content_a_photo_is_known_before_and_after_its_description_was_written(
+    cutline: Cutline, tmp_path: Path, suffix: str
+) -> None:
+    arguments = ("m", "-o", f"m.{suffix}", "--skip-by", "content", "--write-metadata")
+    original = Path(photo(tmp_path / "m" / "a.jpg")).read_bytes()
+    cutline(*arguments)
+    described = (tmp_path / "m" / "a.jpg").read_bytes()
+    assert described != original
+    assert hashlib.sha256(described).hexdigest() in (tmp_path / f"m.{suffix}").read_text()
+    (tmp_path / "m" / "a.jpg").rename(tmp_path / "m" / "zz.jpg")
+    (tmp_path / "m" / "original.jpg").write_bytes(original)
+    cutline(*arguments)
+    assert "0 captioned, 2 skipped" in cutline.err
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_by_content_an_output_without_hashes_gets_them(cutline: Cutline, tmp_path: Path, suffix: str) -> None:
+    output, by_content = f"c.{suffix}", ("--skip-by", "content")
+    photo(tmp_path / "a.jpg")
+    cutline("a.jpg", "-o", output, "-n", 2)
+    photo(tmp_path / "new.jpg", "blue")
+    cutline("a.jpg", "new.jpg", "-o", output, "-n", 2, *by_content)
+    assert "1 captioned, 1 skipped" in cutline.err
+    assert [len(line.captions) for _, line in read_caption_lines(tmp_path / output)] == [2, 2]
+    for name in ("a.jpg", "new.jpg"):
+        (tmp_path / name).rename(tmp_path / f"renamed {name}")
+    cutline(".", "-o", output, "-n", 2, *by_content)
+    assert "0 captioned, 2 skipped" in cutline.err
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv"])

@@ -63,10 +63,10 @@ Examples:
 
 In folders, every file with an image's extension is captioned, except hidden ones and the thumbnails of photo
 software; videos, drawings and other files like that are counted at the end. A file that you name is tried
-whatever its extension. Of a raw photo (DNG, CR2, CR3, NEF, ARW, RAF, ORF, RW2 and others), its preview is captioned; one
-without needs the extra "raw". --output continues where an earlier run, finished or killed, left off, whatever
-folder you are in and however you name the photos. A photo that fails does not stop the rest: the exit code is
-0 when all went well, 1 when something failed, 2 for wrong usage.
+whatever its extension. Of a raw photo (DNG, CR2, CR3, NEF, ARW, RAF, ORF, RW2 and others), its preview is
+captioned; one without needs the extra "raw". --output continues where an earlier run, finished or killed,
+left off, whatever folder you are in and however you name the photos. A photo that fails does not stop the
+rest: the exit code is 0 when all went well, 1 when something failed, 2 for wrong usage.
 
 With --tone, --preset or another option of a voice, a language model writes captions in that voice from the
 description; --json and --output keep the description beside them, and sidecars and metadata have it alone.
@@ -389,6 +389,7 @@ def _summarise(tally: Tally, output: CaptionFile | None, model: str, left_out: s
 
 def _notes(tally: Tally, output: CaptionFile | None, model: str, left_out: str) -> Sequence[str]:
     others = sorted(output.other_models - {model}) if output is not None and tally.skipped else []
+    taken_from = output.taken_from if output is not None else ""
     notes = [
         (tally.failed_before, f"{tally.failed_before:,} of the skipped had failed (--retry-failed)"),
         (tally.incomplete, f"{tally.incomplete:,} captioned, but not all outputs could be written"),
@@ -405,6 +406,11 @@ def _notes(tally: Tally, output: CaptionFile | None, model: str, left_out: str) 
             f"no XMP file written, for a person described: {_counted(tally.kept_xmp, 'photo')} (--overwrite)",
         ),
         (len(others), f"earlier lines are by {', '.join(others)}"),
+        (
+            len(taken_from),
+            f"its earlier names, of an older version, were taken as those of photos in {taken_from},"
+            " and are now written as from its own folder",
+        ),
         (len(left_out), f"not captioned: {left_out}"),
     ]
     return [note for count, note in notes if count]

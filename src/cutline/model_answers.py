@@ -68,9 +68,11 @@ _NOTHING = re.compile(
 # -- thoughts ------------------------------------------------------------------------------------------------
 
 _THOUGHT_TAG = re.compile(
-    r"(?:<\|?|&lt;|\u25c1|\[(?=/?think))(?P<closing>/|end_of_)?(?:begin_of_|start_of_|[a-z]{1,12}:|ant)?"
-    r"(?:think|thinking|thoughts?|reason|reasoning|reflect|reflection|analysis|rationale|scratchpad|cot"
-    r"|chain_of_thought|inner_monologue|planning|details)"
+    r"(?:<\|?|&lt;|\u25c1|\[(?=/?think))(?P<closing>/|end_(?:of_)?)?(?:(?:begin|start)_(?:of_)?"
+    r"|[a-z]{1,12}:|ant)?"
+    r"(?:(?:think|thinking|thought|reasoning)(?:[_-]process)?|thoughts|reason|reflect"
+    r"|reflection|analysis|plan"
+    r"|planning|rationale|scratchpad|cot|chain[_-]of[_-]thought|(?:inner|internal)[_-]monologue|details)"
     r"(?:\s[^<>\]]{0,200})?(?:\|?>|&gt;|\u25b7|\])"
     r"|<unused94>|(?P<ends><unused95>|\.\.\.done thinking\.)",
     re.IGNORECASE,
@@ -114,7 +116,9 @@ _BOX = re.compile(
     re.DOTALL,
 )
 _CHANNEL = re.compile(r"(?:<\|start\|>assistant)?<\|channel\|>")
-_FINAL = re.compile(r".*<\|channel\|>\s*final\b[^<]*<\|message\|>|analysis.*assistant\s*final", re.DOTALL)
+_FINAL = re.compile(
+    r".*<\|channel\|>\s*final\b[^<]*<\|message\|>|analysis.*assistant\s*final|\[INST\].*\[/INST\]", re.DOTALL
+)
 
 
 def _after_tokens(text: str) -> str:
@@ -132,7 +136,7 @@ def _after_tokens(text: str) -> str:
 
 # -- Markdown, JSON and tags ---------------------------------------------------------------------------------
 
-_LINE_MARKS = re.compile(r"^[ \t]*(?:(?:#{1,6}|>)[ \t]+|(?:[-*_=][ \t]?){3,}$)", re.MULTILINE)
+_LINE_MARKS = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+(?!of\b)|>[ \t]+(?!\d)|(?:[-*_=][ \t]?){3,}$)", re.MULTILINE)
 _FENCE = re.compile(
     r"(?P<mark>`{3,}|~{3,})(?:[\w+-]*[ \t]*\n|(?:json|text|markdown|plaintext)\b)?\s*(?P<inside>.*?)"
     r"\s*(?:(?P=mark)|\Z)",
@@ -161,20 +165,27 @@ def _without_emphasis(text: str) -> str:
     return text.removeprefix("**") if text.count("**") == 1 else text
 
 
-_ENCLOSING = (
-    "caption|answer|final_answer|response|output|conclusion|description|sentence|final|result|alt_text"
-)
-_TAGGED = re.compile(rf"<({_ENCLOSING})>\s*(.+?)\s*</\1>", re.DOTALL | re.IGNORECASE)
-_OPENED = re.compile(
-    rf"<({_ENCLOSING}|p|b|i|em|strong|div|span|q|figcaption|blockquote|alt)(?:\s[^<>]{{0,100}})?>"
-    r"(.*?)(?:</\1>.*)?\Z",
-    re.DOTALL | re.IGNORECASE,
+_ENCLOSING = r"(?:\w+_)?caption|answer|response|output|description|sentence|result|text|alt_text"
+_CONCLUSION = r"conclusion|final_\w+|final|answer"
+_TAGGED = (
+    re.compile(rf"<({_CONCLUSION})>\s*(.+?)\s*</\1>", re.DOTALL | re.IGNORECASE),
+    re.compile(
+        rf"\A<({_CONCLUSION}|{_ENCLOSING})>(.*?)(?:</\1>.*)?\Z",
+        re.DOTALL | re.IGNORECASE,
+    ),
+    re.compile(
+        rf"<({_ENCLOSING}|p|b|i|em|strong|div|span|q|figcaption|blockquote|alt)(?:\s[^<>]{{0,100}})?>"
+        r"\s*(.+?)\s*</\1>",
+        re.DOTALL | re.IGNORECASE,
+    ),
 )
 
 
 def _out_of_tags(text: str) -> str:
-    tagged = _OPENED.match(text) or _TAGGED.search(text)
-    return tagged[2] if tagged else text
+    """What the tags of an answer enclose; first what they call its end."""
+    if "<" not in text:
+        return text
+    return next((tagged[2] for each in _TAGGED if (tagged := each.search(text))), text)
 
 
 _SAYS_THE_CAPTION = re.compile(
@@ -183,7 +194,7 @@ _SAYS_THE_CAPTION = re.compile(
     re.IGNORECASE,
 )
 _LOOSE = re.compile(
-    r"[{,]\s*[\"'](?P<key>[\w -]+)[\"']\s*:\s*(?P<mark>[\"'])(?P<text>.+?)(?P=mark)(?=\s*(?:[,}]|\Z))",
+    r"[{,]\s*[\"']?(?P<key>[\w -]+)[\"']?\s*:\s*(?P<mark>[\"'])(?P<text>.+?)(?P=mark)(?=\s*(?:[,}]|\Z))",
     re.DOTALL,
 )
 
@@ -193,13 +204,13 @@ def _out_of_json(text: str) -> str:
     if not text.startswith(("{", "[")):
         return text
     try:
-        given, _ = json.JSONDecoder(strict=False).raw_decode(text)
+        given, end = json.JSONDecoder(strict=False).raw_decode(text)
     except (ValueError, RecursionError):
-        if text.startswith("["):
+        if text.startswith("[") or not re.search("[\"']", text):
             return text
         pairs = {pair["key"]: pair["text"] for pair in _LOOSE.finditer(text)}  # nearly JSON
         return _caption_in(pairs)
-    return "" if isinstance(given, list) and not given else _caption_in(given)
+    return _caption_in(given) if given or end == len(text) else text
 
 
 def _caption_in(given: object, depth: int = 4) -> str:
@@ -212,7 +223,8 @@ def _caption_in(given: object, depth: int = 4) -> str:
     keys = sorted(
         (key for key in given if _SAYS_THE_CAPTION.match(key)), key=lambda key: "caption" not in key
     )
-    text = next((said for key in keys if (said := _caption_in(given[key], depth - 1))), "")
+    inner = [given[key] for key in keys] or [given.get("data")]
+    text = next((said for each in inner if (said := _caption_in(each, depth - 1))), "")
     return "\n".join((text, _hashtags_in(given))) if text else ""
 
 
@@ -227,20 +239,22 @@ def _hashtags_in(given: dict[str, object]) -> str:
 # What only a lead-in speaks of, and what a caption may speak of, too.
 _NOUN = (
     r"(?:(?:caption|description|sentence|suggestion|option|rewrite|rephrasing)s?|alt(?:ernative)?[- ]text"
-    r"|\w*(?:bildunterschrift|bildbeschreibung|bildtext|beschreibung|beschriftung|vorschlag"
+    r"|\w*(?:unterschrift|bildtext|beschreibung|beschriftung|vorschlag"
     r"|alternativtext)(?:en)?"
     r"|vorschläge|légendes?|propositions?|texte alternatif|pies? de foto|descripci(?:ón|ones)"
     r"|leyendas?|sugerencias?|propuestas?|texto alternativo|didascali[ae]|legendas?)"
 )
 _LABEL = (
-    r"(?:answer|response|output|title|headline|summary|result|assistant|json|version|draft|antwort|satz|titel"
+    r"(?:answer|response|output|title|headline|summary|assistant|ai|bot|json|image|photo"
+    r"|picture|antwort|satz|titel|bild|foto|imagen"
     r"|ausgabe|phrase|réponse|titre|résumé|frase|respuesta|título|resumen|oración)"
 )
 _KIND = (
     r"(?:(?:image|photo|picture|newspaper(?:'s)?|news|press|media|suggested|possible|potential|proposed|final"
     r"|short|shorter|simple|plain|brief|concise|one|single|one-sentence|single-sentence|alternative|generated"
     r"|updated|revised|rewritten|new|good|fitting|appropriate|suitable|neutral|styled|restyled|quirky|catchy"
-    r"|instagram|newspaper-style|english|mögliche|kurze|neue|passende|vorgeschlagene|finale|deutsche|nouvelle"
+    r"|instagram|newspaper-style|english|visual|detailed|first|requested|descriptive|factual"
+    r"|gewünschte|mögliche|kurze|neue|passende|vorgeschlagene|finale|deutsche|nouvelle"
     r"|petite|courte|simple|possible|brève|posible|nueva|breve|corta)\s+)"
 )
 _THE = r"(?:the|my|your|die|der|mein|meine|eine|la|le|ma|une|una|el|un)\s+"
@@ -251,7 +265,7 @@ _FOR = (
 )
 _COLON = r"\s*[:\uff1a]\s*"
 _LABELLED = (
-    rf"(?!one option)(?:{_THE})?{_KIND}{{0,4}}{_NOUN}{_NUMBER}"
+    rf"(?!one option|option \d[^\n]*\boption \d)(?:{_THE})?{_KIND}{{0,4}}{_NOUN}{_NUMBER}"
     rf"(?:{_FOR}(?:{_COLON}|[ \t]*\n\s*)|\s+[-\u2013\u2014]\s+)|an?\s+{_KIND}{{1,4}}{_NOUN}{_FOR}{_COLON}"
 )
 _WEAK_LABELLED = rf"{_KIND}{{0,3}}{_LABEL}(?:{_COLON}|[ \t]*\n\s*)"
@@ -261,23 +275,28 @@ _YES = (
     r"|bien sûr|avec plaisir|certainement|claro(?: que sí)?|por supuesto|con (?:mucho )?gusto)"
 )
 _YES_PLEASED = (
-    r"(?:i'd be happy to|happy to help|glad to help|thank you for|thanks for|i can (?:certainly )?help with"
-    r"|great question|good question|got it|no problem)[^!.:\n]{0,80}"
+    r"(?:i'd be happy to|happy to help|glad to help|i can (?:certainly )?help with"
+    r"|great question|good question"
+    r"|got it|no problem|(?:thank you|thanks) for (?:sharing|providing|uploading|sending"
+    r"|(?:the|your|this) (?:\w+ )?(?:photo|image|picture|request|question)))[^!.:\n]{0,80}"
 )
-_SOFT_YES = rf"(?:okay|ok|alright|great|perfect|understood|klar|d'accord|vale|{_YES}|{_YES_PLEASED})"
+_SOFT_YES = (
+    rf"(?:okay|ok|alright|yes|great|perfect|understood|klar|sicher|d'accord|vale|{_YES}|{_YES_PLEASED})"
+)
 _HERE = (
-    r"(?:here(?:'s| is| are)|below (?:is|are)|hier (?:ist|sind|kommt|wäre|haben sie|hast du)|voici|voilà"
+    r"(?:here(?:'s| is| are)|below (?:is|are)|the following|this is|hier(?: ist| sind| kommt| wäre| haben sie"
+    r"| hast du)?|est[ae] es|voici|voilà"
     r"|aquí (?:tienes?|están?|va|te dejo|hay)|te dejo|aqui (?:está|vai|tem)|ecco)"
 )
 _NO_THING = (
     r"(?!(?:with|of|in|on|at|by|and|who|that|which|near|under|holding|reading|saying|showing"
-    r"|wearing|mit|auf|und"
-    r"|das|avec|sur|et|qui|con|sobre|y|que)\b)"
+    r"|wearing|mit|auf|und|das|avec|sur|et|qui|con|sobre|y|que)\b)"
 )
 _WORDS = rf"(?:{_NO_THING}[\w'-]+,?\s+){{0,10}}?"
 _ENDS_LEAD = rf"(?:{_COLON}|\.?[ \t]*\n\s*|\.\s+)"
 _HERE_LEAD = (
-    rf"{_HERE}\s+{_WORDS}(?:{_NOUN}\b(?:[^:.\n]{{0,200}}{_ENDS_LEAD}|\.?\Z)|{_LABEL}\s*:\s*)"
+    rf"{_HERE}\s+{_WORDS}(?:{_NOUN}\b(?:[^:.\n]{{0,200}}{_ENDS_LEAD}|\.?\Z)|(?:{_LABEL}|one"
+    r"|one-liner|attempt|draft|version|result)\s*:\s*)"
     r"|(?:here you (?:go|are)|here it is|here goes|bitte sehr|bitte schön|voilà|voici"
     r"|aquí (?:está|va|tienes))"
     r"\s*[:!.]\s*"
@@ -290,24 +309,32 @@ _BE = (
 _STATED = (
     rf"(?:the|my|an?|one|die|der|mein|meine|eine?|la|le|ma|une|una?|el)\s+{_KIND}{{0,4}}"
     rf"(?:{_NOUN}\b[^:.\n]{{0,80}}?\b{_BE}\s*(?::|\n)|(?:final )?{_LABEL}\s+{_BE}\s*:)\s*"
-    r"|i(?:'d|'ll| would| will)\s+(?:caption|describe|call|title|summari[sz]e|say|suggest)\b[^:.\n]{0,60}:\s*"
+    r"|i(?:'d|'ll| would| will)\s+(?:(?:caption|describe|summari[sz]e)\b[^:.\n]{0,60}|(?:call"
+    r"|title|say|suggest)(?: it| this)?\s*):\s*"
     r"|(?:the|this)\s+(?:image|photo|picture)\s+(?:can|could|may|might|would)\s+be\s+"
     r"(?:described|captioned|summari[sz]ed)\b[^:.\n]{0,60}:\s*"
+    r"|(?:how about|try)(?: this(?: one)?| something like)?\s*:\s*|let me (?:describe"
+    r"|caption)\b[^:.\n]{0,40}:\s*"
+    r"|(?:in (?:one|a single|a short|plain) (?:sentence|line|word)|as requested|to describe th"
+    rf"|as an? {_KIND}{{0,3}}{_NOUN})"
+    r"[^:.\n]{0,40}:\s*"
 )
 _BASED = (
     r"(?:based on|for|from|given|looking at|judging by|as requested|basierend auf|d'après"
     r"|según)\b[^:.\n]{0,80},\s*"
 )
 _LEAD = re.compile(
-    rf"\u00a1?(?:(?:{_SOFT_YES}(?:\s?[!,.:])*\s+(?:[-\u2013\u2014]\s+)?){{0,2}}(?:{_BASED})?(?:{_HERE_LEAD}|{_STATED})"
+    r"(?:\u00a1"
+    rf"|[\u2600-\u27bf\U0001f300-\U0001faff]\ufe0f?\s*)?(?:(?:{_SOFT_YES}(?:\s?[!,.:])*\s+(?:[-\u2013\u2014]\s+)?){{0,2}}(?:{_BASED})?(?:{_HERE_LEAD}|{_STATED})"
     rf"|(?:{_YES}|{_YES_PLEASED})(?:\s?[!:]\s+|\.?[ \t]*\n\s*)|(?:{_YES_PLEASED})\.\s+"
-    rf"|{_LABELLED}|{_WEAK_LABELLED})",
+    rf"|{_LABELLED}|{_WEAK_LABELLED}|\[{_NOUN}\]:?\s+)",
     re.IGNORECASE,
 )
 _THINKS = (
-    r"(?:(?:okay|ok|alright|all right|hmm+|so)\b[,.]? (?:so,? )?(?:let me|let's see|the user|i need to"
-    r"|i'm looking)|the user (?:wants|is asking|asks|asked|has|provided)"
-    r"|let me (?:think|analy|describe|start by|look at the)"
+    r"(?:(?:okay|ok|alright|all right|hmm+|so)\b[,.]? (?:so,? )?(?:let me (?:think|see|analy"
+    r"|look|describe|start|try)"
+    r"|let's see|the user|i need to|i'm looking)|the user (?:wants|is asking|asks|asked|has|provided)"
+    r"|let me (?:think(?:[.:\u2026]| about| through| carefully| step)|analy|describe|start by|look at the)"
     r"|(?:we|i) (?:need|have|should)(?: to)? (?:describe|write|produce|create|craft|caption|come up|rewrite))"
 )
 _THINKING = re.compile(_THINKS, re.IGNORECASE)
@@ -330,17 +357,16 @@ def _without_lead(text: str) -> str:
     plain = text.replace("\u2019", "'")
     if aloud := _THOUGHT_ALOUD.match(plain):
         return text[aloud.end() :]
-    if _THINKING.match(plain):
-        return ""
-    lead = _LEAD.match(plain)
-    return text[lead.end() :] if lead else text
+    if lead := _LEAD.match(plain):
+        return text[lead.end() :]
+    return "" if _THINKING.match(plain) else text
 
 
 # -- lists ---------------------------------------------------------------------------------------------------
 
 _ITEM = re.compile(
-    r"^[ \t]*(?:\(?(?P<number>\d{1,2})[.)]|\d\ufe0f?\u20e3|[a-cA-C]\)"
-    r"|[-*\u2022\u25aa\u25e6\u00b7\u2013\u2014]"
+    r"^[ \t]*(?:\(?(?P<number>\d{1,2})[.)]|\d\ufe0f?\u20e3|[a-cA-C]\)(?![^\n]*\b[b-dB-D]\))"
+    r"|[-*\u2022\u25aa\u25e6\u00b7\u2013\u2014\u2192\u25ba\u2460-\u2464]"
     rf"|{_KIND}{{0,2}}(?:{_NOUN}|version|variante?|alternative|choice|opción|opzione)\s*#?(?:\d{{1,2}}|[A-C])"
     r"\s*[:.)\u2013-](?![^\n]*\boption\s*\d))\s+",
     re.MULTILINE | re.IGNORECASE,
@@ -372,14 +398,16 @@ _OFFER = re.compile(
     r"(?:let me know (?:if|how|whether) (?:you(?:'d| would| want| need|\u2019d)|this|i|it)"
     r"|would you like (?:me|another|a different|any|to (?:adjust|change|see another))"
     r"|do you want me|want me to|feel free to (?:ask|adjust|edit|modify|let|use)"
-    r"|(?:i )?hope (?:this|that) (?:helps|works|meets|caption)|is there anything else"
+    r"|(?:i )?hope (?:this|that) (?:(?:helps|works)(?: you)?[.!]|meets|caption)|is there anything else"
     r"|if you(?:'d|\u2019d| would)? (?:like|want|need) (?:me|another|a different|any|more)"
     r"|lassen sie (?:es )?mich wissen|soll ich|möchten sie,? dass ich|n['\u2019]hésitez pas"
     r"|souhaitez-vous|\u00bf?(?:quieres|te gustaría|deseas) que|avísame|házmelo saber"
-    r"|\(?\d+ (?:words|characters)\)).*\Z"
+    r"|\d+ (?:words|characters)[)\]]).*\Z"
     r"|\n[^\S\n]*[*_(\[]*(?:note|explanation|word count|character count|words|reasoning|rationale"
     r"|anmerkung|hinweis"
-    r"|remarque|nota)\b[*_]*\s*:.*\Z",
+    r"|remarque|nota)\b[*_]*\s*:.*\Z"
+    r"|\n[^\S\n]*(?:(?:alternatively|this caption|diese bildunterschrift|cette légende|esta descripción)\b"
+    r"|(?:or|oder|ou|o)[.:]*[ \t]*\n).*\Z",
     re.DOTALL | re.IGNORECASE,
 )
 
@@ -406,19 +434,25 @@ _QUOTES = {
     "\u203a": "\u2039",
     "\u300c": "\u300d",
     "\u300e": "\u300f",
+    "\u2019": "\u2019",
+    "(": ")",
+    "[": "]",
 }
+_DOUBLED = re.compile(r"(?P<mark>''|``|\"{2,3})\s*(?P<inside>[^\"`]+?)\s*(?:(?P=mark)|'')", re.DOTALL)
 _SHORTENED = re.compile(r"['\u2019\u2018](?:tis|twas|til|em|cause|n)\b", re.IGNORECASE)
 
 
 def _unquoted(text: str) -> str:
     """Without the quotation marks around all of it; with them where one stands inside as well."""
+    if doubled := _DOUBLED.fullmatch(text):
+        return doubled["inside"]
     closing = _QUOTES.get(text[:1])
     if closing is None or _SHORTENED.match(text):
         return text
     quoted = text.rstrip(".,;!?")
     marks = re.escape(text[0] + closing)
     if len(quoted) < 2 or quoted[-1] not in closing:
-        alone = text[0] not in "'`" and not re.search(f"[{marks}]", text[1:])
+        alone = text[0] not in "'`\u2019([" and not re.search(f"[{marks}]", text[1:])
         return text[1:] if alone else text
     inside, after = quoted[1:-1].strip(), text[len(quoted) :]
     if re.search(rf"(?<!\w)[{marks}]|[{marks}](?!\w)", inside):

@@ -46,15 +46,16 @@ _ENGLISH = (
     r"(?:my )?apologies[,.;!]* (?:but|i)\b",
     r"as (?:an ai\b|an artificial intelligence|a (?:[\w-]+ ){0,2}language model|a text-(?:based|only))",
     r"(?:i'm|i am) (?:(?:just|only|merely) )?an? (?:ai\b|(?:[\w-]+ ){0,2}language model|text-(?:based|only))",
-    r"(?:i|we) (?:(?:\w+ly|must|have to|need to|will|will have to) ){0,3}(?:decline|refuse)\b",
-    r"i'll have to (?:decline|refuse)\b",
+    rf"(?:i|we) (?:\w+ly )?(?:decline|refuse) to {_DO}",
+    r"(?:i|we)(?:'ll have to| must| have to| need to| will have to)(?: \w+ly)? (?:decline|refuse)"
+    rf"(?: to {_DO}|[.,!;]| this\b| that\b| your\b)",
     rf"i(?:'d| would)? (?:rather|prefer) not (?:to )?{_DO}",
     rf"(?:i'm|i am) not (?:\w+ly )?comfortable (?:with )?(?:{_DO}|this\b|that\b)",
     rf"(?:i'm|i am) not (?:sure|certain) what (?:the|this|your) {_PHOTO}",
     r"(?:i'm|i am) (?:having|experiencing) (?:trouble|difficulty|difficulties|issues|problems)"
     r" (?:with|view|see|load|access|process|open|identify)\w*",
     r"(?:i|we) (?:(?:do not|don't|did not|didn't|haven't|have not|can't|cannot) (?:\w+ ){0,2}"
-    r"(?:see|have|find|detect|received?|get|possess)|have no|lack) (?:[^.!?]{0,40}\b)?"
+    r"(?:see|have|find|detect|received?|possess)|have no|lack) (?:[^.!?]{0,40}\b)?"
     rf"(?:{_PHOTO}|attachments?|files?|access|abilit(?:y|ies)|capabilit(?:y|ies)|permission|way to see)\b",
     r"(?:i|i'd|i would|i'll) (?:\w+ )?need (?:to (?:see|view|look at)|you to"
     rf"|access)\b[^.!?]{{0,40}}{_PHOTO}",
@@ -70,9 +71,9 @@ _ENGLISH = (
     r"(?:violates?|goes against|is against|is inappropriate|may violate)\b"
     r"|(?:cannot|can't|could not|couldn't|can not) be (?:\w+ly )?(?:describ|process|display|load|shown|open"
     r"|view|read|caption|analy|access|fulfil|complet)"
-    r"|(?:is not|isn't|was not|wasn't) (?:\w+ly )?(?:available|attached|uploaded|provided"
+    r"|(?:is not|isn't|was not|wasn't) (?:\w+ly )?(?:available(?! in)|attached|uploaded|provided"
     r"|included|accessible)"
-    r"|is (?:missing|unavailable|inaccessible)\b"
+    r"|is (?:missing[.!,;]|unavailable|inaccessible)"
     r"|(?:did not|didn't|failed to|has not|hasn't|doesn't seem to) (?:\w+ )?(?:load|upload"
     r"|come through|attach))",
     rf"{_PHOTO} (?:is |was )?(?:not (?:available|found|provided|attached|accessible|supported)|unavailable)",
@@ -102,8 +103,9 @@ _GERMAN = (
     rf"(?:{_BILD}|zugriff|zugang|möglichkeit)\b",
     r"(?:leider )?(?:ich bin|bin ich)(?: \w+)? nicht (?:in der lage|fähig|berechtigt|befugt|imstande)\b",
     r"als (?:ein |eine |reines )?(?:ki\b|künstliche intelligenz|\w*sprachmodell|ki-\w+|textbasiert\w*)",
-    rf"(?:leider )?(?:es )?(?:wurde|ist|liegt|gibt es|gibt)(?: \w+)? kein\w* {_BILD}\b",
-    rf"kein {_BILD} (?:vorhanden|gefunden|verfügbar|hochgeladen|angehängt|erhalten)",
+    rf"(?:(?:leider )?(?:es )?(?:wurde|ist|liegt|gibt es|gibt)(?: \w+)? )?kein\w* {_BILD}(?:[.!,]| (?:\w+ )?"
+    r"(?:vorhanden|gefunden|verfügbar|hochgeladen|angehängt|beigefügt|erhalten|bereitgestellt|gesendet"
+    r"|mitgeschickt|übermittelt|zu beschreiben|vor\b))",
     rf"(?:leider )?(?:das|dieses|ihr|dein) {_BILD} (?:kann|konnte|ist|wurde|verstößt)\b[^.!?]{{0,30}}"
     r"\b(?:nicht|gegen)\b[^.!?]{0,30}\b(?:werden|verfügbar|geladen|hochgeladen|richtlinien)",
     rf"(?:bitte|könnten sie|können sie|kannst du|könntest du)\b[^.!?]{{0,40}}\b{_BILD}\b[^.!?]{{0,20}}"

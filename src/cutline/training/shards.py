@@ -11,9 +11,11 @@ import json
 import re
 import tarfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from cutline.errors import DataError
 from cutline.file_names import same_name, without_braces
@@ -38,20 +40,42 @@ _WHAT_IT_IS = re.compile(
     rf"(?:^|\.)(?:{'|'.join(CAPTION_COLUMNS)}|image|img|photo|jpe?g|png|webp)$", re.IGNORECASE
 )
 _SHARD_SPLIT = re.compile(r"[a-z]+")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Member:
+class _Member(Generic[_T]):
     """A file of a sample. inner: what stands between the key and the last dot, "" if nothing does."""
 
     inner: str
     suffix: str
-    file: TarMember
-    text: bytes = b""  # read at once, unless it is a photo
+    file: _T
 
     @property
     def is_image(self) -> bool:
         return self.suffix in IMAGE_SUFFIXES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleFiles(Generic[_T]):
+    """The files of one sample, own ones and such as masks (extras).
+
+    inner: what of a name with dots in it stands between the key and the ending.
+    """
+
+    inner: str
+    own: Sequence[_Member[_T]]
+    extras: Sequence[_Member[_T]]
+
+    @property
+    def photo(self) -> _T | None:
+        """The first photo: others are masks and the like."""
+        return next((each.file for each in (*self.own, *self.extras) if each.is_image), None)
+
+    @property
+    def files(self) -> Sequence[_T]:
+        """All of them."""
+        return [each.file for each in (*self.own, *self.extras)]
 
 
 def read_webdataset(config: DataConfig, report: Report) -> Iterator[Example]:
@@ -108,30 +132,37 @@ def _shard_split(shard: Path) -> str:
 
 
 def _samples(shard: Path, report: Report) -> Iterator[_Sample]:
+    for key, found in samples_in(_files(shard, report), lambda file: file.name):
+        for files in found:
+            yield _sample(f"{key}.{files.inner}" if files.inner else key, files, report)
+
+
+def samples_in(
+    files: Iterable[_T], name_of: Callable[[_T], str]
+) -> Iterator[tuple[str, Sequence[SampleFiles[_T]]]]:
     """Neighbours with one key, as webdataset defines it: the path up to the base name's first dot.
 
     Names that have dots in them give several photos one key so. They are told apart again.
     """
-    group: list[_Member] = []
-    key = ""
-    for file in _files(shard, report):
-        folder, _, base = file.name.rpartition("/")
-        stem, _, rest = base.partition(".")
-        if (own := same_name(f"{folder}/{stem}" if folder else stem)) != key:
-            yield from _samples_of(key, group, report)
-            key, group = own, []
-        inner, _, suffix = same_name(rest).rpartition(".")
-        suffix = f".{suffix.lower()}"
-        text = file.read_bytes() if suffix in _TEXT_SUFFIXES else b""
-        group.append(_Member(inner=inner, suffix=suffix, file=file, text=text))
-    yield from _samples_of(key, group, report)
+    for key, group in groupby(files, lambda file: _key_and_rest(name_of(file))[0]):
+        members = []
+        for file in group:
+            inner, _, suffix = _key_and_rest(name_of(file))[1].rpartition(".")
+            members.append(_Member(inner=inner, suffix=f".{suffix.lower()}", file=file))
+        yield key, list(_told_apart(members))
 
 
-def _samples_of(key: str, members: Sequence[_Member], report: Report) -> Iterator[_Sample]:
+def _key_and_rest(name: str) -> tuple[str, str]:
+    folder, _, base = name.rpartition("/")
+    stem, _, rest = base.partition(".")
+    return same_name(f"{folder}/{stem}" if folder else stem), same_name(rest)
+
+
+def _told_apart(members: Sequence[_Member[_T]]) -> Iterator[SampleFiles[_T]]:
     """One sample; or several, where IMG.4.jpg and IMG.4.txt stand beside IMG.5.jpg and IMG.5.txt."""
     by_name = _by_name(members)
     whole = {name for name, own in by_name.items() if name and _is_whole(own)}
-    extras: dict[str, list[_Member]] = {}
+    extras: dict[str, list[_Member[_T]]] = {}
     for name in list(by_name):
         place = "" if "" in by_name and not whole else name  # c.mask.png belongs to c.jpg
         while whole and place and place not in whole:  # IMG.4.mask.png belongs to IMG.4
@@ -139,18 +170,18 @@ def _samples_of(key: str, members: Sequence[_Member], report: Report) -> Iterato
         if place != name and (place or not whole):  # else it is a photo without a caption, or the reverse
             extras.setdefault(place, []).extend(by_name.pop(name))
     for name, own in by_name.items():
-        yield _sample(f"{key}.{name}" if name else key, own, extras.get(name, ()), report)
+        yield SampleFiles(inner=name, own=own, extras=extras.get(name, ()))
 
 
-def _by_name(members: Sequence[_Member]) -> dict[str, list[_Member]]:
+def _by_name(members: Sequence[_Member[_T]]) -> dict[str, list[_Member[_T]]]:
     """The files of each name but for the ending.
 
     Where a photo or a text has no other of its name, 4.image.jpg, 4.caption.txt and 4.jpg.txt are of 4.
     """
-    exact: dict[str, list[_Member]] = {}
+    exact: dict[str, list[_Member[_T]]] = {}
     for member in members:
         exact.setdefault(member.inner, []).append(member)
-    found: dict[str, list[_Member]] = {}
+    found: dict[str, list[_Member[_T]]] = {}
     for name, own in exact.items():
         place = name if _is_whole(own) else _WHAT_IT_IS.sub("", name)
         before = found.get(place, [])
@@ -158,21 +189,20 @@ def _by_name(members: Sequence[_Member]) -> dict[str, list[_Member]]:
     return found
 
 
-def _is_whole(members: Sequence[_Member]) -> bool:
+def _is_whole(members: Sequence[_Member[_T]]) -> bool:
     return any(each.is_image for each in members) and any(each.suffix in _TEXT_SUFFIXES for each in members)
 
 
-def _sample(key: str, own: Sequence[_Member], extras: Sequence[_Member], report: Report) -> _Sample:
-    """The first photo counts (others are masks and the like), and what is written beside it."""
-    sample = _Sample(key=key)
-    sample.image = next((each.file for each in (*own, *extras) if each.is_image), None)
+def _sample(key: str, files: SampleFiles[TarMember], report: Report) -> _Sample:
+    """The first photo counts, and what is written beside it."""
+    sample = _Sample(key=key, image=files.photo)
     texts: list[str] = []
     listed: list[str] = []
-    for member in own:
+    for member in files.own:
         if member.suffix == ".json":
-            listed += _listed(sample, member, report)
+            listed += _listed(sample, member.file, report)
         elif member.suffix in _TEXT_SUFFIXES:
-            texts.append(decoded(member.text, str(member.file), report))
+            texts.append(decoded(member.file.read_bytes(), str(member.file), report))
     for text in texts:
         lines = caption_lines(text)
         if len(lines) == 1 or not is_all_of(text, listed):
@@ -203,11 +233,11 @@ def plain_files(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     )
 
 
-def _listed(sample: _Sample, member: _Member, report: Report) -> list[str]:
+def _listed(sample: _Sample, file: TarMember, report: Report) -> list[str]:
     """The captions in a JSON file; the split that it names becomes the sample's."""
-    where = str(member.file)
+    where = str(file)
     try:
-        row = json.loads(decoded(member.text, where, report))
+        row = json.loads(decoded(file.read_bytes(), where, report))
     except (ValueError, RecursionError) as error:
         complain(report, "malformed", f"not JSON ({error})", where)
         return []

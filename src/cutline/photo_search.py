@@ -268,16 +268,17 @@ def read_list(source: str, *, null: bool) -> Iterator[str]:
     They may be in UTF-8, or in UTF-16 as PowerShell writes them; quoted, or among spaces.
     """
     if source == STDIN:
-        yield from _split(sys.stdin.buffer, null=null)
+        yield from names_in(sys.stdin.buffer, null=null)
         return
     try:
         with open(source, "rb") as file:
-            yield from _split(file, null=null)
+            yield from names_in(file, null=null)
     except OSError as error:
         raise ImageMissing(f"The list {source} cannot be read ({error.strerror}).") from error
 
 
-def _split(file: io.BufferedReader | BinaryIO, *, null: bool) -> Iterator[str]:
+def names_in(file: io.BufferedReader | BinaryIO, *, null: bool = False) -> Iterator[str]:
+    """The names in a list that is open; see ``read_list``."""
     if not null:
         # A NUL ends a name even so: no name has one in it.
         yield from filter(None, (_plain(name) for line in text_lines(file) for name in line.split("\0")))

@@ -367,6 +367,38 @@ def test_webdataset_has_the_photos_with_captions_added(tmp_path: Path) -> None:
     assert lines(tmp_path / "again")[0]["captions"][0]["text"] == "A green photo on the wall."
 
 
+def test_samples_whose_names_have_dots_stay_apart_in_webdataset(tmp_path: Path) -> None:
+    sample = {
+        "k/I.4.jpg": jpeg("green"),
+        "k/I.4.txt": b"mine",
+        "k/I.5.jpg": jpeg("red"),
+        "k/I.6.jpg": b"no photo",
+    }
+    write_tar(tmp_path / "in.tar", {**sample, "k/I.7.x.jpg": jpeg("blue"), "k/I.7.x.json": b"{}"})
+    options: dict[str, Any] = {
+        "settings": Settings(keep_bytes=True),
+        "format_": "webdataset",
+        "shard_size": 4,
+    }
+    for retry in (False, True):
+        bulk(tmp_path / "in.tar", tmp_path / "out", retry_failed=retry, **options)
+        with tarfile.open(tmp_path / "out" / "part-00000.tar") as tar:
+            found = {entry.name: tar.extractfile(entry).read() for entry in tar}  # type: ignore[union-attr]
+        keys = [f"00000-{number:06}" for number in range(4)]
+        assert [found.get(f"{key}.jpg") for key in keys] == [
+            jpeg("green"),
+            jpeg("red"),
+            b"no photo",
+            jpeg("blue"),
+        ]
+        assert found[f"{keys[0]}.txt"] == b"mine"
+        assert found[f"{keys[0]}.cutline.txt"] == b"A green photo on the wall.\n"
+        assert json.loads(found[f"{keys[1]}.json"])["file"].endswith("!k/I.5.jpg")
+        assert json.loads(found[f"{keys[2]}.json"])["error"]["code"]
+        assert found[f"{keys[3]}.json"] == b"{}"
+        assert len(found) == 13
+
+
 def test_sidecars_stand_beside_photos_and_persons_keep_theirs(photos: Path, tmp_path: Path) -> None:
     (photos / "1.txt").write_text("My own words.\n")
     done = bulk(photos, tmp_path / "out", sidecar=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import tarfile
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from cutline.bulk.rows import Row, _web_rules
+from cutline.bulk.rows import File, Row, _web_rules
 from cutline.bulk.sources import rows_of
 from cutline.errors import AddressForbidden, CutlineError, DataError, FetchFailed, OptionError
 from cutline.images import DEFAULT_LIMITS, Limits, open_image
@@ -124,6 +125,69 @@ def test_a_table_gives_a_row_for_each_of_its_rows(tmp_path: Path, name: str, tex
     assert not is_second_open
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("t.csv", 'image,caption\na.jpg,"A dog\nb.jpg,A cat\nc.jpg,Two men"\n'),
+        ("t.csv", 'id,caption,url\n1,"A dog,a.jpg\n2,A cat,b.jpg\n3,Two men",c.jpg\n'),
+        ("t.csv", '\ufeffimage,caption\na.jpg,"A dog,\nand more"\nb.jpg,"A ""cat"", x"\n\n,\nc.jpg,x\n'),
+        ("t.tsv", 'image\tcaption\na.jpg\t"Stop" says a sign\nb.jpg\t"A cat\nc.jpg\tTwo men"\n'),
+        ("t.csv", "sep=;\nimage;caption\na.jpg;A dog, a cat\nb.jpg;x\nc.jpg;x\n"),
+        ("t.csv", "image_name| comment_number| comment\na.jpg| 0| A dog .\nb.jpg| 0| x\nc.jpg| 4   x\n"),
+        ("t.csv", "a.jpg,A dog\nb.jpg,A cat\nc.jpg,Two men\n"),
+        ("t.tsv", "A dog\ta.jpg\nA cat\tb.jpg\nTwo men\tc.jpg\n"),
+        ("t.jsonl", '{"image": {"path": "a.jpg"}}\n{"images": ["b.jpg", "x.jpg"]}\n{"File_Name": "c.jpg"}\n'),
+        ("l.txt", '"a.jpg"\n b.jpg \nc.jpg\0'),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_table_or_list_is_read_as_programs_write_it(
+    tmp_path: Path, name: str, text: str, encoding: str
+) -> None:
+    for each in "abc":
+        photo(tmp_path / "images" / f"{each}.jpg")
+    (tmp_path / name).write_bytes(text.encode(encoding))
+    found = names(rows_of(str(tmp_path / name)))
+    assert found == [("a.jpg", True), ("b.jpg", True), ("c.jpg", True)]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Zu\u0308rich/a.jpg",
+        "zürich\\A.JPG",
+        "C:\\set\\Zürich\\a.jpg",
+        "/set/Zürich/a.jpg",
+        "file:///C:/set/Z%C3%BCrich/a.jpg",
+    ],
+)
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "l.txt", "t.parquet"])
+def test_names_of_another_machine_find_the_photo_beside_their_table(
+    tmp_path: Path, said: str, name: str
+) -> None:
+    path = photo(tmp_path / "Zürich" / "a.jpg")
+    table = tmp_path / name
+    if name == "t.parquet":
+        parquet.write_table(pa.table({"path": [said, "b.jpg"]}), table)
+    else:
+        rows = [f"image\n{said}\nb.jpg", *(json.dumps({"image": each}) for each in (said, "b.jpg"))]
+        text = {"t.csv": rows[0], "t.jsonl": "\n".join(rows[1:]), "l.txt": f"{said}\nb.jpg"}[name]
+        table.write_text(text, encoding="utf-8")
+    first, second = rows_of(str(table))
+    assert (first.file, first.place) == (said, File(path=str(path)))
+    assert not opens(second)
+
+
+def test_a_photo_that_is_not_here_is_not_another_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo(tmp_path / "val" / "a.jpg")
+    (tmp_path / "l.txt").write_text("train/a.jpg\n/elsewhere/b.jpg\n")
+    photo(tmp_path / "here" / "b.jpg")
+    monkeypatch.chdir(tmp_path / "here")
+    assert [opens(row) for row in rows_of(str(tmp_path / "l.txt"))] == [False, False]
+
+
 def test_a_column_is_named_where_nobody_could_guess_it(tmp_path: Path) -> None:
     photo(tmp_path / "a.jpg")
     table = tmp_path / "t.csv"
@@ -171,6 +235,18 @@ def test_shards_give_their_samples_with_all_that_these_have(tmp_path: Path) -> N
     ]
     assert [part.name for part in rows[0].place.others] == ["a/0.json"]  # type: ignore[attr-defined]
     assert names(rows_of(str(tmp_path))) == names(iter(rows))
+
+
+def test_photos_whose_names_have_dots_are_samples_of_their_own(tmp_path: Path) -> None:
+    names_ = ("IMG0.jpg", "IMG0.txt", "IMG.4.jpg", "IMG.4.txt", "IMG.5.jpg", "IMG.6.jpg", "IMG.6.txt")
+    masks = ("c.mask.png", "c.jpg", "c.txt", "d.1.jpg", "d.2.jpg", "e.2024.jpg", "e.2024.txt")
+    write_tar(tmp_path / "t.tar", {name: jpeg() for name in (*names_, *masks)})
+    rows = list(rows_of(str(tmp_path / "t.tar")))
+    photos = ["IMG0", "IMG.4", "IMG.5", "IMG.6", "c", "d.1", "d.2", "e.2024"]
+    assert [row.file.rpartition("!")[2] for row in rows] == [f"{each}.jpg" for each in photos]
+    others = [[part.name for part in row.place.others] for row in rows]  # type: ignore[attr-defined]
+    assert others[1:5] == [["IMG.4.txt"], [], ["IMG.6.txt"], ["c.txt", "c.mask.png"]]
+    assert [row.place.dots for row in rows] == [0, 1, 1, 1, 0, 1, 1, 0]  # type: ignore[attr-defined]
 
 
 def test_a_damaged_shard_gives_what_it_has_and_a_row_that_says_so(tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ class BatchCaptioner:
 
 def _row(image: Any) -> Row:
     if isinstance(image, str):
-        return named(image, beside="")
+        return named(image)
     if isinstance(image, Mapping):  # as Hugging Face's data sets have them
         image = image.get("bytes") or image.get("path")
     if isinstance(image, bytearray | memoryview):

@@ -115,7 +115,8 @@ class _Webdataset:
     """The photos, and beside each its captions: KEY.txt, a line each, and KEY.json, which is its JSON line.
 
     A sample that came of a shard keeps its key and all that it had; where it has a .txt or a .json already,
-    ours are KEY.cutline.txt and KEY.cutline.json.
+    ours are KEY.cutline.txt and KEY.cutline.json. Where several photos have names with dots that begin alike,
+    such as IMG.4.jpg, a key is a number: whoever reads it would cut it at the first dot.
     """
 
     def __init__(self, path: str, shard: int) -> None:
@@ -133,17 +134,19 @@ class _Webdataset:
                     failed = CaptionLine(file=done.line.file, failure=Failure.of(error))
                     done = replace(done, line=failed)
         line = done.line
-        name = row.place.photo.name if isinstance(row.place, Member) else row.file
-        ending = os.path.splitext(name)[1].lower() or ".jpg"
         key, taken = f"{self._shard:05}-{self._number:06}", set[str]()
         self._number += 1
         if isinstance(row.place, Member):
-            key = _key_of(name)
+            name, dots = row.place.photo.name, row.place.dots
+            key, rest = key if dots else _key_of(name), _rest_of(name, dots)
+            others = [(_rest_of(other, dots), data) for other, data in others]
             taken = {os.path.splitext(part.name)[1].lower() for part in row.place.others}
+        else:
+            rest = os.path.splitext(row.file)[1].lower() or ".jpg"
         if done.data is not None:
-            self._write(name if isinstance(row.place, Member) else key + ending, done.data)
-        for each in others:
-            self._write(*each)
+            self._write(key + rest, done.data)
+        for other, data in others:
+            self._write(key + other, data)
         texts = [str(each["text"]) for each in line.styled] or [each.text for each in line.captions]
         if texts:
             own = ".cutline.txt" if ".txt" in taken else ".txt"
@@ -203,6 +206,12 @@ def _samples_in(path: str) -> Iterator[list[tuple[str, bytes]]]:
 def _key_of(name: str) -> str:
     folder, slash, base = name.rpartition("/")
     return f"{folder}{slash}{base.partition('.')[0]}"
+
+
+def _rest_of(name: str, dots: int) -> str:
+    """What of a member's name stands behind its key, with the dot. dots: how many of them the key has."""
+    parts = name.rpartition("/")[2].split(".")
+    return "".join(f".{each}" for each in parts[1 + dots :])
 
 
 def _csv_lines(record: Mapping[str, Any]) -> CsvLines:

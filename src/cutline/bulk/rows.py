@@ -96,11 +96,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """The photo of a sample in a webdataset shard. others: what else the sample has."""
+    """The photo of a sample in a webdataset shard. others: what else the sample has.
+
+    dots: of a name with dots in it, how many belong to the name: samples beside it have the same key.
+    """
 
     archive: str
     photo: Part
     others: tuple[Part, ...] = ()
+    dots: int = 0
 
     def source(self, limits: Limits) -> Source:
         """The bytes."""
@@ -127,6 +131,7 @@ class Cell:
                 value = _column(self.table, self.group, self.column)[self.row].as_py()
             except (IndexError, KeyError) as error:
                 raise ImageMissing(f"{self.table} has changed: row {self.row} is not there.") from error
+        value = value[0] if isinstance(value, list) and value else value
         if isinstance(value, dict):  # Hugging Face's images
             value = value.get("bytes") or value.get("path")
         if isinstance(value, str):

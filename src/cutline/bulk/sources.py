@@ -7,15 +7,17 @@ runs of `cutline bulk` have written there is left out.
 from __future__ import annotations
 
 import contextlib
-import csv
+import functools
 import glob
 import importlib
 import json
 import os
 import tarfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from cutline.bulk import places
 from cutline.bulk.rows import (
@@ -31,15 +33,20 @@ from cutline.bulk.rows import (
     arrow_batches,
     parquet_file,
 )
+from cutline.caption_files import csv_format
 from cutline.errors import DataError, ImageMissing, OptionError
-from cutline.file_names import portable, without_braces
+from cutline.file_names import Spellings, portable, without_braces
 from cutline.junk_files import is_hidden
-from cutline.photo_search import EXTENSIONS, PhotoSearch, folder_of_glob
+from cutline.photo_search import EXTENSIONS, PhotoSearch, folder_of_glob, names_in
+from cutline.spreadsheet import unescape_formula
 from cutline.text_files import text_lines
-from cutline.training.records import IMAGE_COLUMNS
-from cutline.training.shards import find_shards, plain_files
+from cutline.training.examples import DataConfig, Problem
+from cutline.training.photo_files import IMAGE_NAME, PhotoFiles, photo_files
+from cutline.training.records import ADDRESS_COLUMNS, IMAGE_COLUMNS, photo_in
+from cutline.training.shards import find_shards, plain_files, samples_in
+from cutline.training.tables import csv_rows
 
-COLUMNS = (*IMAGE_COLUMNS, "url", "image_url", "photo_url", "uri")
+COLUMNS = (*IMAGE_COLUMNS, *ADDRESS_COLUMNS)
 """The columns that are looked for where none is named."""
 
 _LISTS = (".txt", ".lst", ".list")
@@ -203,29 +210,59 @@ def _size(path: str) -> int:
 
 
 def _listed(name: str) -> Iterator[Row]:
+    photos = _Names(name)
     with _readable(name), places.opened(name) as file:
-        yield from (named(text, beside=name) for text in text_lines(file) if text.strip())
+        yield from (photos.row(text) for text in names_in(file) if text.strip())
 
 
-def named(text: str, *, beside: str) -> Row:
-    """The photo that a cell or a line names: an object, or a path from here or beside the table."""
-    text = text.strip()
-    if places.is_remote(text):
-        return Row(file=text, place=Stored(url=text))
-    if (scheme := places.scheme_of(text)) in ("http", "https"):
-        importlib.import_module(
-            "cutline.fetching"
-        )  # now, so that a missing extra ends the run before it begins
-        return Row(file=text, place=Fetched(url=text))
-    if scheme:
-        return Row(file=text, place=Unusable(reason=f"{text} is no photo: {scheme}:// is not read."))
-    if places.is_remote(beside):
-        address, options = places.split_options(beside)
-        url = f"{address.rpartition('/')[0]}/{portable(text)}{options}"
-        return Row(file=text, place=Stored(url=url))
-    near = os.path.join(os.path.dirname(beside), portable(text))
-    path = near if not os.path.lexists(portable(text)) and os.path.lexists(near) else portable(text)
-    return Row(file=text, place=File(path=os.path.abspath(path)), size=_size(path))
+def named(text: str) -> Row:
+    """The photo that a text names: an object, a URL, or a path from here."""
+    return _Names("").row(text)
+
+
+class _Names:
+    """The photos that the cells of a table or the lines of a list name.
+
+    beside: the table or the list.
+    """
+
+    def __init__(self, beside: str) -> None:
+        self._beside = beside
+        self._spellings = Spellings()
+
+    def row(self, text: str) -> Row:
+        """An object, a URL, or a path from here or from beside the table."""
+        text = text.strip()
+        if places.is_remote(text):
+            return Row(file=text, place=Stored(url=text))
+        if (scheme := places.scheme_of(text)) in ("http", "https"):
+            importlib.import_module(
+                "cutline.fetching"
+            )  # now, so that a missing extra ends the run before it begins
+            return Row(file=text, place=Fetched(url=text))
+        if scheme not in ("", "file"):
+            return Row(file=text, place=Unusable(reason=f"{text} is no photo: {scheme}:// is not read."))
+        if places.is_remote(self._beside):
+            address, options = places.split_options(self._beside)
+            url = f"{address.rpartition('/')[0]}/{portable(text)}{options}"
+            return Row(file=text, place=Stored(url=url))
+        path = self._path(text)
+        return Row(file=text, place=File(path=os.path.abspath(path)), size=_size(path))
+
+    def _path(self, text: str) -> str:
+        """Where a file is, whichever system's name it has; where it would be, if it is not here."""
+        here = unquote(urlsplit(text).path) if places.scheme_of(text) else portable(text)
+        near = os.path.join(os.path.dirname(self._beside), here)
+        if found := next((path for path in (here, near) if os.path.lexists(path)), None):
+            return found
+        spelt = self._photos.existing(text) if self._beside else None
+        return str(spelt) if spelt else self._spellings.find(here) or here
+
+    @functools.cached_property
+    def _photos(self) -> PhotoFiles:
+        """As trainings look for them: beside the table, and in folders such as images."""
+        folder = os.path.dirname(self._beside) or os.curdir
+        return photo_files(DataConfig(path=folder), Path(folder), strict=False)
 
 
 def _table(name: str, column: str | None) -> Iterator[Row]:
@@ -238,7 +275,7 @@ def _table(name: str, column: str | None) -> Iterator[Row]:
         elif ending in (".jsonl", ".ndjson"):
             yield from _json_lines(name, column)
         else:
-            yield from _csv(name, column, "\t" if ending == ".tsv" else None)
+            yield from _csv(name, column)
 
 
 @contextlib.contextmanager
@@ -246,36 +283,68 @@ def _readable(name: str) -> Iterator[None]:
     """Turns what libraries raise about a table into DataError."""
     try:
         yield
-    except (OSError, ValueError, csv.Error) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{name} cannot be read ({error}).") from error
 
 
-def _csv(name: str, column: str | None, delimiter: str | None) -> Iterator[Row]:
+def _csv(name: str, column: str | None) -> Iterator[Row]:
+    photos = _Names(name)
     with places.opened(name) as file:
-        lines = (f"{line}\n" for line in text_lines(file))
-        first = next(lines, "")
-        delimiter = delimiter or max(",;\t", key=first.count)
-        names = next(csv.reader([first], delimiter=delimiter), [])
-        at = names.index(_chosen(names, column, name))
-        for number, cells in enumerate(csv.reader(lines, delimiter=delimiter), 2):
-            if cells:
-                yield _named_or_missing(cells[at] if at < len(cells) else None, name, number)
+        rows = csv_rows(Path(places.split_options(name)[0]), _ignore, text_lines(file))
+        first = next(rows, None)
+        if first is None:
+            return
+        names = [cell.strip() for cell in first.cells]
+        at = _place_without_header(names) if column is None else None
+        if at is None:
+            at = names.index(_chosen(names, column, name))
+        else:
+            rows = chain([first], rows)
+        is_own = csv_format(names) is not None  # what `cutline caption` wrote
+        for row in rows:
+            cell = row.cells[at] if at < len(row.cells) else None
+            yield _named_or_missing(
+                unescape_formula(cell) if cell and is_own else cell, photos, name, row.number
+            )
+
+
+def _ignore(problem: Problem) -> None:
+    """Captions are not read: what is wrong with them is no matter here."""
+
+
+def _place_without_header(cells: Sequence[str]) -> int | None:
+    """The column with the photos, by a first row that is a photo's; None where it is a header."""
+    if {cell.lower() for cell in cells} & set(COLUMNS):
+        return None
+    named = [place for place, cell in enumerate(cells) if IMAGE_NAME.search(cell)]
+    return named[0] if named and (named[0] == 0 or len(named) == 1) else None
 
 
 def _json_lines(name: str, column: str | None) -> Iterator[Row]:
+    photos = _Names(name)
+    is_first = True
     with places.opened(name) as file:
         for number, line in enumerate(text_lines(file), 1):
             if line.strip():
                 fields = json.loads(line)
                 if not isinstance(fields, dict):
                     raise DataError(f"{name}, line {number}: not a JSON object.")
-                column = column or _chosen(list(fields), None, name)
-                yield _named_or_missing(fields.get(column), name, number)
+                if column is None and is_first:
+                    _chosen(list(fields), None, name)
+                is_first = False
+                value = _first_photo(fields) if column is None else photo_in(fields.get(column))
+                yield _named_or_missing(value, photos, name, number)
 
 
-def _named_or_missing(value: object, table: str, number: int) -> Row:
+def _first_photo(fields: Mapping[str, object]) -> object:
+    """The photo in the first of the known columns that has one."""
+    by_name = {str(name).strip().lower(): photo_in(value) for name, value in fields.items()}
+    return next((by_name[each] for each in COLUMNS if by_name.get(each)), None)
+
+
+def _named_or_missing(value: object, photos: _Names, table: str, number: int) -> Row:
     if isinstance(value, str) and value.strip():
-        return named(value, beside=table)
+        return photos.row(value)
     reason = f"Row {number} of {table} names no photo."
     return Row(file=f"{table}#{number}", place=Unusable(reason=reason))
 
@@ -296,6 +365,7 @@ def _chosen(names: Sequence[str], column: str | None, table: str) -> str:
 def _parquet(name: str, column: str | None) -> Iterator[Row]:
     import pyarrow as pa
 
+    photos = _Names(name)
     with parquet_file(name) as table:
         chosen = _chosen(table.schema_arrow.names, column, name)
         kind = table.schema_arrow.field(chosen).type
@@ -310,13 +380,14 @@ def _parquet(name: str, column: str | None) -> Iterator[Row]:
             elif has_path:  # without the bytes beside it
                 read = table.read_row_group(group, columns=[f"{chosen}.path"]).column(0).to_pylist()
                 names = [value and value.get("path") for value in read]
-            yield from _cells(name, group, chosen, names, number, is_text=is_text)
+            yield from _cells(photos, name, group, chosen, names, number, is_text=is_text)
             number += count
 
 
 def _arrow(name: str, column: str | None) -> Iterator[Row]:
     import pyarrow as pa
 
+    photos = _Names(name)
     number = 0
     for group, batch in enumerate(arrow_batches(name)):
         chosen = _chosen(batch.schema.names, column, name)
@@ -327,16 +398,16 @@ def _arrow(name: str, column: str | None) -> Iterator[Row]:
             names = values.to_pylist()
         elif pa.types.is_struct(values.type) and values.type.get_field_index("path") >= 0:
             names = values.field("path").to_pylist()
-        yield from _cells(name, group, chosen, names, number, is_text=is_text)
+        yield from _cells(photos, name, group, chosen, names, number, is_text=is_text)
         number += len(values)
 
 
 def _cells(
-    table: str, group: int, column: str, names: Sequence[Any], start: int, *, is_text: bool
+    photos: _Names, table: str, group: int, column: str, names: Sequence[Any], start: int, *, is_text: bool
 ) -> Iterator[Row]:
     for row, named in enumerate(names):
         if is_text:
-            yield _named_or_missing(named, table, start + row)
+            yield _named_or_missing(named, photos, table, start + row)
         else:
             place = Cell(
                 table=os.path.abspath(table) if not places.is_remote(table) else table,
@@ -361,25 +432,20 @@ def _samples(shards: Iterable[str]) -> Iterator[Row]:
 
 
 def _samples_in(tar: tarfile.TarFile, shard: str) -> Iterator[Row]:
-    """Neighbours with one key, as webdataset defines it: the path up to the base name's first dot."""
-    key, parts = "", list[Part]()
+    """Of each sample the first photo; others are masks and the like."""
+    for _, found in samples_in(_parts_in(tar), lambda part: part.name):
+        for sample in found:
+            if (photo := sample.photo) is not None:
+                others = tuple(part for part in sample.files if part is not photo)
+                dots = sample.inner.count(".") + 1 if sample.inner and len(found) > 1 else 0
+                place: Place = Member(archive=shard, photo=photo, others=others, dots=dots)
+                yield Row(file=f"{shard}!{photo.name}", place=place, size=photo.size)
+
+
+def _parts_in(tar: tarfile.TarFile) -> Iterator[Part]:
     for entry in plain_files(tar):
-        folder, slash, base = entry.name.rpartition("/")
-        own = f"{folder}{slash}{base.partition('.')[0]}"
-        if own != key:
-            yield from _sample(shard, parts)
-            key, parts = own, []
-        parts.append(Part(name=entry.name, offset=entry.offset_data, size=entry.size))
+        yield Part(name=entry.name, offset=entry.offset_data, size=entry.size)
         tar.members = []  # type: ignore[attr-defined]  # it would keep all of them
-    yield from _sample(shard, parts)
-
-
-def _sample(shard: str, parts: Sequence[Part]) -> Iterator[Row]:
-    photos = [part for part in parts if _ending(part.name) in EXTENSIONS]
-    if photos:
-        others = tuple(part for part in parts if part is not photos[0])
-        place: Place = Member(archive=shard, photo=photos[0], others=others)
-        yield Row(file=f"{shard}!{photos[0].name}", place=place, size=photos[0].size)
 
 
 # Object stores

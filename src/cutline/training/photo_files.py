@@ -57,7 +57,7 @@ class PhotoFiles:
         """The photo of that name in the first folder that has it; else where it was most likely to be."""
         if self._folders is None:
             return None
-        if found := self._existing(name):
+        if found := self.existing(name):
             return found
         return Path(self._folders[0], portable(name))
 
@@ -69,7 +69,7 @@ class PhotoFiles:
         """
         if self._folders is None:
             return None
-        if found := self._existing(image_id):
+        if found := self.existing(image_id):
             return found
         if self._ids is None:
             self._ids = {}
@@ -81,7 +81,8 @@ class PhotoFiles:
                 return paths[0] if len(paths) == 1 else None
         return None
 
-    def _existing(self, name: str) -> Path | None:
+    def existing(self, name: str) -> Path | None:
+        """The photo of that name in the first folder that has it; None where none has."""
         for variant in possible_paths(name):
             for folder in self._folders or ():
                 if (path := folder / variant).is_file():

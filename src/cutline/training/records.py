@@ -25,6 +25,7 @@ IMAGE_COLUMNS = (
 # fmt: on
 _NUMBER_COLUMNS = ("image_id", "imgid", "img_id", "cocoid")
 PHOTO_COLUMNS = (*IMAGE_COLUMNS, *_NUMBER_COLUMNS)
+ADDRESS_COLUMNS = ("url", "image_url", "photo_url", "uri")  # of photos elsewhere, which trainings do not read
 CAPTION_COLUMNS = ("caption", "captions", "caption_str", "text", "sentence", "sentences", "description")
 _LESSER_COLUMNS = ("comment", "comments", "raw")  # captions where there are none of the above
 _NUMBERED_CAPTION = re.compile(r"(?:caption|text|sentence|comment)s?[_ .-]?\d+")
@@ -122,15 +123,18 @@ def texts_in_cell(cell: str) -> str | list[str]:
 
 def _image_in(row: Mapping[str, Any], where: str, report: Report) -> str:
     for name in IMAGE_COLUMNS:
-        value = row.get(name)
-        value = value[0] if isinstance(value, list) and value else value
-        if isinstance(value, dict):  # as Hugging Face's data sets write them
-            value = value.get("path")
+        value = photo_in(row.get(name))
         if isinstance(value, str) and value.strip():
             return value.strip()
         if value and not isinstance(value, str):
             complain(report, "malformed", f"{name} is {value!r:.60}, not a photo's name", where)
     return ""
+
+
+def photo_in(value: object) -> object:
+    """What a value says of a photo: of a list the first, of an object the path, as Hugging Face has it."""
+    value = value[0] if isinstance(value, list) and value else value
+    return value.get("path") if isinstance(value, dict) else value
 
 
 def _number_in(row: Mapping[str, Any]) -> str:

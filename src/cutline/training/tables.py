@@ -20,6 +20,7 @@ from cutline.training.examples import DataConfig, Example, Report, canonical_spl
 from cutline.training.photo_files import IMAGE_NAME, has_photos, photo_files
 from cutline.training.reading import complain, example_of, read_json, read_lines, split_of
 from cutline.training.records import (
+    ADDRESS_COLUMNS,
     IMAGE_COLUMNS,
     PHOTO_COLUMNS,
     Record,
@@ -208,9 +209,12 @@ def _csv_rows(table: Path, report: Report) -> Iterator[tuple[str, Any]]:
             complain(report, "malformed", expected, where)
 
 
-def csv_rows(table: Path, report: Report) -> Iterator[Row]:
-    """The rows of a CSV or TSV file, the header included; a stray quotation mark is reported."""
-    lines = read_lines(table, report)
+def csv_rows(table: Path, report: Report, lines: Iterator[str] | None = None) -> Iterator[Row]:
+    """The rows of a CSV or TSV file, the header included; a stray quotation mark is reported.
+
+    lines: those of the file, where it is read already.
+    """
+    lines = read_lines(table, report) if lines is None else lines
     header = next(lines, "")
     delimiter = named_delimiter(header)
     if delimiter is not None:
@@ -245,9 +249,11 @@ def _row_test(delimiter: str, header: Sequence[str], first: Sequence[str]) -> Ca
     first: the first lines behind the header. Where they name no file, photos are numbers or single words.
     """
     names = [cell.strip('" ').lower() for cell in header]
-    place = next((names.index(name) for name in PHOTO_COLUMNS if name in names), 0)
     rows = [line.split(delimiter) for line in (delimiter.join(header), *first)]
-    has_names = any(IMAGE_NAME.search(cell.strip('" ')) for cells in rows for cell in cells)
+    known = [names.index(name) for name in (*PHOTO_COLUMNS, *ADDRESS_COLUMNS) if name in names]
+    named = {at for cells in rows for at, cell in enumerate(cells) if IMAGE_NAME.search(cell.strip('" '))}
+    place = [*(at for at in known if at in named), *known, *sorted(named), 0][0]
+    has_names = bool(named)
     has_numbers = any(cells[place].strip('" ').isdecimal() for cells in rows[1:2] if len(cells) > place)
     is_spaced = any(cells[place + 1].startswith(" ") for cells in rows if len(cells) > place + 1)
 

@@ -401,6 +401,16 @@ def test_one_photo_in_two_spellings_is_one_photo(photos: Path, other: str) -> No
     assert captions(photos) == {"sub/é.jpg": ("A dog", "Dogs")}
 
 
+@pytest.mark.parametrize("layout", ["map", "token"])
+def test_two_spellings_of_a_name_are_one_photo_in_every_layout(tmp_path: Path, layout: str) -> None:
+    write_photos(tmp_path / "images", ["é.jpg"])
+    if layout == "map":
+        write_json(tmp_path / "captions.json", {"é.jpg": ["A dog"], "e\u0301.jpg": ["Dogs"]})
+    else:
+        (tmp_path / "x.token.txt").write_text("é.jpg#0\tA dog\ne\u0301.jpg#1\tDogs\n", encoding="utf-8")
+    assert captions(tmp_path) == {"é.jpg": ("A dog", "Dogs")}
+
+
 def test_a_missing_photo_is_not_replaced_by_another_of_its_name(tmp_path: Path) -> None:
     write_photos(tmp_path / "images", ["val/a.jpg"])
     (tmp_path / "captions.jsonl").write_text(json.dumps({"image": "train/a.jpg", "caption": "A dog"}))

@@ -349,4 +349,4 @@ def _overlap(one: Sequence[str], other: Sequence[str]) -> int:
 
 
 def _plain_id(image_id: str) -> str:
-    return str(int(image_id)) if re.fullmatch("[0-9]+", image_id) else image_id
+    return str(int(image_id)) if re.fullmatch("[0-9]{1,99}", image_id) else image_id

@@ -402,6 +402,7 @@ def _read_caption_map(config: DataConfig, report: Report) -> Iterator[Example]:
     content = read_json(path)
     expect(isinstance(content, dict), path, "it is not a map from names to captions")
     files = photo_files(config, path.parent)
+    captions: dict[str, tuple[str, list[str]]] = {}
     for name, texts in content.items():
         if isinstance(texts, dict) and isinstance(texts.get("caption"), str):
             texts = texts["caption"]  # kohya's metadata: {"photo.jpg": {"caption": ..., "tags": ...}}
@@ -409,6 +410,8 @@ def _read_caption_map(config: DataConfig, report: Report) -> Iterator[Example]:
         if not (isinstance(texts, list) and all(isinstance(text, str) for text in texts)):
             complain(report, "malformed", "its captions are not a list of texts", name)
             continue
+        captions.setdefault(same_name(name), (name, []))[1].extend(texts)
+    for name, texts in captions.values():
         yield example_of(config, name, files.find(name), texts, "")
 
 

@@ -34,8 +34,8 @@ IMAGE_NAME = re.compile(
 )
 """What the end of a photo's name or address looks like."""
 
-_LAST_NUMBER = re.compile(r"[0-9]+$")
-_NUMBER = re.compile(r"(?:coco_)?([0-9]+)", re.IGNORECASE)
+_LAST_NUMBER = re.compile(r"[0-9]{1,99}$")
+_NUMBER = re.compile(r"(?:coco_)?([0-9]{1,99})", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:")
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _LABEL_STUDIO = re.compile(r"/data/(?:upload|local-files)/")
@@ -123,16 +123,20 @@ def possible_paths(name: str) -> Iterator[str]:
         yield plain
     if "%" in plain:
         yield unquote(plain)
-    is_url = bool(_URL.match(plain) or _LABEL_STUDIO.match(plain))
-    if is_url:
-        plain = _path_of_url(plain)
-    elif not (_DRIVE.match(plain) or plain.startswith("/")):
+    if not is_whole(plain):
         return
+    if _URL.match(plain) or _LABEL_STUDIO.match(plain):
+        plain = _path_of_url(plain)
     parts = [part for part in PurePosixPath(_DRIVE.sub("", plain.lstrip("/"), count=1)).parts if part != "/"]
     for start in range(len(parts)):
         yield str(PurePosixPath(*parts[start:]))
     if parts and _UPLOAD_NUMBER.match(parts[-1]):
         yield _UPLOAD_NUMBER.sub("", parts[-1], count=1)
+
+
+def is_whole(name: str) -> bool:
+    """Whether a name begins at a root, a drive or a server: two such names are of two files."""
+    return bool(_URL.match(name) or _DRIVE.match(name)) or portable(name).startswith("/")
 
 
 def _path_of_url(url: str) -> str:

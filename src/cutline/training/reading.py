@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cutline.errors import DataError
+from cutline.file_names import same_name
 from cutline.photo_search import EXTENSIONS
 from cutline.text_files import as_latin_1, decode, is_text, text_lines
 from cutline.training.examples import DataConfig, Example, ImageFile, Problem, Report, canonical_split
@@ -41,10 +42,11 @@ def example_of(
 
 
 def collect(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Captions by photo, in order of first appearance."""
+    """Captions by photo, in order of first appearance; of two spellings of a name the first stays."""
     captions: dict[str, list[str]] = {}
+    first: dict[str, str] = {}
     for name, caption in pairs:
-        captions.setdefault(name, []).append(caption)
+        captions.setdefault(first.setdefault(same_name(name), name), []).append(caption)
     return captions
 
 

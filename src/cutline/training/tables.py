@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from cutline.caption_files import csv_format
@@ -17,7 +18,7 @@ from cutline.spreadsheet import unescape_formula
 from cutline.text_files import encoding_of
 from cutline.training.delimited import Row, guess_delimiter, named_delimiter, read_rows
 from cutline.training.examples import DataConfig, Example, Report, canonical_split
-from cutline.training.photo_files import IMAGE_NAME, has_photos, photo_files
+from cutline.training.photo_files import IMAGE_NAME, has_photos, is_whole, photo_files
 from cutline.training.reading import complain, example_of, read_json, read_lines, split_of
 from cutline.training.records import (
     ADDRESS_COLUMNS,
@@ -144,10 +145,10 @@ def _table_examples(table: Path, folder_split: str, config: DataConfig, report: 
 
 
 def _spelling(name: str, image: Path | None) -> tuple[str, str]:
-    """What the spellings of one photo's name have in common. Names in two folders are of two photos."""
-    if image is not None and image.is_file():
-        return str(image), folded(str(PurePosixPath(name)))
-    return "", same_name(name)
+    """What the spellings of one photo's name have in common."""
+    if image is None or not image.is_file():
+        return "", same_name(name)
+    return os.path.normpath(image), folded(name) if is_whole(name) else ""
 
 
 def read_records(table: Path, report: Report) -> Iterator[tuple[str, Record]]:

@@ -9,7 +9,7 @@ import zlib
 from typing import Any
 
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 from cutline.metadata import iptc, photos, tiff
 from cutline.metadata.defaults import is_a_persons
@@ -175,6 +175,36 @@ def test_photoshops_other_resources_stay_and_its_digest_follows() -> None:
     assert read_iptc(after)["City"] == "Bonn"
     assert resource(0x0425, hashlib.md5(new).digest()) in after
     assert resource(0x0425, hashlib.md5(block).digest()) not in after
+
+
+def test_a_pngs_other_resources_stay() -> None:
+    others = resource(0x03ED, bytes(range(16))), resource(0x07D0, b"a path")
+    profile = others[0] + resource(0x0404, field(*CITY, b"Bonn")) + others[1]
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Raw profile type iptc", f"\niptc\n{len(profile):8}\n{profile.hex()}\n", zip=True)
+    after = described(encoded("PNG", pnginfo=info))
+    with Image.open(io.BytesIO(after)) as image:
+        kept = bytes.fromhex("".join(image.info["Raw profile type iptc"].split()[2:]))
+    assert kept.startswith(others[0])
+    assert kept.endswith(others[1])
+    assert read_iptc(after)["Caption"] == TEXT
+    assert read_iptc(after)["City"] == "Bonn"
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+def test_damaged_resources_stay_and_the_photo_is_described(kind: str) -> None:
+    damaged = resource(0x0404, field(*CITY, b"Bonn")) + b"8BIM\4\5\0\0\0\0\xff\xff"
+    if kind == "JPEG":
+        before = with_segments(encoded(kind), segment(0xED, b"Photoshop 3.0\0" + damaged))
+    elif kind == "PNG":
+        info = PngImagePlugin.PngInfo()
+        info.add_text("Raw profile type iptc", f"\niptc\n{len(damaged):8}\n{damaged.hex()}\n")
+        before = encoded(kind, pnginfo=info)
+    else:
+        before = encoded(kind, tiffinfo={34377: damaged})
+    after = described(before)
+    assert read_description(after) == {'lang="x-default"': TEXT}
+    assert (damaged.hex().encode() if kind == "PNG" else damaged) in after
 
 
 # Files that point into themselves
@@ -608,6 +638,87 @@ def test_a_persons_words_are_noticed_in_every_format(kind: str) -> None:
     exif[0x010E] = "My aunt at the sea"
     assert persons_words("", encoded(kind, exif=exif.tobytes())) == ["My aunt at the sea"]
     assert persons_words("", encoded(kind)) == []
+
+
+WORDS = "My aunt at the sea"
+PACKET = f"<rdf:RDF {RDF}><rdf:Description {DC} dc:description='{WORDS}'/></rdf:RDF>".encode()
+NOTES = f"<rdf:RDF {RDF}><rdf:Description xmlns:a='http://ns.acdsee.com/iptc/1.0/' a:%s='{WORDS}'/></rdf:RDF>"
+QUALIFIED = (
+    f"<rdf:RDF {RDF}><rdf:Description {DC}><dc:description><rdf:Alt><rdf:li rdf:parseType='Resource'>"
+    f"<rdf:value>{WORDS}</rdf:value></rdf:li></rdf:Alt></dc:description></rdf:Description></rdf:RDF>"
+)
+CAPTION_FIELD = field(*CAPTION, WORDS.encode())
+
+
+def exif_with(tag: int, kind: int, value: bytes) -> bytes:
+    entry = struct.pack("<HHHII", 1, tag, kind, len(value), 26) + bytes(4)
+    return segment(0xE1, b"Exif\0\0II*\0\x08\0\0\0" + entry + value)
+
+
+def resources(*parts: bytes) -> bytes:
+    return segment(0xED, b"Photoshop 3.0\0" + b"".join(parts))
+
+
+def extended(digest: bytes, packet: bytes) -> bytes:
+    head = b"http://ns.adobe.com/xmp/extension/\0" + digest
+    return segment(0xE1, head + struct.pack(">II", len(packet), 0) + packet)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [segment(0xFE, WORDS.encode() + b"\0")],
+        [exif_with(0x010E, 129, WORDS.encode())],
+        [exif_with(0x9286, 7, b"Ascii\0\0\0" + WORDS.encode())],
+        [EXIF, exif_with(0x010E, 2, WORDS.encode())],
+        [segment(0xE1, XMP_HEAD + GAIN_MAP_XMP), segment(0xE1, XMP_HEAD + PACKET)],
+        [segment(0xE1, XMP_HEAD + PACKET + b"\n\0\1garbage")],
+        [segment(0xE1, XMP_HEAD + PACKET.replace(b"sea", b"sea\x0b"))],
+        [segment(0xE1, XMP_HEAD + QUALIFIED.encode())],
+        [segment(0xE1, XMP_HEAD + (NOTES % "caption").encode())],
+        [segment(0xE1, XMP_HEAD + (NOTES % "notes").encode())],
+        [
+            segment(0xE1, XMP_HEAD + GAIN_MAP_XMP.replace(b'"1.0"', b'"%s"' % (b"2" * 32))),
+            extended(b"9" * 32, b"stale"),
+            extended(b"2" * 32, PACKET),
+        ],
+        [resources(resource(0x0404, CAPTION_FIELD + b"\x1c\2\x50\x7f\0abc"))],
+        [resources(resource(0x0404, CAPTION_FIELD), b"8BIM\4\5\0\0\0\0\xff\xff")],
+        [resources(resource(0x0404, field(*CITY, b"Bonn")), resource(0x0404, CAPTION_FIELD))],
+        [exif_with(0x010E, 2, WORDS.encode()), b"\0"],  # a byte between two segments
+    ],
+)
+def test_a_persons_words_are_noticed_wherever_a_jpeg_has_them(parts: list[bytes]) -> None:
+    assert persons_words("", with_segments(encoded("JPEG"), *parts)) == [WORDS]
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        b"CREATOR: gd-jpeg v1.0 (using IJG JPEG v62), quality = 90\n",
+        b"Optimized by JPEGmini 3.18.2.210033067-TBTBLN 0x5fd7a7da",
+        b"File written by Adobe Photoshop\xa8 5.2",
+        b"Lavc57.107.100\0",
+        b"*",
+        b"\0\1\2 what a camera measured",
+    ],
+)
+def test_a_programs_comment_is_no_persons(comment: bytes) -> None:
+    assert persons_words("", with_segments(encoded("JPEG"), segment(0xFE, comment))) == []
+
+
+@pytest.mark.parametrize("keyword", ["Description", "Title", "Comment", "comment", "Raw profile type xmp"])
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_a_persons_words_are_noticed_in_a_pngs_texts(keyword: str, is_compressed: bool) -> None:
+    info = PngImagePlugin.PngInfo()
+    is_profile = keyword.startswith("Raw")
+    text = f"\nxmp\n{len(PACKET):8}\n{PACKET.hex()}\n" if is_profile else WORDS
+    info.add_text(keyword, text, zip=is_compressed)
+    assert persons_words("", encoded("PNG", pnginfo=info)) == [WORDS]
+
+
+def test_a_persons_words_are_noticed_in_a_gifs_comment() -> None:
+    assert persons_words("", encoded("GIF", comment=WORDS.encode())) == [WORDS]
 
 
 def test_a_persons_words_are_noticed_in_raw_photos() -> None:

@@ -23,7 +23,7 @@ MAGIC: Mapping[bytes, ByteOrder] = {
 }
 SUB_IFDS, EXIF_IFD = 330, 34665
 SHORT, LONG = 3, 4
-TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 129: 1}
 _NUMBER_BYTES = {1: 1, 3: 2, 4: 4, 13: 4}
 _MAX_DIRECTORIES = 64
 _MAX_ENTRIES = 4096

@@ -13,3 +13,7 @@ class Blocks:
     xmp: bytes = b""
     extended_xmp: bytes = b""  # what did not fit into a JPEG's packet
     iptc: bytes = b""
+    comments: tuple[bytes, ...] = ()  # of the format itself
+    more: tuple[
+        Blocks, ...
+    ] = ()  # what programs left beside the first of each; it is read, and never written

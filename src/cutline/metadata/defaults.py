@@ -68,10 +68,11 @@ _DEFAULT = re.compile(
     | file [ ] written ) [ ] (?:with|using|by|in) [ ] (?:the [ ])? {_PROGRAM} {_VERSION}
     | adobe [ ] photoshop {_VERSION} | acd [ ] systems [ ] digital [ ] imaging
     | software: [ ] {_PROGRAM} {_VERSION} | lead [ ] technologies (?:[ ,]+ inc\.?)? (?:[ ] v[\d.]+)?
-    | imagej= .* | lav[cf] [\d.]+ | libjpeg .* | creator: [ ] gd-jpeg .*
-    | optimi[sz]ed [ ] by [ ] jpegmini .* | intel\(r\) [ ] jpeg [ ] library .*
+    | imagej= .* | lav[cf] [\d.]+ | libjpeg .* | creator: [ ] (?:gd-jpeg|xv) .*
+    | optimi[sz]ed [ ] by [ ] jpegmini .* | intel\(r\) [ ] (?:ipp [ ])? jpeg .*
     | jpeg [ ] encoder [ ] copyright .* | xv [ ] [\d.]+\w* .* | handmade [ ] software, [ ] inc .*
-    | u-lead [ ] systems .* | processed [ ] by [ ] ebay [ ] with [ ] imagemagick .*
+    | u-lead [ ] systems .* | file [ ] source: [ ] https?:\S*
+    | processed [ ] by [ ] ebay [ ] with [ ] imagemagick .*
     | compressed [ ] (?:by|with) [ ] (?:jpeg-recompress|mozjpeg|guetzli|tinypng) .*
     # Names of files, times, numbers, and nothing
     | (?: [\w:.~-]*+ [\\/] )*+ (?:{_STEM}) (?:{_ENDING})?

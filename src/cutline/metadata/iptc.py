@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from cutline.metadata.errors import MetadataError
+from cutline.metadata.errors import MetadataError, until_damage
 
 CAPTION, HEADLINE, TITLE = (2, 120), (2, 105), (2, 5)
 _CHARSET = (1, 90)
@@ -75,7 +75,10 @@ class Resource:
 
 def parse(data: bytes) -> list[Dataset]:
     """The fields of a block. Raises MetadataError where it is damaged."""
-    found: list[Dataset] = []
+    return list(_fields(data))
+
+
+def _fields(data: bytes) -> Iterator[Dataset]:
     at = 0
     while at + 5 <= len(data) and data[at] == _MARKER:
         length, start = int.from_bytes(data[at + 3 : at + 5], "big"), at + 5
@@ -84,11 +87,10 @@ def parse(data: bytes) -> list[Dataset]:
             length, start = int.from_bytes(data[start : start + digits], "big"), start + digits
         if start + length > len(data):
             raise MetadataError("its IPTC is cut short")
-        found.append(Dataset(id=(data[at + 1], data[at + 2]), value=data[start : start + length]))
+        yield Dataset(id=(data[at + 1], data[at + 2]), value=data[start : start + length])
         at = start + length
     if data[at:].strip(b"\0"):
         raise MetadataError("its IPTC is damaged")
-    return found
 
 
 def encoded(fields: Sequence[Dataset]) -> bytes:
@@ -102,11 +104,8 @@ def encoded(fields: Sequence[Dataset]) -> bytes:
 
 
 def text_of(data: bytes, id: tuple[int, int]) -> str:
-    """A field's text; "" where it is missing or the block is damaged."""
-    try:
-        fields = parse(data)
-    except MetadataError:
-        return ""
+    """A field's text; "" where it is missing, or behind damage."""
+    fields = until_damage(_fields(data))
     charset = _charset(fields)
     value = next((each.value for each in fields if each.id == id), b"")
     text = None if charset is None else _decoded(value, charset)
@@ -222,9 +221,8 @@ def _western(value: bytes) -> str:
 # Photoshop's resources
 
 
-def resources(data: bytes) -> list[Resource]:
+def resources(data: bytes) -> Iterator[Resource]:
     """The resources of a block ("8BIM" ...). Raises MetadataError where it is damaged."""
-    found: list[Resource] = []
     at = 0
     while at + 7 <= len(data) and data[at : at + 4] in _SIGNATURES:
         named = at + 6
@@ -234,24 +232,46 @@ def resources(data: bytes) -> list[Resource]:
         if start + 4 > len(data) or end > len(data):
             raise MetadataError("its Photoshop resources are cut short")
         id = int.from_bytes(data[at + 4 : named], "big")
-        found.append(Resource(id=id, head=data[at:start], content=data[start + 4 : end]))
+        yield Resource(id=id, head=data[at:start], content=data[start + 4 : end])
         at = end + length % 2
     if data[at:].strip(b"\0"):
         raise MetadataError("its Photoshop resources are damaged")
-    return found
+
+
+def is_resources(data: bytes) -> bool:
+    """Whether a block is of Photoshop's resources, and not of IPTC alone."""
+    return data[:4] in _SIGNATURES
 
 
 def iptc_in(data: bytes) -> bytes:
-    """The IPTC among Photoshop's resources; b"" for none, or where they are damaged."""
+    """The IPTC among Photoshop's resources; b"" for none."""
+    return next(iter(all_iptc_in(data)), b"")
+
+
+def all_iptc_in(data: bytes) -> list[bytes]:
+    """Each block of IPTC among Photoshop's resources, of which there should be one."""
+    return [each.content for each in until_damage(resources(data)) if each.id == IPTC_RESOURCE]
+
+
+def without_iptc(data: bytes) -> bytes:
+    """Photoshop's resources but IPTC and its digest; all bytes where they are damaged."""
     try:
-        return next((each.content for each in resources(data) if each.id == IPTC_RESOURCE), b"")
+        found = list(resources(data))
     except MetadataError:
-        return b""
+        return data
+    kept = [each for each in found if each.id not in (IPTC_RESOURCE, _DIGEST_RESOURCE)]
+    return b"".join(part for each in kept for part in (each.head, each.content))
 
 
-def with_iptc(data: bytes, iptc: bytes) -> bytes:
-    """Photoshop's resources with other IPTC; its digest, by which Photoshop sees changes, follows."""
-    found = resources(data)
+def with_iptc(data: bytes, iptc: bytes) -> bytes | None:
+    """Photoshop's resources with other IPTC; its digest, by which Photoshop sees changes, follows.
+
+    None where they are damaged: then they should stay as they are.
+    """
+    try:
+        found = list(resources(data))
+    except MetadataError:
+        return None
     before = next((each.content for each in found if each.id == IPTC_RESOURCE), None)
     if before is None:
         head = b"8BIM" + IPTC_RESOURCE.to_bytes(2, "big") + b"\0\0"

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from cutline.images.tiff import MAGIC, directories
 from cutline.metadata import iptc
 from cutline.metadata.blocks import Blocks
-from cutline.metadata.errors import MetadataError
+from cutline.metadata.errors import MetadataError, until_damage
 from cutline.metadata.xmp import Packet
 
 _XMP, _EXIF = b"http://ns.adobe.com/xap/1.0/\0", b"Exif\0\0"
 _EXTENDED_XMP, _DIGEST_BYTES = b"http://ns.adobe.com/xmp/extension/\0", 32
 _PHOTOSHOP, _MPF = b"Photoshop 3.0\0", b"MPF\0"
 _APP0, _APP1, _APP2, _APP11, _APP13, _START_OF_SCAN = 0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xDA
+_COMMENT = 0xFE
 _AFCP, _TRAILER_BYTES = (b"AXS!", b"AXS*"), 65_536
 _MAX_CONTENT = 65_533
 _MAX_TIMES = 4  # that pictures in a file may be read
@@ -61,11 +62,25 @@ class _Change:
 
 
 def blocks(data: bytes) -> Blocks:
-    """EXIF, XMP and IPTC."""
-    found = list(_segments(data))
-    exif = next((each.content[6:] for each in found if each.holds(_APP1, _EXIF)), b"")
-    xmp = next((each.content[len(_XMP) :] for each in found if each.holds(_APP1, _XMP)), b"")
-    return Blocks(exif=exif, xmp=xmp, extended_xmp=_extended_xmp(found), iptc=iptc.iptc_in(_photoshop(found)))
+    """EXIF, XMP, IPTC and comments, of the segments before any damage."""
+    found = until_damage(_segments(data))
+    exifs = [each.content[len(_EXIF) :] for each in found if each.holds(_APP1, _EXIF)]
+    packets = [each.content[len(_XMP) :] for each in found if each.holds(_APP1, _XMP)]
+    iptcs = iptc.all_iptc_in(_photoshop(found))
+    more = (
+        *(Blocks(exif=each) for each in exifs[1:]),
+        *(Blocks(xmp=each) for each in packets[1:]),
+        *(Blocks(iptc=each) for each in iptcs[1:]),
+    )
+    xmp = next(iter(packets), b"")
+    return Blocks(
+        exif=next(iter(exifs), b""),
+        xmp=xmp,
+        extended_xmp=_extended_xmp(found, xmp),
+        iptc=next(iter(iptcs), b""),
+        comments=tuple(each.content for each in found if each.marker == _COMMENT),
+        more=more,
+    )
 
 
 def written(data: bytes, xmp: bytes, iptc_block: bytes | None) -> bytes:
@@ -78,8 +93,8 @@ def written(data: bytes, xmp: bytes, iptc_block: bytes | None) -> bytes:
 
 
 def picture(data: bytes) -> tuple[bytes, list[bytes]]:
-    """What a change of metadata must keep: all bytes but XMP, Photoshop's resources and MPF's numbers; and
-    the bytes of each further picture.
+    """What a change of metadata must keep: all bytes but XMP, IPTC and MPF's numbers; and the bytes of
+    each further picture.
     """
     kept: list[bytes] = []
     at = 0
@@ -93,7 +108,8 @@ def picture(data: bytes) -> tuple[bytes, list[bytes]]:
     further = further_pictures(data)[1:]
     if sum(len(data[each.start : each.end]) for each in further) > _MAX_TIMES * len(data):
         raise MetadataError("its list of pictures (MPF) is damaged")
-    return b"".join([*kept, data[at:]]), [data[each.start : each.end] for each in further]
+    resources = iptc.without_iptc(_photoshop(list(_segments(data))))
+    return b"".join([*kept, resources, data[at:]]), [data[each.start : each.end] for each in further]
 
 
 def further_pictures(data: bytes) -> list[Further]:
@@ -123,14 +139,20 @@ def _segments(data: bytes) -> Iterator[_Segment]:
     raise MetadataError("its segments are damaged")
 
 
-def _extended_xmp(found: Sequence[_Segment]) -> bytes:
-    """The second packet of a file, put together; each part states a digest, the whole length, its place."""
-    head = len(_EXTENDED_XMP) + _DIGEST_BYTES
-    parts = {
-        int.from_bytes(each.content[head + 4 : head + 8], "big"): each.content[head + 8 :]
-        for each in found
-        if each.holds(_APP1, _EXTENDED_XMP)
-    }
+def _extended_xmp(found: Sequence[_Segment], xmp: bytes) -> bytes:
+    """The second packet of a file, put together; each part states a digest, the whole length, its place.
+
+    Of several, it is the one that the first packet names.
+    """
+    start = len(_EXTENDED_XMP)
+    head = start + _DIGEST_BYTES
+    extended: dict[bytes, dict[int, bytes]] = {}
+    for each in found:
+        if each.holds(_APP1, _EXTENDED_XMP):
+            place = int.from_bytes(each.content[head + 4 : head + 8], "big")
+            extended.setdefault(each.content[start:head], {})[place] = each.content[head + 8 :]
+    parts = next((extended[digest] for digest in extended if digest in xmp), None)
+    parts = parts or next(iter(extended.values()), {})
     return b"".join(parts[place] for place in sorted(parts))
 
 
@@ -162,6 +184,8 @@ def _changes(found: Sequence[_Segment], xmp: bytes, iptc_block: bytes | None) ->
     if iptc_block is None:
         return
     resources = iptc.with_iptc(_photoshop(found), iptc_block)
+    if resources is None:
+        return
     most = _MAX_CONTENT - len(_PHOTOSHOP)
     pieces = [resources[at : at + most] for at in range(0, len(resources), most)]
     new = b"".join(_segment(_APP13, _PHOTOSHOP + piece) for piece in pieces)

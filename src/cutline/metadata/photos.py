@@ -40,7 +40,7 @@ def blocks_of(data: bytes) -> Blocks:
     try:
         if module is not None:
             return module.blocks(data)
-        return _by_decoder(data, kind) if kind in ("HEIF", "AVIF") else Blocks()
+        return _by_decoder(data, kind) if kind in ("HEIF", "AVIF", "GIF") else Blocks()
     except MetadataError:
         return Blocks()
 
@@ -99,5 +99,5 @@ def _by_decoder(data: bytes, kind: str) -> Blocks:
             image: Image.Image = opener(io.BytesIO(data))
     except ImageError:
         return Blocks()
-    exif, xmp = (image.info.get(name) or b"" for name in ("exif", "xmp"))
-    return Blocks(exif=bytes(exif).removeprefix(b"Exif\0\0"), xmp=bytes(xmp))
+    exif, xmp, comment = (image.info.get(name) or b"" for name in ("exif", "xmp", "comment"))
+    return Blocks(exif=bytes(exif).removeprefix(b"Exif\0\0"), xmp=bytes(xmp), comments=(bytes(comment),))

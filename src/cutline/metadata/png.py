@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cutline.metadata import iptc
 from cutline.metadata.blocks import Blocks
-from cutline.metadata.errors import MetadataError
+from cutline.metadata.errors import MetadataError, until_damage
 
 _SIGNATURE_BYTES = 8
 _XMP = b"XML:com.adobe.xmp"
 _IPTC_PROFILE = b"Raw profile type iptc"
+_XMP_PROFILE = b"Raw profile type xmp"
 _EXIF_PROFILES = (b"Raw profile type exif", b"Raw profile type APP1")
+_COMMENTS = (b"description", b"title", b"comment")
 _TEXT = (b"tEXt", b"zTXt", b"iTXt")
 _MAX_TEXT_BYTES = 16 * 2**20
 _HEX_LINE = 72
@@ -29,9 +31,11 @@ class _Chunk:
 
 
 def blocks(data: bytes) -> Blocks:
-    """EXIF, XMP and IPTC; IPTC and older EXIF in the text that ImageMagick invented."""
+    """EXIF, XMP, IPTC and comments; IPTC, older EXIF and some XMP in the text that ImageMagick invented."""
     exif = xmp = block = b""
-    for each in _chunks(data):
+    comments: list[bytes] = []
+    more: list[Blocks] = []
+    for each in until_damage(_chunks(data)):
         if each.kind == b"eXIf":
             exif = each.content
         elif each.kind in _TEXT:
@@ -43,7 +47,11 @@ def blocks(data: bytes) -> Blocks:
                 block = iptc.iptc_in(profile) or profile
             elif keyword in _EXIF_PROFILES:
                 exif = exif or _profile(text).removeprefix(b"Exif\0\0")
-    return Blocks(exif=exif, xmp=xmp, iptc=block)
+            elif keyword == _XMP_PROFILE:
+                more.append(Blocks(xmp=_profile(text)))
+            elif keyword.lower() in _COMMENTS:
+                comments.append(text)
+    return Blocks(exif=exif, xmp=xmp, iptc=block, comments=tuple(comments), more=tuple(more))
 
 
 def written(data: bytes, xmp: bytes, iptc_block: bytes | None) -> bytes:
@@ -53,8 +61,8 @@ def written(data: bytes, xmp: bytes, iptc_block: bytes | None) -> bytes:
         raise MetadataError("its content credentials (C2PA) sign every byte, and a change breaks them")
     new = _chunk(b"iTXt", _XMP + b"\0\0\0\0\0" + xmp)
     replaced = {_XMP}
-    if iptc_block is not None:
-        resources = iptc.with_iptc(b"", iptc_block)
+    resources = None if iptc_block is None else iptc.with_iptc(_resources(found), iptc_block)
+    if resources is not None:
         lines = resources.hex()
         text = f"\niptc\n{len(resources):8}\n" + "\n".join(
             lines[at : at + _HEX_LINE] for at in range(0, len(lines), _HEX_LINE)
@@ -69,14 +77,21 @@ def written(data: bytes, xmp: bytes, iptc_block: bytes | None) -> bytes:
 
 
 def picture(data: bytes) -> tuple[bytes, list[bytes]]:
-    """What a change of metadata must keep: all but the two kinds of text, and what is behind the end."""
+    """What a change of metadata must keep: all but XMP and IPTC, and what is behind the end."""
     found = list(_chunks(data))
     kept = [
         data[each.start : each.end]
         for each in found
         if not (each.kind in _TEXT and _keyword(each) in (_XMP, _IPTC_PROFILE))
     ]
-    return b"".join([*kept, data[found[-1].end :]]), []
+    return b"".join([*kept, iptc.without_iptc(_resources(found)), data[found[-1].end :]]), []
+
+
+def _resources(found: Sequence[_Chunk]) -> bytes:
+    """Photoshop's resources; b"" for none, or for IPTC without them."""
+    texts = (_text(each) for each in found if each.kind in _TEXT and _keyword(each) == _IPTC_PROFILE)
+    profiles = [_profile(text) for _, text in texts]
+    return next((each for each in reversed(profiles) if iptc.is_resources(each)), b"")
 
 
 def _chunks(data: bytes) -> Iterator[_Chunk]:

@@ -19,6 +19,8 @@ _NAMES = (271, 272, 305)  # Make, Model, Software
 _WINDOWS_TEXTS = (0x9C9B, 0x9C9C, 0x9C9F)  # XPTitle, XPComment, XPSubject
 _MAX_TEXT_BYTES = 65_536
 _WRITER = "Cutline"
+_SAME_ENDING = {"jpeg": "jpg", "tiff": "tif"}
+_DATA = re.compile(r"[\0-\x08\x0e-\x1f]")  # a comment with these is none
 
 
 def persons_words(photo: str, data: bytes) -> list[str]:
@@ -52,16 +54,20 @@ def _persons_texts(blocks: Blocks, names: Collection[str]) -> Iterator[str]:
     marks = _xmp_texts(blocks.xmp, (xmp.WRITER,))
     ours = [text for text in described if writer_mark(text) in marks]
     ours += [iptc.caption_of(text).strip() for text in ours]  # IPTC may have its beginning alone
-    texts = [
-        *described,
-        iptc.text_of(blocks.iptc, iptc.CAPTION),
-        iptc.text_of(blocks.iptc, iptc.HEADLINE),
-        iptc.text_of(blocks.iptc, iptc.TITLE),
-        *_xmp_texts(blocks.xmp, xmp.OTHER_TEXTS),
-        *_xmp_texts(blocks.extended_xmp, (xmp.DESCRIPTION, *xmp.OTHER_TEXTS)),
-        *exif_texts(blocks.exif),
-    ]
+    texts = (text for each in (blocks, *blocks.more) for text in _texts(each))
     return (text for text in texts if is_a_persons(text, names) and text not in ours)
+
+
+def _texts(blocks: Blocks) -> Iterator[str]:
+    """What blocks say about the photo, whoever wrote it."""
+    yield from _xmp_texts(blocks.xmp, (xmp.DESCRIPTION,))
+    for field in (iptc.CAPTION, iptc.HEADLINE, iptc.TITLE):
+        yield iptc.text_of(blocks.iptc, field)
+    yield from _xmp_texts(blocks.xmp, xmp.OTHER_TEXTS)
+    yield from _xmp_texts(blocks.extended_xmp, (xmp.DESCRIPTION, *xmp.OTHER_TEXTS))
+    yield from exif_texts(blocks.exif)
+    comments = (_plain(each[:_MAX_TEXT_BYTES]) for each in blocks.comments)
+    yield from (text for text in comments if _DATA.search(text) is None)
 
 
 def _packet_for(path: str, photo: str) -> bytes:
@@ -82,7 +88,8 @@ def read_xmp_file(path: str) -> bytes:
 def xmp_file_is_about(packet: bytes, photo: str) -> bool:
     """Whether an XMP file is about a photo: photo.xmp may say that it belongs to photo.CR2 instead."""
     endings = _xmp_texts(packet, (xmp.SIDECAR_ENDING,))
-    return not endings or endings[0].lower() == os.path.splitext(photo)[1].lstrip(".").lower()
+    told, has = (each.lstrip(".").lower() for each in ([*endings, ""][0], os.path.splitext(photo)[1]))
+    return not endings or _SAME_ENDING.get(told, told) == _SAME_ENDING.get(has, has)
 
 
 def _xmp_texts(packet: bytes, names: tuple[xmp.Name, ...]) -> list[str]:
@@ -101,11 +108,10 @@ def exif_texts(exif: bytes) -> Iterator[str]:
     if order is None:
         return
     for directory in directories(exif):
-        if directory.is_main:
-            yield _plain(directory.raw(_IMAGE_DESCRIPTION)[:_MAX_TEXT_BYTES])
-            for tag in _WINDOWS_TEXTS:
-                raw = directory.raw(tag)[:_MAX_TEXT_BYTES]
-                yield raw.decode("utf-16-le", "replace").partition("\0")[0].strip()
+        yield _plain(directory.raw(_IMAGE_DESCRIPTION)[:_MAX_TEXT_BYTES])
+        for tag in _WINDOWS_TEXTS:
+            raw = directory.raw(tag)[:_MAX_TEXT_BYTES]
+            yield raw.decode("utf-16-le", "replace").partition("\0")[0].strip()
         yield user_comment(directory.raw(_USER_COMMENT)[:_MAX_TEXT_BYTES], order)
 
 
@@ -148,7 +154,7 @@ def _is_same(path: str, photo: str) -> bool:
 
 def user_comment(raw: bytes, order: ByteOrder) -> str:
     """EXIF's UserComment without the eight bytes that tell its character set."""
-    head, body = raw[:8], raw[8:]
+    head, body = raw[:8].upper(), raw[8:]
     if head == b"UNICODE\0":
         return _utf16(body, order)
     if head.rstrip(b"\0") == b"JIS":
@@ -162,7 +168,7 @@ def _utf16(body: bytes, order: ByteOrder) -> str:
     """By its mark, or in EXIF's byte order; in the other one, or as UTF-8, where only that makes sense."""
     if b"\0" not in body and body[:2] not in (b"\xff\xfe", b"\xfe\xff"):
         try:
-            return body.decode("ascii").strip()
+            return body.decode("utf-8").strip()
         except UnicodeDecodeError:
             pass
     if body[:2] in (b"\xff\xfe", b"\xfe\xff"):

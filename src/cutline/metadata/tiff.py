@@ -41,7 +41,8 @@ def written(data: bytes, xmp: bytes, iptc_block: bytes | None) -> bytes:
     if iptc_block is not None:
         values[_IPTC] = iptc_block
         if iptc.iptc_in(first.raw(_PHOTOSHOP)):
-            values[_PHOTOSHOP] = iptc.with_iptc(first.raw(_PHOTOSHOP), iptc_block)
+            resources = iptc.with_iptc(first.raw(_PHOTOSHOP), iptc_block)
+            values = {_XMP: xmp} if resources is None else values | {_PHOTOSHOP: resources}
     return _appended(data, first, values)
 
 

@@ -29,6 +29,8 @@ OTHER_TEXTS = (
     (_PHOTOSHOP, "Headline"),
     ("http://ns.adobe.com/tiff/1.0/", "ImageDescription"),
     ("http://ns.adobe.com/exif/1.0/", "UserComment"),
+    ("http://ns.acdsee.com/iptc/1.0/", "caption"),
+    ("http://ns.acdsee.com/iptc/1.0/", "notes"),  # darktable's, too
 )
 _ITEM = "http://ns.google.com/photos/1.0/container/item/"
 _SEMANTIC, _LENGTH = (_ITEM, "Semantic"), (_ITEM, "Length")

@@ -42,8 +42,8 @@ class FormRequest(ASGIRequest):
         body_file.seek(0)
         if size:
             self.META["CONTENT_LENGTH"] = str(size)
-        if self.encoding is not None:
-            self.encoding = _text_encoding(self.encoding)
+        if (encoding := self.encoding) is not None:
+            self.encoding = _text_encoding(encoding)  # type: ignore[assignment]
 
     def parse_file_upload(self, META: Any, post_data: Any) -> Any:  # noqa: N803 (as Django calls it)
         """Read a form. Raises as Django does."""

@@ -376,6 +376,15 @@ def test_a_stated_length_of_the_photo_follows(item: str, length: int) -> None:
     assert video.encode() in after
 
 
+def test_a_byte_between_two_segments_stays_and_what_is_behind_it_is_read() -> None:
+    packet = segment(0xE1, XMP_HEAD + GAIN_MAP_XMP)
+    before = with_segments(encoded("JPEG"), EXIF, b"\0junk\xff\0", packet)
+    after = described(before)
+    assert EXIF + b"\0junk\xff\0" in after
+    assert b'hdrgm:Version="1.0"' in photos.blocks_of(after).xmp
+    assert Packet(photos.blocks_of(after).xmp).text(DESCRIPTION) == TEXT
+
+
 def test_a_trailer_with_places_in_the_file_is_refused() -> None:
     with pytest.raises(MetadataError, match="AFCP"):
         photos.described(encoded("JPEG") + b"caption" + b"AXS!" + bytes(99), TEXT, WRITER)
@@ -685,7 +694,8 @@ def extended(digest: bytes, packet: bytes) -> bytes:
         [resources(resource(0x0404, CAPTION_FIELD + b"\x1c\2\x50\x7f\0abc"))],
         [resources(resource(0x0404, CAPTION_FIELD), b"8BIM\4\5\0\0\0\0\xff\xff")],
         [resources(resource(0x0404, field(*CITY, b"Bonn")), resource(0x0404, CAPTION_FIELD))],
-        [exif_with(0x010E, 2, WORDS.encode()), b"\0"],  # a byte between two segments
+        [EXIF, b"\0", segment(0xE1, XMP_HEAD + PACKET)],  # a byte between two segments
+        [exif_with(0x010E, 2, WORDS.encode()), b"\xff\xe2\0\0"],  # a segment that is damaged
     ],
 )
 def test_a_persons_words_are_noticed_wherever_a_jpeg_has_them(parts: list[bytes]) -> None:

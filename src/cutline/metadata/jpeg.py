@@ -121,11 +121,11 @@ def further_pictures(data: bytes) -> list[Further]:
 
 
 def _segments(data: bytes) -> Iterator[_Segment]:
-    """The segments before the picture. Raises MetadataError where they are damaged."""
+    """The segments before the picture, whatever stands between them. Raises MetadataError for damage."""
     at = 2
-    while data[at : at + 1] == b"\xff":
+    while (at := data.find(b"\xff", at)) >= 0:
         marker = data[at + 1] if at + 1 < len(data) else 0
-        if marker == 0xFF:  # padding
+        if marker in (0, 0xFF):  # padding
             at += 1
             continue
         if marker == _START_OF_SCAN:

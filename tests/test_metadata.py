@@ -470,7 +470,15 @@ def _big_endian(picture: Image.Image) -> bytes:
 
 
 def test_a_damaged_file_is_refused_with_a_reason() -> None:
-    for data in (b"\xff\xd8\xff\xe0\xff\xff", encoded("PNG")[:60], encoded("WEBP")[:40], b"II*\0\0\0\0\0"):
+    webp = encoded("WEBP")
+    flat = webp[:26] + bytes(4) + webp[30:]  # no width, no height
+    for data in (
+        b"\xff\xd8\xff\xe0\xff\xff",
+        flat,
+        encoded("PNG")[:60],
+        encoded("WEBP")[:40],
+        b"II*\0\0\0\0\0",
+    ):
         with pytest.raises(MetadataError):
             photos.described(data, TEXT, WRITER)
         assert photos.blocks_of(data) is not None

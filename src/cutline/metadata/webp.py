@@ -52,6 +52,8 @@ def _extended(data: bytes, found: list[_Chunk]) -> bytes:
     if found[0].kind == b"VP8X" and len(found[0].content) >= 10:
         return bytes((found[0].content[0] | _XMP_FLAG,)) + found[0].content[1:]
     width, height = webp_size(data[:30])
+    if min(width, height) < 1:
+        raise MetadataError("its header is damaged")
     has_alpha = found[0].kind == b"VP8L" and bool(int.from_bytes(data[21:25], "little") >> 28 & 1)
     sizes = b"".join((each - 1).to_bytes(3, "little") for each in (width, height))
     return bytes((_XMP_FLAG | (_ALPHA_FLAG if has_alpha else 0), 0, 0, 0)) + sizes

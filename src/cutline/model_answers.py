@@ -275,7 +275,7 @@ _YES = (
     r"|bien sûr|avec plaisir|certainement|claro(?: que sí)?|por supuesto|con (?:mucho )?gusto)"
 )
 _YES_PLEASED = (
-    r"(?:i'd be happy to|happy to help|glad to help|i can (?:certainly )?help with"
+    r"(?:i'd be (?:happy|glad|delighted) to|happy to help|glad to help|i can (?:certainly )?help with"
     r"|great question|good question"
     r"|got it|no problem|(?:thank you|thanks) for (?:sharing|providing|uploading|sending"
     r"|(?:the|your|this) (?:\w+ )?(?:photo|image|picture|request|question)))[^!.:\n]{0,80}"
@@ -323,9 +323,10 @@ _BASED = (
     r"(?:based on|for|from|given|looking at|judging by|as requested|basierend auf|d'après"
     r"|según)\b[^:.\n]{0,80},\s*"
 )
+_SIGN = r"(?:\u00a1|[\u2600-\u27bf\U0001f300-\U0001faff]\ufe0f?\s*)?"
 _LEAD = re.compile(
-    r"(?:\u00a1"
-    rf"|[\u2600-\u27bf\U0001f300-\U0001faff]\ufe0f?\s*)?(?:(?:{_SOFT_YES}(?:\s?[!,.:])*\s+(?:[-\u2013\u2014]\s+)?){{0,2}}(?:{_BASED})?(?:{_HERE_LEAD}|{_STATED})"
+    rf"{_SIGN}(?:(?:{_SOFT_YES}(?:\s?[!,.:])*\s+(?:[-\u2013\u2014]\s+)?){{0,2}}(?:{_BASED})?"
+    rf"(?:{_HERE_LEAD}|{_STATED})"
     rf"|(?:{_YES}|{_YES_PLEASED})(?:\s?[!:]\s+|\.?[ \t]*\n\s*)|(?:{_YES_PLEASED})\.\s+"
     rf"|{_LABELLED}|{_WEAK_LABELLED}|\[{_NOUN}\]:?\s+)",
     re.IGNORECASE,
@@ -345,9 +346,8 @@ _THOUGHT_ALOUD = re.compile(
 )
 _MARKS = tuple("{[<*_\"'`#>~\u201c\u201e\u00ab\u00bb\u2018\u2039\u203a\u300c\u25c1&\\")
 _MAY_LEAD = re.compile(
-    rf"\W*(?:{_SOFT_YES}|{_HERE}|here|hier|aquí|based on|for this|(?:(?:the|an?|my|one|eine?|die"
-    r"|une|una|la|el)\s+)?"
-    rf"{_KIND}?(?:{_NOUN}|{_KIND}|{_LABEL})|image|photo|bild\w*|i'd|i would|assistant)\b",
+    rf"\W*(?:(?:{_SOFT_YES}|{_HERE}|here|hier|aquí|based on|for this|i'd|i would)\b"
+    rf"|(?:{_THE}|an?\s+|one\s+)?{_KIND}{{0,4}}(?:\Z|(?:{_NOUN}|{_LABEL})\b))",
     re.IGNORECASE,
 )
 _LEAD_CHARS = 160

@@ -10,7 +10,9 @@ import re
 
 def is_refusal(text: str) -> bool:
     """Whether a model says that it will not or cannot, or that there is no photo, instead of answering."""
-    said = " ".join(text.replace("\u2019", "'").replace("\u2018", "'").split()).lstrip("\"'*_([\u201c\u201e")
+    said = " ".join(text.replace("\u2019", "'").replace("\u2018", "'").split()).lstrip(
+        "\"'*_([\u201c\u201e\u00bf\u00a1"
+    )
     return bool(_REFUSAL.match(said))
 
 
@@ -18,21 +20,25 @@ def is_refusal(text: str) -> bool:
 
 _PHOTO = r"(?:images?|photos?|pictures?|photographs?|pics?)"
 _TASK = (
-    rf"(?:{_PHOTO}|captions?|descriptions?|requests?|attachments?|visuals?|content|individuals?|identity"
+    rf"(?:{_PHOTO}|captions?|descriptions?|requests?|attachments?|files?|links?|visuals?|content"
+    r"|individuals?|identity"
     r"|people|persons?|guidelines|sentences?)\b"
 )
 _NAMED = rf"(?:[^.!?]{{0,60}}?\b{_TASK}|[^.!?]{{0,30}}\b(?:that|this|it)(?: here)?[.!,;])"
 _ABLE = r"(?:unable|not able|not allowed|not permitted|not authori[sz]ed|not equipped|not designed) to"
 _CANNOT = (
-    r"(?:(?:i|we) (?:\w+ly )?(?:can't|cannot|can not|couldn't|could not|won't|will not|don't think i can)"
+    r"(?:(?:i|we) (?:\w+ly )?(?:can't|cannot|can not|couldn't|could not|(?:won't|will not"
+    r"|wouldn't|would not) be able to|won't|will not|should not|shouldn't|don't think i can)"
     rf"|(?:i|we)(?:'m|'re| am| are| was| were)(?: \w+ly)? {_ABLE}|(?:i|we) (?:wasn't|weren't) able to"
     rf"|cannot|can't|can not|could not|couldn't|{_ABLE}|failed to)(?: \w+ly)?"
 )
 _DO = r"(?:describ|identif|provid|writ|creat|generat|caption|discuss|comment|assist|help|shar|analy|mak)\w*"
 _VERBS = (
-    r"(?:describe|identify|provide|comply|process|analy[sz]e|fulfil|caption|assist|do (?:that|this)\b"
+    r"(?:describe|identify|provide|comply|process|analy[sz]e|fulfil|caption|assist|do (?:that"
+    r"|this|so)\b|be (?:certain|sure) what (?:this|the)\b"
     r"|help(?: you)?(?: with\b| here\b| (?:describ|identif|writ|creat)\w*|[.!,;])"
-    r"|(?:see|view|look|make|tell|write|create|generate|determine|recogni[sz]e|discuss|comment|engage|confirm"
+    r"|(?:see|view|look|make|tell|write|create|generate|determine|recogni[sz]e|discuss|comment"
+    r"|engage|confirm|verify|say"
     r"|produce|access|display|open|load|read|answer|respond|perform|continue|interpret|give|offer|share|infer"
     r"|speculate|assess|evaluate|judge|craft|compose|rewrite|rephrase|summari[sz]e|detect|find|perceive"
     rf"|retrieve|download|complete|accept|accommodate|proceed)\b {_NAMED})"
@@ -42,21 +48,37 @@ _ENGLISH = (
     rf"{_CANNOT} {_VERBS}",
     r"(?:i'm|i am|we're|we are) (?:(?:so|very|really|truly|deeply|terribly) )?sorry\b",
     r"sorry[,.!;:]* but\b",
-    r"i apologi[sz]e(?:[,.;!]| but\b| that\b| for (?:the|any) (?:confusion|inconvenience|misunderstanding))",
+    r"i (?:\w+ )?apologi[sz]e(?:[,.;!]| but\b| that\b| for (?:the|any) (?:confusion|inconvenience))",
     r"(?:my )?apologies[,.;!]* (?:but|i)\b",
     r"as (?:an ai\b|an artificial intelligence|a (?:[\w-]+ ){0,2}language model|a text-(?:based|only))",
     r"(?:i'm|i am) (?:(?:just|only|merely) )?an? (?:ai\b|(?:[\w-]+ ){0,2}language model|text-(?:based|only))",
     rf"(?:i|we) (?:\w+ly )?(?:decline|refuse) to {_DO}",
-    r"(?:i|we)(?:'ll have to| must| have to| need to| will have to)(?: \w+ly)? (?:decline|refuse)"
+    r"(?:i|we)(?:'ll have to|'m going to have to| am going to have to| must| have to| need to"
+    r"| will have to)(?: \w+ly)? (?:decline|refuse)"
     rf"(?: to {_DO}|[.,!;]| this\b| that\b| your\b)",
     rf"i(?:'d| would)? (?:rather|prefer) not (?:to )?{_DO}",
-    rf"(?:i'm|i am) not (?:\w+ly )?comfortable (?:with )?(?:{_DO}|this\b|that\b)",
+    r"(?:(?:i'm|i am) not|i (?:do not|don't|wouldn't|would not) feel) (?:\w+ly )?comfortable"
+    rf" (?:with )?(?:{_DO}|this\b|that\b)",
+    r"(?:i (?:don't|do not) think )?it(?:'s| is| would be| isn't) (?:not )?(?:in)?appropriate"
+    rf"(?: for me)? to {_DO}|it(?:'s| is) (?:not possible|impossible)(?: for me)? to {_DO}",
+    rf"i (?:don't|do not) (?:describe|identify|recogni[sz]e|caption|comment|generate) {_NAMED}",
+    rf"(?:i'm|i am) not seeing (?:[^.!?]{{0,20}}\b)?{_PHOTO}|i see no {_PHOTO}\b",
+    r"i(?:'m| am)? (?:can )?only [^.!?]{0,40}\btext\b",
+    rf"there (?:was|is|seems to be|appears to be) an? (?:issue|problem|error) (?:with|process|load|view)\w*"
+    rf" (?:the|your|this) (?:{_PHOTO}|request)",
+    r"there (?:isn't|is not|does(?:n't| not) (?:appear|seem) to be) (?:an?"
+    rf"|any) (?:\w+ )?{_PHOTO}(?:[.!]| {_SENT})",
+    rf"{_DO} [^.!?]{{0,40}}\b(?:would|could|may|might) (?:violate|be against|go against|be inappropriate)",
+    r"your request (?:was|has been) (?:rejected|blocked|declined|flagged)|content (?:was )?filtered\b",
+    rf"if you (?:can |could )?{_SENT} [^.!?]{{0,40}}\b{_PHOTO}\b[^.!?]{{0,20}}\bi\b",
+    rf"i need (?:an?|the|your) (?:\w+ )?{_PHOTO} (?:to (?:describe|caption|see)|in order|before|first)",
     rf"(?:i'm|i am) not (?:sure|certain) what (?:the|this|your) {_PHOTO}",
     r"(?:i'm|i am) (?:having|experiencing) (?:trouble|difficulty|difficulties|issues|problems)"
     r" (?:with|view|see|load|access|process|open|identify)\w*",
     r"(?:i|we) (?:(?:do not|don't|did not|didn't|haven't|have not|can't|cannot) (?:\w+ ){0,2}"
-    r"(?:see|have|find|detect|received?|possess)|have no|lack) (?:[^.!?]{0,40}\b)?"
-    rf"(?:{_PHOTO}|attachments?|files?|access|abilit(?:y|ies)|capabilit(?:y|ies)|permission|way to see)\b",
+    r"(?:see|have|find|detect|received?|possess|get(?= an?\b))|have no|lack) (?:[^.!?]{0,40}\b)?"
+    rf"(?:{_PHOTO}|attachments?|files?|access|abilit(?:y|ies)|capabilit(?:y|ies)|permission"
+    r"|way to see|eyes|anything attached)\b",
     r"(?:i|i'd|i would|i'll) (?:\w+ )?need (?:to (?:see|view|look at)|you to"
     rf"|access)\b[^.!?]{{0,40}}{_PHOTO}",
     rf"(?:i'd|i would|i'll|i will) (?:be )?(?:[\w ]+ )?(?:happy|glad|love) to {_DO}[^.!?]{{0,80}}"
@@ -67,20 +89,23 @@ _ENGLISH = (
     r"|conversation)))",
     rf"(?:it (?:seems|looks like|appears) )?you (?:haven't|have not|didn't|did not|forgot to)"
     rf" (?:\w+ ){{0,2}}{_SENT}",
-    rf"(?:the|this|that|your) (?:\w+ )?(?:{_PHOTO}|requests?|content|link|file|attachment) (?:you \w+ )?(?:"
+    rf"(?:(?:the|this|that|your) (?:\w+ )?)?(?:{_PHOTO}|requests?|content|link|file"
+    r"|attachment) (?:you \w+ )?(?:"
     r"(?:violates?|goes against|is against|is inappropriate|may violate)\b"
     r"|(?:cannot|can't|could not|couldn't|can not) be (?:\w+ly )?(?:describ|process|display|load|shown|open"
     r"|view|read|caption|analy|access|fulfil|complet)"
     r"|(?:is not|isn't|was not|wasn't) (?:\w+ly )?(?:available(?! in)|attached|uploaded|provided"
     r"|included|accessible)"
-    r"|is (?:missing[.!,;]|unavailable|inaccessible)"
+    r"|(?:is|seems to be|appears to be) (?:missing[.!,;]|unavailable|inaccessible)"
+    r"|contains? (?:\w+ )?(?:inappropriate|explicit|sensitive|prohibited) (?:content|material)"
     r"|(?:did not|didn't|failed to|has not|hasn't|doesn't seem to) (?:\w+ )?(?:load|upload"
     r"|come through|attach))",
     rf"{_PHOTO} (?:is |was )?(?:not (?:available|found|provided|attached|accessible|supported)|unavailable)",
+    rf"(?:the )?{_PHOTO} you \w+ is (?:blank|empty|corrupted|broken)",
     r"(?:please|kindly|could you|can you|would you)(?: please)? (?:\w+ ){0,2}"
-    r"(?:upload|provide|attach|share (?!your)|send|reupload|re-upload|paste|submit|resend)\b[^.!?]{0,50}?"
+    r"(?:upload|provid|attach|shar(?!\w+ your)|send|reupload|re-upload|past|submit|resend)\w*\b[^.!?]{0,50}?"
     rf"\b(?:{_PHOTO}|file|link|url|attachment|it again)\b",
-    r"(?:it|that|this) (?:is|goes|would be|would go) against (?:my|our|the) (?:\w+ )?(?:polic"
+    r"(?:it|that|this)(?:'s| is| goes| would be| would go) against (?:my|our|the) (?:\w+ )?(?:polic"
     r"|guideline|rule)",
     r"my (?:\w+ )?(?:guidelines|policies|policy|programming) (?:prevents?|prohibits?|do|does"
     r"|don't|doesn't)\b",
@@ -90,7 +115,8 @@ _ENGLISH = (
 
 _BILD = r"(?:bild\w*|fotos?|fotografien?|aufnahme|datei\w*|anhang)"
 _TUN = (
-    r"(?:helfen|beschreiben|sehen|identifizieren|erkennen|anzeigen|verarbeiten|erstellen|analysieren|ansehen"
+    r"(?:helfen|weiterhelfen|beschreiben|sehen|identifizieren|erkennen|anzeigen|verarbeiten"
+    r"|erstellen|analysieren|ansehen"
     r"|öffnen|schreiben|beantworten|erfüllen|generieren|nachkommen|liefern|einsehen|betrachten)"
 )
 _GERMAN = (
@@ -99,6 +125,12 @@ _GERMAN = (
     r"ich entschuldige mich\b",
     rf"(?:leider )?(?:ich )?(?:kann|konnte|darf|werde|möchte|können wir|wir können)\b[^.!?]{{0,60}}"
     rf"\b(?:nicht|kein\w*)\b[^.!?]{{0,60}}\b(?:{_TUN}\b|dabei|bei dieser)",
+    r"ich kann (?:das|dies|dem)(?: leider)? nicht[.!]",
+    r"(?:diese\w* \w+|dabei|damit|hierbei) kann ich (?:\w+ ){0,2}(?:nicht|kein\w*)\b",
+    r"(?:leider )?(?:ist es mir|es ist mir)(?: leider)? nicht möglich\b",
+    r"ich bin (?:nur |lediglich )?eine? (?:ki\b|künstliche intelligenz|\w*sprachmodell|ki-\w+)",
+    rf"ich (?:benötige|brauche) (?:das|ein) {_BILD},? um\b",
+    rf"bitte (?:senden|schicken?|laden?|stellen?|sende|teilen|fügen)\b[^.!?]{{0,30}}\b{_BILD}\b",
     rf"(?:leider )?(?:sehe ich|ich sehe|ich erkenne|habe ich|ich habe|ich erhielt)(?: \w+)? kein\w* (?:\w+ )?"
     rf"(?:{_BILD}|zugriff|zugang|möglichkeit)\b",
     r"(?:leider )?(?:ich bin|bin ich)(?: \w+)? nicht (?:in der lage|fähig|berechtigt|befugt|imstande)\b",
@@ -122,6 +154,10 @@ _FRENCH = (
     r"(?:je m'excuse|toutes mes excuses|mes excuses|je regrette|je vous prie de m'excuser)\b[,.!;]*",
     r"je ne (?:peux|puis|pourrai|parviens|suis|saurais)\b(?: \w+)?(?: pas)?"
     rf"(?:[.!]|(?: [\w']+){{0,6}}? (?:l'|d'|vous |y )?{_FAIRE}\b)",
+    rf"je suis (?:incapable|dans l'incapacité) de (?:vous )?{_FAIRE}\b|je ne dispose pas\b",
+    r"je suis une? (?:ia\b|intelligence artificielle|modèle de langage|assistant)",
+    rf"il n'y a (?:pas d'|aucune ){_IMAGE}(?:[.!,]| jointe| à décrire)",
+    rf"impossible d[e'] ?\w+ (?:cette |l'|la )?{_IMAGE}\b",
     rf"je ne (?:vois|reçois|trouve) (?:pas |aucune? )[^.!?]{{0,30}}{_IMAGE}\b",
     rf"je n'ai (?:pas|aucune?|malheureusement pas)\b[^.!?]{{0,30}}\b(?:accès|{_IMAGE}|capacité|possibilité)",
     r"en tant (?:qu'(?:ia\b|intelligence|assistant ia|une? (?:ia\b|intelligence|modèle))|que modèle)",
@@ -142,6 +178,8 @@ _SPANISH = (
     rf"(?:[.!]|(?: \w+){{0,3}}? {_HACER}\w*)",
     rf"no (?:veo|hay|tengo|recibí|he recibido|encuentro|se \w+|ha \w+|has \w+) (?:\w+ ){{0,4}}?"
     rf"(?:{_IMAGEN}(?:[.!,]| (?:adjunt|disponible|para|en (?:tu|su|el|este))\w*)|acceso|capacidad)",
+    r"soy (?:solo )?(?:una? )?(?:ia\b|inteligencia artificial|modelo de lenguaje|asistente)",
+    rf"(?:es )?imposible {_HACER} (?:la|esta|el)\b",
     r"como (?:una? )?(?:ia\b|inteligencia artificial|modelo de lenguaje|asistente de ia)",
     rf"(?:por favor,? |podrías |puedes |podría )(?:\w+ ){{0,3}}(?:sub|adjunt|proporcion|enví"
     r"|envi|compart|carg)\w*"
@@ -152,13 +190,17 @@ _SPANISH = (
 
 # What may come before: "Unfortunately,", "Thank you for the photo, but", "For privacy reasons,".
 _BEFORE = (
-    r"(?:(?:unfortunately|regrettably|sadly|sorry|however|oops|hmm|error|note|hello|hi|leider|malheureusement"
+    r"(?:(?:unfortunately|regrettably|sadly|sorry(?: about that)?|however|oops|hmm|error|note"
+    r"|hello|hi|leider|malheureusement"
     r"|désolée?|lamentablemente|desafortunadamente|lo siento|hallo|bonjour|hola)[,.!:;]*"
-    r"|i'm afraid(?: that)?|i regret(?: to (?:say|inform you))?(?: that)?"
+    r"|i'm afraid(?: that)?|i (?:see|notice|noticed|think|believe)(?: that)?"
+    r"|i(?:'m| am)? [^.!?]{0,80}?,? (?:but|and)|for (?:\w+ ){1,3}reasons,?"
+    r"|i regret(?: to (?:say|inform you))?(?: that)?"
     r"|(?:it|there) (?:seems|appears|looks)(?: like| as if| as though| that)*(?: to be)?"
     r"|es (?:scheint|sieht so aus),? (?:dass|als ob)|il semble que?|parece que"
     r"|(?:thank you|thanks|danke|merci|gracias)\b[^,.!?]{0,60}[,.!]"
-    r"|(?:while|although|though|due to|for|because of|given|since|to protect|aus|pour des"
+    r"|(?:while|although|though|without|out of|to (?:describe|write|create)|due to|for"
+    r"|because of|given|since|to protect|aus|pour des"
     r"|por)\b[^,.!?]{0,80},)"
     r" (?:but |aber |mais |pero )?"
 )

@@ -208,6 +208,8 @@ def test_parquet_gives_paths_and_images(tmp_path: Path) -> None:
     found = names(rows_of(str(tmp_path / "images.parquet")))
     assert [name for name, _ in found[:5]] == [f"{n}.jpg" for n in range(5)]
     assert [each for _, each in found] == [True] * 5 + [False]
+    parquet.write_table(pa.table({"images": [[images[0], images[1]], []]}), tmp_path / "lists.parquet")
+    assert [each for _, each in names(rows_of(str(tmp_path / "lists.parquet")))] == [True, False]
 
 
 def test_folders_of_hugging_face_are_read_as_the_hub_and_as_save_to_disk_write_them(tmp_path: Path) -> None:

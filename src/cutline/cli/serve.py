@@ -119,10 +119,14 @@ def _let_network_in(host: str, *, choice: bool | None) -> None:
     has_hosts = "hosts" in made.model_fields_set
     if not _network.is_for_others(host) or not made.development or (has_hosts and not choice):
         return
-    names = _network.own_names()
-    if _network.lets_others_in(names, choice=choice):
-        os.environ["CUTLINE_HOSTS"] = ",".join(dict.fromkeys([*made.hosts, *names]))
-        settings.cache_clear()
+    here = _network.reachable(host, ())
+    names = tuple(dict.fromkeys([*here, *_network.own_names()]))
+    if not _network.lets_others_in(names, choice=choice):
+        if choice is not None or _network.can_ask():
+            return
+        names = here  # whoever names an address wants it to answer
+    os.environ["CUTLINE_HOSTS"] = ",".join(dict.fromkeys([*made.hosts, *names]))
+    settings.cache_clear()
 
 
 def _say_where(host: str, port: int, settings: ServerSettings) -> None:
@@ -130,12 +134,26 @@ def _say_where(host: str, port: int, settings: ServerSettings) -> None:
     from django.http.request import validate_host
 
     log = logging.getLogger("cutline.serve")
-    names = _network.reachable(host, ("127.0.0.1", *_network.own_names()))
-    allowed = [name for name in names if validate_host(name, settings.hosts)]
-    log.info("Cutline is at %s", ", ".join(f"http://{name}:{port}" for name in allowed or names[:1]))
-    if settings.development and _network.is_for_others(host) and set(allowed) <= {"127.0.0.1"}:
-        log.warning(
-            "It answers to %s alone: others on the network get 400. Start it with --network, or set"
-            " CUTLINE_HOSTS to all names and addresses that people use for it.",
+    concrete = [name for name in settings.hosts if not name.startswith(("*", "."))]
+    chosen = [name for name in concrete if _network.is_for_others(name)]
+    here = _network.reachable(host, ("127.0.0.1", *_network.own_names()))
+    names = dict.fromkeys([*here, *chosen] if _network.is_for_others(host) else here)
+    if allowed := [name for name in names if validate_host(name, settings.hosts)]:
+        log.info("Cutline is at %s", ", ".join(f"http://{name}:{port}" for name in allowed))
+    else:
+        log.info(
+            "Cutline listens on http://%s:%s, but answers only to the names of CUTLINE_HOSTS: %s.",
+            here[0],
+            port,
             ", ".join(settings.hosts),
+        )
+    if (
+        settings.development
+        and _network.is_for_others(host)
+        and not any(map(_network.is_for_others, settings.hosts))
+    ):
+        log.warning(
+            "It answers to %s: others on the network get 400. Start it with --network, or set"
+            " CUTLINE_HOSTS to all names and addresses that people use for it.",
+            f"{', '.join(allowed)} alone" if allowed else "none of its addresses",
         )

@@ -142,7 +142,7 @@ class ServerSettings(BaseSettings):
     hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         ("127.0.0.1", "localhost", "[::1]"),
         description="Host names and addresses that the service answers to, separated by commas; others get"
-        " 400. `cutline serve --network` adds the machine's own.",
+        " 400. In development `cutline serve --host ADDRESS` adds that one, `--network` the machine's own.",
     )
     trusted_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (),

@@ -50,6 +50,28 @@ def test_nobody_else_gets_in_without_a_word(choice: bool | None) -> None:
     assert hosts(choice=choice) == ("127.0.0.1", "localhost", "[::1]")
 
 
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("192.168.1.5", "192.168.1.5"),
+        ("192.168.56.1", "192.168.56.1"),
+        ("fd00:0::6", "[fd00::6]"),
+        ("Nas", "nas"),
+    ],
+)
+def test_an_address_to_listen_on_is_answered_to(
+    host: str, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours = ("127.0.0.1", "localhost", "[::1]")
+    assert hosts(host) == (*ours, name)
+    assert said(caplog, host, hosts=settings().hosts) == f"Cutline is at http://{name}:8000"
+    os.environ.pop("CUTLINE_HOSTS")
+    settings.cache_clear()
+    assert hosts(host, choice=False) == ours
+    assert hosts(host, choice=True)[3] == name
+    assert set(NAMES) < set(settings().hosts)
+
+
 @pytest.mark.parametrize("answer", [True, False])
 def test_a_terminal_is_asked(answer: bool, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setattr("sys.stdin", type("Terminal", (), {"isatty": lambda self: True})())
@@ -94,12 +116,52 @@ def test_the_start_names_the_addresses_that_work(caplog: pytest.LogCaptureFixtur
     assert said(caplog, "192.168.1.5", hosts=("192.168.1.5",)) == "Cutline is at http://192.168.1.5:8000"
 
 
+def test_the_start_names_what_an_operator_chose_and_nothing_that_gets_400(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    chosen = ("photos.example.org",)
+    assert said(caplog, "0.0.0.0", hosts=chosen) == "Cutline is at http://photos.example.org:8000"
+    assert said(caplog, "192.168.1.5", hosts=chosen) == "Cutline is at http://photos.example.org:8000"
+    behind_a_proxy = said(caplog, "127.0.0.1", hosts=chosen)
+    assert behind_a_proxy == (
+        "Cutline listens on http://127.0.0.1:8000, but answers only to the names of CUTLINE_HOSTS:"
+        " photos.example.org."
+    )
+    for pattern in (".example.org", "*"):
+        assert "others on the network get 400" not in said(caplog, "0.0.0.0", hosts=("127.0.0.1", pattern))
+    assert "Cutline is at" not in said(caplog, "192.0.2.2")
+    assert "answers to none of its addresses" in said(caplog, "192.0.2.2")
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5"])
 def test_the_start_says_what_keeps_others_out(host: str, caplog: pytest.LogCaptureFixture) -> None:
     text = said(caplog, host)
     assert "others on the network get 400" in text
     assert "--network" in text
     assert "CUTLINE_HOSTS" in text
+
+
+def test_every_private_address_of_the_machine_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = [
+        "127.0.0.1",
+        "10.1.2.3",
+        "192.168.56.1",
+        "172.17.0.1",
+        "100.101.102.103",
+        "8.8.8.8",
+        "100.128.0.1",
+    ]
+    there = ["::1", "fd12:3456::7", "fe80::1", "2a00:1450::1"]
+    monkeypatch.setattr(_network, "_probed_addresses", lambda: iter(["192.168.1.5", "fe80::1%eth0"]))
+    monkeypatch.setattr(_network, "_interface_addresses", lambda: iter([*here, *there]))
+    assert _network._private_addresses() == [
+        *("192.168.1.5", "10.1.2.3", "192.168.56.1", "172.17.0.1", "100.101.102.103", "[fd12:3456::7]")
+    ]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the system has another way to ask")
+def test_the_interfaces_of_the_machine_are_asked() -> None:
+    assert "127.0.0.1" in list(_network._interface_addresses())
 
 
 def test_this_machine_s_names_are_private() -> None:

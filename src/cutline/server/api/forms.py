@@ -158,12 +158,12 @@ def _is_bytes(name: str, begins: bytes) -> bool:
     return name in FILE_FIELDS.values() and not _TEXT.fullmatch(begins)
 
 
-def _text_encoding(name: str) -> str | None:
-    """The encoding of a form by its common name; None, for UTF-8, where it is none of texts like forms."""
+def _text_encoding(name: str) -> str:
+    """The encoding of a form by its common name; UTF-8 where it is none of texts like forms."""
     with suppress(LookupError, ValueError):
         if (_ASCII + b"\xff").decode(name, "replace").startswith(_ASCII.decode()):
             return codecs.lookup(name).name
-    return None
+    return "utf-8"
 
 
 def _words(line: bytes) -> dict[str, str]:

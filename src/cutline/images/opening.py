@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from PIL import Image
 
@@ -171,9 +171,11 @@ def _is_black(picture: Image.Image) -> bool:
 
 
 def _shows_nothing(picture: Image.Image) -> bool:
-    """Whether nothing can be seen but noise: parts of the picture are alike on average, or very dark."""
+    """Whether nothing can be seen but noise: parts of the picture are of one grey, or very dark."""
     parts = picture.resize((_PARTS, _PARTS), Image.Resampling.BOX, reducing_gap=1.0)
-    return all(high - low <= _SPREAD or high <= _DARK for low, high in parts.getextrema())  # type: ignore[misc]
+    extremes: Any = parts.getextrema()
+    lows, highs = zip(*extremes, strict=True)
+    return bool(max(highs) - min(lows) <= _SPREAD or max(highs) <= _DARK)
 
 
 def _open_in_room(

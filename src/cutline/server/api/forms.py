@@ -43,7 +43,7 @@ class FormRequest(ASGIRequest):
         if size:
             self.META["CONTENT_LENGTH"] = str(size)
         if (encoding := self.encoding) is not None:
-            self.encoding = _text_encoding(encoding)  # type: ignore[assignment]
+            self.encoding = _text_encoding(encoding)
 
     def parse_file_upload(self, META: Any, post_data: Any) -> Any:  # noqa: N803 (as Django calls it)
         """Read a form. Raises as Django does."""

@@ -121,9 +121,8 @@ def check_type(kind: str, encoding: str, *, path: str) -> None:
             hint="Send it as it is, without Content-Encoding.",
         )
     if kind and kind not in BODY_TYPES and not is_json(kind):
-        raise UnsupportedMedia(
-            "This address does not support that content type.", hint=how_to_send(FILE_FIELDS.get(path, ""))
-        )
+        field = "" if kind.startswith("text/") else FILE_FIELDS.get(path, "")
+        raise UnsupportedMedia("This address does not support that content type.", hint=how_to_send(field))
 
 
 def check_urlencoded(request: HttpRequest) -> None:
@@ -147,7 +146,7 @@ def check_urlencoded(request: HttpRequest) -> None:
 def how_to_send(field: str) -> str:
     """What to do with a file. field: of the form that takes it; "" where none does."""
     if not field:
-        return "Send JSON, or multipart/form-data where there are files."
+        return "Send JSON (Content-Type: application/json), or multipart/form-data where there are files."
     file = "photos.zip" if field == FILE_FIELDS["/api/v1/bulk"] else "photo.jpg"
     return f"Send {field} as a file of a form (multipart/form-data): curl -F {field}=@{file}."
 

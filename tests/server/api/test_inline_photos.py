@@ -9,12 +9,13 @@ from typing import Any
 from urllib.parse import quote, quote_from_bytes, quote_plus
 
 import pytest
+from django.http import QueryDict
 from django.test import Client
 
 from cutline.errors import CutlineError, ImageTooLarge
 from cutline.server.api import inline_photos
 from cutline.server.api.body_limits import limit_of
-from cutline.server.api.inline_photos import decoded_photo
+from cutline.server.api.inline_photos import _with_plus, decoded_photo
 from cutline.server.api.parsing import FILE_FIELDS
 from cutline.server.errors import Invalid
 
@@ -110,8 +111,9 @@ def test_a_field_whose_plus_signs_nobody_encoded_is_read(photo: bytes) -> None:
     assert "+" in plain
     for text in (plain, lines, f"data:image/jpeg;base64,{plain}", f"data:image/jpeg; base64,{plain}"):
         for sent in (text, quote(text), quote_plus(text)):
-            answer = Client().post(CAPTION, f"image={sent}&n=1", "application/x-www-form-urlencoded")
-            assert answer.status_code == 200, answer.content
+            assert decoded_photo(_with_plus(QueryDict(f"image={sent}")["image"])) == photo
+    answer = Client().post(CAPTION, f"image={plain}&n=1", "application/x-www-form-urlencoded")
+    assert answer.status_code == 200, answer.content
 
 
 @pytest.mark.django_db

@@ -126,6 +126,14 @@ def test_stray_quotes_swallow_no_rows_where_names_have_no_ending(
     assert code in codes(checked(tmp_path))
 
 
+def test_a_second_line_that_begins_with_a_word_and_a_comma_is_no_row(tmp_path: Path) -> None:
+    rows = 'image,caption\na,"A cat\nThere, it sits"\nb,"A cow\nNow, it lies"\n'
+    (tmp_path / "captions.csv").write_text(rows)
+    write_photos(tmp_path, ["a.jpg", "b.jpg"])
+    found = load_examples(_config(tmp_path), report=lambda _: None)
+    assert [each.captions for each in found] == [("A cat\nThere, it sits",), ("A cow\nNow, it lies",)]
+
+
 def test_quotes_behind_backslashes_are_part_of_a_quoted_text(photos: Path) -> None:
     (photos / "captions.csv").write_text(
         'image,caption\na.jpg,"A sign says \\"stop\\", in red"\nb.jpg,"\\"Go\\""\n'

@@ -256,7 +256,7 @@ def _row_test(delimiter: str, header: Sequence[str], first: Sequence[str]) -> Ca
     place = [*(at for at in known if at in named), *known, *sorted(named), 0][0]
     has_names = bool(named)
     has_numbers = any(cells[place].strip('" ').isdecimal() for cells in rows[1:2] if len(cells) > place)
-    is_spaced = any(cells[place + 1].startswith(" ") for cells in rows if len(cells) > place + 1)
+    is_spaced = any(cells[place + 1].startswith(" ") for cells in rows[:2] if len(cells) > place + 1)
 
     def is_row(line: str) -> bool:
         cells = line.split(delimiter)

@@ -479,6 +479,7 @@ def test_hashtags_in_json_stand_on_a_line_of_their_own() -> None:
         '{"a":',
         "**a",
         "<p>",
+        "<b>\n\n",
         "_ ",
         "(",
         "ich kann ",

@@ -168,14 +168,14 @@ def _without_emphasis(text: str) -> str:
 _ENCLOSING = r"(?:\w+_)?caption|answer|response|output|description|sentence|result|text|alt_text"
 _CONCLUSION = r"conclusion|final_\w+|final|answer"
 _TAGGED = (
-    re.compile(rf"<({_CONCLUSION})>\s*(.+?)\s*</\1>", re.DOTALL | re.IGNORECASE),
+    re.compile(rf"<({_CONCLUSION})>(.+?)</\1>", re.DOTALL | re.IGNORECASE),
     re.compile(
         rf"\A<({_CONCLUSION}|{_ENCLOSING})>(.*?)(?:</\1>.*)?\Z",
         re.DOTALL | re.IGNORECASE,
     ),
     re.compile(
         rf"<({_ENCLOSING}|p|b|i|em|strong|div|span|q|figcaption|blockquote|alt)(?:\s[^<>]{{0,100}})?>"
-        r"\s*(.+?)\s*</\1>",
+        r"(.+?)</\1>",
         re.DOTALL | re.IGNORECASE,
     ),
 )

@@ -107,6 +107,14 @@ def test_a_list_gives_its_lines_from_here_or_from_beside_it(
     ]
 
 
+def test_a_photo_that_has_gone_is_no_other_of_its_name(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg")
+    (tmp_path / "2019").mkdir()
+    gone = str(tmp_path / "2019" / "a.jpg")
+    (tmp_path / "list.txt").write_text(f"{gone}\n/elsewhere/photos/a.jpg\n")
+    assert names(rows_of(str(tmp_path / "list.txt"))) == [(gone, False), ("/elsewhere/photos/a.jpg", True)]
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

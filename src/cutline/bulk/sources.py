@@ -255,7 +255,8 @@ class _Names:
         near = os.path.join(os.path.dirname(self._beside), here)
         if found := next((path for path in (here, near) if os.path.lexists(path)), None):
             return found
-        spelt = self._photos.existing(text) if self._beside else None
+        has_gone = os.path.isabs(here) and os.path.isdir(os.path.dirname(here))  # from where it is said to be
+        spelt = self._photos.existing(text) if self._beside and not has_gone else None
         return str(spelt) if spelt else self._spellings.find(here) or here
 
     @functools.cached_property

@@ -30,7 +30,7 @@ def clean_lines(answer: str) -> list[str]:
 def may_lead_in(unfinished: str) -> bool:
     """Whether an answer, as far as it has come, may begin with something that `clean_lines` takes away."""
     text = unfinished.lstrip(_BLANK)
-    if text.startswith(_MARKS) or _THINKING.match(text):
+    if text.startswith(_MARKS) or _THINKING.match(text) or _NUMBER_OF_ITEM.fullmatch(text):
         return True
     leads = _MAY_LEAD.match(text) and ":" not in text and "\n" not in text
     return bool(leads) and len(text) < _LEAD_CHARS
@@ -371,6 +371,7 @@ _ITEM = re.compile(
     r"\s*[:.)\u2013-](?![^\n]*\boption\s*\d))\s+",
     re.MULTILINE | re.IGNORECASE,
 )
+_NUMBER_OF_ITEM = re.compile(r"(?:\(?\d{1,2}[.)]|\d\ufe0f?\u20e3)\s*")
 _ORDINAL = re.compile(
     r"(?:f+c|liga|bundesliga|januar|februar|märz|april|mai|juni|juli|august|september|oktober|november"
     r"|dezember|advent|weltkrieg|klasse|platz|preis)\b",

@@ -168,6 +168,7 @@ def test_what_a_uri_names_is_known_without_asking_it(server: ChatServer) -> None
         "<think>A dog, hm.</think>",
         "Okay, so the user wants a caption. A dog and a cat? No.\n</think>\n\n",
         "<answer>",
+        "1. ",
     ],
 )
 def test_what_models_say_around_a_caption_is_never_shown(server: ChatServer, lead: str) -> None:

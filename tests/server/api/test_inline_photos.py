@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, quote_from_bytes, quote_plus
+from uuid import uuid4
 
 import pytest
 from django.http import QueryDict
@@ -209,8 +210,23 @@ def test_a_body_whose_headers_are_wrong_is_told_which(path: str) -> None:
     for encoding in ("gzip", "BR", "deflate, gzip"):
         status, text = told(body, "application/json", **{"Content-Encoding": encoding})
         assert (status, encoding in text) == (415, True), text
-    assert told(body, "application/json", **{"Content-Encoding": "identity"})[0] == 422
+    for encoding in ("identity", "utf-8", "UTF8", "binary", "8bit", "none"):
+        assert told(body, "application/json", **{"Content-Encoding": encoding})[0] == 422, encoding
     assert "boundary" in told(b"--x\r\n\r\n--x--", "multipart/form-data")[1]
     form = b'--x\nContent-Disposition: form-data; name="n"\n\n1\n--x--\n'
     status, text = told(form.replace(b"1", b"1" * 4000), "multipart/form-data; boundary=x")
     assert (status, "CR LF" in text) == (400, True), text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("body", ["{}", "[]", "\0", "x=1"])
+def test_a_body_that_nothing_reads_may_be_anything(body: str) -> None:
+    path = f"/api/v1/jobs/{uuid4()}/cancel"
+    assert Client().generic("POST", path, body, content_type=URLENCODED).status_code == 404
+
+
+@pytest.mark.django_db
+def test_json_of_the_type_that_curl_gives_is_told_its_header_everywhere() -> None:
+    path = f"/api/v1/images/{uuid4()}/captions"
+    answer = Client().generic("POST", path, '{"n": 1}', content_type=URLENCODED)
+    assert (answer.status_code, "-H 'Content-Type: application/json'" in answer.json()["hint"]) == (415, True)

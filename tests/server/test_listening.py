@@ -28,8 +28,9 @@ async def _hello(scope: Any, receive: Any, send: Any) -> None:
 class _Server:
     """The protocol, listening."""
 
-    def __init__(self) -> None:
+    def __init__(self, app: Any) -> None:
         self.port = 0
+        self._app = app
         self._open: list[BoundedProtocol] = []
         self._received = 0
         self._some_came = asyncio.Event()
@@ -69,7 +70,7 @@ class _Server:
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
         """Accept connections; at the end, all of them are closed."""
-        config = uvicorn.Config(_hello, http=BoundedProtocol, log_config=None, access_log=False)
+        config = uvicorn.Config(self._app, http=BoundedProtocol, log_config=None, access_log=False)
         config.load()
         own = self
 
@@ -101,9 +102,9 @@ class _Server:
                 await self.one_ended.wait()
 
 
-def _run(ask: Callable[[_Server], Coroutine[Any, Any, None]]) -> None:
+def _run(ask: Callable[[_Server], Coroutine[Any, Any, None]], app: Any = _hello) -> None:
     async def all_of_it() -> None:
-        server = _Server()
+        server = _Server(app)
         async with server.listening():
             await ask(server)
 
@@ -115,6 +116,22 @@ async def _end(*writers: asyncio.StreamWriter) -> None:
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()
+
+
+@pytest.mark.parametrize("line", [b"Upgrade: h2c", b"upgrade:h2c", b"UPGRADE: TLS/1.0"])
+def test_a_request_that_would_rather_speak_http_2_keeps_its_body(line: bytes) -> None:
+    async def echo(scope: Any, receive: Any, send: Any) -> None:
+        body = (await receive())["body"]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    async def ask(server: _Server) -> None:
+        head = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\nContent-Length: 16\r\n"
+        reader, writer = await server.connect(head + line + b"\r\n\r\n\r\nUpgrade: h2c\r\n")
+        assert b"Upgrade: h2c" in await reader.read()
+        await _end(writer)
+
+    _run(ask, echo)
 
 
 @pytest.mark.parametrize(

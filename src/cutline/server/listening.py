@@ -7,6 +7,7 @@ size of headers. Bodies and requests are bounded in api/admission.py.
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from contextlib import ExitStack, suppress
 from typing import Any
@@ -26,6 +27,8 @@ _UNREAD_S = 60.0  # for so long nothing of an answer may be read
 # Longer than proxies keep what is idle (nginx 60 s, Caddy and deploy/aws's load balancer 120): else they send
 # requests into connections that are ending.
 _IDLE_PROXY_S = 180
+# Java's HTTP client and curl --http2 ask for HTTP/2 so. The parser would drop the body of such a request.
+_OTHER_UPGRADE = re.compile(rb"\r\nupgrade:(?![^\r\n]*websocket)[^\r\n]*(?=\r\n)", re.IGNORECASE)
 _FILES_BESIDE = 256  # database, temporary files, calls to others
 
 _CONNECTIONS = Tally(
@@ -41,7 +44,7 @@ _REFUSED = Tally(
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """A connection that must ask for something in time, and read what it is answered."""
+    """A connection that must ask for something in time, and read what it is answered in HTTP/1.1."""
 
     def __init__(self, *words: Any, **named: Any) -> None:
         super().__init__(*words, **named)
@@ -79,6 +82,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_in_headers or not self._is_answering():
             self._header_bytes += len(data)
             self._wait_for_headers()
+            head, end, body = data.partition(b"\r\n\r\n")
+            data = _OTHER_UPGRADE.sub(b"", head + end) + body
         super().data_received(data)
         if self._header_bytes > MAX_HEADER_BYTES:
             self._refuse(431, "Request Header Fields Too Large")

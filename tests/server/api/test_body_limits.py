@@ -125,6 +125,15 @@ def test_what_fits_passes() -> None:
     assert _ask(SIGN_IN, [b"a" * 1000, b"b" * 1000], {"content-length": "2000"}) == (200, b"2000", 2)
 
 
+@pytest.mark.parametrize("headers", [{}, {"content-type": "application/json"}])
+@pytest.mark.parametrize(("path", "field"), FILE_FIELDS.items())
+def test_a_file_without_a_type_is_no_json_that_is_nested_too_deep(
+    path: str, field: str, headers: dict[str, str]
+) -> None:
+    status, body, _ = _ask(path, [b"\xff\xd8\xff\xe0\0\x10JFIF\0" + b"[{" * 900], headers)
+    assert (status, f"curl -F {field}=@" in json.loads(body)["hint"]) == (415, True)
+
+
 def test_a_body_that_says_it_is_too_large_never_reaches_the_application() -> None:
     status, body, _ = _ask("/api/v1/keys", [b"a" * 10], {"content-length": str(2 * MEGABYTE)})
     problem = json.loads(body)

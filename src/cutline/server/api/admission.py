@@ -31,7 +31,7 @@ from cutline.server.api.body_limits import (
     part_count_of,
     too_large,
 )
-from cutline.server.api.parsing import FILE_FIELDS, check_type, is_compressed
+from cutline.server.api.parsing import FILE_FIELDS, check_type, is_binary, is_compressed, not_json
 from cutline.server.api.problems import database_away, problem
 from cutline.server.api.turns import TURNS, Stopped
 from cutline.server.config import settings
@@ -132,6 +132,7 @@ class _Body:
         self._admitted: Admitted | None = None
         self._first: MutableMapping[str, Any] | None = None
         self._seen = 0
+        self._is_binary = False
         self._kept = self._looked_at = 0
         self._began: float | None = None  # when it was first waited for
         self.held = ExitStack()  # what this request uses, given back when it ends
@@ -251,11 +252,18 @@ class _Body:
             raise TooSlow("The body of the request did not arrive in time.", hint="Send it again.") from error
 
     def _count(self, chunk: bytes) -> None:
+        if self._seen == 0:
+            self._is_binary = is_binary(chunk)
         self._seen += len(chunk)
         if self._seen > self._limit.bytes:
             raise self._too_large()
         if self._json is not None:
-            self._json.feed(chunk)
+            try:
+                self._json.feed(chunk)
+            except (Malformed, RequestTooLarge) as error:
+                if self._is_binary:  # a file without a type, whose bytes look like too much JSON
+                    raise not_json(self._scope["path"]) from error
+                raise
         if self._parts is not None:
             self._parts.feed(chunk)
         if self._admitted is not None and chunk:

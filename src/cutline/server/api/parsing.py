@@ -48,9 +48,8 @@ class SafeParser(Parser):
         except RecursionError as error:
             raise Malformed(f"The JSON is nested more than {MAX_DEPTH} levels deep.") from error
         except ValueError as error:  # also bytes that are not UTF-8, and integers of thousands of digits
-            if _BINARY.search(body[:_LOOK_BYTES]):
-                hint = how_to_send(FILE_FIELDS.get(request.path, ""))
-                raise UnsupportedMedia("The body is a file, not JSON.", hint=hint) from error
+            if is_binary(body):
+                raise not_json(request.path) from error
             raise Malformed("The body is not JSON.", hint=str(error)) from error
         check_json(found)
         return found
@@ -145,7 +144,7 @@ def check_urlencoded(request: HttpRequest) -> None:
             "The body is JSON, but its Content-Type is that of a form.",
             hint="Send it with Content-Type: application/json (curl -H 'Content-Type: application/json').",
         )
-    if _BINARY.search(start):
+    if is_binary(start):
         raise UnsupportedMedia(
             "The body is a file, but its Content-Type is that of a form without files.",
             hint=how_to_send(FILE_FIELDS.get(request.path, "")),
@@ -158,6 +157,16 @@ def how_to_send(field: str) -> str:
         return "Send JSON (Content-Type: application/json), or multipart/form-data where there are files."
     file = "photos.zip" if field == FILE_FIELDS["/api/v1/bulk"] else "photo.jpg"
     return f"Send {field} as a file of a form (multipart/form-data): curl -F {field}=@{file}."
+
+
+def not_json(path: str) -> UnsupportedMedia:
+    """The error for a file that came to an address in place of JSON."""
+    return UnsupportedMedia("The body is a file, not JSON.", hint=how_to_send(FILE_FIELDS.get(path, "")))
+
+
+def is_binary(begins: bytes) -> bool:
+    """Whether what begins so is no text."""
+    return _BINARY.search(begins[:_LOOK_BYTES]) is not None
 
 
 def is_json(kind: str) -> bool:

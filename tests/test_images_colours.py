@@ -146,6 +146,13 @@ def test_a_profile_in_pieces_is_joined(order: tuple[int, ...], caplog: pytest.Lo
     assert not caplog.records
 
 
+def test_pieces_of_a_profile_may_be_counted_from_0(caplog: pytest.LogCaptureFixture) -> None:
+    whole = middle(in_pieces(b"\1\1" + DISPLAY_P3))
+    assert near(middle(in_pieces(b"\0\1" + DISPLAY_P3)), whole, by=0)
+    assert near(middle(in_pieces(b"\0\2" + DISPLAY_P3[:200], b"\1\2" + DISPLAY_P3[200:])), whole, by=0)
+    assert not caplog.text
+
+
 @pytest.mark.parametrize(
     "pieces",
     [(b"",), (b"\1",), (b"\1\1",), (b"\0\0" + DISPLAY_P3,), (b"\1\2" + DISPLAY_P3,), (b"\1\1" + SRGB[:200],)],

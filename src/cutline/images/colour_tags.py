@@ -68,12 +68,16 @@ def space_of(image: Image.Image) -> NumberedSpace | None:
 
 
 def _join_profile(image: Image.Image, name: str) -> None:
-    """The profile of a JPEG from its numbered pieces, in any order; a piece may be there twice."""
+    """The profile of a JPEG from its numbered pieces, in any order; a piece may be there twice.
+
+    They are counted from 1, and by some writers from 0.
+    """
     segments = [each for app, each in getattr(image, "applist", ()) if app == "APP2" and each[:12] == _ICC]
     if not segments:
         return
     pieces = {each[12]: each[14:] for each in reversed(segments)}
-    wanted = range(1, segments[0][13] + 1)
+    first = 0 if 0 in pieces else 1
+    wanted = range(first, segments[0][13] + first)
     profile = b"".join(pieces.get(number, b"") for number in wanted)
     if not profile or not all(number in pieces for number in wanted):
         image.info.pop("icc_profile", None)

@@ -25,14 +25,17 @@ _OTHER_MAKER = r"""(?: agfa(?:photo)? | aiptek | apple | benq | concord | dxg | 
 _COMPANY = r"(?: [ ,]+ (?: corporation | company | corp\.? | co\.? | ltd\.? | inc\.? ) )"
 _MODEL = r"""(?: [a-z*()./-]*+ \d [\w*()./-]*+
     | coolpix | dimage | easyshare | finepix | photosmart | powershot | zoom )"""
-_PROGRAM = r"""(?: adobe (?:[ ] (?:photoshop|imageready|lightroom))? | photoshop | imageready | lightroom
-    | gimp | krita | acdsee | affinity [ ] photo | camscanner | canva | capture [ ] one | dall[-\u00b7]?e
-    | darktable | digikam | dxo (?:[ ] one)? | faceapp | flair | google [ ] ai | ijg [ ] jpeg [ ] library
-    | imagej | imagemagick | inkscape | instagram | irfanview | jpegmini | luminar | midjourney | moldiv
-    | paint(?:\.net | [ ] shop [ ] pro)? | picasa | picsart | pixlr | rawtherapee | rookie | snapseed
-    | stable [ ] diffusion | vsco(?:cam)? | xnview )"""
-_VERSION = r"""\u00a8? (?: [ ,:]+ (?: [a-z.(]*+ \d [\w.()-]*+ | cs | cc | pro | plus | elements | classic
-    | express | lightroom | with [ ] [\w-]+ [ ] preset | on [ ] (?:a [ ])? mac
+_PROGRAM = rf"""(?: adobe (?:[ ] (?:photoshop|imageready|lightroom))? | photoshop | imageready | lightroom
+    | gimp | krita | accusoft {_COMPANY}? | acdsee | affinity [ ] photo
+    | camscanner | canva | capture [ ] one | dall[-\u00b7]?e
+    | darktable | digikam | dxo (?:[ ] one)? | ezgif (?:\.com (?:[ ] gif [ ] maker)?)?
+    | faceapp | flair | google [ ] ai | ijg [ ] jpeg [ ] library
+    | imagej | imagemagick | inkscape | instagram | irfanview | jpegmini | luminar | microsoft [ ] office
+    | midjourney | moldiv
+    | paint(?:\.net | [ ] shop [ ] pro)? | picasa | picsart | pixlr | rawtherapee | rookie (?:[ ] cam)?
+    | snapseed | stable [ ] diffusion | vsco(?:cam)? | xnview )"""
+_VERSION = r"""[\u00a8\u00ae]? (?: [ ,:]+ (?: [a-z.(]*+ \d [\w.()-]*+ | cs | cc | pro | plus | elements
+    | classic | express | lightroom | with [ ] [\w-]+ [ ] preset | on [ ] (?:a [ ])? mac
     | (?:for [ ])? (?:windows|macintosh|mac|linux|android|ios|iphone) ) )*"""
 # What a camera or a phone calls its files.
 _STEM = r"""_? (?: cimg | dcp | dji | dsc[fn]? | epsn | fb_img | gopr | g[hx] | hpim | im[gp] | imag | image
@@ -58,22 +61,27 @@ _DEFAULT = re.compile(
     | cyber-?shot | digital (?:[ ] camera)? [ ] (?:image|photo|picture)
     | (?:konica [ ])? minolta [ ] dimage (?:[ ] {_MODEL})* | [<] (?:digimax|kenox|samsung) [^>]* [>]
     | gc-\w+ [ ] image | gcm_tag | applemark | dcf [ ] [\d.]+ | exif [ _] jpeg (?:[ _] picture)?
-    | jpe?g (?:[ ] picture)? | ascii | default | untitled | screenshot | user [ ] comments?
+    | jpe?g (?:[ ] picture)? | ascii | default
+    | untitled (?:[ ] design)? (?:[ ]? [-(]? \d+ \)?)? | screenshot | user [ ] comments?
     | binary [ ] comment | type [ ] \d+ | r: \s* \d+ \s+ g: \s* \d+ \s+ b: .*
     # Phones
     | hdr | sdr | (?-i: {_HUAWEI} ) | (?:oplus|oppo)_\d+ | metadata-start
     | (?= .* \b{_DATA_KEY} \s* : ) (?: \s*+ [\w~-]++ \s*+ : [^;]*+ (?:;|\Z) )++
     # Programs
     | (?: created | made | generated | edited | processed | captured | shot | scanned | resized
-    | file [ ] written ) [ ] (?:with|using|by|in) [ ] (?:the [ ])? {_PROGRAM} {_VERSION}
+    | file [ ] written ) [ ]+ (?:with|using|by|in) [ ]+ (?:the [ ])? {_PROGRAM} {_VERSION}
     | adobe [ ] photoshop {_VERSION} | acd [ ] systems [ ] digital [ ] imaging
-    | software: [ ] {_PROGRAM} {_VERSION} | lead [ ] technologies (?:[ ,]+ inc\.?)? (?:[ ] v[\d.]+)?
-    | imagej= .* | lav[cf] [\d.]+ | libjpeg .* | creator: [ ] (?:gd-jpeg|xv) .*
+    | software: [ ] {_PROGRAM} {_VERSION}
+    | lead [ ] technologies (?:[ ,]+ inc\.?)? (?:[ ] v[\d.]+ (?: {_MAKER} [ ] digital [ ] camera )?)?
+    | file [ ] written [ ] with [ ] compupic .* | generated [ ] by [ ]+ ijg [ ] jpeg [ ] library .*
+    | tilt-shift [ ] effect [ ] by [ ] tiltshiftmaker .* | gif [ ] \w+ [ ] (?:on|with) [ ] https?://ezgif\S*
+    | imagej= .* | lav[cf] [\d.]+ | libjpeg .* | creator: [ ] (?:gd-jpeg|polyview|xv) .*
     | optimi[sz]ed [ ] by [ ] jpegmini .* | intel\(r\) [ ] (?:ipp [ ])? jpeg .*
     | jpeg [ ] encoder [ ] copyright .* | xv [ ] [\d.]+\w* .* | handmade [ ] software, [ ] inc .*
     | u-lead [ ] systems .* | file [ ] source: [ ] https?:\S*
     | processed [ ] by [ ] ebay [ ] with [ ] imagemagick .*
-    | compressed [ ] (?:by|with) [ ] (?:jpeg-recompress|mozjpeg|guetzli|tinypng) .*
+    | compressed [ ] (?:by|with) [ ] (?:jpeg-recompress|jpeg [ ] optimizer|mozjpeg|guetzli|tinypng) .*
+    | cmp[\d.]+ l?q\d+ [ ] 0x[\da-f]+ | xr:d:[\w:,.-]+
     # Names of files, times, numbers, and nothing
     | (?: [\w:.~-]*+ [\\/] )*+ (?:{_STEM}) (?:{_ENDING})?
     | \d{{1,2}} : \d\d (?: : \d\d)? | \d{{4}} ([:.-]) \d\d \1 \d\d [ T] \d\d : \d\d (?: : \d\d)? | \d{{9,}}

@@ -31,6 +31,7 @@ _PARTS = {
     b"Y": "iso8859-13", b"_": "iso8859-14", b"b": "iso8859-15", b"f": "iso8859-16",
 }  # fmt: skip
 # What tells Windows-1252 from other code pages: no word has letters of several of these, or signs inside.
+# Without those of Icelandic (ð, ý, þ): in their places, Turkish has its own, and is written far more often.
 _ALPHABETS = tuple(
     map(
         frozenset,
@@ -39,8 +40,7 @@ _ALPHABETS = tuple(
             "àâæçéèêëîïôœùûüÿ",  # French
             "áéíóúüñçãõâêôà",  # Spanish, Portuguese
             "àèéìíîïòóùúüç",  # Italian, Catalan
-            "áðéíóúýþæö",  # Icelandic
-            "áéíóúýäôöüšž",  # what Czech and Slovak letters have the same places
+            "áéíóúäôöüšž",  # what Czech and Slovak letters have the same places
             "äõöüšž",  # Estonian
         ),
     )

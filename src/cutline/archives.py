@@ -29,7 +29,7 @@ from cutline.errors import (
     MemberRefused,
     MemberTooLarge,
 )
-from cutline.junk_files import is_hidden, is_junk
+from cutline.junk_files import is_left_out
 from cutline.texts import is_readable
 
 MAX_NAME = 1000
@@ -125,7 +125,7 @@ def members(archive: zipfile.ZipFile, *, max_bytes: int, max_total_bytes: int) -
     total = 0
     for number, info in enumerate(archive.infolist()):
         name = _shown(info.orig_filename)
-        if is_folder(info) or _is_left_out(name):
+        if is_folder(info) or any(map(is_left_out, name.split("/"))):
             continue
         refusal = _refusal(info, name, max_bytes)
         if refusal is None and name in seen:
@@ -145,10 +145,6 @@ def _shown(name: str) -> str:
     return (
         name.replace("\\", "/").encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")[:MAX_NAME]
     )
-
-
-def _is_left_out(name: str) -> bool:
-    return any(is_hidden(part) or is_junk(part) for part in name.split("/"))
 
 
 def _refusal(info: zipfile.ZipInfo, name: str, max_bytes: int) -> MemberRefused | None:

@@ -15,6 +15,11 @@ _JUNK = re.compile(
 )
 
 
+def is_left_out(name: str) -> bool:
+    """Whether a file or folder below one that is searched, by its own name, is hidden or junk."""
+    return is_hidden(name) or is_junk(name)
+
+
 def is_junk(name: str) -> bool:
     """Whether a file or folder of this name, without its folders, is none of a person's."""
     return _JUNK.fullmatch(name) is not None

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from cutline.errors import CutlineError, ImageMissing
 from cutline.file_names import Spellings, portable, same_name
 from cutline.images import RAW_ENDINGS
-from cutline.junk_files import is_hidden, is_junk
+from cutline.junk_files import is_junk, is_left_out
 from cutline.text_files import marked_encoding, text_lines
 
 STDIN = "-"
@@ -144,7 +144,7 @@ class PhotoSearch:
             waiting.extend(os.path.join(current, name) for name, is_folder in reversed(kept) if is_folder)
 
     def _is_kept(self, folder: str, name: str, top: str) -> bool:
-        if is_hidden(name) or is_junk(name):
+        if is_left_out(name):
             return False
         path = os.path.join(folder, name)
         is_unwanted = bool(self.exclude) and self._is_unwanted(os.path.relpath(path, top), path)

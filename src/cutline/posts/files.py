@@ -19,7 +19,7 @@ from zipfile import ZipFile
 from cutline import archives
 from cutline.errors import CutlineError, DataError, ImageMissing, MemberTooLarge
 from cutline.file_names import same_name
-from cutline.junk_files import is_hidden, is_junk
+from cutline.junk_files import is_left_out
 from cutline.training.reading import IMAGE_SUFFIXES
 
 MAX_TEXT_BYTES = 256 * 2**20
@@ -197,9 +197,8 @@ def _parts(name: str) -> tuple[str, ...]:
 def _below(folder: Path) -> Iterator[FolderFile]:
     """Each regular file below, in order, without hidden ones; links are left alone, wherever they lead."""
     for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not (is_hidden(name) or is_junk(name)))
+        folders[:] = sorted(name for name in folders if not is_left_out(name))
         for name in sorted(names):
             path = Path(place, name)
-            left_out = is_hidden(name) or is_junk(name)
-            if not left_out and not path.is_symlink() and path.is_file():
+            if not is_left_out(name) and not path.is_symlink() and path.is_file():
                 yield FolderFile(name=path.relative_to(folder).as_posix(), path=path)

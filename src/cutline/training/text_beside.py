@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cutline.errors import DataError
 from cutline.file_names import same_name
-from cutline.junk_files import is_hidden, is_junk
+from cutline.junk_files import is_left_out
 from cutline.training.examples import DataConfig, Example, Report, canonical_split
 from cutline.training.photo_files import NO_IMAGES
 from cutline.training.reading import (
@@ -74,8 +74,8 @@ def read_text_beside(config: DataConfig, report: Report) -> Iterator[Example]:
 def _folders(root: Path) -> Iterator[tuple[Path, list[tuple[Path, _Texts]]]]:
     """Each folder with its photos, in order; hidden ones, and those of photo software, are left out."""
     for place, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not (is_hidden(name) or is_junk(name)))
-        names = [name for name in names if not (is_hidden(name) or is_junk(name))]
+        folders[:] = sorted(name for name in folders if not is_left_out(name))
+        names = [name for name in names if not is_left_out(name)]
         yield Path(place), list(_photos_in(Path(place), names))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.utils.http import parse_header_parameters
 
@@ -35,8 +35,15 @@ class BodyLimit:
 
 def limit_of(path: str, content_type: str, *, method: str = "POST", anonymous: bool = False) -> BodyLimit:
     """What the body of a request to this address may be. anonymous: whoever sends it has no account."""
-    chosen = settings()
     kind = content_type.partition(";")[0].strip().lower()
+    limit = _limit_of(path, kind, method=method, anonymous=anonymous)
+    # A file that was sent as it is has no values: its type is refused, or it is no JSON.
+    is_bare_file = path in FILE_FIELDS and bool(kind) and not is_json(kind)
+    return replace(limit, nodes=None) if is_bare_file else limit
+
+
+def _limit_of(path: str, kind: str, *, method: str, anonymous: bool) -> BodyLimit:
+    chosen = settings()
     if method == "POST" and kind == _FORMS[0]:
         one_photo = chosen.max_upload_bytes
         most = {
@@ -49,19 +56,15 @@ def limit_of(path: str, content_type: str, *, method: str = "POST", anonymous: b
                 most = min(most, max(chosen.max_body_bytes_anonymous, one_photo))
             hint = SMALLER_PHOTO if path == "/api/v1/caption" else _LESS
             return BodyLimit(bytes=most + FORM_BYTES, nodes=None, hint=hint)
-    # A file that was sent as it is has no values: its type is refused, or it is no JSON.
-    is_counted = path not in FILE_FIELDS or not kind or is_json(kind)
     if method == "POST" and path == "/api/v1/bulk" and not anonymous:
-        most_nodes = chosen.max_bulk_items + MAX_NODES
-        return BodyLimit(bytes=LIST_BYTES, nodes=most_nodes if is_counted else None)
+        return BodyLimit(bytes=LIST_BYTES, nodes=chosen.max_bulk_items + MAX_NODES)
     if method == "POST" and path == "/api/v1/caption":
-        most_bytes = inline_photos.body_bytes() + FORM_BYTES
-        return BodyLimit(bytes=most_bytes, nodes=MAX_NODES if is_counted else None)
+        return BodyLimit(bytes=inline_photos.body_bytes() + FORM_BYTES, nodes=MAX_NODES)
     if path == "/api/v1/restyle":
         return BodyLimit(bytes=TEXT_BYTES, nodes=TEXT_NODES)
     if path.startswith(_FORM_PATHS) and kind in _FORMS:
         return BodyLimit(bytes=PLAIN_BYTES, nodes=None)
-    return BodyLimit(bytes=PLAIN_BYTES, nodes=MAX_NODES if is_counted else None)
+    return BodyLimit(bytes=PLAIN_BYTES, nodes=MAX_NODES)
 
 
 def too_large(limit: BodyLimit, *, path: str = "", kind: str = "") -> RequestTooLarge:

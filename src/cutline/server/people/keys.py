@@ -33,7 +33,7 @@ _NO_KEYS = ("referer", "idempotency-key", "x-request-id")  # headers whose text 
 _PROTOCOLS = "sec-websocket-protocol"
 # Here ?token= is that of a link to an image which is shared.
 _LINKED = re.compile(r"/api/v1/(?:images|captions)/[0-9a-f-]{32,36}(?:/|$)", re.IGNORECASE)
-_WEBSOCKETS = "/ws"
+WEBSOCKETS = "/ws"  # their address
 _HOW = "Send it as `Authorization: Bearer ck_...` or as `X-API-Key: ck_...`."
 _TICKET = " For the address of a websocket there are tickets: POST /api/v1/events/ticket, with the API key."
 _USE_EVERY = timedelta(minutes=1)  # how exactly the last use is known: a write per request would cost more
@@ -90,10 +90,10 @@ def _sent_key(headers: Mapping[str, str], query: str, path: str) -> str:
         raise Unauthenticated(
             "Authorization and X-API-Key name different keys.", hint="Send one key, in one of them."
         )
-    takes_keys = path == _WEBSOCKETS or path.startswith("/api/")
+    takes_keys = path == WEBSOCKETS or path.startswith("/api/")
     if not found:
         _refuse_in_headers(headers, takes_keys=takes_keys)
-    if not found or path == _WEBSOCKETS:
+    if not found or path == WEBSOCKETS:
         _refuse_in_url(query, path, takes_keys=takes_keys)
     return "".join(found)
 
@@ -138,7 +138,7 @@ def _refuse_in_url(query: str, path: str, *, takes_keys: bool) -> None:
         if _KEY.fullmatch(value) or (takes_keys and not is_of_link and _is_for_key(name, value)):
             raise Unauthenticated(
                 f"An API key is not read from the URL ({_shown(name)}), which is logged.",
-                hint=_HOW + (_TICKET if path == _WEBSOCKETS else ""),
+                hint=_HOW + (_TICKET if path == WEBSOCKETS else ""),
             )
 
 

@@ -153,7 +153,7 @@ def viewer_of_scope(scope: Mapping[str, Any]) -> Viewer:
     if key_id := scope.get(_KEY_OF_TICKET):
         return _viewer_of_working_key(keys.find_by_id(key_id), address)
     query = scope.get("query_string", b"").decode("latin-1")
-    path = "/ws" if scope["type"] == "websocket" else scope["path"]
+    path = keys.WEBSOCKETS if scope["type"] == "websocket" else scope["path"]
     if secret := keys.sent_key(headers, query, path=path):
         return _viewer_of_key(secret, address)
     if "x-session-token" in headers:

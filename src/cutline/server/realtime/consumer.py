@@ -40,6 +40,7 @@ from cutline.server.errors import (
 )
 from cutline.server.events import selectors
 from cutline.server.events.channel import group_of
+from cutline.server.people.keys import WEBSOCKETS
 from cutline.server.people.viewers import (
     Viewer,
     address_of_scope,
@@ -51,7 +52,6 @@ from cutline.server.people.viewers import (
 from cutline.server.rates import network_of
 from cutline.server.shares import Tally
 
-PATH = "/ws"
 HEARTBEAT_S = 20.0
 RECHECK_S = 0.3
 RECENT_S = 60.0
@@ -94,8 +94,8 @@ class EventConsumer(AsyncWebsocketConsumer):
         self.outgoing: asyncio.Queue[str] = asyncio.Queue(QUEUE_LIMIT)
         self.tasks: list[asyncio.Task[None]] = []
         try:
-            if self.scope["path"] != PATH:
-                raise NotFound("There is no websocket at this address.", hint=f"It is at {PATH}.")
+            if self.scope["path"] != WEBSOCKETS:
+                raise NotFound("There is no websocket at this address.", hint=f"It is at {WEBSOCKETS}.")
             network = network_of(address_of_scope(self.scope))
             self.held.enter_context(_SOCKETS.held(f"address:{network}"))
             check_origin(self.scope)
@@ -305,7 +305,7 @@ def _enter(scope: Mapping[str, Any]) -> tuple[Viewer, str]:
     security_log.identify(user=viewer.user_id, key=viewer.key_id, owner=viewer.owner_id)
     if not viewer.has(SCOPE):
         raise ScopeMissing(f"This key lacks the scope {SCOPE}.")
-    limits.count(viewer, method="GET", path="/ws")
+    limits.count(viewer, method="GET", path=WEBSOCKETS)
     if viewer.owner_id is not None:
         return viewer, ""
     return start_session(viewer.address)

@@ -50,6 +50,16 @@ def collect(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return captions
 
 
+def json_object(raw: bytes, where: str, report: Report) -> dict[str, Any]:
+    """The object in a JSON file; an empty one where there is none, which is reported if it is no JSON."""
+    try:
+        found = json.loads(decoded(raw, where, report))
+    except (ValueError, RecursionError) as error:
+        complain(report, "malformed", f"not JSON ({error})", where)
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def caption_lines(text: str) -> list[str]:
     """The captions in a text file: a line each."""
     return [line.strip() for line in re.split(r"[\r\n]+", text) if line.strip()]

@@ -7,7 +7,6 @@ in the file, and read when it is needed, in any order.
 from __future__ import annotations
 
 import glob
-import json
 import re
 import tarfile
 from collections import Counter
@@ -29,6 +28,7 @@ from cutline.training.reading import (
     decoded,
     example_of,
     is_all_of,
+    json_object,
     split_of,
     without_known,
 )
@@ -236,12 +236,6 @@ def plain_files(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
 def _listed(sample: _Sample, file: TarMember, report: Report) -> list[str]:
     """The captions in a JSON file; the split that it names becomes the sample's."""
     where = str(file)
-    try:
-        row = json.loads(decoded(file.read_bytes(), where, report))
-    except (ValueError, RecursionError) as error:
-        complain(report, "malformed", f"not JSON ({error})", where)
-        return []
-    if not isinstance(row, dict):
-        return []
-    sample.split = row.get("split") or ""
+    if row := json_object(file.read_bytes(), where, report):
+        sample.split = row.get("split") or ""
     return [caption.strip() for caption in row_captions(row, where, report)]

@@ -6,7 +6,6 @@ an epoch has each of its photos ten times.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cutline.errors import DataError
-from cutline.file_names import same_name
+from cutline.file_names import folded, same_name
 from cutline.junk_files import is_left_out
 from cutline.training.examples import DataConfig, Example, Report, canonical_split
 from cutline.training.photo_files import NO_IMAGES
@@ -26,6 +25,7 @@ from cutline.training.reading import (
     decoded,
     example_of,
     is_all_of,
+    json_object,
 )
 from cutline.training.records import row_captions
 
@@ -80,11 +80,11 @@ def _folders(root: Path) -> Iterator[tuple[Path, list[tuple[Path, _Texts]]]]:
 
 
 def _photos_in(folder: Path, names: list[str]) -> Iterator[tuple[Path, _Texts]]:
-    spelt = {same_name(name).casefold(): name for name in names} | {same_name(name): name for name in names}
+    spelt = {folded(name): name for name in names} | {same_name(name): name for name in names}
 
     def beside(*stems: str, suffixes: Sequence[str]) -> list[Path]:
         wanted = [same_name(f"{stem}{suffix}") for stem in stems for suffix in suffixes]
-        found = (spelt.get(each) or spelt.get(each.casefold()) for each in wanted)
+        found = (spelt.get(each) or spelt.get(folded(each)) for each in wanted)
         return [folder / each for each in dict.fromkeys(found) if each]
 
     for name in sorted(names):
@@ -116,12 +116,7 @@ def _captions(texts: _Texts, report: Report) -> list[str]:
 
 
 def _listed(data: Path, report: Report) -> list[str]:
-    try:
-        row = json.loads(decoded(_read(data), str(data), report))
-    except (ValueError, RecursionError) as error:
-        complain(report, "malformed", f"not JSON ({error})", str(data))
-        return []
-    return row_captions(row, str(data), report) if isinstance(row, dict) else []
+    return row_captions(json_object(_read(data), str(data), report), str(data), report)
 
 
 def _read(path: Path) -> bytes:

@@ -69,7 +69,7 @@ def test_a_folder_and_a_glob_give_their_photos_by_absolute_paths(tmp_path: Path)
     assert names(iter(rows)) == [(str(first), True), (str(second), True)]
     assert [row.size for row in rows] == [first.stat().st_size, second.stat().st_size]
     assert names(rows_of(str(tmp_path / "**" / "b*.jpg"))) == [(str(second), True)]
-    assert names(rows_of(str(tmp_path), exclude=["below"])) == [(str(first), True)]
+    assert names(rows_of(str(tmp_path), search=PhotoSearch(["below"]))) == [(str(first), True)]
 
 
 def test_what_is_left_out_is_counted_here_and_in_a_store(
@@ -88,7 +88,7 @@ def test_what_is_left_out_is_counted_here_and_in_a_store(
             told = describe_left_out(search.left_out)
             assert "excluded files" in told
             assert ("1 video" in told and "1 SVG drawing" in told) == (source == top)
-    rows = rows_of(str(tmp_path / "list.txt"), exclude=["thumbs"])
+    rows = rows_of(str(tmp_path / "list.txt"), search=PhotoSearch(["thumbs"]))
     assert [row.file for row in rows] == [f"in/{each}" for each in left]
 
 
@@ -339,8 +339,8 @@ def test_photos_beside_shards_or_tables_are_refused_until_one_is_named(
         assert f"'{source}/*.jpg'" in caught.value.hint
         assert "--exclude '*.tar'" in caught.value.hint
         assert names(rows_of(f"{source}/*.jpg")) == [(f"{source}/0.jpg", True)]
-        assert names(rows_of(source, exclude=["*.tar"])) == [(f"{source}/0.jpg", True)]
-        assert names(rows_of(source, exclude=["*.jpg"])) == [(f"{source}/below.tar!0.jpg", True)]
+        assert names(rows_of(source, search=PhotoSearch(["*.tar"]))) == [(f"{source}/0.jpg", True)]
+        assert names(rows_of(source, search=PhotoSearch(["*.jpg"]))) == [(f"{source}/below.tar!0.jpg", True)]
     shard.unlink()
     parquet.write_table(pa.table({"image": [{"bytes": jpeg(), "path": "x.jpg"}]}), tmp_path / "t.parquet")
     with pytest.raises(DataError, match="more than one kind"):

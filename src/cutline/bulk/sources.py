@@ -59,19 +59,17 @@ def rows_of(
     source: str,
     *,
     column: str | None = None,
-    exclude: Sequence[str] = (),
     sink: str = "",
     search: PhotoSearch | None = None,
 ) -> Iterator[Row]:
     """Every photo of a source, in an order that is the same each time. A row in, a row out: copies stay.
 
-    column: of tables, the one with the photos. exclude: as of PhotoSearch. sink: where the run writes, which
-    is no part of the source. search: what finds the photos, with an exclude of its own; it then knows what
-    was left out. Raises DataError, also where there is no photo at all, OptionError and MissingExtra; a place
-    that cannot be read is a row with its error.
+    column: of tables, the one with the photos. sink: where the run writes, which is no part of the source.
+    search: what finds the photos, and then knows what was left out. Raises DataError, also where there is no
+    photo at all, OptionError and MissingExtra; a place that cannot be read is a row with its error.
     """
     is_empty = True
-    search = search or PhotoSearch(exclude)
+    search = search or PhotoSearch()
     for row in _rows(source, column, search, is_sink=bool(sink) and _is_same(source, sink)):
         is_empty = False
         yield row

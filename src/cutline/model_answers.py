@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import unicodedata
@@ -324,13 +325,6 @@ _BASED = (
     r"|según)\b[^:.\n]{0,80},\s*"
 )
 _SIGN = r"(?:\u00a1|[\u2600-\u27bf\U0001f300-\U0001faff]\ufe0f?\s*)?"
-_LEAD = re.compile(
-    rf"{_SIGN}(?:(?:{_SOFT_YES}(?:\s?[!,.:])*\s+(?:[-\u2013\u2014]\s+)?){{0,2}}(?:{_BASED})?"
-    rf"(?:{_HERE_LEAD}|{_STATED})"
-    rf"|(?:{_YES}|{_YES_PLEASED})(?:\s?[!:]\s+|\.?[ \t]*\n\s*)|(?:{_YES_PLEASED})\.\s+"
-    rf"|{_LABELLED}|{_WEAK_LABELLED}|\[{_NOUN}\]:?\s+)",
-    re.IGNORECASE,
-)
 _THINKS = (
     r"(?:(?:okay|ok|alright|all right|hmm+|so)\b[,.]? (?:so,? )?(?:let me (?:think|see|analy"
     r"|look|describe|start|try)"
@@ -339,11 +333,6 @@ _THINKS = (
     r"|(?:we|i) (?:need|have|should)(?: to)? (?:describe|write|produce|create|craft|caption|come up|rewrite))"
 )
 _THINKING = re.compile(_THINKS, re.IGNORECASE)
-_THOUGHT_ALOUD = re.compile(
-    r"\W*(?:(?:(?:here(?:'s| is) )?(?:my |the )?thought process|thoughts?|thinking|reasoning|analysis"
-    rf"|rationale)\W*:|{_THINKS}).*\n[\W_]{{0,20}}(?=(?:{_LABELLED}|{_WEAK_LABELLED}|{_HERE_LEAD}))",
-    re.IGNORECASE | re.DOTALL,
-)
 _MARKS = tuple("{[<*_\"'`#>~\u201c\u201e\u00ab\u00bb\u2018\u2039\u203a\u300c\u25c1&\\")
 _MAY_LEAD = re.compile(
     rf"\W*(?:(?:{_SOFT_YES}|{_HERE}|here|hier|aquí|based on|for this|i'd|i would)\b"
@@ -353,11 +342,32 @@ _MAY_LEAD = re.compile(
 _LEAD_CHARS = 160
 
 
+@functools.cache
+def _lead() -> re.Pattern[str]:
+    """Compiled when it is needed, for that takes longer than to import all else here."""
+    return re.compile(
+        rf"{_SIGN}(?:(?:{_SOFT_YES}(?:\s?[!,.:])*\s+(?:[-\u2013\u2014]\s+)?){{0,2}}(?:{_BASED})?"
+        rf"(?:{_HERE_LEAD}|{_STATED})"
+        rf"|(?:{_YES}|{_YES_PLEASED})(?:\s?[!:]\s+|\.?[ \t]*\n\s*)|(?:{_YES_PLEASED})\.\s+"
+        rf"|{_LABELLED}|{_WEAK_LABELLED}|\[{_NOUN}\]:?\s+)",
+        re.IGNORECASE,
+    )
+
+
+@functools.cache
+def _thought_aloud() -> re.Pattern[str]:
+    return re.compile(
+        r"\W*(?:(?:(?:here(?:'s| is) )?(?:my |the )?thought process|thoughts?|thinking|reasoning|analysis"
+        rf"|rationale)\W*:|{_THINKS}).*\n[\W_]{{0,20}}(?=(?:{_LABELLED}|{_WEAK_LABELLED}|{_HERE_LEAD}))",
+        re.IGNORECASE | re.DOTALL,
+    )
+
+
 def _without_lead(text: str) -> str:
     plain = text.replace("\u2019", "'")
-    if aloud := _THOUGHT_ALOUD.match(plain):
+    if aloud := _thought_aloud().match(plain):
         return text[aloud.end() :]
-    if lead := _LEAD.match(plain):
+    if lead := _lead().match(plain):
         return text[lead.end() :]
     return "" if _THINKING.match(plain) else text
 

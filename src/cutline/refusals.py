@@ -5,6 +5,7 @@ A refusal is told by how it begins. A caption may quote one: 'A sign reads "I ca
 
 from __future__ import annotations
 
+import functools
 import re
 
 
@@ -13,7 +14,7 @@ def is_refusal(text: str) -> bool:
     said = " ".join(text.replace("\u2019", "'").replace("\u2018", "'").split()).lstrip(
         "\"'*_([\u201c\u201e\u00bf\u00a1"
     )
-    return bool(_REFUSAL.match(said))
+    return bool(_refusal().match(said))
 
 
 # -- English -------------------------------------------------------------------------------------------------
@@ -204,6 +205,10 @@ _BEFORE = (
     r"|por)\b[^,.!?]{0,80},)"
     r" (?:but |aber |mais |pero )?"
 )
-_REFUSAL = re.compile(
-    rf"(?:{_BEFORE}){{0,3}}(?:{'|'.join((*_ENGLISH, *_GERMAN, *_FRENCH, *_SPANISH))})", re.IGNORECASE
-)
+
+
+@functools.cache
+def _refusal() -> re.Pattern[str]:
+    """Compiled when it is needed: that takes long, and a service that starts does not need it."""
+    said = "|".join((*_ENGLISH, *_GERMAN, *_FRENCH, *_SPANISH))
+    return re.compile(rf"(?:{_BEFORE}){{0,3}}(?:{said})", re.IGNORECASE)

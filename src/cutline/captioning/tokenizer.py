@@ -56,6 +56,9 @@ class Tokenizer:
         }
         self._style = bundle.manifest.text
         self._is_word_level = type(self._fast.model).__name__ == "WordLevel"
+        ids = map(self._fast.token_to_id, self._style.function_words)
+        known = tuple(token for token in ids if token is not None)
+        self._function_words = known if self._is_word_level else None
         self._continuation = _text_attribute(self._fast.model, "continuing_subword_prefix")
         self._end_of_word = _text_attribute(self._fast.model, "end_of_word_suffix")
         self._word = functools.lru_cache(maxsize=2**16)(self._decode)
@@ -109,10 +112,7 @@ class Tokenizer:
 
         None where the model's tokens are parts of words.
         """
-        if not self._is_word_level:
-            return None
-        ids = (self._fast.token_to_id(word) for word in self._style.function_words)
-        return tuple(token for token in ids if token is not None)
+        return self._function_words
 
     def token_of(self, word: str) -> int | None:
         """The one token that is this word within a sentence; None where it is several, or unknown."""

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from tiny_bundle import Tiny, make_bundle
+from tiny_bundle import MakeCaptioner, Tiny, make_bundle
 
 from cutline.captioning.bundle_captioner import BundleCaptioner
-
-MakeCaptioner = Callable[..., BundleCaptioner]
 
 
 @pytest.fixture

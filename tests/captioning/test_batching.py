@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tiny_bundle import make_bundle
+from tiny_bundle import MakeCaptioner, make_bundle
 
 import cutline
-from conftest import MakeCaptioner
 from cutline.captioning.batching import MicroBatcher
 from cutline.captioning.options import DecodingOptions, Strategy
 from cutline.captioning.protocol import ModelInfo

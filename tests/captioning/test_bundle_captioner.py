@@ -12,10 +12,19 @@ import numpy as np
 import onnx
 import pytest
 from PIL import Image
-from tiny_bundle import COLS, LSTM, ROWS, TRANSFORMER, Tiny, bpe_tokenizer, edit_manifest, make_bundle
+from tiny_bundle import (
+    COLS,
+    LSTM,
+    ROWS,
+    TRANSFORMER,
+    MakeCaptioner,
+    Tiny,
+    bpe_tokenizer,
+    edit_manifest,
+    make_bundle,
+)
 
 import cutline
-from conftest import MakeCaptioner
 from cutline.captioning.bundle import Bundle, export_bundle, read_bundle, sealed
 from cutline.captioning.bundle_captioner import ENCODED_AT_ONCE, BundleCaptioner
 from cutline.captioning.options import DecodingOptions, Strategy

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_bundle import LSTM, WORDS, Tiny, make_bundle, text_tower
+from tiny_bundle import LSTM, WORDS, MakeCaptioner, Tiny, make_bundle, text_tower
 
-from conftest import MakeCaptioner
 from cutline.captioning.bundle import Bundle, read_bundle, sealed
 from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.captioning.protocol import embedder

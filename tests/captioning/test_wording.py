@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_bundle import WORDS, Tiny, make_bundle, word_tokenizer
+from tiny_bundle import WORDS, MakeCaptioner, Tiny, make_bundle, word_tokenizer
 
-from conftest import MakeCaptioner
 from cutline.captioning.bundle import read_bundle, sealed
 from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.captioning.options import DecodingOptions

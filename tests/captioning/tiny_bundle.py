@@ -6,6 +6,7 @@ The weights are random, so every history gives another distribution, and every i
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from cutline.captioning.bundle import read_bundle, write_bundle
+from cutline.captioning.bundle_captioner import BundleCaptioner
 
 SIDE, ROWS, COLS, WIDTH = 12, 2, 3, 8
 WORDS = ["<pad>", "<sos>", "<end>", "<unk>", "a", "dog", "runs", "and", "sleeps"]
 TRANSFORMER, LSTM = "transformer", "lstm-attention"
+
+MakeCaptioner = Callable[..., BundleCaptioner]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -130,10 +130,11 @@ clean:  ## Remove the virtual environment and what the commands wrote
 # they were skipped. They are installed only for root on Debian, by `make setup` and on CI; failing is no error.
 system:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	  && ! { command -v java && command -v chromium; } >/dev/null; then \
+	  && ! { command -v java && { command -v chromium-headless-shell || command -v chromium; }; } >/dev/null; then \
 	  echo "Installing Java and Chromium (optional) ..."; \
-	  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
-	    apt-get -qq install --no-install-recommends default-jre-headless chromium; } >/dev/null 2>&1 \
+	  { export DEBIAN_FRONTEND=noninteractive; install="apt-get -qq install --no-install-recommends"; \
+	    apt-get -qq update && $$install default-jre-headless \
+	    && { $$install chromium-headless-shell || $$install chromium; }; } >/dev/null 2>&1 \
 	  || echo "They could not be installed: the tests that want them will be skipped."; \
 	fi
 

@@ -78,11 +78,16 @@ FLAGS = (
 )
 
 
+def installed_chromium() -> str | None:
+    """The path of Debian's Chromium; the one without windows first, which starts and draws with less work."""
+    return shutil.which("chromium-headless-shell") or shutil.which("chromium")
+
+
 def chromium() -> str:
-    """The path of Debian's Chromium. Raises SystemExit if it is not installed."""
-    if found := shutil.which("chromium"):
+    """As `installed_chromium`. Raises SystemExit if it is not installed."""
+    if found := installed_chromium():
         return found
-    raise SystemExit("There is no chromium here: apt-get install chromium")
+    raise SystemExit("There is no chromium here: apt-get install chromium-headless-shell")
 
 
 def screenshot(page: Path, output: Path, *, width: int, dark: bool) -> None:

@@ -6,7 +6,6 @@ import ast
 import json
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -28,7 +27,7 @@ from benchmarks import report, timing
 from cutline.captioning.sources import default_bundle
 from cutline.cli.main import COMMANDS, EXTRAS, cli
 from cutline.errors import BundleMissing, MissingExtra
-from screenshots import FLAGS
+from screenshots import FLAGS, installed_chromium
 from tests.server.services.process import ANSWERS_S
 
 ROOT = Path(__file__).parents[1]
@@ -426,7 +425,7 @@ def test_a_caption_cannot_break_out_of_the_demo_page() -> None:
 
 @pytest.mark.slow
 def test_the_demo_page_shows_every_photo_and_fits_a_phone(tmp_path: Path, subtests: pytest.Subtests) -> None:
-    chromium = shutil.which("chromium")
+    chromium = installed_chromium()
     if chromium is None:
         pytest.skip("chromium is not installed")
     output = tmp_path / "index.html"

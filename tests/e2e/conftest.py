@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 from cutline.server import pages
-from screenshots import FLAGS
+from screenshots import FLAGS, installed_chromium
 from tests.chat_server import ChatServer, chat_server
 
 # The servers that the service stands on.
@@ -34,7 +33,7 @@ from tests.server.services.openid import OpenIdProvider
 from tests.server.services.process import ANSWERS_S
 from tests.server.services.service import Mode, Service
 
-CHROMIUM = shutil.which("chromium")
+CHROMIUM = installed_chromium()
 CAT, COFFEE, FLOWER = (EXAMPLES / f"{name}.jpg" for name in ("cat", "coffee", "flower"))
 PASSWORD = "correct horse 9 staple"
 # A dead worker's job goes to another soon, so that nobody waits for it here as long as people would.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +12,12 @@ from django.urls.resolvers import RegexPattern
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from cutline.server import pages
-from screenshots import FLAGS
+from screenshots import FLAGS, installed_chromium
 from tests.server.conftest import EXAMPLES
 from tests.server.services.process import wait_until
 from tests.server.services.service import Mode, Service
 
-CHROMIUM = shutil.which("chromium")
+CHROMIUM = installed_chromium()
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")
 
 

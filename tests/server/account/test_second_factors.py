@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hmac
-import shutil
 import struct
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +15,7 @@ from django.core.cache import cache
 from playwright.sync_api import sync_playwright
 
 from cutline.server.people.models import Owner
-from screenshots import FLAGS
+from screenshots import FLAGS, installed_chromium
 from tests.server.account.accounts import PASSWORD, Person, link_in, mails_to
 from tests.server.account.authenticator import Passkey
 
@@ -252,7 +251,7 @@ async ([email, password]) => {
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_a_real_browser_makes_a_passkey_and_signs_in_with_it(person: Person, live_server: Any) -> None:
-    chromium = shutil.which("chromium")
+    chromium = installed_chromium()
     if chromium is None:
         pytest.skip("there is no chromium here")
     person.sign_up()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from cutline.training.examples import DataConfig
 from cutline.training.weights import read_weights, write_weights
 from tests.learning.exports import edits, sentence, write_export, write_photo
 from tests.learning.tiny_champion import write_tiny_bundle
+from tests.training.exporters import quick_exporters
 
 pytestmark = pytest.mark.slow
 
@@ -48,6 +49,12 @@ EASY = GateSettings(
     latency=1000,
     size=10,
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_exporters() -> Iterator[None]:
+    with quick_exporters():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import ParamSpec, TypeVar
 
 import pytest
 import torch
 
 from cutline import atomic_files
-from cutline.training import quantise
 from tests.server.services.process import ANSWERS_S
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def uncounted(function: Callable[P, T]) -> Callable[P, T]:
-    """The same function, without the tracer that counts lines for coverage."""
-
-    def call(*arguments: P.args, **words: P.kwargs) -> T:
-        tracer = sys.gettrace()
-        sys.settrace(None)
-        try:
-            return function(*arguments, **words)
-        finally:
-            sys.settrace(tracer)
-
-    return call
+from tests.training.exporters import quick_exporters
 
 
 @pytest.fixture
@@ -63,10 +44,6 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], t
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _uncounted_exporters() -> Iterator[None]:
-    """Count no lines of what writes and rewrites graphs: it would take twice as long, and none is ours."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.onnx, "export", uncounted(torch.onnx.export))
-        for name in ("quant_pre_process", "quantize_static"):
-            patch.setattr(quantise, name, uncounted(getattr(quantise, name)))
+def _quick_exporters() -> Iterator[None]:
+    with quick_exporters():
         yield

@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from cutline import atomic_files
+from cutline.training import encoders
+from cutline.training.encoders import load_efficientnet_lite
 from tests.server.services.process import ANSWERS_S
 from tests.training.exporters import quick_exporters
 
@@ -20,6 +22,26 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def shallow_encoder() -> Iterator[None]:
+    """EfficientNet-Lite without the nine of its sixteen blocks that only add to what they are given.
+
+    It still sees, and its graphs, in all of what trainings write, have half of the nodes.
+    """
+
+    def load(name: str) -> encoders.EfficientNetLite:
+        network = load_efficientnet_lite(name)
+        for part in (network.stem, network.tail):
+            for place, block in reversed(list(enumerate(part))):
+                if getattr(block, "residual", False):
+                    del part[place]
+        return network
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoders, "load_efficientnet_lite", load)
+        yield
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def recipe(tmp_path: Path) -> Path:
 def test_a_recipe_is_read_with_its_defaults(recipe: Path) -> None:
     found = load_recipe(recipe)
     assert (found.name, found.seed, found.encoder.name) == ("shapes", 3, "efficientnet-lite0")
-    assert found.stages[0].learning_rate == 0.01  # YAML reads 1e-2 as a text
+    assert found.stages[0].learning_rate == 0.02  # YAML reads 2e-2 as a text
     assert found.stages[0].clip_norm == 1.0
     assert found.data[0].source == "shapes"
 

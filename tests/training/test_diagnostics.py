@@ -32,6 +32,8 @@ from cutline.training.diagnostics import (
 )
 from cutline.training.loop import Stepper, endless_windows
 
+pytestmark = pytest.mark.usefixtures("shallow_encoder")
+
 CPU = torch.device("cpu")
 
 

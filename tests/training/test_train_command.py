@@ -41,6 +41,8 @@ from cutline.training.stages import start_checkpoint
 from cutline.training.tracking import read_metrics
 from cutline.training.weights import read_weights
 
+pytestmark = pytest.mark.usefixtures("shallow_encoder")
+
 FIVE_STAGES = (
     "decoder={kind: transformer, width: 16, heads: 2, layers: 1, hidden: 32, max_tokens: 12, concepts: 8,"
     " concept_tokens: 4}",

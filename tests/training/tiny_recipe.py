@@ -46,7 +46,7 @@ stages:
     objective: captions
     epochs: 2
     batch_size: 6
-    learning_rate: 1e-2
+    learning_rate: 2e-2
     captions_per_image: 2
     monitor: cider
 tracking: {{log_every: 1}}

@@ -464,13 +464,13 @@ def compensated(weights: Floats, scale: Floats, gram: Floats) -> Floats:
     damped = gram + np.eye(len(gram)) * (0.01 * float(np.trace(gram)) / len(gram) + 1e-12)
     order = np.argsort(-np.diag(damped), kind="stable")
     inverse = np.linalg.inv(damped[np.ix_(order, order)])
-    factor = np.linalg.cholesky((inverse + inverse.T) / 2).T  # upper
-    left = weights[:, order].copy()
-    whole = np.zeros_like(left)
-    for place in range(len(order)):
-        whole[:, place] = np.clip(np.round(left[:, place] / scale), -MAX_WEIGHT, MAX_WEIGHT)
-        error = (left[:, place] - whole[:, place] * scale) / factor[place, place]
-        left[:, place + 1 :] -= error[:, None] * factor[place, place + 1 :]
+    factor = np.linalg.cholesky((inverse + inverse.T) / 2)
+    left = np.ascontiguousarray(weights.T[order])  # [I, O]: what is worked on at once lies together
+    whole, change = np.zeros_like(left), np.empty_like(left)
+    for place, row in enumerate(left):
+        whole[place] = np.clip(np.round(row / scale), -MAX_WEIGHT, MAX_WEIGHT)
+        error = (row - whole[place] * scale) / factor[place, place]
+        left[place + 1 :] -= np.multiply(factor[place + 1 :, place, None], error, out=change[place + 1 :])
     given = np.empty_like(whole)
-    given[:, order] = whole
-    return given
+    given[order] = whole
+    return given.T

@@ -68,7 +68,7 @@ def transformer() -> CaptionSystem:
 
 
 def transformer_of_regions() -> CaptionSystem:
-    return CaptionSystem(PlainTail(), tiny_transformer(seed=3, concepts=0))
+    return CaptionSystem(PlainTail(), tiny_transformer(seed=3, concepts=0, decoder_layers=1))
 
 
 def lstm() -> CaptionSystem:

@@ -15,7 +15,7 @@ import pytest
 from django.utils import timezone
 
 from cutline.server.errors import Conflict, NotFound, ServiceUnavailable
-from cutline.server.images import storage, stores
+from cutline.server.images import bucket, storage, stores
 from cutline.server.images.models import StoredFile
 from tests.server.services.objectstore import ACCESS_KEY, SECRET_KEY, ObjectStore
 from tests.server.services.process import ANSWERS_S
@@ -73,7 +73,7 @@ def test_what_is_kept_cannot_be_abandoned(place: str) -> None:
 
 
 def test_a_large_file_is_written_and_read_as_a_stream(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores, "_ONE_REQUEST_BYTES", 1000)
+    monkeypatch.setattr(bucket, "_ONE_REQUEST_BYTES", 1000)
     data = bytes(range(256)) * 40
     file = storage.put("bulk/5/archive.zip", io.BytesIO(data), "application/zip")
     with storage.opened(file) as content:

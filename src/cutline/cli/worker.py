@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -33,6 +34,8 @@ def command(data_dir: Path | None, beat: bool, metrics_port: int | None, metrics
         )
     from cutline.server.work.worker import Worker
 
+    # Celery would let Django check every view: half a second, and 28 MB, for what no worker serves.
+    os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
     if metrics_port is not None:
         from prometheus_client import start_http_server
 

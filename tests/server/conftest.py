@@ -222,6 +222,14 @@ def make_photo() -> Callable[..., bytes]:
     return photos.generated
 
 
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle that writes nonsense in a millisecond: for services whose captions nobody reads."""
+    from tests.captioning.tiny_bundle import make_bundle
+
+    return make_bundle(tmp_path_factory.mktemp("tiny") / "bundle")
+
+
 # -- the running service ---------------------------------------------------------------------------------
 
 

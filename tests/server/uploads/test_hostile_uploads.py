@@ -31,9 +31,15 @@ def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory, temporary: Path) -> Iterator[Service]:
+def service(tmp_path_factory: pytest.TempPathFactory, temporary: Path, tiny_model: Path) -> Iterator[Service]:
     """A service of its own, that forgets fast."""
-    wishes = {"undo_s": 0, "sweep_s": 1, "max_images_anonymous": 100_000, "max_attempts": 1}
+    wishes = {
+        "undo_s": 0,
+        "sweep_s": 1,
+        "max_images_anonymous": 100_000,
+        "max_attempts": 1,
+        "model": tiny_model,
+    }
     service = Service(Mode.LAPTOP, tmp_path_factory.mktemp("hostile"), settings=wishes)
     service.env["TMPDIR"] = str(temporary)
     service.env["MALLOC_ARENA_MAX"] = "2"  # or memory would depend on which threads happened to decode

@@ -133,10 +133,8 @@ class Service:
         if self._servers:
             self._migrate(self._servers.postgresql)
         is_new = self.mode is Mode.LAPTOP and not self.sqlite.exists()
-        if is_new and _is_sqlite_migrated() and not self.begins_with_nothing:
-            self.data.mkdir(mode=0o700, parents=True)
-            with contextlib.closing(sqlite3.connect(self.sqlite)) as lite:
-                _migrated_sqlite.backup(lite)
+        if is_new and not self.begins_with_nothing:
+            self.take_migrated()
         for process in self.processes:
             if process is not self.web and not process.alive:
                 process.start()
@@ -145,6 +143,13 @@ class Service:
         if is_new and not _is_sqlite_migrated():
             with contextlib.closing(sqlite3.connect(self.sqlite, timeout=ANSWERS_S)) as lite:
                 lite.backup(_migrated_sqlite)
+
+    def take_migrated(self) -> None:
+        """Begin with a migrated database, on a laptop, if a service of this process has made one."""
+        if _is_sqlite_migrated():
+            self.data.mkdir(mode=0o700, parents=True)
+            with contextlib.closing(sqlite3.connect(self.sqlite)) as lite:
+                _migrated_sqlite.backup(lite)
 
     def _migrate(self, postgresql: PostgreSQL) -> None:
         """Migrate, as whoever installs the service does; the next service begins with a copy of that."""

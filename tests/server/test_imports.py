@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import cutline
@@ -28,3 +30,12 @@ def test_only_the_captioner_module_loads_models() -> None:
     files = [path for path in SERVER.rglob("*.py") if path != SERVER / "captioner.py"]
     assert len(files) > 100
     assert {path.name: names for path in files if (names := names_of_the_face(path) & doors)} == {}
+
+
+def test_a_laptop_s_service_imports_neither_redis_nor_boto3(tmp_path: Path) -> None:
+    """Each takes a tenth of a second or more, at every start."""
+    ask = "import sys, cutline.server.asgi; print({'redis', 'boto3'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", ask], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"

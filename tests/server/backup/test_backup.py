@@ -22,6 +22,7 @@ from cutline.errors import BackupError
 from cutline.server.api.models import IdempotentAnswer
 from cutline.server.backup import places, restoring, services, tables
 from cutline.server.images import storage, stores
+from cutline.server.images.bucket import Bucket
 from cutline.server.images.models import Image, Rendition, StoredFile
 from cutline.server.people.models import Owner, User
 from tests.server.services.objectstore import ACCESS_KEY, SECRET_KEY, ObjectStore
@@ -335,7 +336,7 @@ def test_files_and_backups_may_be_in_buckets(
     assert stores.store().is_empty()
     restoring.restore(place.replace("/daily", f"/{key}"))
     assert everything() == before
-    monkeypatch.setattr(stores.Bucket, "open", lambda *words: (_ for _ in ()).throw(OSError("away")))
+    monkeypatch.setattr(Bucket, "open", lambda *words: (_ for _ in ()).throw(OSError("away")))
     with pytest.raises(BackupError, match="away"):
         services.back_up(place)
     assert store.keys(backups) == {key}

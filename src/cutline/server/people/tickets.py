@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.core.cache import cache
-from redis.exceptions import RedisError
 
 from cutline.server import security_log
+from cutline.server.cache_errors import cache_errors
 from cutline.server.errors import ServiceUnavailable, Unauthenticated
 from cutline.server.security_log import Event
 
@@ -36,7 +36,7 @@ def issue(bearer: Bearer) -> str:
     kept = {"key": bearer.key_id.hex if bearer.key_id else "", "session": bearer.session_key}
     try:
         cache.set(_place_of(ticket), kept, LASTS_S)
-    except (RedisError, OSError) as error:
+    except cache_errors() as error:
         raise ServiceUnavailable("Tickets cannot be kept at the moment.", hint="Try again.") from error
     return ticket
 
@@ -47,7 +47,7 @@ def redeem(ticket: str) -> Bearer:
     try:
         kept = cache.get(place)
         is_ours = cache.delete(place)  # of two who come at once, one deletes it
-    except (RedisError, OSError) as error:
+    except cache_errors() as error:
         raise ServiceUnavailable("Tickets cannot be checked at the moment.", hint="Try again.") from error
     if kept is None or not is_ours:
         security_log.write(Event.TICKET_REFUSED)

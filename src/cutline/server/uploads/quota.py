@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from django.core.cache import cache
 from django.db.models import Count, Q, Sum
-from redis.exceptions import RedisError
 
+from cutline.server.cache_errors import cache_errors
 from cutline.server.config import settings
 from cutline.server.errors import QuotaExceeded
 from cutline.server.images.models import Image, StoredFile
@@ -82,19 +80,30 @@ def _check_network(network: str, images: int) -> None:
 
 
 def _check_visitors() -> None:
-    known: tuple[int, int] | None = None
-    with suppress(RedisError, OSError):  # while Redis is away, each upload counts anew
-        known = cache.get(_VISITORS)
-    if known is None:
-        known = (
-            Image.objects.filter(owner__user=None).count(),
-            _bytes(rendition__image__owner__user=None, rendition__isnull=False),
-        )
-        with suppress(RedisError, OSError):
-            cache.set(_VISITORS, known, _COUNTED_FOR_S)
-    images, size = known
+    images, size = _kept_count() or _counted()
     if images >= settings().max_images_visitors or size >= settings().max_bytes_visitors:
         raise QuotaExceeded("Visitors without an account use all the space that they may use.", hint=_SIGN_IN)
+
+
+def _kept_count() -> tuple[int, int] | None:
+    try:
+        known: tuple[int, int] | None = cache.get(_VISITORS)
+    except cache_errors():
+        return None  # while Redis is away, each upload counts anew
+    return known
+
+
+def _counted() -> tuple[int, int]:
+    """The images and bytes of all visitors, which are kept for a while."""
+    known = (
+        Image.objects.filter(owner__user=None).count(),
+        _bytes(rendition__image__owner__user=None, rendition__isnull=False),
+    )
+    try:
+        cache.set(_VISITORS, known, _COUNTED_FOR_S)
+    except cache_errors():
+        return known
+    return known
 
 
 def _bytes(**files: object) -> int:

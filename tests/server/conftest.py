@@ -145,6 +145,15 @@ def _on_postgresql(
     return swap
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _quick_django() -> Iterator[None]:
+    """Let Django do once what is the same for all tests."""
+    from tests.server.quick_django import quick_django
+
+    with quick_django():
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _rates() -> None:
     """Count requests anew: all tests of this process come from one address."""

@@ -29,7 +29,7 @@ from tests.server.services.process import ANSWERS_S, Process, wait_until
 from tests.server.services.receiver import Receiver, chat_answer
 from tests.server.services.service import Mode, Servers, Service
 
-JOBS = 60  # in each mode
+JOBS = 100  # in each mode
 CANDIDATES = 3
 MODEL = "/faults/v1/chat/completions"  # of the receiver
 QUICK = {

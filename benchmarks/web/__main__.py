@@ -143,7 +143,7 @@ def main() -> int:
     chosen = parser.parse_args()
     chromium = shutil.which("chromium")
     if chromium is None or not WEB_APP.exists():
-        parser.error("this wants chromium, and the web app built in: make web-app")
+        parser.error("this wants chromium (apt-get install chromium), and the web app built in: make web-app")
     with tempfile.TemporaryDirectory(prefix="cutline-bench-", ignore_cleanup_errors=True) as name:
         service = Service(Mode.LAPTOP, Path(name), settings=PLENTY)
         service.start()

@@ -176,8 +176,7 @@ def test_a_worker_tells_its_numbers_and_ends_as_told(service: Service, redis: Re
 
 
 def test_the_clock_by_itself_ends_as_told(service: Service) -> None:
-    service.take_migrated()
-    if not service.sqlite.exists():
+    if not service.take_migrated():
         service.manage("migrate", "--verbosity", "0")
     beat = Process("beat", [CUTLINE, "beat"], folder=service.folder / "logs", env=service.env)
     beat.start(lambda: "The scheduler has started." in beat.output())

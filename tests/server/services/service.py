@@ -144,12 +144,14 @@ class Service:
             with contextlib.closing(sqlite3.connect(self.sqlite, timeout=ANSWERS_S)) as lite:
                 lite.backup(_migrated_sqlite)
 
-    def take_migrated(self) -> None:
+    def take_migrated(self) -> bool:
         """Begin with a migrated database, on a laptop, if a service of this process has made one."""
-        if _is_sqlite_migrated():
-            self.data.mkdir(mode=0o700, parents=True)
-            with contextlib.closing(sqlite3.connect(self.sqlite)) as lite:
-                _migrated_sqlite.backup(lite)
+        if not _is_sqlite_migrated():
+            return False
+        self.data.mkdir(mode=0o700, parents=True)
+        with contextlib.closing(sqlite3.connect(self.sqlite)) as lite:
+            _migrated_sqlite.backup(lite)
+        return True
 
     def _migrate(self, postgresql: PostgreSQL) -> None:
         """Migrate, as whoever installs the service does; the next service begins with a copy of that."""

@@ -80,30 +80,29 @@ def _check_network(network: str, images: int) -> None:
 
 
 def _check_visitors() -> None:
-    images, size = _kept_count() or _counted()
+    images, size = _of_visitors()
     if images >= settings().max_images_visitors or size >= settings().max_bytes_visitors:
         raise QuotaExceeded("Visitors without an account use all the space that they may use.", hint=_SIGN_IN)
 
 
-def _kept_count() -> tuple[int, int] | None:
+def _of_visitors() -> tuple[int, int]:
+    """The images and bytes of all visitors, counted every few minutes."""
+    known: tuple[int, int] | None = None
     try:
-        known: tuple[int, int] | None = cache.get(_VISITORS)
+        known = cache.get(_VISITORS)
+        if known is None:
+            known = _counted()
+            cache.set(_VISITORS, known, _COUNTED_FOR_S)
     except cache_errors():
-        return None  # while Redis is away, each upload counts anew
+        return known or _counted()  # while Redis is away, each upload counts anew
     return known
 
 
 def _counted() -> tuple[int, int]:
-    """The images and bytes of all visitors, which are kept for a while."""
-    known = (
+    return (
         Image.objects.filter(owner__user=None).count(),
         _bytes(rendition__image__owner__user=None, rendition__isnull=False),
     )
-    try:
-        cache.set(_VISITORS, known, _COUNTED_FOR_S)
-    except cache_errors():
-        return known
-    return known
 
 
 def _bytes(**files: object) -> int:

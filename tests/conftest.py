@@ -22,6 +22,24 @@ gc.disable()
 _SLOW_FIXTURES = {"browser", "live", "openid", "redis", "service", "store", "things"}
 # Who asks for one of these asks another process, whose lines nobody counts: here, counting only takes time.
 _ELSEWHERE = {"browser", "live", "run_service", "service", "things"}
+# Other tests run the lines that these run, too (of 73,000 branches all but 160): counting only takes time.
+_COUNTED_ALREADY = (
+    "tests/bulk/test_bulk_command.py",
+    "tests/captioning/test_confidence.py",
+    "tests/captioning/test_reranking.py",
+    "tests/cli/test_caption_end_to_end.py",
+    "tests/registry/test_killed_pushes.py",
+    "tests/server/api/test_hostile_voices.py",
+    "tests/server/api/test_restyle_api.py",
+    "tests/server/jobs/test_kills.py",
+    "tests/server/test_decoding.py",
+    "tests/server/test_privacy_matrix.py",
+    "tests/styles/test_golden_texts.py",
+    "tests/styles/test_restyling.py",
+    "tests/training/test_export.py",
+    "tests/training/test_objectives.py",
+    "tests/training/test_requantise.py",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,7 +56,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     asked = set(getattr(item, "fixturenames", ()))
     if asked & _SLOW_FIXTURES or share_of(item.nodeid) in (SERVERS, LAPTOP, JOURNEYS):
         item.add_marker(pytest.mark.slow)
-    if asked & _ELSEWHERE:
+    if asked & _ELSEWHERE or item.nodeid.partition("::")[0] in _COUNTED_ALREADY:
         item.add_marker(pytest.mark.no_cover)
 
 

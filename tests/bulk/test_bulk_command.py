@@ -26,7 +26,7 @@ from cutline.errors import BundleError, MissingExtra
 from tests.bulk.test_bulk_sources import photo
 from tests.server.services.process import ANSWERS_S, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
+pytestmark = pytest.mark.slow
 
 # Every process of a test imports this by itself: a photo of this name crashes whoever opens it.
 POISON = """

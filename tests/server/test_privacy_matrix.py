@@ -61,8 +61,7 @@ from cutline.server.voices.models import LastVoice, SavedVoice
 from cutline.server.webhooks.models import Delivery, Webhook
 from tests.server.services.process import ANSWERS_S
 
-# What it asks, other tests ask, too: to count its lines costs a third more, and adds nothing.
-pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
+pytestmark = pytest.mark.slow
 
 SHOWN, HISTORY, OWNED = "shown", "history", "owned"
 EVERYTHING = frozenset({SHOWN, HISTORY, OWNED})

@@ -46,7 +46,11 @@ LONGEST = (
     "tests/registry/test_killed_pushes.py",
 )
 # Files that ask for PostgreSQL, Redis or the S3 store in all that they do.
-ON_SERVERS = ("tests/server/test_faults.py", "tests/server/test_bench.py")
+ON_SERVERS = (
+    "tests/server/test_faults.py",
+    "tests/server/test_bench.py",
+    "tests/server/jobs/test_handover.py",
+)
 
 
 # Ends what runs for the share that is being tested.

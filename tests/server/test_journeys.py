@@ -10,9 +10,11 @@ import zipfile
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
+from uuid import UUID
 
 import httpx
 import pytest
+from redis import Redis
 
 from cutline.server.webhooks import signing
 from tests.server.services.client import PASSWORD, Visitor
@@ -75,6 +77,30 @@ def test_a_caption_that_was_ready_before_the_socket_opened_is_not_missed(
     settled(visitor, item["id"])
     with visitor.listen() as listener:
         assert listener.caption_of(item["id"])
+
+
+@pytest.mark.parametrize("mode", [Mode.PRODUCTION], indirect=True)
+def test_an_idle_worker_is_sent_the_photo_and_then_its_job(
+    live: Service, visitor: Visitor, make_photo: MakePhoto
+) -> None:
+    jobs: list[bytes] = []
+    channels: dict[bytes, bytes] = {}  # what was sent last on each
+
+    def is_sent() -> bool:
+        """Again, if workers are busy with what earlier tests left."""
+        (item,) = visitor.upload(make_photo(430 + len(jobs)))
+        jobs.append(UUID(item["job"]).bytes)
+        assert settled(visitor, item["id"])["caption"]
+        while message := sent.get_message(timeout=0.1):
+            channels[message["channel"]] = message["data"]
+        return any(name.startswith(b"cutline:jobs:") for name in channels)
+
+    with Redis.from_url(live.env["CUTLINE_CHANNEL_LAYER_URL"]) as redis, redis.pubsub() as sent:
+        sent.psubscribe("cutline:*")
+        wait_until(is_sent, what="a photo that goes to an idle worker")
+    photos, given = sorted(set(channels) - {b"cutline:*"}, reverse=True)
+    assert photos.removeprefix(b"cutline:photos:") == given.removeprefix(b"cutline:jobs:")
+    assert channels[given] == jobs[-1]
 
 
 def test_a_client_that_comes_back_gets_what_it_missed_once_and_nothing_twice(

@@ -473,8 +473,8 @@ class ServerSettings(BaseSettings):
     )
     risk_readable_redis: bool = Field(
         False,
-        description="Risk: anyone on the network path can read events and queue work. Allows broker_url,"
-        " channel_layer_url and cache_url without TLS beyond this host.",
+        description="Risk: anyone on the network path can read events and photos that are uploaded, and"
+        " queue work. Allows broker_url, channel_layer_url and cache_url without TLS beyond this host.",
     )
     risk_debug_logs: bool = Field(
         False, description="Risk: logs hold personal data and queries. Allows log_level DEBUG."

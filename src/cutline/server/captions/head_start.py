@@ -1,4 +1,4 @@
-"""Captioning a photo while it is still being stored, where web and worker are one process and idle.
+"""Captioning a photo while it is still being stored, by a worker that is idle: of this process or another.
 
 The job that comes with the photo finds its captions written, or nearly. Nothing depends on it: what has no
 head start, or lost it, is captioned by its job from the beginning.
@@ -18,9 +18,9 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from PIL import Image
 
 from cutline.errors import CutlineError
+from cutline.images import Source
 from cutline.server import captioner
 from cutline.server.captioner import ModelInfo, Wanted, Written
 from cutline.server.config import settings
@@ -39,7 +39,7 @@ class HeadStarts:
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="cutline-head-start")
 
     def begin(
-        self, image_id: UUID, picture: Image.Image, options: Mapping[str, Any], *, in_canary: bool = False
+        self, image_id: UUID, picture: Source, options: Mapping[str, Any], *, in_canary: bool = False
     ) -> None:
         """Caption a photo from now on, if the model has nothing else to do and its job will be ours."""
         if not hints.has_local_workers() or not captioner.is_idle():
@@ -62,7 +62,7 @@ class HeadStarts:
         return begun[1] if begun is not None and begun[0] == wanted else None
 
 
-def _write(picture: Image.Image, wanted: Wanted) -> Written:
+def _write(picture: Source, wanted: Wanted) -> Written:
     return captioner.write(picture, wanted, on_failure=_note_failure)
 
 

@@ -22,7 +22,7 @@ from cutline.server import leases, wiring
 from cutline.server.config import settings
 from cutline.server.errors import Conflict
 from cutline.server.events.services import emit_all
-from cutline.server.jobs import lending
+from cutline.server.jobs import handover, lending
 from cutline.server.jobs.attempts import backoff_s, is_transient, most_tries, reason_of
 from cutline.server.jobs.context import Context, LeaseLost
 from cutline.server.jobs.hints import hint
@@ -56,11 +56,12 @@ def create_job(
     bulk_item_id: int | None = None,
     request_id: str = "",
     may_lend: bool = False,
+    given_to: str = "",
 ) -> Job:
     """Write a job, in the caller's transaction; workers are told after it commits.
 
     may_lend: it comes with a photo that was just stored, of which a function hears, where the settings have
-    one caption (jobs/lending.py).
+    one caption (jobs/lending.py). given_to: the worker that has its photo already (jobs/handover.py).
     """
     job = Job(
         owner=owner,
@@ -74,15 +75,18 @@ def create_job(
     )
     if may_lend:
         lending.lend(job)
-    return create_jobs([job])[0]
+    if given_to:
+        job.run_after += timedelta(seconds=handover.HELD_S)
+        transaction.on_commit(lambda: handover.assign(given_to, job.pk))
+    return create_jobs([job], hinted=not given_to)[0]
 
 
-def create_jobs(jobs: Sequence[Job]) -> list[Job]:
+def create_jobs(jobs: Sequence[Job], *, hinted: bool = True) -> list[Job]:
     """Write many jobs at once, in the caller's transaction, with no more hints than a worker has threads."""
     for job in jobs:
         job.request_id = job.request_id or request_ids.current()
     created = Job.objects.bulk_create(jobs, batch_size=500)
-    queued = sum(job.state == JobState.QUEUED for job in created)
+    queued = sum(job.state == JobState.QUEUED for job in created) if hinted else 0
     for _ in range(min(queued, settings().worker_threads)):
         transaction.on_commit(hint)
     return created
@@ -112,6 +116,15 @@ def claim(
         candidates = candidates.exclude(same_voice(owner, "owner"), kind=JobKind.STYLE)
     for owner in not_of:
         candidates = candidates.exclude(same_voice(owner, "owner"))
+    return _claim(candidates, worker)
+
+
+def claim_given(job_id: UUID, worker: str = "") -> Job | None:
+    """Take a job that was given to this worker, though it may not be due yet; None where somebody has it."""
+    return _claim(Job.objects.filter(pk=job_id, state=JobState.QUEUED).select_related("owner"), worker)
+
+
+def _claim(candidates: QuerySet[Job], worker: str) -> Job | None:
     job = leases.claim(
         candidates,
         for_s=settings().lease_s,

@@ -20,7 +20,7 @@ from cutline.server.images import renditions, storage
 from cutline.server.images.deletion import undelete
 from cutline.server.images.models import Image, Rendition, RenditionKind, StoredFile
 from cutline.server.images.verify import Photo, examine
-from cutline.server.jobs import lending
+from cutline.server.jobs import handover, hints, lending
 from cutline.server.jobs.models import Job, JobKind, Priority
 from cutline.server.jobs.services import create_job
 from cutline.server.people.models import Owner
@@ -69,8 +69,7 @@ def store_upload(
         image = _image_of(owner, photo, file_name, source_url, keep_original=keep_original)
         starts_ahead = priority < Priority.BULK and not lending.is_on()
         in_canary = (starts_ahead or lending.is_on()) and shares.current().has_in_canary(owner.pk)
-        if starts_ahead:
-            head_starts.begin(image.pk, photo.picture, options or {}, in_canary=in_canary)
+        worker = _start_ahead(image, photo, options or {}, in_canary=in_canary) if starts_ahead else ""
         files = _put(image, photo, original)
         job = Job(
             owner=owner,
@@ -82,7 +81,8 @@ def store_upload(
             request_id=request_id[:64],
         )
         try:
-            return Stored(image=image, job=_create(image, files, job, may_lend=not in_canary), is_new=True)
+            job = _create(image, files, job, may_lend=not in_canary, worker=worker)
+            return Stored(image=image, job=job, is_new=True)
         except IntegrityError:
             if written := Image.objects.filter(pk=image.pk).first():  # only the commit's answer was lost
                 return Stored(image=written, job=written.jobs.first(), is_new=True)
@@ -91,6 +91,17 @@ def store_upload(
             _abandon(files)
             raise
     raise Conflict("This picture is being uploaded and deleted at the same time.", hint="Send it again.")
+
+
+def _start_ahead(image: Image, photo: Photo, options: Mapping[str, Any], *, in_canary: bool) -> str:
+    """Have an idle worker caption a photo while it is stored; its name if it is another process, else ""."""
+    if not hints.has_local_workers():
+        offered = handover.Offered(
+            image_id=image.pk, photo=photo.master, options=options, in_canary=in_canary
+        )
+        return handover.offer(offered)
+    head_starts.begin(image.pk, photo.picture, options, in_canary=in_canary)
+    return ""
 
 
 def _abandon(files: Sequence[tuple[StoredFile, Rendition]]) -> None:
@@ -140,7 +151,14 @@ def _put(image: Image, photo: Photo, original: bytes | None) -> list[tuple[Store
 
 
 @retried
-def _create(image: Image, files: Sequence[tuple[StoredFile, Rendition]], job: Job, *, may_lend: bool) -> Job:
+def _create(
+    image: Image,
+    files: Sequence[tuple[StoredFile, Rendition]],
+    job: Job,
+    *,
+    may_lend: bool,
+    worker: str,
+) -> Job:
     owner = _locked_owner(image.owner_id)
     if owner.merged_into_id:  # an account claimed this session's things while the photo was on its way
         owner = _locked_owner(owner.merged_into_id)
@@ -162,6 +180,7 @@ def _create(image: Image, files: Sequence[tuple[StoredFile, Rendition]], job: Jo
         bulk_item_id=job.bulk_item_id,
         request_id=job.request_id,
         may_lend=may_lend,
+        given_to=worker,
     )
     emit(owner.pk, "image.created", {"image": str(image.pk), "job": str(job.pk)})
     return job

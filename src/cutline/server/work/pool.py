@@ -8,7 +8,7 @@ import random
 import socket
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -64,7 +64,8 @@ class WorkerPool:
     While others have jobs, too, whoever counts as one (people.voices) has a share of the threads; after more
     work than another one, between the others' jobs, and after much more none for a while: so the others' turn
     comes at once, whatever was queued before.
-    on_stage is called for each stage that a job enters.
+    on_stage is called for each stage that a job enters; on_idle while no job runs, whenever a thread found
+    none, and on_busy when one is about to run.
     """
 
     def __init__(
@@ -73,8 +74,12 @@ class WorkerPool:
         *,
         threads: int,
         on_stage: Callable[[Job, str], None] | None = None,
+        on_idle: Callable[[], None] | None = None,
+        on_busy: Callable[[], None] | None = None,
     ) -> None:
         self._table = table
+        self._on_idle = on_idle
+        self._on_busy = on_busy
         self._on_stage = on_stage
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._for_bulk = max(1, threads - 1)
@@ -84,6 +89,7 @@ class WorkerPool:
         self._claiming = threading.Lock()  # one after the other, so that none overlooks another's claim
         self._condition = threading.Condition()  # guards what follows
         self._hints = 0
+        self._given: deque[UUID] = deque()  # jobs that are not yet due for others
         self._polled = False  # whether an idle thread polls
         self._running: dict[UUID, Context] = {}
         self._had: dict[object, _Had] = {}  # by whom jobs count for
@@ -110,6 +116,12 @@ class WorkerPool:
         with self._condition:
             self._hints = min(self._hints + 1, len(self._threads))
             self._condition.notify()
+
+    def give(self, job_id: UUID) -> None:
+        """Make an idle thread claim this job, which is not yet due for other workers."""
+        with self._condition:
+            self._given.append(job_id)
+        self.wake()
 
     def stop(self, timeout_s: float) -> None:
         """Claim no more, wait at most timeout_s for running jobs, and put the rest back in the queue."""
@@ -144,6 +156,8 @@ class WorkerPool:
                 self._stopping.wait(min(5.0, 0.1 * 2**failures) * random.uniform(0.5, 1.0))
                 continue
             if job is None:
+                if self._on_idle and not self._running:
+                    self._on_idle()
                 self._wait()
                 continue
             if _is_bulk(job) or self._keeps_back:
@@ -162,6 +176,8 @@ class WorkerPool:
 
     def _claim(self) -> Job | None:
         """Claim a job and the slots that its kind needs; `_free_slots` returns them."""
+        if job := self._claim_given():
+            return job
         with self._condition:
             may_bulk = self._bulk_now < self._for_bulk
             may_fetch = may_bulk and self._fetching_now < self._for_fetching
@@ -188,6 +204,15 @@ class WorkerPool:
                 fetching=may_fetch and not (job and _is_fetching(job)),
                 styling=may_style and not (job and _is_styling(job)),
             )
+        return job
+
+    def _claim_given(self) -> Job | None:
+        """Claim what was given to this process; an interactive job, which needs no slots."""
+        with self._condition:
+            job_id = self._given.popleft() if self._given else None
+        job = services.claim_given(job_id, self._name) if job_id else None
+        if job is not None:
+            self._note(job, ())
         return job
 
     def _fetching_enough(self) -> Sequence[UUID]:
@@ -275,6 +300,8 @@ class WorkerPool:
         if is_too_late:
             _put_back(job)
             return
+        if self._on_busy:
+            self._on_busy()
         try:
             self._run(job, context)
         finally:

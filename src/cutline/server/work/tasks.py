@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from uuid import UUID
 
+from cutline.server import captioner
 from cutline.server.bulk import expansion
 from cutline.server.captions import services as captions
 from cutline.server.captions import styling
+from cutline.server.captions.head_start import head_starts
 from cutline.server.celery_app import app
 from cutline.server.config import settings
 from cutline.server.images import classifier
-from cutline.server.jobs import hints
+from cutline.server.jobs import handover, hints
+from cutline.server.jobs.handover import IdleWorker, Offered
 from cutline.server.jobs.models import JobKind
 from cutline.server.likeness import filling
 from cutline.server.mail import services as mail
@@ -28,26 +32,50 @@ HANDLERS: Mapping[str, Handler] = {
 
 _lock = threading.Lock()
 _pool: WorkerPool | None = None
+_idle: IdleWorker | None = None
 
 
 def start_pool() -> None:
     """Start the worker pool of this process, unless it runs."""
-    global _pool
+    global _pool, _idle
     with _lock:
         if _pool is None:
-            _pool = WorkerPool(HANDLERS, threads=settings().worker_threads)
+            threads = settings().worker_threads
+            if handover.is_possible():
+                _idle = IdleWorker(on_photo=_begin, on_job=_give)
+                _idle.start()
+                _pool = WorkerPool(HANDLERS, threads=threads, on_idle=_tell_idle, on_busy=_idle.note_busy)
+            else:
+                _pool = WorkerPool(HANDLERS, threads=threads)
             _pool.start()
             hints.listen(_pool.wake)
 
 
 def stop_pool(timeout_s: float) -> None:
     """Stop the pool: running jobs have timeout_s to finish, the rest goes back to the queue."""
-    global _pool
+    global _pool, _idle
     with _lock:
         pool, _pool = _pool, None
+        idle, _idle = _idle, None
         hints.listen(None)
+    if idle is not None:
+        idle.stop()
     if pool is not None:
         pool.stop(timeout_s)
+
+
+def _tell_idle() -> None:
+    if (idle := _idle) is not None and captioner.is_idle():
+        idle.note_idle()
+
+
+def _begin(offered: Offered) -> None:
+    head_starts.begin(offered.image_id, offered.photo, offered.options, in_canary=offered.in_canary)
+
+
+def _give(job_id: UUID) -> None:
+    if (pool := _pool) is not None:
+        pool.give(job_id)
 
 
 @app.task(name=mail.SEND)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 from collections.abc import Mapping
 from dataclasses import replace
@@ -59,7 +60,8 @@ class OnRay:
             return
         import ray
 
-        ray.data.DataContext.get_current().enable_progress_bars = False
+        ray.data.DataContext.get_current().enable_progress_bars = False  # the progress is our own
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
         asked = ray.data.from_items(
             [{"shard": number, "rows": pickle.dumps(list(listing.shard(number)))} for number in numbers],

@@ -38,6 +38,7 @@ def client(
     [url] = redis.take(1)
     configure(broker_url=url, channel_layer_url=url, cache_url=url)
     monkeypatch.setattr(handover, "_away_until", 0.0)
+    monkeypatch.setattr(handover, "_is_away", False)
     with Client.from_url(url) as client:
         yield client
 
@@ -143,10 +144,28 @@ def test_without_redis_nothing_is_sent_and_nobody_waits(
     url = f"redis://127.0.0.1:{free_ports(1)[0]}/0"
     configure(broker_url=url, channel_layer_url=url, cache_url=url)
     assert handover.offer(offered()) == ""
-    assert "Redis is not responding" in caplog.text
+    assert "Redis carries no photos" in caplog.text
     caplog.clear()
     assert handover.offer(offered()) == ""
     assert caplog.text == ""  # it is left alone for a while
+
+
+def test_a_redis_that_forbids_channels_is_told_of_once(
+    client: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is for a user of Redis 7 who was not given any."""
+    client.acl_setuser("default", enabled=True, nopass=True, reset_channels=True)
+    try:
+        worker = Worker()
+        client.sadd(handover._IDLE, "somebody")
+        assert handover.offer(offered()) == ""
+        monkeypatch.setattr(handover, "_away_until", 0.0)
+        client.sadd(handover._IDLE, "somebody")
+        assert handover.offer(offered()) == ""
+        worker.idle.stop()
+    finally:
+        client.acl_setuser("default", enabled=True, channels=["*"])
+    assert caplog.text.count("Redis carries no photos") == 1
 
 
 def test_where_workers_are_threads_nothing_is_sent(configure: Callable[..., ServerSettings]) -> None:

@@ -36,6 +36,7 @@ _LEAVE_ALONE_S = 1.0  # a Redis that did not answer is not asked again for so lo
 _TRIES = 3  # workers that are asked: one that died may still be in the set
 
 _away_until = 0.0
+_is_away = False  # so that it is logged once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,8 +173,15 @@ def _redis() -> Redis:
 @lru_cache(maxsize=1)
 def _client(url: str) -> Redis:
     from redis import Redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
 
-    client: Redis = Redis.from_url(url, socket_timeout=_PATIENCE_S, socket_connect_timeout=_PATIENCE_S)
+    client: Redis = Redis.from_url(
+        url,
+        socket_timeout=_PATIENCE_S,
+        socket_connect_timeout=_PATIENCE_S,
+        retry=Retry(NoBackoff(), 1),  # a connection that was kept may have ended; an upload waits for no more
+    )
     return client
 
 
@@ -184,10 +192,13 @@ def _subscription() -> PubSub:
 
 @contextmanager
 def _may_be_away() -> Iterator[None]:
-    """Leave a Redis that does not answer alone for a while: without it, jobs go the usual way."""
-    global _away_until
+    """Leave a Redis that does not answer, or refuses, alone for a while; jobs go the usual way then."""
+    global _away_until, _is_away
     try:
         yield
+        _is_away = False
     except cache_errors() as error:
         _away_until = time.monotonic() + _LEAVE_ALONE_S
-        logger.warning("Redis is not responding; workers find their jobs in the database: %s", error)
+        if not _is_away:
+            logger.warning("Redis carries no photos to idle workers, which begin later: %s", error)
+        _is_away = True

@@ -47,6 +47,13 @@ def test_what_was_forgotten_is_a_reason_to_try_weaker_weights(wrong: tuple[str, 
     assert report.forgot is forgot
 
 
+def test_what_the_champion_says_is_no_name_that_people_taught_it() -> None:
+    texts = ["My dog Rufus plays with a Frisbee.", "Emma throws a Frisbee.", "The dog catches Rufus."]
+    names = gates.names_in(texts, known=["A dog with a frisbee in its mouth.", "Emma and a rufous hen."])
+    assert {"rufus", "emma"} <= names
+    assert names.isdisjoint({"frisbee", "dog", "the"})
+
+
 class Machine:
     """Its processors' time, and the wall's clock, which runs while other programs work."""
 

@@ -475,7 +475,7 @@ def _wording_gates(contest: Contest, held: _Photos, base: _Photos) -> Iterable[G
     yield _new_ones(
         "offensive words", "Captions with an offensive word, beyond the champion's", before, after, _offends
     )
-    names = names_in_feedback(contest.data)
+    names = names_in((row.text for row in rows_of(contest.data)), known=before)
     yield _new_ones(
         "names",
         "Captions that name somebody, beyond the champion's",
@@ -814,11 +814,15 @@ def _label(bundle: Bundle) -> str:
     return f"{bundle.manifest.name}@{bundle.manifest.version}"
 
 
-def names_in_feedback(data: DataSet) -> frozenset[str]:
-    """Words that people mostly write with a capital within a sentence, and first names."""
+def names_in(texts: Iterable[str], *, known: Iterable[str]) -> frozenset[str]:
+    """First names, and the words of texts that people mostly write with a capital within a sentence.
+
+    known: captions whose words are no names, but for first names: some write a Frisbee with a capital.
+    """
     capital, total = Counter[str](), Counter[str]()
-    for row in rows_of(data):
-        for place, word in enumerate(_WORD.findall(row.text)):
+    for text in texts:
+        for place, word in enumerate(_WORD.findall(text)):
             total[word.lower()] += 1
             capital[word.lower()] += place > 0 and word[0].isupper() and not word.isupper()
-    return _FIRST_NAMES | {word for word, number in capital.items() if number > total[word] / 2}
+    found = {word for word, number in capital.items() if number > total[word] / 2}
+    return _FIRST_NAMES | (found - {word for text in known for word in words_of(text)})

@@ -136,14 +136,15 @@ def measure(count: int) -> list[Trace]:
 
 
 def _varied(photo: Path, number: int) -> Any:
-    """The photo, different in a pixel's colour: the same picture again would not be captioned."""
+    """The photo with a number in it: the same picture again would not be captioned."""
     import io
 
     from PIL import Image
 
+    from benchmarks.service.pictures import marked
+
     with Image.open(photo) as opened:
-        picture = opened.convert("RGB")
-    picture.paste((number % 256, number // 256, 0), (0, 0, 8, 8))
+        picture = marked(opened.convert("RGB"), number)
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=90)
     buffer.seek(0)

@@ -37,6 +37,7 @@ _TRIES = 3  # workers that are asked: one that died may still be in the set
 
 _away_until = 0.0
 _is_away = False  # so that it is logged once
+_telling = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +200,7 @@ def _may_be_away() -> Iterator[None]:
         _is_away = False
     except cache_errors() as error:
         _away_until = time.monotonic() + _LEAVE_ALONE_S
-        if not _is_away:
+        with _telling:
+            is_news, _is_away = not _is_away, True
+        if is_news:
             logger.warning("Redis carries no photos to idle workers, which begin later: %s", error)
-        _is_away = True

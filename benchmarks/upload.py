@@ -23,11 +23,12 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from itertools import islice
 from typing import Any
 from unittest.mock import patch
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+from benchmarks.service.pictures import variants
+
 REST, RUN = "request: all else (Django, routing, session)", "job: all else"
 STAGES = (
     ("request: verify, decode, make the master", "cutline.server.uploads.services", "examine"),
@@ -99,6 +100,7 @@ def measure(count: int) -> list[Trace]:
         os.environ["CUTLINE_DATA_DIR"] = folder
         os.environ["DJANGO_SETTINGS_MODULE"] = "cutline.server.django_settings"
         django.setup()
+        from django.core.files.uploadedfile import SimpleUploadedFile
         from django.core.management import call_command
         from django.db import connection
         from django.test import Client
@@ -116,10 +118,9 @@ def measure(count: int) -> list[Trace]:
             module = importlib.import_module(module_name)
             traced = _traced(traces, name, getattr(module, function_name))
             stack.enter_context(patch.object(module, function_name, traced))
-        photos = sorted(EXAMPLES.glob("*.jpg"))
         client = Client(headers={"host": "127.0.0.1:8000"})
-        for number in range(count + 3):
-            data = _varied(photos[number % len(photos)], number)
+        for photo in islice(variants(), count + 3):
+            data = SimpleUploadedFile("photo.jpg", photo)
             trace = Trace()
             traces.append(trace)
             with connection.execute_wrapper(trace.count):
@@ -133,23 +134,6 @@ def measure(count: int) -> list[Trace]:
                     captions.run(job, context)
                     context.close()
         return traces[3:]  # the first ones load the model
-
-
-def _varied(photo: Path, number: int) -> Any:
-    """The photo with a number in it: the same picture again would not be captioned."""
-    import io
-
-    from PIL import Image
-
-    from benchmarks.service.pictures import marked
-
-    with Image.open(photo) as opened:
-        picture = marked(opened.convert("RGB"), number)
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=90)
-    buffer.seek(0)
-    buffer.name = f"{number}.jpg"
-    return buffer
 
 
 def _rows(traces: list[Trace]) -> list[tuple[str, float, float, float]]:

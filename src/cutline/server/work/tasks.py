@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from uuid import UUID
 
 from cutline.server import captioner
 from cutline.server.bulk import expansion
@@ -40,13 +39,12 @@ def start_pool() -> None:
     global _pool, _idle
     with _lock:
         if _pool is None:
-            threads = settings().worker_threads
+            _pool = WorkerPool(
+                HANDLERS, threads=settings().worker_threads, on_idle=_tell_idle, on_busy=_tell_busy
+            )
             if handover.is_possible():
-                _idle = IdleWorker(on_photo=_begin, on_job=_give)
+                _idle = IdleWorker(on_photo=_begin, on_job=_pool.give)
                 _idle.start()
-                _pool = WorkerPool(HANDLERS, threads=threads, on_idle=_tell_idle, on_busy=_idle.note_busy)
-            else:
-                _pool = WorkerPool(HANDLERS, threads=threads)
             _pool.start()
             hints.listen(_pool.wake)
 
@@ -69,13 +67,13 @@ def _tell_idle() -> None:
         idle.note_idle()
 
 
+def _tell_busy() -> None:
+    if (idle := _idle) is not None:
+        idle.note_busy()
+
+
 def _begin(offered: Offered) -> None:
     head_starts.begin(offered.image_id, offered.photo, offered.options, in_canary=offered.in_canary)
-
-
-def _give(job_id: UUID) -> None:
-    if (pool := _pool) is not None:
-        pool.give(job_id)
 
 
 @app.task(name=mail.SEND)

@@ -243,6 +243,7 @@ def test_a_page_costs_the_same_queries_however_many_images(
     assert queries() == one <= 5
 
 
+@pytest.mark.both_databases
 def test_common_words_are_found_as_rare_ones_are(
     seed: Callable[..., list[Image]], owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,6 +251,7 @@ def test_common_words_are_found_as_rare_ones_are(
     texts = ("dog", "dogs", "hot dog", "cafe", "og", "under", "100", "a", "dog zebra", "%", "_")
     before = {text: found(owner, text) for text in texts}
     monkeypatch.setattr(search, "_COMMON", 0)
+    monkeypatch.setattr(search, "_PAGE", -1)
     assert {text: found(owner, text) for text in texts} == before
     assert before["dog"] == ["A brown dog runs.", "A hot-dog, under_dogs and 100% dogs.", "x dogma"]
 

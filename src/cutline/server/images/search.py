@@ -2,7 +2,8 @@
 
 `Image.search_text` is the searched text: code that changes a caption or tags sets it with `text_of`. Each
 word of a query must occur, or begin a word that occurs, so that results appear while typing. PostgreSQL
-also forgives a misspelt word, by trigrams.
+also forgives a misspelt word, by trigrams, unless the words are so common that the newest images have a page
+of them.
 
 In SQLite an index of its own (images_search) follows the table by triggers. It also knows whose an image is
 and whether it is in the gallery, so that a word costs no more than the matches that may be seen. Where there
@@ -15,11 +16,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from functools import reduce
+from operator import and_
 from typing import Any
 from uuid import UUID
 
 from django.db import ProgrammingError, connection, connections, transaction
-from django.db.models import BooleanField, Q, QuerySet
+from django.db.models import BooleanField, Count, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from cutline.server.images.models import Image
@@ -33,6 +36,7 @@ _LONGEST_WORD = 40
 _FORGIVEN_FROM = 5  # letters: shorter words resemble too many others
 _CHECKPOINT_MS = 300  # writers wait for it
 _COMMON = 3000  # matches: to sort more takes longer than to look through a list in its order
+_NEWEST, _PAGE = 1500, 50  # so many of the newest images have a page of matches: words are common, too
 _GALLERY = "gallery"
 IN_GALLERY = UUID(int=0)
 
@@ -70,6 +74,9 @@ def matching(
     if not words:
         return images.none() if query.strip() else images
     if connection.vendor == "postgresql":
+        beginnings = [f"(?<![[:alnum:]]){word}" for word in words]
+        if listed and _fill_a_page(images, beginnings, in_gallery=shelf == IN_GALLERY):
+            return images.filter(*(Q(search_text__regex=each) for each in beginnings))
         return _in_postgresql(images, words)
     conditions = [f'words:"{word}"*' for word in words]
     if shelf is not None:
@@ -96,6 +103,16 @@ def _is_common(match: str) -> bool:
         )
         [count] = cursor.fetchone()
     return bool(count >= _COMMON)
+
+
+def _fill_a_page(images: QuerySet[Image], beginnings: list[str], *, in_gallery: bool) -> bool:
+    """Whether a page of matches is soon found in the list's own order, without PostgreSQL's indexes.
+
+    Words that are so common need not be forgiven misspelling either.
+    """
+    newest = images.order_by("-published_at" if in_gallery else "-created_at", "-pk")[:_NEWEST]
+    matches = Count("pk", filter=reduce(and_, (Q(search_text__regex=each) for each in beginnings)))
+    return bool(newest.aggregate(found=matches)["found"] > _PAGE)
 
 
 def forget_words() -> None:

@@ -21,6 +21,7 @@ from cutline.server.people.selectors import owned_by
 from cutline.server.people.viewers import Viewer
 
 _FEW = 3000
+_CLOCKS_DIFFER = timedelta(minutes=5)
 _IN_GALLERY = Q(published_at__isnull=False, deleted_at__isnull=True)
 
 
@@ -176,7 +177,7 @@ def _in_state(images: QuerySet[Image], state: str, shelf: UUID) -> QuerySet[Imag
         return images.filter(pk__in=jobs.filter(~Exists(newer)).values("image"))
     last = jobs.order_by("-created_at").values_list("created_at", flat=True).first()
     if last is not None:  # all may be old: then the list begins with them, give or take what clocks differ
-        images = images.filter(created_at__lt=last + timedelta(hours=1))
+        images = images.filter(created_at__lt=last + _CLOCKS_DIFFER)
     return images.annotate(latest_state=latest).filter(latest_state=state)
 
 

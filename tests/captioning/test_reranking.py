@@ -19,9 +19,9 @@ TOWER = Tiny(text_tower=True, sharpness=0.5)
 MANY = 8
 
 
-def reranked(folder: Path, weights: dict[str, float], **changes: Any) -> Bundle:
-    """A tiny bundle with a text tower, and with a re-ranker of these weights."""
-    whole = read_bundle(make_bundle(folder, TOWER))
+def reranked(folder: Path, weights: dict[str, float], *, tiny: Tiny = TOWER, **changes: Any) -> Bundle:
+    """A tiny bundle, by default with a text tower, and with a re-ranker of these weights."""
+    whole = read_bundle(make_bundle(folder, tiny))
     content: dict[str, Any] = {
         "format_version": 1,
         "candidates": MANY,
@@ -48,6 +48,29 @@ def test_the_caption_is_the_candidate_that_is_most_like_the_photo(
         assert chosen.text in [each.text for each in candidates]
         changed += chosen.text != candidates[0].text
     assert changed
+
+
+def test_the_caption_is_the_candidate_that_names_most_of_what_the_photo_shows(
+    tmp_path: Path, photos: list[Image.Image]
+) -> None:
+    seeing = Tiny(concepts=2, sharpness=0.5)
+    captioner = BundleCaptioner(reranked(tmp_path / "tiny", {"concepts": 1.0}, tiny=seeing), threads=1)
+    off = DecodingOptions(rerank=False, beam_size=MANY, diversity=0)
+    plain, changed = captioner.caption(photos, n=MANY, options=off), 0
+    assert [each[0].text for each in captioner.caption(photos)] == [
+        captioner.caption(photo)[0][0].text for photo in photos
+    ]
+    for [chosen], candidates in zip(captioner.caption(photos), plain, strict=True):
+        named = [each.evidence.concepts for each in candidates if each.evidence]
+        assert chosen.evidence is not None
+        assert chosen.evidence.concepts == pytest.approx(max(each for each in named if each), abs=1e-5)
+        changed += chosen.text != candidates[0].text
+    assert changed
+
+
+def test_concepts_of_another_vocabulary_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleDamaged, match=r"concepts of encoder\.onnx .* is \[any, 3, "):
+        BundleCaptioner(make_bundle(tmp_path / "tiny", Tiny(concepts=3)))
 
 
 def test_of_several_captions_the_first_is_the_one_that_is_given_alone(

@@ -39,6 +39,7 @@ class Tiny:
     full_stop: bool = True
     function_words: tuple[str, ...] = ()
     text_tower: bool = False
+    concepts: int = 0  # rows of the encoder's output of that name: a bundle has two
 
 
 def word_tokenizer(words: list[str] = WORDS) -> str:
@@ -178,6 +179,14 @@ def _encoder(tiny: Tiny, vocabulary: int, weights: dict[str, np.ndarray]) -> byt
     if tiny.text_tower:
         nodes.append(node("Identity", ["colour"], ["embedding"]))
         outputs["embedding"] = ["B", 3]
+    if tiny.concepts:
+        nodes += [
+            node("Sigmoid", ["memory.bias"], ["chances"]),
+            node("Unsqueeze", ["chances", "rows"], ["chance"]),
+            node("Concat", ["chance"] * tiny.concepts, ["concepts"], axis=1),
+        ]
+        outputs["concepts"] = ["B", tiny.concepts, vocabulary]
+        constants["rows"] = np.array([1])
     pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["B", SIDE, SIDE, 3])
     return _model(nodes, [pixels], outputs, constants)
 

@@ -186,6 +186,10 @@ def test_concepts_add_to_the_scores_of_their_words(tmp_path: Path) -> None:
             often = max(usual[concept], 0.002)
             gains = 0.7 * np.log(np.maximum(chances[:, concept], often) / often)
         np.testing.assert_allclose(known[:, place], gains, atol=1e-3)
+        shown = (chances[:, concept], -np.log(often)) if word in CONCEPTS[:-1] else (0, 0)
+        assert encoded.concepts is not None
+        for row, wanted in enumerate(shown):
+            np.testing.assert_allclose(encoded.concepts[:, row, place], wanted, atol=1e-3)
     assert known.max() > 0
     tokens = np.full((3, 2), START_ID)
     state = {name: np.repeat(value, 2, axis=1) for name, value in encoded.state.items()}

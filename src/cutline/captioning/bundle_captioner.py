@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -28,7 +28,7 @@ from cutline.captioning.bundle import (
 )
 from cutline.captioning.confidence import Confidence
 from cutline.captioning.decoding import Hypothesis, Scores, decode
-from cutline.captioning.evidence import Evidence, parse_weights
+from cutline.captioning.evidence import Evidence, naming, parse_weights
 from cutline.captioning.options import Decoding, DecodingOptions, Strategy, resolve
 from cutline.captioning.protocol import Caption, ModelInfo, as_list
 from cutline.captioning.reranking import Reranker
@@ -323,15 +323,25 @@ class BundleCaptioner:
     ) -> list[list[_Sentence]]:
         found = decode(runtime, whole, self.manifest.architecture, decoding, draws, first)
         given = len(decoding.prefix)
-        return [self._known(*each, given) for each in zip(found, whole.places(), strict=True)]
+        seen: Iterable[Floats | None] = repeat(None) if whole.concepts is None else whole.concepts
+        photos = zip(found, whole.places(), seen, strict=False)
+        return [self._known(*each, given) for each in photos]
 
-    def _known(self, hypotheses: Sequence[Hypothesis], place: Floats, given: int) -> list[_Sentence]:
-        """Sentences of a photo at place [E], with what is known of them; their first tokens were given."""
+    def _known(
+        self, hypotheses: Sequence[Hypothesis], place: Floats, concepts: Floats | None, given: int
+    ) -> list[_Sentence]:
+        """Sentences of a photo at place [E] that shows concepts [2, V], with what is known of them.
+
+        given: how many of their first tokens were asked for.
+        """
         likeness: Sequence[float | None] = [None] * len(hypotheses)
         if self._text_tower is not None:
             texts = self._embed_ids(self._text_tower, [each.tokens for each in hypotheses])
             likeness = (texts @ place).tolist()
-        return [_Sentence.of(*each, given) for each in zip(hypotheses, likeness, strict=True)]
+        return [
+            _Sentence.of(hypothesis, alike, concepts, given)
+            for hypothesis, alike in zip(hypotheses, likeness, strict=True)
+        ]
 
     def _written(
         self, sentence: _Sentence, place: Floats, decoding: Decoding, prefix: str, read_as: str
@@ -393,14 +403,20 @@ class _Sentence:
     evidence: Evidence
 
     @classmethod
-    def of(cls, hypothesis: Hypothesis, likeness: float | None, given: int) -> _Sentence:
-        """likeness: to its photo, where there is a text tower. given: tokens that were asked for."""
+    def of(
+        cls, hypothesis: Hypothesis, likeness: float | None, concepts: Floats | None, given: int
+    ) -> _Sentence:
+        """likeness: to its photo, where there is a text tower. given: tokens that were asked for.
+
+        concepts [2, V]: what its photo shows, where the encoder says so.
+        """
         chosen = hypothesis.log_probs[given:]  # the end, at least
         evidence = Evidence(
             mean_log_prob=float(sum(chosen)) / len(chosen),
             tokens=len(hypothesis.tokens),
             agreement=hypothesis.agreement,
             likeness=likeness,
+            concepts=None if concepts is None else naming(hypothesis.tokens, concepts),
         )
         return cls(hypothesis=hypothesis, evidence=evidence)
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from cutline.errors import BundleDamaged
 from cutline.strict import MismatchError, dump, parse_file
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 T = TypeVar("T")
 
@@ -24,13 +29,15 @@ class Evidence:
     ``mean_log_prob`` is the natural logarithm of a token's probability on average, the end's included;
     ``tokens`` their number without it. ``agreement``, from 0 to 1, says how many words the sentence shares
     with others that the search finished; None where it finished no other. ``likeness`` is the cosine of the
-    sentence and the photo; None without a text tower.
+    sentence and the photo; None without a text tower. ``concepts`` says how much of what the photo seems to
+    show the sentence names (see `naming`); None for an encoder that does not say what it shows.
     """
 
     mean_log_prob: float
     tokens: int
     agreement: float | None = None
     likeness: float | None = None
+    concepts: float | None = None
 
 
 EVIDENCE = tuple(each.name for each in fields(Evidence))
@@ -83,3 +90,22 @@ def agreement(tokens: Sequence[int], rivals: Sequence[Sequence[int]]) -> float |
         2 * (own & Counter(rival)).total() / max(1, len(tokens) + len(rival)) for rival in rivals[:RIVALS]
     ]
     return sum(shared) / len(shared)
+
+
+def naming(tokens: Sequence[int], concepts: NDArray[np.float32]) -> float:
+    """How much of what a photo seems to show a sentence names, the rarer the more.
+
+    That is what CIDEr-D's term of single words (Vedantam et al., 2015) can be expected to be, but for the
+    length of people's captions: over different words, the sum of probability times squared rarity, over the
+    root of the sum of squared rarity over all words. concepts: [2, V], of each word of the vocabulary, how
+    likely the photo shows it, and how rare it is.
+
+    >>> import numpy as np
+    >>> round(naming([1, 1, 2], np.array([[0, 0.5, 0.1], [0, 2.0, 1.0]], np.float32)), 3)
+    0.7
+    """
+    chances, rarities = concepts
+    length = float((rarities[list(tokens)] ** 2).sum())
+    different = list(set(tokens))
+    named = float((chances[different] * rarities[different] ** 2).sum())
+    return named / math.sqrt(length) if length else 0.0

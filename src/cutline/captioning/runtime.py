@@ -36,7 +36,7 @@ Pixels: TypeAlias = NDArray[np.uint8]
 Tensors: TypeAlias = dict[str, Floats]
 
 _MEMORY, _INITIAL, _STATE, _NEXT = "memory.", "initial.", "state.", "next."
-_EMBEDDING = "embedding"
+_EMBEDDING, _CONCEPTS = "embedding", "concepts"
 
 
 class Engine(StrEnum):
@@ -53,11 +53,14 @@ class Encoded:
     ``memory`` is what the decoder reads at every step, by input name, once per image [B, ...].
     ``state`` is what it starts from, by plain name, for one beam [B, 1, ...].
     ``embedding`` is where the images lie among others, [B, E], where the encoder says so itself.
+    ``concepts`` [B, 2, V] says of each word how likely the image shows it, and how rare that is, where the
+    encoder knows.
     """
 
     memory: Tensors
     state: Tensors
     embedding: Floats | None = None
+    concepts: Floats | None = None
 
     def places(self) -> Floats:
         """Where the images lie among others, [B, E], of length 1: the embedding, else the pooled features."""
@@ -78,14 +81,15 @@ def joined(pieces: Sequence[Encoded]) -> Encoded:
     return Encoded(
         memory={name: np.concatenate([each.memory[name] for each in pieces]) for name in first.memory},
         state={name: np.concatenate([each.state[name] for each in pieces]) for name in first.state},
-        embedding=None if first.embedding is None else np.concatenate([_given(each) for each in pieces]),
+        embedding=_concatenated([each.embedding for each in pieces]),
+        concepts=_concatenated([each.concepts for each in pieces]),
     )
 
 
-def _given(encoded: Encoded) -> Floats:
-    if encoded.embedding is None:
-        raise ValueError("these were encoded by different encoders")
-    return encoded.embedding
+def _concatenated(given: Sequence[Floats | None]) -> Floats | None:
+    """Nothing where there is nothing: all come of one encoder."""
+    pieces = [each for each in given if each is not None]
+    return np.concatenate(pieces) if pieces else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +150,7 @@ class GraphRuntime:
         self._memory = tuple(name for name in encoder.outputs if name.startswith(_MEMORY))
         self._initial = tuple(name for name in encoder.outputs if name.startswith(_INITIAL))
         self._embedding = tuple(name for name in encoder.outputs if name == _EMBEDDING)
+        self._concepts = tuple(name for name in encoder.outputs if name == _CONCEPTS)
         self._lean = ("top_log_probs", "top_tokens", "attention", *(_NEXT + name for name in states))
         self._check_names(bundle.where)
         self._check_shapes(bundle.manifest, bundle.where)
@@ -160,12 +165,13 @@ class GraphRuntime:
 
     def encode(self, pixels: Pixels) -> Encoded:
         """As Runtime."""
-        names = (*self._memory, *self._initial, *self._embedding)
+        names = (*self._memory, *self._initial, *self._embedding, *self._concepts)
         outputs = dict(zip(names, self._encoder.run(names, {"pixels": pixels}), strict=True))
         return Encoded(
             memory={name: outputs[name] for name in self._memory},
             state={name: self._first(name, outputs, len(pixels)) for name in self._states},
             embedding=outputs.get(_EMBEDDING),
+            concepts=outputs.get(_CONCEPTS),
         )
 
     def step(self, tokens: Ints, memory: Tensors, state: Tensors, *, full: bool) -> Step:
@@ -224,8 +230,10 @@ class GraphRuntime:
             "attention": (None, None, rows * cols),
             **{_NEXT + name: shape for name, shape in states.items()},
         }
+        known = dict.fromkeys(self._concepts, (None, 2, architecture.vocabulary))
         for graph, found, wanted in (
             (ENCODER, self._encoder.inputs, seen),
+            (ENCODER, self._encoder.outputs, known),
             (DECODER, self._decoder.inputs, read),
             (DECODER, self._decoder.outputs, said),
         ):

@@ -129,3 +129,12 @@ class ConceptBonus(nn.Module):
         """The concepts' logits [B, C] -> what to add to the words' [B, V]."""
         gains = torch.log(torch.maximum(torch.sigmoid(logits), self.usual) / self.usual) * self.weight
         return F.pad(gains, (0, 1)).index_select(1, self.places)
+
+    def seen(self, logits: Tensor) -> Tensor:
+        """The concepts' logits [B, C] -> of each word, how likely the photo shows it, and how rare it is.
+
+        [B, 2, V]: the concept's probability, and -log f; both are 0 for words that are no concept.
+        """
+        rarity = -torch.log(self.usual)
+        shown = torch.stack((torch.sigmoid(logits), rarity.expand_as(logits)), dim=1)
+        return F.pad(shown, (0, 1)).index_select(2, self.places)

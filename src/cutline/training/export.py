@@ -45,7 +45,7 @@ from cutline.training.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 CANDIDATES = 32
 # torch calls what it looks up in a table by the first name, too: until it is done, the output has the second.
 EMBEDDING, _FREE = "embedding", "cutline_embedding"
-BONUS = "memory.bonus"
+BONUS, SEEN = "memory.bonus", "concepts"
 
 
 class TransformerEncoderGraph(nn.Module):
@@ -60,14 +60,15 @@ class TransformerEncoderGraph(nn.Module):
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """Pixels uint8 [B, H, W, 3] -> key and value [B, H, M, D / H] of each layer.
 
-        Then the bonus [B, V] where there is one, and the embedding [B, E] where there is a matcher.
+        Then, where there is a bonus, it [B, V] and the words' concepts [B, 2, V]; and the embedding [B, E]
+        where there is a matcher.
         """
         regions = self.system.regions(self.trunk(pixels))
         concepts = self.system.concept_logits(regions)
         memory = self.system.remember(regions, concepts)
         outputs = [part for pair in self.system.captioner.memory_heads(memory) for part in pair]
         if self.bonus is not None:
-            outputs.append(self.bonus(concepts))
+            outputs += [self.bonus(concepts), self.bonus.seen(concepts)]
         if self.system.matcher is not None:
             outputs.append(self.system.matcher.photo(regions))
         return tuple(outputs)
@@ -261,7 +262,7 @@ def export_transformer(
         places=config.regions + (config.concept_tokens if config.concepts else 0),
         size=(height, width),
         words=0 if bonus is None else config.vocabulary,
-        more=() if system.matcher is None else (EMBEDDING,),
+        more=[*([] if bonus is None else [SEEN]), *([] if system.matcher is None else [EMBEDDING])],
     )
     if system.matcher is not None:
         export_text_tower(system.matcher.text, folder)

@@ -151,8 +151,8 @@ def _fill(owner_id: Any, photos: int) -> None:
                     for image, vector in zip(images, _vectors(dice, len(images)), strict=True)
                 ]
             )
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
+    with connection.cursor() as cursor:  # PostgreSQL's autovacuum does so by itself, some minutes later
+        cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
 
 
 def musts(found: Mapping[str, Any]) -> list[Must]:

@@ -25,11 +25,10 @@ from tests.server.conftest import (  # noqa: F401
     postgresql,
     receiver,
     redis,
-    running,
+    serve,
     store,
 )
 from tests.server.services.mailbox import Mailbox, link_in
-from tests.server.services.openid import OpenIdProvider
 from tests.server.services.process import ANSWERS_S
 from tests.server.services.service import Mode, Service
 
@@ -61,9 +60,7 @@ def live(
     mode: Mode,
     writer: ChatServer,
     folder: Path,  # noqa: F811
-    mailbox: Mailbox,  # noqa: F811
-    openid: OpenIdProvider,  # noqa: F811
-    request: pytest.FixtureRequest,
+    serve: Callable[..., contextlib.AbstractContextManager[Service]],  # noqa: F811
 ) -> Iterator[Service]:
     """The service, running."""
     place = folder / f"journeys-{mode}"
@@ -73,7 +70,7 @@ def live(
         "model_poll_s": 0.5,
         "registry_cache": place / "cache",
     }
-    with running(mode, place, mailbox, openid, request, **settings) as service:
+    with serve(place, **settings) as service:
         yield service
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,8 @@ from cutline.registry import Registry, RegistrySettings, Version, open_registry
 from tests.e2e.conftest import PASSWORD, Person
 from tests.e2e.test_axe import Auditor
 from tests.learning.exports import sentence, write_photo
-from tests.server.conftest import running
-from tests.server.services.mailbox import Mailbox
-from tests.server.services.openid import OpenIdProvider
 from tests.server.services.process import wait_until
-from tests.server.services.service import Mode, Service
+from tests.server.services.service import Service
 
 EMAIL = "operator@example.org"
 OTHERS = 20  # people, with two photos each
@@ -28,7 +26,6 @@ LEARNER = {
     "training": {"epochs": 1, "rewards": [], "strengths": [1.0]},
     "gates": {
         "fit_share": 0,
-        "golden_agreement": 0,
         "repeated": 1,
         "vocabulary": 1,
         "length": 1,
@@ -40,13 +37,7 @@ LEARNER = {
 
 
 @pytest.fixture
-def live(
-    mode: Mode,
-    folder: Path,
-    mailbox: Mailbox,
-    openid: OpenIdProvider,
-    request: pytest.FixtureRequest,
-) -> Iterator[Service]:
+def live(folder: Path, serve: Callable[..., AbstractContextManager[Service]]) -> Iterator[Service]:
     """A service of its own, where nobody else has said anything that could be learned from."""
     place = folder / "models"
     settings = {
@@ -54,7 +45,7 @@ def live(
         "model_poll_s": 0.5,
         "registry_cache": place / "cache",
     }
-    with running(mode, place, mailbox, openid, request, **settings) as service:
+    with serve(place, **settings) as service:
         yield service
 
 
@@ -139,10 +130,11 @@ def test_edits_lead_to_a_challenger_that_is_tried_promoted_and_taken_back(
     expect(learning).to_contain_text(f"A challenger: {new}")
     operator.press(f"Details of {new}")
     gates = page.get_by_role("region", name="Gates", exact=True)
+    expect(gates.get_by_role("row", name="golden")).to_contain_text("at least 0.5")
     expect(gates.get_by_role("row", name="held-back likelihood")).to_contain_text("p < 0.05")
     with operator.context.expect_page() as opened:
         page.get_by_role("link", name="Report of the gates").click()
-    expect(opened.value.get_by_role("heading", level=1)).to_contain_text(new)
+    expect(opened.value.get_by_role("heading", level=1)).to_have_text(f"Passed: {new}")
     opened.value.close()
 
     operator.press("Change shares", within=challenger)
@@ -183,7 +175,9 @@ def test_edits_lead_to_a_challenger_that_is_tried_promoted_and_taken_back(
     first.open("/about/model")
     past = first.main.get_by_role("region", name="Which model wrote the captions").get_by_role("listitem")
     expect(past.first).to_contain_text(f"{new} · in use now")
-    expect(past.first).to_contain_text("captions by people")
+    learned = version.manifest.data.description
+    assert "captions by people" in learned
+    expect(past.first).to_contain_text(f"Learned from: {learned}")
 
     decide(operator, "Roll back", "it names the wrong sports", within=champion)
     expect(champion).to_contain_text(old.label)

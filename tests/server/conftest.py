@@ -293,36 +293,39 @@ def mode(request: pytest.FixtureRequest) -> Mode:
     return Mode(request.param)
 
 
-@contextlib.contextmanager
-def running(
-    mode: Mode,
-    folder: Path,
-    mailbox: Mailbox,
-    openid: OpenIdProvider,
-    request: pytest.FixtureRequest,
-    **settings: object,
-) -> Iterator[Service]:
-    """The service, running in a mode, with what it stands on and the people around it."""
-    servers = None
-    if mode is Mode.PRODUCTION:
-        names = ("postgresql", "redis", "store")
-        servers = Servers(**{name: request.getfixturevalue(name) for name in names})
-    settings |= {"mail_url": mailbox.url, "openid_providers": openid.setting()}
-    service = Service(mode, folder, servers=servers, settings=settings)
-    try:
-        service.start()
-        shares.SERVING.callback(service.stop)
-        yield service
-    finally:
-        service.stop()
+@pytest.fixture(scope="session")
+def serve(
+    mode: Mode, mailbox: Mailbox, openid: OpenIdProvider, request: pytest.FixtureRequest
+) -> Callable[..., contextlib.AbstractContextManager[Service]]:
+    """Run services in this mode: `with serve(folder, lease_s=5) as service`.
+
+    With what it stands on, and the people around it.
+    """
+
+    @contextlib.contextmanager
+    def running(place: Path, **settings: object) -> Iterator[Service]:
+        servers = None
+        if mode is Mode.PRODUCTION:
+            names = ("postgresql", "redis", "store")
+            servers = Servers(**{name: request.getfixturevalue(name) for name in names})
+        settings |= {"mail_url": mailbox.url, "openid_providers": openid.setting()}
+        service = Service(mode, place, servers=servers, settings=settings)
+        try:
+            service.start()
+            shares.SERVING.callback(service.stop)
+            yield service
+        finally:
+            service.stop()
+
+    return running
 
 
 @pytest.fixture(scope="session")
 def live(
-    mode: Mode, folder: Path, mailbox: Mailbox, openid: OpenIdProvider, request: pytest.FixtureRequest
+    mode: Mode, folder: Path, serve: Callable[..., contextlib.AbstractContextManager[Service]]
 ) -> Iterator[Service]:
     """The service, running, in each mode."""
-    with running(mode, folder / mode, mailbox, openid, request) as service:
+    with serve(folder / mode) as service:
         yield service
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain, islice, repeat
+from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -323,8 +323,8 @@ class BundleCaptioner:
     ) -> list[list[_Sentence]]:
         found = decode(runtime, whole, self.manifest.architecture, decoding, draws, first)
         given = len(decoding.prefix)
-        seen: Iterable[Floats | None] = repeat(None) if whole.concepts is None else whole.concepts
-        photos = zip(found, whole.places(), seen, strict=False)
+        seen: Sequence[Floats | None] = [None] * len(found) if whole.concepts is None else [*whole.concepts]
+        photos = zip(found, whole.places(), seen, strict=True)
         return [self._known(*each, given) for each in photos]
 
     def _known(
@@ -338,10 +338,10 @@ class BundleCaptioner:
         if self._text_tower is not None:
             texts = self._embed_ids(self._text_tower, [each.tokens for each in hypotheses])
             likeness = (texts @ place).tolist()
-        return [
-            _Sentence.of(hypothesis, alike, concepts, given)
-            for hypothesis, alike in zip(hypotheses, likeness, strict=True)
-        ]
+        named: Sequence[float | None] = [None] * len(hypotheses)
+        if concepts is not None:
+            named = [naming(each.tokens, concepts) for each in hypotheses]
+        return [_Sentence.of(*each, given) for each in zip(hypotheses, likeness, named, strict=True)]
 
     def _written(
         self, sentence: _Sentence, place: Floats, decoding: Decoding, prefix: str, read_as: str
@@ -404,19 +404,16 @@ class _Sentence:
 
     @classmethod
     def of(
-        cls, hypothesis: Hypothesis, likeness: float | None, concepts: Floats | None, given: int
+        cls, hypothesis: Hypothesis, likeness: float | None, concepts: float | None, given: int
     ) -> _Sentence:
-        """likeness: to its photo, where there is a text tower. given: tokens that were asked for.
-
-        concepts [2, V]: what its photo shows, where the encoder says so.
-        """
+        """likeness, concepts: as of `Evidence`. given: tokens that were asked for."""
         chosen = hypothesis.log_probs[given:]  # the end, at least
         evidence = Evidence(
             mean_log_prob=float(sum(chosen)) / len(chosen),
             tokens=len(hypothesis.tokens),
             agreement=hypothesis.agreement,
             likeness=likeness,
-            concepts=None if concepts is None else naming(hypothesis.tokens, concepts),
+            concepts=concepts,
         )
         return cls(hypothesis=hypothesis, evidence=evidence)
 

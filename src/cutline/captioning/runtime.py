@@ -87,8 +87,9 @@ def joined(pieces: Sequence[Encoded]) -> Encoded:
 
 
 def _concatenated(given: Sequence[Floats | None]) -> Floats | None:
-    """Nothing where there is nothing: all come of one encoder."""
     pieces = [each for each in given if each is not None]
+    if 0 < len(pieces) < len(given):
+        raise ValueError("these were encoded by different encoders")
     return np.concatenate(pieces) if pieces else None
 
 
@@ -149,8 +150,7 @@ class GraphRuntime:
         self._states = states = bundle.manifest.architecture.state
         self._memory = tuple(name for name in encoder.outputs if name.startswith(_MEMORY))
         self._initial = tuple(name for name in encoder.outputs if name.startswith(_INITIAL))
-        self._embedding = tuple(name for name in encoder.outputs if name == _EMBEDDING)
-        self._concepts = tuple(name for name in encoder.outputs if name == _CONCEPTS)
+        self._more = tuple(name for name in (_EMBEDDING, _CONCEPTS) if name in encoder.outputs)
         self._lean = ("top_log_probs", "top_tokens", "attention", *(_NEXT + name for name in states))
         self._check_names(bundle.where)
         self._check_shapes(bundle.manifest, bundle.where)
@@ -158,14 +158,14 @@ class GraphRuntime:
     @property
     def embedding_width(self) -> int | None:
         """As Runtime."""
-        if not self._embedding:
+        if _EMBEDDING not in self._more:
             return 0
         shape = self._encoder.outputs[_EMBEDDING]
         return shape[-1] if shape else None
 
     def encode(self, pixels: Pixels) -> Encoded:
         """As Runtime."""
-        names = (*self._memory, *self._initial, *self._embedding, *self._concepts)
+        names = (*self._memory, *self._initial, *self._more)
         outputs = dict(zip(names, self._encoder.run(names, {"pixels": pixels}), strict=True))
         return Encoded(
             memory={name: outputs[name] for name in self._memory},
@@ -230,7 +230,7 @@ class GraphRuntime:
             "attention": (None, None, rows * cols),
             **{_NEXT + name: shape for name, shape in states.items()},
         }
-        known = dict.fromkeys(self._concepts, (None, 2, architecture.vocabulary))
+        known = {_CONCEPTS: (None, 2, architecture.vocabulary)} if _CONCEPTS in self._more else {}
         for graph, found, wanted in (
             (ENCODER, self._encoder.inputs, seen),
             (ENCODER, self._encoder.outputs, known),

@@ -128,7 +128,7 @@ class ConceptBonus(nn.Module):
     def forward(self, logits: Tensor) -> Tensor:
         """The concepts' logits [B, C] -> what to add to the words' [B, V]."""
         gains = torch.log(torch.maximum(torch.sigmoid(logits), self.usual) / self.usual) * self.weight
-        return F.pad(gains, (0, 1)).index_select(1, self.places)
+        return self._by_word(gains)
 
     def seen(self, logits: Tensor) -> Tensor:
         """The concepts' logits [B, C] -> of each word, how likely the photo shows it, and how rare it is.
@@ -137,4 +137,8 @@ class ConceptBonus(nn.Module):
         """
         rarity = -torch.log(self.usual)
         shown = torch.stack((torch.sigmoid(logits), rarity.expand_as(logits)), dim=1)
-        return F.pad(shown, (0, 1)).index_select(2, self.places)
+        return self._by_word(shown)
+
+    def _by_word(self, values: Tensor) -> Tensor:
+        """[..., C] -> [..., V], 0 for words that are no concept."""
+        return F.pad(values, (0, 1)).index_select(-1, self.places)

@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from functools import reduce
-from operator import and_
 from typing import Any
 from uuid import UUID
 
@@ -74,24 +72,27 @@ def matching(
     if not words:
         return images.none() if query.strip() else images
     if connection.vendor == "postgresql":
-        beginnings = [f"(?<![[:alnum:]]){word}" for word in words]
-        if listed and _fill_a_page(images, beginnings, in_gallery=shelf == IN_GALLERY):
-            return images.filter(*(Q(search_text__regex=each) for each in beginnings))
+        if listed and _fill_a_page(images, words, in_gallery=shelf == IN_GALLERY):
+            return images.filter(_in_the_text(words))
         return _in_postgresql(images, words)
     conditions = [f'words:"{word}"*' for word in words]
     if shelf is not None:
         conditions.insert(0, f'shelf:"{_GALLERY if shelf == IN_GALLERY else shelf.hex}"')
     match = " AND ".join(conditions)  # bound as a parameter; and WORD leaves no quotes in a word
     if listed and _is_common(match):
-        for word in words:  # the text contains it, and then: at the beginning of a word
-            images = images.filter(search_text__contains=word, search_text__regex=rf"(?<![^\W_]){word}")
-        return images
+        return images.filter(_in_the_text(words))
     found = RawSQL(
         "SELECT image_id FROM images_search_document WHERE id IN"
         " (SELECT rowid FROM images_search WHERE images_search MATCH %s)",
         [match],
     )
     return images.filter(id__in=found)
+
+
+def _in_the_text(words: list[str]) -> Q:
+    """That the text has all these words, without an index: it contains each, and that begins a word."""
+    letter = "[[:alnum:]]" if connection.vendor == "postgresql" else r"[^\W_]"
+    return Q(*(Q(search_text__contains=word, search_text__regex=f"(?<!{letter}){word}") for word in words))
 
 
 def _is_common(match: str) -> bool:
@@ -105,14 +106,14 @@ def _is_common(match: str) -> bool:
     return bool(count >= _COMMON)
 
 
-def _fill_a_page(images: QuerySet[Image], beginnings: list[str], *, in_gallery: bool) -> bool:
+def _fill_a_page(images: QuerySet[Image], words: list[str], *, in_gallery: bool) -> bool:
     """Whether a page of matches is soon found in the list's own order, without PostgreSQL's indexes.
 
     Words that are so common need not be forgiven misspelling either.
     """
     newest = images.order_by("-published_at" if in_gallery else "-created_at", "-pk")[:_NEWEST]
-    matches = Count("pk", filter=reduce(and_, (Q(search_text__regex=each) for each in beginnings)))
-    return bool(newest.aggregate(found=matches)["found"] > _PAGE)
+    matches = newest.aggregate(found=Count("pk", filter=_in_the_text(words)))
+    return bool(matches["found"] > _PAGE)
 
 
 def forget_words() -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from cutline.learning.challenger import best_of, kept_of
 from cutline.learning.objectives import (
@@ -18,30 +17,35 @@ from cutline.learning.objectives import (
     Likeness,
     Preference,
     Rated,
+    Seen,
     log_probs,
     loss_of,
     packed,
     remember,
+    written_by,
 )
 from cutline.training.config import StageConfig
 from cutline.training.loop import Stepper
 from cutline.training.vocabulary import END_ID, PAD_ID
-from tests.learning.tiny_champion import COLUMNS, ROWS, WIDTH, tiny_captioner
+from tests.learning.tiny_champion import COLUMNS, ROWS, VOCABULARY, WIDTH, tiny_captioner
 
 LIKED, DISLIKED = (5, 6, 7), (8, 9, 10)
 
 
 class Store:
-    """Random regions of eight photos."""
+    """Random regions of eight photos, and what is added to the scores of words."""
 
     variants = 1
 
-    def __init__(self) -> None:
+    def __init__(self, bonus: Mapping[int, float] | None = None) -> None:
         torch.manual_seed(2)
         self._regions = torch.randn(8, ROWS * COLUMNS, WIDTH)
+        self._bonus = torch.zeros(8, len(VOCABULARY))
+        for word, value in (bonus or {}).items():
+            self._bonus[:, word] = value
 
-    def read(self, rows: Sequence[int], variants: Sequence[int]) -> Tensor:
-        return self._regions[list(rows)]
+    def read(self, rows: Sequence[int], variants: Sequence[int]) -> Seen:
+        return Seen(self._regions[list(rows)], self._bonus[list(rows)])
 
 
 def lessons(weights: tuple[float, float] = (1.0, 1.0)) -> Lessons:
@@ -92,6 +96,32 @@ def test_a_caption_counts_as_much_as_it_is_trusted() -> None:
     objective = trained(EditsObjective, lessons((1.0, 0.1)))
     assert likelihood(objective, (11, 12, 13)) > likelihood(objective, (14, 15, 16)) + 1
     assert loss_of(objective.captioner, objective.lessons.judged, objective.store) < 1.5
+
+
+def test_captions_are_scored_and_written_with_what_concepts_add_to_words() -> None:
+    captioner, judged = tiny_captioner(), lessons().judged
+    plain, added = Store(), Store({11: 50.0})
+    memory = remember(captioner, added.read([0], [0]))
+    tokens = packed([(11, 12)], 14)
+    with torch.no_grad():
+        bare = captioner(memory.places, tokens[:, None, :-1])[0, 0]
+    bare[:, 11] += 50.0
+    wanted = torch.log_softmax(bare, -1).gather(-1, tokens[0, 1:, None]).squeeze(-1)
+    assert torch.allclose(log_probs(captioner, memory, tokens)[0], wanted, atol=1e-4)
+    assert written_by(captioner, added.read([0], [0])) == [(11,) * 12]
+    assert loss_of(captioner, judged, added) != pytest.approx(loss_of(captioner, judged, plain))
+
+
+def test_people_s_captions_are_taught_with_what_concepts_add_to_words() -> None:
+    given = Lessons(
+        references=tuple(Lesson(row=row, ids=(11,)) for row in range(8)), judged=(Lesson(row=0, ids=(11,)),)
+    )
+    stage = StageConfig(name="t", objective="rewards", batch_size=8, caption_weight=1.0, samples=2)
+    losses = []
+    for store in (Store(), Store({11: 9.0, END_ID: 9.0})):
+        objective = EditsObjective(tiny_captioner(), given, store, stage, seed=0)
+        losses.append(objective.loss(next(objective.batches(0))).logs["edits"])
+    assert losses[1] < losses[0] - 1
 
 
 @pytest.mark.parametrize("way", list(REWARDS))

@@ -24,9 +24,9 @@ from cutline.learning.champion import load_champion
 from cutline.learning.config import DataSettings, GateSettings, LearningConfig, TrainingSettings
 from cutline.learning.dataset import DataSet
 from cutline.learning.gates import Report, _captions
-from cutline.learning.graphs import captioner_of, eyes_of, session, write_graphs
+from cutline.learning.graphs import bonus_of, captioner_of, eyes_of, session, write_graphs
 from cutline.learning.loop import Ending, finetune, run, settings_mark
-from cutline.learning.objectives import remember
+from cutline.learning.objectives import Seen, remember
 from cutline.learning.schedule import parse_interval
 from cutline.registry import DataRecord, Draft, GateReport, open_registry
 from cutline.training.examples import DataConfig
@@ -95,12 +95,15 @@ def test_the_bundle_that_ships_gives_its_weights_back() -> None:
     champion = load_champion(bundle)
     pixels = np.stack([to_pixels(open_image(path), bundle.manifest.preprocessing) for path in EXAMPLES[:3]])
     regions = torch.from_numpy(session(eyes_of(bundle)).run(None, {"pixels": pixels})[0])
+    from_regions = bonus_of(bundle)
+    assert from_regions is not None
+    [bonus] = session(from_regions).run(None, {from_regions.graph.input[0].name: regions.numpy()})
     from cutline.captioning.runtime import open_runtime
 
     runtime = open_runtime(bundle)
     memory = runtime.encode(pixels).memory
     with torch.no_grad():
-        pairs = champion.captioner.memory_heads(remember(champion.captioner, regions))
+        pairs = champion.captioner.memory_heads(remember(champion.captioner, Seen(regions)).places)
         start = torch.ones(3, 1, dtype=torch.int64)
         logits, _, _ = champion.captioner.step(start, champion.captioner.initial(pairs, 1), pairs)
     # Regions stand before concepts; which of two equally likely ones comes first is a matter of rounding.
@@ -112,7 +115,8 @@ def test_the_bundle_that_ships_gives_its_weights_back() -> None:
     empty = {name: np.zeros((3, 1, 8, 0, 32), np.float32) for name in bundle.manifest.architecture.state}
     step = runtime.step(start.numpy(), memory, empty, full=True)
     assert step.log_probs is not None
-    logits += torch.from_numpy(memory["memory.bonus"]).unsqueeze(1)  # of no weight of the captioner
+    assert np.array_equal(bonus, memory["memory.bonus"])
+    logits += torch.from_numpy(bonus).unsqueeze(1)  # of no weight of the captioner
     mine_best = torch.log_softmax(logits, -1).max(-1).values.numpy()
     assert np.abs(mine_best - step.log_probs.max(-1)).max() < 0.1
 

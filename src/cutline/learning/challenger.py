@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from cutline.captioning.bundle import CARD, DECODER, ENCODER, Manifest, TrainingData, write_bundle
 from cutline.errors import TrainingError
@@ -449,8 +448,8 @@ def _ciders(
     written: list[list[str]] = []
     for start in range(0, len(rows), _AT_ONCE):
         part = rows[start : start + _AT_ONCE]
-        regions: Tensor = school.store.read(part, [PLAIN] * len(part))
-        written += [champion.words(ids) for ids in written_by(captioner, regions)]
+        seen = school.store.read(part, [PLAIN] * len(part))
+        written += [champion.words(ids) for ids in written_by(captioner, seen)]
     references = [[tokenize(text) for text in photos[row]] for row in rows]
     if not rows:
         return np.zeros(0)

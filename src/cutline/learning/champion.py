@@ -13,11 +13,11 @@ import numpy.typing as npt
 import torch
 from PIL import ImageOps
 from tokenizers import Tokenizer
-from torch import Tensor
 
 from cutline.captioning.bundle import Bundle
 from cutline.images import open_image, to_pixels
-from cutline.learning.graphs import captioner_of, eyes_of, session
+from cutline.learning.graphs import bonus_of, captioner_of, eyes_of, session
+from cutline.learning.objectives import Seen
 from cutline.learning.vocabulary import tokenizer_of
 from cutline.training.transformer import TransformerCaptioner
 from cutline.training.weights import read_weights
@@ -62,16 +62,26 @@ def load_champion(bundle: Bundle, weights: Path | None = None) -> Champion:
 
 
 class RegionStore:
-    """Regions of photos in one memory-mapped file, half precision: [V, N, R, F]."""
+    """Regions of photos in one memory-mapped file, half precision: [V, N, R, F].
 
-    def __init__(self, path: Path) -> None:
+    What concepts add to words is computed from them when they are read, by the bundle that saw them.
+    """
+
+    def __init__(self, path: Path, bundle: Bundle) -> None:
         self._features: npt.NDArray[np.float16] = np.load(path, mmap_mode="r")
         self.variants = int(self._features.shape[0])
+        graph = bonus_of(bundle)
+        self._bonus = session(graph, threads=1) if graph is not None else None
 
-    def read(self, rows: Sequence[int], variants: Sequence[int]) -> Tensor:
-        """One variant of each photo: [B, R, F]."""
+    def read(self, rows: Sequence[int], variants: Sequence[int]) -> Seen:
+        """One variant of each photo."""
         chosen = [self._features[variant, row] for variant, row in zip(variants, rows, strict=True)]
-        return torch.from_numpy(np.stack(chosen).astype(np.float32))
+        regions = np.stack(chosen).astype(np.float32)
+        if self._bonus is None:
+            return Seen(torch.from_numpy(regions))
+        [given] = self._bonus.get_inputs()
+        [bonus] = self._bonus.run(None, {given.name: regions})
+        return Seen(torch.from_numpy(regions), torch.from_numpy(bonus))
 
 
 def look(bundle: Bundle, photos: Sequence[Path], path: Path, *, threads: int = 0) -> RegionStore:
@@ -80,7 +90,7 @@ def look(bundle: Bundle, photos: Sequence[Path], path: Path, *, threads: int = 0
     Raises ImageError for a photo that cannot be read.
     """
     if path.exists():
-        return RegionStore(path)
+        return RegionStore(path, bundle)
     see = session(eyes_of(bundle), threads=threads)
     name = see.get_outputs()[0].name
     draft = path.with_suffix(f".{os.getpid()}.part")
@@ -98,7 +108,7 @@ def look(bundle: Bundle, photos: Sequence[Path], path: Path, *, threads: int = 0
     if isinstance(features, np.memmap):
         features.flush()
     os.replace(draft, path)
-    return RegionStore(path)
+    return RegionStore(path, bundle)
 
 
 def _pixels(bundle: Bundle, photo: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:

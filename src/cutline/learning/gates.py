@@ -31,7 +31,7 @@ from cutline.errors import CutlineError, DataError
 from cutline.learning.champion import PLAIN, Champion, RegionStore, look
 from cutline.learning.config import GateSettings
 from cutline.learning.dataset import HELD, DataSet, Row, photo_of, rows_of
-from cutline.learning.objectives import Lesson, mean_log_probs, packed, remember
+from cutline.learning.objectives import Lesson, logits_of, mean_log_probs, packed, remember
 from cutline.learning.texts import likeness, words_of
 from cutline.metrics import DocumentFrequency, cider_d, paired_bootstrap, tokenize
 from cutline.metrics.bootstrap import Comparison, relative_change
@@ -629,7 +629,7 @@ def _calibration_gate(contest: Contest) -> Gate:
     """Expected calibration error (Naeini et al., 2015) of the next word, on captions that were held back."""
     rows = [row for row in rows_of(contest.data) if row.split == HELD]
     held = contest.asked.held
-    store = RegionStore(contest.scratch / "held.npy")
+    store = RegionStore(contest.scratch / "held.npy", contest.champion.bundle)
     places = {path.name: place for place, path in enumerate(held.paths)}
     lessons = [
         Lesson(row=places[photo_of(contest.data, row.image).name], ids=contest.champion.ids(row.text))
@@ -709,7 +709,7 @@ def _guesses(captioner: TransformerCaptioner, lessons: Sequence[Lesson], store: 
         part = lessons[start : start + _AT_ONCE]
         memory = remember(captioner, store.read([each.row for each in part], [PLAIN] * len(part)))
         tokens = packed([each.ids for each in part], captioner.config.max_tokens)
-        best, guess = torch.softmax(captioner(memory, tokens[:, None, :-1]).squeeze(1), -1).max(-1)
+        best, guess = torch.softmax(logits_of(captioner, memory, tokens[:, None, :-1]).squeeze(1), -1).max(-1)
         keep = tokens[:, 1:] != PAD_ID
         sure += best[keep].tolist()
         right += (guess == tokens[:, 1:])[keep].tolist()

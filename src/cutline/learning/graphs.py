@@ -24,6 +24,7 @@ from onnx import helper, numpy_helper
 from cutline.captioning.bundle import DECODER, ENCODER, Bundle
 from cutline.errors import TrainingError
 from cutline.training.exact import with_nodes
+from cutline.training.export import BONUS
 from cutline.training.quantise import decoder_feeds, dequantised, quantise_graph
 from cutline.training.transformer import TransformerCaptioner, TransformerConfig
 
@@ -40,6 +41,20 @@ def eyes_of(bundle: Bundle) -> onnx.ModelProto:
     """The encoder up to the regions: pixels [B, H, W, 3] -> regions [B, R, F]. Raises TrainingError."""
     encoder = onnx.load_from_string(bundle.files[ENCODER])
     return _upto(encoder, _regions_name(dequantised(encoder)))
+
+
+def bonus_of(bundle: Bundle) -> onnx.ModelProto | None:
+    """From regions [B, R, F] to what concepts add to words [B, V]; None where an encoder adds nothing.
+
+    It is part of the encoder, as the bundle has it: concepts are not trained further.
+    """
+    encoder = onnx.load_from_string(bundle.files[ENCODER])
+    outputs = [each for each in encoder.graph.output if each.name == BONUS]
+    if not outputs:
+        return None
+    regions = _regions_name(dequantised(encoder))
+    given = helper.make_tensor_value_info(regions, onnx.TensorProto.FLOAT, ["batch", None, None])
+    return _part(encoder, _needed(encoder, [BONUS], given=regions), [given], outputs)
 
 
 def captioner_of(bundle: Bundle) -> TransformerCaptioner:

@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias, TypeVar
+from typing import Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -39,16 +39,31 @@ _READS_PHOTOS = re.compile(
 )
 
 
-class Regions(Protocol):
-    """Regions of photos, as the champion's eyes see them.
+class Seen(NamedTuple):
+    """Photos as the champion sees them.
 
-    Of each photo itself, and mirrored where it may be.
+    Their regions [B, R, F], and what their concepts add to the scores of words [B, V], where a bundle has
+    that (see `ConceptBonus`).
     """
+
+    regions: Tensor
+    bonus: Tensor | None = None
+
+
+class Memory(NamedTuple):
+    """What a captioner writes from: the memory of photos [B, M, D], and the bonus of `Seen`."""
+
+    places: Tensor
+    bonus: Tensor | None = None
+
+
+class Photos(Protocol):
+    """What the champion sees of each photo itself, and of it mirrored."""
 
     variants: int
 
-    def read(self, rows: Sequence[int], variants: Sequence[int]) -> Tensor:
-        """One variant of each photo: [B, R, F]."""
+    def read(self, rows: Sequence[int], variants: Sequence[int]) -> Seen:
+        """One variant of each photo."""
         ...
 
 
@@ -108,16 +123,42 @@ class Batch:
     rated: tuple[Rated, ...] = ()
 
 
-def remember(captioner: TransformerCaptioner, regions: Tensor) -> Tensor:
-    """The memory of photos.
-
-    Regions [B, R, F] -> [B, M, D]. As in `ConceptSystem`, concepts get no gradient.
-    """
+def remember(captioner: TransformerCaptioner, seen: Seen) -> Memory:
+    """The memory of photos. As in `ConceptSystem`, concepts get no gradient."""
+    regions, bonus = seen
     if captioner.concepts is None:
-        return captioner.remember_regions(regions)
+        return Memory(captioner.remember_regions(regions), bonus)
     with torch.no_grad():
         ids, scores = captioner.top_concepts(captioner.concepts(regions).float())
-    return captioner.remember(regions, ids, scores)
+    return Memory(captioner.remember(regions, ids, scores), bonus)
+
+
+def logits_of(
+    captioner: TransformerCaptioner, memory: Memory, tokens: Tensor, keep: Tensor | None = None
+) -> Tensor:
+    """The scores of words as a bundle's decoder gives them, in float32.
+
+    tokens [B, S, L] -> [B, S, L, V]; keep [B, S, L], boolean: of these places alone [P, V].
+    """
+    logits: Tensor = captioner(memory.places, tokens, keep).float()
+    if memory.bonus is None:
+        return logits
+    return logits + (memory.bonus[:, None, None] if keep is None else memory.bonus[keep.nonzero()[:, 0]])
+
+
+def write(
+    captioner: TransformerCaptioner, memory: Memory, *, count: int = 1, temperature: float = 0.0
+) -> Tensor:
+    """Captions of photos, word by word: ids [B, K, L], ended by <end> and padded (see `generate`)."""
+    return generate(
+        captioner,
+        captioner.memory_heads(memory.places),
+        images=len(memory.places),
+        count=count,
+        temperature=temperature,
+        max_tokens=captioner.config.max_tokens - 2,
+        bonus=memory.bonus,
+    )
 
 
 def packed(captions: Sequence[Sequence[int]], longest: int) -> Tensor:
@@ -129,9 +170,9 @@ def packed(captions: Sequence[Sequence[int]], longest: int) -> Tensor:
     return tokens
 
 
-def log_probs(captioner: TransformerCaptioner, memory: Tensor, tokens: Tensor) -> Tensor:
+def log_probs(captioner: TransformerCaptioner, memory: Memory, tokens: Tensor) -> Tensor:
     """The log-probability of each token of the captions [B, L]; 0 where there is padding: [B, L - 1]."""
-    logits = captioner(memory, tokens[:, None, :-1]).squeeze(1).float()
+    logits = logits_of(captioner, memory, tokens[:, None, :-1]).squeeze(1)
     targets = tokens[:, 1:]
     found = torch.log_softmax(logits, -1).gather(-1, targets.unsqueeze(-1)).squeeze(-1)
     return found * (targets != PAD_ID)
@@ -181,7 +222,7 @@ class EditsObjective:
         self,
         captioner: TransformerCaptioner,
         lessons: Lessons,
-        store: Regions,
+        store: Photos,
         stage: StageConfig,
         *,
         seed: int,
@@ -250,35 +291,28 @@ class EditsObjective:
     def loss(self, batch: Batch) -> Loss:
         """The loss of one batch."""
         stage = self.stage
-        regions = self.store.read([each.row for each in batch.lessons], batch.variants)
-        memory = remember(self.captioner, regions)
-        value, rewarded = self._self_critical(batch.lessons, regions, memory)
+        seen = self.store.read([each.row for each in batch.lessons], batch.variants)
+        memory = remember(self.captioner, seen)
+        value, rewarded = self._self_critical(batch.lessons, seen, memory)
         logs = {"reward": rewarded}
         if stage.caption_weight:
             taught = self._taught(batch.lessons, memory)
             value = value + stage.caption_weight * taught
             logs["edits"] = float(taught.detach())
         if stage.distill_weight:
-            kept = self._kept(batch, regions, memory)
+            kept = self._kept(batch, seen, memory)
             value = value + stage.distill_weight * kept
             logs["forgetting"] = float(kept.detach())
         return Loss(value=value, weight=sum(each.weight for each in batch.lessons), logs=logs)
 
-    def _self_critical(
-        self, lessons: Sequence[Lesson], regions: Tensor, memory: Tensor
-    ) -> tuple[Tensor, float]:
+    def _self_critical(self, lessons: Sequence[Lesson], seen: Seen, memory: Memory) -> tuple[Tensor, float]:
         """The loss of captions that are drawn, against each other; and how like people's they are."""
         captioner, stage = self.captioner, self.stage
         was_training = captioner.training
         captioner.eval()
         with torch.no_grad():
-            ids = generate(
-                captioner,
-                captioner.memory_heads(remember(captioner, regions)),
-                images=len(lessons),
-                count=stage.samples,
-                temperature=stage.temperature,
-                max_tokens=captioner.config.max_tokens - 2,
+            ids = write(
+                captioner, remember(captioner, seen), count=stage.samples, temperature=stage.temperature
             )
         captioner.train(was_training)
         rewards = torch.tensor(
@@ -292,36 +326,36 @@ class EditsObjective:
         advantage = (rewards - others) * (weights / weights.mean())[:, None]
         written = ids != PAD_ID
         tokens = torch.cat((torch.full((*ids.shape[:2], 1), START_ID), ids), dim=2)
-        logits = captioner(memory, tokens[..., :-1], written).float()
+        logits = logits_of(captioner, memory, tokens[..., :-1], written)
         surprise = F.cross_entropy(logits / stage.temperature, ids[written], reduction="none")
         value = (advantage.unsqueeze(-1).expand_as(ids)[written] * surprise).mean()
         return value, float(rewards.mean())
 
-    def _taught(self, lessons: Sequence[Lesson], memory: Tensor) -> Tensor:
+    def _taught(self, lessons: Sequence[Lesson], memory: Memory) -> Tensor:
         tokens = self._packed([each.ids for each in lessons])
         targets = tokens[:, 1:]
         keep = targets != PAD_ID
-        logits = self.captioner(memory, tokens[:, None, :-1]).squeeze(1).float()
+        logits = logits_of(self.captioner, memory, tokens[:, None, :-1]).squeeze(1)
         losses = F.cross_entropy(
             logits[keep], targets[keep], reduction="none", label_smoothing=self.stage.label_smoothing
         )
         weights = torch.tensor([each.weight for each in lessons])[:, None].expand_as(targets)[keep]
         return (losses * weights).sum() / weights.sum()
 
-    def _kept(self, batch: Batch, regions: Tensor, memory: Tensor) -> Tensor:
+    def _kept(self, batch: Batch, seen: Seen, memory: Memory) -> Tensor:
         rows = [each.row for each in batch.lessons]
         if batch.rehearsed:
             rows = list(batch.rehearsed)
-            regions = self.store.read(rows, [0] * len(rows))
-            memory = remember(self.captioner, regions)
-        tokens = self._packed([self.said[row] for row in rows])
-        keep = tokens[:, 1:] != PAD_ID
+            seen = self.store.read(rows, [0] * len(rows))
+            memory = remember(self.captioner, seen)
+        tokens = self._packed([self.said[row] for row in rows])[:, None]
+        before, keep = tokens[..., :-1], tokens[..., 1:] != PAD_ID
         with torch.no_grad():
-            taught = self.teacher(remember(self.teacher, regions), tokens[:, None, :-1]).squeeze(1)[keep]
-        learnt = self.captioner(memory, tokens[:, None, :-1]).squeeze(1)[keep]
+            taught = logits_of(self.teacher, remember(self.teacher, seen), before, keep)
+        learnt = logits_of(self.captioner, memory, before, keep)
         return F.kl_div(
-            F.log_softmax(learnt.float(), -1),
-            F.log_softmax(taught.float(), -1),
+            F.log_softmax(learnt, -1),
+            F.log_softmax(taught, -1),
             log_target=True,
             reduction="batchmean",
         )
@@ -341,24 +375,21 @@ class EditsObjective:
         said: dict[int, tuple[int, ...]] = {}
         for start in range(0, len(rows), _AT_ONCE):
             part = rows[start : start + _AT_ONCE]
-            regions = self.store.read(part, [0] * len(part))
-            written = written_by(self.teacher, regions)
+            written = written_by(self.teacher, self.store.read(part, [0] * len(part)))
             said |= dict(zip(part, written, strict=True))
         return said
 
 
 @torch.no_grad()
-def written_by(captioner: TransformerCaptioner, regions: Tensor) -> list[tuple[int, ...]]:
-    """The likeliest captions, word by word, of regions [B, R, F]: ids without <sos> and <end>."""
-    heads = captioner.memory_heads(remember(captioner, regions))
-    longest = captioner.config.max_tokens - 2
-    written = generate(captioner, heads, images=len(regions), max_tokens=longest)
+def written_by(captioner: TransformerCaptioner, seen: Seen) -> list[tuple[int, ...]]:
+    """The likeliest captions of photos, word by word: ids without <sos> and <end>."""
+    written = write(captioner, remember(captioner, seen))
     return [tuple(token for token in row[0].tolist() if token not in (PAD_ID, END_ID)) for row in written]
 
 
 @torch.no_grad()
 def mean_log_probs(
-    captioner: TransformerCaptioner, lessons: Sequence[Lesson], store: Regions
+    captioner: TransformerCaptioner, lessons: Sequence[Lesson], store: Photos
 ) -> tuple[list[float], list[float]]:
     """For each caption, the mean log-probability of a word; and its weight times the number of its words."""
     means, weights = [], []
@@ -372,7 +403,7 @@ def mean_log_probs(
     return means, weights
 
 
-def loss_of(captioner: TransformerCaptioner, lessons: Sequence[Lesson], store: Regions) -> float:
+def loss_of(captioner: TransformerCaptioner, lessons: Sequence[Lesson], store: Photos) -> float:
     """The loss of a word of these captions, in nats."""
     means, weights = mean_log_probs(captioner, lessons, store)
     return -float(np.average(np.asarray(means), weights=np.asarray(weights)))
@@ -403,11 +434,11 @@ class _RewardsObjective(EditsObjective):
         raise NotImplementedError
 
     def _sums(
-        self, captioner: TransformerCaptioner, regions: Tensor, captions: Sequence[Sequence[int]]
+        self, captioner: TransformerCaptioner, seen: Seen, captions: Sequence[Sequence[int]]
     ) -> tuple[Tensor, Tensor]:
         """Log-probabilities of whole captions, and their numbers of tokens: [B] each."""
         tokens = self._packed(captions)
-        found = log_probs(captioner, remember(captioner, regions), tokens)
+        found = log_probs(captioner, remember(captioner, seen), tokens)
         return found.sum(1), (tokens[:, 1:] != PAD_ID).sum(1)
 
 
@@ -418,15 +449,11 @@ class DpoObjective(_RewardsObjective):
         pairs = batch.preferences
         if not pairs:
             return torch.zeros(()), {}
-        regions = self.store.read([each.row for each in pairs], [0] * len(pairs))
+        seen = self.store.read([each.row for each in pairs], [0] * len(pairs))
         chosen, rejected = [each.chosen for each in pairs], [each.rejected for each in pairs]
         with torch.no_grad():
-            before = (
-                self._sums(self.teacher, regions, chosen)[0] - self._sums(self.teacher, regions, rejected)[0]
-            )
-        now = (
-            self._sums(self.captioner, regions, chosen)[0] - self._sums(self.captioner, regions, rejected)[0]
-        )
+            before = self._sums(self.teacher, seen, chosen)[0] - self._sums(self.teacher, seen, rejected)[0]
+        now = self._sums(self.captioner, seen, chosen)[0] - self._sums(self.captioner, seen, rejected)[0]
         margins = _BETA * (now - before)
         weights = torch.tensor([each.weight for each in pairs])
         value = -(weights * F.logsigmoid(margins)).sum() / weights.sum()
@@ -446,11 +473,11 @@ class ImportanceObjective(_RewardsObjective):
         rated = batch.rated
         if not rated:
             return torch.zeros(()), {}
-        regions = self.store.read([each.row for each in rated], [0] * len(rated))
+        seen = self.store.read([each.row for each in rated], [0] * len(rated))
         captions = [each.ids for each in rated]
         with torch.no_grad():
-            before, _ = self._sums(self.teacher, regions, captions)
-        now, counts = self._sums(self.captioner, regions, captions)
+            before, _ = self._sums(self.teacher, seen, captions)
+        now, counts = self._sums(self.captioner, seen, captions)
         importance = torch.exp((now.detach() - before).clamp(max=_MOST_IMPORTANT)).clamp(max=_MOST_IMPORTANT)
         rewards = torch.tensor([each.reward for each in rated])
         weights = torch.tensor([each.weight for each in rated])

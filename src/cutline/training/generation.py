@@ -36,11 +36,12 @@ def generate(
     max_tokens: int = 20,
     temperature: float = 0.0,
     device: torch.device | None = None,
+    bonus: Tensor | None = None,
 ) -> Tensor:
     """Write ``count`` captions for each image -> ids [B, K, L], ended by <end> and padded.
 
     temperature: 0 is greedy; else drawn from the softmax of logits / temperature, by torch's generator.
-    device: where the model is; by default the CPU.
+    device: where the model is; by default the CPU. bonus [B, V]: what is added to the logits at each step.
     """
     state = model.initial(memory, count)
     tokens = torch.full((images, count), START_ID, device=device)
@@ -48,7 +49,7 @@ def generate(
     written: list[Tensor] = []
     for _ in range(max_tokens):
         logits, state, _ = model.step(tokens, state, memory)
-        logits = logits.float()
+        logits = logits.float() if bonus is None else logits.float() + bonus.unsqueeze(1)
         logits[..., [PAD_ID, START_ID, UNKNOWN_ID]] = -torch.inf
         if temperature:
             # The largest of logits plus Gumbel noise is a draw from the softmax, without normalising.

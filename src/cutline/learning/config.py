@@ -65,7 +65,7 @@ class TrainingSettings:
     learns: Literal["sight", "whole"] = "sight"
     epochs: Count = 3
     reward_epochs: Count = 1
-    learning_rate: Rate = 2e-4
+    learning_rate: Rate = 1e-4
     reward_learning_rate: Rate = 2e-5
     batch_size: Count = 12
     caption_weight: Annotated[float, Between(0)] = 0.5
@@ -113,7 +113,7 @@ class GateSettings:
     golden: Path | None = None
     golden_agreement: Share = 0.5
     p_value: Rate = 0.05
-    held_loss: Share = 0.1
+    held_loss: Share = 0.25
     fit_share: Share = 0.55
     group_rows: Count = 30
     repeated: Share = 0.1

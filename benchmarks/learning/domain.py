@@ -7,8 +7,8 @@ are given, the other photos are for the evaluation alone.
 A real service is started. Over its API, accounts consent, upload photos, and write the people's captions in
 place of the model's; each caption of a photo is by another account, which has uploaded the photo, too. Then
 `cutline learn run` runs beside it. Printed is CIDEr-D of the champion and the challenger on the other photos
-of the domain, and on the base's dev photos; it exits with 1 where the domain gained less than 15%, or the
-base lost more than 1%.
+of the domain, and on the base's dev photos, and its change with an interval by the paired bootstrap; it
+exits with 1 where the domain gained less than 15%, or the base lost more than 1%.
 
 Killed, it goes on when it is called again: with the export of what was fed, and where the learner was.
 """
@@ -42,6 +42,8 @@ from cutline.captioning.bundle_captioner import BundleCaptioner
 from cutline.captioning.sources import default_bundle
 from cutline.captioning.streaming import Outcome
 from cutline.metrics import cider_d, tokenize
+from cutline.metrics.bootstrap import Comparison, relative_change
+from cutline.metrics.ngrams import Floats
 from cutline.training.datasets import load_examples
 from cutline.training.examples import DataConfig
 from tests.server.services.service import CUTLINE, Mode, Service
@@ -168,12 +170,12 @@ def _write_config(folder: Path, base: Path | None, more: Path | None, *, feedbac
 # The evaluation
 
 
-def scored(bundle: Bundle, photos: Photos) -> float:
-    """CIDEr-D, times 100, of a bundle's captions of photos."""
+def scored(bundle: Bundle, photos: Photos) -> Floats:
+    """CIDEr-D, times 100, of a bundle's caption of each photo."""
     captioner = BundleCaptioner(bundle)
     written = [_text(outcome) for outcome in captioner.caption_each([path for path, _ in photos])]
     references = [[tokenize(text) for text in texts] for _, texts in photos]
-    return 100 * cider_d(references, [tokenize(text) for text in written])[0]
+    return 100 * cider_d(references, [tokenize(text) for text in written])[1]
 
 
 def _text(outcome: Outcome) -> str:
@@ -225,13 +227,15 @@ def measure(chosen: argparse.Namespace) -> dict[str, Any]:
     took = _Clock(folder / "seconds.json").read()
     _say(f"{outcome['ending']} after {took['wall_s']:.0f} s: {outcome['reason']}")
     found = sorted(folder.glob("learning/runs/*/bundle"))
-    figures: dict[str, Any] = {}
+    figures: dict[str, dict[str, float]] = {}
+    changes: dict[str, Comparison] = {}
     if found:
-        bundles = {"champion": read_bundle(default_bundle()), "challenger": read_bundle(found[-1])}
-        figures["domain"] = {name: scored(bundle, domain.others) for name, bundle in bundles.items()}
-        if chosen.base is not None:
-            dev = _dev(chosen.base)
-            figures["base"] = {name: scored(bundle, dev) for name, bundle in bundles.items()}
+        champion, challenger = read_bundle(default_bundle()), read_bundle(found[-1])
+        evaluated = {"domain": domain.others} | ({"base": _dev(chosen.base)} if chosen.base else {})
+        for name, photos in evaluated.items():
+            before, after = scored(champion, photos), scored(challenger, photos)
+            figures[name] = {"champion": float(before.mean()), "challenger": float(after.mean())}
+            changes[name] = relative_change(after, before)
     return {
         "machine": machine.facts(),
         "about": chosen.about,
@@ -246,7 +250,8 @@ def measure(chosen: argparse.Namespace) -> dict[str, Any]:
         "learned_s": round(took["wall_s"]),
         "learned_cpu_s": round(took["cpu_s"]),
         "cider_d": figures,
-        "change": {name: each["challenger"] / each["champion"] - 1 for name, each in figures.items()},
+        "change": {name: each.difference for name, each in changes.items()},
+        "change_interval": {name: [each.low, each.high] for name, each in changes.items()},
     }
 
 
@@ -262,11 +267,12 @@ def main() -> int:
     """Measure, print, write; 1 where it is not as it must be."""
     chosen = _arguments()
     results = measure(chosen)
-    print("\n| photos of | champion | challenger | change |\n|---|---:|---:|---:|")
+    print("\n| photos of | champion | challenger | change | 95% interval |\n|---|---:|---:|---:|---:|")
     for name, each in results["cider_d"].items():
         label = chosen.about if name == "domain" else "the base, dev"
         scores = f"{each['champion']:.1f} | {each['challenger']:.1f}"
-        print(f"| {label} | {scores} | {results['change'][name]:+.1%} |")
+        low, high = results["change_interval"][name]
+        print(f"| {label} | {scores} | {results['change'][name]:+.1%} | {low:+.1%} to {high:+.1%} |")
     if chosen.output is not None:
         chosen.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     return 0 if is_met(results) else 1

@@ -708,11 +708,12 @@ def _guesses(captioner: TransformerCaptioner, lessons: Sequence[Lesson], store: 
     for start in range(0, len(lessons), _AT_ONCE):
         part = lessons[start : start + _AT_ONCE]
         memory = remember(captioner, store.read([each.row for each in part], [PLAIN] * len(part)))
-        tokens = packed([each.ids for each in part], captioner.config.max_tokens)
-        best, guess = torch.softmax(logits_of(captioner, memory, tokens[:, None, :-1]).squeeze(1), -1).max(-1)
-        keep = tokens[:, 1:] != PAD_ID
-        sure += best[keep].tolist()
-        right += (guess == tokens[:, 1:])[keep].tolist()
+        tokens = packed([each.ids for each in part], captioner.config.max_tokens)[:, None]
+        before, targets = tokens[..., :-1], tokens[..., 1:]
+        keep = targets != PAD_ID
+        best, guess = torch.softmax(logits_of(captioner, memory, before, keep), -1).max(-1)
+        sure += best.tolist()
+        right += (guess == targets[keep]).tolist()
         captions += (start + keep.nonzero()[:, 0]).tolist()
     return _Guesses(sure=np.asarray(sure), right=np.asarray(right, np.bool_), captions=np.asarray(captions))
 

@@ -40,7 +40,7 @@ Array = npt.NDArray[np.float32]
 def eyes_of(bundle: Bundle) -> onnx.ModelProto:
     """The encoder up to the regions: pixels [B, H, W, 3] -> regions [B, R, F]. Raises TrainingError."""
     encoder = onnx.load_from_string(bundle.files[ENCODER])
-    return _upto(encoder, _regions_name(dequantised(encoder)))
+    return _upto(encoder, _regions_of(dequantised(encoder)).name)
 
 
 def bonus_of(bundle: Bundle) -> onnx.ModelProto | None:
@@ -52,9 +52,7 @@ def bonus_of(bundle: Bundle) -> onnx.ModelProto | None:
     outputs = [each for each in encoder.graph.output if each.name == BONUS]
     if not outputs:
         return None
-    regions = _regions_name(dequantised(encoder))
-    given = helper.make_tensor_value_info(regions, onnx.TensorProto.FLOAT, ["batch", None, None])
-    return _part(encoder, _needed(encoder, [BONUS], given=regions), [given], outputs)
+    return _after(encoder, _regions_of(dequantised(encoder)), outputs)
 
 
 def captioner_of(bundle: Bundle) -> TransformerCaptioner:
@@ -94,9 +92,9 @@ def write_graphs(
     encoder, decoder = (onnx.load_from_string(bundle.files[name]) for name in (ENCODER, DECODER))
     state = {name: value.numpy() for name, value in captioner.state_dict().items()}
     floats = dequantised(encoder)
-    regions = _regions_name(floats)
-    eyes = _upto(encoder, regions)
-    head = _after(_with_weights(floats, state), regions)
+    regions = _regions_of(floats)
+    eyes = _upto(encoder, regions.name)
+    head = _after(_with_weights(floats, state), regions, encoder.graph.output)
     words = _with_weights(dequantised(decoder), state)
     quantised = any(node.op_type == "QuantizeLinear" for node in decoder.graph.node)
     if not quantised:
@@ -109,7 +107,7 @@ def write_graphs(
     onnx.save(_joined(eyes, head, encoder), scratch / ENCODER)
     onnx.save(words, scratch / DECODER)
     see = session(eyes)
-    seen = [{regions: see.run(None, {"pixels": batch})[0]} for batch in pixels]
+    seen = [{regions.name: see.run(None, {"pixels": batch})[0]} for batch in pixels]
     quantise_graph(scratch / "head.onnx", scratch / "small.onnx", seen)
     onnx.save(_joined(eyes, onnx.load(scratch / "small.onnx"), encoder), folder / ENCODER)
     steps = list(decoder_feeds(scratch / ENCODER, scratch / DECODER, pixels, captions))
@@ -128,13 +126,14 @@ def session(model: onnx.ModelProto, *, threads: int = 0) -> onnxruntime.Inferenc
     )
 
 
-def _regions_name(encoder: onnx.ModelProto) -> str:
-    """The tensor that the captioner's projection reads, in a graph in float32."""
-    found = _weights(encoder).get("project.weight")
-    if found is None:
+def _regions_of(encoder: onnx.ModelProto) -> onnx.ValueInfoProto:
+    """The tensor that the captioner's projection reads, in a graph in float32: [B, R, F]."""
+    weights = _weights(encoder)
+    if not {"project.weight", "places"} <= weights.keys():
         raise TrainingError("The encoder's graph has no projection of regions.")
-    node, _ = found
-    return str(node.input[0])
+    (node, matrix), (_, places) = weights["project.weight"], weights["places"]
+    shape = ["batch", places.shape[0], matrix.shape[1]]
+    return helper.make_tensor_value_info(node.input[0], onnx.TensorProto.FLOAT, shape)
 
 
 def _weights(model: onnx.ModelProto) -> dict[str, tuple[onnx.NodeProto, Array]]:
@@ -218,14 +217,12 @@ def _upto(model: onnx.ModelProto, output: str) -> onnx.ModelProto:
     return _part(model, kept, list(model.graph.input), [value])
 
 
-def _after(model: onnx.ModelProto, given: str) -> onnx.ModelProto:
-    """The part of a graph that one tensor [B, R, F] is enough for: from it to the graph's outputs."""
-    kept = _needed(model, [each.name for each in model.graph.output], given=given)
-    matrix = _weights(model)["project.weight"][1]
-    places = _weights(model)["places"][1]
-    shape = ["batch", places.shape[0], matrix.shape[1]]
-    value = helper.make_tensor_value_info(given, onnx.TensorProto.FLOAT, shape)
-    return _part(model, kept, [value], list(model.graph.output))
+def _after(
+    model: onnx.ModelProto, given: onnx.ValueInfoProto, outputs: Sequence[onnx.ValueInfoProto]
+) -> onnx.ModelProto:
+    """The part of a graph that one tensor is enough for: from it to some of the graph's outputs."""
+    kept = _needed(model, [each.name for each in outputs], given=given.name)
+    return _part(model, kept, [given], outputs)
 
 
 def _part(

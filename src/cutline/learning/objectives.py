@@ -332,14 +332,16 @@ class EditsObjective:
         return value, float(rewards.mean())
 
     def _taught(self, lessons: Sequence[Lesson], memory: Memory) -> Tensor:
-        tokens = self._packed([each.ids for each in lessons])
-        targets = tokens[:, 1:]
+        tokens = self._packed([each.ids for each in lessons])[:, None]
+        before, targets = tokens[..., :-1], tokens[..., 1:]
         keep = targets != PAD_ID
-        logits = logits_of(self.captioner, memory, tokens[:, None, :-1]).squeeze(1)
         losses = F.cross_entropy(
-            logits[keep], targets[keep], reduction="none", label_smoothing=self.stage.label_smoothing
+            logits_of(self.captioner, memory, before, keep),
+            targets[keep],
+            reduction="none",
+            label_smoothing=self.stage.label_smoothing,
         )
-        weights = torch.tensor([each.weight for each in lessons])[:, None].expand_as(targets)[keep]
+        weights = torch.tensor([each.weight for each in lessons])[:, None, None].expand_as(targets)[keep]
         return (losses * weights).sum() / weights.sum()
 
     def _kept(self, batch: Batch, seen: Seen, memory: Memory) -> Tensor:

@@ -18,8 +18,9 @@ from cutline.learning.gates import Gate, Report, captions_gate, confidence_gate
     ("photos", "change", "spread", "passed"),
     [
         (12, 0.0, 0.3, True),
-        (12, -0.15, 0.8, True),  # so few photos lose that by chance
-        (12, -0.15, 0.2, False),  # no chance
+        (12, -0.03, 0.3, True),  # so few photos lose that by chance
+        (12, -0.15, 0.8, True),  # and that, where captions differ so much
+        (12, -0.15, 0.3, False),  # no chance
         (12, -0.3, 0.8, False),  # nobody knows, but it is much
         (400, -0.03, 0.1, False),  # no chance
         (400, 0.03, 0.1, True),
